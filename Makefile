@@ -1,0 +1,53 @@
+# All that a person or CI does here. Needs Python 3.11 or newer, git and make; `make demo` is where to start.
+
+ifeq ($(OS),Windows_NT)
+  PYTHON ?= python
+  BIN := .venv/Scripts
+else
+  PYTHON ?= python3
+  BIN := .venv/bin
+endif
+READY := .venv/ready
+AZURITE := src/laden/demo/azurite
+
+.PHONY: demo test check bench lock clean .venv
+
+demo: $(READY)
+	$(BIN)/laden demo
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+check: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY)
+	$(BIN)/python -m bench
+
+.venv: $(READY)
+
+# Nothing is fetched but what the lock names by its hash; laden itself is built with the hatchling found there.
+$(READY): requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+# The newest of everything, for every system and Python; then the emulator's packages, without their addresses.
+lock: $(READY)
+	printf 'editables\nhatchling\nuv\n' | $(BIN)/uv pip compile pyproject.toml - --extra demo --group dev \
+	  --universal --python-version 3.11 --upgrade --generate-hashes --no-emit-index-url --no-emit-find-links \
+	  --no-annotate --custom-compile-command "make lock" --quiet --output-file requirements.lock
+	rm -f $(AZURITE)/package-lock.json
+	$(BIN)/npm --prefix $(AZURITE) install --package-lock-only --omit-lockfile-registry-resolved \
+	  --ignore-scripts --no-audit --no-fund
+	$(BIN)/python -c "import json, pathlib; \
+	  path = pathlib.Path('$(AZURITE)/package-lock.json'); lock = json.loads(path.read_text()); \
+	  [entry.pop(key, '') for entry in lock['packages'].values() for key in ('funding', 'license', 'resolved')]; \
+	  path.write_text(json.dumps(lock, indent=2) + '\n')"
+
+clean:
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

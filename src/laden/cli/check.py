@@ -1,0 +1,20 @@
+"""`laden check`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from laden.cli.faces import run_verb
+from laden.events import Observer, Summary
+
+
+def run_check(source: list[Path], options: dict[str, Any], *, json: bool, quiet: bool, verbose: bool) -> int:
+    """Check a source, and return the exit code."""
+
+    def work(observer: Observer) -> Summary:
+        from laden.conductor import check
+
+        return check(source, observer=observer, **options)
+
+    return run_verb("check", work, json=json, quiet=quiet, verbose=verbose)

@@ -1,0 +1,90 @@
+"""Chooses how events are shown, runs a verb's work, and turns its end into an exit code.
+
+`--json` writes each event as a line; otherwise the terminal face draws them. An error that the conductor could
+not put into a summary gets one here, so that the last JSON line is a summary whatever happened.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from types import FrameType
+
+from laden.errors import ExitCode, LadenError
+from laden.events import Event, Observer, Summary, to_json
+
+
+class Interrupts:
+    """Ctrl-C once: stop taking new work. Twice: end at once; the container is the journal, so nothing is lost."""
+
+    def __init__(self) -> None:
+        self.stopping = False
+        signal.signal(signal.SIGINT, self._handle)
+        signal.signal(signal.SIGTERM, self._handle)
+
+    def asked(self) -> bool:
+        """Whether the run should come to an end."""
+        return self.stopping
+
+    def _handle(self, _: int, __: FrameType | None) -> None:
+        if self.stopping:
+            sys.stdout.flush()
+            os._exit(ExitCode.INTERRUPTED)
+        self.stopping = True
+        sys.stderr.write("\nFinishing what is in flight; Ctrl-C again stops at once.\n")
+
+
+def run_verb(
+    command: str,
+    work: Callable[[Observer], Summary],
+    *,
+    json: bool,
+    quiet: bool = False,
+    verbose: bool = False,
+) -> int:
+    """Run a verb and return its exit code.
+
+    Args:
+        command: its name, for the summary of an error.
+        work: does it, telling the observer.
+        json: whether events are lines of JSON on stdout.
+        quiet: whether only warnings, errors and the last line are shown.
+        verbose: whether every event is shown.
+
+    """
+    face: Observer = _json_face
+    with ExitStack() as stack:
+        if not json:
+            from laden.cli.terminal import Terminal
+
+            terminal = Terminal(quiet=quiet, verbose=verbose)
+            stack.callback(terminal.close)
+            face = terminal.show
+        return _run(command, work, face)
+
+
+def _run(command: str, work: Callable[[Observer], Summary], face: Observer) -> int:
+    seen: list[Summary] = []
+
+    def observe(event: Event) -> None:
+        if isinstance(event, Summary):
+            seen.append(event)
+        face(event)
+
+    try:
+        return work(observe).exit_code
+    except LadenError as error:
+        if not seen:
+            face(Summary(command, message=str(error), exit_code=int(error.exit_code)))
+        return int(error.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return int(ExitCode.INTERRUPTED)
+
+
+def _json_face(event: Event) -> None:
+    sys.stdout.write(to_json(event) + "\n")
+    sys.stdout.flush()

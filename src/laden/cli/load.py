@@ -1,0 +1,57 @@
+"""`laden load`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from laden.cli.faces import Interrupts, run_verb
+from laden.events import Observer, PlanReady, Summary, Warned
+
+
+def run_load(
+    source: list[Path],
+    destination: str,
+    options: dict[str, Any],
+    *,
+    yes: bool,
+    json: bool,
+    quiet: bool,
+    verbose: bool,
+) -> int:
+    """Load, and return the exit code."""
+    interrupts = Interrupts()
+    asks = not (yes or json or quiet) and sys.stdin.isatty() and sys.stdout.isatty()
+
+    def work(observer: Observer) -> Summary:
+        from laden.conductor import load
+
+        if "sig=" in destination:
+            observer(
+                Warned(
+                    "a SAS on the command line can be seen by other users of this machine: put it in LADEN_SAS instead"
+                )
+            )
+        return load(
+            source,
+            destination,
+            observer=observer,
+            confirm=_ask if asks else _agree,
+            stopping=interrupts.asked,
+            **options,
+        )
+
+    return run_verb("load", work, json=json, quiet=quiet, verbose=verbose)
+
+
+def _agree(_: PlanReady) -> bool:
+    return True
+
+
+def _ask(plan: PlanReady) -> bool:
+    import typer
+
+    if not plan.send + plan.replace + plan.compare:
+        return True
+    return typer.confirm("Go on?", default=True)

@@ -1,0 +1,196 @@
+"""Draws events for a person: the plan as a table, one progress bar, findings by kind, a short honest summary."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.table import Table
+
+from laden.cli.units import amount, duration, size
+from laden.errors import ExitCode
+from laden.events import Event, Found, PlanReady, Started, Summary, Warned
+from laden.events import Progress as ProgressEvent
+from laden.records import Finding, Severity
+
+_STAGES = {
+    "source": "Looking at the source",
+    "archives": "Reading the archives' directories",
+    "table": "Reading the table",
+    "listing": "Listing the destination",
+    "transfer": "Sending",
+    "verify": "Verifying: every blob's length and MD5 against what was sent",
+    "manifest": "Writing table and manifest",
+}
+_COLOURS = {Severity.INFO: "cyan", Severity.WARNING: "yellow", Severity.ERROR: "red"}
+_SHOWN = 3
+"""Findings of one code that are drawn; the file has all."""
+
+
+class Terminal:
+    """Draws the events of one run."""
+
+    def __init__(self, *, quiet: bool, verbose: bool) -> None:
+        self._console = Console(highlight=False, soft_wrap=True)
+        self._errors = Console(highlight=False, soft_wrap=True, stderr=True)
+        self._quiet = quiet
+        self._verbose = verbose
+        self._findings: dict[str, list[Finding]] = {}
+        self._stage = ""
+        self._bar: Progress | None = None
+        self._task = TaskID(0)
+
+    def show(self, event: Event) -> None:
+        """Draw one event."""
+        match event:
+            case Warned():
+                self._errors.print(f"[yellow]Warning:[/] {event.message}")
+            case Summary():
+                self.close()
+                self._summary(event)
+            case Found():
+                self._findings.setdefault(event.finding.code, []).append(event.finding)
+            case _ if self._quiet:
+                pass
+            case Started():
+                self._started(event)
+            case PlanReady():
+                self._plan(event)
+            case ProgressEvent():
+                self._progress(event)
+
+    def close(self) -> None:
+        """Take the progress bar off the screen."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def _started(self, event: Started) -> None:
+        self.close()
+        if self._verbose and event.about:
+            self._console.print(f"[dim]{_STAGES[event.stage]}: {event.about}[/]")
+        elif event.stage != self._stage:
+            self._console.print(f"[dim]{_STAGES[event.stage]}[/]")
+        self._stage = event.stage
+
+    def _plan(self, plan: PlanReady) -> None:
+        table = Table(title=f"Plan ({plan.profile})", title_justify="left", show_header=False, box=None, padding=(0, 2))
+        table.add_column(justify="right")
+        table.add_column()
+        named = f"rows of {plan.table}" if plan.table else "files wanted"
+        rows = [
+            (plan.rows, named),
+            (plan.matched, "of them have their image here"),
+            (plan.missing, "of them have none (missing)"),
+            (plan.stray, "images that no row names (strays)"),
+            (plan.images, f"images wanted, {size(plan.bytes_in_all)}"),
+            (plan.already_there, "of them are in the destination already"),
+            (plan.send + plan.replace, f"to be sent, {size(plan.bytes_to_send)}"),
+            (plan.replace, "of them replace a blob with other content"),
+            (plan.compare, "to be read and compared with what is there"),
+            (plan.conflicts, "left alone: a blob with other content is there"),
+            (plan.foreign, "other blobs in the destination"),
+        ]
+        for count, what in rows:
+            if count or what.startswith(("rows", "of them have", "images wanted", "to be sent")):
+                table.add_row(amount(count), what)
+        self._console.print(table)
+        if plan.examples:
+            self._console.print(f"  [dim]such as {plan.examples[0]}[/]")
+        if plan.archives_absent:
+            self._console.print(f"  [yellow]not here: {_some(plan.archives_absent)}[/]")
+
+    def _progress(self, event: ProgressEvent) -> None:
+        if not self._console.is_terminal:
+            return
+        if self._bar is None:
+            self._bar = Progress(BarColumn(), TextColumn("{task.description}"), console=self._console, transient=True)
+            self._task = self._bar.add_task("", total=max(event.bytes_in_all, 1))
+            self._bar.start()
+        speed = event.bytes / event.seconds if event.seconds else 0
+        left_s = (event.bytes_in_all - event.bytes) / speed if speed else 0
+        text = (
+            f"{size(event.bytes)} of {size(event.bytes_in_all)}"
+            f"  {amount(event.images)} of {amount(event.images_in_all)}  {size(int(speed))}/s  {duration(left_s)} left"
+        )
+        if event.retries:
+            text += f"  {amount(event.retries)} retries"
+        if event.waiting:
+            text += f"  [yellow]waiting: {event.waiting}[/]"
+        self._bar.update(self._task, completed=event.bytes, description=text)
+
+    def _summary(self, summary: Summary) -> None:
+        if not self._quiet:
+            self._draw_findings(summary)
+        if summary.command in ("load", "check") and summary.rows:
+            parts = [
+                f"{amount(summary.rows)} rows = {amount(summary.matched)} matched + {amount(summary.missing)} missing"
+            ]
+            if summary.command == "load":
+                parts += _counts(summary, "sent", "already_there", "damaged", "conflicts", "failed", "stray")
+                speed = int(summary.bytes_sent / summary.seconds) if summary.seconds else 0
+                if summary.bytes_sent:
+                    parts.append(f"{size(summary.bytes_sent)} in {duration(summary.seconds)} ({size(speed)}/s)")
+            else:
+                parts += [f"{amount(summary.images)} images", *_counts(summary, "stray")]
+            self._console.print("; ".join(parts))
+        elif summary.command == "verify" and summary.images:
+            parts = [
+                f"{amount(summary.images)} images in the manifest",
+                *_counts(summary, "deleted", "changed", "foreign"),
+            ]
+            self._console.print("; ".join(parts))
+        if summary.message:
+            self._errors.print(f"[red]laden {summary.command}:[/] {_escaped(summary.message)}")
+        self._verdict(summary)
+
+    def _verdict(self, summary: Summary) -> None:
+        if summary.findings_file:
+            self._console.print(f"All findings: {summary.findings_file}")
+        if summary.message:
+            return
+        if summary.exit_code == ExitCode.FINDINGS:
+            verdict = {
+                "load": "Loaded and verified what is there to load; the findings above need a person.",
+                "check": "The findings above need a person.",
+                "verify": "Not as the manifest says.",
+            }
+            self._console.print(f"[yellow]{verdict[summary.command]}[/]")
+        elif summary.command == "load" and summary.complete:
+            self._console.print(f"[green]Complete and verified.[/] Later: laden verify {summary.destination}")
+        elif summary.command == "load":
+            self._console.print("Nothing was written. Without --dry-run, this is what would be done.")
+        elif summary.command == "check":
+            self._console.print("[green]Table and archives fit.[/]")
+        else:
+            self._console.print("[green]All there, unchanged.[/]")
+
+    def _draw_findings(self, summary: Summary) -> None:
+        for code, count in sorted(summary.findings.items()):
+            examples = self._findings.get(code, [])
+            if not examples:
+                continue
+            colour = _COLOURS[examples[0].severity]
+            self._console.print(f"[{colour}]{amount(count)} {code}[/]")
+            for finding in examples[: None if self._verbose else _SHOWN]:
+                place = ": ".join(part for part in (finding.archive, finding.member or finding.blob) if part)
+                self._console.print(f"    {_escaped(place + ' - ' if place else '')}{_escaped(finding.message)}")
+            if count > _SHOWN and not self._verbose:
+                self._console.print(f"    [dim]and {amount(count - _SHOWN)} more[/]")
+
+
+def _counts(summary: Summary, *names: str) -> list[str]:
+    """The counts that are not nought, with their names; what was sent is always told."""
+    counts = ((name, getattr(summary, name)) for name in names)
+    return [f"{amount(count)} {name.replace('_', ' ')}" for name, count in counts if count or name == "sent"]
+
+
+def _some(names: tuple[str, ...]) -> str:
+    shown = ", ".join(names[:8])
+    return shown if len(names) <= 8 else f"{shown} and {len(names) - 8} more"
+
+
+def _escaped(text: str) -> str:
+    """Names from archives must not be read as markup, nor move the cursor."""
+    from rich.markup import escape
+
+    return escape("".join(character if character.isprintable() else "\ufffd" for character in text))

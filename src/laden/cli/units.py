@@ -1,0 +1,28 @@
+"""Numbers as people read them: counts with separators, decimal bytes, durations."""
+
+from __future__ import annotations
+
+
+def amount(count: int) -> str:
+    """`160,861`."""
+    return f"{count:,}"
+
+
+def size(size_bytes: int) -> str:
+    """`1.2 GB`: decimal units, as clouds and disks are sold (IEC 80000-13)."""
+    value = float(size_bytes)
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if value < 999.5 or unit == "TB":
+            return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"
+        value /= 1000
+    raise AssertionError
+
+
+def duration(seconds: float) -> str:
+    """`4 s`, `3 min 20 s`, `2 h 05 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

@@ -1,0 +1,413 @@
+"""The conductor: loads, checks and verifies by calling the stages in order; the only module that knows them all.
+
+A load surveys the source, lists the container, plans, transfers, lists again, compares, then lands table and
+manifest. It keeps no state: run again, it sees what is there and sends the difference. Every run ends with a
+`Summary` event, also one that ends with an error.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from laden.errors import ContainerMissing, ExitCode, LadenError
+from laden.events import Observer, PlanReady, Started, Summary, ignore
+from laden.findings import FindingLog
+from laden.loop import run
+from laden.manifest import LOAD, MANIFEST, LoadPage, read_load_page, read_manifest
+from laden.metadata import to_row
+from laden.plan import Plan
+from laden.proof import compare, confirm, read_back, to_read_back
+from laden.publish import Publisher
+from laden.records import Blob, Finding, Receipt, Severity
+from laden.relations import Relations
+from laden.source import Reader
+from laden.store import Store, list_all, open_store, parse_destination
+from laden.survey import Choice, Survey, survey
+from laden.tally import Tally
+from laden.transfer import Settings, transfer
+
+Paths = str | Path | Sequence[str | Path]
+
+DEFAULT_CONNECTIONS = 32
+
+_SAMPLE = 100
+_RECEIPTS_PER_BATCH = 2_000
+_PAGE_BYTES = 16 << 20
+_PART_BYTES = 16 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Wishes:
+    """What a person asked of a load, beyond source and destination."""
+
+    choice: Choice
+    replace_other: bool
+    send_strays: bool
+    send_broken: bool
+    connections: int
+    dry_run: bool
+    confirm: Callable[[PlanReady], bool]
+    stopping: Callable[[], bool]
+
+
+def load(
+    source: Paths,
+    destination: str,
+    *,
+    table: str | Path | None = None,
+    profile: str | None = None,
+    archives: str | None = None,
+    layout: str | None = None,
+    overwrite: Literal["never", "changed"] = "never",
+    strays: Literal["skip", "send"] = "skip",
+    damaged: Literal["send", "skip"] = "send",
+    connections: int = DEFAULT_CONNECTIONS,
+    dry_run: bool = False,
+    findings_file: str | Path | None = None,
+    observer: Observer = ignore,
+    confirm: Callable[[PlanReady], bool] = lambda _: True,
+    stopping: Callable[[], bool] = lambda: False,
+) -> Summary:
+    """Load a dataset into a container or folder, verified; run it again to finish what was interrupted.
+
+    Args:
+        source: a folder of archives and a table, an extracted tree, or named files.
+        destination: URL of a container or a prefix in it, or a folder.
+        table: the label table, where it does not lie in the source.
+        profile: name of a built-in profile, or path of a TOML file; by default recognised.
+        archives: only these, as in `"0-11,54"`.
+        layout: template of blob names, by default the profile's; `"{ImageID}"` for a flat layout.
+        overwrite: what to do with a blob of other content: leave it and list it, or replace it.
+        strays: whether images without a row are sent.
+        damaged: whether images that are broken inside, though whole as members, are sent as they are.
+        connections: requests in flight at most.
+        dry_run: plan only; nothing is written anywhere but to `findings_file`.
+        findings_file: CSV file for all findings; None writes none.
+        observer: called with each event, in order; the last is the summary that is also returned.
+        confirm: asked once the plan is known; False ends the run before anything is written.
+        stopping: asked often; once true, what is in flight ends and the run stops.
+
+    Returns:
+        How it ended; `exit_code` says whether findings need a person.
+
+    Raises:
+        LadenError: it could not be done; the error's kind says whose turn it is.
+
+    """
+    choice = Choice(Path(table) if table else None, profile, archives, layout)
+    wishes = _Wishes(
+        choice,
+        overwrite == "changed",
+        strays == "send",
+        damaged == "send",
+        connections,
+        dry_run,
+        confirm,
+        stopping,
+    )
+    with FindingLog(_path(findings_file), observer) as log:
+        tally = Tally(Summary("load", source=_shown(source), destination=_public(destination)), observer, log)
+        with _told(tally), Relations() as relations:
+            return run(_load(_paths(source), destination, wishes, tally, log, relations, observer))
+
+
+def check(
+    source: Paths,
+    *,
+    table: str | Path | None = None,
+    profile: str | None = None,
+    archives: str | None = None,
+    findings_file: str | Path | None = None,
+    observer: Observer = ignore,
+) -> Summary:
+    """Hold a table against the archives' directories, without reading a member or touching a network.
+
+    Arguments, result and errors are those of `load`.
+    """
+    choice = Choice(Path(table) if table else None, profile, archives)
+    with FindingLog(_path(findings_file), observer) as log:
+        tally = Tally(Summary("check", source=_shown(source)), observer, log)
+        with _told(tally), Relations() as relations:
+            surveyed = survey(_paths(source), choice, relations, log, observer)
+            _plan(relations, surveyed, tally, log, send_strays=False, replace_other=False)
+            return tally.finish()
+
+
+def verify(
+    destination: str,
+    *,
+    deep: Literal["sample", "all"] | None = None,
+    connections: int = DEFAULT_CONNECTIONS,
+    findings_file: str | Path | None = None,
+    observer: Observer = ignore,
+) -> Summary:
+    """Hold a container against the manifest in it: is all of it still there, unchanged?
+
+    Args:
+        destination: as in `load`.
+        deep: read blobs back and hash them: all, or a sample of 100; by default the listing's MD5 is compared.
+        connections: requests in flight at most.
+        findings_file: CSV file for all findings; None writes none.
+        observer: called with each event.
+
+    Returns:
+        `images` in the manifest, of which `deleted` and `changed`; `foreign` blobs it does not know.
+
+    Raises:
+        LadenError: the destination cannot be read.
+
+    """
+    with FindingLog(_path(findings_file), observer) as log:
+        tally = Tally(Summary("verify", destination=_public(destination)), observer, log)
+        with _told(tally), Relations() as relations:
+            return run(_verify(destination, deep, connections, tally, log, relations, observer))
+
+
+async def _load(
+    sources: list[Path],
+    destination: str,
+    wishes: _Wishes,
+    tally: Tally,
+    log: FindingLog,
+    relations: Relations,
+    observer: Observer,
+) -> Summary:
+    store = open_store(parse_destination(destination), connections=wishes.connections, on_retry=tally.retry)
+    try:
+        listing = _Listing(store, relations)
+        observer(Started("listing", _public(destination)))
+        await listing.begin()
+        surveyed = survey(sources, wishes.choice, relations, log, observer)
+        await listing.finish()
+        await _read_known(store, relations)
+        plan, ready = _plan(
+            relations,
+            surveyed,
+            tally,
+            log,
+            send_strays=wishes.send_strays,
+            replace_other=wishes.replace_other,
+        )
+        if wishes.dry_run:
+            return tally.finish()
+        if not wishes.confirm(ready):
+            return tally.finish(ExitCode.INTERRUPTED, "nothing was sent, as you said")
+        if listing.absent:
+            await store.create()
+        publisher = Publisher(store, relations, replace_other=wishes.replace_other)
+        if ready.replace and _is_listed(relations, LOAD):
+            await publisher.withdraw(surveyed.profile)
+        await _transfer(plan, surveyed, store, wishes, tally, relations, observer)
+        if wishes.stopping() and tally.unfinished:
+            return tally.finish(ExitCode.INTERRUPTED, "stopped as you asked: run the same command again to go on")
+        if tally.changed_destination:
+            observer(Started("verify"))
+            await listing.repeat()
+            for finding in confirm(relations):
+                tally.unproven(finding)
+        if tally.failed_code:
+            return tally.finish(
+                _failed_exit(tally),
+                "not everything could be sent: run the same command again to send the rest",
+            )
+        observer(Started("manifest"))
+        for finding in await publisher.publish(surveyed.profile, surveyed.table):
+            log.add(finding)
+        tally.note(complete=True)
+        return tally.finish()
+    finally:
+        await store.close()
+
+
+class _Listing:
+    """The container's listing, begun early so that a wrong address or credential is told before anything else."""
+
+    def __init__(self, store: Store, relations: Relations) -> None:
+        self._store = store
+        self._relations = relations
+        self._pages = list_all(store)
+        self.absent = False
+        """Whether there is no container yet."""
+
+    async def begin(self) -> None:
+        try:
+            self._feed(await anext(self._pages))
+        except ContainerMissing:
+            self.absent = True
+
+    async def finish(self) -> None:
+        if not self.absent:
+            async for blobs in self._pages:
+                self._feed(blobs)
+
+    async def repeat(self) -> None:
+        self._relations.run("DELETE FROM blobs")
+        async for blobs in list_all(self._store):
+            self._feed(blobs)
+
+    def _feed(self, blobs: list[Blob]) -> None:
+        self._relations.feed("blobs", map(to_row, blobs))
+
+
+def _plan(
+    relations: Relations,
+    surveyed: Survey,
+    tally: Tally,
+    log: FindingLog,
+    *,
+    send_strays: bool,
+    replace_other: bool,
+) -> tuple[Plan, PlanReady]:
+    shape = surveyed.profile.table
+    documents = [surveyed.table.name, shape.subset] if surveyed.table and shape else []
+    plan = Plan(relations, send_strays=send_strays, replace=replace_other, documents=documents)
+    ready = plan.summary(
+        profile=surveyed.profile.name,
+        table=surveyed.table.name if surveyed.table else "",
+        absent=surveyed.absent,
+    )
+    tally.plan(ready)
+    for finding in plan.findings(surveyed.absent, surveyed.unreadable):
+        log.add(finding)
+    for blob, archive, member, state in plan.broken_inside():
+        tally.broken_inside(blob, archive, member, state)
+    return plan, ready
+
+
+async def _transfer(
+    plan: Plan,
+    surveyed: Survey,
+    store: Store,
+    wishes: _Wishes,
+    tally: Tally,
+    relations: Relations,
+    observer: Observer,
+) -> None:
+    observer(Started("transfer"))
+    settings = Settings(
+        connections=wishes.connections, send_broken=wishes.send_broken, replace_other=wishes.replace_other
+    )
+    settled: list[tuple[object, ...]] = []
+    with Reader(str(surveyed.root)) as reader:
+        async for receipt in transfer(plan.items(), reader, store, settings, wishes.stopping):
+            tally.receipt(receipt)
+            settled.append(_receipt_row(receipt))
+            if len(settled) >= _RECEIPTS_PER_BATCH:
+                relations.feed("receipts", settled)
+                settled.clear()
+    relations.feed("receipts", settled)
+    tally.progress(last=True)
+
+
+def _receipt_row(receipt: Receipt) -> tuple[object, ...]:
+    entry, digests = receipt.item.entry, receipt.digests
+    found = (digests.size_bytes, digests.md5.hex(), digests.crc32) if digests else (None, None, None)
+    return (receipt.item.blob, entry.archive, entry.member, receipt.outcome.value, *found, *receipt.image)
+
+
+async def _verify(
+    destination: str,
+    depth: Literal["sample", "all"] | None,
+    connections: int,
+    tally: Tally,
+    log: FindingLog,
+    relations: Relations,
+    observer: Observer,
+) -> Summary:
+    store = open_store(parse_destination(destination), connections=connections, on_retry=tally.retry)
+    try:
+        observer(Started("listing", _public(destination)))
+        await _Listing(store, relations).repeat()
+        page = await _read_page(store, relations)
+        if page is None or not await _read_known(store, relations):
+            log.add(
+                Finding(
+                    "manifest-missing",
+                    Severity.ERROR,
+                    "there is no manifest: no load was completed here",
+                    blob=MANIFEST,
+                )
+            )
+            return tally.finish()
+        observer(Started("verify"))
+        counts: Counter[str] = Counter()
+        for finding in compare(relations, page):
+            counts[finding.code] += 1
+            log.add(finding)
+        tally.note(images=relations.one("SELECT count(*) FROM known")[0], foreign=counts["blob-foreign"])
+        if depth is not None:
+            wanted = to_read_back(relations, _SAMPLE if depth == "sample" else None)
+            async for found in read_back(store, wanted, connections):
+                if found is not None:
+                    counts[found.code] += 1
+                    log.add(found)
+        tally.note(
+            deleted=counts["blob-deleted"],
+            changed=counts["blob-changed"] + counts["blob-bytes"],
+            complete=True,
+        )
+        return tally.finish()
+    finally:
+        await store.close()
+
+
+async def _read_page(store: Store, relations: Relations) -> LoadPage | None:
+    return read_load_page(await store.get(LOAD, 0, _PAGE_BYTES)) if _is_listed(relations, LOAD) else None
+
+
+async def _read_known(store: Store, relations: Relations) -> bool:
+    """Bring the manifest of an earlier load into the relation `known`; False if there is none."""
+    if not _is_listed(relations, MANIFEST):
+        return False
+    path = relations.folder / "known.parquet"
+    with path.open("wb") as file:
+        while part := await store.get(MANIFEST, file.tell(), _PART_BYTES):
+            file.write(part)
+            if len(part) < _PART_BYTES:
+                break
+    read_manifest(relations, path)
+    return True
+
+
+def _is_listed(relations: Relations, name: str) -> bool:
+    return bool(relations.one("SELECT count(*) FROM blobs WHERE name = ?", [name])[0])
+
+
+def _failed_exit(tally: Tally) -> ExitCode:
+    """Whose turn it is when single items failed: the destination's, or the source's."""
+    at_store = tally.failed_code.startswith(("put-", "verify-"))
+    return ExitCode.DESTINATION if at_store else ExitCode.SOURCE
+
+
+@contextmanager
+def _told(tally: Tally) -> Iterator[None]:
+    """Ends a run that raised with a summary all the same."""
+    try:
+        yield
+    except LadenError as error:
+        tally.finish(error.exit_code, str(error))
+        raise
+
+
+def _paths(source: Paths) -> list[Path]:
+    given = [source] if isinstance(source, str | Path) else source
+    return [Path(path).expanduser() for path in given]
+
+
+def _path(path: str | Path | None) -> Path | None:
+    return None if path is None else Path(path)
+
+
+def _shown(source: Paths) -> str:
+    return ", ".join(map(str, _paths(source)))
+
+
+def _public(destination: str) -> str:
+    """A destination as it may be shown: without query, and without anything before an @."""
+    return re.sub(r"//[^/]*@", "//", destination.partition("?")[0])

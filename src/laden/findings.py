@@ -1,0 +1,79 @@
+"""Collects findings: counts every one, shows some, and writes all to a CSV file when a person has to look.
+
+The file is made with the first finding, so a clean run leaves none; an earlier run's file of the same name is
+replaced or removed. Findings name images, so the file stays on this machine.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from pathlib import Path
+from types import TracebackType
+from typing import TextIO
+
+from laden.errors import UsageError
+from laden.events import Found, Observer
+from laden.records import Finding, Severity
+
+SHOWN_PER_CODE = 10
+"""Findings of one code that are told to the observer; the file has all."""
+
+
+class FindingLog:
+    """Where every stage reports findings. A context manager; closing it closes the file."""
+
+    def __init__(self, path: Path | None, observer: Observer) -> None:
+        """Start a log.
+
+        Args:
+            path: the CSV file to write, or None to write none.
+            observer: told of the first findings of each code.
+
+        """
+        self.counts: Counter[str] = Counter()
+        self.needs_person = False
+        """Whether any finding was an error: exit code 3."""
+        self._path = path
+        self._observer = observer
+        self._file: TextIO | None = None
+
+    @property
+    def written(self) -> Path | None:
+        """The file, if there was anything to write."""
+        return self._path if self._file else None
+
+    def add(self, finding: Finding) -> None:
+        """Count, tell and write one finding."""
+        self.counts[finding.code] += 1
+        self.needs_person |= finding.severity is Severity.ERROR
+        if self.counts[finding.code] <= SHOWN_PER_CODE:
+            self._observer(Found(finding))
+        if self._path is not None:
+            csv.writer(self._open(self._path)).writerow(_safe(finding))
+
+    def _open(self, path: Path) -> TextIO:
+        if self._file is None:
+            try:
+                self._file = path.open("w", newline="", encoding="utf-8")
+            except OSError as error:
+                raise UsageError(f"the list of findings cannot be written to {path}: {error.strerror}") from None
+            csv.writer(self._file).writerow(Finding._fields)
+        return self._file
+
+    def __enter__(self) -> FindingLog:
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._file is not None:
+            self._file.close()
+
+
+def _safe(finding: Finding) -> list[str]:
+    """Cells that no spreadsheet runs as a formula (OWASP, "CSV Injection") and any encoding can hold."""
+    cells = [str(value).encode("utf-8", "backslashreplace").decode() for value in finding]
+    return ["'" + cell if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell for cell in cells]

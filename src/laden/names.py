@@ -1,0 +1,77 @@
+"""Which names may travel: from an archive or a folder into a blob container.
+
+`problem` says why a name is refused. It is the union of what is unsafe to unpack (absolute paths, `..`, drive
+letters) and of what Azure Blob Storage refuses or cannot give back ("Naming and referencing containers,
+blobs, and metadata": 1,024 characters, 254 segments, no segment that ends in a dot, no control characters, no
+U+E000). `is_junk` knows what operating systems and broken downloads leave beside the data. Neither changes a
+name, and neither touches a disk.
+"""
+
+from __future__ import annotations
+
+import re
+
+MAX_CHARACTERS = 1024
+MAX_SEGMENTS = 254
+
+_DRIVE = re.compile(r"[A-Za-z]:")
+_UNSAFE = re.compile(
+    "[\x00-\x1f\x7f-\x9f"  # control characters (Unicode category Cc)
+    "\ud800-\udfff"  # lone surrogates: bytes that are no text (PEP 383)
+    "\ue000"  # named by the service's own rules
+    "\ufdd0-\ufdef"  # noncharacters (Unicode 23.7), here and the last two of each plane
+    + "".join(f"{chr(plane + 0xFFFE)}{chr(plane + 0xFFFF)}" for plane in range(0, 0x110000, 0x10000))
+    + "]"
+)
+_JUNK_NAMES = frozenset({".ds_store", "thumbs.db", "desktop.ini"})
+
+
+def problem(name: str) -> str | None:
+    """Why `name` is refused as the name of a member or blob, or None where it is fine.
+
+    The answer is a phrase that continues "its name": `holds a backslash`, `is absolute`.
+    """
+    segments = name.split("/")
+    if not name:
+        return "is empty"
+    if len(name) > MAX_CHARACTERS:
+        return f"has {len(name):,} characters, more than {MAX_CHARACTERS:,}"
+    if len(segments) > MAX_SEGMENTS:
+        return f"has {len(segments)} segments, more than {MAX_SEGMENTS}"
+    if not (name.isascii() and name.isprintable()) and (unsafe := _UNSAFE.search(name)):
+        return f"holds the character U+{ord(unsafe[0]):04X}, which blob names cannot hold"
+    if "\\" in name:
+        return "holds a backslash"
+    if name.startswith("/"):
+        return "is absolute"
+    if _DRIVE.match(name):
+        return "starts with a drive letter"
+    return _segment_problem(segments)
+
+
+def _segment_problem(segments: list[str]) -> str | None:
+    if not segments[-1]:
+        return "ends with a slash"
+    if "" in segments:
+        return "has an empty segment"
+    for segment in segments:
+        if segment in (".", ".."):
+            return f"has a `{segment}` segment"
+        if segment.endswith("."):
+            return "has a segment that ends with a dot"
+    return None
+
+
+def is_junk(path: str) -> bool:
+    """Whether `path` is no data: a folder entry, or what macOS, Windows, AzCopy or gsutil leave behind.
+
+    `path` has forward slashes. `.azDownload-*` and `*_.gstmp` are downloads that never finished.
+    """
+    *folders, name = path.split("/")
+    return (
+        not name
+        or "__MACOSX" in folders
+        or name.startswith(("._", ".azDownload-"))
+        or name.endswith("_.gstmp")
+        or name.lower() in _JUNK_NAMES
+    )

@@ -1,0 +1,290 @@
+"""What to send: the joins of table rows, archive entries and blobs.
+
+Order: match rows with entries by key (the right archive first), collect the wanted blobs, hold them against the
+listing, then name what does not fit. Everything is asked of `Relations`; nothing here reads a disk or a network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from laden.errors import UsageError
+from laden.events import PlanReady
+from laden.records import Action, Entry, Finding, Item, Severity
+from laden.relations import Relations
+
+_MATCH = """
+CREATE TABLE matches AS
+SELECT r.row, r.name, r.blob, r.home, e.id, e.home AS found_in, r.selected,
+       row_number() OVER (PARTITION BY r.row ORDER BY (e.home IS DISTINCT FROM r.home), e.id) AS choice
+FROM rows r JOIN entries e ON e.key = r.key
+WHERE r.usable AND r.blob IS NOT NULL;
+"""
+
+_WANTED = """
+CREATE TABLE wanted AS
+SELECT blob, min(id) AS id, min(name) AS name, count(DISTINCT name) AS names
+FROM matches WHERE choice = 1 AND selected GROUP BY blob;
+"""
+
+_STRAYS = """
+CREATE TABLE strays AS
+SELECT e.id, e.archive, e.member, e.blob FROM entries e
+WHERE e.key NOT IN (SELECT key FROM rows WHERE key IS NOT NULL)
+"""
+
+_SEND_STRAYS = """
+INSERT INTO wanted
+SELECT blob, min(id), min(member), 1 FROM strays
+WHERE blob IS NOT NULL AND blob NOT IN (SELECT blob FROM wanted) GROUP BY blob;
+"""
+
+_TODO = """
+CREATE TABLE todo AS
+SELECT w.blob, w.name, e.* EXCLUDE (key, home, blob), coalesce(b.etag, '') AS etag, b.md5,
+  CASE
+    WHEN b.name IS NULL THEN 'send'
+    WHEN b.md5 IS NOT NULL AND b.size_bytes = e.size_bytes AND (
+           (e.crc32 IS NOT NULL AND b.crc32 = e.crc32 AND b.source_bytes = e.size_bytes)
+        OR (e.mtime_ns IS NOT NULL AND b.mtime_ns = e.mtime_ns AND b.source_bytes = e.size_bytes)
+        OR (e.crc32 IS NOT NULL AND k.crc32 = e.crc32 AND k.md5 = b.md5 AND k.size_bytes = b.size_bytes)) THEN 'done'
+    WHEN b.md5 IS NOT NULL AND b.size_bytes = e.size_bytes
+         AND (e.crc32 IS NULL OR coalesce(b.crc32, k.crc32, e.crc32) = e.crc32) THEN 'compare'
+    WHEN ? THEN 'replace'
+    ELSE 'conflict'
+  END AS action
+FROM wanted w JOIN entries e ON e.id = w.id
+LEFT JOIN blobs b ON b.name = w.blob
+LEFT JOIN known k ON k.blob = w.blob;
+"""
+
+
+class Plan:
+    """The joins of one run, made once `rows`, `entries`, `blobs` and `known` are filled."""
+
+    def __init__(self, relations: Relations, *, send_strays: bool, replace: bool, documents: Sequence[str]) -> None:
+        """Make the joins.
+
+        Args:
+            relations: filled with everything but receipts.
+            send_strays: whether entries without a row are wanted too.
+            replace: whether a blob with other content is replaced; otherwise it is a conflict.
+            documents: names the table may have in the destination.
+
+        Raises:
+            UsageError: the layout gives two images one name.
+
+        """
+        self._relations = relations
+        relations.run("CREATE TABLE documents AS SELECT unnest(?::VARCHAR[]) AS name", [list(documents)])
+        relations.run(_MATCH)
+        relations.run(_WANTED)
+        relations.run(_STRAYS)
+        self._refuse_collisions()
+        if send_strays:
+            relations.run(_SEND_STRAYS)
+        relations.run(_TODO, [replace])
+
+    def _refuse_collisions(self) -> None:
+        collisions = list(
+            self._relations.stream(
+                "SELECT w.blob, list(DISTINCT m.name ORDER BY m.name) FROM wanted w JOIN matches m ON m.blob = w.blob"
+                " WHERE w.names > 1 AND m.choice = 1 AND m.selected GROUP BY w.blob ORDER BY w.blob LIMIT 1"
+            )
+        )
+        if collisions:
+            blob, names = collisions[0]
+            raise UsageError(
+                f"the layout gives {names[0]} and {names[1]} the same name '{blob}': choose another --layout"
+            )
+
+    def items(self) -> Iterator[Item]:
+        """What has to be read: everything to send, replace or compare, in the order it lies in the archives."""
+        for row in self._relations.stream(
+            "SELECT archive, member, size_bytes, crc32, mtime_ns, offset_bytes, stored_bytes, method,"
+            " blob, action, etag, md5 FROM todo WHERE action IN ('send', 'replace', 'compare') ORDER BY id"
+        ):
+            blob, action, etag, md5 = row[8:]
+            yield Item(Entry(*row[:8]), blob, Action(action), etag, bytes.fromhex(md5) if md5 else None)
+
+    def broken_inside(self) -> Iterator[tuple[str, str, str, str]]:
+        """Images already there whose structure an earlier run found broken: blob, archive, member, state."""
+        yield from self._relations.stream(
+            "SELECT t.blob, t.archive, t.member, coalesce(nullif(split_part(b.image, ';', 5), ''), k.state) AS state"
+            " FROM todo t JOIN blobs b ON b.name = t.blob LEFT JOIN known k ON k.blob = t.blob"
+            " WHERE t.action = 'done' AND state <> 'whole' ORDER BY t.id"
+        )
+
+    def summary(self, *, profile: str, table: str, absent: tuple[str, ...]) -> PlanReady:
+        """The counts of the plan. `rows = matched + missing` by construction."""
+        one = self._relations.one
+        rows, matched = one(
+            "SELECT count(*), count(*) FILTER (row IN (SELECT row FROM matches)) FROM rows WHERE selected"
+        )
+        send, replace, compare, done, conflicts, images, to_send, in_all = one(
+            "SELECT count(*) FILTER (action = 'send'), count(*) FILTER (action = 'replace'),"
+            " count(*) FILTER (action = 'compare'), count(*) FILTER (action = 'done'),"
+            " count(*) FILTER (action = 'conflict'), count(*),"
+            " coalesce(sum(size_bytes) FILTER (action IN ('send', 'replace')), 0), coalesce(sum(size_bytes), 0)"
+            " FROM todo"
+        )
+        examples = self._relations.stream("SELECT blob FROM todo WHERE action = 'send' ORDER BY id LIMIT 3")
+        return PlanReady(
+            profile,
+            table,
+            rows,
+            matched,
+            rows - matched,
+            images,
+            one("SELECT count(*) FROM strays")[0],
+            send,
+            replace,
+            compare,
+            done,
+            conflicts,
+            self._foreign(),
+            to_send,
+            in_all,
+            absent,
+            tuple(blob for (blob,) in examples),
+        )
+
+    def _foreign(self) -> int:
+        count: int = self._relations.one(f"SELECT count(*) FROM ({FOREIGN})")[0]  # noqa: S608 - own text
+        return count
+
+    def findings(self, absent: tuple[str, ...], unreadable: tuple[str, ...]) -> Iterator[Finding]:
+        """Everything in the joins that a person should know.
+
+        Args:
+            absent: archives that were expected and are not there; their rows are counted, not listed.
+            unreadable: archives that have a finding of their own; their rows are not listed either.
+
+        """
+        yield from self._absent_archives(absent)
+        yield from self._missing(absent + unreadable)
+        yield from self._rows()
+        yield from self._entries()
+        yield from self._destination()
+
+    def _absent_archives(self, absent: tuple[str, ...]) -> Iterator[Finding]:
+        for home in absent:
+            rows = self._missing_rows_of(home)
+            if rows:
+                yield Finding(
+                    "archive-absent",
+                    Severity.ERROR,
+                    f"the archive {home} is not here; {rows:,} selected rows are in it: download it and run again",
+                    archive=home,
+                )
+
+    def _missing_rows_of(self, home: str) -> int:
+        count: int = self._relations.one(
+            "SELECT count(*) FROM rows WHERE selected AND home = ? AND row NOT IN (SELECT row FROM matches)",
+            [home],
+        )[0]
+        return count
+
+    def _missing(self, listed_as_archive: tuple[str, ...]) -> Iterator[Finding]:
+        for row, name, home in self._relations.stream(
+            "SELECT row, name, coalesce(home, '') FROM rows WHERE selected AND usable"
+            " AND row NOT IN (SELECT row FROM matches) AND NOT list_contains(?::VARCHAR[], coalesce(home, ''))"
+            " ORDER BY row",
+            [list(listed_as_archive)],
+        ):
+            yield Finding(
+                "image-missing",
+                Severity.ERROR,
+                f"row {row} names {name}, which is in no archive here",
+                archive=home,
+                member=name,
+                row=row,
+            )
+
+    def _rows(self) -> Iterator[Finding]:
+        for key, rows in self._relations.stream(
+            "SELECT min(name), list(row ORDER BY row) FROM rows WHERE selected AND usable AND key IS NOT NULL"
+            " GROUP BY key, blob HAVING count(*) > 1 ORDER BY min(row)"
+        ):
+            yield Finding(
+                "row-key-duplicate",
+                Severity.WARNING,
+                f"{key} stands in {len(rows)} rows: {', '.join(map(str, rows[:5]))}",
+                member=key,
+                row=rows[1],
+            )
+
+    def _entries(self) -> Iterator[Finding]:
+        for archive, member, blob in self._relations.stream("SELECT archive, member, blob FROM strays ORDER BY id"):
+            refused = (blob is None and "; its name gives it no place, so it cannot be sent") or ""
+            yield Finding(
+                "image-stray",
+                Severity.WARNING,
+                f"no row of the table names it{refused}",
+                archive=archive,
+                member=member,
+            )
+        for row, name, home, found_in, archive, member in self._relations.stream(
+            "SELECT m.row, m.name, m.home, m.found_in, e.archive, e.member FROM matches m JOIN entries e USING (id)"
+            " WHERE m.choice = 1 AND m.selected AND m.home IS NOT NULL AND m.found_in IS DISTINCT FROM m.home"
+            " ORDER BY m.row"
+        ):
+            yield Finding(
+                "archive-wrong",
+                Severity.WARNING,
+                f"row {row} places {name} in {home}, but it is in {found_in or archive or 'a folder'}",
+                archive=archive,
+                member=member,
+                row=row,
+            )
+        for name, archive, member, same in self._relations.stream(
+            "SELECT m.name, e.archive, e.member, e.crc32 IS NOT DISTINCT FROM f.crc32 AND e.size_bytes = f.size_bytes"
+            " FROM matches m JOIN entries e USING (id)"
+            " JOIN matches c ON c.row = m.row AND c.choice = 1 JOIN entries f ON f.id = c.id"
+            " WHERE m.choice > 1 AND m.selected ORDER BY e.id"
+        ):
+            content = "the same content" if same else "other content"
+            yield Finding(
+                "image-duplicate",
+                Severity.INFO if same else Severity.WARNING,
+                f"{name} is there more than once, here with {content}; this copy is not sent",
+                archive=archive,
+                member=member,
+            )
+
+    def _destination(self) -> Iterator[Finding]:
+        for blob, archive, member in self._relations.stream(
+            "SELECT blob, archive, member FROM todo WHERE action = 'conflict' ORDER BY id"
+        ):
+            yield conflict(blob, archive, member)
+        count, examples = self._relations.one(
+            f"SELECT count(*), list(name ORDER BY name)[1:3] FROM ({FOREIGN})"  # noqa: S608 - own text
+        )
+        if count:
+            yield Finding(
+                "blob-foreign",
+                Severity.INFO,
+                f"{count:,} blobs in the destination are not of this dataset, for example {', '.join(examples)}",
+            )
+
+
+FOREIGN = """
+SELECT name FROM blobs
+WHERE name NOT IN (SELECT blob FROM rows WHERE blob IS NOT NULL)
+  AND name NOT IN (SELECT blob FROM wanted) AND name NOT IN (SELECT blob FROM known)
+  AND source IS NULL AND NOT starts_with(name, '_laden/') AND name NOT IN (SELECT name FROM documents)
+"""
+"""Blobs that neither table nor manifest knows and that laden did not put there."""
+
+
+def conflict(blob: str, archive: str = "", member: str = "") -> Finding:
+    """The finding for a blob that is there with other content."""
+    return Finding(
+        "blob-conflict",
+        Severity.ERROR,
+        "a blob of this name with other content is there and was left as it is:"
+        " load to another prefix, or replace such blobs with --overwrite changed",
+        archive=archive,
+        member=member,
+        blob=blob,
+    )

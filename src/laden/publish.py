@@ -1,0 +1,140 @@
+"""Lands the table and the manifest, after the images are proved to be there; nothing is sent that is there already.
+
+Order: the table (the whole one when every row has its image, else the subset under its own name), then the manifest,
+then the JSON page. Each is compared by MD5 with what the listing shows. The table that no longer applies is removed
+where the credential may do that, and told where it may not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from io import BufferedIOBase
+
+from laden.errors import AccessDenied, BlobConflict, BlobMissing
+from laden.manifest import LOAD, MANIFEST, Document, collect, write_load_page, write_manifest
+from laden.profile import Profile
+from laden.records import Finding, Severity
+from laden.relations import Relations
+from laden.store import CREATE_ONLY, Properties, Store, content_type
+from laden.table import Table
+
+_BLOCK_BYTES = 32 << 20
+_SINGLE_PUT_BYTES = 256 << 20
+
+_OURS = "laden_document"
+"""Metadata key of the table, the manifest and the page: blobs that laden may replace without being asked."""
+
+
+class Publisher:
+    """Puts documents into a store, knowing from the last listing what is there."""
+
+    def __init__(self, store: Store, relations: Relations, *, replace_other: bool) -> None:
+        self._store = store
+        self._relations = relations
+        self._replace_other = replace_other
+
+    async def publish(self, profile: Profile, table: Table | None) -> list[Finding]:
+        """Land table, manifest and page; returns what a person should know about it."""
+        collect(self._relations)
+        landed, findings = await self._table(profile, table) if table is not None else (None, [])
+        with write_manifest(self._relations).open("rb") as file:
+            manifest = await self._put(MANIFEST, file)
+        await self._page(profile, "complete", landed, manifest)
+        return findings
+
+    async def withdraw(self, profile: Profile) -> None:
+        """Say, before blobs are replaced, that the manifest does not hold until the load is complete again."""
+        collect(self._relations)
+        await self._page(profile, "changing", None, None)
+
+    async def _page(self, profile: Profile, state: str, table: Document | None, manifest: Document | None) -> None:
+        page = write_load_page(
+            self._relations,
+            profile=profile.name,
+            layout=str(profile.layout),
+            state=state,
+            table=table,
+            manifest=manifest,
+        )
+        await self._put(LOAD, io.BytesIO(page))
+
+    async def _table(self, profile: Profile, table: Table) -> tuple[Document | None, list[Finding]]:
+        assert profile.table is not None
+        absent = self._relations.one(
+            "SELECT count(*) FROM rows WHERE NOT usable OR blob IS NULL OR blob NOT IN (SELECT blob FROM loaded)"
+        )[0]
+        name, other = (profile.table.subset, table.name) if absent else (table.name, profile.table.subset)
+        landed: Document | None = None
+        findings: list[Finding] = []
+        with (self._relations.folder / "table").open("w+b") as file:
+            if absent:
+                table.write_subset(file, self._named_rows().__contains__)
+            else:
+                table.copy(file)
+            file.seek(0)
+            try:
+                landed = await self._put(name, file)
+            except BlobConflict:
+                reason = "a table of this name that laden did not write is there and was left as it is"
+                act = "move it away, or replace it with --overwrite changed"
+                findings.append(Finding("table-conflict", Severity.ERROR, f"{reason}: {act}", blob=name))
+        findings += await self._remove(other)
+        return landed, findings
+
+    def _named_rows(self) -> set[int]:
+        """Rows whose image is in the container, from this or an earlier run."""
+        return {
+            row
+            for (row,) in self._relations.stream(
+                "SELECT row FROM rows WHERE usable AND blob IN (SELECT blob FROM loaded)"
+            )
+        }
+
+    async def _put(self, name: str, file: BufferedIOBase) -> Document:
+        """Store a document unless the same bytes are there. Raises `BlobConflict` for somebody else's blob."""
+        md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).digest()
+        size_bytes = file.tell()
+        file.seek(0)
+        listed = self._listed_md5(name)
+        document = Document(name, size_bytes, md5.hex())
+        if listed == md5.hex():
+            return document
+        may_replace = listed is not None and (
+            self._replace_other or name.startswith("_laden/") or await self._is_ours(name)
+        )
+        etag = None if may_replace else CREATE_ONLY
+        properties = Properties(md5, content_type(name), {_OURS: "1"})
+        if size_bytes <= _SINGLE_PUT_BYTES:
+            await self._store.put(name, file.read(), properties, etag)
+            return document
+        block_ids: list[str] = []
+        while block := file.read(_BLOCK_BYTES):
+            block_ids.append(f"laden-{len(block_ids):06d}")
+            await self._store.put_block(name, block_ids[-1], block, hashlib.md5(block, usedforsecurity=False).digest())
+        await self._store.commit(name, block_ids, properties, etag)
+        return document
+
+    def _listed_md5(self, name: str) -> str | None:
+        """MD5 of a blob in the last listing, empty where it has none; None if it is not listed."""
+        listed = list(self._relations.stream("SELECT coalesce(md5, '') FROM blobs WHERE name = ?", [name]))
+        return listed[0][0] if listed else None
+
+    async def _is_ours(self, name: str) -> bool:
+        try:
+            return _OURS in (await self._store.head(name)).metadata
+        except BlobMissing:
+            return False
+
+    async def _remove(self, name: str) -> list[Finding]:
+        """Remove the table that does not apply any more, if it is laden's."""
+        if self._listed_md5(name) is None or not await self._is_ours(name):
+            return []
+        try:
+            await self._store.delete(name)
+        except BlobMissing:
+            return []
+        except AccessDenied:
+            reason = "an earlier load's table is still there, and the credential may not delete it: remove it by hand"
+            return [Finding("table-stale", Severity.WARNING, reason, blob=name)]
+        return []

@@ -1,0 +1,156 @@
+"""The frozen values that flow through a load.
+
+An `Entry` is something that can be read (an archive member or a plain file); an `Item` is an entry with a
+destination; a `Receipt` is what became of one item; a `Blob` is what a listing says of one blob; a `Finding` is
+something about the data that a person should know. All of them are plain and picklable, so that a stage may run
+in another process. Nothing here reads, writes or decides.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+STORED = 0
+"""`Entry.method` of bytes that lie as they are: zip method 0 (APPNOTE 4.4.5), and every plain file."""
+
+
+class Entry(NamedTuple):
+    """Something that can be read: an archive member or a plain file.
+
+    A named tuple because a million of them pass through the plan; every field is a column there.
+    """
+
+    archive: str
+    """Path of the archive below the source root, with forward slashes; empty for a plain file."""
+    member: str
+    """Name inside the archive, or the plain file's path below the source root."""
+    size_bytes: int
+    """Uncompressed size, as the archive's directory or the file system declares it."""
+    crc32: int | None
+    """CRC-32 from the archive's directory; None for a plain file."""
+    mtime_ns: int | None
+    """Modification time of a plain file; None for a member (its archive's directory has no reliable one)."""
+    offset_bytes: int
+    """Where the member's local header starts in the archive file; 0 for a plain file."""
+    stored_bytes: int
+    """Bytes it takes in the archive; equals `size_bytes` for a plain file."""
+    method: int
+    """Zip compression method (APPNOTE 4.4.5): 0 stored, 8 deflated, 9 Deflate64."""
+
+    @property
+    def place(self) -> str:
+        """How a person finds it: `0.zip: a.png`, or the path of a plain file."""
+        return f"{self.archive}: {self.member}" if self.archive else self.member
+
+
+class Digests(NamedTuple):
+    """What one pass over the bytes computed."""
+
+    size_bytes: int
+    crc32: int
+    md5: bytes
+    """16 raw bytes."""
+
+
+class ImageFacts(NamedTuple):
+    """What the structure of an image file says. `state` is `whole`, or the code of what is broken."""
+
+    kind: str
+    """`png`, or empty for a file that is not an image laden can look into."""
+    width: int
+    height: int
+    bits: int
+    """Bits per sample, as the header declares."""
+    state: str
+
+
+NOT_AN_IMAGE = ImageFacts("", 0, 0, 0, "whole")
+
+
+class Blob(NamedTuple):
+    """One blob as a listing shows it. Names are relative to the destination's prefix."""
+
+    name: str
+    size_bytes: int
+    md5: bytes | None
+    """16 raw bytes; None where the service keeps none."""
+    etag: str
+    metadata: dict[str, str]
+
+
+class Action(StrEnum):
+    """What the plan wants done with an item."""
+
+    SEND = "send"
+    """No blob of that name: create it, and only create."""
+    REPLACE = "replace"
+    """A blob with other content, and the user asked to replace those: overwrite that very version."""
+    COMPARE = "compare"
+    """A blob of the same size whose content laden cannot tell from the listing: read, hash, compare."""
+
+
+class Item(NamedTuple):
+    """An entry with a destination."""
+
+    entry: Entry
+    blob: str
+    action: Action
+    etag: str
+    """Of the blob that is there (`REPLACE`, `COMPARE`); empty for `SEND`."""
+    md5: bytes | None
+    """MD5 of the blob that is there (`COMPARE`)."""
+
+
+class Outcome(StrEnum):
+    """What became of an item."""
+
+    SENT = "sent"
+    ALREADY_THERE = "already_there"
+    CONFLICT = "conflict"
+    """A blob with other content is there and was left as it is."""
+    DAMAGED = "damaged"
+    """The member's bytes are not what its archive declares (or its image is broken and such were not wanted)."""
+    FAILED = "failed"
+    """The store or the source did not do it; the next run tries again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of one item, returned by whoever moved it."""
+
+    item: Item
+    outcome: Outcome
+    digests: Digests | None = None
+    """None where the bytes were never read whole."""
+    image: ImageFacts = NOT_AN_IMAGE
+    code: str = ""
+    """Finding code for `CONFLICT`, `DAMAGED` and `FAILED`."""
+    reason: str = ""
+    """One sentence for the same."""
+
+
+class Severity(StrEnum):
+    """How much a finding matters."""
+
+    INFO = "info"
+    WARNING = "warning"
+    """Worth knowing; the load is complete all the same."""
+    ERROR = "error"
+    """A person must decide or act: exit code 3."""
+
+
+class Finding(NamedTuple):
+    """Something about the data that a person should know. Never an exception."""
+
+    code: str
+    """Stable, kebab-case; each is explained in docs/findings.md."""
+    severity: Severity
+    message: str
+    """One sentence: what is wrong and what to do."""
+    archive: str = ""
+    member: str = ""
+    row: int = 0
+    """1-based number of the record in the table, the header not counted; 0 where no row is meant."""
+    blob: str = ""

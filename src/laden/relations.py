@@ -1,0 +1,119 @@
+"""The embedded database in which plan, verification and manifest are questions.
+
+One DuckDB file per run, in a private temporary folder that is removed afterwards; it spills there when memory is
+short. It is locked before anything else happens: no file outside that folder, no extension, no setting can be
+reached by any text that a user or a file supplies. Relations are fed in batches as NumPy columns, which is several
+times leaner than row-wise parameters.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import duckdb
+import numpy as np
+
+_BATCH_ROWS = 50_000
+_MEMORY_LIMIT = "256MB"
+
+_SCHEMA = """
+CREATE TABLE entries (
+    archive VARCHAR, member VARCHAR, size_bytes BIGINT, crc32 BIGINT, mtime_ns BIGINT,
+    offset_bytes BIGINT, stored_bytes BIGINT, method INTEGER,
+    id BIGINT, key VARCHAR, home VARCHAR, blob VARCHAR);
+CREATE TABLE rows (
+    row BIGINT, key VARCHAR, name VARCHAR, home VARCHAR, blob VARCHAR, usable BOOLEAN, selected BOOLEAN);
+CREATE TABLE blobs (
+    name VARCHAR, size_bytes BIGINT, md5 VARCHAR, etag VARCHAR,
+    crc32 BIGINT, source_bytes BIGINT, mtime_ns BIGINT, image VARCHAR, source VARCHAR);
+CREATE TABLE known (
+    blob VARCHAR, archive VARCHAR, member VARCHAR, size_bytes BIGINT, md5 VARCHAR, crc32 BIGINT, key VARCHAR,
+    kind VARCHAR, width INTEGER, height INTEGER, bits INTEGER, state VARCHAR);
+CREATE TABLE receipts (
+    blob VARCHAR, archive VARCHAR, member VARCHAR, outcome VARCHAR, size_bytes BIGINT, md5 VARCHAR, crc32 BIGINT,
+    kind VARCHAR, width INTEGER, height INTEGER, bits INTEGER, state VARCHAR);
+"""
+
+
+class Relations:
+    """The tables of one run: `entries`, `rows`, `blobs`, `known` (an earlier manifest), `receipts`."""
+
+    Error = duckdb.Error
+    """What a statement raises that cannot be executed."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="laden-"))
+        self._connection = duckdb.connect(str(self.folder / "relations.duckdb"))
+        for statement in (
+            f"SET allowed_directories = ['{str(self.folder).replace(chr(39), chr(39) * 2)}']",
+            f"SET memory_limit = '{_MEMORY_LIMIT}'",
+            "SET autoinstall_known_extensions = false",
+            "SET autoload_known_extensions = false",
+            "SET enable_external_access = false",
+            "SET lock_configuration = true",
+        ):
+            self._connection.execute(statement)
+        self._connection.execute(_SCHEMA)
+
+    def run(self, sql: str, parameters: Sequence[object] = ()) -> None:
+        """Execute a statement that returns nothing."""
+        self._connection.execute(sql, parameters)
+
+    def one(self, sql: str, parameters: Sequence[object] = ()) -> tuple[Any, ...]:
+        """The first row of an answer."""
+        row: tuple[Any, ...] | None = self._connection.execute(sql, parameters).fetchone()
+        assert row is not None
+        return row
+
+    def stream(self, sql: str, parameters: Sequence[object] = ()) -> Iterator[tuple[Any, ...]]:
+        """The rows of an answer, in constant memory, unharmed by other statements meanwhile."""
+        cursor = self._connection.cursor()
+        try:
+            cursor.execute(sql, parameters)
+            while rows := cursor.fetchmany(2048):
+                yield from rows
+        finally:
+            cursor.close()
+
+    def feed(self, table: str, rows: Iterable[tuple[Any, ...]]) -> int:
+        """Append rows (tuples in the order of the table's columns) in batches; returns how many."""
+        described = self._connection.execute(f"DESCRIBE {table}").fetchall()
+        types = [kind for _, kind, *_ in described]
+        columns = ", ".join(f"c{index}::{kind}" for index, kind in enumerate(types))
+        count = 0
+        pending = iter(rows)
+        while batch := list(islice(pending, _BATCH_ROWS)):
+            arrays = {
+                f"c{index}": _array(column, types[index]) for index, column in enumerate(zip(*batch, strict=True))
+            }
+            self._connection.register("batch", arrays)
+            self._connection.execute(f"INSERT INTO {table} SELECT {columns} FROM batch")  # noqa: S608 - own names
+            self._connection.unregister("batch")
+            count += len(batch)
+        return count
+
+    def __enter__(self) -> Relations:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._connection.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _array(column: tuple[Any, ...], kind: str) -> np.typing.NDArray[Any]:
+    """A NumPy column; integers with gaps become a masked array, which DuckDB reads as NULL."""
+    if kind == "VARCHAR":
+        return np.array(column, dtype=object)
+    if kind == "BOOLEAN":
+        return np.array(column, dtype=bool)
+    absent = [value is None for value in column]
+    values = np.array([0 if value is None else value for value in column], dtype=np.int64)
+    return np.ma.masked_array(values, mask=absent) if any(absent) else values

@@ -1,0 +1,151 @@
+"""Where bytes go: the port, and the one place where its wrappers are stacked.
+
+A store is a flat set of blobs below a prefix. Two exist: Azure Blob Storage (`blob`) and a local folder
+(`folder`), which keeps the same promises without a network. Retries are a wrapper with the same port (`retry`).
+Names are relative to the destination's prefix everywhere above this package.
+"""
+
+from __future__ import annotations
+
+import mimetypes
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from laden.records import Blob
+from laden.store.destination import Destination, FolderDestination, parse_destination
+
+__all__ = [
+    "CREATE_ONLY",
+    "Destination",
+    "FolderDestination",
+    "Page",
+    "Properties",
+    "Retry",
+    "Store",
+    "content_type",
+    "list_all",
+    "open_store",
+    "parse_destination",
+]
+
+CREATE_ONLY = ""
+"""The `etag` of a put that must create: any blob of that name makes it fail with `BlobConflict`."""
+
+Data = bytes | bytearray | memoryview
+
+
+@dataclass(frozen=True, slots=True)
+class Properties:
+    """What is stored with a blob."""
+
+    md5: bytes
+    """16 raw bytes. A store refuses bytes that do not hash to it."""
+    content_type: str = "application/octet-stream"
+    metadata: dict[str, str] = field(default_factory=dict)
+    """ASCII keys and values."""
+
+
+class Page(NamedTuple):
+    """Part of a listing."""
+
+    blobs: list[Blob]
+    marker: str
+    """Where the next page starts; empty after the last."""
+
+
+class Retry(NamedTuple):
+    """One failed attempt that will be repeated, told to an observer."""
+
+    reason: str
+    wait_s: float
+    throttled: bool
+
+
+class Store(Protocol):
+    """The port. Every method may raise `StoreError` and its kinds; those marked transient may be repeated.
+
+    `put` and `commit` are atomic: no reader ever sees part of a blob, and a failed one changes nothing.
+    `etag` says under which condition they act: `CREATE_ONLY`, the etag of the version that may be replaced, or
+    None for "whatever is there". A condition that fails raises `BlobConflict`.
+    """
+
+    async def create(self) -> bool:
+        """Make the container (private) or folder if it is absent; True if it was made now."""
+
+    async def list_page(self, marker: str = "") -> Page:
+        """One page of the blobs below the prefix, in name order, with MD5 and metadata."""
+
+    async def head(self, name: str) -> Blob:
+        """One blob's facts. Raises `BlobMissing`."""
+
+    async def get(self, name: str, offset: int, length: int) -> bytes:
+        """Bytes `offset` to `offset + length` of a blob, fewer at its end. Raises `BlobMissing`."""
+
+    async def put(self, name: str, data: Data, properties: Properties, etag: str | None) -> None:
+        """Store a blob in one request; bytes that do not hash to `properties.md5` are refused."""
+
+    async def put_block(self, name: str, block_id: str, data: Data, md5: bytes) -> None:
+        """Stage one block of a blob; nothing is visible until `commit`. Idempotent for one id and content."""
+
+    async def commit(self, name: str, block_ids: list[str], properties: Properties, etag: str | None) -> None:
+        """Make a blob of its staged blocks, in the order given."""
+
+    async def delete(self, name: str) -> None:
+        """Remove a blob. Raises `BlobMissing`."""
+
+    async def close(self) -> None:
+        """Let go of connections."""
+
+
+async def list_all(store: Store) -> AsyncIterator[list[Blob]]:
+    """Every blob below the prefix, a page at a time."""
+    marker = ""
+    while True:
+        page = await store.list_page(marker)
+        yield page.blobs
+        marker = page.marker
+        if not marker:
+            return
+
+
+def open_store(
+    destination: Destination | FolderDestination,
+    *,
+    connections: int,
+    on_retry: Callable[[Retry], None] = lambda _: None,
+) -> Store:
+    """The store behind a destination, retries included.
+
+    Args:
+        destination: what `parse_destination` returned.
+        connections: TCP connections at most; requests beyond wait.
+        on_retry: called in the event loop for every attempt that will be repeated.
+
+    Raises:
+        UsageError: the credentials in the environment do not fit.
+
+    """
+    from laden.store.retry import Retrying
+
+    inner: Store
+    if isinstance(destination, FolderDestination):
+        from laden.store.folder import FolderStore
+
+        inner = FolderStore(destination.path)
+    else:
+        from laden.store.blob import BlobStore
+        from laden.store.credentials import find_credential
+
+        inner = BlobStore(destination, find_credential(destination), connections=connections)
+    return Retrying(inner, on_retry=on_retry)
+
+
+_CONTENT_TYPES = {".dcm": "application/dicom", ".dicom": "application/dicom", ".csv": "text/csv"}
+"""RFC 3240 for DICOM; csv is fixed here because Windows maps it to Excel in the registry."""
+
+
+def content_type(name: str) -> str:
+    """MIME type for a blob name, by its suffix."""
+    suffix = name[name.rfind(".") :].lower() if "." in name else ""
+    return _CONTENT_TYPES.get(suffix) or mimetypes.guess_type(f"x{suffix}")[0] or "application/octet-stream"

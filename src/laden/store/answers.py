@@ -1,0 +1,220 @@
+"""What the Blob service answers, turned into values and errors.
+
+Sources: the REST reference's "List Blobs", "Get Blob Properties" and "Blob service error codes". No I/O here.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+from urllib.parse import unquote
+from xml.etree import ElementTree as ET
+
+from laden.errors import (
+    AccessDenied,
+    BlobConflict,
+    BlobMissing,
+    BlobRefused,
+    ContainerMissing,
+    StoreError,
+    TransientStoreError,
+)
+from laden.records import Blob
+from laden.store import Page
+from laden.store.destination import Destination
+
+_TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
+_THROTTLED = frozenset({429, 503})
+
+_CONFLICTS = frozenset(
+    {
+        "BlobAlreadyExists",
+        "ContainerAlreadyExists",
+        "ConditionNotMet",
+        "TargetConditionNotMet",
+        "UnauthorizedBlobOverwrite",
+    }
+)
+
+_PROTECTED = {
+    "BlobArchived": "it is in the archive tier and must be rehydrated before it can change",
+    "BlobBeingRehydrated": "it is being rehydrated from the archive tier",
+    "BlobImmutableDueToPolicy": "an immutability policy or legal hold protects it",
+    "LeaseIdMissing": "somebody holds a lease on it",
+    "LeaseLost": "somebody held a lease on it",
+    "InvalidBlobType": "it is not a block blob",
+    "SnapshotsPresent": "it has snapshots",
+}
+
+_ACCESS = {
+    "KeyBasedAuthenticationNotPermitted": "the account does not allow keys or key-signed SAS: sign in with 'az login'",
+    "AuthorizationPermissionMismatch": "the credential may not {permission} here: a SAS needs the permission"
+    " '{permission}' (read, create, write and list are enough for everything), a person the role Storage Blob Data Contributor"
+    " (a new role takes some minutes)",
+    "AuthorizationSourceIPMismatch": "the SAS is not valid for this machine's IP address",
+    "AuthorizationProtocolMismatch": "the SAS asks for https",
+    "AuthorizationFailure": "the account's firewall refuses this network, or the credential may not {permission} here",
+    "AuthorizationResourceTypeMismatch": "the SAS is not for containers and blobs: make one for the container",
+    "AuthorizationServiceMismatch": "the SAS is not for the Blob service",
+    "AccountIsDisabled": "the account is disabled",
+    "InvalidAuthenticationInfo": "the sign-in is not accepted: sign in again, to the account's tenant",
+    "NoAuthenticationInformation": "no credential reached the service: put a SAS in LADEN_SAS or run 'az login'",
+}
+
+
+def page_from_xml(body: bytes, *, strip: int = 0) -> Page:
+    """A page of "List Blobs".
+
+    Args:
+        body: the answer, XML. The parser loads no external entities; expat bounds internal ones.
+        strip: characters of the prefix, taken off each name.
+
+    Raises:
+        TransientStoreError: the listing is cut off or garbled.
+
+    """
+    try:
+        root = ET.fromstring(body)  # noqa: S314 - see the docstring
+    except ET.ParseError:
+        raise TransientStoreError("the service answered with a listing that is not whole") from None
+    listed = root.find("Blobs")
+    if root.tag != "EnumerationResults" or listed is None:
+        raise TransientStoreError("the service answered with something that is not a listing")
+    blobs = [blob for element in listed.iter("Blob") if (blob := _blob(element, strip)) is not None]
+    return Page(blobs, root.findtext("NextMarker") or "")
+
+
+def _blob(element: ET.Element, strip: int) -> Blob | None:
+    name = element.find("Name")
+    properties = element.find("Properties")
+    if name is None or properties is None or not name.text:
+        raise TransientStoreError("the service answered with a listing that lacks names")
+    metadata = {item.tag: item.text or "" for item in element.find("Metadata") or ()}
+    if properties.findtext("ResourceType") == "directory" or metadata.get("hdi_isfolder") == "true":
+        return None
+    text = unquote(name.text) if name.get("Encoded") == "true" else name.text
+    return Blob(
+        text[strip:],
+        _length(properties.findtext("Content-Length")),
+        _md5(properties.findtext("Content-MD5")),
+        properties.findtext("Etag") or "",
+        metadata,
+    )
+
+
+def blob_from_headers(name: str, headers: Mapping[str, str]) -> Blob:
+    """A blob from "Get Blob Properties"."""
+    metadata = {
+        key[len("x-ms-meta-") :].lower(): value
+        for key, value in headers.items()
+        if key.lower().startswith("x-ms-meta-")
+    }
+    return Blob(
+        name,
+        _length(headers.get("Content-Length")),
+        _md5(headers.get("Content-MD5")),
+        headers.get("ETag", ""),
+        metadata,
+    )
+
+
+def _length(text: str | None) -> int:
+    if text is None or not text.isdecimal():
+        raise TransientStoreError("the service answered without a blob's length")
+    return int(text)
+
+
+def _md5(text: str | None) -> bytes | None:
+    try:
+        raw = base64.b64decode(text or "", validate=True)
+    except binascii.Error:
+        return None
+    return raw if len(raw) == 16 else None
+
+
+def refusal(
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    destination: Destination,
+    name: str,
+    permission: str,
+    credential: str,
+) -> StoreError:
+    """The error that an answer means.
+
+    Args:
+        status: HTTP status.
+        headers: of the answer.
+        body: of the answer; XML with a code, or anything.
+        destination: where the request went.
+        name: of the blob; empty for the container.
+        permission: what the request needed: `read`, `write`, `list`, `create`, `delete`.
+        credential: what kind of credential was shown.
+
+    """
+    code = headers.get("x-ms-error-code") or _tag(body, "Code")
+    where = f"{destination}/{name}" if name else str(destination)
+    if status in (401, 403):
+        return AccessDenied(
+            _access_sentence(code, _tag(body, "AuthenticationErrorDetail"), destination, permission, credential)
+        )
+    if code in ("Md5Mismatch", "InvalidMd5"):
+        return TransientStoreError(f"bytes of {where} changed on the way; the service refused them")
+    if code == "ContainerBeingDeleted":
+        return TransientStoreError(
+            f"the container {destination.container} is being deleted; its name is free again in about a minute",
+            10,
+        )
+    if status in _TRANSIENT:
+        return TransientStoreError(
+            f"the service answered {status} {code}".rstrip(),
+            _retry_after_s(headers),
+            throttled=status in _THROTTLED,
+        )
+    if (status == 404 and code in ("ContainerNotFound", "ResourceNotFound")) or (status == 404 and not name):
+        return ContainerMissing(
+            f"there is no container '{destination.container}' at {destination.endpoint}: create it, or check the name"
+        )
+    if status == 404:
+        return BlobMissing(f"there is no blob {where}")
+    if code in _PROTECTED:
+        return BlobConflict(f"{where} cannot be written: {_PROTECTED[code]}")
+    if status == 412 or code in _CONFLICTS:
+        return BlobConflict(f"{where} is there already, or changed meanwhile")
+    kind = BlobRefused if name else StoreError
+    return kind(f"the service refused {where} with {status} {code}".rstrip())
+
+
+def _access_sentence(code: str, detail: str, destination: Destination, permission: str, credential: str) -> str:
+    if code == "AuthenticationFailed":
+        reason = _authentication_reason(detail, credential)
+    else:
+        reason = _ACCESS.get(code, "the credential may not {permission} here").format(permission=permission)
+    where = f"{destination.account} refused the {credential} to {permission} in '{destination.container}'"
+    return f"{where}: {reason} ({code or 'no code'})"
+
+
+def _authentication_reason(detail: str, credential: str) -> str:
+    """Why a signature was not accepted. The detail is searched, never quoted: it may repeat the string to sign."""
+    if "not valid in the specified time frame" in detail:
+        window = re.search(r"Start \[([^\]]*)\] - Expiry \[([^\]]*)\] - Current \[([^\]]*)\]", detail)
+        if window:
+            return f"it holds from {window[1]} to {window[2]}, and the service's clock says {window[3]}: make a new one"
+        return "it has expired or is not valid yet: make a new one"
+    if credential == "SAS":
+        return "it has expired, or its signature is not right: make a new SAS, or copy it again as a whole"
+    return "the signature is not right: check the key, and this machine's clock"
+
+
+def _tag(body: bytes, tag: str) -> str:
+    """The text of one element of an error's XML body, without trusting the rest of it."""
+    match = re.search(rb"<%s>([^<]{0,2000})</%s>" % (tag.encode(), tag.encode()), body[:65536])
+    return match[1].decode("utf-8", "replace").strip() if match else ""
+
+
+def _retry_after_s(headers: Mapping[str, str]) -> float | None:
+    text = headers.get("Retry-After", "")
+    return float(text) if text.isdecimal() and len(text) < 6 else None

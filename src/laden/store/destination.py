@@ -1,0 +1,115 @@
+"""DEST, as a person types it: parsed once, checked, and printable without its secret.
+
+A destination is `https://<account>.blob.core.windows.net/<container>[/<prefix>][?<SAS>]`, the emulator's
+`http://127.0.0.1:<port>/<account>/<container>[/<prefix>]`, or a local folder. Nothing is asked of the network here.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import SplitResult, quote, unquote, urlsplit
+
+from laden.errors import UsageError
+from laden.names import problem
+
+_CONTAINER = re.compile(r"[a-z0-9](?:[a-z0-9]|-(?=[a-z0-9])){2,62}")
+"""3 to 63 lower-case letters, digits and single dashes (Naming and Referencing Containers, Microsoft Learn)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """A container in a Blob service, and a prefix in it."""
+
+    account: str
+    endpoint: str
+    """Scheme, host and, for path-style addresses, the account: what comes before `/<container>`."""
+    container: str
+    prefix: str = ""
+    """Without slashes at its ends; empty for the container's root."""
+    sas: str = field(default="", repr=False)
+    """Query string of a shared access signature, as typed in the URL; secret."""
+
+    def __str__(self) -> str:
+        return "/".join(part for part in (self.endpoint, self.container, self.prefix) if part)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the service runs on this machine (an emulator, a test)."""
+        return _is_loopback(urlsplit(self.endpoint).hostname or "")
+
+    def url(self, name: str = "") -> str:
+        """Address of a blob below the prefix, percent-encoded (RFC 3986), without credentials."""
+        path = "/".join(part for part in (self.container, self.prefix, name) if part)
+        return f"{self.endpoint}/{quote(path, safe='/-._~')}"
+
+
+@dataclass(frozen=True, slots=True)
+class FolderDestination:
+    """A local folder that keeps the layout of a container: the offline twin."""
+
+    path: Path
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+
+def parse_destination(text: str) -> Destination | FolderDestination:
+    """What a person typed as DEST.
+
+    Raises:
+        UsageError: not an address laden can load to, with what is wrong with it.
+
+    """
+    if not re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", text):
+        if not text.strip():
+            raise UsageError("the destination is empty: give a container's URL or a folder")
+        return FolderDestination(Path(text).expanduser().absolute())
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        raise UsageError("the destination's host or port is not valid") from None
+    _check_scheme(parts, host)
+    segments = [unquote(segment) for segment in parts.path.split("/") if segment]
+    path_style = _is_loopback(host) or _is_address(host)
+    account = segments.pop(0) if path_style and segments else host.partition(".")[0]
+    if not segments:
+        wanted = "<account>/<container>" if path_style else "<container>"
+        raise UsageError(f"the destination names no container: {parts.scheme}://{parts.netloc}/{wanted}")
+    container, prefix = segments[0], "/".join(segments[1:])
+    if not _CONTAINER.fullmatch(container):
+        raise UsageError(
+            f"'{container}' cannot be a container's name: 3 to 63 lower-case letters, digits and single dashes,"
+            " beginning and ending with a letter or digit"
+        )
+    if prefix and (reason := problem(prefix)):
+        raise UsageError(f"the prefix '{prefix}' cannot be used: {reason}")
+    endpoint = f"{parts.scheme}://{parts.netloc}" + (f"/{account}" if path_style else "")
+    return Destination(account, endpoint, container, prefix, parts.query)
+
+
+def _check_scheme(parts: SplitResult, host: str) -> None:
+    if parts.scheme not in ("http", "https") or not host:
+        raise UsageError(
+            f"'{parts.scheme}://' is not a destination laden can load to:"
+            " give https://<account>.blob.core.windows.net/<container> or a folder"
+        )
+    if parts.scheme == "http" and not _is_loopback(host):
+        raise UsageError(f"http://{host} would send data and credentials in the clear: use https://")
+    if parts.username or parts.password or "@" in parts.netloc:
+        raise UsageError("the destination must not hold a user name or password; put a SAS in LADEN_SAS")
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_loopback(host: str) -> bool:
+    return host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback)

@@ -1,0 +1,98 @@
+"""Repeats what may succeed later: a store around a store.
+
+Only errors marked transient are repeated, with exponential pauses and jitter or after what `Retry-After` asks,
+until the patience is used up. The first request of a store has little patience, so that a wrong address is told in
+seconds; once anything has succeeded, an outage of some minutes is waited out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from laden.errors import BlobConflict, TransientStoreError
+from laden.records import Blob
+from laden.store import Data, Page, Properties, Retry, Store
+
+FIRST_PATIENCE_S = 6.0
+PATIENCE_S = 600.0
+FIRST_PAUSE_S = 0.5
+LONGEST_PAUSE_S = 30.0
+
+T = TypeVar("T")
+
+
+class Retrying:
+    """A store whose transient errors are repeated; see `laden.store.Store` for the contract."""
+
+    def __init__(
+        self,
+        inner: Store,
+        *,
+        on_retry: Callable[[Retry], None] = lambda _: None,
+        patience_s: float = PATIENCE_S,
+        first_pause_s: float = FIRST_PAUSE_S,
+    ) -> None:
+        self._inner = inner
+        self._on_retry = on_retry
+        self._patience_s = patience_s
+        self._first_pause_s = first_pause_s
+        self._answered = False
+
+    async def create(self) -> bool:
+        return await self._repeat(self._inner.create)
+
+    async def list_page(self, marker: str = "") -> Page:
+        return await self._repeat(lambda: self._inner.list_page(marker))
+
+    async def head(self, name: str) -> Blob:
+        return await self._repeat(lambda: self._inner.head(name))
+
+    async def get(self, name: str, offset: int, length: int) -> bytes:
+        return await self._repeat(lambda: self._inner.get(name, offset, length))
+
+    async def put(self, name: str, data: Data, properties: Properties, etag: str | None) -> None:
+        await self._repeat(lambda: self._inner.put(name, data, properties, etag))
+
+    async def put_block(self, name: str, block_id: str, data: Data, md5: bytes) -> None:
+        await self._repeat(lambda: self._inner.put_block(name, block_id, data, md5))
+
+    async def commit(self, name: str, block_ids: list[str], properties: Properties, etag: str | None) -> None:
+        await self._repeat(lambda: self._inner.commit(name, block_ids, properties, etag))
+
+    async def delete(self, name: str) -> None:
+        await self._repeat(lambda: self._inner.delete(name))
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+    async def _repeat(self, request: Callable[[], Awaitable[T]]) -> T:
+        started_s = time.monotonic()
+        pause_s = self._first_pause_s
+        repeated = False
+        while True:
+            try:
+                result = await request()
+            except BlobConflict as error:
+                error.repeated = repeated
+                raise
+            except TransientStoreError as error:
+                patience_s = self._patience_s if self._answered else min(FIRST_PATIENCE_S, self._patience_s)
+                wait_s = _jittered(pause_s) if error.retry_after_s is None else error.retry_after_s + _jittered(0.1)
+                if time.monotonic() - started_s + wait_s > patience_s:
+                    raise
+                repeated = True
+                self._on_retry(Retry(str(error), wait_s, error.throttled))
+                await asyncio.sleep(wait_s)
+                pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+            else:
+                self._answered = True
+                return result
+
+
+def _jittered(pause_s: float) -> float:
+    """Between half of it and all of it, so that many requests do not come back at once."""
+    return pause_s * random.uniform(0.5, 1)  # noqa: S311 - spreads load, keeps no secret

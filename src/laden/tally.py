@@ -1,0 +1,172 @@
+"""Keeps the count of a run: receipts in, progress and summary out, findings for what needs a person."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import replace
+
+from laden.errors import ExitCode
+from laden.events import Observer, PlanReady, Progress, Summary
+from laden.findings import FindingLog
+from laden.images import STATES
+from laden.plan import conflict
+from laden.records import Action, Finding, Outcome, Receipt, Severity
+from laden.store import Retry
+
+_PROGRESS_S = 0.2
+
+
+class Tally:
+    """The numbers of one run. Counts hold at any moment, so a run that breaks off still tells the truth."""
+
+    def __init__(self, summary: Summary, observer: Observer, log: FindingLog) -> None:
+        """Start counting.
+
+        Args:
+            summary: with the names of command, source and destination.
+            observer: told of progress and of the summary.
+            log: gets the findings that receipts mean.
+
+        """
+        self._summary = summary
+        self._observer = observer
+        self._log = log
+        self._started_s = time.monotonic()
+        self._told_s = 0.0
+        self._outcomes: Counter[Outcome] = Counter()
+        self._read_bytes = 0
+        self._to_read = (0, 0)
+        self._waiting = ""
+        self.failed_code = ""
+        """Code of a failed item, where there is one."""
+
+    @property
+    def changed_destination(self) -> bool:
+        """Whether anything was sent."""
+        return self._outcomes[Outcome.SENT] > 0
+
+    @property
+    def unfinished(self) -> int:
+        """Items that were to be settled and are not."""
+        return self._to_read[0] - sum(self._outcomes.values()) + self._outcomes[Outcome.FAILED]
+
+    def note(self, **fields: object) -> None:
+        """Set fields of the summary."""
+        self._summary = replace(self._summary, **fields)  # type: ignore[arg-type]
+
+    def plan(self, plan: PlanReady) -> None:
+        """Take over the plan's counts."""
+        self._to_read = (plan.send + plan.replace + plan.compare, plan.bytes_to_send)
+        self.note(
+            rows=plan.rows,
+            matched=plan.matched,
+            missing=plan.missing,
+            images=plan.images,
+            stray=plan.stray,
+            conflicts=plan.conflicts,
+            already_there=plan.already_there,
+            foreign=plan.foreign,
+        )
+        self._observer(plan)
+
+    def receipt(self, receipt: Receipt) -> None:
+        """Count one receipt, and report what it means."""
+        self._outcomes[receipt.outcome] += 1
+        entry = receipt.item.entry
+        self._waiting = ""
+        if receipt.item.action is not Action.COMPARE:
+            self._read_bytes += entry.size_bytes
+        summary = self._summary
+        match receipt.outcome:
+            case Outcome.SENT:
+                self.note(sent=summary.sent + 1, bytes_sent=summary.bytes_sent + entry.size_bytes)
+            case Outcome.ALREADY_THERE:
+                self.note(already_there=summary.already_there + 1)
+            case Outcome.CONFLICT:
+                self.note(conflicts=summary.conflicts + 1)
+                self._log.add(conflict(receipt.item.blob, entry.archive, entry.member))
+            case Outcome.DAMAGED:
+                self.note(damaged=summary.damaged + 1)
+                self._add(receipt, receipt.code, receipt.reason)
+            case Outcome.FAILED:
+                self.note(failed=summary.failed + 1)
+                self.failed_code = receipt.code
+                self._add(receipt, receipt.code, receipt.reason)
+        if receipt.image.state != "whole" and receipt.outcome in (Outcome.SENT, Outcome.ALREADY_THERE):
+            self.broken_inside(receipt.item.blob, entry.archive, entry.member, receipt.image.state)
+        self.progress()
+
+    def broken_inside(self, blob: str, archive: str, member: str, state: str) -> None:
+        """Count an image that is in the destination byte for byte, and broken inside."""
+        self.note(damaged=self._summary.damaged + 1)
+        what = STATES.get(state, "its structure is broken")
+        message = (
+            f"the image is broken inside: {what}; it is stored as it was published (leave such out with --damaged skip)"
+        )
+        self._log.add(Finding(state, Severity.ERROR, message, archive=archive, member=member, blob=blob))
+
+    def unproven(self, finding: Finding) -> None:
+        """Count a blob that was sent and is not there as sent."""
+        self._log.add(finding)
+        self.note(failed=self._summary.failed + 1)
+        self.failed_code = finding.code
+
+    def retry(self, retry: Retry) -> None:
+        """Count a failed attempt that will be repeated."""
+        self.note(retries=self._summary.retries + 1)
+        self._waiting = retry.reason
+        self.progress()
+
+    def progress(self, *, last: bool = False) -> None:
+        """Tell how far it is, a few times a second."""
+        now_s = time.monotonic()
+        if not last and now_s - self._told_s < _PROGRESS_S:
+            return
+        self._told_s = now_s
+        items, size_bytes = self._to_read
+        self._observer(
+            Progress(
+                sum(self._outcomes.values()),
+                items,
+                self._read_bytes,
+                size_bytes,
+                now_s - self._started_s,
+                self._summary.retries,
+                self._waiting,
+            )
+        )
+
+    def finish(self, exit_code: ExitCode | None = None, message: str = "") -> Summary:
+        """The summary, told to the observer as the last event.
+
+        Args:
+            exit_code: by default 0, or 3 where findings need a person.
+            message: one sentence, where the run did not end as it should.
+
+        """
+        if exit_code is None:
+            exit_code = ExitCode.FINDINGS if self._log.needs_person else ExitCode.COMPLETE
+        written = self._log.written
+        self.note(
+            seconds=round(time.monotonic() - self._started_s, 3),
+            findings=dict(self._log.counts),
+            findings_file=str(written) if written else "",
+            message=message,
+            exit_code=int(exit_code),
+        )
+        self._observer(self._summary)
+        return self._summary
+
+    def _add(self, receipt: Receipt, code: str, reason: str) -> None:
+        entry = receipt.item.entry
+        self._log.add(
+            Finding(
+                code,
+                Severity.ERROR,
+                reason,
+                archive=entry.archive,
+                member=entry.member,
+                blob=receipt.item.blob,
+            )
+        )

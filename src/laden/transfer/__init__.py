@@ -1,0 +1,289 @@
+"""Moves items from source to store: every byte is read once and sent once.
+
+Order, for each item: wait until the window has room for its bytes; in a thread, read, inflate, check CRC-32 and
+length, compute MD5, look at the image's structure (`reading`); in the event loop, put the same buffer with that
+MD5. Members above a limit pass in blocks and become visible only when all of them proved right. What its archive
+does not vouch for is never sent.
+
+Stateless: all it needs is in its arguments, all it learned is in the receipts. It does not plan, list or verify.
+Memory: `window_bytes`, plus the compressed form of one member for each reader thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeVar
+
+from laden.errors import BlobConflict, BlobMissing, BlobRefused, SourceError, StoreError, TransientStoreError
+from laden.records import Action, Item, Outcome, Receipt
+from laden.source import Buffer, Reader
+from laden.store import CREATE_ONLY, Store
+from laden.transfer.reading import BlockReader, Loaded, conflicting, properties, read_item, settle, unread
+
+T = TypeVar("T")
+
+_MIB = 1 << 20
+
+_MOST_BLOCKS = 50_000
+"""Blocks of one blob at most (Scalability and performance targets for Blob Storage)."""
+
+_BLOCKS_IN_FLIGHT = 4
+_BATCH_BYTES = 1 * _MIB
+_BATCH_ITEMS = 32
+"""Small items are read this many at a time, so that handing them between threads costs little."""
+
+_ITEM_COST_BYTES = 2_000
+"""What an item's own bookkeeping takes of the window, so that a million tiny items do not pile up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How to move items."""
+
+    connections: int = 32
+    """Requests in flight at most."""
+    window_bytes: int = 256 * _MIB
+    """Uncompressed bytes in memory at most; an item larger than this passes alone."""
+    readers: int = max(2, os.cpu_count() or 2)
+    """Threads that read, inflate and hash."""
+    single_put_bytes: int = 256 * _MIB
+    """Larger members go as blocks. The service takes 5,000 MiB in one Put Blob; a retry would send all of it again."""
+    block_bytes: int = 32 * _MIB
+    send_broken: bool = True
+    """Whether an image that is whole as a member but broken inside is sent as it is."""
+    replace_other: bool = False
+    """Whether a blob whose content turns out to be other is replaced."""
+
+
+class _Window:
+    """A budget of bytes in flight. An item larger than the budget passes when nothing else is in it."""
+
+    def __init__(self, size_bytes: int) -> None:
+        self._size_bytes = size_bytes
+        self._used_bytes = 0
+        self._left = asyncio.Event()
+
+    async def enter(self, cost_bytes: int) -> None:
+        """Wait until there is room for so many bytes, and take it. One waiter at a time."""
+        while self._used_bytes and self._used_bytes + cost_bytes > self._size_bytes:
+            self._left.clear()
+            await self._left.wait()
+        self._used_bytes += cost_bytes
+
+    def leave(self, cost_bytes: int) -> None:
+        """Give it back."""
+        self._used_bytes -= cost_bytes
+        self._left.set()
+
+
+async def transfer(
+    items: Iterable[Item],
+    reader: Reader,
+    store: Store,
+    settings: Settings,
+    stopping: Callable[[], bool] = lambda: False,
+) -> AsyncIterator[Receipt]:
+    """Move items and yield their receipts as they come, in any order.
+
+    Args:
+        items: what to move; taken as room becomes free, so it may be endless.
+        reader: opens the entries; used by several threads at once.
+        store: where to put them.
+        settings: limits and policies.
+        stopping: asked before each item is taken; once true, what is in flight ends and nothing more is taken.
+
+    Raises:
+        AccessDenied: the service refused the credential; nothing more is sent.
+        StoreError: the destination does not answer at all any more.
+
+    """
+    receipts: asyncio.Queue[Receipt | None] = asyncio.Queue()
+    with ThreadPoolExecutor(settings.readers, "laden-read") as threads:
+        mover = _Mover(reader, store, settings, threads, receipts.put_nowait)
+        pump = asyncio.create_task(mover.pump(items, stopping))
+        pump.add_done_callback(lambda _: receipts.put_nowait(None))
+        try:
+            while (receipt := await receipts.get()) is not None:
+                yield receipt
+            await pump
+        except BaseExceptionGroup as group:
+            raise _first(group) from None
+        finally:
+            pump.cancel()
+            await asyncio.wait([pump])
+            threads.shutdown(wait=False, cancel_futures=True)
+
+
+class _Mover:
+    """The pump that fills the window, and what becomes of each item in it."""
+
+    def __init__(
+        self,
+        reader: Reader,
+        store: Store,
+        settings: Settings,
+        threads: ThreadPoolExecutor,
+        done: Callable[[Receipt], None],
+    ) -> None:
+        self._reader = reader
+        self._store = store
+        self._settings = settings
+        self._threads = threads
+        self._done = done
+        self._window = _Window(settings.window_bytes)
+        self._connections = asyncio.Semaphore(settings.connections)
+        self._last_success_s = time.monotonic()
+
+    async def pump(self, items: Iterable[Item], stopping: Callable[[], bool]) -> None:
+        """Take items while there is room; ends when all that were taken are settled."""
+        async with asyncio.TaskGroup() as group:
+            for batch in _batches(items):
+                size_bytes = sum(item.entry.size_bytes for item in batch)
+                work: Coroutine[None, None, None]
+                if size_bytes > self._settings.single_put_bytes:
+                    block_bytes = self._block_bytes(size_bytes)
+                    cost_bytes, work = (
+                        block_bytes * (_BLOCKS_IN_FLIGHT + 1),
+                        self._move_large(batch[0], block_bytes),
+                    )
+                else:
+                    cost_bytes, work = size_bytes + _ITEM_COST_BYTES * len(batch), self._move(batch)
+                await self._window.enter(cost_bytes)
+                if stopping():
+                    work.close()
+                    return
+                task = group.create_task(work)
+                task.add_done_callback(partial(self._leave, cost_bytes))
+
+    def _leave(self, cost_bytes: int, _: asyncio.Task[None]) -> None:
+        self._window.leave(cost_bytes)
+
+    async def _move(self, batch: list[Item]) -> None:
+        loaded = await self._in_thread(self._read_batch, batch)
+        async with asyncio.TaskGroup() as group:
+            for result in loaded:
+                if isinstance(result, Receipt):
+                    self._done(result)
+                else:
+                    group.create_task(self._send(result))
+
+    def _read_batch(self, batch: list[Item]) -> list[Loaded | Receipt]:
+        send_broken, replace_other = self._settings.send_broken, self._settings.replace_other
+        return [read_item(self._reader, item, send_broken=send_broken, replace_other=replace_other) for item in batch]
+
+    async def _send(self, loaded: Loaded) -> None:
+        async with self._connections:
+            put = self._store.put(loaded.item.blob, loaded.data, properties(loaded), _etag(loaded.item))
+            self._done(await self._settled(loaded, put))
+
+    async def _move_large(self, item: Item, block_bytes: int) -> None:
+        compare = item.action is Action.COMPARE
+        settled, block_ids = await self._pass_blocks(item, block_bytes, sending=not compare)
+        if compare and isinstance(settled, Loaded):
+            settled, block_ids = await self._pass_blocks(item, block_bytes, sending=True)
+        if isinstance(settled, Receipt):
+            self._done(settled)
+            return
+        commit = self._store.commit(item.blob, block_ids, properties(settled), _etag(item))
+        self._done(await self._settled(settled, commit))
+
+    async def _pass_blocks(self, item: Item, block_bytes: int, *, sending: bool) -> tuple[Loaded | Receipt, list[str]]:
+        """Read every block and stage it, a few at a time; uncommitted blocks are invisible and expire by themselves."""
+        blocks = BlockReader(self._reader, item, block_bytes)
+        block_ids: list[str] = []
+        room = asyncio.Semaphore(_BLOCKS_IN_FLIGHT)
+
+        async def put(block_id: str, block: Buffer, md5: bytes) -> None:
+            async with self._connections:
+                await self._store.put_block(item.blob, block_id, block, md5)
+            room.release()
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                while (await room.acquire()) and (block := await self._in_thread(blocks.next_block)):
+                    block_ids.append(f"laden-{len(block_ids):06d}")
+                    if sending:
+                        group.create_task(put(block_ids[-1], *block))
+                    else:
+                        room.release()
+        except BaseExceptionGroup as group_error:
+            error = _first(group_error)
+            if isinstance(error, SourceError):
+                return unread(item, error), []
+            raise error from None
+        settings = self._settings
+        settled = settle(blocks.loaded(), send_broken=settings.send_broken, replace_other=settings.replace_other)
+        return settled, block_ids
+
+    async def _settled(self, loaded: Loaded, request: Awaitable[None]) -> Receipt:
+        """Await a put or commit, and tell what became of its item."""
+        receipt = Receipt(loaded.item, Outcome.SENT, loaded.digests, loaded.image)
+        started_s = time.monotonic()
+        try:
+            await request
+        except BlobConflict as error:
+            return await self._explained(receipt, error)
+        except (BlobRefused, TransientStoreError) as error:
+            if isinstance(error, TransientStoreError) and self._last_success_s < started_s:
+                raise
+            return replace(receipt, outcome=Outcome.FAILED, code="put-failed", reason=str(error))
+        self._last_success_s = time.monotonic()
+        return receipt
+
+    async def _explained(self, receipt: Receipt, error: BlobConflict) -> Receipt:
+        """A create that found the blob there: our own put whose answer was lost, the same content, or a conflict."""
+        assert receipt.digests is not None
+        try:
+            blob = await self._store.head(receipt.item.blob)
+        except BlobMissing:
+            return replace(receipt, outcome=Outcome.FAILED, code="put-failed", reason=str(error))
+        if (blob.md5, blob.size_bytes) != (receipt.digests.md5, receipt.digests.size_bytes):
+            return conflicting(receipt, str(error))
+        self._last_success_s = time.monotonic()
+        return receipt if error.repeated else replace(receipt, outcome=Outcome.ALREADY_THERE)
+
+    def _block_bytes(self, size_bytes: int) -> int:
+        smallest = -(-size_bytes // _MOST_BLOCKS)
+        return max(self._settings.block_bytes, -(-smallest // _MIB) * _MIB)
+
+    async def _in_thread(self, work: Callable[..., T], *arguments: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
+
+
+def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:
+    """Neighbouring small items together, larger ones alone."""
+    batch: list[Item] = []
+    batch_bytes = 0
+    for item in items:
+        size_bytes = item.entry.size_bytes
+        if batch and (batch_bytes + size_bytes > _BATCH_BYTES or len(batch) == _BATCH_ITEMS):
+            yield batch
+            batch, batch_bytes = [], 0
+        batch.append(item)
+        batch_bytes += size_bytes
+    if batch:
+        yield batch
+
+
+def _etag(item: Item) -> str:
+    return CREATE_ONLY if item.action is Action.SEND else item.etag
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The error that ended a task group: the one a person can act on, where there are several."""
+    leaves = list(_leaves(group))
+    return next((leaf for leaf in leaves if isinstance(leaf, StoreError)), leaves[0])
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error

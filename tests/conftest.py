@@ -1,0 +1,50 @@
+"""Fixtures for every test: a clean environment, and one running emulator for the whole run."""
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from azure.core.credentials import AzureNamedKeyCredential
+from azure.storage.blob import ContainerClient
+
+from laden.demo.emulator import Emulator
+from laden.demo.install import cache_folder
+
+CACHE = cache_folder()
+"""Where the emulator is installed, asked before any test changes the environment: installed once for all."""
+EMULATOR_API_VERSION = "2026-06-06"
+"""The newest that Azurite 3.37 takes; the SDK's own default is newer."""
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """No test sees this person's settings, credentials or home, nor writes into the repository."""
+    for name in os.environ:
+        if name.startswith(("AZURE_", "LADEN_", "AZURITE_")):
+            monkeypatch.delenv(name)
+    home = tmp_path_factory.mktemp("home")
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(home))
+    monkeypatch.setenv("LADEN_CACHE", str(CACHE))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def emulator() -> Iterator[Emulator]:
+    """Azurite, in memory, for the whole run (for each worker, where there are several)."""
+    with Emulator() as running:
+        yield running
+
+
+@pytest.fixture
+def container(emulator: Emulator) -> str:
+    """The URL of a new, empty container, without a signature; its key is `emulator.key`."""
+    url = emulator.url(f"test-{uuid.uuid4().hex}")
+    credential = AzureNamedKeyCredential(emulator.account, emulator.key)
+    with ContainerClient.from_container_url(url, credential, api_version=EMULATOR_API_VERSION) as client:
+        client.create_container()
+    return url

@@ -1,0 +1,321 @@
+"""Dataset shapes: templates both ways, ranges, profile files and their mistakes, and which profile fits."""
+
+import contextlib
+import pickle
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from laden.errors import UsageError
+from laden.profile import COLUMN_TYPES, Template, builtin, open_profile, parse_ranges, recognise
+
+PADCHEST, FILES = builtin()
+TABLE = "PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv"
+SEGMENT = st.text(st.characters(codec="utf-8", exclude_characters="/"), min_size=1)
+
+
+# Templates
+
+
+def test_template_both_ways() -> None:
+    template = Template("png/{ImageDir}/{ImageID}")
+    values = {"ImageDir": "0", "ImageID": "a_b.png"}
+    assert template.fields == ("ImageDir", "ImageID")
+    assert template.render({**values, "other": "x"}) == "png/0/a_b.png"
+    assert template.match("png/0/a_b.png") == values
+
+
+@pytest.mark.parametrize("text", ["png/0", "png/0/a/b", "png//a", "xpng/0/a", "PNG/0/a", "png/0/", ""])
+def test_template_refuses_other_text(text: str) -> None:
+    assert Template("png/{ImageDir}/{ImageID}").match(text) is None
+
+
+def test_text_around_fields_is_literal() -> None:
+    template = Template("v1.0 (a+b)/{n}.zip")
+    assert template.match("v1.0 (a+b)/7.zip") == {"n": "7"}
+    assert template.match("v1x0 (a+b)/7.zip") is None
+    assert template.match("v1.0 (a+b)/7xzip") is None
+
+
+def test_fields_match_as_little_as_they_can() -> None:
+    assert Template("{a}_{b}.png").match("1_2_3.png") == {"a": "1", "b": "2_3"}
+    assert Template("{a}{b}").match("xyz") == {"a": "x", "b": "yz"}
+
+
+def test_a_field_named_twice_is_one_value() -> None:
+    template = Template("{d}/{id}/{d}.zip")
+    assert template.fields == ("d", "id")
+    assert template.match("0/x/0.zip") == {"d": "0", "id": "x"}
+    assert template.match("0/x/1.zip") is None
+    assert template.render({"d": "0", "id": "x"}) == "0/x/0.zip"
+
+
+def test_field_names_are_any_column_names() -> None:
+    template = Template("{Image Index}/{OriginalImage[Width}")
+    assert template.match("a.png/5") == {"Image Index": "a.png", "OriginalImage[Width": "5"}
+
+
+def test_path_spans_slashes() -> None:
+    assert Template("{path}").match("a/b/c.png") == {"path": "a/b/c.png"}
+    assert Template("raw/{path}").render({"path": "a/b"}) == "raw/a/b"
+
+
+def test_end_of_a_path_on_segment_boundaries() -> None:
+    template = Template("{ImageDir}/{ImageID}")
+    expected = {"ImageDir": "0", "ImageID": "a.png"}
+    assert template.match_end("0/a.png") == template.match_end("data/png/0/a.png") == expected
+    assert template.match_end("a.png") is None
+    assert Template("png{d}/{id}").match_end("x/jpg0/a.png") is None
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "}", "{}", "png/{ImageDir", "png/ImageDir}", "{{a}}", "{a{b}}", "{a/b}"]
+)
+def test_malformed_template_is_named(text: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(repr(text))):
+        Template(text)
+
+
+def test_missing_field_is_a_sentence() -> None:
+    with pytest.raises(UsageError, match=r"'png/\{ImageDir\}' needs 'ImageDir', but there is only 'ImageID'"):
+        Template("png/{ImageDir}").render({"ImageID": "x"})
+
+
+def test_values_are_not_templates() -> None:
+    assert Template("{a}/{b}").render({"a": "{b}", "b": r"\1"}) == r"{b}/\1"
+
+
+@given(SEGMENT, SEGMENT)
+def test_what_is_rendered_matches(folder: str, name: str) -> None:
+    values = {"ImageDir": folder, "ImageID": name}
+    assert Template("png/{ImageDir}/{ImageID}").match(f"png/{folder}/{name}") == values
+    assert Template("{ImageDir}/{ImageID}").match_end(f"x/{folder}/{name}") == values
+
+
+@given(st.text(st.sampled_from("ab{}/.")))
+def test_any_template_is_parsed_or_refused(text: str) -> None:
+    try:
+        template = Template(text)
+    except UsageError:
+        return
+    values = dict.fromkeys(template.fields, "x")
+    assert template.match(template.render(values)) is not None
+
+
+# Ranges
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("54", "54"),
+        ("0-3,54", "0 1 2 3 54"),
+        (" 2 - 3 ", None),
+        ("2-3 , train", "2 3 train"),
+        ("1,1,0-2", "1 0 2"),
+        ("008-011", "008 009 010 011"),
+        ("9-11", "9 10 11"),
+        ("7-7", "7"),
+    ],
+)
+def test_ranges(text: str, names: str | None) -> None:
+    if names is None:
+        with pytest.raises(UsageError):
+            parse_ranges(text)
+    else:
+        assert parse_ranges(text) == tuple(names.split())
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", ",", "1,", "5-2", "a-b", "-5", "5-", "-", "1-2-3", "0-100000", "0-99999999999999999999999",
+     "0-60000,1000000-1060000", "\u0661-\u0663"],
+)  # fmt: skip
+def test_nonsense_ranges_are_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="write"):
+        parse_ranges(text)
+
+
+@given(st.integers(0, 500), st.integers(0, 500))
+def test_a_range_has_all_its_numbers(low: int, length: int) -> None:
+    assert parse_ranges(f"{low}-{low + length}") == tuple(
+        str(number) for number in range(low, low + length + 1)
+    )
+
+
+@given(st.text(max_size=20))
+def test_any_ranges_are_parsed_or_refused(text: str) -> None:
+    with contextlib.suppress(UsageError):
+        assert all(parse_ranges(text))
+
+
+# The profiles that come with laden
+
+
+def test_builtin_padchest() -> None:
+    assert PADCHEST.name == "padchest"
+    assert PADCHEST.expected == (*map(str, range(51)), "54")
+    assert PADCHEST.archive is not None
+    assert [PADCHEST.archive.render({"ImageDir": value}) for value in PADCHEST.expected[-2:]] == [
+        "50.zip",
+        "54.zip",
+    ]
+    assert PADCHEST.layout.fields == ("ImageDir", "ImageID")
+    shape = PADCHEST.table
+    assert shape is not None
+    assert len(shape.columns) == 36
+    assert set(shape.columns.values()) == set(COLUMN_TYPES)
+    assert {shape.columns[name] for name in ("ImageID", "StudyID", "PatientID", "ReportID")} == {"text"}
+    assert (shape.key, shape.subset, shape.suffixes, shape.ignore_case) == (
+        "ImageID",
+        "PADCHEST_SMALL.csv",
+        (".png",),
+        True,
+    )
+
+
+def test_builtin_files() -> None:
+    assert (FILES.name, FILES.layout.text, FILES.archive, FILES.folder, FILES.table) == (
+        "files",
+        "{path}",
+        None,
+        None,
+        None,
+    )
+
+
+def test_profiles_can_be_pickled() -> None:
+    assert pickle.loads(pickle.dumps(builtin())) == builtin()
+
+
+@pytest.mark.parametrize("name", [TABLE, TABLE + ".gz", "deep/er/" + TABLE.lower()])
+def test_recognised_by_the_name_of_the_table(name: str) -> None:
+    assert recognise([], {"a.csv": ["x"], name: []}) == (PADCHEST, name)
+
+
+def test_recognised_by_the_columns_of_the_table() -> None:
+    tables = {"other.csv": ["ImageID", "x"], "mine.csv": ["x", "ImageID", "ImageDir"]}
+    assert recognise(["0.zip"], tables) == (PADCHEST, "mine.csv")
+
+
+def test_the_name_of_the_table_wins_over_columns() -> None:
+    assert recognise([], {"a.csv": ["ImageID", "ImageDir"], TABLE: ["ImageID", "ImageDir"]}) == (
+        PADCHEST,
+        TABLE,
+    )
+
+
+@pytest.mark.parametrize("tables", [{}, {"a.csv": ["ImageID"]}, {"a.csv": ["imageid", "imagedir"]}])
+def test_anything_else_is_files(tables: dict[str, list[str]]) -> None:
+    assert recognise(["0.zip", "1.zip"], tables) == (FILES, None)
+
+
+def test_opened_by_name() -> None:
+    assert open_profile("padchest") is PADCHEST
+
+
+# Profile files
+
+GOOD = """\
+name = "mine"
+title = "Mine"
+layout = "img/{Folder}/{Id}"
+archive = "part_{Folder}.zip"
+expected = "001-003"
+folder = "{Folder}/{Id}"
+
+[table]
+name = "mine*.csv"
+subset = "small.csv"
+key = "Id"
+suffixes = [".PNG", ".jpg"]
+
+[table.columns]
+Id = "text"
+Folder = "integer"
+"""
+
+
+def opened(folder: Path, text: str):  # type: ignore[no-untyped-def]
+    path = folder / "mine.toml"
+    path.write_text(text, encoding="utf-8")
+    return open_profile(str(path))
+
+
+def test_own_profile(tmp_path: Path) -> None:
+    profile = opened(tmp_path, GOOD)
+    assert profile.expected == ("001", "002", "003")
+    assert profile.table.suffixes == (".png", ".jpg")
+    assert (profile.table.labels, profile.table.ignore_case) == (None, False)
+    assert profile.archive.match("part_002.zip") == {"Folder": "002"}
+
+
+MISTAKES = {
+    "not TOML": ('"Mine"\n', '"Mine\n', r"is not TOML: .*line 2.*; correct that line"),
+    "unknown key": ("layout =", "layot =", r"no key 'layot' \(did you mean 'layout'\?\)"),
+    "unknown key of the table": (
+        "subset =",
+        "subsets =",
+        r"no key 'table.subsets' \(did you mean 'subset'\?\)",
+    ),
+    "missing key": ('title = "Mine"\n', "", "key 'title' is missing"),
+    "missing key of the table": ('key = "Id"\n', "", "key 'table.key' is missing"),
+    "empty": ('"mine"', '""', "'name' is empty"),
+    "number for text": ('"mine"', "5", "'name' is 5; write text in quotes"),
+    "text for list": ('[".PNG", ".jpg"]', '".png"', "'table.suffixes' is '.png'; write a list"),
+    "number in list": ('".jpg"]', "5]", "'table.suffixes' holds 5"),
+    "text for truth": (
+        'key = "Id"',
+        'key = "Id"\nignore_case = "yes"',
+        "'table.ignore_case' is 'yes'; write true or",
+    ),
+    "column type": (
+        '"integer"',
+        '"intger"',
+        r"gives 'Folder' the type 'intger' \(did you mean 'integer'\?\)",
+    ),
+    "column type no text": ('"integer"', "3", "gives 'Folder' the type 3"),
+    "template": ("{Folder}/{Id}", "{Folder/{Id}", "'layout': .* is no template"),
+    "field": ("img/{Folder}", "img/{Foler}", r"'layout' names 'Foler' \(did you mean 'Folder'\?\)"),
+    "field of the archive": ("part_{Folder}", "part_{x}", "'archive' names 'x', but there is no such column"),
+    "key": ('key = "Id"', 'key = "Idd"', r"'table.key' is 'Idd' \(did you mean 'Id'\?\)"),
+    "labels": ('key = "Id"', 'key = "Id"\nlabels = "L"', "'table.labels' is 'L'"),
+    "ranges": ("001-003", "3-1", "'3-1' in '3-1' is no range"),
+    "expected without field": (
+        "part_{Folder}.zip",
+        "all.zip",
+        "'expected' lists values of the field in 'archive'",
+    ),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "words"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_in_a_profile_is_named(tmp_path: Path, old: str, new: str, words: str) -> None:
+    assert old in GOOD
+    with pytest.raises(UsageError, match=words) as caught:
+        opened(tmp_path, GOOD.replace(old, new, 1))
+    assert str(tmp_path / "mine.toml") in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        (
+            "padchst",
+            r"no profile 'padchst' \(did you mean 'padchest'\?\); name one of padchest, files, or a TOML",
+        ),
+        ("none.toml", "none.toml cannot be read"),
+    ],
+)
+def test_no_such_profile(name: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        open_profile(name)
+
+
+def test_a_profile_that_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "p.toml").write_bytes(b"\xff\xfe\0")
+    with pytest.raises(UsageError, match="is not UTF-8 text"):
+        open_profile(str(tmp_path / "p.toml"))
