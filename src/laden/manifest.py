@@ -130,7 +130,7 @@ def write_load_page(
     table: Document | None,
     manifest: Document | None,
 ) -> bytes:
-    """The JSON page about the load: what, how much, from which archives, by which version; the same for the same data."""
+    """The JSON page about the load: what, how much, from where, by which version; the same for the same data."""
     archives = {
         archive: {"images": images, "bytes": size_bytes}
         for archive, images, size_bytes in relations.stream(

@@ -103,8 +103,8 @@ def _explain(console: Console) -> None:
     console.rule("What happened", align="left")
     console.print(
         "The images went straight out of the zips into the container: nothing was unpacked, each byte was read once,"
-        " and the service checked each image's MD5.\nThe first load ended with exit code 3 because a person should look at"
-        " what it found. The second sent nothing: the container itself tells what is there.\n\n"
+        " and the service checked each image's MD5.\nThe first load ended with exit code 3 because a person should"
+        " look at what it found. The second sent nothing: the container itself tells what is there.\n\n"
         "Next, with data of your own:\n"
         "  laden check ~/padchest\n"
         "  laden load ~/padchest https://ACCOUNT.blob.core.windows.net/padchest --dry-run\n"

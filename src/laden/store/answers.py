@@ -51,8 +51,8 @@ _PROTECTED = {
 _ACCESS = {
     "KeyBasedAuthenticationNotPermitted": "the account does not allow keys or key-signed SAS: sign in with 'az login'",
     "AuthorizationPermissionMismatch": "the credential may not {permission} here: a SAS needs the permission"
-    " '{permission}' (read, create, write and list are enough for everything), a person the role Storage Blob Data Contributor"
-    " (a new role takes some minutes)",
+    " '{permission}' (read, create, write and list are enough for everything),"
+    " a person the role Storage Blob Data Contributor (a new role takes some minutes)",
     "AuthorizationSourceIPMismatch": "the SAS is not valid for this machine's IP address",
     "AuthorizationProtocolMismatch": "the SAS asks for https",
     "AuthorizationFailure": "the account's firewall refuses this network, or the credential may not {permission} here",
