@@ -203,7 +203,8 @@ async def _load(
         publisher = Publisher(store, relations, replace_other=wishes.replace_other)
         if ready.replace and _is_listed(relations, LOAD):
             await publisher.withdraw(surveyed.profile)
-        await _transfer(plan, surveyed, store, wishes, tally, relations, observer)
+        if tally.unfinished:
+            await _transfer(plan, surveyed, store, wishes, tally, relations, observer)
         if wishes.stopping() and tally.unfinished:
             return tally.finish(ExitCode.INTERRUPTED, "stopped as you asked: run the same command again to go on")
         if tally.changed_destination:

@@ -35,7 +35,11 @@ class Tally:
         self._started_s = time.monotonic()
         self._told_s = 0.0
         self._outcomes: Counter[Outcome] = Counter()
-        self._read_bytes = 0
+        self._settled_bytes = 0
+        self._sent_bytes = 0
+        self._broken = 0
+        self._unproven = 0
+        self._retries = 0
         self._to_read = (0, 0)
         self._waiting = ""
         self.failed_code = ""
@@ -72,34 +76,35 @@ class Tally:
 
     def receipt(self, receipt: Receipt) -> None:
         """Count one receipt, and report what it means."""
-        self._outcomes[receipt.outcome] += 1
-        entry = receipt.item.entry
+        outcome, entry = receipt.outcome, receipt.item.entry
+        self._outcomes[outcome] += 1
         self._waiting = ""
         if receipt.item.action is not Action.COMPARE:
-            self._read_bytes += entry.size_bytes
-        summary = self._summary
-        match receipt.outcome:
-            case Outcome.SENT:
-                self.note(sent=summary.sent + 1, bytes_sent=summary.bytes_sent + entry.size_bytes)
-            case Outcome.ALREADY_THERE:
-                self.note(already_there=summary.already_there + 1)
-            case Outcome.CONFLICT:
-                self.note(conflicts=summary.conflicts + 1)
-                self._log.add(conflict(receipt.item.blob, entry.archive, entry.member))
-            case Outcome.DAMAGED:
-                self.note(damaged=summary.damaged + 1)
-                self._add(receipt, receipt.code, receipt.reason)
-            case Outcome.FAILED:
-                self.note(failed=summary.failed + 1)
+            self._settled_bytes += entry.size_bytes
+        if outcome is Outcome.SENT:
+            self._sent_bytes += entry.size_bytes
+        elif outcome is Outcome.CONFLICT:
+            self._log.add(conflict(receipt.item.blob, entry.archive, entry.member))
+        elif outcome is not Outcome.ALREADY_THERE:
+            self._log.add(
+                Finding(
+                    receipt.code,
+                    Severity.ERROR,
+                    receipt.reason,
+                    archive=entry.archive,
+                    member=entry.member,
+                    blob=receipt.item.blob,
+                )
+            )
+            if outcome is Outcome.FAILED:
                 self.failed_code = receipt.code
-                self._add(receipt, receipt.code, receipt.reason)
-        if receipt.image.state != "whole" and receipt.outcome in (Outcome.SENT, Outcome.ALREADY_THERE):
+        if receipt.image.state != "whole" and outcome in (Outcome.SENT, Outcome.ALREADY_THERE):
             self.broken_inside(receipt.item.blob, entry.archive, entry.member, receipt.image.state)
         self.progress()
 
     def broken_inside(self, blob: str, archive: str, member: str, state: str) -> None:
         """Count an image that is in the destination byte for byte, and broken inside."""
-        self.note(damaged=self._summary.damaged + 1)
+        self._broken += 1
         what = STATES.get(state, "its structure is broken")
         message = (
             f"the image is broken inside: {what}; it is stored as it was published (leave such out with --damaged skip)"
@@ -109,12 +114,12 @@ class Tally:
     def unproven(self, finding: Finding) -> None:
         """Count a blob that was sent and is not there as sent."""
         self._log.add(finding)
-        self.note(failed=self._summary.failed + 1)
+        self._unproven += 1
         self.failed_code = finding.code
 
     def retry(self, retry: Retry) -> None:
         """Count a failed attempt that will be repeated."""
-        self.note(retries=self._summary.retries + 1)
+        self._retries += 1
         self._waiting = retry.reason
         self.progress()
 
@@ -129,10 +134,10 @@ class Tally:
             Progress(
                 sum(self._outcomes.values()),
                 items,
-                self._read_bytes,
+                self._settled_bytes,
                 size_bytes,
                 now_s - self._started_s,
-                self._summary.retries,
+                self._retries,
                 self._waiting,
             )
         )
@@ -148,7 +153,15 @@ class Tally:
         if exit_code is None:
             exit_code = ExitCode.FINDINGS if self._log.needs_person else ExitCode.COMPLETE
         written = self._log.written
+        planned, outcomes = self._summary, self._outcomes
         self.note(
+            sent=outcomes[Outcome.SENT],
+            already_there=planned.already_there + outcomes[Outcome.ALREADY_THERE],
+            conflicts=planned.conflicts + outcomes[Outcome.CONFLICT],
+            damaged=outcomes[Outcome.DAMAGED] + self._broken,
+            failed=outcomes[Outcome.FAILED] + self._unproven,
+            bytes_sent=self._sent_bytes,
+            retries=self._retries,
             seconds=round(time.monotonic() - self._started_s, 3),
             findings=dict(self._log.counts),
             findings_file=str(written) if written else "",
@@ -157,16 +170,3 @@ class Tally:
         )
         self._observer(self._summary)
         return self._summary
-
-    def _add(self, receipt: Receipt, code: str, reason: str) -> None:
-        entry = receipt.item.entry
-        self._log.add(
-            Finding(
-                code,
-                Severity.ERROR,
-                reason,
-                archive=entry.archive,
-                member=entry.member,
-                blob=receipt.item.blob,
-            )
-        )
