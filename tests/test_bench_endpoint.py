@@ -70,7 +70,7 @@ def test_a_create_only_put_is_refused_where_a_blob_is(container: ContainerClient
     container.upload_blob("a.png", b"abc")
     with pytest.raises(ResourceExistsError) as refused:
         container.upload_blob("a.png", b"abc", overwrite=False)
-    assert refused.value.error_code == "BlobAlreadyExists"
+    assert "BlobAlreadyExists" in str(refused.value)
 
 
 def test_a_replacing_put_needs_the_version_it_names(container: ContainerClient) -> None:
@@ -98,7 +98,7 @@ def test_pages_follow_each_other_in_order(container: ContainerClient, served: En
     pages = list(container.list_blobs(name_starts_with="png/").by_page())
     names = [[blob.name for blob in page] for page in pages]
     assert [len(page) for page in names] == [5000, 5000, 2001]
-    assert sum(names, []) == [f"png/{i:05d}.png" for i in range(12_001)]
+    assert [name for page in names for name in page] == [f"png/{i:05d}.png" for i in range(12_001)]
     assert [item.name for item in container.walk_blobs()] == ["png/"]
 
 
@@ -196,3 +196,13 @@ def test_counts_are_reset_and_blobs_are_kept(served: Endpoint) -> None:
     stats = json.loads(connection.getresponse().read())
     connection.close()
     assert (stats["requests_total"], stats["bytes_in"], stats["blobs"]) == (0, 0, {CONTAINER: 3})
+
+
+def test_what_a_loader_notes_for_itself_is_kept(container: ContainerClient) -> None:
+    note = bytes(range(256)) * 2000
+    container.upload_blob("_laden/manifest.parquet", note)
+    container.upload_blob("a.png", b"dropped")
+    assert container.download_blob("_laden/manifest.parquet").readall() == note
+    assert container.download_blob("_laden/manifest.parquet", offset=500, length=7).readall() == note[500:507]
+    with pytest.raises(HttpResponseError, match="NotImplemented"):
+        container.download_blob("a.png")

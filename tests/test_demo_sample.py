@@ -55,9 +55,7 @@ def test_png_holds_the_pixels() -> None:
 
 def test_counts_add_up(written: sample.Sample) -> None:
     listed = {record["ImageID"]: record["ImageDir"] for record in records(written.table)}
-    held = {
-        name: folder for folder in written.archives for name in pngs(written.table.parent / f"{folder}.zip")
-    }
+    held = {name: folder for folder in written.archives for name in pngs(written.table.parent / f"{folder}.zip")}
     assert len(listed) == written.rows == written.images + 1
     assert listed.keys() - held.keys() == {written.missing}
     assert [f"{held[name]}.zip: {name}" for name in held.keys() - listed.keys()] == [written.stray]
@@ -70,10 +68,7 @@ def test_counts_add_up(written: sample.Sample) -> None:
 
 def test_exactly_the_named_image_is_broken(written: sample.Sample) -> None:
     broken = []
-    sizes = {
-        record["ImageID"]: (record["Rows_DICOM"], record["Columns_DICOM"])
-        for record in records(written.table)
-    }
+    sizes = {record["ImageID"]: (record["Rows_DICOM"], record["Columns_DICOM"]) for record in records(written.table)}
     for folder in written.archives:
         for name, image in pngs(written.table.parent / f"{folder}.zip").items():
             try:
@@ -147,9 +142,7 @@ def test_tiny_datasets_hold_the_defects_they_are_asked_for(tmp_path: Path) -> No
     assert len(damaged) == 2
     assert len(built.blobs) == 7
     assert built.blobs.keys() == built.md5s.keys()
-    assert set(built.missing) == {
-        name for name in built.rows if f"png/{built.rows[name]}/{name}" not in built.blobs
-    }
+    assert set(built.missing) == {name for name in built.rows if f"png/{built.rows[name]}/{name}" not in built.blobs}
     assert all(member not in built.rows for _, member in (*built.stray, *built.junk))
     with pytest.raises((AssertionError, struct.error)):
         decode(built.members[built.broken[0]])

@@ -105,9 +105,7 @@ def test_each_defect_has_its_state(data: bytes, expected: str) -> None:
     assert state(data) == expected
 
 
-@pytest.mark.parametrize(
-    "data", [case[0] for case in DEFECTS.values()] + [WHOLE_BYTES], ids=[*DEFECTS, "whole"]
-)
+@pytest.mark.parametrize("data", [case[0] for case in DEFECTS.values()] + [WHOLE_BYTES], ids=[*DEFECTS, "whole"])
 def test_single_bytes_tell_the_same(data: bytes) -> None:
     assert look("a.png", (data[n : n + 1] for n in range(len(data)))) == look("a.png", [data])
 
@@ -126,9 +124,7 @@ def splits(data: bytes, cuts: list[int]) -> list[bytes]:
     return [data[start:end] for start, end in itertools.pairwise(places)]
 
 
-FILES = st.sampled_from(
-    [case[0] for case in DEFECTS.values()] + [encode(chunks(colour=c, bits=b)) for c, b in KINDS]
-)
+FILES = st.sampled_from([case[0] for case in DEFECTS.values()] + [encode(chunks(colour=c, bits=b)) for c, b in KINDS])
 CUTS = st.lists(st.integers(0, 1 << 16), max_size=12)
 
 

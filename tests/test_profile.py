@@ -71,9 +71,7 @@ def test_end_of_a_path_on_segment_boundaries() -> None:
     assert Template("png{d}/{id}").match_end("x/jpg0/a.png") is None
 
 
-@pytest.mark.parametrize(
-    "text", ["", "{", "}", "{}", "png/{ImageDir", "png/ImageDir}", "{{a}}", "{a{b}}", "{a/b}"]
-)
+@pytest.mark.parametrize("text", ["", "{", "}", "{}", "png/{ImageDir", "png/ImageDir}", "{{a}}", "{a{b}}", "{a/b}"])
 def test_malformed_template_is_named(text: str) -> None:
     with pytest.raises(UsageError, match=re.escape(repr(text))):
         Template(text)
@@ -141,9 +139,7 @@ def test_nonsense_ranges_are_refused(text: str) -> None:
 
 @given(st.integers(0, 500), st.integers(0, 500))
 def test_a_range_has_all_its_numbers(low: int, length: int) -> None:
-    assert parse_ranges(f"{low}-{low + length}") == tuple(
-        str(number) for number in range(low, low + length + 1)
-    )
+    assert parse_ranges(f"{low}-{low + length}") == tuple(str(number) for number in range(low, low + length + 1))
 
 
 @given(st.text(max_size=20))

@@ -63,9 +63,7 @@ def test_a_file_whose_name_cannot_travel_is_a_finding(tmp_path):
     touch(tmp_path, name, "back\\slash.png")
     findings = list(file_entries(tmp_path, [name, "back\\slash.png"]))
     assert all(isinstance(finding, Finding) for finding in findings)
-    assert [(finding.code, finding.severity) for finding in findings] == [
-        ("name-refused", Severity.ERROR)
-    ] * 2
+    assert [(finding.code, finding.severity) for finding in findings] == [("name-refused", Severity.ERROR)] * 2
     assert findings[0].member.encode() == b"caf\\udce9.png"
 
 

@@ -626,9 +626,7 @@ def test_a_directory_with_a_broken_record(tmp_path):
     assert refused(path).code == "archive-directory"
 
 
-names = st.text(
-    st.characters(min_codepoint=48, max_codepoint=0x2FF, categories=["L", "N"]), min_size=1, max_size=8
-)
+names = st.text(st.characters(min_codepoint=48, max_codepoint=0x2FF, categories=["L", "N"]), min_size=1, max_size=8)
 contents = st.one_of(
     st.binary(max_size=300),
     st.builds(lambda data, times: data * times, st.binary(max_size=9), st.integers(0, 9999)),

@@ -115,15 +115,11 @@ def test_real_table_takes_little_time_and_memory(real: Table) -> None:
 
 # Any table
 
-FIELDS = st.text(
-    st.one_of(st.characters(codec="utf-8", exclude_characters="\0"), st.sampled_from('",;\t\n\r E+'))
-)
+FIELDS = st.text(st.one_of(st.characters(codec="utf-8", exclude_characters="\0"), st.sampled_from('",;\t\n\r E+')))
 TABLES = st.integers(1, 5).flatmap(
     lambda width: st.lists(st.lists(FIELDS, min_size=width, max_size=width), min_size=1, max_size=8)
 )
-STYLES: st.SearchStrategy[Literal[0, 1, 2]] = st.sampled_from(
-    [csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC]
-)
+STYLES: st.SearchStrategy[Literal[0, 1, 2]] = st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC])
 
 
 @given(TABLES, STYLES, st.sampled_from(["\n", "\r\n"]), st.booleans(), st.booleans(), st.data())
@@ -160,9 +156,7 @@ def test_whatever_a_csv_writer_writes(
 
 
 @given(st.binary(max_size=300))
-def test_arbitrary_bytes_are_read_or_refused(
-    tmp_path_factory: pytest.TempPathFactory, content: bytes
-) -> None:
+def test_arbitrary_bytes_are_read_or_refused(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     path = tmp_path_factory.getbasetemp() / "bytes.csv"
     path.write_bytes(b"ImageID,b\n" + content)
     try:

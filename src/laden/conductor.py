@@ -34,8 +34,6 @@ from laden.transfer import Settings, transfer
 
 Paths = str | Path | Sequence[str | Path]
 
-DEFAULT_CONNECTIONS = 32
-
 _SAMPLE = 100
 _RECEIPTS_PER_BATCH = 2_000
 _PAGE_BYTES = 16 << 20
@@ -50,7 +48,7 @@ class _Wishes:
     replace_other: bool
     send_strays: bool
     send_broken: bool
-    connections: int
+    connections: int | None
     dry_run: bool
     confirm: Callable[[PlanReady], bool]
     stopping: Callable[[], bool]
@@ -67,7 +65,7 @@ def load(
     overwrite: Literal["never", "changed"] = "never",
     strays: Literal["skip", "send"] = "skip",
     damaged: Literal["send", "skip"] = "send",
-    connections: int = DEFAULT_CONNECTIONS,
+    connections: int | None = None,
     dry_run: bool = False,
     findings_file: str | Path | None = None,
     observer: Observer = ignore,
@@ -86,7 +84,7 @@ def load(
         overwrite: what to do with a blob of other content: leave it and list it, or replace it.
         strays: whether images without a row are sent.
         damaged: whether images that are broken inside, though whole as members, are sent as they are.
-        connections: requests in flight at most.
+        connections: requests in flight at most; None to find out what the link bears.
         dry_run: plan only; nothing is written anywhere but to `findings_file`.
         findings_file: CSV file for all findings; None writes none.
         observer: called with each event, in order; the last is the summary that is also returned.
@@ -143,7 +141,7 @@ def verify(
     destination: str,
     *,
     deep: Literal["sample", "all"] | None = None,
-    connections: int = DEFAULT_CONNECTIONS,
+    connections: int | None = None,
     findings_file: str | Path | None = None,
     observer: Observer = ignore,
 ) -> Summary:
@@ -152,7 +150,7 @@ def verify(
     Args:
         destination: as in `load`.
         deep: read blobs back and hash them: all, or a sample of 100; by default the listing's MD5 is compared.
-        connections: requests in flight at most.
+        connections: requests in flight at most; None to find out what the link bears.
         findings_file: CSV file for all findings; None writes none.
         observer: called with each event.
 
@@ -201,7 +199,8 @@ async def _load(
         if listing.absent:
             await store.create()
         publisher = Publisher(store, relations, replace_other=wishes.replace_other)
-        if ready.replace and _is_listed(relations, LOAD):
+        may_replace = ready.replace or (ready.compare and wishes.replace_other)
+        if may_replace and _is_listed(relations, LOAD):
             await publisher.withdraw(surveyed.profile)
         if tally.unfinished:
             await _transfer(plan, surveyed, store, wishes, tally, relations, observer)
@@ -210,20 +209,25 @@ async def _load(
         if tally.changed_destination:
             observer(Started("verify"))
             await listing.repeat()
-            for finding in confirm(relations):
-                tally.unproven(finding)
-        if tally.failed_code:
-            return tally.finish(
-                _failed_exit(tally),
-                "not everything could be sent: run the same command again to send the rest",
-            )
-        observer(Started("manifest"))
-        for finding in await publisher.publish(surveyed.profile, surveyed.table):
-            log.add(finding)
-        tally.note(complete=True)
-        return tally.finish()
+        return await _conclude(surveyed, publisher, tally, log, relations, observer)
     finally:
         await store.close()
+
+
+async def _conclude(
+    surveyed: Survey, publisher: Publisher, tally: Tally, log: FindingLog, relations: Relations, observer: Observer
+) -> Summary:
+    """Hold the last listing against the receipts; only if all is proved, land table and manifest."""
+    for finding in confirm(relations):
+        tally.unproven(finding)
+    if tally.failed_code:
+        message = "not everything could be sent: run the same command again to send the rest"
+        return tally.finish(_failed_exit(tally), message)
+    observer(Started("manifest"))
+    for finding in await publisher.publish(surveyed.profile, surveyed.table):
+        log.add(finding)
+    tally.note(complete=True)
+    return tally.finish()
 
 
 class _Listing:
@@ -291,9 +295,7 @@ async def _transfer(
     observer: Observer,
 ) -> None:
     observer(Started("transfer"))
-    settings = Settings(
-        connections=wishes.connections, send_broken=wishes.send_broken, replace_other=wishes.replace_other
-    )
+    settings = Settings(send_broken=wishes.send_broken, replace_other=wishes.replace_other)
     settled: list[tuple[object, ...]] = []
     with Reader(str(surveyed.root)) as reader:
         async for receipt in transfer(plan.items(), reader, store, settings, wishes.stopping):
@@ -315,7 +317,7 @@ def _receipt_row(receipt: Receipt) -> tuple[object, ...]:
 async def _verify(
     destination: str,
     depth: Literal["sample", "all"] | None,
-    connections: int,
+    connections: int | None,
     tally: Tally,
     log: FindingLog,
     relations: Relations,
@@ -344,7 +346,7 @@ async def _verify(
         tally.note(images=relations.one("SELECT count(*) FROM known")[0], foreign=counts["blob-foreign"])
         if depth is not None:
             wanted = to_read_back(relations, _SAMPLE if depth == "sample" else None)
-            async for found in read_back(store, wanted, connections):
+            async for found in read_back(store, wanted):
                 if found is not None:
                     counts[found.code] += 1
                     log.add(found)

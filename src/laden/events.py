@@ -124,9 +124,9 @@ Observer = Callable[[Event], None]
 
 
 def to_json(event: Event) -> str:
-    """One line of JSON; `event` comes first."""
+    """One line of JSON in ASCII, whatever names hold and the terminal can show; `event` comes first."""
     fields = event.finding._asdict() if isinstance(event, Found) else asdict(event)
-    return json.dumps({"event": event.event, **fields}, ensure_ascii=False, separators=(", ", ": "))
+    return json.dumps({"event": event.event, **fields}, separators=(", ", ": "))
 
 
 def ignore(_: Event) -> None:

@@ -57,13 +57,17 @@ class FindingLog:
             try:
                 self._file = path.open("w", newline="", encoding="utf-8")
             except OSError as error:
-                raise UsageError(f"the list of findings cannot be written to {path}: {error.strerror}") from None
+                raise _unwritable(path, error) from None
             csv.writer(self._file).writerow(Finding._fields)
         return self._file
 
     def __enter__(self) -> FindingLog:
         if self._path is not None:
-            self._path.unlink(missing_ok=True)
+            try:
+                self._path.unlink(missing_ok=True)
+                self._path.absolute().parent.resolve(strict=True)
+            except OSError as error:
+                raise _unwritable(self._path, error) from None
         return self
 
     def __exit__(
@@ -71,6 +75,10 @@ class FindingLog:
     ) -> None:
         if self._file is not None:
             self._file.close()
+
+
+def _unwritable(path: Path, error: OSError) -> UsageError:
+    return UsageError(f"the list of findings cannot be written to {path} ({error.strerror}): name another --findings")
 
 
 def _safe(finding: Finding) -> list[str]:

@@ -38,10 +38,19 @@ LEFT JOIN receipts r ON r.blob = b.name AND r.md5 = b.md5 AND r.outcome IN ('sen
 LEFT JOIN known k ON k.blob = b.name AND k.md5 = b.md5 AND k.size_bytes = b.size_bytes
 LEFT JOIN (SELECT blob, min(name) AS name FROM rows WHERE usable AND blob IS NOT NULL GROUP BY blob) n
   ON n.blob = b.name
-WHERE (r.blob IS NOT NULL OR k.blob IS NOT NULL OR b.source IS NOT NULL) AND b.md5 IS NOT NULL
+WHERE (r.blob IS NOT NULL OR k.blob IS NOT NULL OR (b.source IS NOT NULL AND b.crc32 IS NOT NULL)) AND b.md5 IS NOT NULL
   AND b.name NOT IN (SELECT blob FROM todo WHERE action = 'conflict')
   AND b.name NOT IN (SELECT blob FROM receipts WHERE outcome = 'conflict')
 """
+
+_MANIFEST = """
+CREATE OR REPLACE TABLE manifest (
+    blob VARCHAR NOT NULL, archive VARCHAR NOT NULL, member VARCHAR NOT NULL, size_bytes BIGINT NOT NULL,
+    md5 VARCHAR NOT NULL, crc32 BIGINT NOT NULL, key VARCHAR NOT NULL,
+    kind VARCHAR NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL, bits INTEGER NOT NULL,
+    state VARCHAR NOT NULL)
+"""
+"""Columns that may hold nulls are encoded by how they were computed; these only by their values."""
 
 _COLUMNS = "blob, archive, member, size_bytes, md5, crc32, key, kind, width, height, bits, state"
 
@@ -76,8 +85,10 @@ def _described(source: str | None, image: str | None) -> tuple[Any, ...]:
 def write_manifest(relations: Relations) -> Path:
     """Write the relation `loaded` as a Parquet file in the run's own folder; the same rows give the same bytes."""
     path = relations.folder / "manifest.parquet"
+    relations.run(_MANIFEST)
+    relations.run(f"INSERT INTO manifest SELECT {_COLUMNS} FROM loaded ORDER BY blob")  # noqa: S608 - own names
     relations.run(
-        f"COPY (SELECT {_COLUMNS} FROM loaded ORDER BY blob) TO '{_quoted(path)}'"  # noqa: S608 - our own path
+        f"COPY (SELECT {_COLUMNS} FROM manifest ORDER BY blob) TO '{_quoted(path)}'"  # noqa: S608 - our own path
         " (FORMAT parquet, COMPRESSION zstd, KV_METADATA {laden_format: '1'})"
     )
     return path

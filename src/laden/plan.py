@@ -10,38 +10,39 @@ from collections.abc import Iterator, Sequence
 
 from laden.errors import UsageError
 from laden.events import PlanReady
+from laden.images import WHOLE, facts_from_text
 from laden.records import Action, Entry, Finding, Item, Severity
 from laden.relations import Relations
 
 _MATCH = """
 CREATE TABLE matches AS
-SELECT r.row, r.name, r.blob, r.home, e.id, e.home AS found_in, r.selected,
+SELECT r.row, e.id, e.home IS DISTINCT FROM r.home AS elsewhere,
        row_number() OVER (PARTITION BY r.row ORDER BY (e.home IS DISTINCT FROM r.home), e.id) AS choice
 FROM rows r JOIN entries e ON e.key = r.key
 WHERE r.usable AND r.blob IS NOT NULL;
 """
+"""Row and entry of one key; choice 1 is the one that is sent. Narrow: names stay in `rows` and `entries`."""
 
 _WANTED = """
 CREATE TABLE wanted AS
-SELECT blob, min(id) AS id, min(name) AS name, count(DISTINCT name) AS names
-FROM matches WHERE choice = 1 AND selected GROUP BY blob;
+SELECT r.blob, min(m.id) AS id, min(hash(r.name)) <> max(hash(r.name)) AS collides
+FROM matches m JOIN rows r USING (row) WHERE m.choice = 1 AND r.selected GROUP BY r.blob;
 """
 
 _STRAYS = """
 CREATE TABLE strays AS
-SELECT e.id, e.archive, e.member, e.blob FROM entries e
-WHERE e.key NOT IN (SELECT key FROM rows WHERE key IS NOT NULL)
+SELECT id, blob FROM entries WHERE key NOT IN (SELECT key FROM rows WHERE key IS NOT NULL)
 """
 
 _SEND_STRAYS = """
 INSERT INTO wanted
-SELECT blob, min(id), min(member), 1 FROM strays
+SELECT blob, min(id), false FROM strays
 WHERE blob IS NOT NULL AND blob NOT IN (SELECT blob FROM wanted) GROUP BY blob;
 """
 
 _TODO = """
 CREATE TABLE todo AS
-SELECT w.blob, w.name, e.* EXCLUDE (key, home, blob), coalesce(b.etag, '') AS etag, b.md5,
+SELECT w.blob, w.id, e.size_bytes,
   CASE
     WHEN b.name IS NULL THEN 'send'
     WHEN b.md5 IS NOT NULL AND b.size_bytes = e.size_bytes AND (
@@ -53,7 +54,7 @@ SELECT w.blob, w.name, e.* EXCLUDE (key, home, blob), coalesce(b.etag, '') AS et
     WHEN ? THEN 'replace'
     ELSE 'conflict'
   END AS action
-FROM wanted w JOIN entries e ON e.id = w.id
+FROM wanted w JOIN entries e USING (id)
 LEFT JOIN blobs b ON b.name = w.blob
 LEFT JOIN known k ON k.blob = w.blob;
 """
@@ -88,8 +89,8 @@ class Plan:
     def _refuse_collisions(self) -> None:
         collisions = list(
             self._relations.stream(
-                "SELECT w.blob, list(DISTINCT m.name ORDER BY m.name) FROM wanted w JOIN matches m ON m.blob = w.blob"
-                " WHERE w.names > 1 AND m.choice = 1 AND m.selected GROUP BY w.blob ORDER BY w.blob LIMIT 1"
+                "SELECT w.blob, list(DISTINCT r.name ORDER BY r.name) FROM wanted w JOIN rows r USING (blob)"
+                " WHERE w.collides AND r.selected GROUP BY w.blob ORDER BY w.blob LIMIT 1"
             )
         )
         if collisions:
@@ -101,19 +102,26 @@ class Plan:
     def items(self) -> Iterator[Item]:
         """What has to be read: everything to send, replace or compare, in the order it lies in the archives."""
         for row in self._relations.stream(
-            "SELECT archive, member, size_bytes, crc32, mtime_ns, offset_bytes, stored_bytes, method,"
-            " blob, action, etag, md5 FROM todo WHERE action IN ('send', 'replace', 'compare') ORDER BY id"
+            "SELECT e.archive, e.member, e.size_bytes, e.crc32, e.mtime_ns, e.offset_bytes, e.stored_bytes, e.method,"
+            " t.blob, t.action, coalesce(b.etag, ''), b.md5"
+            " FROM todo t JOIN entries e USING (id) LEFT JOIN blobs b ON b.name = t.blob"
+            " WHERE t.action IN ('send', 'replace', 'compare') ORDER BY t.id"
         ):
             blob, action, etag, md5 = row[8:]
             yield Item(Entry(*row[:8]), blob, Action(action), etag, bytes.fromhex(md5) if md5 else None)
 
     def broken_inside(self) -> Iterator[tuple[str, str, str, str]]:
         """Images already there whose structure an earlier run found broken: blob, archive, member, state."""
-        yield from self._relations.stream(
-            "SELECT t.blob, t.archive, t.member, coalesce(nullif(split_part(b.image, ';', 5), ''), k.state) AS state"
-            " FROM todo t JOIN blobs b ON b.name = t.blob LEFT JOIN known k ON k.blob = t.blob"
-            " WHERE t.action = 'done' AND state <> 'whole' ORDER BY t.id"
-        )
+        for blob, archive, member, image, known in self._relations.stream(
+            "SELECT t.blob, e.archive, e.member, b.image, k.state"
+            " FROM todo t JOIN entries e USING (id) JOIN blobs b ON b.name = t.blob"
+            " LEFT JOIN known k ON k.blob = t.blob WHERE t.action = 'done' AND (b.image NOT LIKE '%;whole' OR (b.image IS NULL AND k.state <> 'whole'))"
+            " ORDER BY t.id"
+        ):
+            facts = facts_from_text(image) if image else None
+            state = facts.state if facts else known
+            if state not in (None, WHOLE):
+                yield blob, archive, member, state
 
     def summary(self, *, profile: str, table: str, absent: tuple[str, ...]) -> PlanReady:
         """The counts of the plan. `rows = matched + missing` by construction."""
@@ -165,6 +173,7 @@ class Plan:
         yield from self._missing(absent + unreadable)
         yield from self._rows()
         yield from self._entries()
+        yield from self._duplicates()
         yield from self._destination()
 
     def _absent_archives(self, absent: tuple[str, ...]) -> Iterator[Finding]:
@@ -195,7 +204,7 @@ class Plan:
             yield Finding(
                 "image-missing",
                 Severity.ERROR,
-                f"row {row} names {name}, which is in no archive here",
+                f"row {row} names it, and no archive here holds it",
                 archive=home,
                 member=name,
                 row=row,
@@ -215,7 +224,9 @@ class Plan:
             )
 
     def _entries(self) -> Iterator[Finding]:
-        for archive, member, blob in self._relations.stream("SELECT archive, member, blob FROM strays ORDER BY id"):
+        for archive, member, blob in self._relations.stream(
+            "SELECT e.archive, e.member, e.blob FROM strays JOIN entries e USING (id) ORDER BY e.id"
+        ):
             refused = (blob is None and "; its name gives it no place, so it cannot be sent") or ""
             yield Finding(
                 "image-stray",
@@ -225,9 +236,9 @@ class Plan:
                 member=member,
             )
         for row, name, home, found_in, archive, member in self._relations.stream(
-            "SELECT m.row, m.name, m.home, m.found_in, e.archive, e.member FROM matches m JOIN entries e USING (id)"
-            " WHERE m.choice = 1 AND m.selected AND m.home IS NOT NULL AND m.found_in IS DISTINCT FROM m.home"
-            " ORDER BY m.row"
+            "SELECT r.row, r.name, r.home, e.home, e.archive, e.member"
+            " FROM matches m JOIN entries e USING (id) JOIN rows r USING (row)"
+            " WHERE m.choice = 1 AND m.elsewhere AND r.selected AND r.home IS NOT NULL ORDER BY r.row"
         ):
             yield Finding(
                 "archive-wrong",
@@ -237,24 +248,31 @@ class Plan:
                 member=member,
                 row=row,
             )
-        for name, archive, member, same in self._relations.stream(
-            "SELECT m.name, e.archive, e.member, e.crc32 IS NOT DISTINCT FROM f.crc32 AND e.size_bytes = f.size_bytes"
-            " FROM matches m JOIN entries e USING (id)"
+
+    def _duplicates(self) -> Iterator[Finding]:
+        for name, archive, member, likeness, settled in self._relations.stream(
+            "SELECT r.name, e.archive, e.member, CASE"
+            "  WHEN e.size_bytes <> f.size_bytes OR e.crc32 <> f.crc32 THEN 'other content'"
+            "  WHEN e.crc32 = f.crc32 THEN 'the same content' ELSE 'the same length' END,"
+            " m.elsewhere AND NOT c.elsewhere"
+            " FROM matches m JOIN entries e USING (id) JOIN rows r USING (row)"
             " JOIN matches c ON c.row = m.row AND c.choice = 1 JOIN entries f ON f.id = c.id"
-            " WHERE m.choice > 1 AND m.selected ORDER BY e.id"
+            " WHERE m.choice > 1 AND r.selected ORDER BY e.id"
         ):
-            content = "the same content" if same else "other content"
+            # Of two contents in the very archive (or path) where one is expected, nobody knows which is right.
+            doubtful = Severity.WARNING if settled else Severity.ERROR
             yield Finding(
                 "image-duplicate",
-                Severity.INFO if same else Severity.WARNING,
-                f"{name} is there more than once, here with {content}; this copy is not sent",
+                doubtful if likeness == "other content" else Severity.INFO,
+                f"{name} is there more than once, here with {likeness}; this copy is not sent",
                 archive=archive,
                 member=member,
             )
 
     def _destination(self) -> Iterator[Finding]:
         for blob, archive, member in self._relations.stream(
-            "SELECT blob, archive, member FROM todo WHERE action = 'conflict' ORDER BY id"
+            "SELECT t.blob, e.archive, e.member FROM todo t JOIN entries e USING (id)"
+            " WHERE t.action = 'conflict' ORDER BY t.id"
         ):
             yield conflict(blob, archive, member)
         count, examples = self._relations.one(

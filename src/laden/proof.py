@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
+from itertools import islice
 from typing import NamedTuple
 
 from laden.errors import BlobMissing
@@ -17,7 +18,10 @@ from laden.records import Finding, Severity
 from laden.relations import Relations
 from laden.store import Store
 
-_PART_BYTES = 16 << 20
+_PART_BYTES = 8 << 20
+_READING = 32
+"""Blobs read at the same time; with their parts, they bound the memory to a quarter of a gigabyte."""
+
 _GONE = "it is gone: run the load again to send it"
 
 
@@ -95,22 +99,23 @@ def to_read_back(relations: Relations, sample: int | None) -> list[Target]:
     return [Target(blob, size_bytes, bytes.fromhex(md5)) for blob, size_bytes, md5 in rows]
 
 
-async def read_back(store: Store, wanted: list[Target], connections: int) -> AsyncIterator[Finding | None]:
+async def read_back(store: Store, wanted: Iterable[Target]) -> AsyncIterator[Finding | None]:
     """Read blobs back and hash them, several at a time; yields a finding for each, or None where it is right."""
-    room = asyncio.Semaphore(connections)
-
-    async def read(target: Target) -> Finding | None:
-        async with room:
-            return await _read_back(store, target)
-
-    tasks = [asyncio.create_task(read(target)) for target in wanted]
+    rest = iter(wanted)
+    reading: set[asyncio.Task[Finding | None]] = set()
     try:
-        for task in asyncio.as_completed(tasks):
-            yield await task
+        while True:
+            for target in islice(rest, _READING - len(reading)):
+                reading.add(asyncio.create_task(_read_back(store, target)))
+            if not reading:
+                return
+            done, reading = await asyncio.wait(reading, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                yield task.result()
     finally:
-        for task in tasks:
+        for task in reading:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*reading, return_exceptions=True)
 
 
 async def _read_back(store: Store, target: Target) -> Finding | None:

@@ -79,7 +79,8 @@ class Publisher:
                 reason = "a table of this name that laden did not write is there and was left as it is"
                 act = "move it away, or replace it with --overwrite changed"
                 findings.append(Finding("table-conflict", Severity.ERROR, f"{reason}: {act}", blob=name))
-        findings += await self._remove(other)
+        if landed is not None and other != name:
+            findings += await self._remove(other)
         return landed, findings
 
     def _named_rows(self) -> set[int]:
@@ -105,15 +106,26 @@ class Publisher:
         )
         etag = None if may_replace else CREATE_ONLY
         properties = Properties(md5, content_type(name), {_OURS: "1"})
+        try:
+            await self._send(name, file, size_bytes, properties, etag)
+        except BlobConflict as error:
+            # A put whose answer was lost finds its own blob there.
+            if not error.repeated or (await self._store.head(name)).md5 != md5:
+                raise
+        self._relations.run("UPDATE blobs SET md5 = ? WHERE name = ?", [md5.hex(), name])
+        return document
+
+    async def _send(
+        self, name: str, file: BufferedIOBase, size_bytes: int, properties: Properties, etag: str | None
+    ) -> None:
         if size_bytes <= _SINGLE_PUT_BYTES:
             await self._store.put(name, file.read(), properties, etag)
-            return document
+            return
         block_ids: list[str] = []
         while block := file.read(_BLOCK_BYTES):
             block_ids.append(f"laden-{len(block_ids):06d}")
             await self._store.put_block(name, block_ids[-1], block, hashlib.md5(block, usedforsecurity=False).digest())
         await self._store.commit(name, block_ids, properties, etag)
-        return document
 
     def _listed_md5(self, name: str) -> str | None:
         """MD5 of a blob in the last listing, empty where it has none; None if it is not listed."""

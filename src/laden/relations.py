@@ -33,8 +33,10 @@ CREATE TABLE blobs (
     name VARCHAR, size_bytes BIGINT, md5 VARCHAR, etag VARCHAR,
     crc32 BIGINT, source_bytes BIGINT, mtime_ns BIGINT, image VARCHAR, source VARCHAR);
 CREATE TABLE known (
-    blob VARCHAR, archive VARCHAR, member VARCHAR, size_bytes BIGINT, md5 VARCHAR, crc32 BIGINT, key VARCHAR,
-    kind VARCHAR, width INTEGER, height INTEGER, bits INTEGER, state VARCHAR);
+    blob VARCHAR NOT NULL, archive VARCHAR NOT NULL, member VARCHAR NOT NULL, size_bytes BIGINT NOT NULL,
+    md5 VARCHAR NOT NULL, crc32 BIGINT NOT NULL, key VARCHAR NOT NULL,
+    kind VARCHAR NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL, bits INTEGER NOT NULL,
+    state VARCHAR NOT NULL);
 CREATE TABLE receipts (
     blob VARCHAR, archive VARCHAR, member VARCHAR, outcome VARCHAR, size_bytes BIGINT, md5 VARCHAR, crc32 BIGINT,
     kind VARCHAR, width INTEGER, height INTEGER, bits INTEGER, state VARCHAR);
@@ -114,6 +116,10 @@ def _array(column: tuple[Any, ...], kind: str) -> np.typing.NDArray[Any]:
         return np.array(column, dtype=object)
     if kind == "BOOLEAN":
         return np.array(column, dtype=bool)
-    absent = [value is None for value in column]
-    values = np.array([0 if value is None else value for value in column], dtype=np.int64)
-    return np.ma.masked_array(values, mask=absent) if any(absent) else values
+    absent = column.count(None)
+    if absent == 0:
+        return np.array(column, dtype=np.int64)
+    if absent == len(column):
+        return np.ma.masked_array(np.zeros(len(column), dtype=np.int64), mask=True)
+    mask = [value is None for value in column]
+    return np.ma.masked_array(np.array([value or 0 for value in column], dtype=np.int64), mask=mask)

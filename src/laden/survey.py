@@ -16,7 +16,7 @@ from laden.errors import SourceError, UsageError
 from laden.events import Observer, Started
 from laden.findings import FindingLog
 from laden.names import problem
-from laden.profile import WHOLE_PATH, Profile, Template, open_profile, parse_ranges, recognise
+from laden.profile import WHOLE_PATH, Profile, Template, builtin, open_profile, parse_ranges, recognise
 from laden.records import Entry, Finding, Severity
 from laden.relations import Relations
 from laden.source import Found, entries, file_entries, find
@@ -92,15 +92,14 @@ def survey(
 
 def _recognise(found: Found, choice: Choice) -> tuple[Profile, Table | None]:
     """The profile and the table, as asked for or as the source shows them."""
-    tables = (
-        {name: Table.open(found.root / name) for name in found.files if _is_table(name)} if not choice.table else {}
-    )
+    tables, unreadable = _tables(found) if choice.table is None else ({}, {})
     named = {name: table.columns for name, table in tables.items()}
     table: Table | None = None
     if choice.table is not None:
         table = Table.open(choice.table)
         named = {choice.table.name: table.columns}
     if choice.profile is None:
+        _refuse_table(unreadable)
         profile, file = recognise(found.archives, named)
     else:
         profile = open_profile(choice.profile)
@@ -109,6 +108,8 @@ def _recognise(found: Found, choice: Choice) -> tuple[Profile, Table | None]:
             file = next(iter(named))
     if profile.table is not None:
         table = table or (tables[file] if file else None)
+        if table is None and unreadable:
+            raise next(iter(unreadable.values()))
         if table is None:
             raise UsageError(
                 f"the profile '{profile.name}' needs a table called {profile.table.name}, and {found.root} holds none:"
@@ -121,6 +122,25 @@ def _recognise(found: Found, choice: Choice) -> tuple[Profile, Table | None]:
     if choice.layout is not None:
         profile = replace(profile, layout=Template(choice.layout))
     return profile, table if profile.table is not None else None
+
+
+def _tables(found: Found) -> tuple[dict[str, Table], dict[str, SourceError]]:
+    """Files that may be the table, and why others of such a name cannot be: not each CSV among images is one."""
+    tables: dict[str, Table] = {}
+    unreadable: dict[str, SourceError] = {}
+    for name in filter(_is_table, found.files):
+        try:
+            tables[name] = Table.open(found.root / name)
+        except SourceError as error:
+            unreadable[name] = error
+    return tables, unreadable
+
+
+def _refuse_table(unreadable: dict[str, SourceError]) -> None:
+    """Raise why a file cannot be read that is called as a known dataset's table."""
+    for name, error in unreadable.items():
+        if any(profile.table is not None and profile.table.fits(name) for profile in builtin()):
+            raise error
 
 
 def _is_table(name: str) -> bool:

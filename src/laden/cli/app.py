@@ -72,7 +72,10 @@ Archives = Annotated[str | None, typer.Option("--archives", help="Only these arc
 Json = Annotated[bool, typer.Option("--json", help="One JSON event a line on stdout; the last is the summary.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings, errors and the last line.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Also each archive and each retry.")]
-Connections = Annotated[int, typer.Option("--connections", min=1, max=1024, help="Requests in flight at most.")]
+Connections = Annotated[
+    int | None,
+    typer.Option("--connections", min=1, max=1024, help="Requests in flight. Default: what the link is found to bear."),
+]
 Findings = Annotated[
     Path,
     typer.Option("--findings", help="Where the list of findings goes, if there are any.", show_default=True),
@@ -115,7 +118,7 @@ def load(
     ] = Damaged.send,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan; write nothing.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="No question before sending.")] = False,
-    connections: Connections = 32,
+    connections: Connections = None,
     findings: Findings = _FINDINGS,
     json: Json = False,
     quiet: Quiet = False,
@@ -172,7 +175,7 @@ def verify(
     deep: Annotated[
         Deep | None, typer.Option("--deep", help="Also read blobs back and hash them: 100 of them, or all.")
     ] = None,
-    connections: Connections = 32,
+    connections: Connections = None,
     findings: Findings = _FINDINGS,
     json: Json = False,
     quiet: Quiet = False,

@@ -80,6 +80,9 @@ def _run(command: str, work: Callable[[Observer], Summary], face: Observer) -> i
         if not seen:
             face(Summary(command, message=str(error), exit_code=int(error.exit_code)))
         return int(error.exit_code)
+    except KeyboardInterrupt:
+        face(Summary(command, message="stopped as you asked", exit_code=int(ExitCode.INTERRUPTED)))
+        return int(ExitCode.INTERRUPTED)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return int(ExitCode.INTERRUPTED)

@@ -43,7 +43,7 @@ class Terminal:
         """Draw one event."""
         match event:
             case Warned():
-                self._errors.print(f"[yellow]Warning:[/] {event.message}")
+                self._errors.print(f"[yellow]Warning:[/] {_escaped(event.message)}")
             case Summary():
                 self.close()
                 self._summary(event)
@@ -67,16 +67,18 @@ class Terminal:
     def _started(self, event: Started) -> None:
         self.close()
         if self._verbose and event.about:
-            self._console.print(f"[dim]{_STAGES[event.stage]}: {event.about}[/]")
+            self._console.print(f"[dim]{_STAGES[event.stage]}: {_escaped(event.about)}[/]")
         elif event.stage != self._stage:
             self._console.print(f"[dim]{_STAGES[event.stage]}[/]")
         self._stage = event.stage
 
     def _plan(self, plan: PlanReady) -> None:
-        table = Table(title=f"Plan ({plan.profile})", title_justify="left", show_header=False, box=None, padding=(0, 2))
+        table = Table(
+            title=f"Plan ({_escaped(plan.profile)})", title_justify="left", show_header=False, box=None, padding=(0, 2)
+        )
         table.add_column(justify="right")
         table.add_column()
-        named = f"rows of {plan.table}" if plan.table else "files wanted"
+        named = f"rows of {_escaped(plan.table)}" if plan.table else "files wanted"
         rows = [
             (plan.rows, named),
             (plan.matched, "of them have their image here"),
@@ -95,9 +97,9 @@ class Terminal:
                 table.add_row(amount(count), what)
         self._console.print(table)
         if plan.examples:
-            self._console.print(f"  [dim]such as {plan.examples[0]}[/]")
+            self._console.print(f"  [dim]such as {_escaped(plan.examples[0])}[/]")
         if plan.archives_absent:
-            self._console.print(f"  [yellow]not here: {_some(plan.archives_absent)}[/]")
+            self._console.print(f"  [yellow]not here: {_escaped(_some(plan.archives_absent))}[/]")
 
     def _progress(self, event: ProgressEvent) -> None:
         if not self._console.is_terminal:
@@ -115,7 +117,7 @@ class Terminal:
         if event.retries:
             text += f"  {amount(event.retries)} retries"
         if event.waiting:
-            text += f"  [yellow]waiting: {event.waiting}[/]"
+            text += f"  [yellow]waiting: {_escaped(event.waiting)}[/]"
         self._bar.update(self._task, completed=event.bytes, description=text)
 
     def _summary(self, summary: Summary) -> None:
@@ -145,7 +147,7 @@ class Terminal:
 
     def _verdict(self, summary: Summary) -> None:
         if summary.findings_file:
-            self._console.print(f"All findings: {summary.findings_file}")
+            self._console.print(f"All findings: {_escaped(summary.findings_file)}")
         if summary.message:
             return
         if summary.exit_code == ExitCode.FINDINGS:
@@ -156,7 +158,7 @@ class Terminal:
             }
             self._console.print(f"[yellow]{verdict[summary.command]}[/]")
         elif summary.command == "load" and summary.complete:
-            self._console.print(f"[green]Complete and verified.[/] Later: laden verify {summary.destination}")
+            self._console.print(f"[green]Complete and verified.[/] Later: laden verify {_escaped(summary.destination)}")
         elif summary.command == "load":
             self._console.print("Nothing was written. Without --dry-run, this is what would be done.")
         elif summary.command == "check":

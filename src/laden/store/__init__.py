@@ -112,20 +112,21 @@ async def list_all(store: Store) -> AsyncIterator[list[Blob]]:
 def open_store(
     destination: Destination | FolderDestination,
     *,
-    connections: int,
+    connections: int | None,
     on_retry: Callable[[Retry], None] = lambda _: None,
 ) -> Store:
     """The store behind a destination, retries included.
 
     Args:
         destination: what `parse_destination` returned.
-        connections: TCP connections at most; requests beyond wait.
+        connections: requests in flight at most; None to find out what the link bears.
         on_retry: called in the event loop for every attempt that will be repeated.
 
     Raises:
         UsageError: the credentials in the environment do not fit.
 
     """
+    from laden.store.limit import Limited
     from laden.store.retry import Retrying
 
     inner: Store
@@ -137,8 +138,8 @@ def open_store(
         from laden.store.blob import BlobStore
         from laden.store.credentials import find_credential
 
-        inner = BlobStore(destination, find_credential(destination), connections=connections)
-    return Retrying(inner, on_retry=on_retry)
+        inner = BlobStore(destination, find_credential(destination))
+    return Retrying(Limited(inner, connections=connections), on_retry=on_retry)
 
 
 _CONTENT_TYPES = {".dcm": "application/dicom", ".dicom": "application/dicom", ".csv": "text/csv"}

@@ -28,15 +28,7 @@ from laden.store.destination import Destination
 _TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
 _THROTTLED = frozenset({429, 503})
 
-_CONFLICTS = frozenset(
-    {
-        "BlobAlreadyExists",
-        "ContainerAlreadyExists",
-        "ConditionNotMet",
-        "TargetConditionNotMet",
-        "UnauthorizedBlobOverwrite",
-    }
-)
+_CONFLICTS = frozenset({"BlobAlreadyExists", "ContainerAlreadyExists", "ConditionNotMet", "TargetConditionNotMet"})
 
 _PROTECTED = {
     "BlobArchived": "it is in the archive tier and must be rehydrated before it can change",
@@ -46,6 +38,7 @@ _PROTECTED = {
     "LeaseLost": "somebody held a lease on it",
     "InvalidBlobType": "it is not a block blob",
     "SnapshotsPresent": "it has snapshots",
+    "UnauthorizedBlobOverwrite": "it is there already, and the credential may create blobs but not overwrite them",
 }
 
 _ACCESS = {
@@ -77,7 +70,7 @@ def page_from_xml(body: bytes, *, strip: int = 0) -> Page:
     """
     try:
         root = ET.fromstring(body)  # noqa: S314 - see the docstring
-    except ET.ParseError:
+    except (ET.ParseError, LookupError, ValueError):
         raise TransientStoreError("the service answered with a listing that is not whole") from None
     listed = root.find("Blobs")
     if root.tag != "EnumerationResults" or listed is None:
@@ -91,7 +84,7 @@ def _blob(element: ET.Element, strip: int) -> Blob | None:
     properties = element.find("Properties")
     if name is None or properties is None or not name.text:
         raise TransientStoreError("the service answered with a listing that lacks names")
-    metadata = {item.tag: item.text or "" for item in element.find("Metadata") or ()}
+    metadata = {item.tag.lower(): item.text or "" for item in element.iterfind("Metadata/*")}
     if properties.findtext("ResourceType") == "directory" or metadata.get("hdi_isfolder") == "true":
         return None
     text = unquote(name.text) if name.get("Encoded") == "true" else name.text
@@ -99,7 +92,7 @@ def _blob(element: ET.Element, strip: int) -> Blob | None:
         text[strip:],
         _length(properties.findtext("Content-Length")),
         _md5(properties.findtext("Content-MD5")),
-        properties.findtext("Etag") or "",
+        _etag(properties.findtext("Etag") or ""),
         metadata,
     )
 
@@ -113,11 +106,16 @@ def blob_from_headers(name: str, headers: Mapping[str, str]) -> Blob:
     }
     return Blob(
         name,
-        _length(headers.get("Content-Length")),
-        _md5(headers.get("Content-MD5")),
-        headers.get("ETag", ""),
+        _length(headers.get("content-length")),
+        _md5(headers.get("content-md5")),
+        _etag(headers.get("etag", "")),
         metadata,
     )
+
+
+def _etag(text: str) -> str:
+    """In quotes, as `If-Match` wants it (RFC 9110, 8.8.3): listings leave them out, headers do not."""
+    return f'"{text}"' if text and not text.endswith('"') else text
 
 
 def _length(text: str | None) -> int:
@@ -142,6 +140,7 @@ def refusal(
     name: str,
     permission: str,
     credential: str,
+    window: str = "",
 ) -> StoreError:
     """The error that an answer means.
 
@@ -153,13 +152,18 @@ def refusal(
         name: of the blob; empty for the container.
         permission: what the request needed: `read`, `write`, `list`, `create`, `delete`.
         credential: what kind of credential was shown.
+        window: why the credential does not hold at this moment, as `Credential.outside` tells it; or empty.
 
     """
-    code = headers.get("x-ms-error-code") or _tag(body, "Code")
+    code = _code(headers, body)
     where = f"{destination}/{name}" if name else str(destination)
-    if status in (401, 403):
+    if code in _PROTECTED:
+        return BlobConflict(f"{where} cannot be written: {_PROTECTED[code]}")
+    if status in (401, 403) or code in _ACCESS:
+        reason = window or _access_reason(code, body, destination, permission, credential)
         return AccessDenied(
-            _access_sentence(code, _tag(body, "AuthenticationErrorDetail"), destination, permission, credential)
+            f"{destination.account} refused the {credential} to {permission} in '{destination.container}':"
+            f" {reason} ({code or status})"
         )
     if code in ("Md5Mismatch", "InvalidMd5"):
         return TransientStoreError(f"bytes of {where} changed on the way; the service refused them")
@@ -174,39 +178,51 @@ def refusal(
             _retry_after_s(headers),
             throttled=status in _THROTTLED,
         )
-    if (status == 404 and code in ("ContainerNotFound", "ResourceNotFound")) or (status == 404 and not name):
+    if status == 404 and (not name or code in ("ContainerNotFound", "ResourceNotFound")):
         return ContainerMissing(
             f"there is no container '{destination.container}' at {destination.endpoint}: create it, or check the name"
         )
     if status == 404:
         return BlobMissing(f"there is no blob {where}")
-    if code in _PROTECTED:
-        return BlobConflict(f"{where} cannot be written: {_PROTECTED[code]}")
     if status == 412 or code in _CONFLICTS:
         return BlobConflict(f"{where} is there already, or changed meanwhile")
+    if 300 <= status < 400:
+        return StoreError(
+            f"{destination.endpoint} answered {status}, a redirect, which laden does not follow:"
+            " check the address; a proxy or sign-in page may be in between"
+        )
     kind = BlobRefused if name else StoreError
     return kind(f"the service refused {where} with {status} {code}".rstrip())
 
 
-def _access_sentence(code: str, detail: str, destination: Destination, permission: str, credential: str) -> str:
-    if code == "AuthenticationFailed":
-        reason = _authentication_reason(detail, credential)
-    else:
-        reason = _ACCESS.get(code, "the credential may not {permission} here").format(permission=permission)
-    where = f"{destination.account} refused the {credential} to {permission} in '{destination.container}'"
-    return f"{where}: {reason} ({code or 'no code'})"
+def _access_reason(code: str, body: bytes, destination: Destination, permission: str, credential: str) -> str:
+    # Azurite says AuthorizationFailure where Azure says AuthenticationFailed.
+    if code == "AuthenticationFailed" or (code == "AuthorizationFailure" and destination.is_local):
+        return _authentication_reason(_tag(body, "AuthenticationErrorDetail"), credential)
+    if permission == "create" and credential == "SAS":
+        return (
+            "there is no such container, and a container's own SAS cannot make it: create it in the portal"
+            " or with 'az storage container create', or use an account SAS with the permission 'create'"
+        )
+    return _ACCESS.get(code, "the credential may not {permission} here").format(permission=permission)
 
 
 def _authentication_reason(detail: str, credential: str) -> str:
     """Why a signature was not accepted. The detail is searched, never quoted: it may repeat the string to sign."""
     if "not valid in the specified time frame" in detail:
-        window = re.search(r"Start \[([^\]]*)\] - Expiry \[([^\]]*)\] - Current \[([^\]]*)\]", detail)
+        window = re.search(r"Start \[([\w:, +-]*)\] - Expiry \[([\w:, +-]*)\] - Current \[([\w:, +-]*)\]", detail)
         if window:
             return f"it holds from {window[1]} to {window[2]}, and the service's clock says {window[3]}: make a new one"
         return "it has expired or is not valid yet: make a new one"
     if credential == "SAS":
         return "it has expired, or its signature is not right: make a new SAS, or copy it again as a whole"
     return "the signature is not right: check the key, and this machine's clock"
+
+
+def _code(headers: Mapping[str, str], body: bytes) -> str:
+    """The service's error code; empty for anything that does not look like one: it ends up in sentences."""
+    code = headers.get("x-ms-error-code") or _tag(body, "Code")
+    return code if re.fullmatch(r"[A-Za-z0-9]{1,64}", code) else ""
 
 
 def _tag(body: bytes, tag: str) -> str:
@@ -216,5 +232,5 @@ def _tag(body: bytes, tag: str) -> str:
 
 
 def _retry_after_s(headers: Mapping[str, str]) -> float | None:
-    text = headers.get("Retry-After", "")
+    text = headers.get("retry-after", "")
     return float(text) if text.isdecimal() and len(text) < 6 else None

@@ -8,11 +8,14 @@ tokens, made anew before they end. Bearer tokens renew themselves the same way. 
 from __future__ import annotations
 
 import asyncio
+import base64
 import os
+import re
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
+from urllib.parse import parse_qs, urlsplit
 
 from laden.errors import AccessDenied, UsageError
 from laden.store.destination import Destination
@@ -23,6 +26,8 @@ EMULATOR_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K
 
 _SAS_LIFE_S = 12 * 3600
 _CLOCK_SKEW_S = 15 * 60
+_RENEWAL_AHEAD_S = 5 * 60
+_RENEWAL_PAUSE_S = 30
 _TOKEN_SCOPE = "https://storage.azure.com/.default"  # noqa: S105 - a scope, not a secret
 
 
@@ -36,31 +41,74 @@ class Grant(NamedTuple):
     expires_s: float
     """Unix time; infinity where laden cannot renew it anyway."""
 
+    def __repr__(self) -> str:
+        return f"Grant(expires_s={self.expires_s})"
+
 
 class Credential:
-    """Gives the grant of the moment; renews it in a thread five minutes before it ends."""
+    """Gives the grant of the moment; renews it in a thread five minutes before it ends.
+
+    Where that does not succeed, the old one is used to its end, and every half minute another renewal tried.
+    """
 
     def __init__(self, kind: str, renew: Callable[[], Grant]) -> None:
         self.kind = kind
         """For people: `SAS`, `account key`, `sign-in`."""
         self._renew = renew
         self._grant: Grant | None = None
+        self._due_s = 0.0
         self._lock = asyncio.Lock()
 
     async def grant(self) -> Grant:
-        """Raises `AccessDenied` when nobody is signed in."""
-        if self._grant is None or time.time() > self._grant.expires_s - 300:
+        """Raises `AccessDenied` when nobody is signed in, `UsageError` for a setting that makes that impossible."""
+        if self._grant is None or time.time() > self._due_s:
             async with self._lock:
-                if self._grant is None or time.time() > self._grant.expires_s - 300:
-                    self._grant = await asyncio.to_thread(self._renew)
+                if self._grant is None or time.time() > self._due_s:
+                    self._grant = await self._renewed()
         return self._grant
+
+    async def _renewed(self) -> Grant:
+        try:
+            grant = await asyncio.to_thread(self._renew)
+        except AccessDenied:
+            if self._grant is None or time.time() > self._grant.expires_s:
+                raise
+            self._due_s = time.time() + _RENEWAL_PAUSE_S
+            return self._grant
+        self._due_s = grant.expires_s - _RENEWAL_AHEAD_S
+        return grant
+
+    def outside(self) -> str:
+        """Why it does not hold at this moment, where its own text tells (a SAS outside of its times); or empty."""
+        fields = parse_qs(self._grant.query if self._grant else "")
+        start, end = (_time(fields.get(name, [""])[0]) for name in ("st", "se"))
+        now = datetime.now(UTC)
+        if end and end < now:
+            return f"it ended at {_utc(end)}, and this machine's clock says {_utc(now)}: make a new one"
+        if start and start > now:
+            return (
+                f"it only begins at {_utc(start)}, and this machine's clock says {_utc(now)}: wait, or make a new one"
+            )
+        return ""
+
+
+def _time(text: str) -> datetime | None:
+    """A SAS's `st` or `se`: ISO 8601 in UTC, to the day, minute or second ("Create a service SAS")."""
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def _utc(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def find_credential(destination: Destination) -> Credential:
     """The first credential that the URL or the environment has for a destination.
 
     Raises:
-        UsageError: a connection string or key that cannot be used.
+        UsageError: a SAS, connection string or key that cannot be used.
 
     """
     sas = destination.sas or os.environ.get("LADEN_SAS", "")
@@ -80,13 +128,20 @@ def _sas_credential(sas: str) -> Credential:
     query = sas.strip().partition("?")[2] if "?" in sas else sas.strip()
     if "sig=" not in query:
         raise UsageError("the SAS has no signature (sig=...): copy the whole query string, or the whole SAS URL")
+    if not re.fullmatch(r"[A-Za-z0-9\-._~%!$&'()*+,;:=@/?]+", query):  # RFC 3986, 3.4
+        raise UsageError("the SAS holds a character that no query string can hold: copy it again, without quotes")
     return Credential("SAS", lambda: Grant(query, "", float("inf")))
 
 
 def _connection_string(text: str, account: str) -> dict[str, str]:
     pairs = (part.partition("=") for part in text.split(";") if part.strip())
     fields = {name.strip().lower(): value.strip() for name, _, value in pairs}
-    return fields if fields.get("accountname", account) == account else {}
+    try:
+        endpoint = urlsplit(fields.get("blobendpoint", ""))
+    except ValueError:
+        raise UsageError("AZURE_STORAGE_CONNECTION_STRING has a BlobEndpoint that is no URL: copy it again") from None
+    named = fields.get("accountname") or endpoint.path.strip("/") or (endpoint.hostname or "").partition(".")[0]
+    return fields if named == account else {}
 
 
 def _key_from_environment(destination: Destination) -> str:
@@ -98,24 +153,26 @@ def _key_from_environment(destination: Destination) -> str:
 
 
 def _key_credential(destination: Destination, key: str) -> Credential:
+    try:
+        base64.b64decode(key, validate=True)
+    except ValueError:
+        raise UsageError("the account key is not valid base64: copy it again from the account") from None
+
     def mint() -> Grant:
         from azure.storage.blob import AccountSasPermissions, ResourceTypes, Services, generate_account_sas
 
         now = datetime.now(UTC)
         expiry = now + timedelta(seconds=_SAS_LIFE_S)
-        try:
-            query = generate_account_sas(
-                destination.account,
-                key,
-                resource_types=ResourceTypes(container=True, object=True),
-                permission=AccountSasPermissions(read=True, write=True, delete=True, list=True, create=True),
-                expiry=expiry,
-                start=now - timedelta(seconds=_CLOCK_SKEW_S),
-                services=Services(blob=True),
-                protocol="https,http" if destination.endpoint.startswith("http:") else "https",
-            )
-        except ValueError:
-            raise UsageError("the account key is not valid base64: copy it again from the account") from None
+        query = generate_account_sas(
+            destination.account,
+            key,
+            resource_types=ResourceTypes(container=True, object=True),
+            permission=AccountSasPermissions(read=True, write=True, delete=True, list=True, create=True),
+            expiry=expiry,
+            start=now - timedelta(seconds=_CLOCK_SKEW_S),
+            services=Services(blob=True),
+            protocol="https,http" if destination.endpoint.startswith("http:") else "https",
+        )
         return Grant(query, "", expiry.timestamp())
 
     return Credential("account key", mint)
@@ -123,13 +180,17 @@ def _key_credential(destination: Destination, key: str) -> Credential:
 
 def _identity_credential() -> Credential:
     def sign_in() -> Grant:
-        from azure.core.exceptions import ClientAuthenticationError
-        from azure.identity import CredentialUnavailableError, DefaultAzureCredential
+        from azure.core.exceptions import AzureError
+        from azure.identity import DefaultAzureCredential
 
         try:
             with DefaultAzureCredential() as credential:
                 token = credential.get_token(_TOKEN_SCOPE)
-        except (ClientAuthenticationError, CredentialUnavailableError):
+        except ValueError:
+            raise UsageError(
+                "a setting AZURE_... in the environment is not valid: check tenant and client id"
+            ) from None
+        except AzureError:
             raise AccessDenied(
                 "nobody is signed in to Azure here: run 'az login', or put a SAS in LADEN_SAS,"
                 " or a key in AZURE_STORAGE_KEY (environment, workload and managed identity were tried as well)"

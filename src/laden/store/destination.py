@@ -63,17 +63,15 @@ def parse_destination(text: str) -> Destination | FolderDestination:
         UsageError: not an address laden can load to, with what is wrong with it.
 
     """
-    if not re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", text):
-        if not text.strip():
-            raise UsageError("the destination is empty: give a container's URL or a folder")
-        return FolderDestination(Path(text).expanduser().absolute())
+    if not re.match(r"\s*[A-Za-z][A-Za-z0-9+.-]+://", text):
+        return _folder(text)
     try:
-        parts = urlsplit(text)
+        parts = urlsplit(text.strip())
         host, _ = parts.hostname or "", parts.port
+        segments = [unquote(segment, errors="strict") for segment in parts.path.split("/") if segment]
     except ValueError:
-        raise UsageError("the destination's host or port is not valid") from None
+        raise UsageError("the destination's host, port or percent-encoding is not valid") from None
     _check_scheme(parts, host)
-    segments = [unquote(segment) for segment in parts.path.split("/") if segment]
     path_style = _is_loopback(host) or _is_address(host)
     account = segments.pop(0) if path_style and segments else host.partition(".")[0]
     if not segments:
@@ -91,6 +89,17 @@ def parse_destination(text: str) -> Destination | FolderDestination:
     return Destination(account, endpoint, container, prefix, parts.query)
 
 
+def _folder(text: str) -> FolderDestination:
+    if not text.strip():
+        raise UsageError("the destination is empty: give a container's URL or a folder")
+    if "sig=" in text or re.match(r"https?:|[^/\\]*\.blob\.[a-z]", text, re.IGNORECASE):
+        raise UsageError("the destination looks like a container's URL, and those begin with https://")
+    try:
+        return FolderDestination(Path(text).expanduser().absolute())
+    except RuntimeError:
+        raise UsageError(f"there is no home folder for '{Path(text).parts[0]}': give the folder's whole path") from None
+
+
 def _check_scheme(parts: SplitResult, host: str) -> None:
     if parts.scheme not in ("http", "https") or not host:
         raise UsageError(
@@ -101,6 +110,8 @@ def _check_scheme(parts: SplitResult, host: str) -> None:
         raise UsageError(f"http://{host} would send data and credentials in the clear: use https://")
     if parts.username or parts.password or "@" in parts.netloc:
         raise UsageError("the destination must not hold a user name or password; put a SAS in LADEN_SAS")
+    if parts.fragment:
+        raise UsageError("the destination holds a '#': write it as %23 where it belongs to the prefix")
 
 
 def _is_address(host: str) -> bool:

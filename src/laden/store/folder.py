@@ -1,26 +1,31 @@
 """A local folder with the layout and the promises of a container: the offline twin.
 
-Blobs are files. What a file cannot say (MD5, metadata) is appended, one JSON line per blob, to
-`_laden/folder.jsonl`; a line counts only while the file's size and modification time are the ones it names, so a
-lost or stale line costs one read of that file and nothing else. A put writes beside its place and then links or
-renames, so no reader ever sees part of a blob. Metadata of a blob whose line was lost is gone.
+Blobs are files. A put writes beside its place, notes in the `journal` what a file cannot say (MD5, metadata), and then
+links or renames, so no reader ever sees part of a blob. A file that no line speaks of (somebody else's, or changed
+since) is read for its MD5 whenever it is listed, and has no metadata. Links to folders are followed.
+
+What it cannot keep of a container: a name that the file system refuses, `a` and `a/b` side by side, content types.
+Replacing one version among several processes is guarded by a file lock, which Windows lacks. Nothing is flushed to
+the disk (fsync): files of the last seconds before a power cut may be lost.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import hashlib
-import json
 import os
 import threading
-from collections.abc import Iterable, Iterator
+import time
+import uuid
+from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
 
 from laden.errors import (
     BlobConflict,
     BlobMissing,
+    BlobRefused,
     ContainerMissing,
     StoreError,
     TransientStoreError,
@@ -29,16 +34,13 @@ from laden.errors import (
 from laden.names import problem
 from laden.records import Blob
 from laden.store import CREATE_ONLY, Data, Page, Properties
+from laden.store.disk import files, linked, reading, writing
+from laden.store.journal import JOURNAL, Journal, Told, Version
 
-_JOURNAL = "_laden/folder.jsonl"
 _STAGING = "_laden/staging"
-
-
-class _Line(NamedTuple):
-    size_bytes: int
-    mtime_ns: int
-    md5: bytes
-    metadata: dict[str, str]
+_HIDDEN = frozenset({JOURNAL, _STAGING})
+_STAGED_LIFE_S = 7 * 24 * 3600
+"""As long as the service keeps uncommitted blocks ("Put Block", Remarks)."""
 
 
 class FolderStore:
@@ -46,13 +48,14 @@ class FolderStore:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._staged = 0
+        self._journal = Journal(path)
         self._lock = threading.Lock()
 
     async def create(self) -> bool:
         return await asyncio.to_thread(self._create)
 
     async def list_page(self, marker: str = "") -> Page:
+        """The whole listing: it is one page."""
         return await asyncio.to_thread(self._list)
 
     async def head(self, name: str) -> Blob:
@@ -80,104 +83,89 @@ class FolderStore:
         if self._path.exists() and not self._path.is_dir():
             raise UsageError(f"{self._path} is a file: give a folder")
         absent = not self._path.exists()
-        with _told(self._path):
+        with writing(self._path):
             self._path.mkdir(parents=True, exist_ok=True)
         return absent
 
     def _list(self) -> Page:
-        if not self._path.is_dir():
-            raise ContainerMissing(f"there is no folder {self._path}")
-        lines = self._lines()
-        with _told(self._path):
-            blobs = [self._blob(name, lines.get(name)) for name in sorted(self._names(self._path))]
+        self._expect_folder()
+        try:
+            self._sweep()
+            told = self._journal.read()
+            found = sorted(files(self._path, _HIDDEN))
+        except OSError as error:
+            raise StoreError(f"{self._path} cannot be read: {error.strerror}") from None
+        blobs: list[Blob] = []
+        for name, path in found:
+            # Another process may have deleted it since.
+            with contextlib.suppress(BlobMissing):
+                blobs.append(_blob(name, path, told))
         return Page(blobs, "")
 
-    def _names(self, folder: Path) -> Iterator[str]:
-        with os.scandir(folder) as found:
-            for item in found:
-                path = Path(item.path)
-                name = path.relative_to(self._path).as_posix()
-                if item.is_dir(follow_symlinks=False):
-                    if name != _STAGING:
-                        yield from self._names(path)
-                elif name != _JOURNAL:
-                    yield name
-
     def _head(self, name: str) -> Blob:
-        if not self._file(name).is_file():
-            raise BlobMissing(f"there is no file {self._file(name)}")
-        return self._blob(name, self._lines().get(name))
-
-    def _blob(self, name: str, line: _Line | None) -> Blob:
-        status = self._file(name).stat()
-        etag = f"{status.st_size}-{status.st_mtime_ns}"
-        if line and (line.size_bytes, line.mtime_ns) == (status.st_size, status.st_mtime_ns):
-            return Blob(name, status.st_size, line.md5, etag, line.metadata)
-        with self._file(name).open("rb") as file:
-            md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).digest()
-        return Blob(name, status.st_size, md5, etag, {})
+        self._expect_folder()
+        return _blob(name, self._file(name), self._journal.read())
 
     def _get(self, name: str, offset: int, length: int) -> bytes:
-        try:
-            with self._file(name).open("rb") as file:
-                file.seek(offset)
-                return file.read(length)
-        except FileNotFoundError:
-            raise BlobMissing(f"there is no file {self._file(name)}") from None
-        except OSError as error:
-            raise StoreError(f"{self._file(name)} cannot be read: {error.strerror}") from None
+        self._expect_folder()
+        path = self._file(name)
+        with reading(path), path.open("rb") as file:
+            file.seek(offset)
+            return file.read(length)
 
     def _put(self, name: str, parts: Iterable[Data], properties: Properties, etag: str | None) -> None:
-        if reason := problem(name):
-            raise StoreError(f"'{name}' cannot be a file's name: {reason}")
         target = self._file(name)
-        with _told(target):
-            staged = self._write_staged(parts, properties.md5)
-            try:
+        staged = self._staged(name, parts, properties.md5)
+        try:
+            with writing(target):
+                status = staged.stat()
+                version = Version(name, status.st_size, status.st_mtime_ns)
+                self._journal.append(version, Told(properties.md5, properties.metadata))
                 target.parent.mkdir(parents=True, exist_ok=True)
                 self._place(staged, target, etag)
-            finally:
-                staged.unlink(missing_ok=True)
-            self._note(name, target, properties)
+        finally:
+            staged.unlink(missing_ok=True)
 
-    def _write_staged(self, parts: Iterable[Data], md5: bytes) -> Path:
-        folder = self._path / _STAGING
-        folder.mkdir(parents=True, exist_ok=True)
-        with self._lock:
-            self._staged += 1
-            staged = folder / f"{os.getpid()}-{self._staged}"
+    def _staged(self, name: str, parts: Iterable[Data], md5: bytes) -> Path:
+        """Write a file beside the others, checked, under a name of its own."""
+        self._expect_folder()
+        staged = self._path / _STAGING / uuid.uuid4().hex
         digest = hashlib.md5(usedforsecurity=False)
-        with staged.open("wb") as file:
-            for part in parts:
-                digest.update(part)
-                file.write(part)
+        with writing(staged):
+            staged.parent.mkdir(parents=True, exist_ok=True)
+            with staged.open("wb") as file:
+                for part in parts:
+                    digest.update(part)
+                    file.write(part)
+            # File systems stamp files with the time of the last tick, some milliseconds ago: too coarse for an etag.
+            os.utime(staged, ns=(time.time_ns(),) * 2)
         if digest.digest() != md5:
             staged.unlink()
-            raise TransientStoreError(f"the bytes for {staged.name} changed on the way")
+            raise TransientStoreError(f"the bytes for {self._path / name} changed on the way")
         return staged
 
     def _place(self, staged: Path, target: Path, etag: str | None) -> None:
-        if etag is None:
+        if etag == CREATE_ONLY and linked(staged, target):
+            return
+        with self._lock, self._journal.exclusively():
+            if etag is not None:
+                there = _version("", target).etag if target.is_file() else CREATE_ONLY
+                if there != etag:
+                    raise BlobConflict(f"{target} is there already, or changed meanwhile")
             staged.replace(target)
-        elif etag == CREATE_ONLY:
-            _create_only(staged, target)
-        else:
-            with self._lock:
-                status = target.stat() if target.exists() else None
-                if status is None or f"{status.st_size}-{status.st_mtime_ns}" != etag:
-                    raise BlobConflict(f"{target} changed meanwhile")
-                staged.replace(target)
 
     def _put_block(self, name: str, block_id: str, data: Data, md5: bytes) -> None:
-        with _told(self._file(name)):
-            staged = self._write_staged([data], md5)
+        self._file(name)
+        staged = self._staged(name, [data], md5)
+        with writing(staged):
             staged.replace(self._block(name, block_id))
 
     def _commit(self, name: str, block_ids: list[str], properties: Properties, etag: str | None) -> None:
+        self._expect_folder()
         blocks = [self._block(name, block_id) for block_id in block_ids]
-        missing = [block.name for block in blocks if not block.is_file()]
+        missing = [block_id for block_id, block in zip(block_ids, blocks, strict=True) if not block.is_file()]
         if missing:
-            raise StoreError(f"blocks of {name} are not there: {', '.join(missing[:3])}")
+            raise BlobRefused(f"blocks of {self._path / name} are not there: {', '.join(missing[:3])}")
         self._put(name, (block.read_bytes() for block in blocks), properties, etag)
         for block in blocks:
             block.unlink(missing_ok=True)
@@ -187,56 +175,45 @@ class FolderStore:
         return self._path / _STAGING / f"block-{key}"
 
     def _delete(self, name: str) -> None:
-        try:
-            with _told(self._file(name)):
-                self._file(name).unlink()
-        except BlobMissing:
-            raise BlobMissing(f"there is no file {self._file(name)}") from None
+        self._expect_folder()
+        path = self._file(name)
+        with reading(path):
+            if path.is_dir() and not path.is_symlink():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            path.unlink()
+
+    def _sweep(self) -> None:
+        """Remove what puts that were killed have left behind."""
+        for left in (self._path / _STAGING).glob("*"):
+            with contextlib.suppress(OSError):
+                if left.stat().st_mtime < time.time() - _STAGED_LIFE_S:
+                    left.unlink()
+
+    def _expect_folder(self) -> None:
+        if not self._path.is_dir():
+            raise ContainerMissing(f"there is no folder {self._path}")
 
     def _file(self, name: str) -> Path:
+        """Where a blob lies: always below the folder, and never on the store's own files."""
+        if reason := problem(name):
+            raise BlobRefused(f"'{name}' cannot be a blob's name: it {reason}")
+        if name in _HIDDEN or name.startswith(_STAGING + "/"):
+            raise BlobRefused(f"'{name}' is where the folder keeps its own notes")
         return self._path / name
 
-    def _note(self, name: str, target: Path, properties: Properties) -> None:
-        status = target.stat()
-        fields = [name, status.st_size, status.st_mtime_ns, properties.md5.hex(), properties.metadata]
-        line = json.dumps(fields, separators=(",", ":")).encode() + b"\n"
-        journal = os.open(self._path / _JOURNAL, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-        try:
-            os.write(journal, line)
-        finally:
-            os.close(journal)
 
-    def _lines(self) -> dict[str, _Line]:
-        lines: dict[str, _Line] = {}
-        try:
-            with (self._path / _JOURNAL).open("rb") as journal:
-                for raw in journal:
-                    with contextlib.suppress(ValueError, TypeError):
-                        name, size_bytes, mtime_ns, md5, metadata = json.loads(raw)
-                        lines[name] = _Line(size_bytes, mtime_ns, bytes.fromhex(md5), metadata)
-        except FileNotFoundError:
-            pass
-        return lines
+def _version(name: str, path: Path) -> Version:
+    status = path.stat()
+    return Version(name, status.st_size, status.st_mtime_ns)
 
 
-def _create_only(staged: Path, target: Path) -> None:
-    """Give the staged file its name, only if the name is free; atomic where the file system has hard links."""
-    try:
-        os.link(staged, target)
-    except FileExistsError:
-        raise BlobConflict(f"{target} is there already") from None
-    except OSError:
-        if target.exists():
-            raise BlobConflict(f"{target} is there already") from None
-        staged.rename(target)
-
-
-@contextlib.contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """Errors of the file system as sentences."""
-    try:
-        yield
-    except FileNotFoundError:
-        raise BlobMissing(f"{path} disappeared meanwhile") from None
-    except OSError as error:
-        raise StoreError(f"{path} cannot be written: {error.strerror}") from None
+def _blob(name: str, path: Path, told: dict[Version, Told]) -> Blob:
+    with reading(path):
+        if path.is_dir():
+            raise BlobMissing(f"there is no file {path}")
+        version = _version(name, path)
+        if line := told.get(version):
+            return Blob(name, version.size_bytes, line.md5, version.etag, line.metadata)
+        with path.open("rb") as file:
+            md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).digest()
+    return Blob(name, version.size_bytes, md5, version.etag, {})

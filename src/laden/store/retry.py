@@ -1,8 +1,8 @@
 """Repeats what may succeed later: a store around a store.
 
 Only errors marked transient are repeated, with exponential pauses and jitter or after what `Retry-After` asks,
-until the patience is used up. The first request of a store has little patience, so that a wrong address is told in
-seconds; once anything has succeeded, an outage of some minutes is waited out.
+until the patience is used up. Before the service has answered at all there is little patience, so that a wrong
+address is told in seconds; after its first answer, be it a refusal, an outage of some minutes is waited out.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from laden.errors import BlobConflict, TransientStoreError
+from laden.errors import BlobConflict, StoreError, TransientStoreError
 from laden.records import Blob
 from laden.store import Data, Page, Properties, Retry, Store
 
@@ -76,18 +76,23 @@ class Retrying:
         while True:
             try:
                 result = await request()
-            except BlobConflict as error:
-                error.repeated = repeated
-                raise
             except TransientStoreError as error:
+                self._answered |= error.throttled
                 patience_s = self._patience_s if self._answered else min(FIRST_PATIENCE_S, self._patience_s)
-                wait_s = _jittered(pause_s) if error.retry_after_s is None else error.retry_after_s + _jittered(0.1)
+                wait_s = _jittered(pause_s)
+                if error.retry_after_s is not None:
+                    wait_s = error.retry_after_s + _jittered(self._first_pause_s)
                 if time.monotonic() - started_s + wait_s > patience_s:
                     raise
                 repeated = True
                 self._on_retry(Retry(str(error), wait_s, error.throttled))
                 await asyncio.sleep(wait_s)
                 pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+            except StoreError as error:
+                self._answered = True
+                if isinstance(error, BlobConflict):
+                    error.repeated = repeated
+                raise
             else:
                 self._answered = True
                 return result

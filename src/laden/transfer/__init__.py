@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -38,16 +38,15 @@ _BATCH_BYTES = 1 * _MIB
 _BATCH_ITEMS = 32
 """Small items are read this many at a time, so that handing them between threads costs little."""
 
-_ITEM_COST_BYTES = 2_000
-"""What an item's own bookkeeping takes of the window, so that a million tiny items do not pile up."""
+_ITEM_COST_BYTES = 256 << 10
+"""The least that an item takes of the window: a thousand small ones in flight keep any link busy, and more would
+only keep the garbage collector busy."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """How to move items."""
 
-    connections: int = 32
-    """Requests in flight at most."""
     window_bytes: int = 256 * _MIB
     """Uncompressed bytes in memory at most; an item larger than this passes alone."""
     readers: int = max(2, os.cpu_count() or 2)
@@ -96,7 +95,7 @@ async def transfer(
         reader: opens the entries; used by several threads at once.
         store: where to put them.
         settings: limits and policies.
-        stopping: asked before each item is taken; once true, what is in flight ends and nothing more is taken.
+        stopping: asked before each request that sends; once true, requests in flight end and no more are made.
 
     Raises:
         AccessDenied: the service refused the credential; nothing more is sent.
@@ -105,8 +104,8 @@ async def transfer(
     """
     receipts: asyncio.Queue[Receipt | None] = asyncio.Queue()
     with ThreadPoolExecutor(settings.readers, "laden-read") as threads:
-        mover = _Mover(reader, store, settings, threads, receipts.put_nowait)
-        pump = asyncio.create_task(mover.pump(items, stopping))
+        mover = _Mover(reader, store, settings, threads, receipts.put_nowait, stopping)
+        pump = asyncio.create_task(mover.pump(items))
         pump.add_done_callback(lambda _: receipts.put_nowait(None))
         try:
             while (receipt := await receipts.get()) is not None:
@@ -120,6 +119,10 @@ async def transfer(
             threads.shutdown(wait=False, cancel_futures=True)
 
 
+class _Stopped(Exception):  # noqa: N818 - nothing went wrong
+    """The run is to end; the staged blocks of an item are left behind, invisible."""
+
+
 class _Mover:
     """The pump that fills the window, and what becomes of each item in it."""
 
@@ -130,35 +133,33 @@ class _Mover:
         settings: Settings,
         threads: ThreadPoolExecutor,
         done: Callable[[Receipt], None],
+        stopping: Callable[[], bool],
     ) -> None:
         self._reader = reader
         self._store = store
         self._settings = settings
         self._threads = threads
         self._done = done
+        self._stopping = stopping
         self._window = _Window(settings.window_bytes)
-        self._connections = asyncio.Semaphore(settings.connections)
         self._last_success_s = time.monotonic()
 
-    async def pump(self, items: Iterable[Item], stopping: Callable[[], bool]) -> None:
+    async def pump(self, items: Iterable[Item]) -> None:
         """Take items while there is room; ends when all that were taken are settled."""
         async with asyncio.TaskGroup() as group:
-            for batch in _batches(items):
+            for batch in _batches(items, min(_BATCH_BYTES, self._settings.single_put_bytes)):
                 size_bytes = sum(item.entry.size_bytes for item in batch)
-                work: Coroutine[None, None, None]
-                if size_bytes > self._settings.single_put_bytes:
-                    block_bytes = self._block_bytes(size_bytes)
-                    cost_bytes, work = (
-                        block_bytes * (_BLOCKS_IN_FLIGHT + 1),
-                        self._move_large(batch[0], block_bytes),
-                    )
-                else:
-                    cost_bytes, work = size_bytes + _ITEM_COST_BYTES * len(batch), self._move(batch)
+                large = size_bytes > self._settings.single_put_bytes
+                block_bytes = self._block_bytes(size_bytes)
+                cost_bytes = (
+                    block_bytes * (_BLOCKS_IN_FLIGHT + 1)
+                    if large
+                    else sum(max(item.entry.size_bytes, _ITEM_COST_BYTES) for item in batch)
+                )
                 await self._window.enter(cost_bytes)
-                if stopping():
-                    work.close()
+                if self._stopping():
                     return
-                task = group.create_task(work)
+                task = group.create_task(self._move_large(batch[0], block_bytes) if large else self._move(batch))
                 task.add_done_callback(partial(self._leave, cost_bytes))
 
     def _leave(self, cost_bytes: int, _: asyncio.Task[None]) -> None:
@@ -178,15 +179,19 @@ class _Mover:
         return [read_item(self._reader, item, send_broken=send_broken, replace_other=replace_other) for item in batch]
 
     async def _send(self, loaded: Loaded) -> None:
-        async with self._connections:
-            put = self._store.put(loaded.item.blob, loaded.data, properties(loaded), _etag(loaded.item))
-            self._done(await self._settled(loaded, put))
+        if self._stopping():
+            return
+        put = self._store.put(loaded.item.blob, loaded.data, properties(loaded), _etag(loaded.item))
+        self._done(await self._settled(loaded, put))
 
     async def _move_large(self, item: Item, block_bytes: int) -> None:
         compare = item.action is Action.COMPARE
-        settled, block_ids = await self._pass_blocks(item, block_bytes, sending=not compare)
-        if compare and isinstance(settled, Loaded):
-            settled, block_ids = await self._pass_blocks(item, block_bytes, sending=True)
+        try:
+            settled, block_ids = await self._pass_blocks(item, block_bytes, sending=not compare)
+            if compare and isinstance(settled, Loaded):
+                settled, block_ids = await self._pass_blocks(item, block_bytes, sending=True)
+        except _Stopped:
+            return
         if isinstance(settled, Receipt):
             self._done(settled)
             return
@@ -200,13 +205,14 @@ class _Mover:
         room = asyncio.Semaphore(_BLOCKS_IN_FLIGHT)
 
         async def put(block_id: str, block: Buffer, md5: bytes) -> None:
-            async with self._connections:
-                await self._store.put_block(item.blob, block_id, block, md5)
+            await self._store.put_block(item.blob, block_id, block, md5)
             room.release()
 
         try:
             async with asyncio.TaskGroup() as group:
                 while (await room.acquire()) and (block := await self._in_thread(blocks.next_block)):
+                    if self._stopping():
+                        raise _Stopped
                     block_ids.append(f"laden-{len(block_ids):06d}")
                     if sending:
                         group.create_task(put(block_ids[-1], *block))
@@ -256,13 +262,13 @@ class _Mover:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
 
 
-def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:
+def _batches(items: Iterable[Item], most_bytes: int) -> Iterator[list[Item]]:
     """Neighbouring small items together, larger ones alone."""
     batch: list[Item] = []
     batch_bytes = 0
     for item in items:
         size_bytes = item.entry.size_bytes
-        if batch and (batch_bytes + size_bytes > _BATCH_BYTES or len(batch) == _BATCH_ITEMS):
+        if batch and (batch_bytes + size_bytes > most_bytes or len(batch) == _BATCH_ITEMS):
             yield batch
             batch, batch_bytes = [], 0
         batch.append(item)

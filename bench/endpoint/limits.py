@@ -1,0 +1,62 @@
+"""What slows the endpoint down on purpose: latency, bandwidth caps, refusals, cut connections."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from time import monotonic
+
+BURST_S = 0.1
+"""How much unused request rate may be saved up, in seconds: a bucket as deep as a tenth of a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The endpoint's options; 0 switches each of them off."""
+
+    latency_s: float = 0.0
+    """Added to every request, once it has arrived whole."""
+    connection_bytes_per_s: float = 0.0
+    total_bytes_per_s: float = 0.0
+    requests_per_s: float = 0.0
+    """Blob requests above this are answered 503 ServerBusy with `Retry-After: 1`."""
+    cut_every: int = 0
+    """Every so many blob bodies, the connection is reset half-way through one."""
+    verify_md5: bool = False
+
+
+class Rate:
+    """A token bucket for requests: `admit` says whether one more fits now."""
+
+    def __init__(self, per_s: float) -> None:
+        self._per_s = per_s
+        self._depth = max(1.0, per_s * BURST_S)
+        self._tokens = self._depth
+        self._at_s = monotonic()
+
+    def admit(self) -> bool:
+        """Take one token if there is one; always true where the rate is 0 (unlimited)."""
+        if not self._per_s:
+            return True
+        now_s = monotonic()
+        self._tokens = min(self._depth, self._tokens + (now_s - self._at_s) * self._per_s)
+        self._at_s = now_s
+        if self._tokens < 1.0:
+            return False
+        self._tokens -= 1.0
+        return True
+
+
+class Pace:
+    """A bandwidth cap: bytes are taken first, and `take` tells how long to pause after them."""
+
+    def __init__(self, bytes_per_s: float) -> None:
+        self._bytes_per_s = bytes_per_s
+        self._free_at_s = 0.0
+
+    def take(self, size_bytes: int) -> float:
+        """Seconds to wait before more may be taken; 0.0 where there is no cap."""
+        if not self._bytes_per_s:
+            return 0.0
+        now_s = monotonic()
+        self._free_at_s = max(self._free_at_s, now_s) + size_bytes / self._bytes_per_s
+        return self._free_at_s - now_s

@@ -1,0 +1,70 @@
+"""The list of findings: counted all, told some, written so that no spreadsheet runs it."""
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from laden.errors import UsageError
+from laden.events import Event, Found, ignore
+from laden.findings import SHOWN_PER_CODE, FindingLog
+from laden.records import Finding, Severity
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_one_is_counted_and_written_and_the_first_are_told(tmp_path: Path) -> None:
+    told: list[Event] = []
+    path = tmp_path / "findings.csv"
+    count = SHOWN_PER_CODE + 5
+    with FindingLog(path, told.append) as log:
+        for number in range(count):
+            log.add(Finding("code-a", Severity.WARNING, "message", "0.zip", f"m{number}", number))
+        log.add(Finding("code-b", Severity.INFO, "other"))
+        assert (log.counts, log.needs_person, log.written) == ({"code-a": count, "code-b": 1}, False, path)
+    assert [event.finding.code for event in told if isinstance(event, Found)] == ["code-a"] * SHOWN_PER_CODE + [
+        "code-b"
+    ]
+    rows = read(path)
+    assert list(rows[0]) == ["code", "severity", "message", "archive", "member", "row", "blob"]
+    assert [row["member"] for row in rows] == [f"m{number}" for number in range(count)] + [""]
+
+
+@pytest.mark.parametrize("severity", list(Severity))
+def test_only_errors_need_a_person(severity: Severity) -> None:
+    with FindingLog(None, ignore) as log:
+        log.add(Finding("x", severity, ""))
+        assert log.needs_person is (severity is Severity.ERROR)
+        assert log.written is None
+
+
+@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+def test_no_cell_is_a_formula(tmp_path: Path, cell: str) -> None:
+    with FindingLog(tmp_path / "f.csv", ignore) as log:
+        log.add(Finding("x", Severity.INFO, cell, cell, cell, 0, cell))
+    (row,) = read(tmp_path / "f.csv")
+    assert [row[name] for name in ("message", "archive", "member", "blob")] == ["'" + cell] * 4
+
+
+def test_any_name_can_be_written(tmp_path: Path) -> None:
+    with FindingLog(tmp_path / "f.csv", ignore) as log:
+        log.add(Finding("x", Severity.INFO, 'a "quote", a\nline', "\udcff", "\u4e2d"))
+    (row,) = read(tmp_path / "f.csv")
+    assert (row["message"], row["archive"], row["member"]) == ('a "quote", a\nline', "\\udcff", "\u4e2d")
+
+
+def test_a_clean_run_removes_the_list_of_the_last(tmp_path: Path) -> None:
+    path = tmp_path / "f.csv"
+    path.write_text("of the last run")
+    with FindingLog(path, ignore):
+        pass
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("bad", [".", "nowhere/f.csv"])
+def test_a_place_that_cannot_be_written_is_told_before_any_work(tmp_path: Path, bad: str) -> None:
+    with pytest.raises(UsageError, match="cannot be written"), FindingLog(tmp_path / bad, ignore):
+        pytest.fail("the run began")
