@@ -16,7 +16,7 @@ demo: $(READY)
 	$(BIN)/laden demo
 
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 check: $(READY)
 	$(BIN)/ruff format --check .

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from laden.errors import ContainerMissing, ExitCode, LadenError
+from laden.errors import ContainerMissing, ExitCode, LadenError, SourceError, UsageError
 from laden.events import Observer, PlanReady, Started, Summary, ignore
 from laden.findings import FindingLog
 from laden.loop import run
@@ -27,7 +27,7 @@ from laden.publish import Publisher
 from laden.records import Blob, Finding, Receipt, Severity
 from laden.relations import Relations
 from laden.source import Reader
-from laden.store import Store, list_all, open_store, parse_destination
+from laden.store import Destination, FolderDestination, Store, list_all, open_store, parse_destination
 from laden.survey import Choice, Survey, survey
 from laden.tally import Tally
 from laden.transfer import Settings, transfer
@@ -96,7 +96,6 @@ def load(
 
     Raises:
         LadenError: it could not be done; the error's kind says whose turn it is.
-
     """
     choice = Choice(Path(table) if table else None, profile, archives, layout)
     wishes = _Wishes(
@@ -159,7 +158,6 @@ def verify(
 
     Raises:
         LadenError: the destination cannot be read.
-
     """
     with FindingLog(_path(findings_file), observer) as log:
         tally = Tally(Summary("verify", destination=_public(destination)), observer, log)
@@ -176,7 +174,9 @@ async def _load(
     relations: Relations,
     observer: Observer,
 ) -> Summary:
-    store = open_store(parse_destination(destination), connections=wishes.connections, on_retry=tally.retry)
+    target = parse_destination(destination)
+    sending = _Sending(wishes.stopping)
+    store = open_store(target, connections=wishes.connections, on_retry=tally.retry, stopping=sending.stopping)
     try:
         listing = _Listing(store, relations)
         observer(Started("listing", _public(destination)))
@@ -184,6 +184,7 @@ async def _load(
         surveyed = survey(sources, wishes.choice, relations, log, observer)
         await listing.finish()
         await _read_known(store, relations)
+        _refuse_inside(target, surveyed.root)
         plan, ready = _plan(
             relations,
             surveyed,
@@ -194,6 +195,10 @@ async def _load(
         )
         if wishes.dry_run:
             return tally.finish()
+        if not ready.images:
+            raise SourceError(
+                f"no row has its image in {surveyed.root}: put the archives there, or name another folder"
+            )
         if not wishes.confirm(ready):
             return tally.finish(ExitCode.INTERRUPTED, "nothing was sent, as you said")
         if listing.absent:
@@ -203,7 +208,9 @@ async def _load(
         if may_replace and _is_listed(relations, LOAD):
             await publisher.withdraw(surveyed.profile)
         if tally.unfinished:
+            sending.now = True
             await _transfer(plan, surveyed, store, wishes, tally, relations, observer)
+            sending.now = False
         if wishes.stopping() and tally.unfinished:
             return tally.finish(ExitCode.INTERRUPTED, "stopped as you asked: run the same command again to go on")
         if tally.changed_destination:
@@ -212,6 +219,23 @@ async def _load(
         return await _conclude(surveyed, publisher, tally, log, relations, observer)
     finally:
         await store.close()
+
+
+class _Sending:
+    """Asks whether to stop, while images are being sent; table and manifest of a finished load are not held back."""
+
+    def __init__(self, stopping: Callable[[], bool]) -> None:
+        self.now = False
+        self._stopping = stopping
+
+    def stopping(self) -> bool:
+        return self.now and self._stopping()
+
+
+def _refuse_inside(target: Destination | FolderDestination, root: Path) -> None:
+    """Refuse a destination folder within the source: the next load would take it for data."""
+    if isinstance(target, FolderDestination) and target.path.resolve().is_relative_to(root.resolve()):
+        raise UsageError(f"the destination {target.path} lies in the source {root}: choose a folder outside of it")
 
 
 async def _conclude(

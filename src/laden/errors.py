@@ -4,6 +4,7 @@
       UsageError                  2   an argument, option, setting or profile file is wrong
       SourceError                 5   archives or table cannot be read
         MemberDamaged                 one member's bytes are not what its archive declares (becomes a finding)
+      Interrupted               130   asked to stop before it was done
       StoreError                  6   the destination does not do what it should
         TransientStoreError           ... but may, if asked again (timeouts, 429, 503, broken connections)
         AccessDenied              4   credentials refused, expired, or lacking a permission
@@ -63,6 +64,12 @@ class MemberDamaged(SourceError):  # noqa: N818 - named for what happened, as th
 
     def __init__(self, message: str, code: str) -> None:
         super().__init__(message, code)
+
+
+class Interrupted(LadenError):  # noqa: N818 - named for what happened
+    """The run was asked to stop before this was done."""
+
+    exit_code = ExitCode.INTERRUPTED
 
 
 class StoreError(LadenError):

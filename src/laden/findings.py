@@ -29,7 +29,6 @@ class FindingLog:
         Args:
             path: the CSV file to write, or None to write none.
             observer: told of the first findings of each code.
-
         """
         self.counts: Counter[str] = Counter()
         self.needs_person = False

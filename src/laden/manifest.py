@@ -99,14 +99,16 @@ def read_manifest(relations: Relations, path: Path) -> None:
 
     Raises:
         StoreError: it is not a manifest laden can read.
-
     """
     try:
         relations.run(f"INSERT INTO known SELECT {_COLUMNS} FROM read_parquet('{_quoted(path)}')")  # noqa: S608
+        (bad,) = relations.one("SELECT count(*) FROM known WHERE NOT regexp_full_match(md5, '[0-9a-f]{32}')")
     except relations.Error:
+        bad = 1
+    if bad:
         raise StoreError(
             f"{MANIFEST} is not a manifest this version can read: remove it and run the load again to have it made anew"
-        ) from None
+        )
 
 
 def _quoted(path: Path) -> str:
@@ -177,7 +179,6 @@ def read_load_page(data: bytes) -> LoadPage:
 
     Raises:
         StoreError: it is not a page this version can read.
-
     """
     try:
         page = json.loads(data)

@@ -74,7 +74,6 @@ class Plan:
 
         Raises:
             UsageError: the layout gives two images one name.
-
         """
         self._relations = relations
         relations.run("CREATE TABLE documents AS SELECT unnest(?::VARCHAR[]) AS name", [list(documents)])
@@ -115,7 +114,8 @@ class Plan:
         for blob, archive, member, image, known in self._relations.stream(
             "SELECT t.blob, e.archive, e.member, b.image, k.state"
             " FROM todo t JOIN entries e USING (id) JOIN blobs b ON b.name = t.blob"
-            " LEFT JOIN known k ON k.blob = t.blob WHERE t.action = 'done' AND (b.image NOT LIKE '%;whole' OR (b.image IS NULL AND k.state <> 'whole'))"
+            " LEFT JOIN known k ON k.blob = t.blob WHERE t.action = 'done'"
+            " AND (b.image NOT LIKE '%;whole' OR (b.image IS NULL AND k.state <> 'whole'))"
             " ORDER BY t.id"
         ):
             facts = facts_from_text(image) if image else None
@@ -167,7 +167,6 @@ class Plan:
         Args:
             absent: archives that were expected and are not there; their rows are counted, not listed.
             unreadable: archives that have a finding of their own; their rows are not listed either.
-
         """
         yield from self._absent_archives(absent)
         yield from self._missing(absent + unreadable)

@@ -49,7 +49,6 @@ def compare(relations: Relations, page: LoadPage) -> Iterator[Finding]:
     Args:
         relations: with `blobs` and `known` filled.
         page: names the table and the manifest, which are held against the listing as well.
-
     """
     if page.state != "complete":
         yield Finding(

@@ -62,7 +62,6 @@ def survey(
     Raises:
         SourceError: nothing can be read.
         UsageError: an option does not fit, or selects no row.
-
     """
     observer(Started("source", ", ".join(map(str, sources))))
     found = find(sources)

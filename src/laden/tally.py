@@ -27,7 +27,6 @@ class Tally:
             summary: with the names of command, source and destination.
             observer: told of progress and of the summary.
             log: gets the findings that receipts mean.
-
         """
         self._summary = summary
         self._observer = observer
@@ -148,7 +147,6 @@ class Tally:
         Args:
             exit_code: by default 0, or 3 where findings need a person.
             message: one sentence, where the run did not end as it should.
-
         """
         if exit_code is None:
             exit_code = ExitCode.FINDINGS if self._log.needs_person else ExitCode.COMPLETE

@@ -53,7 +53,6 @@ def run_verb(
         json: whether events are lines of JSON on stdout.
         quiet: whether only warnings, errors and the last line are shown.
         verbose: whether every event is shown.
-
     """
     face: Observer = _json_face
     with ExitStack() as stack:

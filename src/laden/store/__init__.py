@@ -114,6 +114,7 @@ def open_store(
     *,
     connections: int | None,
     on_retry: Callable[[Retry], None] = lambda _: None,
+    stopping: Callable[[], bool] = lambda: False,
 ) -> Store:
     """The store behind a destination, retries included.
 
@@ -121,10 +122,10 @@ def open_store(
         destination: what `parse_destination` returned.
         connections: requests in flight at most; None to find out what the link bears.
         on_retry: called in the event loop for every attempt that will be repeated.
+        stopping: once true, writes that have not begun raise `Interrupted`, and nothing is repeated any more.
 
     Raises:
         UsageError: the credentials in the environment do not fit.
-
     """
     from laden.store.limit import Limited
     from laden.store.retry import Retrying
@@ -139,7 +140,8 @@ def open_store(
         from laden.store.credentials import find_credential
 
         inner = BlobStore(destination, find_credential(destination))
-    return Retrying(Limited(inner, connections=connections), on_retry=on_retry)
+    limited = Limited(inner, connections=connections, stopping=stopping)
+    return Retrying(limited, on_retry=on_retry, stopping=stopping)
 
 
 _CONTENT_TYPES = {".dcm": "application/dicom", ".dicom": "application/dicom", ".csv": "text/csv"}

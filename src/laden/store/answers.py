@@ -66,7 +66,6 @@ def page_from_xml(body: bytes, *, strip: int = 0) -> Page:
 
     Raises:
         TransientStoreError: the listing is cut off or garbled.
-
     """
     try:
         root = ET.fromstring(body)  # noqa: S314 - see the docstring
@@ -153,7 +152,6 @@ def refusal(
         permission: what the request needed: `read`, `write`, `list`, `create`, `delete`.
         credential: what kind of credential was shown.
         window: why the credential does not hold at this moment, as `Credential.outside` tells it; or empty.
-
     """
     code = _code(headers, body)
     where = f"{destination}/{name}" if name else str(destination)

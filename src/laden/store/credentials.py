@@ -109,7 +109,6 @@ def find_credential(destination: Destination) -> Credential:
 
     Raises:
         UsageError: a SAS, connection string or key that cannot be used.
-
     """
     sas = destination.sas or os.environ.get("LADEN_SAS", "")
     connection = _connection_string(os.environ.get("AZURE_STORAGE_CONNECTION_STRING", ""), destination.account)

@@ -61,7 +61,6 @@ def parse_destination(text: str) -> Destination | FolderDestination:
 
     Raises:
         UsageError: not an address laden can load to, with what is wrong with it.
-
     """
     if not re.match(r"\s*[A-Za-z][A-Za-z0-9+.-]+://", text):
         return _folder(text)

@@ -21,7 +21,7 @@ from urllib.parse import unquote, urlsplit
 
 import httptools
 
-_CONNECT_S = 10
+_CONNECT_S = 7
 _MOST_HEAD_BYTES = 64 << 10
 _IDLE_S = 30
 """An idle connection is not used again after this; services and firewalls drop them after a minute or more."""
@@ -165,7 +165,7 @@ class HttpClient:
         """Open a tunnel through a proxy (RFC 9110, section 9.3.6), then speak as if directly."""
         loop = asyncio.get_running_loop()
         transport, connection = await loop.create_connection(lambda: _Connection(self._open), host, port)
-        place = f"{self._host}:{self._port}"
+        place = f"[{self._host}]:{self._port}" if ":" in self._host else f"{self._host}:{self._port}"
         head = f"CONNECT {place} HTTP/1.1\r\nHost: {place}\r\n{authorization}\r\n"
         answer = await connection.exchange("CONNECT", head.encode("ascii"), b"", _CONNECT_S, _MOST_HEAD_BYTES)
         if answer.status != 200:
@@ -181,7 +181,7 @@ class HttpClient:
 def _proxy(scheme: str, host: str) -> tuple[str, int, str] | None:
     """Host, port and authorization header of the proxy that the environment names for a host."""
     address = urllib.request.getproxies().get(scheme, "")
-    if not address or host == "localhost" or host.startswith("127.") or urllib.request.proxy_bypass(host):
+    if not address or host in ("localhost", "::1") or host.startswith("127.") or urllib.request.proxy_bypass(host):
         return None
     parts = urlsplit(address if "//" in address else f"//{address}")
     authorization = ""

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from laden.errors import TransientStoreError
+from laden.errors import Interrupted, TransientStoreError
 from laden.records import Blob
 from laden.store import Data, Page, Properties, Store
 from laden.store.pace import Pace, Seen, adapt
@@ -32,14 +32,16 @@ _THROTTLED_WINDOW_S = 0.25
 class Limited:
     """A store whose requests are bounded; see `laden.store.Store` for the contract."""
 
-    def __init__(self, inner: Store, *, connections: int | None) -> None:
+    def __init__(self, inner: Store, *, connections: int | None, stopping: Callable[[], bool] = lambda: False) -> None:
         """Wrap a store.
 
         Args:
             inner: the store.
             connections: requests in flight at most, as fixed by the user; None to find out.
+            stopping: once true, writes that still wait for their turn raise `Interrupted`.
         """
         self._inner = inner
+        self._stopping = stopping
         self.pace = Pace() if connections is None else Pace(connections, proven=connections)
         self._fixed = connections is not None
         self._in_use = 0
@@ -60,13 +62,13 @@ class Limited:
         return await self._bounded(lambda: self._inner.get(name, offset, length), length)
 
     async def put(self, name: str, data: Data, properties: Properties, etag: str | None) -> None:
-        await self._bounded(lambda: self._inner.put(name, data, properties, etag), len(data))
+        await self._bounded(lambda: self._inner.put(name, data, properties, etag), len(data), write=True)
 
     async def put_block(self, name: str, block_id: str, data: Data, md5: bytes) -> None:
-        await self._bounded(lambda: self._inner.put_block(name, block_id, data, md5), len(data))
+        await self._bounded(lambda: self._inner.put_block(name, block_id, data, md5), len(data), write=True)
 
     async def commit(self, name: str, block_ids: list[str], properties: Properties, etag: str | None) -> None:
-        await self._bounded(lambda: self._inner.commit(name, block_ids, properties, etag), 0)
+        await self._bounded(lambda: self._inner.commit(name, block_ids, properties, etag), 0, write=True)
 
     async def delete(self, name: str) -> None:
         await self._bounded(lambda: self._inner.delete(name), 0)
@@ -74,18 +76,23 @@ class Limited:
     async def close(self) -> None:
         await self._inner.close()
 
-    async def _bounded(self, request: Callable[[], Awaitable[T]], size_bytes: int) -> T:
+    async def _bounded(self, request: Callable[[], Awaitable[T]], size_bytes: int, *, write: bool = False) -> T:
         await self._enter()
-        throttled = broken = 0
+        done = throttled = broken = 0
         try:
             await self._take_turn()
-            return await request()
+            if write and self._stopping():
+                raise Interrupted("stopped before it was sent")
+            result = await request()
+            done = 1
         except TransientStoreError as error:
             throttled, broken = int(error.throttled), int(not error.throttled)
             raise
+        else:
+            return result
         finally:
             self._in_use -= 1
-            self._observe(size_bytes, throttled, broken)
+            self._observe(size_bytes, done, throttled, broken)
             self._wake()
 
     async def _enter(self) -> None:
@@ -118,10 +125,9 @@ class Limited:
                 turn.set_result(None)
                 free -= 1
 
-    def _observe(self, size_bytes: int, throttled: int, broken: int) -> None:
-        if not throttled and not broken:
-            self._done += 1
-            self._amount += size_bytes + _REQUEST_AMOUNT
+    def _observe(self, size_bytes: int, done: int, throttled: int, broken: int) -> None:
+        self._done += done
+        self._amount += done * (size_bytes + _REQUEST_AMOUNT)
         self._throttled += throttled
         self._broken += broken
         seconds = time.monotonic() - self._began_s

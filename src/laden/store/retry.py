@@ -1,8 +1,9 @@
 """Repeats what may succeed later: a store around a store.
 
 Only errors marked transient are repeated, with exponential pauses and jitter or after what `Retry-After` asks,
-until the patience is used up. Before the service has answered at all there is little patience, so that a wrong
-address is told in seconds; after its first answer, be it a refusal, an outage of some minutes is waited out.
+until the patience is used up or the run is asked to stop. Before the service has answered at all there is little
+patience, so that a wrong address is told in seconds; after its first answer, be it a refusal, an outage of some
+minutes is waited out.
 """
 
 from __future__ import annotations
@@ -13,14 +14,15 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from laden.errors import BlobConflict, StoreError, TransientStoreError
+from laden.errors import BlobConflict, Interrupted, StoreError, TransientStoreError
 from laden.records import Blob
 from laden.store import Data, Page, Properties, Retry, Store
 
-FIRST_PATIENCE_S = 6.0
+FIRST_PATIENCE_S = 5.0
 PATIENCE_S = 600.0
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
+_STOP_WITHIN_S = 0.5
 
 T = TypeVar("T")
 
@@ -33,11 +35,13 @@ class Retrying:
         inner: Store,
         *,
         on_retry: Callable[[Retry], None] = lambda _: None,
+        stopping: Callable[[], bool] = lambda: False,
         patience_s: float = PATIENCE_S,
         first_pause_s: float = FIRST_PAUSE_S,
     ) -> None:
         self._inner = inner
         self._on_retry = on_retry
+        self._stopping = stopping
         self._patience_s = patience_s
         self._first_pause_s = first_pause_s
         self._answered = False
@@ -86,7 +90,7 @@ class Retrying:
                     raise
                 repeated = True
                 self._on_retry(Retry(str(error), wait_s, error.throttled))
-                await asyncio.sleep(wait_s)
+                await self._pause(wait_s)
                 pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
             except StoreError as error:
                 self._answered = True
@@ -96,6 +100,14 @@ class Retrying:
             else:
                 self._answered = True
                 return result
+
+    async def _pause(self, wait_s: float) -> None:
+        """Wait, unless the run is asked to stop: nothing is gained by waiting then."""
+        until_s = time.monotonic() + wait_s
+        while (left_s := until_s - time.monotonic()) > 0:
+            if self._stopping():
+                raise Interrupted("stopped while waiting to ask again")
+            await asyncio.sleep(min(left_s, _STOP_WITHIN_S))
 
 
 def _jittered(pause_s: float) -> float:

@@ -16,11 +16,20 @@ import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
-from laden.errors import BlobConflict, BlobMissing, BlobRefused, SourceError, StoreError, TransientStoreError
+from laden.errors import (
+    BlobConflict,
+    BlobMissing,
+    BlobRefused,
+    Interrupted,
+    SourceError,
+    StoreError,
+    TransientStoreError,
+)
 from laden.records import Action, Item, Outcome, Receipt
 from laden.source import Buffer, Reader
 from laden.store import CREATE_ONLY, Store
@@ -100,7 +109,6 @@ async def transfer(
     Raises:
         AccessDenied: the service refused the credential; nothing more is sent.
         StoreError: the destination does not answer at all any more.
-
     """
     receipts: asyncio.Queue[Receipt | None] = asyncio.Queue()
     with ThreadPoolExecutor(settings.readers, "laden-read") as threads:
@@ -117,10 +125,6 @@ async def transfer(
             pump.cancel()
             await asyncio.wait([pump])
             threads.shutdown(wait=False, cancel_futures=True)
-
-
-class _Stopped(Exception):  # noqa: N818 - nothing went wrong
-    """The run is to end; the staged blocks of an item are left behind, invisible."""
 
 
 class _Mover:
@@ -176,13 +180,16 @@ class _Mover:
 
     def _read_batch(self, batch: list[Item]) -> list[Loaded | Receipt]:
         send_broken, replace_other = self._settings.send_broken, self._settings.replace_other
-        return [read_item(self._reader, item, send_broken=send_broken, replace_other=replace_other) for item in batch]
+        return [
+            read_item(self._reader, item, send_broken=send_broken, replace_other=replace_other)
+            for item in batch
+            if not self._stopping()
+        ]
 
     async def _send(self, loaded: Loaded) -> None:
-        if self._stopping():
-            return
         put = self._store.put(loaded.item.blob, loaded.data, properties(loaded), _etag(loaded.item))
-        self._done(await self._settled(loaded, put))
+        with suppress(Interrupted):
+            self._done(await self._settled(loaded, put))
 
     async def _move_large(self, item: Item, block_bytes: int) -> None:
         compare = item.action is Action.COMPARE
@@ -190,13 +197,12 @@ class _Mover:
             settled, block_ids = await self._pass_blocks(item, block_bytes, sending=not compare)
             if compare and isinstance(settled, Loaded):
                 settled, block_ids = await self._pass_blocks(item, block_bytes, sending=True)
-        except _Stopped:
+            if isinstance(settled, Loaded):
+                commit = self._store.commit(item.blob, block_ids, properties(settled), _etag(item))
+                settled = await self._settled(settled, commit)
+        except Interrupted:
             return
-        if isinstance(settled, Receipt):
-            self._done(settled)
-            return
-        commit = self._store.commit(item.blob, block_ids, properties(settled), _etag(item))
-        self._done(await self._settled(settled, commit))
+        self._done(settled)
 
     async def _pass_blocks(self, item: Item, block_bytes: int, *, sending: bool) -> tuple[Loaded | Receipt, list[str]]:
         """Read every block and stage it, a few at a time; uncommitted blocks are invisible and expire by themselves."""
@@ -212,7 +218,7 @@ class _Mover:
             async with asyncio.TaskGroup() as group:
                 while (await room.acquire()) and (block := await self._in_thread(blocks.next_block)):
                     if self._stopping():
-                        raise _Stopped
+                        raise Interrupted("stopped within a large member; what is staged of it stays invisible")
                     block_ids.append(f"laden-{len(block_ids):06d}")
                     if sending:
                         group.create_task(put(block_ids[-1], *block))

@@ -32,7 +32,6 @@ def read_item(reader: Reader, item: Item, *, send_broken: bool, replace_other: b
         item: one that fits in memory.
         send_broken: whether an image that is broken inside is sent as it is.
         replace_other: whether a blob with other content is replaced.
-
     """
     try:
         (data,) = reader.read(item.entry, max(item.entry.size_bytes, 1))
