@@ -11,8 +11,9 @@ import pytest
 from laden.errors import AccessDenied, BlobConflict, BlobRefused, StoreError, TransientStoreError
 from laden.records import Action, Entry, Finding, Item, Outcome, Receipt
 from laden.source import Reader, entries, file_entries
-from laden.store import Data, Properties
+from laden.store import Data, Properties, Store
 from laden.store.folder import FolderStore
+from laden.store.limit import Limited
 from laden.transfer import Settings, transfer
 from tests.support.dataset import tiny_png
 
@@ -103,7 +104,7 @@ def item(entry: Entry, action: Action = Action.SEND, etag: str = "", md5: bytes 
 
 def move(
     folder: Path,
-    there: Watched,
+    there: Store,
     items: Iterable[Item],
     settings: Settings = SMALL,
     stopping: Callable[[], bool] = lambda: False,
@@ -293,7 +294,11 @@ def test_a_stop_ends_what_is_in_flight_and_starts_nothing_more(tmp_path: Path, t
     """Also where all items fit the window, so that all were taken already."""
     count = 60 if size_bytes == 500 else 5
     items = zipped(tmp_path, {f"{n}": noise(size_bytes, n) for n in range(count)})
-    receipts = move(tmp_path, there, items, LARGE, stopping=lambda: len(there.asked) >= 2)
+
+    def stopping() -> bool:
+        return len(there.asked) >= 2
+
+    receipts = move(tmp_path, Limited(there, connections=4, stopping=stopping), items, LARGE, stopping)
     assert len(receipts) < count / 2
     assert len(there.content()) == len(receipts)
     assert len(there.asked) <= 2 + 4
