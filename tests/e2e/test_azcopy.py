@@ -1,0 +1,87 @@
+"""Another tool's word for it: real AzCopy reads back a load of the real table's folder 54, and checks every MD5."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from azure.storage.blob import ContainerSasPermissions, generate_container_sas
+
+from bench.peers import find_azcopy
+from laden.demo.emulator import Emulator
+from laden.table import Table
+from tests.conftest import CACHE
+from tests.support.dataset import tiny_png
+from tests.support.harness import run
+
+pytest_plugins = ("tests.support.padchest",)
+
+
+@pytest.fixture(scope="session")
+def azcopy() -> Path:
+    """AzCopy from its npm package; needs Debian's libsecret-1-0."""
+    found = find_azcopy(CACHE.parent / "azcopy") if sys.platform == "linux" else None
+    if found is None or subprocess.run([found, "--version"], capture_output=True).returncode:
+        pytest.skip("AzCopy does not run here: it comes for Linux, and needs libsecret")
+    return found
+
+
+@pytest.fixture
+def folder(tmp_path: Path, padchest_table: Path) -> Path:
+    """The real table beside a synthetic 54.zip: the real names, tiny images."""
+    source = tmp_path / "padchest"
+    source.mkdir()
+    shutil.copy(padchest_table, source)
+    csv.field_size_limit(1 << 24)
+    with (
+        gzip.open(padchest_table, "rt", newline="", encoding="utf-8") as text,
+        zipfile.ZipFile(source / "54.zip", "w", zipfile.ZIP_DEFLATED) as archive,
+    ):
+        for number, row in enumerate(row for row in csv.DictReader(text) if row["ImageDir"] == "54"):
+            archive.writestr(row["ImageID"], tiny_png(number))
+    return source
+
+
+def test_azcopy_reads_everything_back(azcopy: Path, folder: Path, tmp_path: Path, emulator: Emulator) -> None:
+    there = emulator.url("oracle")
+    first = run("load", folder, there, "--archives", "54", "--yes", "--json")
+    assert (first.code, first.summary["matched"], first.summary["sent"]) == (0, 4297, 4297)
+    again = run("load", folder, there, "--archives", "54", "--yes", "--json")
+    assert (again.code, again.summary["sent"], again.summary["already_there"]) == (0, 0, 4297)
+
+    until = datetime.now(UTC) + timedelta(hours=1)
+    permission = ContainerSasPermissions(read=True, list=True)
+    sas = generate_container_sas(emulator.account, "oracle", emulator.key, permission=permission, expiry=until)
+    flags = ["--recursive", "--check-md5", "FailIfDifferentOrMissing", "--from-to", "BlobLocal"]
+    own = {"AZCOPY_LOG_LOCATION": str(tmp_path / "logs"), "AZCOPY_JOB_PLAN_LOCATION": str(tmp_path / "plans")}
+    # Held open: at the end of its standard input, AzCopy spins.
+    with subprocess.Popen(
+        [azcopy, "copy", f"{there}?{sas}", tmp_path / "back", *flags, "--check-version=false"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | own,
+    ) as copying:
+        assert copying.stdout is not None
+        printed = copying.stdout.read()
+    assert copying.returncode == 0, printed
+    assert "Number of File Transfers Completed: 4300" in printed
+    assert "Number of File Transfers Failed: 0" in printed
+
+    back = tmp_path / "back" / "oracle"
+    landed = {path.name: path.read_bytes() for path in (back / "png" / "54").iterdir()}
+    with zipfile.ZipFile(folder / "54.zip") as archive:
+        assert landed == {name: archive.read(name) for name in archive.namelist()}
+    original = Table.open(next(folder.glob("*.csv.gz")))
+    expected = original.header_bytes + b"".join(
+        record.raw for record in original.records() if record.fields[original.column("ImageDir")] == "54"
+    )
+    assert (back / "PADCHEST_SMALL.csv").read_bytes() == expected
