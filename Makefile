@@ -10,7 +10,7 @@ endif
 READY := .venv/ready
 AZURITE := src/laden/demo/azurite
 
-.PHONY: demo test check bench lock clean .venv
+.PHONY: demo test check bench picture lock clean .venv
 
 demo: $(READY)
 	$(BIN)/laden demo
@@ -26,6 +26,10 @@ check: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m bench
+
+# The picture of the README, drawn anew from a real run.
+picture: $(READY)
+	$(BIN)/python docs/picture.py
 
 .venv: $(READY)
 

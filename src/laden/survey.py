@@ -276,22 +276,22 @@ def _all_entries(
 
 def _described(entry: Entry, profile: Profile, has_table: bool) -> tuple[str, str | None, str | None] | None:
     """Key, home and blob name of an entry; None for a plain file that is no image of the dataset."""
-    path = PurePosixPath(entry.member)
     if not has_table:
         return entry.member, None, profile.layout.render({WHOLE_PATH: entry.member})
     shape = profile.table
     assert shape is not None
-    if not entry.archive and shape.suffixes and path.suffix.lower() not in shape.suffixes:
+    name = entry.member.rpartition("/")[2]
+    if entry.archive:
+        values = profile.archive.match(entry.archive.rpartition("/")[2]) if profile.archive else None
+    elif shape.suffixes and not name.lower().endswith(shape.suffixes):
         return None
-    template, text = (
-        (profile.archive, PurePosixPath(entry.archive).name) if entry.archive else (profile.folder, entry.member)
-    )
-    values = (template.match(text) if entry.archive else template.match_end(text)) if template else None
+    else:
+        values = profile.folder.match_end(entry.member) if profile.folder else None
     home = profile.archive.render(values) if values and profile.archive else None
-    values = {**(values or {}), shape.key: path.name}
-    known = set(profile.layout.fields) <= set(values)
+    values = {**(values or {}), shape.key: name}
+    known = all(field in values for field in profile.layout.fields)
     blob = profile.layout.render(values) if known else None
-    return _folded(path.name, profile), home, blob if blob and problem(blob) is None else None
+    return _folded(name, profile), home, blob if blob and problem(blob) is None else None
 
 
 def _folded(name: str, profile: Profile) -> str:

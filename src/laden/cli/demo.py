@@ -13,9 +13,7 @@ from rich.console import Console
 from laden.cli.faces import run_verb
 from laden.cli.units import size
 from laden.errors import ExitCode, LadenError
-from laden.events import Observer, Summary
-
-_Work = Callable[[Observer], Summary]
+from laden.events import Event, Observer, Summary
 
 _CONTAINER = "padchest"
 
@@ -35,80 +33,85 @@ def _demo(console: Console, folder: Path, *, keep: bool) -> int:
     from laden.demo.emulator import Emulator
     from laden.demo.sample import write
 
-    console.rule("A sample dataset", align="left")
+    _heading(console, "A sample dataset")
     folder.mkdir(parents=True, exist_ok=True)
     sample = write(folder)
     console.print(
-        f"{folder}: {', '.join(f'{name}.zip' for name in sample.archives)} ({size(sample.size_bytes)}) and a table of"
-        f" {sample.rows} rows, shaped as PADCHEST's publisher ships them; invented, with one image missing,"
-        " one stray and one broken inside"
+        f"{', '.join(f'{name}.zip' for name in sample.archives)} ({size(sample.size_bytes)}) and a table of"
+        f" {sample.rows} rows, as PADCHEST's publisher ships them,\nbut invented;"
+        " one image is missing, one stray, one broken inside."
     )
-    console.rule("An emulator of Azure Blob Storage", align="left")
-    console.print("Azurite, Microsoft's own; the first time, npm fetches it into your cache folder")
+    _heading(console, "An emulator of Azure Blob Storage")
+    console.print("Azurite, Microsoft's own. The first time, npm fetches it into your cache folder.")
     with Emulator() as emulator:
-        destination = emulator.url(_CONTAINER)
+        place = emulator.url(_CONTAINER)
         archives = ",".join(sample.archives)
-        codes = [
-            _step(
-                console,
-                f"laden load {folder} {destination} --archives {archives}",
-                _loading(folder, destination, archives),
-            ),
-            _step(console, f"laden verify {destination} --deep all", _verifying(destination)),
-            _step(
-                console,
-                f"laden load {folder} {destination} --archives {archives}",
-                _loading(folder, destination, archives),
-            ),
-        ]
-        good = codes == [ExitCode.FINDINGS, ExitCode.COMPLETE, ExitCode.FINDINGS]
+        command = f"laden load {folder} {place} --archives {archives}"
+        first = _step(console, command, lambda observer: _load(folder, place, archives, observer))
+        verified = _step(console, f"laden verify {place} --deep all", lambda observer: _verify(place, observer))
+        again = _step(
+            console, f"{command} --quiet", lambda observer: _load(folder, place, archives, observer), quiet=True
+        )
+        good = (first.sent, verified.images, again.sent, again.already_there) == (
+            sample.images,
+            sample.images,
+            0,
+            sample.images,
+        )
         if good:
             _explain(console)
         if keep:
-            console.print(f"The emulator keeps running, with the data in it: {destination}\nCtrl-C stops it.")
+            console.print(f"\nThe emulator keeps running, with the data in it: {place}\nCtrl-C stops it.")
             _wait_for_interrupt()
     return int(ExitCode.COMPLETE if good else ExitCode.BUG)
 
 
-def _loading(folder: Path, destination: str, archives: str) -> _Work:
-    def work(observer: Observer) -> Summary:
-        from laden.conductor import load
+def _load(folder: Path, destination: str, archives: str, observer: Observer) -> Summary:
+    from laden.conductor import load
 
-        return load(
-            folder,
-            destination,
-            archives=archives,
-            observer=observer,
-            findings_file=folder / "laden-findings.csv",
-        )
-
-    return work
+    findings_file = folder / "laden-findings.csv"
+    return load(folder, destination, archives=archives, observer=observer, findings_file=findings_file)
 
 
-def _verifying(destination: str) -> _Work:
-    def work(observer: Observer) -> Summary:
-        from laden.conductor import verify
+def _verify(destination: str, observer: Observer) -> Summary:
+    from laden.conductor import verify
 
-        return verify(destination, deep="all", observer=observer)
-
-    return work
+    return verify(destination, deep="all", observer=observer)
 
 
-def _step(console: Console, command: str, work: _Work) -> int:
-    console.rule(f"$ {command}", align="left")
-    return run_verb("demo", work, json=False)
+def _heading(console: Console, text: str) -> None:
+    console.print(f"\n[bold cyan]{text}[/]")
+
+
+def _step(console: Console, command: str, work: Callable[[Observer], Summary], *, quiet: bool = False) -> Summary:
+    """Show a command as a person would type it, and do what it does; an error's summary tells what went wrong."""
+    _heading(console, f"$ {command}")
+    summaries = [Summary("demo")]
+
+    def observed(observer: Observer) -> Summary:
+        def observe(event: Event) -> None:
+            if isinstance(event, Summary):
+                summaries.append(event)
+            observer(event)
+
+        return work(observe)
+
+    run_verb("demo", observed, json=False, quiet=quiet)
+    return summaries[-1]
 
 
 def _explain(console: Console) -> None:
-    console.rule("What happened", align="left")
+    _heading(console, "What happened")
     console.print(
-        "The images went straight out of the zips into the container: nothing was unpacked, each byte was read once,"
-        " and the service checked each image's MD5.\nThe first load ended with exit code 3 because a person should"
-        " look at what it found. The second sent nothing: the container itself tells what is there.\n\n"
-        "Next, with data of your own:\n"
-        "  laden check ~/padchest\n"
-        "  laden load ~/padchest https://ACCOUNT.blob.core.windows.net/padchest --dry-run\n"
-        "  laden load ~/padchest https://ACCOUNT.blob.core.windows.net/padchest"
+        "The images went straight out of the zips into the container: nothing was unpacked, each byte was read once,\n"
+        "and the service checked each image's MD5. The first load ended with exit code 3, because a person should\n"
+        "look at what it found. The second sent nothing: the container itself tells what is there."
+    )
+    _heading(console, "Next, with data of your own")
+    console.print(
+        "laden check ~/padchest\n"
+        "laden load ~/padchest https://ACCOUNT.blob.core.windows.net/padchest --dry-run\n"
+        "laden load ~/padchest https://ACCOUNT.blob.core.windows.net/padchest"
     )
 
 
