@@ -41,27 +41,56 @@ def test_only_errors_need_a_person(severity: Severity) -> None:
         assert log.written is None
 
 
-@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\uff1d1"])
 def test_no_cell_is_a_formula(tmp_path: Path, cell: str) -> None:
     with FindingLog(tmp_path / "f.csv", ignore) as log:
         log.add(Finding("x", Severity.INFO, cell, cell, cell, 0, cell))
     (row,) = read(tmp_path / "f.csv")
-    assert [row[name] for name in ("message", "archive", "member", "blob")] == ["'" + cell] * 4
+    shown = cell.translate({9: "\\t", 10: "\\n", 13: "\\r"})
+    assert [row[name] for name in ("message", "archive", "member", "blob")] == ["'" + shown] * 4
 
 
 def test_any_name_can_be_written(tmp_path: Path) -> None:
     with FindingLog(tmp_path / "f.csv", ignore) as log:
         log.add(Finding("x", Severity.INFO, 'a "quote", a\nline', "\udcff", "\u4e2d"))
     (row,) = read(tmp_path / "f.csv")
-    assert (row["message"], row["archive"], row["member"]) == ('a "quote", a\nline', "\\udcff", "\u4e2d")
+    assert (row["message"], row["archive"], row["member"]) == ('a "quote", a\\nline', "\\udcff", "\u4e2d")
+
+
+def test_no_cell_moves_a_terminal(tmp_path: Path) -> None:
+    with FindingLog(tmp_path / "f.csv", ignore) as log:
+        log.add(Finding("x", Severity.INFO, "\x1b[2J", "a\u202eb", "\x9b1m", 0, "\x07"))
+    (row,) = read(tmp_path / "f.csv")
+    assert [row[name] for name in ("message", "archive", "member", "blob")] == [
+        "\\x1b[2J", "a\\u202eb", "\\x9b1m", "\\x07",
+    ]  # fmt: skip
 
 
 def test_a_clean_run_removes_the_list_of_the_last(tmp_path: Path) -> None:
     path = tmp_path / "f.csv"
-    path.write_text("of the last run")
+    with FindingLog(path, ignore) as log:
+        log.add(Finding("x", Severity.INFO, "of the last run"))
+    assert path.exists()
     with FindingLog(path, ignore):
         pass
     assert not path.exists()
+
+
+def test_a_file_that_is_no_list_of_findings_is_not_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text("ImageID,ImageDir\n")
+    with pytest.raises(UsageError, match="no list of findings"), FindingLog(path, ignore):
+        pytest.fail("the run began")
+    assert path.read_text() == "ImageID,ImageDir\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has it")
+def test_a_full_disk_is_told_and_devices_stay(tmp_path: Path) -> None:
+    link = tmp_path / "full"
+    link.symlink_to("/dev/full")
+    with pytest.raises(UsageError, match="No space left"), FindingLog(link, ignore) as log:
+        log.add(Finding("x", Severity.INFO, ""))
+    assert link.is_symlink()
 
 
 @pytest.mark.parametrize("bad", [".", "nowhere/f.csv"])

@@ -616,8 +616,49 @@ def test_a_directory_that_is_shorter_than_its_members(tmp_path):
 def test_a_directory_elsewhere_than_declared(tmp_path):
     path = make(tmp_path / "0.zip")
     at = path.stat().st_size - 22 + 16
-    overwrite(path, at, struct.pack("<I", struct.unpack_from("<I", path.read_bytes(), at)[0] - 1))
+    start = struct.unpack_from("<I", path.read_bytes(), at)[0]
+    overwrite(path, at, struct.pack("<I", start + 1))
     assert set(verdicts(path).values()) <= {"member-header", "member-overlap"}
+    overwrite(path, at, struct.pack("<I", start - 1))
+    assert refused(path).code == "archive-directory"
+
+
+def test_an_archive_cut_behind_an_archive_inside_it_is_not_taken_for_that_one(tmp_path):
+    inner = make(tmp_path / "inner.zip").read_bytes()
+    path = make(tmp_path / "0.zip", {"a.png": NOISE, "inner.zip": inner, "b.png": NOISE}, zipfile.ZIP_STORED)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: whole.index(inner) + len(inner) + 100])
+    error = refused(path)
+    assert error.code == "archive-directory"
+    assert "belongs to another archive" in str(error)
+
+
+def test_two_archives_joined_are_not_taken_for_the_last_alone(tmp_path):
+    path = make(tmp_path / "0.zip")
+    path.write_bytes(path.read_bytes() + make(tmp_path / "other.zip", {"z.png": TEXT}).read_bytes())
+    assert refused(path).code == "archive-directory"
+
+
+def test_a_directory_in_a_comment_is_not_taken_for_the_archive_s_own(tmp_path):
+    path = make(tmp_path / "0.zip")
+    fake = make(tmp_path / "fake.zip", {"z.png": TEXT}).read_bytes()
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.comment = fake
+    error = refused(path)
+    assert error.code == "archive-directory"
+    assert "comment" in str(error)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows makes no holes unless asked")
+def test_an_archive_larger_than_the_memory(tmp_path):
+    """Only its end is read: a file of 4 TiB, nearly all of it a hole."""
+    path = make(tmp_path / "0.zip")
+    data = path.read_bytes()
+    path.write_bytes(b"")
+    os.truncate(path, 4 << 40)
+    with path.open("ab") as file:
+        file.write(data)
+    assert len(accepted(listed(path))) == len(MEMBERS)
 
 
 def test_a_directory_with_a_broken_record(tmp_path):

@@ -127,7 +127,7 @@ def refused(status: int, code: str = "", *, name: str = "a.png", permission: str
     ("status", "code", "kind", "sentence"),
     [
         (400, "Md5Mismatch", TransientStoreError, "changed on the way"),
-        (400, "InvalidBlockList", BlobRefused, "with 400 InvalidBlockList"),
+        (400, "InvalidBlockList", BlobConflict, "are gone"),
         (400, "InvalidAuthenticationInfo", AccessDenied, "sign in again"),
         (401, "NoAuthenticationInformation", AccessDenied, "LADEN_SAS"),
         (403, "AuthenticationFailed", AccessDenied, "signature is not right"),

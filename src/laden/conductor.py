@@ -14,20 +14,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+from urllib.parse import unquote
 
-from laden.errors import ContainerMissing, ExitCode, LadenError, SourceError, UsageError
+from laden.errors import ExitCode, LadenError, SourceError, UsageError
 from laden.events import Observer, PlanReady, Started, Summary, ignore
 from laden.findings import FindingLog
+from laden.inventory import Listing, is_listed, read_known, read_page
 from laden.loop import run
-from laden.manifest import LOAD, MANIFEST, LoadPage, read_load_page, read_manifest
-from laden.metadata import to_row
+from laden.manifest import LOAD, MANIFEST
 from laden.plan import Plan
 from laden.proof import compare, confirm, read_back, to_read_back
 from laden.publish import Publisher
-from laden.records import Blob, Finding, Receipt, Severity
-from laden.relations import Relations
+from laden.records import Finding, Receipt, Severity
+from laden.relations import Relations, local_trouble
 from laden.source import Reader
-from laden.store import Destination, FolderDestination, Store, list_all, open_store, parse_destination
+from laden.store import Destination, FolderDestination, Store, open_store, parse_destination
 from laden.survey import Choice, Survey, survey
 from laden.tally import Tally
 from laden.transfer import Settings, transfer
@@ -36,8 +37,6 @@ Paths = str | Path | Sequence[str | Path]
 
 _SAMPLE = 100
 _RECEIPTS_PER_BATCH = 2_000
-_PAGE_BYTES = 16 << 20
-_PART_BYTES = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,12 +177,12 @@ async def _load(
     sending = _Sending(wishes.stopping)
     store = open_store(target, connections=wishes.connections, on_retry=tally.retry, stopping=sending.stopping)
     try:
-        listing = _Listing(store, relations)
+        listing = Listing(store, relations)
         observer(Started("listing", _public(destination)))
         await listing.begin()
         surveyed = survey(sources, wishes.choice, relations, log, observer)
         await listing.finish()
-        await _read_known(store, relations)
+        await read_known(store, relations)
         _refuse_inside(target, surveyed.root)
         plan, ready = _plan(
             relations,
@@ -205,7 +204,7 @@ async def _load(
             await store.create()
         publisher = Publisher(store, relations, replace_other=wishes.replace_other)
         may_replace = ready.replace or (ready.compare and wishes.replace_other)
-        if may_replace and _is_listed(relations, LOAD):
+        if may_replace and is_listed(relations, LOAD):
             await publisher.withdraw(surveyed.profile)
         if tally.unfinished:
             sending.now = True
@@ -252,36 +251,6 @@ async def _conclude(
         log.add(finding)
     tally.note(complete=True)
     return tally.finish()
-
-
-class _Listing:
-    """The container's listing, begun early so that a wrong address or credential is told before anything else."""
-
-    def __init__(self, store: Store, relations: Relations) -> None:
-        self._store = store
-        self._relations = relations
-        self._pages = list_all(store)
-        self.absent = False
-        """Whether there is no container yet."""
-
-    async def begin(self) -> None:
-        try:
-            self._feed(await anext(self._pages))
-        except ContainerMissing:
-            self.absent = True
-
-    async def finish(self) -> None:
-        if not self.absent:
-            async for blobs in self._pages:
-                self._feed(blobs)
-
-    async def repeat(self) -> None:
-        self._relations.run("DELETE FROM blobs")
-        async for blobs in list_all(self._store):
-            self._feed(blobs)
-
-    def _feed(self, blobs: list[Blob]) -> None:
-        self._relations.feed("blobs", map(to_row, blobs))
 
 
 def _plan(
@@ -350,9 +319,9 @@ async def _verify(
     store = open_store(parse_destination(destination), connections=connections, on_retry=tally.retry)
     try:
         observer(Started("listing", _public(destination)))
-        await _Listing(store, relations).repeat()
-        page = await _read_page(store, relations)
-        if page is None or not await _read_known(store, relations):
+        await Listing(store, relations).repeat()
+        page = await read_page(store, relations)
+        if page is None or not await read_known(store, relations):
             log.add(
                 Finding(
                     "manifest-missing",
@@ -384,28 +353,6 @@ async def _verify(
         await store.close()
 
 
-async def _read_page(store: Store, relations: Relations) -> LoadPage | None:
-    return read_load_page(await store.get(LOAD, 0, _PAGE_BYTES)) if _is_listed(relations, LOAD) else None
-
-
-async def _read_known(store: Store, relations: Relations) -> bool:
-    """Bring the manifest of an earlier load into the relation `known`; False if there is none."""
-    if not _is_listed(relations, MANIFEST):
-        return False
-    path = relations.folder / "known.parquet"
-    with path.open("wb") as file:
-        while part := await store.get(MANIFEST, file.tell(), _PART_BYTES):
-            file.write(part)
-            if len(part) < _PART_BYTES:
-                break
-    read_manifest(relations, path)
-    return True
-
-
-def _is_listed(relations: Relations, name: str) -> bool:
-    return bool(relations.one("SELECT count(*) FROM blobs WHERE name = ?", [name])[0])
-
-
 def _failed_exit(tally: Tally) -> ExitCode:
     """Whose turn it is when single items failed: the destination's, or the source's."""
     at_store = tally.failed_code.startswith(("put-", "verify-"))
@@ -420,6 +367,12 @@ def _told(tally: Tally) -> Iterator[None]:
     except LadenError as error:
         tally.finish(error.exit_code, str(error))
         raise
+    except (OSError, Relations.Error) as error:
+        if (sentence := local_trouble(error)) is None:
+            raise
+        told = UsageError(sentence)
+        tally.finish(told.exit_code, sentence)
+        raise told from error
 
 
 def _paths(source: Paths) -> list[Path]:
@@ -436,5 +389,10 @@ def _shown(source: Paths) -> str:
 
 
 def _public(destination: str) -> str:
-    """A destination as it may be shown: without query, and without anything before an @."""
-    return re.sub(r"//[^/]*@", "//", destination.partition("?")[0])
+    """A destination as it may be shown: without query, or what was meant as one, and without anything before an @."""
+    shown = re.split(r"[?#]" if "://" in destination else r"\?", destination)[0]
+    # A SAS's fields come in any order, so that nothing behind the container's name is safe where one of them is.
+    if "sig=" in unquote(shown):
+        shown = re.split(r"[&;,]|[^/]*sig(?:=|%3D)", shown, flags=re.IGNORECASE)[0]
+    # A password may hold slashes: keys do.
+    return re.sub(r"//.*@", "//", shown)

@@ -6,7 +6,9 @@ replaced or removed. Findings name images, so the file stays on this machine.
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import re
 from collections import Counter
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +20,12 @@ from laden.records import Finding, Severity
 
 SHOWN_PER_CODE = 10
 """Findings of one code that are told to the observer; the file has all."""
+
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""Control characters, and those that change the direction of what follows (Unicode 9, UAX 9)."""
+
+_FORMULA = ("=", "+", "-", "@", "\\t", "\\r", "\\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""The wide forms too: spreadsheets in East Asian languages take them for the narrow ones."""
 
 
 class FindingLog:
@@ -49,21 +57,22 @@ class FindingLog:
         if self.counts[finding.code] <= SHOWN_PER_CODE:
             self._observer(Found(finding))
         if self._path is not None:
-            csv.writer(self._open(self._path)).writerow(_safe(finding))
+            try:
+                csv.writer(self._open(self._path)).writerow(_safe(finding))
+            except OSError as error:
+                raise _unwritable(self._path, error) from None
 
     def _open(self, path: Path) -> TextIO:
         if self._file is None:
-            try:
-                self._file = path.open("w", newline="", encoding="utf-8")
-            except OSError as error:
-                raise _unwritable(path, error) from None
+            # Line by line: a disk that is full shows at once, and a run that is killed leaves what it found.
+            self._file = path.open("w", buffering=1, newline="", encoding="utf-8")
             csv.writer(self._file).writerow(Finding._fields)
         return self._file
 
     def __enter__(self) -> FindingLog:
         if self._path is not None:
             try:
-                self._path.unlink(missing_ok=True)
+                _clear(self._path)
                 self._path.absolute().parent.resolve(strict=True)
             except OSError as error:
                 raise _unwritable(self._path, error) from None
@@ -73,7 +82,20 @@ class FindingLog:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._file is not None:
-            self._file.close()
+            # What could not be written was told when it was to be.
+            with contextlib.suppress(OSError):
+                self._file.close()
+
+
+def _clear(path: Path) -> None:
+    """Remove an earlier run's list, and nothing else: a wrong option must not cost anybody's table, or a device."""
+    if not path.exists() or (not path.is_file() and not path.is_dir()):
+        return
+    with path.open("rb") as file:
+        start = file.readline(1000)
+    if start and start.strip() != ",".join(Finding._fields).encode():
+        raise UsageError(f"{path} is there and is no list of findings of laden's: name another --findings")
+    path.unlink()
 
 
 def _unwritable(path: Path, error: OSError) -> UsageError:
@@ -81,6 +103,10 @@ def _unwritable(path: Path, error: OSError) -> UsageError:
 
 
 def _safe(finding: Finding) -> list[str]:
-    """Cells that no spreadsheet runs as a formula (OWASP, "CSV Injection") and any encoding can hold."""
-    cells = [str(value).encode("utf-8", "backslashreplace").decode() for value in finding]
-    return ["'" + cell if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell for cell in cells]
+    """Cells that no spreadsheet runs as a formula (OWASP, "CSV Injection"), no terminal obeys, any encoding holds."""
+    cells = [_CONTROL.sub(_told, str(value)).encode("utf-8", "backslashreplace").decode() for value in finding]
+    return ["'" + cell if cell.startswith(_FORMULA) else cell for cell in cells]
+
+
+def _told(control: re.Match[str]) -> str:
+    return control[0].encode("unicode_escape").decode()

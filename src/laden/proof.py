@@ -25,13 +25,22 @@ _READING = 32
 _GONE = "it is gone: run the load again to send it"
 
 
+_UNPROVEN = """
+SELECT r.blob, r.archive, r.member, b.name IS NOT NULL FROM receipts r LEFT JOIN blobs b ON b.name = r.blob
+WHERE r.outcome IN ('sent', 'already_there')
+  AND (b.name IS NULL OR b.md5 IS DISTINCT FROM r.md5 OR b.size_bytes <> r.size_bytes)
+UNION ALL
+SELECT t.blob, e.archive, e.member, b.name IS NOT NULL
+FROM todo t JOIN entries e USING (id) LEFT JOIN blobs b ON b.name = t.blob LEFT JOIN known k ON k.blob = t.blob
+WHERE t.action = 'done' AND (b.md5 IS NULL OR b.size_bytes <> t.size_bytes
+  OR NOT coalesce(b.crc32 = e.crc32 OR b.mtime_ns = e.mtime_ns OR b.md5 = k.md5, false))
+ORDER BY 1
+"""
+
+
 def confirm(relations: Relations) -> Iterator[Finding]:
-    """Blobs that were sent or found equal, and that the listing now shows otherwise or not at all."""
-    for blob, archive, member, listed in relations.stream(
-        "SELECT r.blob, r.archive, r.member, b.name IS NOT NULL FROM receipts r LEFT JOIN blobs b ON b.name = r.blob"
-        " WHERE r.outcome IN ('sent', 'already_there')"
-        " AND (b.name IS NULL OR b.md5 IS DISTINCT FROM r.md5 OR b.size_bytes <> r.size_bytes) ORDER BY r.blob"
-    ):
+    """Blobs that were sent or found equal, now or when the plan was made, and that the listing shows otherwise now."""
+    for blob, archive, member, listed in relations.stream(_UNPROVEN):
         what = "is listed with other content" if listed else "is not in the listing"
         yield Finding(
             "verify-changed" if listed else "verify-missing",

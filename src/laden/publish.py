@@ -16,7 +16,7 @@ from laden.manifest import LOAD, MANIFEST, Document, collect, write_load_page, w
 from laden.profile import Profile
 from laden.records import Finding, Severity
 from laden.relations import Relations
-from laden.store import CREATE_ONLY, Properties, Store, content_type
+from laden.store import CREATE_ONLY, Properties, Store, block_id, content_type
 from laden.table import Table
 
 _BLOCK_BYTES = 32 << 20
@@ -108,10 +108,14 @@ class Publisher:
         properties = Properties(md5, content_type(name), {_OURS: "1"})
         try:
             await self._send(name, file, size_bytes, properties, etag)
-        except BlobConflict as error:
-            # A put whose answer was lost finds its own blob there.
-            if not error.repeated or (await self._store.head(name)).md5 != md5:
-                raise
+        except BlobConflict:
+            # Our own put whose answer was lost, or another load that was sooner: equal bytes are as good as ours.
+            there = await self._store.head(name)
+            if there.md5 != md5:
+                if _OURS not in there.metadata:
+                    raise
+                file.seek(0)
+                await self._send(name, file, size_bytes, properties, there.etag)
         self._relations.run("UPDATE blobs SET md5 = ? WHERE name = ?", [md5.hex(), name])
         return document
 
@@ -123,8 +127,9 @@ class Publisher:
             return
         block_ids: list[str] = []
         while block := file.read(_BLOCK_BYTES):
-            block_ids.append(f"laden-{len(block_ids):06d}")
-            await self._store.put_block(name, block_ids[-1], block, hashlib.md5(block, usedforsecurity=False).digest())
+            md5 = hashlib.md5(block, usedforsecurity=False).digest()
+            block_ids.append(block_id(len(block_ids), md5))
+            await self._store.put_block(name, block_ids[-1], block, md5)
         await self._store.commit(name, block_ids, properties, etag)
 
     def _listed_md5(self, name: str) -> str | None:

@@ -1,6 +1,6 @@
 """The embedded database in which plan, verification and manifest are questions.
 
-One DuckDB file per run, in a private temporary folder that is removed afterwards; it spills there when memory is
+One DuckDB in memory per run, which spills to a private temporary folder, removed afterwards, when memory is
 short. It is locked before anything else happens: no file outside that folder, no extension, no setting can be
 reached by any text that a user or a file supplies. Relations are fed in batches as NumPy columns, which is several
 times leaner than row-wise parameters.
@@ -8,6 +8,8 @@ times leaner than row-wise parameters.
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -51,17 +53,27 @@ class Relations:
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="laden-"))
-        self._connection = duckdb.connect(str(self.folder / "relations.duckdb"))
+        try:
+            self._connection = self._opened()
+        except BaseException:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise
+
+    def _opened(self) -> duckdb.DuckDBPyConnection:
+        connection = duckdb.connect(":memory:")
+        own = str(self.folder).replace("'", "''")
         for statement in (
-            f"SET allowed_directories = ['{str(self.folder).replace(chr(39), chr(39) * 2)}']",
+            f"SET allowed_directories = ['{own}']",
+            f"SET temp_directory = '{own}'",
             f"SET memory_limit = '{_MEMORY_LIMIT}'",
             "SET autoinstall_known_extensions = false",
             "SET autoload_known_extensions = false",
             "SET enable_external_access = false",
             "SET lock_configuration = true",
         ):
-            self._connection.execute(statement)
-        self._connection.execute(_SCHEMA)
+            connection.execute(statement)
+        connection.execute(_SCHEMA)
+        return connection
 
     def run(self, sql: str, parameters: Sequence[object] = ()) -> None:
         """Execute a statement that returns nothing."""
@@ -108,6 +120,25 @@ class Relations:
     ) -> None:
         self._connection.close()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def local_trouble(error: Exception) -> str | None:
+    """The sentence for an error of this machine: a full disk, no descriptors. None for any other error.
+
+    DuckDB passes the system's words on, without the number.
+    """
+    text = str(error)
+    if any(os.strerror(number) in text for number in (errno.EMFILE, errno.ENFILE)):
+        return (
+            "this machine allows too few open files: raise the limit (ulimit -n 4096), then run the same command again"
+        )
+    full = isinstance(error, duckdb.OutOfMemoryException) or "No usable temporary directory" in text
+    if full or any(os.strerror(number) in text for number in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EROFS)):
+        place = os.environ.get("TMPDIR", tempfile.tempdir or "the temporary folder")
+        return (
+            f"there is no room for laden's notes in {place}: free some, or set TMPDIR to another folder, and run again"
+        )
+    return None
 
 
 def _array(column: tuple[Any, ...], kind: str) -> np.typing.NDArray[Any]:

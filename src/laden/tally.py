@@ -40,14 +40,15 @@ class Tally:
         self._unproven = 0
         self._retries = 0
         self._to_read = (0, 0)
+        self._unlisted = 0
         self._waiting = ""
         self.failed_code = ""
         """Code of a failed item, where there is one."""
 
     @property
     def changed_destination(self) -> bool:
-        """Whether anything was sent."""
-        return self._outcomes[Outcome.SENT] > 0
+        """Whether blobs are there that the listing before did not show: sent now, or found there instead."""
+        return self._unlisted > 0
 
     @property
     def unfinished(self) -> int:
@@ -78,12 +79,18 @@ class Tally:
         outcome, entry = receipt.outcome, receipt.item.entry
         self._outcomes[outcome] += 1
         self._waiting = ""
+        if outcome is Outcome.SENT or (outcome is Outcome.ALREADY_THERE and receipt.item.action is not Action.COMPARE):
+            self._unlisted += 1
         if receipt.item.action is not Action.COMPARE:
             self._settled_bytes += entry.size_bytes
         if outcome is Outcome.SENT:
             self._sent_bytes += entry.size_bytes
         elif outcome is Outcome.CONFLICT:
-            self._log.add(conflict(receipt.item.blob, entry.archive, entry.member))
+            found = conflict(receipt.item.blob, entry.archive, entry.member)
+            if receipt.item.action is Action.REPLACE:
+                # To replace it is what was asked for: why it could not be is news, the advice to ask for it is not.
+                found = found._replace(message=f"{receipt.reason}; it was left as it is")
+            self._log.add(found)
         elif outcome is not Outcome.ALREADY_THERE:
             self._log.add(
                 Finding(

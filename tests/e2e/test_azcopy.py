@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 from azure.storage.blob import ContainerSasPermissions, generate_container_sas
-
 from bench.peers import find_azcopy
+
 from laden.demo.emulator import Emulator
 from laden.table import Table
 from tests.conftest import CACHE

@@ -19,12 +19,15 @@ from typing import BinaryIO, NamedTuple
 from laden.errors import SourceError
 from laden.names import problem
 
-_END = struct.Struct("<4sHHHH")
-"""Start of the end-of-central-directory record: signature, disk, directory's disk, members here, members."""
-_END_BYTES = 22
+_END = struct.Struct("<4sHHHHIIH")
+"""The end-of-central-directory record: signature, disk, directory's disk, members here, members, the directory's
+length and start, length of the comment that follows.
+"""
+_END_MARK = b"PK\5\6"
 _MAX_COMMENT_BYTES = 0xFFFF
 _IN_ZIP64 = 0xFFFF
-"""In a 16-bit field: the real value is in the zip64 record (APPNOTE 4.4.1.4)."""
+_START_IN_ZIP64 = 0xFFFFFFFF
+"""In a field of 16 or 32 bits: the real value is in the zip64 record (APPNOTE 4.4.1.4)."""
 
 _OTHER_FORMATS = (
     (b"\x1f\x8b", "gzip data"),
@@ -80,8 +83,17 @@ def read_directory(root: Path, archive: str) -> Directory:
         raise SourceError(message, "archive-unreadable") from error
 
 
+class _End(NamedTuple):
+    """What the end-of-central-directory record declares, and how the file begins."""
+
+    member_count: int
+    """The low 16 bits."""
+    start_bytes: int
+    head: bytes
+
+
 def _parse(file: BinaryIO, archive: str) -> Directory:
-    declared_count = _check_end(file, archive)
+    end = _check_end(file, archive)
     try:
         with zipfile.ZipFile(file) as opened:
             members, start_bytes = opened.infolist(), opened.start_dir
@@ -90,23 +102,49 @@ def _parse(file: BinaryIO, archive: str) -> Directory:
     if any(member.volume not in (0, _IN_ZIP64) for member in members):
         raise _multi_disk(archive)
     # Some writers keep only the low 16 bits of a count that would need zip64.
-    if declared_count not in (_IN_ZIP64, len(members) & 0xFFFF):
-        raise _directory_damaged(archive, f"{len(members):,} members found, {declared_count:,} declared")
+    if end.member_count not in (_IN_ZIP64, len(members) & 0xFFFF):
+        raise _directory_damaged(archive, f"{len(members):,} members found, {end.member_count:,} declared")
+    if _is_of_another(end, start_bytes):
+        detail = "it belongs to another archive that lies inside this one or was joined to it"
+        raise _directory_damaged(archive, detail)
     return Directory(members, start_bytes)
 
 
-def _check_end(file: BinaryIO, archive: str) -> int:
-    """How many members the end-of-central-directory record declares (16 bits)."""
+def _is_of_another(end: _End, start_bytes: int) -> bool:
+    """Whether the file begins as one zip and ends as another: cut off behind a zip within it, or two in a row.
+
+    Bytes in front of a zip are common (programs that unpack themselves), but those do not begin as a zip. Some
+    writers keep only the low 32 bits of a start that would need zip64.
+    """
+    shift_bytes = start_bytes - end.start_bytes
+    shifted = end.start_bytes != _START_IN_ZIP64 and shift_bytes > 0 and shift_bytes & 0xFFFFFFFF != 0
+    return shifted and end.head.startswith(b"PK\3\4")
+
+
+def _check_end(file: BinaryIO, archive: str) -> _End:
     size_bytes = file.seek(0, os.SEEK_END)
     head = _read_at(file, 0, 512)
-    tail = _read_at(file, max(0, size_bytes - _END_BYTES - _MAX_COMMENT_BYTES), size_bytes)
-    at = tail.rfind(b"PK\5\6")
-    if at < 0 or len(tail) - at < _END_BYTES:
+    most_bytes = _END.size + _MAX_COMMENT_BYTES
+    tail = _read_at(file, max(0, size_bytes - most_bytes), most_bytes)
+    at = tail.rfind(_END_MARK)
+    if at < 0 or len(tail) - at < _END.size:
         raise _not_an_archive(archive, head, size_bytes)
-    _, disk, directory_disk, count_here, count = _END.unpack_from(tail, at)
+    if _in_a_comment(tail, at):
+        raise _directory_damaged(archive, "the archive's comment holds another one, and nobody knows which is meant")
+    _, disk, directory_disk, count_here, count, _, start_bytes, _ = _END.unpack_from(tail, at)
     if {disk, directory_disk} - {0, _IN_ZIP64} or count_here != count:
         raise _multi_disk(archive)
-    return int(count)
+    return _End(count, start_bytes, head)
+
+
+def _in_a_comment(tail: bytes, last: int) -> bool:
+    """Whether the last end record lies in the comment of one before it, which reaches to the file's very end."""
+    at = tail.find(_END_MARK)
+    while at < last:
+        if len(tail) - at - _END.size == _END.unpack_from(tail, at)[-1]:
+            return True
+        at = tail.find(_END_MARK, at + 1)
+    return False
 
 
 def _read_at(file: BinaryIO, offset_bytes: int, count_bytes: int) -> bytes:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Self
 
 from isal.isal_zlib import crc32
@@ -21,17 +20,23 @@ from laden.records import Entry
 from laden.source.member import chunks
 from laden.source.positional import Buffer, PositionalFile
 
+_OPEN_ARCHIVES = 64
+"""Well below the 256 descriptors that macOS allows a process; datasets may have thousands of archives."""
+
 
 class Reader:
     """Reads entries below one root, for many threads at once; picklable.
 
-    Archives stay open until `close`, which must wait until no thread reads any more; a pickled copy opens its
-    own. Plain files are open only while they are read.
+    The archives used last stay open until `close`, which must wait until no thread reads any more; a pickled copy
+    opens its own. Plain files are open only while they are read.
     """
 
     def __init__(self, root: str) -> None:
         self.root = root
         self._archives: dict[str, PositionalFile] = {}
+        """Open ones, the one used last at the end."""
+        self._known: dict[str, tuple[int, int]] = {}
+        """Size and modification time of every archive when it was first opened."""
         self._lock = threading.Lock()
 
     def read(self, entry: Entry, chunk_bytes: int) -> Iterator[Buffer]:
@@ -87,14 +92,19 @@ class Reader:
 
     def _archive(self, archive: str) -> PositionalFile:
         with self._lock:
-            file = self._archives.get(archive)
+            file = self._archives.pop(archive, None)
             if file is None:
-                file = self._archives[archive] = PositionalFile(Path(self.root, archive))
+                file = PositionalFile(f"{self.root}/{archive}")
+                file.expect(*self._known.setdefault(archive, (file.size_bytes, file.mtime_ns)))
+                if len(self._archives) >= _OPEN_ARCHIVES:
+                    # Whoever still reads it holds it, and closes it by letting go.
+                    del self._archives[next(iter(self._archives))]
+            self._archives[archive] = file
             return file
 
     def _read_file(self, entry: Entry, chunk_bytes: int) -> Iterator[Buffer]:
         try:
-            with PositionalFile(Path(self.root, entry.member)) as file:
+            with PositionalFile(f"{self.root}/{entry.member}") as file:
                 if (file.size_bytes, file.mtime_ns) != (entry.size_bytes, entry.mtime_ns):
                     raise _file_changed(entry)
                 at_bytes = 0

@@ -10,6 +10,7 @@ from __future__ import annotations
 import mimetypes
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 from laden.records import Blob
@@ -23,6 +24,7 @@ __all__ = [
     "Properties",
     "Retry",
     "Store",
+    "block_id",
     "content_type",
     "list_all",
     "open_store",
@@ -98,6 +100,14 @@ class Store(Protocol):
         """Let go of connections."""
 
 
+def block_id(number: int, md5: bytes) -> str:
+    """Name of a block: its place and its content, so that no commit can take another writer's block for it.
+
+    All are of one length, and at most 64 bytes (REST reference, "Put Block", URI parameters).
+    """
+    return f"laden-{number:06d}-{md5.hex()}"
+
+
 async def list_all(store: Store) -> AsyncIterator[list[Blob]]:
     """Every blob below the prefix, a page at a time."""
     marker = ""
@@ -150,5 +160,9 @@ _CONTENT_TYPES = {".dcm": "application/dicom", ".dicom": "application/dicom", ".
 
 def content_type(name: str) -> str:
     """MIME type for a blob name, by its suffix."""
-    suffix = name[name.rfind(".") :].lower() if "." in name else ""
+    return _content_type(name[name.rfind(".") :].lower() if "." in name else "")
+
+
+@lru_cache(1_000)
+def _content_type(suffix: str) -> str:
     return _CONTENT_TYPES.get(suffix) or mimetypes.guess_type(f"x{suffix}")[0] or "application/octet-stream"

@@ -38,6 +38,7 @@ _PROTECTED = {
     "LeaseLost": "somebody held a lease on it",
     "InvalidBlobType": "it is not a block blob",
     "SnapshotsPresent": "it has snapshots",
+    "InvalidBlockList": "the blocks staged for it are gone; somebody else may be writing it",
     "UnauthorizedBlobOverwrite": "it is there already, and the credential may create blobs but not overwrite them",
 }
 

@@ -9,6 +9,7 @@ are not.
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections.abc import Mapping
 from urllib.parse import quote, urlsplit
 
@@ -17,7 +18,7 @@ from laden.records import Blob
 from laden.store import CREATE_ONLY, Data, Page, Properties
 from laden.store.answers import blob_from_headers, page_from_xml, refusal
 from laden.store.credentials import Credential
-from laden.store.destination import Destination
+from laden.store.destination import Destination, quoted
 from laden.store.http import Answer, HttpClient, HttpError, Trouble
 
 API_VERSION = "2023-11-03"
@@ -55,6 +56,7 @@ class BlobStore:
         self._destination = destination
         self._credential = credential
         self._client = HttpClient(destination.endpoint)
+        self._blob_path = urlsplit(destination.url()).path + "/"
         self._container_path = f"{urlsplit(destination.endpoint).path}/{destination.container}"
 
     async def create(self) -> bool:
@@ -101,6 +103,7 @@ class BlobStore:
         latest = "".join(f"<Latest>{_base64(block_id.encode())}</Latest>" for block_id in block_ids)
         body = f'<?xml version="1.0" encoding="utf-8"?><BlockList>{latest}</BlockList>'.encode()
         headers = {
+            "Content-MD5": _base64(hashlib.md5(body, usedforsecurity=False).digest()),
             "x-ms-blob-content-md5": _base64(properties.md5),
             "x-ms-blob-content-type": properties.content_type,
             **_metadata(properties.metadata),
@@ -131,7 +134,7 @@ class BlobStore:
         sent = {"x-ms-version": API_VERSION, **(headers or {})}
         if grant.header:
             sent["Authorization"] = grant.header
-        path = urlsplit(self._destination.url(name)).path if name else self._container_path
+        path = self._blob_path + quoted(name) if name else self._container_path
         target = f"{path}?" + "&".join(part for part in (query, grant.query) if part)
         timeout_s = _LEAST_TIMEOUT_S + (len(data) + (most_bytes or 0)) / _SLOWEST_BYTES_PER_S
         bound_bytes = _MOST_ANSWER_BYTES if most_bytes is None else max(most_bytes, 1 << 16)

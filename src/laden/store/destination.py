@@ -43,7 +43,12 @@ class Destination:
     def url(self, name: str = "") -> str:
         """Address of a blob below the prefix, percent-encoded (RFC 3986), without credentials."""
         path = "/".join(part for part in (self.container, self.prefix, name) if part)
-        return f"{self.endpoint}/{quote(path, safe='/-._~')}"
+        return f"{self.endpoint}/{quoted(path)}"
+
+
+def quoted(path: str) -> str:
+    """A path, percent-encoded (RFC 3986, section 3.3)."""
+    return quote(path, safe="/-._~")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +114,8 @@ def _check_scheme(parts: SplitResult, host: str) -> None:
         raise UsageError(f"http://{host} would send data and credentials in the clear: use https://")
     if parts.username or parts.password or "@" in parts.netloc:
         raise UsageError("the destination must not hold a user name or password; put a SAS in LADEN_SAS")
+    if "sig=" in unquote(parts.path):
+        raise UsageError("a SAS follows the container's address after a '?': copy the whole SAS URL, or use LADEN_SAS")
     if parts.fragment:
         raise UsageError("the destination holds a '#': write it as %23 where it belongs to the prefix")
 

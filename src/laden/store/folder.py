@@ -165,7 +165,7 @@ class FolderStore:
         blocks = [self._block(name, block_id) for block_id in block_ids]
         missing = [block_id for block_id, block in zip(block_ids, blocks, strict=True) if not block.is_file()]
         if missing:
-            raise BlobRefused(f"blocks of {self._path / name} are not there: {', '.join(missing[:3])}")
+            raise BlobConflict(f"the blocks staged for {self._path / name} are gone: somebody else may be writing it")
         self._put(name, (block.read_bytes() for block in blocks), properties, etag)
         for block in blocks:
             block.unlink(missing_ok=True)

@@ -59,9 +59,14 @@ class Answer(NamedTuple):
     """What came back."""
 
     status: int
-    headers: dict[str, str]
-    """Names in lower case."""
+    fields: tuple[tuple[bytes, bytes], ...]
+    """Names and values of the headers, as they came."""
     body: bytes
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers, names in lower case; of most answers nobody asks for them."""
+        return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in self.fields}
 
 
 class HttpClient:
@@ -219,7 +224,8 @@ class _Connection(asyncio.Protocol):
         self._method = method
         self._most_bytes = most_bytes
         self._status = self._head_bytes = self._body_bytes = 0
-        self._headers: dict[str, str] = {}
+        self._fields: list[tuple[bytes, bytes]] = []
+        self._sized = False
         self._parts: list[bytes] = []
         self._parser = httptools.HttpResponseParser(self)
         self._waiter = loop.create_future()
@@ -262,7 +268,7 @@ class _Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool | None:
         """An answer without length ends with the connection (RFC 9112, section 6.3)."""
-        if self._status and not {"content-length", "transfer-encoding"} & self._headers.keys():
+        if self._status and not self._sized:
             self._finish(usable=False)
         return None
 
@@ -272,7 +278,8 @@ class _Connection(asyncio.Protocol):
             self.usable = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+        self._fields.append((name, value))
+        self._sized |= name.lower() in (b"content-length", b"transfer-encoding")
 
     def on_headers_complete(self) -> None:
         self._status = self._parser.get_status_code()
@@ -298,7 +305,7 @@ class _Connection(asyncio.Protocol):
     def _finish(self, *, usable: bool) -> None:
         if self._waiter is not None and not self._waiter.done():
             self.usable = usable
-            self._waiter.set_result(Answer(self._status, self._headers, b"".join(self._parts)))
+            self._waiter.set_result(Answer(self._status, tuple(self._fields), b"".join(self._parts)))
 
     def _fail(self, trouble: Trouble) -> None:
         if self._waiter is not None and not self._waiter.done():

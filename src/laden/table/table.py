@@ -20,7 +20,8 @@ from laden.table import file
 BOM = b"\xef\xbb\xbf"
 """The byte order mark of UTF-8, which spreadsheets write."""
 
-_HEADER_LIMIT_BYTES = 64 * 2**10
+_HEADER_LIMIT_BYTES = 256 * 2**10
+"""Room for more than 10,000 columns."""
 _BLOCK_BYTES = 2**20
 _DELIMITERS = (",", ";", "\t")
 
@@ -74,8 +75,7 @@ class Table:
         row = 0
         try:
             for fields in csv.reader(lines, delimiter=self.delimiter):
-                raw = b"".join(lines.taken)
-                lines.taken.clear()
+                raw = lines.take()
                 if not fields:
                     continue
                 row += 1
@@ -115,15 +115,24 @@ class _Lines:
 
     def __init__(self, lines: Iterable[bytes]) -> None:
         self._lines = lines
-        self.taken: list[bytes] = []
+        self.taken = bytearray()
         self.ended = False
         """Whether the parser asked for a line after the last: if a record comes then, its quote is open."""
 
     def __iter__(self) -> Iterator[str]:
         for line in self._lines:
-            self.taken.append(line)
+            self.taken += line
+            # Quoted line ends can chain any number of lines to one record.
+            if len(self.taken) > file.LINE_LIMIT_BYTES:
+                raise csv.Error("a record of more than 16 MiB")
             yield line.decode("utf-8", "replace")
         self.ended = True
+
+    def take(self) -> bytes:
+        """The bytes of the lines taken since the last call."""
+        taken = bytes(self.taken)
+        self.taken.clear()
+        return taken
 
 
 def _read_header(path: Path, start: bytes) -> tuple[tuple[str, ...], bytes, str]:
@@ -136,9 +145,9 @@ def _read_header(path: Path, start: bytes) -> tuple[tuple[str, ...], bytes, str]
             fields = next(filter(None, csv.reader(lines, delimiter=delimiter)), [])
         except csv.Error as error:
             raise SourceError(f"the header of the table {path} cannot be read ({error}); fetch it again") from error
-        is_cut = len(start) >= _HEADER_LIMIT_BYTES and not lines.taken[-1].endswith(b"\n")
+        is_cut = len(start) >= _HEADER_LIMIT_BYTES and not lines.taken.endswith(b"\n")
         if not any(fields) or lines.ended or is_cut:
             raise SourceError(f"the table {path} does not start with a line of column names; add it, or fetch it again")
         if len(fields) > len(best[0]):
-            best = (tuple(fields), bom + b"".join(lines.taken), delimiter)
+            best = (tuple(fields), bom + bytes(lines.taken), delimiter)
     return best

@@ -32,7 +32,7 @@ from laden.errors import (
 )
 from laden.records import Action, Item, Outcome, Receipt
 from laden.source import Buffer, Reader
-from laden.store import CREATE_ONLY, Store
+from laden.store import CREATE_ONLY, Store, block_id
 from laden.transfer.reading import BlockReader, Loaded, conflicting, properties, read_item, settle, unread
 
 T = TypeVar("T")
@@ -208,10 +208,12 @@ class _Mover:
         """Read every block and stage it, a few at a time; uncommitted blocks are invisible and expire by themselves."""
         blocks = BlockReader(self._reader, item, block_bytes)
         block_ids: list[str] = []
+        started_s = time.monotonic()
         room = asyncio.Semaphore(_BLOCKS_IN_FLIGHT)
 
-        async def put(block_id: str, block: Buffer, md5: bytes) -> None:
-            await self._store.put_block(item.blob, block_id, block, md5)
+        async def put(name: str, block: Buffer, md5: bytes) -> None:
+            await self._store.put_block(item.blob, name, block, md5)
+            self._last_success_s = time.monotonic()
             room.release()
 
         try:
@@ -219,7 +221,7 @@ class _Mover:
                 while (await room.acquire()) and (block := await self._in_thread(blocks.next_block)):
                     if self._stopping():
                         raise Interrupted("stopped within a large member; what is staged of it stays invisible")
-                    block_ids.append(f"laden-{len(block_ids):06d}")
+                    block_ids.append(block_id(len(block_ids), block[1]))
                     if sending:
                         group.create_task(put(block_ids[-1], *block))
                     else:
@@ -228,7 +230,7 @@ class _Mover:
             error = _first(group_error)
             if isinstance(error, SourceError):
                 return unread(item, error), []
-            raise error from None
+            return self._failed(Receipt(item, Outcome.FAILED), error, started_s), []
         settings = self._settings
         settled = settle(blocks.loaded(), send_broken=settings.send_broken, replace_other=settings.replace_other)
         return settled, block_ids
@@ -242,11 +244,18 @@ class _Mover:
         except BlobConflict as error:
             return await self._explained(receipt, error)
         except (BlobRefused, TransientStoreError) as error:
-            if isinstance(error, TransientStoreError) and self._last_success_s < started_s:
-                raise
-            return replace(receipt, outcome=Outcome.FAILED, code="put-failed", reason=str(error))
+            return self._failed(receipt, error, started_s)
         self._last_success_s = time.monotonic()
         return receipt
+
+    def _failed(self, receipt: Receipt, error: BaseException, started_s: float) -> Receipt:
+        """The receipt of an item that the store did not take; raises where all others would fare the same."""
+        alone = isinstance(error, BlobRefused) or (
+            isinstance(error, TransientStoreError) and self._last_success_s >= started_s
+        )
+        if not alone:
+            raise error from None
+        return replace(receipt, outcome=Outcome.FAILED, code="put-failed", reason=str(error))
 
     async def _explained(self, receipt: Receipt, error: BlobConflict) -> Receipt:
         """A create that found the blob there: our own put whose answer was lost, the same content, or a conflict."""

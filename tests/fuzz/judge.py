@@ -1,0 +1,138 @@
+"""Reads one archive as a load does, and holds what was accepted against the archive's own bytes.
+
+The bytes are parsed here a second time, by other code: every accepted member must stand in a directory record with
+this name, length and CRC-32, its local header must say the same, and its bytes must hash to it by the standard
+library. Refusals are counted by code; anything but `SourceError` is a crash.
+"""
+
+import re
+import struct
+import zlib
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+from laden.errors import SourceError
+from laden.names import problem
+from laden.records import Entry
+from laden.source import Reader, entries
+from tests.fuzz.archives import CENTRAL, LOCAL
+
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+
+
+class WrongError(AssertionError):
+    """Something was accepted that must not be."""
+
+
+class Verdict(NamedTuple):
+    accepted: int
+    read_bytes: int
+    refused: Counter[str]
+
+
+def judge(path: Path, data: bytes, chunk_bytes: int) -> Verdict:
+    """Read everything in the archive; raises `WrongError`, or whatever a reader raised that is no `SourceError`."""
+    codes: Counter[str] = Counter()
+    try:
+        found = list(entries(path.parent, path.name))
+    except SourceError as error:
+        _check_sentence(error)
+        return Verdict(0, 0, Counter([error.code]))
+    accepted: list[Entry] = []
+    with Reader(str(path.parent)) as reader:
+        for one in found:
+            if not isinstance(one, Entry):
+                codes[one.code] += 1
+                _must(one.code == "junk-ignored" or bool(one.message), "a refusal without a reason")
+                continue
+            try:
+                _read(reader, one, data, chunk_bytes)
+            except SourceError as error:
+                _check_sentence(error)
+                codes[error.code] += 1
+            else:
+                accepted.append(one)
+    names = [entry.member for entry in accepted]
+    _must(len(names) == len(set(names)), "two members of one name")
+    _must(sum(entry.stored_bytes for entry in accepted) <= len(data), "members share their data")
+    return Verdict(len(accepted), sum(entry.size_bytes for entry in accepted), codes)
+
+
+def _read(reader: Reader, entry: Entry, data: bytes, chunk_bytes: int) -> None:
+    checksum = seen_bytes = buffers = 0
+    for buffer in reader.read(entry, chunk_bytes):
+        checksum = zlib.crc32(buffer, checksum)
+        seen_bytes += len(buffer)
+        buffers += 1
+        _must(len(buffer) <= chunk_bytes, "a buffer longer than asked for")
+        _must(seen_bytes <= entry.size_bytes, "more bytes than declared")
+    _must((checksum, seen_bytes) == (entry.crc32, entry.size_bytes), "bytes that are not as declared")
+    _must(buffers == max(1, -(-seen_bytes // chunk_bytes)), "another number of buffers than promised")
+    _must(problem(entry.member) is None, "a name that is refused")
+    records = [record for record in _directory(data) if record[:3] == (entry.crc32, entry.size_bytes, entry.member)]
+    _must(bool(records), "a member that no directory names")
+    _must(_local(data, entry), "a local header that says otherwise")
+
+
+def _must(true: bool, what: str) -> None:
+    if not true:
+        raise WrongError(what)
+
+
+def _check_sentence(error: SourceError) -> None:
+    text = str(error)
+    _must(not _CONTROL.search(text) and len(text) < 3000, f"no sentence for a person: {text[:300]!r}")
+    _must(bool(error.code), "no code")
+
+
+def _directory(data: bytes) -> list[tuple[int, int, str]]:
+    """CRC-32, size and name of everything in the file that looks like a record of a directory."""
+    found = []
+    at = data.find(b"PK\1\2")
+    while 0 <= at <= len(data) - CENTRAL.size:
+        values = CENTRAL.unpack_from(data, at)
+        flags, crc, size, name_bytes, extra_bytes = values[3], values[6], values[8], values[9], values[10]
+        start = at + CENTRAL.size
+        # A name that would run over the directory's end is read up to there, by the standard library too.
+        end = re.search(b"PK?[\5\6]?[\6]?$|PK[\5\6]\6", data[start : start + name_bytes])
+        name = _text(data[start : start + (end.start() if end else name_bytes)], flags)
+        if size == 2**32 - 1:
+            wide = _wide(data[start + name_bytes :][:extra_bytes])
+            size = wide[0] if wide else size
+        found.append((crc, size, name))
+        at = data.find(b"PK\1\2", at + 1)
+    return found
+
+
+def _local(data: bytes, entry: Entry) -> bool:
+    at = entry.offset_bytes
+    if data[at : at + 4] != b"PK\3\4" or len(data) - at < LOCAL.size:
+        return False
+    _, _, flags, method, _, _, stored, size, name_bytes, extra_bytes = LOCAL.unpack_from(data, at)
+    start = at + LOCAL.size
+    if stored == 2**32 - 1 or size == 2**32 - 1:
+        wide = _wide(data[start + name_bytes :][:extra_bytes])
+        size, stored = (*wide, stored)[:2] if len(wide) > 1 else (size, stored)
+    right_sizes = flags & 8 or (stored, size) == (entry.stored_bytes, entry.size_bytes)
+    named = _text(data[start : start + name_bytes], flags) == entry.member
+    inside = start + name_bytes + extra_bytes + entry.stored_bytes <= len(data)
+    return bool(right_sizes and named and inside and method == entry.method and not flags & 1)
+
+
+def _text(raw: bytes, flags: int) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("utf-8", "replace") if flags & 0x800 else raw.decode("cp437")
+
+
+def _wide(extra: bytes) -> list[int]:
+    """The numbers of the zip64 extra field."""
+    while len(extra) >= 4:
+        kind, size = struct.unpack_from("<HH", extra)
+        if kind == 1:
+            body = extra[4 : 4 + size]
+            return list(struct.unpack(f"<{len(body) // 8}Q", body[: len(body) // 8 * 8]))
+        extra = extra[4 + size :]
+    return []

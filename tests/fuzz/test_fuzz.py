@@ -1,0 +1,112 @@
+"""Mutated zips, tables and PNGs, tens of thousands of them, each read to its end in a process of its own.
+
+None may crash a reader, hang it, make it take much memory, or get anything accepted that is not as declared.
+`LADEN_LONG=1` reads ten times as many.
+"""
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fuzz import archives, judge, zips
+
+pytest.importorskip("resource", reason="memory is not measured on Windows")
+
+ROOT = Path(__file__).parents[2]
+TIMES = 10 if os.environ.get("LADEN_LONG") else 1
+GROWN_MIB = 160
+"""What a run of thousands may take on top of an idle interpreter; Deflate64 alone takes 30 (laden.source.inflate)."""
+LONGEST_S = 5.0
+"""Of one case; they take milliseconds, but machines stall."""
+CODES = {
+    "archive-directory", "archive-multi-disk", "archive-not-zip", "archive-truncated", "member-crc", "member-deflate",
+    "member-duplicate", "member-encrypted", "member-header", "member-long", "member-method", "member-overlap",
+    "member-short", "member-size", "name-refused",
+}  # fmt: skip
+
+
+def fuzz(*arguments: object) -> dict[str, Any]:
+    command = [sys.executable, "-W", "error", "-m", "tests.fuzz", *map(str, arguments)]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (0, ""), ran.stderr
+    found: dict[str, Any] = json.loads(ran.stdout)
+    return found
+
+
+def fuzzed(capsys: pytest.CaptureFixture[str], kind: str, seed: int, first: int, end: int) -> dict[str, int]:
+    found = fuzz(kind, seed, first, end)
+    failures = found.pop("failures")
+    with capsys.disabled():
+        print(f"\n{kind} {first:,} to {end:,} of seed {seed}: {json.dumps(found)}")
+    assert not failures, failures[0]
+    assert found["longest_s"] < LONGEST_S
+    assert found["grown_mib"] < GROWN_MIB
+    told: dict[str, int] = found["told"]
+    return told
+
+
+@pytest.mark.parametrize("shard", range(4))
+def test_zips(capsys: pytest.CaptureFixture[str], shard: int) -> None:
+    count = 5000 * TIMES
+    told = fuzzed(capsys, "zips", 1, shard * count, (shard + 1) * count)
+    assert told["accepted"] > count, "what is right in a mutated archive is still read"
+    assert set(told) >= CODES, "every kind of damage is met"
+
+
+def test_tables(capsys: pytest.CaptureFixture[str]) -> None:
+    told = fuzzed(capsys, "tables", 1, 0, 2000 * TIMES)
+    assert set(told) == {"read", "refused"}
+    assert min(told["read"], told["refused"]) > 500 * TIMES
+
+
+def test_pngs(capsys: pytest.CaptureFixture[str]) -> None:
+    told = fuzzed(capsys, "pngs", 1, 0, 8000 * TIMES)
+    assert told["whole"] > 500 * TIMES
+    assert len(told) == 9, "every state is met, but that of a JPEG"
+
+
+@pytest.mark.parametrize("number", range(len(zips.seeds())))
+def test_what_is_not_mutated_is_read_whole(tmp_path: Path, number: int) -> None:
+    archive = zips.seeds()[number]
+    data = archives.encode(archive)
+    (tmp_path / "0.zip").write_bytes(data)
+    verdict = judge.judge(tmp_path / "0.zip", data, 1000)
+    assert verdict.accepted == len(archive.members)
+    assert not verdict.refused
+
+
+HEADER = b"ImageID,Report\n"
+HUGE = 100 * 2**20
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (HEADER + b"1," + b"x" * HUGE + b"\n", "16 MiB"),
+        (HEADER + b'1,"' + b"x" * HUGE + b'"\n', "16 MiB"),
+        (HEADER + b'1,"' + b"x\n" * (HUGE // 2) + b'"\n', "16 MiB"),
+        (HEADER + b'"\n",' * (HUGE // 4) + b"\n", "16 MiB"),
+        (b"x" * HUGE, "column names"),
+        (b"x," * (HUGE // 2), "column names"),
+    ],
+    ids=["cell", "quoted", "lines", "fields", "header", "columns"],
+)
+def test_a_record_without_end_takes_bounded_memory(tmp_path: Path, content: bytes, words: str) -> None:
+    path = tmp_path / "t.csv.gz"
+    path.write_bytes(gzip.compress(content, 1))
+    found = fuzz("table", path)
+    assert words in found["error"]
+    assert found["grown_mib"] < 200
+    assert found["seconds"] < 10
+
+
+def test_ten_thousand_columns_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(b"".join(b",".join(b"%s%05d" % (what, n) for n in range(10_000)) + b"\n" for what in (b"c", b"v")))
+    assert fuzz("table", path)["told"] == "10000 columns, 1 rows"
