@@ -1,0 +1,35 @@
+"""Splits off a process for each load that it is told of: `python -m tests.faults.nursery`.
+
+A line is a source and an address, answered with the process id; or `wait`, answered with the exit code.
+"""
+
+import os
+import sys
+
+from laden.conductor import load
+from laden.errors import LadenError
+from tests.faults.scene import small_blocks
+
+
+def work(source: str, url: str) -> int:
+    with small_blocks():
+        try:
+            return load(source, url).exit_code
+        except LadenError as error:
+            return int(error.exit_code)
+
+
+def main() -> None:
+    pid = 0
+    for line in sys.stdin:
+        if line.strip() == "wait":
+            print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+            continue
+        pid = os.fork()
+        if pid == 0:
+            os._exit(work(*line.split()))
+        print(pid, flush=True)
+
+
+if __name__ == "__main__":
+    main()
