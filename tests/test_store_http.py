@@ -250,3 +250,30 @@ def test_a_proxy_is_asked_for_a_tunnel(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_this_machine_is_never_asked_for_through_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     assert ask(answering(OK))[0].status == 200
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"])
+def test_what_does_not_move_is_given_up_long_before_its_time(monkeypatch: pytest.MonkeyPatch, answer: bytes) -> None:
+    """Half-open connections: a large body would have minutes, but the host takes nothing of it."""
+    monkeypatch.setattr("laden.store.http._STALL_S", 0.05)
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        await reader.read(1)
+        await asyncio.sleep(3600)
+
+    assert trouble(handler, method="PUT", body=bytes(64 << 20), timeout_s=600.0) is Trouble.TIMEOUT
+
+
+def test_what_moves_slowly_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("laden.store.http._STALL_S", 0.2)
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n")
+        for _ in range(20):
+            await asyncio.sleep(0.03)
+            writer.write(b"x")
+
+    assert ask(handler)[0].body == b"x" * 20

@@ -22,6 +22,9 @@ from urllib.parse import unquote, urlsplit
 import httptools
 
 _CONNECT_S = 7
+_STALL_S = 30
+"""A request of which nothing moves for so long, or twice as long at most, is given up."""
+
 _MOST_HEAD_BYTES = 64 << 10
 _IDLE_S = 30
 """An idle connection is not used again after this; services and firewalls drop them after a minute or more."""
@@ -232,17 +235,31 @@ class _Connection(asyncio.Protocol):
         self.usable = False
         if self._transport.is_closing():
             raise HttpError(Trouble.STALE)
-        timer = loop.call_later(timeout_s, self._fail, Trouble.TIMEOUT)
+        self._received = False
+        self._timer = loop.call_later(min(_STALL_S, timeout_s), self._look, loop.time() + timeout_s, -1)
         try:
             self._transport.write(head)
             if len(body):
                 self._transport.write(body)
             return await self._waiter
         finally:
-            timer.cancel()
+            self._timer.cancel()
             self._waiter = None
             self._fresh = False
             self.used_s = loop.time()
+
+    def _look(self, until_s: float, unsent_bytes: int) -> None:
+        """Give up when the time is over, or when nothing has moved since the last look."""
+        assert self._transport is not None
+        loop = asyncio.get_running_loop()
+        left_s = until_s - loop.time()
+        now_unsent_bytes = self._transport.get_write_buffer_size()
+        stalled = not self._received and now_unsent_bytes == unsent_bytes
+        if left_s <= 0 or stalled:
+            self._fail(Trouble.TIMEOUT)
+            return
+        self._received = False
+        self._timer = loop.call_later(min(_STALL_S, left_s), self._look, until_s, now_unsent_bytes)
 
     def abort(self) -> None:
         """Close without waiting for what is still being written."""
@@ -256,6 +273,7 @@ class _Connection(asyncio.Protocol):
             # A word nobody asked for: whatever it means, it belongs to no request of ours.
             self.abort()
             return
+        self._received = True
         if not self._status:
             self._head_bytes += len(data)
         try:
