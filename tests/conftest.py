@@ -1,6 +1,7 @@
 """Fixtures for every test: a clean environment, and one running emulator for the whole run."""
 
 import os
+import signal
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,10 @@ CACHE = cache_folder()
 """Where the emulator is installed, asked before any test changes the environment: installed once for all."""
 EMULATOR_API_VERSION = "2026-06-06"
 """The newest that Azurite 3.37 takes; the SDK's own default is newer."""
+
+# A shell's background jobs ignore Ctrl-C, and hand that down to every process that a test starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

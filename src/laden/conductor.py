@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote
 
+from laden.engine import Job, move, workers_for
 from laden.errors import ExitCode, LadenError, SourceError, UsageError
 from laden.events import Observer, PlanReady, Started, Summary, ignore
 from laden.findings import FindingLog
@@ -27,11 +28,10 @@ from laden.proof import compare, confirm, read_back, to_read_back
 from laden.publish import Publisher
 from laden.records import Finding, Receipt, Severity
 from laden.relations import Relations, local_trouble
-from laden.source import Reader
 from laden.store import Destination, FolderDestination, Store, open_store, parse_destination
 from laden.survey import Choice, Survey, survey
 from laden.tally import Tally
-from laden.transfer import Settings, transfer
+from laden.transfer import Settings
 
 Paths = str | Path | Sequence[str | Path]
 
@@ -48,6 +48,7 @@ class _Wishes:
     send_strays: bool
     send_broken: bool
     connections: int | None
+    workers: int | None
     dry_run: bool
     confirm: Callable[[PlanReady], bool]
     stopping: Callable[[], bool]
@@ -65,6 +66,7 @@ def load(
     strays: Literal["skip", "send"] = "skip",
     damaged: Literal["send", "skip"] = "send",
     connections: int | None = None,
+    workers: int | None = None,
     dry_run: bool = False,
     findings_file: str | Path | None = None,
     observer: Observer = ignore,
@@ -84,6 +86,7 @@ def load(
         strays: whether images without a row are sent.
         damaged: whether images that are broken inside, though whole as members, are sent as they are.
         connections: requests in flight at most; None to find out what the link bears.
+        workers: processes that send; None to decide by the number and size of the images.
         dry_run: plan only; nothing is written anywhere but to `findings_file`.
         findings_file: CSV file for all findings; None writes none.
         observer: called with each event, in order; the last is the summary that is also returned.
@@ -103,6 +106,7 @@ def load(
         strays == "send",
         damaged == "send",
         connections,
+        workers,
         dry_run,
         confirm,
         stopping,
@@ -208,7 +212,7 @@ async def _load(
             await publisher.withdraw(surveyed.profile)
         if tally.unfinished:
             sending.now = True
-            await _transfer(plan, surveyed, store, wishes, tally, relations, observer)
+            await _transfer(plan, surveyed, store, target, wishes, tally, relations, observer)
             sending.now = False
         if wishes.stopping() and tally.unfinished:
             return tally.finish(ExitCode.INTERRUPTED, "stopped as you asked: run the same command again to go on")
@@ -282,6 +286,7 @@ async def _transfer(
     plan: Plan,
     surveyed: Survey,
     store: Store,
+    target: Destination | FolderDestination,
     wishes: _Wishes,
     tally: Tally,
     relations: Relations,
@@ -289,14 +294,16 @@ async def _transfer(
 ) -> None:
     observer(Started("transfer"))
     settings = Settings(send_broken=wishes.send_broken, replace_other=wishes.replace_other)
+    job = Job(str(surveyed.root), target, wishes.connections, settings)
+    workers = wishes.workers or workers_for(*tally.to_settle)
+    moving = move(job, plan.items(), store, workers=workers, on_retry=tally.retry, stopping=wishes.stopping)
     settled: list[tuple[object, ...]] = []
-    with Reader(str(surveyed.root)) as reader:
-        async for receipt in transfer(plan.items(), reader, store, settings, wishes.stopping):
-            tally.receipt(receipt)
-            settled.append(_receipt_row(receipt))
-            if len(settled) >= _RECEIPTS_PER_BATCH:
-                relations.feed("receipts", settled)
-                settled.clear()
+    async for receipt in moving:
+        tally.receipt(receipt)
+        settled.append(_receipt_row(receipt))
+        if len(settled) >= _RECEIPTS_PER_BATCH:
+            relations.feed("receipts", settled)
+            settled.clear()
     relations.feed("receipts", settled)
     tally.progress(last=True)
 

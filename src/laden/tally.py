@@ -51,6 +51,11 @@ class Tally:
         return self._unlisted > 0
 
     @property
+    def to_settle(self) -> tuple[int, int]:
+        """Items of the plan that must be read, and the bytes of those to be sent."""
+        return self._to_read
+
+    @property
     def unfinished(self) -> int:
         """Items that were to be settled and are not."""
         return self._to_read[0] - sum(self._outcomes.values()) + self._outcomes[Outcome.FAILED]

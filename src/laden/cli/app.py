@@ -8,9 +8,16 @@ from typing import Annotated
 
 import typer
 
-_EXIT_CODES = """
-Exit codes: 0 complete · 2 wrong usage · 3 complete, with findings that need a person (missing, damaged, conflicts) ·
-4 access refused or expired · 5 source unreadable · 6 destination unreachable · 130 interrupted · 1 a bug
+_EXIT_CODES = """\b
+Exit codes:
+  0    complete
+  1    a bug
+  2    wrong usage
+  3    complete, with findings that need a person (missing, damaged, conflicts)
+  4    access refused or expired
+  5    source unreadable
+  6    destination unreachable
+  130  interrupted
 """
 
 app = typer.Typer(
@@ -81,6 +88,7 @@ Findings = Annotated[
     typer.Option("--findings", help="Where the list of findings goes, if there are any.", show_default=True),
 ]
 _FINDINGS = Path("laden-findings.csv")
+_MOST_WORKERS = 64
 
 
 def _version(wanted: bool) -> None:
@@ -96,6 +104,16 @@ def root(
     _: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
 ) -> None:
     """Loads imaging datasets into the cloud, and proves that they arrived."""
+
+
+def _workers(text: str) -> int | None:
+    if text == "auto":
+        return None
+    if not text.isdecimal() or not 1 <= int(text) <= _MOST_WORKERS:
+        raise typer.BadParameter(
+            f"'{text}' is neither auto nor a number from 1 to {_MOST_WORKERS}", param_hint="--workers"
+        )
+    return int(text)
 
 
 @app.command(epilog=_EXIT_CODES)
@@ -119,6 +137,10 @@ def load(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan; write nothing.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="No question before sending.")] = False,
     connections: Connections = None,
+    workers: Annotated[
+        str,
+        typer.Option("--workers", help="Processes that send: a number, or auto. Several help very many small files."),
+    ] = "auto",
     findings: Findings = _FINDINGS,
     json: Json = False,
     quiet: Quiet = False,
@@ -143,6 +165,7 @@ def load(
         "damaged": damaged.value,
         "dry_run": dry_run,
         "connections": connections,
+        "workers": _workers(workers),
         "findings_file": findings,
     }
     raise typer.Exit(run_load(source, destination, options, yes=yes, json=json, quiet=quiet, verbose=verbose))
