@@ -26,7 +26,7 @@ _REQUEST_AMOUNT = 65_536
 
 _SHORTEST_WINDOW_S = 0.05
 _LONGEST_WINDOW_S = 1.0
-_THROTTLED_WINDOW_S = 0.25
+_PACED_WINDOW_S = 0.25
 
 
 class Limited:
@@ -48,6 +48,7 @@ class Limited:
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._next_start_s = 0.0
         self._begin_window()
+        self._idle_s = self._began_s
 
     async def create(self) -> bool:
         return await self._bounded(self._inner.create, 0)
@@ -92,6 +93,8 @@ class Limited:
             return result
         finally:
             self._in_use -= 1
+            if self._in_use == 0:
+                self._idle_s = time.monotonic()
             self._observe(size_bytes, done, throttled, broken)
             self._wake()
 
@@ -107,6 +110,9 @@ class Limited:
                 if turn.done() and not turn.cancelled():
                     self._wake()
                 raise
+        if self._in_use == 0:
+            # Time in which nothing was asked says nothing about the service.
+            self._began_s += time.monotonic() - self._idle_s
         self._in_use += 1
 
     async def _take_turn(self) -> None:
@@ -133,8 +139,10 @@ class Limited:
         seconds = time.monotonic() - self._began_s
         if self._fixed and not self._throttled:
             return
-        if self._throttled or self.pace.per_s < math.inf:
-            over = seconds >= _THROTTLED_WINDOW_S
+        if self._throttled:
+            over = seconds >= _SHORTEST_WINDOW_S
+        elif self.pace.per_s < math.inf:
+            over = seconds >= _PACED_WINDOW_S
         else:
             over = self._done + self._broken >= 2 * self.pace.connections and seconds >= _SHORTEST_WINDOW_S
         if over or seconds >= _LONGEST_WINDOW_S:

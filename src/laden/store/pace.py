@@ -2,7 +2,7 @@
 
 Connections double while that brings more through, then stay, with a small probe now and then; they are halved when
 requests break off. A service that says "too much" (429, 503) gets a rate a little below what it just took, which
-grows again by a hundredth at a time, so that a lasting limit is met with few refusals. There is no clock and no
+grows again, carefully first and then boldly, so that a lasting limit is met with few refusals. There is no clock and no
 randomness in here: `Limited` measures, `adapt` decides.
 """
 
@@ -22,7 +22,12 @@ _PROBE_EVERY = 24
 _PROBE_FACTOR = 1.25
 _PROBE_WORTH = 1.05
 _RATE_CUT = 0.97
-_RATE_GROWTH = 1.01
+_DEEPEST_CUT = 0.7
+"""Of one window: a second in which nothing was taken must not bring the rate to a standstill."""
+
+_QUIET_STEP = 4
+_RATE_GROWTHS = (1.01, 1.03, 1.1)
+"""Growth of the rate in a window without refusals: careful near the limit, bold after some quiet windows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +66,18 @@ class Pace:
 def adapt(pace: Pace, seen: Seen) -> Pace:
     """Decide for the next window, from the pace of the last and what was seen in it."""
     if seen.throttled:
-        per_s = max(1.0, _RATE_CUT * min(seen.done / seen.seconds, pace.per_s))
+        taken_per_s = seen.done / seen.seconds
+        if pace.per_s < math.inf:
+            taken_per_s = min(max(taken_per_s, pace.per_s * _DEEPEST_CUT), pace.per_s)
+        per_s = max(1.0, _RATE_CUT * taken_per_s)
         return replace(pace, per_s=per_s, growing=False, proven=pace.connections, quiet=0)
     if seen.broken > seen.done // 20:
         connections = max(FEWEST, pace.connections // 2)
         return Pace(connections, pace.per_s, growing=False, best=0.0, proven=connections)
     if pace.per_s < math.inf:
         slack = seen.done / seen.seconds < pace.per_s / 2
-        return replace(pace, per_s=math.inf if slack else pace.per_s * _RATE_GROWTH, quiet=0)
+        growth = _RATE_GROWTHS[min(pace.quiet // _QUIET_STEP, len(_RATE_GROWTHS) - 1)]
+        return replace(pace, per_s=math.inf if slack else pace.per_s * growth, quiet=pace.quiet + 1)
     return _searched(pace, seen) if seen.full else pace
 
 

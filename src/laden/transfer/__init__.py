@@ -153,37 +153,40 @@ class _Mover:
         async with asyncio.TaskGroup() as group:
             for batch in _batches(items, min(_BATCH_BYTES, self._settings.single_put_bytes)):
                 size_bytes = sum(item.entry.size_bytes for item in batch)
-                large = size_bytes > self._settings.single_put_bytes
                 block_bytes = self._block_bytes(size_bytes)
-                cost_bytes = (
-                    block_bytes * (_BLOCKS_IN_FLIGHT + 1)
-                    if large
-                    else sum(max(item.entry.size_bytes, _ITEM_COST_BYTES) for item in batch)
-                )
+                large = size_bytes > self._settings.single_put_bytes
+                cost_bytes = block_bytes * (_BLOCKS_IN_FLIGHT + 1) if large else sum(map(_cost_bytes, batch))
                 await self._window.enter(cost_bytes)
                 if self._stopping():
                     return
-                task = group.create_task(self._move_large(batch[0], block_bytes) if large else self._move(batch))
-                task.add_done_callback(partial(self._leave, cost_bytes))
+                if large:
+                    task = group.create_task(self._move_large(batch[0], block_bytes))
+                    task.add_done_callback(partial(self._leave, cost_bytes))
+                else:
+                    group.create_task(self._move(batch, group))
 
     def _leave(self, cost_bytes: int, _: asyncio.Task[None]) -> None:
         self._window.leave(cost_bytes)
 
-    async def _move(self, batch: list[Item]) -> None:
-        loaded = await self._in_thread(self._read_batch, batch)
-        async with asyncio.TaskGroup() as group:
-            for result in loaded:
-                if isinstance(result, Receipt):
-                    self._done(result)
-                else:
-                    group.create_task(self._send(result))
+    async def _move(self, batch: list[Item], group: asyncio.TaskGroup) -> None:
+        """Read a batch; each of its items then goes its own way, so that one that waits holds up no other."""
+        for item, result in zip(batch, await self._in_thread(self._read_batch, batch), strict=True):
+            if isinstance(result, Loaded):
+                task = group.create_task(self._send(result))
+                task.add_done_callback(partial(self._leave, _cost_bytes(item)))
+                continue
+            if result is not None:
+                self._done(result)
+            self._window.leave(_cost_bytes(item))
 
-    def _read_batch(self, batch: list[Item]) -> list[Loaded | Receipt]:
+    def _read_batch(self, batch: list[Item]) -> list[Loaded | Receipt | None]:
+        """What became of each item; None for those that were not begun because the run is to stop."""
         send_broken, replace_other = self._settings.send_broken, self._settings.replace_other
         return [
-            read_item(self._reader, item, send_broken=send_broken, replace_other=replace_other)
+            None
+            if self._stopping()
+            else read_item(self._reader, item, send_broken=send_broken, replace_other=replace_other)
             for item in batch
-            if not self._stopping()
         ]
 
     async def _send(self, loaded: Loaded) -> None:
@@ -290,6 +293,11 @@ def _batches(items: Iterable[Item], most_bytes: int) -> Iterator[list[Item]]:
         batch_bytes += size_bytes
     if batch:
         yield batch
+
+
+def _cost_bytes(item: Item) -> int:
+    """What an item that passes whole takes of the window."""
+    return max(item.entry.size_bytes, _ITEM_COST_BYTES)
 
 
 def _etag(item: Item) -> str:
