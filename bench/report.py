@@ -20,7 +20,7 @@ from rich.table import Table
 from bench.cases import FIRST_LOAD
 from bench.targets import Target
 
-_PACKAGES = ("laden", "aiohttp", "uvloop", "isal", "duckdb", "azure-storage-blob")
+_PACKAGES = ("laden", "httptools", "uvloop", "isal", "duckdb", "azure-storage-blob")
 _CHARTED = ("zip", "zip-loose", "folder", "small-0ms", "small-30ms", "again")
 _BAR_PIXELS, _LABEL_PIXELS, _ROW_PIXELS = 360, 300, 20
 
