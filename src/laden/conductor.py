@@ -7,14 +7,12 @@ manifest. It keeps no state: run again, it sees what is there and sends the diff
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
-from urllib.parse import unquote
 
 from laden.engine import Job, move, workers_for
 from laden.errors import ExitCode, LadenError, SourceError, UsageError
@@ -28,7 +26,7 @@ from laden.proof import compare, confirm, read_back, to_read_back
 from laden.publish import Publisher
 from laden.records import Finding, Receipt, Severity
 from laden.relations import Relations, local_trouble
-from laden.store import Destination, FolderDestination, Store, open_store, parse_destination
+from laden.store import Destination, FolderDestination, Store, open_store, parse_destination, without_secret
 from laden.survey import Choice, Survey, survey
 from laden.tally import Tally
 from laden.transfer import Settings
@@ -112,7 +110,7 @@ def load(
         stopping,
     )
     with FindingLog(_path(findings_file), observer) as log:
-        tally = Tally(Summary("load", source=_shown(source), destination=_public(destination)), observer, log)
+        tally = Tally(Summary("load", source=_shown(source), destination=without_secret(destination)), observer, log)
         with _told(tally), Relations() as relations:
             return run(_load(_paths(source), destination, wishes, tally, log, relations, observer))
 
@@ -163,7 +161,7 @@ def verify(
         LadenError: the destination cannot be read.
     """
     with FindingLog(_path(findings_file), observer) as log:
-        tally = Tally(Summary("verify", destination=_public(destination)), observer, log)
+        tally = Tally(Summary("verify", destination=without_secret(destination)), observer, log)
         with _told(tally), Relations() as relations:
             return run(_verify(destination, deep, connections, tally, log, relations, observer))
 
@@ -182,7 +180,7 @@ async def _load(
     store = open_store(target, connections=wishes.connections, on_retry=tally.retry, stopping=sending.stopping)
     try:
         listing = Listing(store, relations)
-        observer(Started("listing", _public(destination)))
+        observer(Started("listing", without_secret(destination)))
         await listing.begin()
         surveyed = survey(sources, wishes.choice, relations, log, observer)
         await listing.finish()
@@ -325,7 +323,7 @@ async def _verify(
 ) -> Summary:
     store = open_store(parse_destination(destination), connections=connections, on_retry=tally.retry)
     try:
-        observer(Started("listing", _public(destination)))
+        observer(Started("listing", without_secret(destination)))
         await Listing(store, relations).repeat()
         page = await read_page(store, relations)
         if page is None or not await read_known(store, relations):
@@ -393,13 +391,3 @@ def _path(path: str | Path | None) -> Path | None:
 
 def _shown(source: Paths) -> str:
     return ", ".join(map(str, _paths(source)))
-
-
-def _public(destination: str) -> str:
-    """A destination as it may be shown: without query, or what was meant as one, and without anything before an @."""
-    shown = re.split(r"[?#]" if "://" in destination else r"\?", destination)[0]
-    # A SAS's fields come in any order, so that nothing behind the container's name is safe where one of them is.
-    if "sig=" in unquote(shown):
-        shown = re.split(r"[&;,]|[^/]*sig(?:=|%3D)", shown, flags=re.IGNORECASE)[0]
-    # A password may hold slashes: keys do.
-    return re.sub(r"//.*@", "//", shown)

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 from laden.records import Blob
-from laden.store.destination import Destination, FolderDestination, parse_destination
+from laden.store.destination import Destination, FolderDestination, parse_destination, without_secret
 
 __all__ = [
     "CREATE_ONLY",
@@ -29,6 +29,7 @@ __all__ = [
     "list_all",
     "open_store",
     "parse_destination",
+    "without_secret",
 ]
 
 CREATE_ONLY = ""

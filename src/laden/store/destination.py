@@ -46,6 +46,16 @@ class Destination:
         return f"{self.endpoint}/{quoted(path)}"
 
 
+def without_secret(destination: str) -> str:
+    """A destination as it may be shown: without query, or what was meant as one, and without anything before an @."""
+    shown = re.split(r"[?#]" if "://" in destination else r"\?", destination)[0]
+    # A SAS's fields come in any order, so that nothing behind the container's name is safe where one of them is.
+    if "sig=" in unquote(shown):
+        shown = re.split(r"[&;,]|[^/]*sig(?:=|%3D)", shown, flags=re.IGNORECASE)[0]
+    # A password may hold slashes: keys do.
+    return re.sub(r"//.*@", "//", shown)
+
+
 def quoted(path: str) -> str:
     """A path, percent-encoded (RFC 3986, section 3.3)."""
     return quote(path, safe="/-._~")
