@@ -76,7 +76,7 @@ def survey(
             "INSERT INTO rows SELECT min(id), key, key, NULL, blob, true, true FROM entries GROUP BY key, blob"
         )
     if relations.one("SELECT count(*) FROM rows WHERE selected")[0] == 0:
-        raise _nothing_selected(choice, table, unreadable)
+        raise _nothing_selected(choice, table, profile)
     here = {PurePosixPath(archive).name for archive in found.archives}
     absent = tuple(
         home
@@ -298,9 +298,11 @@ def _folded(name: str, profile: Profile) -> str:
     return name.casefold() if profile.table and profile.table.ignore_case else name
 
 
-def _nothing_selected(choice: Choice, table: Table | None, unreadable: Sequence[str]) -> UsageError:
+def _nothing_selected(choice: Choice, table: Table | None, profile: Profile) -> UsageError:
     if choice.archives is not None:
-        return UsageError(f"--archives {choice.archives} selects no row of {table.name if table else 'the source'}")
+        known = f"; the dataset's archives are {', '.join(profile.expected)}" if profile.expected else ""
+        where = table.name if table else "the source"
+        return UsageError(f"--archives {choice.archives} selects no row of {where}{known}")
     if table is not None:
         return UsageError(f"the table {table.path} has no rows")
     return UsageError("the source holds no file that could be loaded")
