@@ -8,22 +8,25 @@ from typing import Annotated
 
 import typer
 
-_EXIT_CODES = """\b
-Exit codes:
-  0    complete
-  1    a bug
-  2    wrong usage
-  3    complete, with findings that need a person (missing, damaged, conflicts)
-  4    access refused or expired
-  5    source unreadable
-  6    destination unreachable
-  130  interrupted
-"""
+from laden.cli.options import (
+    EXIT_CODES,
+    FINDINGS_FILE,
+    Archives,
+    Connections,
+    Dest,
+    Findings,
+    Json,
+    ProfileName,
+    Quiet,
+    Sources,
+    TableFile,
+    Verbose,
+)
 
 app = typer.Typer(
     name="laden",
     help="Loads imaging datasets into the cloud, and proves that they arrived.",
-    epilog=_EXIT_CODES,
+    epilog=EXIT_CODES,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -60,34 +63,6 @@ class Deep(StrEnum):
     all = "all"
 
 
-Sources = Annotated[
-    list[Path],
-    typer.Argument(metavar="SOURCE...", help="A folder of archives and a table, an extracted tree, or files."),
-]
-Dest = Annotated[
-    str,
-    typer.Argument(
-        metavar="DEST",
-        help="https://ACCOUNT.blob.core.windows.net/CONTAINER[/PREFIX], an emulator's URL, or a folder.",
-    ),
-]
-TableFile = Annotated[Path | None, typer.Option("--table", help="The label table (.csv or .csv.gz), if not in SOURCE.")]
-ProfileName = Annotated[
-    str | None, typer.Option("--profile", help="padchest, files, or a TOML file. Default: recognised.")
-]
-Archives = Annotated[str | None, typer.Option("--archives", help="Only these archives, as in 0,1,54 or 0-11,54.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON event a line on stdout; the last is the summary.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings, errors and the last line.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Also each archive and each retry.")]
-Connections = Annotated[
-    int | None,
-    typer.Option("--connections", min=1, max=1024, help="Requests in flight. Default: what the link is found to bear."),
-]
-Findings = Annotated[
-    Path,
-    typer.Option("--findings", help="Where the list of findings goes, if there are any.", show_default=True),
-]
-_FINDINGS = Path("laden-findings.csv")
 _MOST_WORKERS = 64
 
 
@@ -99,7 +74,7 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback(epilog=_EXIT_CODES)
+@app.callback(epilog=EXIT_CODES)
 def root(
     _: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
 ) -> None:
@@ -116,7 +91,7 @@ def _workers(text: str) -> int | None:
     return int(text)
 
 
-@app.command(epilog=_EXIT_CODES)
+@app.command(epilog=EXIT_CODES)
 def load(
     source: Sources,
     destination: Dest,
@@ -141,7 +116,7 @@ def load(
         str,
         typer.Option("--workers", help="Processes that send: a number, or auto. Several help very many small files."),
     ] = "auto",
-    findings: Findings = _FINDINGS,
+    findings: Findings = FINDINGS_FILE,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -171,13 +146,13 @@ def load(
     raise typer.Exit(run_load(source, destination, options, yes=yes, json=json, quiet=quiet, verbose=verbose))
 
 
-@app.command(epilog=_EXIT_CODES)
+@app.command(epilog=EXIT_CODES)
 def check(
     source: Sources,
     table: TableFile = None,
     profile: ProfileName = None,
     archives: Archives = None,
-    findings: Findings = _FINDINGS,
+    findings: Findings = FINDINGS_FILE,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -192,14 +167,14 @@ def check(
     raise typer.Exit(run_check(source, options, json=json, quiet=quiet, verbose=verbose))
 
 
-@app.command(epilog=_EXIT_CODES)
+@app.command(epilog=EXIT_CODES)
 def verify(
     destination: Dest,
     deep: Annotated[
         Deep | None, typer.Option("--deep", help="Also read blobs back and hash them: 100 of them, or all.")
     ] = None,
     connections: Connections = None,
-    findings: Findings = _FINDINGS,
+    findings: Findings = FINDINGS_FILE,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,

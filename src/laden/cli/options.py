@@ -1,0 +1,49 @@
+"""Arguments and options that several verbs share, as typer declares them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+EXIT_CODES = """\b
+Exit codes:
+  0    complete
+  1    a bug
+  2    wrong usage
+  3    complete, with findings that need a person (missing, damaged, conflicts)
+  4    access refused or expired
+  5    source unreadable
+  6    destination unreachable
+  130  interrupted
+"""
+
+Sources = Annotated[
+    list[Path],
+    typer.Argument(metavar="SOURCE...", help="A folder of archives and a table, an extracted tree, or files."),
+]
+Dest = Annotated[
+    str,
+    typer.Argument(
+        metavar="DEST",
+        help="https://ACCOUNT.blob.core.windows.net/CONTAINER[/PREFIX], an emulator's URL, or a folder.",
+    ),
+]
+TableFile = Annotated[Path | None, typer.Option("--table", help="The label table (.csv or .csv.gz), if not in SOURCE.")]
+ProfileName = Annotated[
+    str | None, typer.Option("--profile", help="padchest, files, or a TOML file. Default: recognised.")
+]
+Archives = Annotated[str | None, typer.Option("--archives", help="Only these archives, as in 0,1,54 or 0-11,54.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON event a line on stdout; the last is the summary.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings, errors and the last line.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Also each archive and each retry.")]
+Connections = Annotated[
+    int | None,
+    typer.Option("--connections", min=1, max=1024, help="Requests in flight. Default: what the link is found to bear."),
+]
+Findings = Annotated[
+    Path,
+    typer.Option("--findings", help="Where the list of findings goes, if there are any.", show_default=True),
+]
+FINDINGS_FILE = Path("laden-findings.csv")
