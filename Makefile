@@ -42,7 +42,7 @@ $(READY): requirements.lock pyproject.toml
 
 # The newest of everything, for every system and Python; then the emulator's packages, without their addresses.
 lock: $(READY)
-	printf 'editables\nhatchling\nuv\n' | $(BIN)/uv pip compile pyproject.toml - --extra demo --group dev \
+	printf 'editables\nhatchling\nuv\n' | $(BIN)/uv pip compile pyproject.toml - --all-extras --group dev \
 	  --universal --python-version 3.11 --upgrade --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --no-annotate --custom-compile-command "make lock" --quiet --output-file requirements.lock
 	rm -f $(AZURITE)/package-lock.json

@@ -46,4 +46,22 @@ Findings = Annotated[
     Path,
     typer.Option("--findings", help="Where the list of findings goes, if there are any.", show_default=True),
 ]
+Images = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--images",
+        metavar="none|structure|pixels|FILE",
+        help="How closely images are looked at; or a file that lists the ones wanted. May be given twice.",
+    ),
+]
+LEVELS = ("none", "structure", "pixels")
 FINDINGS_FILE = Path("laden-findings.csv")
+
+
+def split_images(given: list[str] | None) -> tuple[str | None, Path | None]:
+    """Tell apart the two uses of `--images`: how closely to look, and the file of names. A file `pixels` is `./pixels`."""
+    levels = [text for text in given or () if text in LEVELS]
+    files = [text for text in given or () if text not in LEVELS]
+    if len(levels) > 1 or len(files) > 1:
+        raise typer.BadParameter("give one of none, structure and pixels, and one file, at most", param_hint="--images")
+    return (levels[0] if levels else None), (Path(files[0]) if files else None)
