@@ -59,7 +59,7 @@ FINDINGS_FILE = Path("laden-findings.csv")
 
 
 def split_images(given: list[str] | None) -> tuple[str | None, Path | None]:
-    """Tell apart the two uses of `--images`: how closely to look, and the file of names. A file `pixels` is `./pixels`."""
+    """Tell the two uses of `--images` apart: how closely to look, and a file (one called `pixels` is `./pixels`)."""
     levels = [text for text in given or () if text in LEVELS]
     files = [text for text in given or () if text not in LEVELS]
     if len(levels) > 1 or len(files) > 1:
