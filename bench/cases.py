@@ -25,7 +25,7 @@ from bench.workloads import Workload
 LATENCY = ("--latency-ms", "30")
 LINK = (*LATENCY, "--connection-mbps", "60", "--total-mbps", "1000")
 THROTTLED_REQUESTS_PER_S = 2000
-QUICK_SMALL_FILES = 2000
+QUICK_SMALL_FILES = 5000
 FIRST_LOAD = "laden, first load"
 CONNECTIONS_TRIED = (8, 16, 32, 64, 128)
 Build = Callable[[str, Path], Peer | None]

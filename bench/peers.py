@@ -40,7 +40,8 @@ def laden(source: Path, container_url: str, *options: str, name: str = "laden") 
     """Load zips or a folder with laden."""
     program = Path(sys.executable).with_name("laden")
     flags = ["--yes", "--json", "--profile", "files", *options]
-    return Peer(name, [str(program), "load", str(source), container_url, *flags], {}, shlex.join(flags))
+    command = [str(program), "load", str(source), container_url, *flags]
+    return Peer(name, command, {"LADEN_SAS": SAS}, shlex.join(flags))
 
 
 def find_azcopy(cache: Path) -> Path | None:

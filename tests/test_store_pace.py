@@ -42,7 +42,7 @@ def test_latency_bound_link_grows_until_the_link_is_full() -> None:
     # 30 ms a request: 33 a second for each connection, 10,000 in all.
     history = run(Pace(), lambda connections: min(connections * 33.0, 10_000.0), 8)
     assert history[-1].connections >= 256
-    assert [pace.connections for pace in history[:5]] == [32, 64, 128, 256, 512]
+    assert [pace.connections for pace in history[:5]] == [64, 128, 256, 512, 512]
 
 
 def test_more_connections_that_bring_nothing_are_given_back() -> None:

@@ -2,19 +2,21 @@
 
 import asyncio
 import hashlib
+import threading
+import time
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
 from laden.errors import AccessDenied, BlobConflict, BlobRefused, StoreError, TransientStoreError
 from laden.records import Action, Entry, Finding, Item, Outcome, Receipt
-from laden.source import Reader, entries, file_entries
+from laden.source import Buffer, Reader, entries, file_entries
 from laden.store import Data, Properties, Store
 from laden.store.folder import FolderStore
 from laden.store.limit import Limited
-from laden.transfer import Settings, transfer
+from laden.transfer import _BATCH_ITEMS, _SLOW_ITEM_S, Settings, transfer
 from tests.support.dataset import tiny_png
 
 KIB = 1 << 10
@@ -350,3 +352,31 @@ def test_an_abandoned_transfer_leaves_no_task_behind(tmp_path: Path, there: Watc
         return {task.get_name() for task in asyncio.all_tasks()} - {asyncio.current_task().get_name()}  # type: ignore[union-attr]
 
     assert asyncio.run(work()) == set()
+
+
+class SlowReader(Reader):
+    """The first batch comes from a slow disk; the items of the later ones come two at a time, or not at all."""
+
+    def __init__(self, root: str) -> None:
+        super().__init__(root)
+        self.begun = 0
+        self.together = threading.Barrier(2, timeout=30)
+
+    def read(self, entry: Entry, chunk_bytes: int) -> Iterator[Buffer]:
+        self.begun += 1
+        if self.begun <= _BATCH_ITEMS:
+            time.sleep(1.5 * _SLOW_ITEM_S)
+        else:
+            self.together.wait()
+        return super().read(entry, chunk_bytes)
+
+
+def test_small_items_of_a_slow_disk_are_read_side_by_side(tmp_path: Path, there: Watched) -> None:
+    items = zipped(tmp_path, {f"{n}.png": tiny_png(n) for n in range(3 * _BATCH_ITEMS)})
+
+    async def work() -> int:
+        with SlowReader(str(tmp_path)) as reader:
+            return len([receipt async for receipt in transfer(items, reader, there, Settings(readers=2))])
+
+    assert asyncio.run(work()) == len(items)
+    assert len(there.content()) == len(items)

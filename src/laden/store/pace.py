@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 FEWEST = 2
 MOST = 512
-FIRST = 32
+FIRST = 64
 
 _WORTH_MORE = 1.1
 """Throughput must grow by this factor to keep a doubling of connections."""

@@ -47,6 +47,10 @@ _BATCH_BYTES = 1 * _MIB
 _BATCH_ITEMS = 32
 """Small items are read this many at a time, so that handing them between threads costs little."""
 
+_SLOW_ITEM_S = 0.002
+"""Small items are read by one thread, for several would mostly wait for each other (Python runs one at a time), unless
+an item takes this long: then it is the disk or the network that is slow, and waiting in parallel helps."""
+
 _ITEM_COST_BYTES = 256 << 10
 """The least that an item takes of the window: a thousand small ones in flight keep any link busy, and more would
 only keep the garbage collector busy."""
@@ -146,6 +150,8 @@ class _Mover:
         self._done = done
         self._stopping = stopping
         self._window = _Window(settings.window_bytes)
+        self._small_readers = 1
+        self._small_turns = asyncio.Semaphore(1)
         self._last_success_s = time.monotonic()
 
     async def pump(self, items: Iterable[Item]) -> None:
@@ -170,7 +176,7 @@ class _Mover:
 
     async def _move(self, batch: list[Item], group: asyncio.TaskGroup) -> None:
         """Read a batch; each of its items then goes its own way, so that one that waits holds up no other."""
-        for item, result in zip(batch, await self._in_thread(self._read_batch, batch), strict=True):
+        for item, result in zip(batch, await self._results(batch), strict=True):
             if isinstance(result, Loaded):
                 task = group.create_task(self._send(result))
                 task.add_done_callback(partial(self._leave, _cost_bytes(item)))
@@ -178,6 +184,18 @@ class _Mover:
             if result is not None:
                 self._done(result)
             self._window.leave(_cost_bytes(item))
+
+    async def _results(self, batch: list[Item]) -> list[Loaded | Receipt | None]:
+        if len(batch) == 1:
+            return await self._in_thread(self._read_batch, batch)
+        async with self._small_turns:
+            started_s = time.monotonic()
+            results = await self._in_thread(self._read_batch, batch)
+        slow = time.monotonic() - started_s > _SLOW_ITEM_S * len(batch)
+        if slow and self._small_readers < self._settings.readers:
+            self._small_readers += 1
+            self._small_turns.release()
+        return results
 
     def _read_batch(self, batch: list[Item]) -> list[Loaded | Receipt | None]:
         """What became of each item; None for those that were not begun because the run is to stop."""
