@@ -276,6 +276,15 @@ class StoreContract(ABC):
         with pytest.raises(StoreError):
             run(store.commit("a", ["0000"], properties(b"right"), CREATE_ONLY))
 
+    def test_tells_what_is_staged_until_it_is_committed(self, run, store):
+        assert run(store.staged("a")) == {}
+        for block, data in (("0000", b"first"), ("0001", b"last one")):
+            run(store.put_block("a", block, data, md5(data)))
+        assert run(store.staged("a")) == {"0000": 5, "0001": 8}
+        assert run(store.staged("a0")) == {}
+        run(store.commit("a", ["0000", "0001"], properties(b"firstlast one"), CREATE_ONLY))
+        assert run(store.staged("a")) == {}
+
     def test_a_missing_block_is_told_and_nothing_is_shown(self, run, store):
         run(store.put_block("a", "0000", b"x", md5(b"x")))
         with pytest.raises(StoreError) as raised:

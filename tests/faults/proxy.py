@@ -260,7 +260,7 @@ def _kind(head: bytes) -> tuple[str, str]:
     if not name:
         return ("create" if method == "PUT" else "list"), name
     if method != "PUT":
-        return method.lower(), name
+        return ("staged" if "comp=blocklist" in query else method.lower()), name
     if "comp=blocklist" in query:
         return "commit", name
     if "comp=block" in query:

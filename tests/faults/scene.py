@@ -113,6 +113,10 @@ class Container:
         encoded = quote(base64.b64encode(block_id.encode()).decode(), safe="")
         self._ask("PUT", name, f"comp=block&blockid={encoded}", data=data)
 
+    def staged(self, name: str) -> int:
+        """How many blocks of a blob nobody committed yet."""
+        return self._ask("GET", name, "comp=blocklist&blocklisttype=uncommitted").count(b"<Block>")
+
     def delete(self, name: str) -> None:
         self._ask("DELETE", name)
 

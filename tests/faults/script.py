@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-REQUESTS = ("any", "create", "list", "head", "get", "put", "block", "commit", "document", "delete")
+REQUESTS = ("any", "create", "list", "head", "get", "put", "staged", "block", "commit", "document", "delete")
 """Kinds of request. A document is the table, the manifest or the page; `get` reads one of them back."""
 
 STATUSES = {

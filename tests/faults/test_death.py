@@ -42,7 +42,7 @@ class Kill(NamedTuple):
     moment: str
 
 
-STAGES = {"list": 2, "create": 1, "put": 7, "block": 4, "commit": 1, "document": 3}
+STAGES = {"list": 2, "create": 1, "put": 7, "staged": 1, "block": 4, "commit": 1, "document": 3}
 """Requests of a load into nothing, by kind."""
 
 FIGURES = {"killed": 0}
@@ -271,6 +271,22 @@ def test_blobs_that_are_deleted_meanwhile_are_never_claimed(
         again = load(dataset.folder, url)
         assert (again.exit_code, again.findings) == (3, undisturbed.summary.findings)
         assert landed(emulator, url) == undisturbed.landed
+        assert container.read() == undisturbed.content
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="splits off processes")
+@pytest.mark.parametrize("kill", [Kill("block", 4, "before"), Kill("commit", 1, "before")], ids=["block", "commit"])
+def test_blocks_that_a_killed_load_staged_are_not_sent_again(
+    emulator: Emulator, dataset: Dataset, undisturbed: Undisturbed, nursery: Nursery, kill: Kill
+) -> None:
+    url = emulator.url(f"death-{uuid.uuid4().hex}")
+    assert die(nursery, emulator, dataset.folder, url, kill)
+    large = max(dataset.blobs, key=lambda name: len(dataset.blobs[name]))
+    with Container(emulator, url) as container, Proxy(emulator.port) as proxy:
+        staged = container.staged(large)
+        assert staged > 0
+        load(dataset.folder, proxy.url(url))
+        assert [request.kind for request in proxy.seen].count("block") == STAGES["block"] - staged
         assert container.read() == undisturbed.content
 
 

@@ -91,6 +91,9 @@ class Store(Protocol):
     async def put_block(self, name: str, block_id: str, data: Data, md5: bytes) -> None:
         """Stage one block of a blob; nothing is visible until `commit`. Idempotent for one id and content."""
 
+    async def staged(self, name: str) -> dict[str, int]:
+        """Size in bytes of each block that is staged for a blob and not committed, by id."""
+
     async def commit(self, name: str, block_ids: list[str], properties: Properties, etag: str | None) -> None:
         """Make a blob of its staged blocks, in the order given."""
 

@@ -9,6 +9,7 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from urllib.parse import unquote
 from xml.etree import ElementTree as ET
 
@@ -95,6 +96,23 @@ def _blob(element: ET.Element, strip: int) -> Blob | None:
         _etag(properties.findtext("Etag") or ""),
         metadata,
     )
+
+
+def uncommitted_from_xml(body: bytes) -> dict[str, int]:
+    """Sizes by id from "Get Block List". Ids that are not text are left out: they are not laden's.
+
+    Raises `TransientStoreError` if the list is cut off or garbled.
+    """
+    try:
+        root = ET.fromstring(body)  # noqa: S314 - as above
+        blocks = {}
+        for block in root.iterfind("UncommittedBlocks/Block"):
+            with suppress(UnicodeDecodeError, binascii.Error):
+                name = base64.b64decode(block.findtext("Name") or "", validate=True).decode()
+                blocks[name] = int(block.findtext("Size") or "")
+    except (ET.ParseError, LookupError, ValueError):
+        raise TransientStoreError("the service answered with a list of blocks that is not whole") from None
+    return blocks
 
 
 def blob_from_headers(name: str, headers: Mapping[str, str]) -> Blob:

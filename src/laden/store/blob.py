@@ -16,7 +16,7 @@ from urllib.parse import quote, urlsplit
 from laden.errors import BlobConflict, StoreError, TransientStoreError
 from laden.records import Blob
 from laden.store import CREATE_ONLY, Data, Page, Properties
-from laden.store.answers import blob_from_headers, page_from_xml, refusal
+from laden.store.answers import blob_from_headers, page_from_xml, refusal, uncommitted_from_xml
 from laden.store.credentials import Credential
 from laden.store.destination import Destination, quoted
 from laden.store.http import Answer, HttpClient, HttpError, Trouble
@@ -98,6 +98,10 @@ class BlobStore:
     async def put_block(self, name: str, block_id: str, data: Data, md5: bytes) -> None:
         query = f"comp=block&blockid={quote(_base64(block_id.encode()), safe='')}"
         await self._request("PUT", name, (201,), "write", query, {"Content-MD5": _base64(md5)}, data)
+
+    async def staged(self, name: str) -> dict[str, int]:
+        answer = await self._request("GET", name, (200, 404), "read", "comp=blocklist&blocklisttype=uncommitted")
+        return uncommitted_from_xml(answer.body) if answer.status == 200 else {}
 
     async def commit(self, name: str, block_ids: list[str], properties: Properties, etag: str | None) -> None:
         latest = "".join(f"<Latest>{_base64(block_id.encode())}</Latest>" for block_id in block_ids)

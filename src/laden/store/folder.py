@@ -70,6 +70,9 @@ class FolderStore:
     async def put_block(self, name: str, block_id: str, data: Data, md5: bytes) -> None:
         await asyncio.to_thread(self._put_block, name, block_id, data, md5)
 
+    async def staged(self, name: str) -> dict[str, int]:
+        return await asyncio.to_thread(self._blocks, name)
+
     async def commit(self, name: str, block_ids: list[str], properties: Properties, etag: str | None) -> None:
         await asyncio.to_thread(self._commit, name, block_ids, properties, etag)
 
@@ -170,9 +173,17 @@ class FolderStore:
         for block in blocks:
             block.unlink(missing_ok=True)
 
+    def _blocks(self, name: str) -> dict[str, int]:
+        self._expect_folder()
+        found = {}
+        for block in (self._path / _STAGING).glob(f"{_staged_as(name)}*"):
+            # Another process may have committed it since.
+            with contextlib.suppress(FileNotFoundError):
+                found[bytes.fromhex(block.name.rpartition("-")[2]).decode()] = block.stat().st_size
+        return found
+
     def _block(self, name: str, block_id: str) -> Path:
-        key = hashlib.sha256(f"{name}\0{block_id}".encode()).hexdigest()
-        return self._path / _STAGING / f"block-{key}"
+        return self._path / _STAGING / (_staged_as(name) + block_id.encode().hex())
 
     def _delete(self, name: str) -> None:
         self._expect_folder()
@@ -200,6 +211,11 @@ class FolderStore:
         if name in _HIDDEN or name.startswith(_STAGING + "/"):
             raise BlobRefused(f"'{name}' is where the folder keeps its own notes")
         return self._path / name
+
+
+def _staged_as(name: str) -> str:
+    """How the files of a blob's staged blocks begin; their ids follow."""
+    return f"block-{hashlib.sha256(name.encode()).hexdigest()}-"
 
 
 def _version(name: str, path: Path) -> Version:

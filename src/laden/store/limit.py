@@ -68,6 +68,9 @@ class Limited:
     async def put_block(self, name: str, block_id: str, data: Data, md5: bytes) -> None:
         await self._bounded(lambda: self._inner.put_block(name, block_id, data, md5), len(data), write=True)
 
+    async def staged(self, name: str) -> dict[str, int]:
+        return await self._bounded(lambda: self._inner.staged(name), 0)
+
     async def commit(self, name: str, block_ids: list[str], properties: Properties, etag: str | None) -> None:
         await self._bounded(lambda: self._inner.commit(name, block_ids, properties, etag), 0, write=True)
 

@@ -64,6 +64,9 @@ class Retrying:
     async def put_block(self, name: str, block_id: str, data: Data, md5: bytes) -> None:
         await self._repeat(lambda: self._inner.put_block(name, block_id, data, md5))
 
+    async def staged(self, name: str) -> dict[str, int]:
+        return await self._repeat(lambda: self._inner.staged(name))
+
     async def commit(self, name: str, block_ids: list[str], properties: Properties, etag: str | None) -> None:
         await self._repeat(lambda: self._inner.commit(name, block_ids, properties, etag))
 

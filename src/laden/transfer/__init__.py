@@ -226,7 +226,10 @@ class _Mover:
         self._done(settled)
 
     async def _pass_blocks(self, item: Item, block_bytes: int, *, sending: bool) -> tuple[Loaded | Receipt, list[str]]:
-        """Read every block and stage it, a few at a time; uncommitted blocks are invisible and expire by themselves."""
+        """Read every block and stage it, a few at a time, but for those that an earlier run staged.
+
+        Uncommitted blocks are invisible and expire by themselves. A block's id names its bytes.
+        """
         blocks = BlockReader(self._reader, item, block_bytes)
         block_ids: list[str] = []
         started_s = time.monotonic()
@@ -239,11 +242,12 @@ class _Mover:
 
         try:
             async with asyncio.TaskGroup() as group:
+                staged = await self._store.staged(item.blob) if sending else {}
                 while (await room.acquire()) and (block := await self._in_thread(blocks.next_block)):
                     if self._stopping():
                         raise Interrupted("stopped within a large member; what is staged of it stays invisible")
                     block_ids.append(block_id(len(block_ids), block[1]))
-                    if sending:
+                    if sending and staged.get(block_ids[-1]) != len(block[0]):
                         group.create_task(put(block_ids[-1], *block))
                     else:
                         room.release()
