@@ -10,7 +10,7 @@ endif
 READY := .venv/ready
 AZURITE := src/laden/demo/azurite
 
-.PHONY: demo test check bench picture lock clean .venv
+.PHONY: demo test check audit bench picture lock clean .venv
 
 demo: $(READY)
 	$(BIN)/laden demo
@@ -23,6 +23,10 @@ check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Known vulnerabilities of what the lock names; asks PyPI, so it is no part of the tests.
+audit: $(READY)
+	$(BIN)/uvx pip-audit --requirement requirements.lock --no-deps --disable-pip
 
 bench: $(READY)
 	$(BIN)/python -m bench
