@@ -84,3 +84,9 @@ def test_a_folder_with_a_quote_in_its_name_works(tmp_path: Path, monkeypatch: py
         quoted = str(relations.folder / "x.parquet").replace("'", "''")
         relations.run(f"COPY rows TO '{quoted}' (FORMAT parquet)")
         assert relations.one(f"SELECT count(*) FROM read_parquet('{quoted}')") == (1,)
+
+
+def test_a_long_statement_draws_no_bar_into_the_output() -> None:
+    """After two seconds DuckDB would draw one, in the middle of the lines of `--json`."""
+    with Relations() as relations:
+        assert relations.one("SELECT current_setting('enable_progress_bar')") == (False,)

@@ -66,6 +66,8 @@ class Relations:
             f"SET allowed_directories = ['{own}']",
             f"SET temp_directory = '{own}'",
             f"SET memory_limit = '{_MEMORY_LIMIT}'",
+            # It would write to standard output, which belongs to the summary.
+            "SET enable_progress_bar = false",
             "SET autoinstall_known_extensions = false",
             "SET autoload_known_extensions = false",
             "SET enable_external_access = false",

@@ -28,6 +28,8 @@ MIB = 1 << 20
 
 FIXED_BYTES = (256 + 256 + 100) * MIB
 """Window, database and the rest, as docs/architecture.md has them under "The transfer"; readers come on top."""
+MEMBER_BYTES = 600
+"""For each member of the archive that has the most, from the same place."""
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="looks into /proc")
 
@@ -100,7 +102,7 @@ def test_many_tiny_entries_keep_the_bound(tmp_path: Path) -> None:
         sent, code, peak_bytes = peak(tmp_path / "source", f"{account}/tiny", 256 * MIB)
     print(f"\n{ENTRIES:,} entries: {peak_bytes / MIB:.0f} MiB at most")
     assert (sent, code) == (ENTRIES, 0)
-    assert peak_bytes < FIXED_BYTES
+    assert peak_bytes < FIXED_BYTES + ENTRIES * MEMBER_BYTES
 
 
 @pytest.mark.parametrize("single_put_bytes", [64 * MIB, 256 * MIB] if LONG else [64 * MIB])
