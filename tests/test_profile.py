@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from laden.errors import UsageError
 from laden.profile import COLUMN_TYPES, Template, builtin, open_profile, parse_ranges, recognise
 
-PADCHEST, FILES = builtin()
+KNOWN = {profile.name: profile for profile in builtin()}
+PADCHEST, FILES = KNOWN["padchest"], KNOWN["files"]
 TABLE = "PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv"
 SEGMENT = st.text(st.characters(codec="utf-8", exclude_characters="/"), min_size=1)
 
@@ -301,7 +302,7 @@ def test_a_mistake_in_a_profile_is_named(tmp_path: Path, old: str, new: str, wor
     [
         (
             "padchst",
-            r"no profile 'padchst' \(did you mean 'padchest'\?\); name one of padchest, files, or a TOML",
+            r"no profile 'padchst' \(did you mean 'padchest'\?\); name one of brax, .*, padchest, .*, files, or a TOML",
         ),
         ("none.toml", "none.toml cannot be read"),
     ],
