@@ -18,10 +18,10 @@ def profiles(
 ) -> None:
     """List the datasets that are known, or show one's profile: the start for your own.
 
-    A profile says how archives, tables and destination of a dataset belong together (docs/profiles.md). Example:
+    A profile says how archives, tables and destination of a dataset belong together; docs/profiles.md explains it.
+    Write one to a file, change it there, let it be checked, and give it to load with --profile. Example:
 
         laden profiles siim > mine.toml
-        laden load ~/mine https://ACCOUNT.blob.core.windows.net/mine --profile ./mine.toml
     """
     from laden.cli.profiles import run_profiles
 

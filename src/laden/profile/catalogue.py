@@ -7,20 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from importlib.resources import files
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import NamedTuple
 
 from laden.errors import UsageError
-from laden.profile.parse import close_match, parse_profile
+from laden.profile.parse import BUILTIN, close_match, parse_profile
 from laden.profile.shape import Profile, TableShape
 
 
 @cache
 def builtin() -> tuple[Profile, ...]:
     """Return the profiles that come with laden, by name; last the one without table, which fits anything."""
-    profiles = [parse_profile(text, name, _folder()) for name, text in _texts().items()]
+    profiles = [parse_profile(text, name, BUILTIN) for name, text in _texts().items()]
     return tuple(sorted(profiles, key=lambda profile: (profile.table is None, profile.name)))
 
 
@@ -111,10 +109,6 @@ def _the_one(profile: Profile, names: list[str]) -> str:
     return next(iter(plain.values()))
 
 
-def _folder() -> Traversable:
-    return files("laden") / "profiles"
-
-
 @cache
 def _texts() -> dict[str, str]:
-    return {entry.name: entry.read_text("utf-8") for entry in _folder().iterdir() if entry.name.endswith(".toml")}
+    return {entry.name: entry.read_text("utf-8") for entry in BUILTIN.iterdir() if entry.name.endswith(".toml")}

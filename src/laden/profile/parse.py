@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import tomllib
 from collections.abc import Iterable, Mapping
+from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any
 
@@ -17,6 +18,9 @@ from laden.profile.lines import line_of
 from laden.profile.shape import COLUMN_TYPES, MATCHES, ROWS_PER_IMAGE, Profile, TableShape
 from laden.profile.suspects import parse_suspects
 from laden.profile.template import ANYTHING, WHOLE_PATH, Template, parse_ranges
+
+BUILTIN: Traversable = files("laden") / "profiles"
+"""Where the profiles are that come with laden."""
 
 _PROFILE_KEYS: dict[str, type | tuple[type, ...]] = {
     "name": str,
@@ -218,7 +222,9 @@ def _expected(text: str) -> tuple[str, ...]:
 
 def _suspects(name: str, folder: Traversable) -> frozenset[str]:
     try:
-        return parse_suspects((folder / name).read_text("utf-8"), name)
+        # A copy of a built-in profile names the list that is here.
+        place = next((place for place in (folder / name, BUILTIN / name) if place.is_file()), folder / name)
+        return parse_suspects(place.read_text("utf-8"), name)
     except OSError as error:
         reason = f"names {name!r}, which cannot be read beside the profile ({error.strerror})"
         raise _Mistake(f"'suspects' {reason}; correct or remove it", "suspects") from error
