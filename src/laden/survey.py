@@ -19,7 +19,7 @@ from laden.names import problem
 from laden.profile import WHOLE_PATH, Profile, Template, builtin, open_profile, parse_ranges, recognise
 from laden.records import Entry, Finding, Severity
 from laden.relations import Relations
-from laden.source import Found, entries, file_entries, find
+from laden.source import Found, entries, file_entries, find, stem
 from laden.table import Table, TableWatch
 
 
@@ -153,7 +153,7 @@ def _chosen_homes(profile: Profile, archives: str | None, found: Found) -> froze
         return None
     values = parse_ranges(archives)
     if profile.archive is None:
-        by_stem = {PurePosixPath(name).stem: name for name in found.archives}
+        by_stem = {stem(name): name for name in found.archives}
         unknown = [value for value in values if value not in by_stem]
         if unknown:
             raise UsageError(f"--archives names {unknown[0]}, but {found.root} holds no archive of that name")
