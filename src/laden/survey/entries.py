@@ -16,7 +16,7 @@ from laden.names import problem
 from laden.profile import Profile, parse_ranges
 from laden.records import Entry, Finding, Severity
 from laden.relations import Relations
-from laden.source import Found, entries, file_entries
+from laden.source import Found, entries, file_entries, stem
 from laden.survey.tables import SourceTable
 
 
@@ -29,7 +29,7 @@ def chosen_homes(profile: Profile, archives: str | None, found: Found) -> frozen
         (field,) = profile.archive.fields
         names = [profile.archive.render({field: value}) for value in values]
         return frozenset(profile.home(name) or name for name in names)
-    by_stem = {_stem(name): name for name in found.archives}
+    by_stem = {stem(name): name for name in found.archives}
     unknown = [value for value in values if value not in by_stem]
     if unknown:
         raise UsageError(f"--archives names {unknown[0]}, but {found.root} holds no archive of that name")
@@ -128,9 +128,3 @@ def _described(entry: Entry, profile: Profile) -> tuple[str, str | None, str | N
             home = profile.archive.render(values)
     blob = profile.blob(shape, entry.member, values or {})
     return shape.entry_key(entry.member), home, blob if blob and problem(blob) is None else None
-
-
-def _stem(archive: str) -> str:
-    """The name of an archive without what says its kind: `images.tar.gz` is `images`."""
-    path = PurePosixPath(archive)
-    return PurePosixPath(path.stem).stem if path.stem.lower().endswith(".tar") else path.stem
