@@ -15,6 +15,7 @@ from tests.support.harness import run
 ROOT = Path(__file__).parents[1]
 CODE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)+")
 RAISERS = {
+    "_conflict",
     "Finding",
     "SourceError",
     "MemberDamaged",

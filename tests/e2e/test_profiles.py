@@ -1,5 +1,6 @@
 """Every dataset that a profile describes, through the installed command: recognised, loaded, loaded again, verified."""
 
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from laden.demo.emulator import Emulator
 from tests.support.dataset import tiny_png
 from tests.support.harness import Ran, landed, run, sas
-from tests.support.published import PUBLISHED, Published, chexpert, dicom, put, sheet
+from tests.support.published import PUBLISHED, Published, chexpert, dicom, pack, put, sheet
 
 
 def load(made: Published, destination: object, *more: object, env: dict[str, str] | None = None) -> Ran:
@@ -190,3 +191,52 @@ subset = "b_small.csv"
     ran = run("load", source, tmp_path / "there", "--profile", tmp_path / "mine.toml", "--json")
     assert (ran.code, ran.summary["rows"]) == (0, 3)
     assert set(data(tmp_path / "there")) == {"a.csv", "b.csv", "x/1.dcm", "x/3.dcm", "y/2.dcm"}
+
+
+SUSPECT = "216840111366964013686042548532013208193054515_02-026-007.png"
+
+
+def test_a_finding_about_a_known_suspect_says_so(tmp_path: Path) -> None:
+    source, other = tmp_path / "source", "1_broken.png"
+    put(source / "mine.csv", sheet(("ImageID", "ImageDir"), [(SUSPECT, 13), (other, 13), ("2_lost.png", 13)]))
+    pack(source / "13.zip", {SUSPECT: tiny_png(1)[:-20], other: tiny_png(2)[:-20]})
+    for _ in range(2):
+        ran = load(Published(source, "padchest"), tmp_path / "there", "--findings", tmp_path / "findings.csv")
+        assert (ran.code, ran.summary["images"]) == (3, 2)
+        told = {found["member"]: found["message"] for found in ran.findings("png-truncated")}
+        assert told[SUSPECT].endswith("; also known from elsewhere")
+        assert "elsewhere" not in told[other]
+        assert (tmp_path / "findings.csv").read_text().count("also known from elsewhere") == 1
+    assert set(data(tmp_path / "there")) == {"PADCHEST_SMALL.csv", f"png/13/{SUSPECT}", f"png/13/{other}"}
+
+
+def test_a_table_that_is_damaged_in_its_archive_is_an_error(tmp_path: Path) -> None:
+    made = PUBLISHED["rsna-pneumonia"](tmp_path / "source", whole=True)
+    (archive,) = made.source.glob("*.zip")
+    with zipfile.ZipFile(archive) as opened:
+        offset = opened.getinfo("stage_2_train_labels.csv").header_offset
+    content = bytearray(archive.read_bytes())
+    content[offset + 30 + len("stage_2_train_labels.csv") + 10] ^= 0x10
+    archive.write_bytes(content)
+    ran = run("check", made.source, "--json")
+    assert ran.code == 5
+    assert "stage_2_train_labels.csv is damaged" in ran.summary["message"]
+
+
+def test_an_image_in_two_archives_is_told_once_however_many_rows_name_it(tmp_path: Path) -> None:
+    made = PUBLISHED["padchest-gr"](tmp_path / "source", whole=True)
+    name = next(iter(made.images))
+    pack(made.source / "more.zip", {name: made.images[name]})
+    ran = load(made, tmp_path / "there")
+    assert (ran.code, ran.summary["images"], ran.summary["findings"]) == (0, 5, {"image-duplicate": 1})
+
+
+def test_an_unpacked_dataset_is_the_same(tmp_path: Path) -> None:
+    packed, tree = chexpert(tmp_path / "packed", whole=True), tmp_path / "tree"
+    for path in packed.source.glob("*.zip"):
+        with zipfile.ZipFile(path) as archive:
+            archive.extractall(tree)
+    load(packed, tmp_path / "there")
+    packed.source = tree
+    ran = load(packed, tmp_path / "there")
+    assert (ran.code, ran.summary["rows"], ran.summary["sent"]) == (0, packed.rows, 0)

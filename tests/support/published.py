@@ -111,7 +111,7 @@ def _nih(folder: Path, *, whole: bool) -> tuple[Published, dict[str, bytes]]:
     )
     made.images = {f"images/{name}": images[name] for name in listed if name in images}
     made.tables = {"Data_Entry_2017_v2020.csv": table}
-    made.subsets = {"Data_Entry_2017_v2020.csv": "Data_Entry_2017_small.csv"}
+    made.subsets = {"Data_Entry_2017_v2020.csv": "NIH_SMALL.csv"}
     made.sidecars = {"BBox_List_2017.csv": b"Image Index,Finding Label,Bbox [x,y,w,h],,,\n", "test_list.txt": b"a\n"}
     return made, images
 
@@ -137,7 +137,7 @@ def nih_kaggle(folder: Path, *, whole: bool) -> Published:
     """One data.zip, with twelve folders and the tables inside."""
     made, images = _nih(folder, whole=whole)
     made.tables = {"Data_Entry_2017.csv": made.tables["Data_Entry_2017_v2020.csv"]}
-    made.subsets = {"Data_Entry_2017.csv": "Data_Entry_2017_small.csv"}
+    made.subsets = {"Data_Entry_2017.csv": "NIH_SMALL.csv"}
     members = {f"images_{number // 2 + 1:03}/images/{name}": images[name] for number, name in enumerate(sorted(images))}
     pack(folder / "data.zip", {**made.tables, **made.sidecars, **members})
     made.stray = made.stray and f"images_001/images/{made.stray}"
@@ -300,7 +300,7 @@ def brax(folder: Path, *, whole: bool) -> Published:
     rows = [(f"Anonymized_DICOMs/{one}.dcm", f"images/{one}.png", "p", "F", "1.0", "PA") for one in listed]
     made = Published(folder, "brax", len(rows))
     made.tables = {"master_spreadsheet_update.csv": sheet(header, rows)}
-    made.subsets = {"master_spreadsheet_update.csv": "master_spreadsheet_small.csv"}
+    made.subsets = {"master_spreadsheet_update.csv": "BRAX_SMALL.csv"}
     made.sidecars = {"LICENSE.txt": b"Credentialed\n", "SHA256SUMS.txt": b"0 images\n"}
     for name, content in {**made.tables, **made.sidecars}.items():
         put(folder / name, content)

@@ -7,7 +7,15 @@ reads the list of images known as broken), and `catalogue` chooses: by name, by 
 
 from __future__ import annotations
 
-from laden.profile.catalogue import builtin, has_known_name, has_telling_name, open_profile, profile_text, recognise
+from laden.profile.catalogue import (
+    builtin,
+    has_known_name,
+    has_telling_name,
+    open_profile,
+    profile_text,
+    recognise,
+    the_only,
+)
 from laden.profile.shape import COLUMN_TYPES, Profile, TableShape
 from laden.profile.template import WHOLE_PATH, Template, parse_ranges
 
@@ -24,4 +32,5 @@ __all__ = [
     "parse_ranges",
     "profile_text",
     "recognise",
+    "the_only",
 ]

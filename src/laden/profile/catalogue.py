@@ -61,6 +61,18 @@ def has_known_name(path: str) -> bool:
     return any(profile.table is not None and profile.table.fits(path) for profile in builtin())
 
 
+def the_only(profile: Profile, names: Sequence[str]) -> str:
+    """Return the table of several of a profile; a file and its compressed twin are one, else it raises UsageError."""
+    plain = {name.lower().removesuffix(".gz"): name for name in reversed(names)}
+    if len(plain) > 1:
+        found = ", ".join(names)
+        raise UsageError(
+            f"several files look like the same table of '{profile.name}': {found}; name one with --table,"
+            " or leave only one in the source"
+        )
+    return next(iter(plain.values()))
+
+
 class _Fit(NamedTuple):
     """A table that may be a profile's, and how well it fits: the lower the rank, the better."""
 
@@ -87,7 +99,7 @@ def recognise(archives: Sequence[str], tables: Mapping[str, Sequence[str]]) -> t
     if len({fit.profile.name for fit in best}) > 1:
         found = " and ".join(f"{fit.name} (as of '{fit.profile.name}')" for fit in best)
         raise UsageError(f"the source could be several datasets, for it holds {found}: say which with --profile")
-    return best[0].profile, _the_one(best[0].profile, [fit.name for fit in best])
+    return best[0].profile, the_only(best[0].profile, [fit.name for fit in best])
 
 
 def _fits(profile: Profile, shape: TableShape, tables: Mapping[str, Sequence[str]]) -> Iterable[_Fit]:
@@ -98,15 +110,6 @@ def _fits(profile: Profile, shape: TableShape, tables: Mapping[str, Sequence[str
             rank = 0 if called and has_signs else 1 if has_signs else 2
             if rank < 2 or not shape.recognised_by:
                 yield _Fit(rank, profile, name)
-
-
-def _the_one(profile: Profile, names: list[str]) -> str:
-    """The table of several; a file and its compressed twin are one."""
-    plain = {name.lower().removesuffix(".gz"): name for name in reversed(names)}
-    if len(plain) > 1:
-        found = ", ".join(names)
-        raise UsageError(f"several files look like the table of '{profile.name}': {found}; say which with --table")
-    return next(iter(plain.values()))
 
 
 @cache

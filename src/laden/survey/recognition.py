@@ -6,12 +6,20 @@ that some dataset's table has are looked at. Ambiguity is an error that says wha
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from laden.errors import UsageError
-from laden.profile import Profile, TableShape, Template, has_known_name, has_telling_name, open_profile, recognise
+from laden.errors import MemberDamaged, UsageError
+from laden.profile import (
+    Profile,
+    TableShape,
+    Template,
+    has_known_name,
+    has_telling_name,
+    open_profile,
+    recognise,
+    the_only,
+)
 from laden.source import Found
 from laden.survey.tables import Candidates, SourceTable, open_table
 
@@ -72,7 +80,7 @@ def _of_profile(profile: Profile, candidates: Candidates, found: Found) -> tuple
     if profile.table is None:
         return profile, []
     files = candidates.files()
-    main = _fitting(profile.table, files, candidates)
+    main = _fitting(profile, profile.table, files, candidates)
     if main is None and len(files) == 1:
         (main,) = files.values()
     if main is None and candidates.unreadable:
@@ -94,6 +102,9 @@ def _by_itself(candidates: Candidates, found: Found) -> tuple[Profile, list[Sour
     if known is not None:
         return _with_further(profile, files[known], files, candidates)
     members = candidates.members(has_known_name)
+    for name, error in candidates.unreadable.items():
+        if has_telling_name(name) or isinstance(error, MemberDamaged):
+            raise error
     profile, known = recognise(found.archives, _columns(members))
     return (profile, []) if known is None else _with_further(profile, members[known], files, candidates)
 
@@ -104,19 +115,20 @@ def _with_further(
     """The other tables of the profile that are here too; those that are not are left out of it."""
     shapes, tables = [profile.tables[0]], [main]
     for shape in profile.tables[1:]:
-        table = _fitting(shape, files, candidates)
+        table = _fitting(profile, shape, files, candidates)
         if table is not None:
             shapes.append(shape)
             tables.append(table)
     return _with_tables(profile, shapes), tables
 
 
-def _fitting(shape: TableShape, files: dict[str, SourceTable], candidates: Candidates) -> SourceTable | None:
-    """The table of that name, among the files or else in an archive, better one that has its key."""
-    fits: Callable[[str], bool] = shape.fits
-    named = [table for name, table in sorted(files.items()) if fits(name)]
-    named = named or [table for _, table in sorted(candidates.members(fits).items())]
-    return next((table for table in named if shape.key in table.table.columns), next(iter(named), None))
+def _fitting(
+    profile: Profile, shape: TableShape, files: dict[str, SourceTable], candidates: Candidates
+) -> SourceTable | None:
+    """The table of that name, among the files or else in an archive; better one that has its key."""
+    named = {name: table for name, table in files.items() if shape.fits(name)} or candidates.members(shape.fits)
+    keyed = {name: table for name, table in named.items() if shape.key in table.table.columns} or named
+    return keyed[the_only(profile, sorted(keyed))] if keyed else None
 
 
 def _with_tables(profile: Profile, shapes: list[TableShape]) -> Profile:

@@ -62,11 +62,12 @@ class Candidates:
             if not archive.lower().endswith(".zip"):
                 continue
             for entry in _tables_in(self._found.root, archive):
-                if wanted(entry.member):
+                name = f"{archive}/{entry.member}"
+                if wanted(name):
                     try:
-                        tables[entry.place] = take_out(self._found.root, entry, self._folder)
+                        tables[name] = take_out(self._found.root, entry, self._folder)
                     except SourceError as error:
-                        self.unreadable[entry.place] = error
+                        self.unreadable[name] = error
         return tables
 
 
