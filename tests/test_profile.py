@@ -241,7 +241,7 @@ def test_every_built_in_profile_has_what_a_list_shows() -> None:
         assert not any(shape.fits(shape.subset) for shape in profile.tables[:1]), profile.name
 
 
-TWO = {"Data_Entry_2017_v2020.csv": ["Image Index"], "master_spreadsheet_update.csv": ["PngPath"]}
+TWO = {"Data_Entry_2017_v2020.csv": ["Image Index"], "master_spreadsheet_update.csv": ["DicomPath", "PngPath"]}
 
 
 def test_several_datasets_are_a_question_unless_the_archives_answer() -> None:

@@ -79,7 +79,7 @@ def survey(
         )
     elif homes is not None and not profile.places_rows:
         # Nothing but the archives themselves tells which rows are in them.
-        relations.run("UPDATE rows SET selected = key IN (SELECT key FROM entries)")
+        relations.run("UPDATE rows SET selected = coalesce(key IN (SELECT key FROM entries), false)")
     if relations.one("SELECT count(*) FROM rows WHERE selected")[0] == 0:
         raise _nothing_selected(choice, placed, profile)
     absent = _absent(relations, profile, found, homes)
@@ -95,10 +95,10 @@ def _absent(relations: Relations, profile: Profile, found: Found, homes: frozens
             " (SELECT home FROM entries WHERE home IS NOT NULL) GROUP BY home ORDER BY min(row)"
         )
         return tuple(home for (home,) in wanted if home not in here)
-    if profile.archive is None or not any(map(profile.is_called_after, found.archives)):
-        # Packed in another way, or unpacked.
+    if profile.archive is None or not profile.expected or not any(map(profile.is_called_after, found.archives)):
+        # Nobody knows, or it is packed in another way, or unpacked.
         return ()
-    (field,) = profile.archive.fields or ("",)
+    (field,) = profile.archive.fields
     complete = [profile.archive.render({field: value}) for value in profile.expected]
     return tuple(home for home in complete if home not in here and (homes is None or home in homes))
 

@@ -51,6 +51,7 @@ class EntryFeed:
         self._tables = {(table.archive, table.place) for table in tables if table.archive}
         self._table_paths = {table.table.path for table in tables}
         self._errors: list[SourceError] = []
+        self._archives: dict[str, tuple[str | None, dict[str, str]]] = {}
         self.sidecars: dict[str, Entry] = {}
         """What is copied as it is, by the name under which it lands."""
         self.unreadable: list[str] = []
@@ -67,11 +68,11 @@ class EntryFeed:
         Raises:
             SourceError: no archive can be read, and there is nothing else.
         """
-        count = relations.feed("entries", self._described(homes, observer))
+        count = relations.feed("entries", self._rows(homes, observer))
         if self._errors and not count:
             raise self._errors[0]
 
-    def _described(self, homes: frozenset[str] | None, observer: Observer) -> Iterator[tuple[Any, ...]]:
+    def _rows(self, homes: frozenset[str] | None, observer: Observer) -> Iterator[tuple[Any, ...]]:
         count = 0
         for entry in self._entries(homes, observer):
             if isinstance(entry, Finding):
@@ -79,7 +80,7 @@ class EntryFeed:
                 continue
             if (entry.archive, entry.member) in self._tables or self._is_sidecar(entry):
                 continue
-            described = _described(entry, self._profile)
+            described = self._described(entry)
             if described is not None and (homes is None or entry.archive or described[1] in homes):
                 count += 1
                 yield *entry, count, *described
@@ -109,22 +110,25 @@ class EntryFeed:
             )
         return True
 
+    def _described(self, entry: Entry) -> tuple[str, str | None, str | None] | None:
+        """Key, home and blob name of an entry; None for a plain file that is no image of the dataset."""
+        profile = self._profile
+        shape = profile.table
+        if shape is None:
+            return entry.member, None, profile.blob(None, entry.member, {})
+        if entry.archive:
+            home, values = self._of_archive(entry.archive)
+        elif not shape.is_image(entry.member):
+            return None
+        else:
+            values = (profile.folder.match_end(entry.member) if profile.folder else None) or {}
+            home = profile.archive.render(values) if values and profile.archive and profile.places_rows else None
+        blob = profile.blob(shape, entry.member, values)
+        return shape.entry_key(entry.member), home, blob if blob and problem(blob) is None else None
 
-def _described(entry: Entry, profile: Profile) -> tuple[str, str | None, str | None] | None:
-    """Key, home and blob name of an entry; None for a plain file that is no image of the dataset."""
-    shape = profile.table
-    if shape is None:
-        return entry.member, None, profile.blob(None, entry.member, {})
-    home = None
-    values: dict[str, str] | None
-    if entry.archive:
-        values = profile.archive_values(entry.archive)
-        home = profile.home(entry.archive) if profile.places_rows else None
-    elif not shape.is_image(entry.member):
-        return None
-    else:
-        values = profile.folder.match_end(entry.member) if profile.folder else None
-        if values and profile.archive and profile.places_rows:
-            home = profile.archive.render(values)
-    blob = profile.blob(shape, entry.member, values or {})
-    return shape.entry_key(entry.member), home, blob if blob and problem(blob) is None else None
+    def _of_archive(self, archive: str) -> tuple[str | None, dict[str, str]]:
+        """What an archive's name says of its members: their home, and values for their names; asked once for each."""
+        if archive not in self._archives:
+            home = self._profile.home(archive) if self._profile.places_rows else None
+            self._archives[archive] = home, self._profile.archive_values(archive) or {}
+        return self._archives[archive]
