@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import gzip
+import json
 import pickle
 import re
 import tomllib
@@ -26,6 +27,7 @@ from laden.profile import (
     recognise,
 )
 from laden.profile.lines import line_of
+from laden.profile.parse import _PROFILE_KEYS, _TABLE_KEYS
 from laden.survey.tables import open_table
 
 pytest_plugins = ("tests.support.padchest",)
@@ -527,6 +529,37 @@ def test_a_mistake_in_a_profile_is_named(tmp_path: Path, old: str, new: str, wor
     with pytest.raises(UsageError, match=words) as caught:
         opened(tmp_path, GOOD.replace(old, new, 1))
     assert str(tmp_path / "mine.toml") in str(caught.value)
+
+
+VALUES = ("5", "-1", "true", "1.5", '""', '"x"', '"{"', '"{*}"', "[]", "[5]", '["x"]', "{}", "{ x = 5 }", "1979-05-27")
+
+
+@pytest.mark.parametrize("key", [*_PROFILE_KEYS, *_TABLE_KEYS])
+def test_whatever_a_key_holds_is_taken_or_named(tmp_path: Path, key: str) -> None:
+    told = []
+    for value in VALUES:
+        data = tomllib.loads(GOOD)
+        place = data["table"] if key in _TABLE_KEYS and key not in ("name", "layout") else data
+        place[key] = tomllib.loads(f"value = {value}")["value"]
+        try:
+            opened(tmp_path, _toml(data))
+        except UsageError as error:
+            told.append(str(error))
+    assert len(told) >= 5
+    assert all(key in sentence for sentence in told)
+
+
+def _toml(data: dict[str, object]) -> str:
+    """TOML of simple values, tables inline."""
+
+    def text(value: object) -> str:
+        if isinstance(value, dict):
+            return "{" + ", ".join(f'"{key}" = {text(inner)}' for key, inner in value.items()) + "}"
+        if isinstance(value, list):
+            return "[" + ", ".join(map(text, value)) + "]"
+        return json.dumps(value) if isinstance(value, str | bool) else str(value)
+
+    return "".join(f'"{key}" = {text(value)}\n' for key, value in data.items())
 
 
 @pytest.mark.parametrize(
