@@ -14,7 +14,17 @@ from tests.support.harness import run
 
 ROOT = Path(__file__).parents[1]
 CODE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)+")
-RAISERS = {"Finding", "SourceError", "MemberDamaged", "_refused", "_damaged", "_Refusal"}
+RAISERS = {
+    "_conflict",
+    "Finding",
+    "SourceError",
+    "MemberDamaged",
+    "refused",
+    "_damaged",
+    "BrokenTar",
+    "BrokenGzip",
+    "not_an_archive",
+}
 
 
 def codes_given() -> set[str]:

@@ -143,7 +143,9 @@ def test_a_page_says_what_and_how_much_and_no_time(relations: Relations) -> None
     manifest(relations)
     document = Document("t.csv", 5, MD5[3])
     pages = [
-        write_load_page(relations, profile="p", layout="l", state="complete", table=document, manifest=document)
+        write_load_page(
+            relations, profile="p", layout="l", state="complete", table=document, others=[], manifest=document
+        )
         for _ in range(2)
     ]
     assert pages[0] == pages[1]

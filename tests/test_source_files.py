@@ -21,8 +21,8 @@ class TestFilesAsSource(SourceContract):
             (root / name).write_bytes(data)
         return list(file_entries(root, contents))
 
-    def touched(self, root):
-        return root / "one.png"
+    def touched(self, root, member):
+        return root / member
 
     @pytest.mark.parametrize("data", [b"", b"y", b"longer"])
     def test_a_change_before_reading_is_noticed(self, placed, reader, tmp_path, data):

@@ -141,7 +141,7 @@ def refused(path: Path) -> SourceError:
 
 
 class ZipContract(SourceContract):
-    def touched(self, root):
+    def touched(self, root, member):
         return root / "sub/0.zip"
 
 

@@ -23,9 +23,10 @@ from laden.loop import run
 from laden.manifest import LOAD, MANIFEST
 from laden.plan import Plan
 from laden.proof import compare, confirm, read_back, to_read_back
-from laden.publish import Publisher
+from laden.publish import Landing, Publisher
 from laden.records import Finding, Receipt, Severity
 from laden.relations import Relations, local_trouble
+from laden.source import Reader
 from laden.store import Destination, FolderDestination, Store, open_store, parse_destination, without_secret
 from laden.survey import Choice, Survey, survey
 from laden.tally import Tally
@@ -249,8 +250,10 @@ async def _conclude(
         message = "not everything could be sent: run the same command again to send the rest"
         return tally.finish(_failed_exit(tally), message)
     observer(Started("manifest"))
-    for finding in await publisher.publish(surveyed.profile, surveyed.table):
-        log.add(finding)
+    landings = [Landing(placed.table, placed.shape.subset, placed.rows) for placed in surveyed.tables]
+    with Reader(str(surveyed.root)) as reader:
+        for finding in await publisher.publish(surveyed.profile, landings, surveyed.sidecars, reader):
+            log.add(finding)
     tally.note(complete=True)
     return tally.finish()
 
@@ -264,9 +267,14 @@ def _plan(
     send_strays: bool,
     replace_other: bool,
 ) -> tuple[Plan, PlanReady]:
-    shape = surveyed.profile.table
-    documents = [surveyed.table.name, shape.subset] if surveyed.table and shape else []
-    plan = Plan(relations, send_strays=send_strays, replace=replace_other, documents=documents)
+    tables = [name for placed in surveyed.tables for name in (placed.table.name, placed.shape.subset)]
+    plan = Plan(
+        relations,
+        send_strays=send_strays,
+        replace=replace_other,
+        documents=[*tables, *surveyed.sidecars],
+        many_rows=any(placed.shape.many for placed in surveyed.tables),
+    )
     ready = plan.summary(
         profile=surveyed.profile.name,
         table=surveyed.table.name if surveyed.table else "",

@@ -10,6 +10,7 @@ import contextlib
 import csv
 import re
 from collections import Counter
+from collections.abc import Container
 from pathlib import Path
 from types import TracebackType
 from typing import TextIO
@@ -41,6 +42,8 @@ class FindingLog:
         self.counts: Counter[str] = Counter()
         self.needs_person = False
         """Whether any finding was an error: exit code 3."""
+        self.known_suspects: Container[str] = frozenset()
+        """File names, in lower case, of images that others report as broken: findings about them say so."""
         self._path = path
         self._observer = observer
         self._file: TextIO | None = None
@@ -52,6 +55,9 @@ class FindingLog:
 
     def add(self, finding: Finding) -> None:
         """Count, tell and write one finding."""
+        image = (finding.member or finding.blob).rpartition("/")[2].casefold()
+        if image and image in self.known_suspects:
+            finding = finding._replace(message=f"{finding.message}; also known from elsewhere")
         self.counts[finding.code] += 1
         self.needs_person |= finding.severity is Severity.ERROR
         if self.counts[finding.code] <= SHOWN_PER_CODE:

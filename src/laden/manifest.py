@@ -8,6 +8,7 @@ same bytes as one load of both. Neither holds a time or a host.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -131,7 +132,7 @@ class LoadPage:
     state: str
     """`complete`, or `changing` while a load replaces blobs that the manifest names."""
     documents: tuple[Document, ...]
-    """The manifest, and the table where there is one."""
+    """The manifest, the tables and what was copied as it is."""
 
 
 def write_load_page(
@@ -141,6 +142,7 @@ def write_load_page(
     layout: str,
     state: str,
     table: Document | None,
+    others: Sequence[Document],
     manifest: Document | None,
 ) -> bytes:
     """The JSON page about the load: what, how much, from where, by which version; the same for the same data."""
@@ -168,6 +170,7 @@ def write_load_page(
         "bytes": size_bytes,
         "archives": archives,
         "table": table._asdict() if table else None,
+        "documents": [other._asdict() for other in others],
         "manifest": manifest._asdict() if manifest else None,
         "laden": version("laden"),
     }
@@ -182,7 +185,8 @@ def read_load_page(data: bytes) -> LoadPage:
     """
     try:
         page = json.loads(data)
-        documents = tuple(Document(**page[part]) for part in ("manifest", "table") if page[part])
+        listed = [page["manifest"], page["table"], *page.get("documents", [])]
+        documents = tuple(Document(**part) for part in listed if part)
         state, known = str(page["state"]), page["format"] == FORMAT
     except (ValueError, KeyError, TypeError):
         known = False

@@ -63,19 +63,30 @@ LEFT JOIN known k ON k.blob = w.blob;
 class Plan:
     """The joins of one run, made once `rows`, `entries`, `blobs` and `known` are filled."""
 
-    def __init__(self, relations: Relations, *, send_strays: bool, replace: bool, documents: Sequence[str]) -> None:
+    def __init__(
+        self,
+        relations: Relations,
+        *,
+        send_strays: bool,
+        replace: bool,
+        documents: Sequence[str],
+        many_rows: bool = False,
+    ) -> None:
         """Make the joins.
 
         Args:
             relations: filled with everything but receipts.
             send_strays: whether entries without a row are wanted too.
             replace: whether a blob with other content is replaced; otherwise it is a conflict.
-            documents: names the table may have in the destination.
+            documents: names that tables and sidecars may have in the destination.
+            many_rows: whether several rows may name one image.
 
         Raises:
             UsageError: the layout gives two images one name.
         """
         self._relations = relations
+        self._many_rows = many_rows
+        self._tables = list(relations.stream("SELECT name, before FROM table_starts ORDER BY before DESC"))
         relations.run("CREATE TABLE documents AS SELECT unnest(?::VARCHAR[]) AS name", [list(documents)])
         relations.run(_MATCH)
         relations.run(_WANTED)
@@ -169,44 +180,63 @@ class Plan:
             unreadable: archives that have a finding of their own; their rows are not listed either.
         """
         yield from self._absent_archives(absent)
-        yield from self._missing(absent + unreadable)
-        yield from self._rows()
+        listed = absent + unreadable
+        # Rows that name no archive may be in any that is not here.
+        yield from self._missing((*listed, "") if listed and not self._has_homes() else listed)
+        if not self._many_rows:
+            yield from self._rows()
         yield from self._entries()
         yield from self._duplicates()
         yield from self._destination()
 
     def _absent_archives(self, absent: tuple[str, ...]) -> Iterator[Finding]:
+        known = self._has_homes()
         for home in absent:
-            rows = self._missing_rows_of(home)
+            rows = self._missing_rows_of(home if known else None)
+            what = "selected rows are in it" if known else "selected rows have no image, which may be in it"
             if rows:
                 yield Finding(
                     "archive-absent",
                     Severity.ERROR,
-                    f"the archive {home} is not here; {rows:,} selected rows are in it: download it and run again",
+                    f"the archive {home} is not here; {rows:,} {what}: download it and run again",
                     archive=home,
                 )
 
-    def _missing_rows_of(self, home: str) -> int:
+    def _has_homes(self) -> bool:
+        """Whether rows say which archive their image is in."""
+        return bool(self._relations.one("SELECT count(home) FROM rows")[0])
+
+    def _missing_rows_of(self, home: str | None) -> int:
         count: int = self._relations.one(
-            "SELECT count(*) FROM rows WHERE selected AND home = ? AND row NOT IN (SELECT row FROM matches)",
+            "SELECT count(*) FROM rows WHERE selected AND home IS NOT DISTINCT FROM ?"
+            " AND row NOT IN (SELECT row FROM matches)",
             [home],
         )[0]
         return count
 
+    def _place(self, row: int) -> tuple[str, int]:
+        """How a person finds a row: `row 4`, or `row 4 of valid.csv` where there are several tables; and its number."""
+        for name, before in self._tables:
+            if row > before and len(self._tables) > 1:
+                return f"row {row - before} of {name}", row - before
+        return f"row {row}", row
+
     def _missing(self, listed_as_archive: tuple[str, ...]) -> Iterator[Finding]:
-        for row, name, home in self._relations.stream(
-            "SELECT row, name, coalesce(home, '') FROM rows WHERE selected AND usable"
+        for row, name, home, rows in self._relations.stream(
+            "SELECT min(row), name, coalesce(home, ''), count(*) FROM rows WHERE selected AND usable"
             " AND row NOT IN (SELECT row FROM matches) AND NOT list_contains(?::VARCHAR[], coalesce(home, ''))"
-            " ORDER BY row",
-            [list(listed_as_archive)],
+            " GROUP BY name, coalesce(home, ''), CASE WHEN ? THEN NULL ELSE row END ORDER BY min(row)",
+            [list(listed_as_archive), self._many_rows],
         ):
+            place, number = self._place(row)
+            named = f"{place} names it" if rows == 1 else f"{rows} rows name it, first {place}"
             yield Finding(
                 "image-missing",
                 Severity.ERROR,
-                f"row {row} names it, and no archive here holds it",
+                f"{named}, and no archive here holds it",
                 archive=home,
                 member=name,
-                row=row,
+                row=number,
             )
 
     def _rows(self) -> Iterator[Finding]:
@@ -214,12 +244,13 @@ class Plan:
             "SELECT min(name), list(row ORDER BY row) FROM rows WHERE selected AND usable AND key IS NOT NULL"
             " GROUP BY key, blob HAVING count(*) > 1 ORDER BY min(row)"
         ):
+            places = ", ".join(self._place(row)[0].removeprefix("row ") for row in rows[:5])
             yield Finding(
                 "row-key-duplicate",
                 Severity.WARNING,
-                f"{key} stands in {len(rows)} rows: {', '.join(map(str, rows[:5]))}",
+                f"{key} stands in {len(rows)} rows: {places}",
                 member=key,
-                row=rows[1],
+                row=self._place(rows[1])[1],
             )
 
     def _entries(self) -> Iterator[Finding]:
@@ -239,18 +270,20 @@ class Plan:
             " FROM matches m JOIN entries e USING (id) JOIN rows r USING (row)"
             " WHERE m.choice = 1 AND m.elsewhere AND r.selected AND r.home IS NOT NULL ORDER BY r.row"
         ):
+            place, number = self._place(row)
             yield Finding(
                 "archive-wrong",
                 Severity.WARNING,
-                f"row {row} places {name} in {home}, but it is in {found_in or archive or 'a folder'}",
+                f"{place} places {name} in {home}, but it is in {found_in or archive or 'a folder'}",
                 archive=archive,
                 member=member,
-                row=row,
+                row=number,
             )
 
     def _duplicates(self) -> Iterator[Finding]:
-        for name, archive, member, likeness, settled in self._relations.stream(
-            "SELECT r.name, e.archive, e.member, CASE"
+        # Of many rows that name an image, one tells it.
+        for _, name, archive, member, likeness, settled in self._relations.stream(
+            "SELECT DISTINCT e.id, r.name, e.archive, e.member, CASE"
             "  WHEN e.size_bytes <> f.size_bytes OR e.crc32 <> f.crc32 THEN 'other content'"
             "  WHEN e.crc32 = f.crc32 THEN 'the same content' ELSE 'the same length' END,"
             " m.elsewhere AND NOT c.elsewhere"

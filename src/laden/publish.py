@@ -1,21 +1,24 @@
-"""Lands the table and the manifest, after the images are proved to be there; nothing is sent that is there already.
+"""Lands tables, sidecars and the manifest, after the images are proved to be there; nothing is sent that is there.
 
-Order: the table (the whole one when every row has its image, else the subset under its own name), then the manifest,
-then the JSON page. Each is compared by MD5 with what the listing shows. The table that no longer applies is removed
-where the credential may do that, and told where it may not.
+Order: each table (the whole one when every row of it has its image, else the subset under its own name), what is copied
+as it is, then the manifest, then the JSON page. Each is compared by MD5 with what the listing shows. The table that no
+longer applies is removed where the credential may do that, and told where it may not.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from io import BufferedIOBase
 
-from laden.errors import AccessDenied, BlobConflict, BlobMissing
+from laden.errors import AccessDenied, BlobConflict, BlobMissing, SourceError
 from laden.manifest import LOAD, MANIFEST, Document, collect, write_load_page, write_manifest
 from laden.profile import Profile
-from laden.records import Finding, Severity
+from laden.records import Entry, Finding, Severity
 from laden.relations import Relations
+from laden.source import Reader
 from laden.store import CREATE_ONLY, Properties, Store, block_id, content_type
 from laden.table import Table
 
@@ -26,6 +29,17 @@ _OURS = "laden_document"
 """Metadata key of the table, the manifest and the page: blobs that laden may replace without being asked."""
 
 
+@dataclass(frozen=True, slots=True)
+class Landing:
+    """A table that is to land, whole or in part."""
+
+    table: Table
+    subset: str
+    """Its name where some of its rows have no image."""
+    rows: range
+    """Its rows in the relation `rows`."""
+
+
 class Publisher:
     """Puts documents into a store, knowing from the last listing what is there."""
 
@@ -34,61 +48,89 @@ class Publisher:
         self._relations = relations
         self._replace_other = replace_other
 
-    async def publish(self, profile: Profile, table: Table | None) -> list[Finding]:
-        """Land table, manifest and page; returns what a person should know about it."""
+    async def publish(
+        self, profile: Profile, tables: Sequence[Landing], sidecars: Mapping[str, Entry], reader: Reader
+    ) -> list[Finding]:
+        """Land tables, sidecars, manifest and page; returns what a person should know about it.
+
+        Args:
+            profile: for the page.
+            tables: the label table first.
+            sidecars: what is copied as it is, by the name under which it lands.
+            reader: of the source.
+        """
         collect(self._relations)
-        landed, findings = await self._table(profile, table) if table is not None else (None, [])
+        findings: list[Finding] = []
+        documents = [await self._table(table, findings) for table in tables] or [None]
+        documents += [await self._sidecar(name, sidecars[name], reader, findings) for name in sorted(sidecars)]
         with write_manifest(self._relations).open("rb") as file:
             manifest = await self._put(MANIFEST, file)
-        await self._page(profile, "complete", landed, manifest)
+        await self._page(profile, "complete", documents, manifest)
         return findings
 
     async def withdraw(self, profile: Profile) -> None:
         """Say, before blobs are replaced, that the manifest does not hold until the load is complete again."""
         collect(self._relations)
-        await self._page(profile, "changing", None, None)
+        await self._page(profile, "changing", [None], None)
 
-    async def _page(self, profile: Profile, state: str, table: Document | None, manifest: Document | None) -> None:
+    async def _page(
+        self, profile: Profile, state: str, documents: Sequence[Document | None], manifest: Document | None
+    ) -> None:
+        """Write the page; of `documents`, the first is the label table. None stands for what is not there."""
+        table, *others = documents
         page = write_load_page(
             self._relations,
             profile=profile.name,
             layout=str(profile.layout),
             state=state,
             table=table,
+            others=[other for other in others if other],
             manifest=manifest,
         )
         await self._put(LOAD, io.BytesIO(page))
 
-    async def _table(self, profile: Profile, table: Table) -> tuple[Document | None, list[Finding]]:
-        assert profile.table is not None
-        absent = self._relations.one(
-            "SELECT count(*) FROM rows WHERE NOT usable OR blob IS NULL OR blob NOT IN (SELECT blob FROM loaded)"
-        )[0]
-        name, other = (profile.table.subset, table.name) if absent else (table.name, profile.table.subset)
+    async def _table(self, landing: Landing, findings: list[Finding]) -> Document | None:
+        table, rows = landing.table, landing.rows
+        named = self._named_rows(rows)
+        absent = len(named) < len(rows)
+        name, other = (landing.subset, table.name) if absent else (table.name, landing.subset)
         landed: Document | None = None
-        findings: list[Finding] = []
         with (self._relations.folder / "table").open("w+b") as file:
             if absent:
-                table.write_subset(file, self._named_rows().__contains__)
+                table.write_subset(file, lambda row: rows.start + row - 1 in named)
             else:
                 table.copy(file)
             file.seek(0)
             try:
                 landed = await self._put(name, file)
             except BlobConflict:
-                reason = "a table of this name that laden did not write is there and was left as it is"
-                act = "move it away, or replace it with --overwrite changed"
-                findings.append(Finding("table-conflict", Severity.ERROR, f"{reason}: {act}", blob=name))
+                findings.append(_conflict("table-conflict", "table", name))
         if landed is not None and other != name:
             findings += await self._remove(other)
-        return landed, findings
+        return landed
 
-    def _named_rows(self) -> set[int]:
-        """Rows whose image is in the container, from this or an earlier run."""
+    async def _sidecar(self, name: str, entry: Entry, reader: Reader, findings: list[Finding]) -> Document | None:
+        """Copy a file or member as it is; what cannot be read, or is in the way, is told."""
+        with (self._relations.folder / "sidecar").open("w+b") as file:
+            try:
+                file.writelines(reader.read(entry, _BLOCK_BYTES))
+                file.seek(0)
+                return await self._put(name, file)
+            except SourceError as error:
+                findings.append(
+                    Finding(error.code, Severity.ERROR, str(error), archive=entry.archive, member=entry.member)
+                )
+            except BlobConflict:
+                findings.append(_conflict("sidecar-conflict", "file", name))
+        return None
+
+    def _named_rows(self, rows: range) -> set[int]:
+        """Those of the rows whose image is in the container, from this or an earlier run."""
         return {
             row
             for (row,) in self._relations.stream(
-                "SELECT row FROM rows WHERE usable AND blob IN (SELECT blob FROM loaded)"
+                "SELECT row FROM rows WHERE usable AND blob IN (SELECT blob FROM loaded) AND row >= ? AND row < ?",
+                [rows.start, rows.stop],
             )
         }
 
@@ -155,3 +197,9 @@ class Publisher:
             reason = "an earlier load's table is still there, and the credential may not delete it: remove it by hand"
             return [Finding("table-stale", Severity.WARNING, reason, blob=name)]
         return []
+
+
+def _conflict(code: str, what: str, name: str) -> Finding:
+    reason = f"a {what} of this name that laden did not write is there and was left as it is"
+    act = "move it away, or replace it with --overwrite changed"
+    return Finding(code, Severity.ERROR, f"{reason}: {act}", blob=name)

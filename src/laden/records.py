@@ -14,6 +14,10 @@ from typing import NamedTuple
 
 STORED = 0
 """`Entry.method` of bytes that lie as they are: zip method 0 (APPNOTE 4.4.5), and every plain file."""
+IN_TAR = -1
+"""`Entry.method` of a member of a tar: its bytes lie as they are at its offset, without a header of their own."""
+IN_GZIP = -2
+"""`Entry.method` of a member of a tar within gzip data: they lie at its offset in what these inflate to."""
 
 
 class Entry(NamedTuple):
@@ -29,15 +33,16 @@ class Entry(NamedTuple):
     size_bytes: int
     """Uncompressed size, as the archive's directory or the file system declares it."""
     crc32: int | None
-    """CRC-32 from the archive's directory; None for a plain file."""
+    """CRC-32 from a zip's directory, or of what proven gzip data held; None for a plain file and in a plain tar."""
     mtime_ns: int | None
-    """Modification time of a plain file; None for a member (its archive's directory has no reliable one)."""
+    """Where there is no CRC-32: modification time of the plain file, or of the tar. Else None (an archive's directory
+    has no reliable one)."""
     offset_bytes: int
-    """Where the member's local header starts in the archive file; 0 for a plain file."""
+    """In a zip, where the member's local header starts; in a tar, where its data start; 0 for a plain file."""
     stored_bytes: int
-    """Bytes it takes in the archive; equals `size_bytes` for a plain file."""
+    """Bytes it takes in the archive; equals `size_bytes` for a plain file and in tars."""
     method: int
-    """Zip compression method (APPNOTE 4.4.5): 0 stored, 8 deflated, 9 Deflate64."""
+    """Zip compression method (APPNOTE 4.4.5): 0 stored, 8 deflated, 9 Deflate64; or `IN_TAR`, `IN_GZIP`."""
 
     @property
     def place(self) -> str:

@@ -31,6 +31,7 @@ CREATE TABLE entries (
     id BIGINT, key VARCHAR, home VARCHAR, blob VARCHAR);
 CREATE TABLE rows (
     row BIGINT, key VARCHAR, name VARCHAR, home VARCHAR, blob VARCHAR, usable BOOLEAN, selected BOOLEAN);
+CREATE TABLE table_starts (name VARCHAR, before BIGINT);
 CREATE TABLE blobs (
     name VARCHAR, size_bytes BIGINT, md5 VARCHAR, etag VARCHAR,
     crc32 BIGINT, source_bytes BIGINT, mtime_ns BIGINT, image VARCHAR, source VARCHAR);
@@ -46,7 +47,11 @@ CREATE TABLE receipts (
 
 
 class Relations:
-    """The tables of one run: `entries`, `rows`, `blobs`, `known` (an earlier manifest), `receipts`."""
+    """The tables of one run.
+
+    `rows`, `table_starts` (where those of each table begin), `entries`, `blobs`, `known` (an earlier manifest),
+    `receipts`.
+    """
 
     Error = duckdb.Error
     """What a statement raises that cannot be executed."""

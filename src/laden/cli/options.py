@@ -32,7 +32,7 @@ Dest = Annotated[
 ]
 TableFile = Annotated[Path | None, typer.Option("--table", help="The label table (.csv or .csv.gz), if not in SOURCE.")]
 ProfileName = Annotated[
-    str | None, typer.Option("--profile", help="padchest, files, or a TOML file. Default: recognised.")
+    str | None, typer.Option("--profile", help="A name (see laden profiles) or a TOML file. Default: recognised.")
 ]
 Archives = Annotated[str | None, typer.Option("--archives", help="Only these archives, as in 0,1,54 or 0-11,54.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON event a line on stdout; the last is the summary.")]

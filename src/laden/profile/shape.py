@@ -1,29 +1,29 @@
-"""The shape of one dataset, and how it is read from TOML.
+"""The shape of one dataset: how its archives, tables and images belong together.
 
-In order: the text is parsed, its keys and types are checked, its templates are parsed, and the fields that
-they name are looked for among the columns. Whatever is wrong is one UsageError that names the file and the
-key. Which profiles there are, and which one fits a source, is not decided here.
+Values and the questions that they answer: what an image's key is, which archive a name stands for. How they are read
+from TOML is in `parse`; which profiles there are, and which one fits a source, in `catalogue`.
 """
 
 from __future__ import annotations
 
-import difflib
-import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any
 
-from laden.errors import UsageError
-from laden.profile.template import WHOLE_PATH, Template, parse_ranges
+from laden.profile.template import WHOLE_PATH, Template
 
 COLUMN_TYPES = ("text", "integer", "number", "date", "list", "cuis")
 """What a column may hold: `date` is YYYYMMDD, `list` as Python prints it, `cuis` as NumPy does."""
 
+MATCHES = ("name", "stem", "path")
+"""How the key names an image: by its file name, by that without its ending, or by its path."""
+
+ROWS_PER_IMAGE = ("one", "many")
+
 
 @dataclass(frozen=True, slots=True)
 class TableShape:
-    """What the label table of a dataset looks like."""
+    """What one label table of a dataset looks like."""
 
     name: str
     """Pattern of its file name, in the notation of `fnmatch`; the same with `.gz` is meant too."""
@@ -39,16 +39,59 @@ class TableShape:
     """Endings, in lower case, of members that are images of the dataset; others are strays."""
     ignore_case: bool
     """Whether keys that differ in case only are the same."""
+    match: str
+    """One of `MATCHES`."""
+    segments: int
+    """Of a key that is a path: how many of its last segments count; 0 for all."""
+    many: bool
+    """Whether several rows may name one image."""
+    recognised_by: tuple[str, ...]
+    """Columns that tell it from others whose file name is as common; empty where its name tells enough."""
+    layout: Template | None
+    """Destination of its images, where that differs from the profile's."""
 
     def fits(self, path: str) -> bool:
         """Tell whether the file at `path` is called as this table is, in any case, compressed or not."""
         base = path.rpartition("/")[2].lower().removesuffix(".gz")
         return fnmatchcase(base, self.name.lower())
 
+    def row_key(self, text: str) -> str:
+        """The key under which a row's image is looked for; `text` is what its key column holds."""
+        return self._folded(self._last_segments(text) if self.match == "path" else text)
+
+    def entry_key(self, path: str) -> str:
+        """The key of the member or plain file at `path`."""
+        if self.match == "path":
+            return self._folded(self._last_segments(path))
+        name = path.rpartition("/")[2]
+        return self._folded(self._stem(name) if self.match == "stem" else name)
+
+    def key_value(self, path: str) -> str | None:
+        """What the key column would say of the file at `path`; None where its name does not tell."""
+        if self.match == "path":
+            return path if not self.segments else None
+        name = path.rpartition("/")[2]
+        return self._stem(name) if self.match == "stem" else name
+
+    def is_image(self, path: str) -> bool:
+        """Tell whether the file at `path` ends as this dataset's images do."""
+        return not self.suffixes or path.lower().endswith(self.suffixes)
+
+    def _folded(self, key: str) -> str:
+        return key.casefold() if self.ignore_case else key
+
+    def _last_segments(self, path: str) -> str:
+        return "/".join(path.split("/")[-self.segments :]) if self.segments else path
+
+    def _stem(self, name: str) -> str:
+        # Ids with dots look as if they had an ending: only those that the profile lists are taken off.
+        ends = [suffix for suffix in self.suffixes if name.lower().endswith(suffix)]
+        return name[: -len(max(ends, key=len))] if ends else name
+
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """How archives, table and destination of one dataset belong together."""
+    """How archives, tables and destination of one dataset belong together."""
 
     name: str
     title: str
@@ -56,127 +99,74 @@ class Profile:
     layout: Template
     """Destination of an image below the prefix."""
     archive: Template | None
-    """File name of an archive, where that says something about the images inside."""
+    """File name of an archive; where its fields are columns, a row says which archive its image is in."""
     expected: tuple[str, ...]
     """The values that the archive's field takes in the complete dataset; empty where unknown."""
     folder: Template | None
     """The end of a plain file's path, on segment boundaries."""
-    table: TableShape | None
-    """None for a dataset without table."""
+    tables: tuple[TableShape, ...]
+    """The first is the dataset's label table; others name more of its images. Empty for a dataset without table."""
+    sidecars: tuple[str, ...]
+    """Patterns of file names, in the notation of `fnmatch`, of files that are copied as they are."""
+    suspects: frozenset[str]
+    """File names, in lower case, of images that others report as broken."""
+
+    @property
+    def table(self) -> TableShape | None:
+        """The label table."""
+        return self.tables[0] if self.tables else None
+
+    @property
+    def places_rows(self) -> bool:
+        """Whether a row says which archive its image is in."""
+        fields = self.archive.fields if self.archive else ()
+        return bool(fields) and self.table is not None and all(field in self.table.columns for field in fields)
+
+    def layout_of(self, shape: TableShape) -> Template:
+        """Destination of the images that a table names."""
+        return shape.layout or self.layout
+
+    def archive_values(self, path: str) -> dict[str, str] | None:
+        """What the file name of the archive at `path` says; None if it is not called as the profile's are.
+
+        Where the complete dataset is known, numbers are read as its names spell them: `01` as `001`.
+        """
+        values = self.archive.match(path.rpartition("/")[2]) if self.archive else None
+        if values is None or not self.expected:
+            return values
+        ((field, value),) = values.items()
+        same = (one for one in self.expected if one == value or _number(one) == _number(value) is not None)
+        return {field: next(same, value)}
+
+    def home(self, path: str) -> str | None:
+        """The name that the archive at `path` has in the complete dataset; None if it is none of the profile's."""
+        values = self.archive_values(path)
+        return self.archive.render(values) if self.archive and values is not None else None
+
+    def is_called_after(self, path: str) -> bool:
+        """Tell whether the archive at `path` is one of the complete dataset, by its name."""
+        values = self.archive_values(path)
+        return values is not None and (not self.expected or set(values.values()) <= set(self.expected))
+
+    def blob(self, shape: TableShape | None, path: str, values: Mapping[str, str]) -> str | None:
+        """Destination of an entry that no row needs to name; None where its path does not tell.
+
+        Args:
+            shape: the label table, or None for a dataset without.
+            path: of the member or plain file.
+            values: what the names of archive and folder say.
+        """
+        if shape is None:
+            return self.layout.render({WHOLE_PATH: path})
+        key = shape.key_value(path)
+        known = dict(values) if key is None else {**values, shape.key: key}
+        return self.layout.render(known) if all(field in known for field in self.layout.fields) else None
+
+    def is_sidecar(self, path: str) -> bool:
+        """Tell whether the file at `path` is one that is copied as it is."""
+        name = path.rpartition("/")[2].lower()
+        return any(fnmatchcase(name, pattern.lower()) for pattern in self.sidecars)
 
 
-_PROFILE_KEYS = {
-    "name": str,
-    "title": str,
-    "layout": str,
-    "archive": str,
-    "expected": str,
-    "folder": str,
-    "table": dict,
-}
-_TABLE_KEYS = {
-    "name": str,
-    "subset": str,
-    "key": str,
-    "labels": str,
-    "columns": dict,
-    "suffixes": list,
-    "ignore_case": bool,
-}
-_OPTIONAL = {"archive", "expected", "folder", "table", "labels", "ignore_case"}
-_TOML_NAMES = {str: "text in quotes", dict: "a table", list: "a list of texts", bool: "true or false"}
-
-
-def parse_profile(text: str, file: str) -> Profile:
-    """Return the profile in TOML `text`; raises UsageError naming `file` and what is wrong in it."""
-    try:
-        given = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"the profile {file} is not TOML: {error}; correct that line") from error
-    try:
-        _check_keys(given, _PROFILE_KEYS, "")
-        profile = Profile(
-            name=given["name"],
-            title=given["title"],
-            layout=_template(given, "layout"),
-            archive=_template(given, "archive") if "archive" in given else None,
-            expected=parse_ranges(given["expected"]) if "expected" in given else (),
-            folder=_template(given, "folder") if "folder" in given else None,
-            table=_table(given["table"]) if "table" in given else None,
-        )
-        _check_fields(profile)
-    except UsageError as error:
-        raise UsageError(f"the profile {file} is wrong: {error}") from error
-    return profile
-
-
-def close_match(word: str, words: Iterable[str]) -> str:
-    """Return ` (did you mean 'layout'?)` if one of `words` is close to `word`, else nothing."""
-    close = difflib.get_close_matches(word, list(words), n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
-
-
-def _template(given: Mapping[str, Any], key: str) -> Template:
-    try:
-        return Template(given[key])
-    except UsageError as error:
-        raise UsageError(f"{key!r}: {error}") from error
-
-
-def _table(given: dict[str, Any]) -> TableShape:
-    _check_keys(given, _TABLE_KEYS, "table.")
-    for suffix in given["suffixes"]:
-        if not isinstance(suffix, str) or not suffix:
-            raise UsageError(f"'table.suffixes' holds {suffix!r}; write endings like '.png'")
-    for column, kind in given["columns"].items():
-        if kind not in COLUMN_TYPES:
-            raise UsageError(
-                f"'table.columns' gives {column!r} the type {kind!r}{close_match(str(kind), COLUMN_TYPES)}; "
-                f"write one of {', '.join(COLUMN_TYPES)}"
-            )
-    return TableShape(
-        name=given["name"],
-        subset=given["subset"],
-        key=given["key"],
-        labels=given.get("labels"),
-        columns=given["columns"],
-        suffixes=tuple(suffix.lower() for suffix in given["suffixes"]),
-        ignore_case=given.get("ignore_case", False),
-    )
-
-
-def _check_keys(given: Mapping[str, Any], types: Mapping[str, type], prefix: str) -> None:
-    """Raise UsageError if a key is unknown, missing or of another type."""
-    for key, value in given.items():
-        if key not in types:
-            raise UsageError(f"there is no key '{prefix}{key}'{close_match(key, types)}; correct or remove it")
-        if not isinstance(value, types[key]):
-            raise UsageError(f"'{prefix}{key}' is {value!r}; write {_TOML_NAMES[types[key]]}")
-        if value == "":
-            raise UsageError(f"'{prefix}{key}' is empty; fill it in or remove it")
-    for key in types:
-        if key not in given and key not in _OPTIONAL:
-            raise UsageError(f"the key '{prefix}{key}' is missing; add it")
-
-
-def _check_fields(profile: Profile) -> None:
-    """Raise UsageError if a template, or the table, names a field that nothing can fill."""
-    shape = profile.table
-    columns: Iterable[str] = (WHOLE_PATH,)
-    if shape is not None:
-        columns = shape.columns
-        for key, column in (("table.key", shape.key), ("table.labels", shape.labels)):
-            if column is not None and column not in columns:
-                raise UsageError(
-                    f"{key!r} is {column!r}{close_match(column, columns)}, but 'table.columns' has no such"
-                )
-    for key, template in (
-        ("layout", profile.layout),
-        ("archive", profile.archive),
-        ("folder", profile.folder),
-    ):
-        for name in template.fields if template else ():
-            if name not in columns:
-                raise UsageError(f"{key!r} names {name!r}{close_match(name, columns)}, but there is no such column")
-    if profile.expected and (profile.archive is None or len(profile.archive.fields) != 1):
-        raise UsageError("'expected' lists values of the field in 'archive'; give 'archive' exactly one field")
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdecimal() else None

@@ -15,6 +15,9 @@ from laden.errors import UsageError
 WHOLE_PATH = "path"
 """The one field that stands for a whole relative path, slashes included: `{path}`."""
 
+ANYTHING = "*"
+"""The one field of an archive's name that is no column: `images_{*}.tar.gz`."""
+
 MAX_NAMES = 100_000
 """How many names a range expression may stand for; more than that is a typing mistake."""
 

@@ -9,15 +9,17 @@ No member is judged here (`laden.source.zips`), and none is read.
 
 from __future__ import annotations
 
+import io
 import os
-import stat
 import struct
 import zipfile
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from laden.errors import SourceError
-from laden.names import problem
+from laden.source.opening import not_an_archive, opened
+from laden.source.parts import PartsFile
+from laden.source.positional import ArchiveFile, InOrder
 
 _END = struct.Struct("<4sHHHHIIH")
 """The end-of-central-directory record: signature, disk, directory's disk, members here, members, the directory's
@@ -29,16 +31,6 @@ _IN_ZIP64 = 0xFFFF
 _START_IN_ZIP64 = 0xFFFFFFFF
 """In a field of 16 or 32 bits: the real value is in the zip64 record (APPNOTE 4.4.1.4)."""
 
-_OTHER_FORMATS = (
-    (b"\x1f\x8b", "gzip data"),
-    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
-    (b"Rar!", "a RAR archive"),
-    (b"BZh", "bzip2 data"),
-    (b"\xfd7zXZ", "xz data"),
-    (b"%PDF", "a PDF"),
-    (b"\x89PNG", "a PNG image"),
-    (b"\0\0\0\0", "zero bytes, as of a download that was never filled in"),
-)
 _DAMAGED = (
     zipfile.BadZipFile,
     struct.error,
@@ -55,32 +47,40 @@ class Directory(NamedTuple):
     members: list[zipfile.ZipInfo]
     start_bytes: int
     """Where the directory starts: no member's data can lie beyond."""
+    missing_bytes: int
+    """How much further from the file's start it should be."""
 
 
 def read_directory(root: Path, archive: str) -> Directory:
     """Read the directory of `root / archive`.
 
-    Raises `SourceError` where the archive as a whole is unreadable; its `code` is `archive-missing`,
-    `archive-permission`, `archive-unreadable`, `archive-empty`, `archive-html`, `archive-truncated`,
-    `archive-not-zip`, `archive-multi-disk`, `archive-directory` or `name-refused`.
+    Raises `SourceError` where the archive as a whole is unreadable; its `code` is `archive-empty`, `archive-html`,
+    `archive-truncated`, `archive-not-zip`, `archive-multi-disk`, `archive-directory`, `archive-part`, or one of
+    `laden.source.opening.opened`.
     """
-    if reason := problem(archive):
-        printable = archive.encode("utf-8", "backslashreplace").decode("utf-8")
-        raise SourceError(f"{printable} is not loaded, because its name {reason}; rename it.", "name-refused")
-    path = root / archive
-    try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise SourceError(f"{archive} is not a file; check what lies there.", "archive-unreadable")
-        with path.open("rb") as file:
-            return _parse(file, archive)
-    except FileNotFoundError as error:
-        raise SourceError(f"{archive} is not in {root}; check the path.", "archive-missing") from error
-    except PermissionError as error:
-        message = f"{archive} may not be read by this user; change its permissions."
-        raise SourceError(message, "archive-permission") from error
-    except OSError as error:
-        message = f"{archive} cannot be read ({error.strerror or error}); check the disk or the mount."
-        raise SourceError(message, "archive-unreadable") from error
+    with opened(root, archive) as file:
+        try:
+            directory = _parse(io.BufferedReader(InOrder(file)), archive)
+        except SourceError as error:
+            if (blamed := _part_to_blame(file, archive, error.code)) is not None:
+                raise blamed from error
+            raise
+        if directory.missing_bytes > 0 and (blamed := _part_to_blame(file, archive, "")) is not None:
+            raise blamed
+        return directory
+
+
+def _part_to_blame(file: ArchiveFile, archive: str, code: str) -> SourceError | None:
+    """The error about the part that explains why a zip in parts is not whole, where one does."""
+    if not isinstance(file, PartsFile):
+        return None
+    if (odd := file.odd_part) is not None:
+        message = f"{archive} is not whole: its part {odd} has another size than the first one; download that again."
+        return SourceError(message, "archive-part")
+    if code == "archive-truncated":
+        message = f"{archive} is not whole: parts are missing after {file.last_part}; download them."
+        return SourceError(message, "archive-part")
+    return None
 
 
 class _End(NamedTuple):
@@ -107,7 +107,7 @@ def _parse(file: BinaryIO, archive: str) -> Directory:
     if _is_of_another(end, start_bytes):
         detail = "it belongs to another archive that lies inside this one or was joined to it"
         raise _directory_damaged(archive, detail)
-    return Directory(members, start_bytes)
+    return Directory(members, start_bytes, end.start_bytes - start_bytes if end.start_bytes != _START_IN_ZIP64 else 0)
 
 
 def _is_of_another(end: _End, start_bytes: int) -> bool:
@@ -128,7 +128,7 @@ def _check_end(file: BinaryIO, archive: str) -> _End:
     tail = _read_at(file, max(0, size_bytes - most_bytes), most_bytes)
     at = tail.rfind(_END_MARK)
     if at < 0 or len(tail) - at < _END.size:
-        raise _not_an_archive(archive, head, size_bytes)
+        raise _no_end(archive, head, size_bytes)
     if _in_a_comment(tail, at):
         raise _directory_damaged(archive, "the archive's comment holds another one, and nobody knows which is meant")
     _, disk, directory_disk, count_here, count, _, start_bytes, _ = _END.unpack_from(tail, at)
@@ -152,21 +152,13 @@ def _read_at(file: BinaryIO, offset_bytes: int, count_bytes: int) -> bytes:
     return file.read(count_bytes)
 
 
-def _not_an_archive(archive: str, head: bytes, size_bytes: int) -> SourceError:
-    text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
-    if not head:
-        return SourceError(f"{archive} is empty (0 bytes); download it again.", "archive-empty")
-    if text.startswith((b"<!doctype", b"<html", b"<head", b"<?xml", b"<error")):
-        message = f"{archive} is a web page, not an archive: a login or error page answered the download; "
-        return SourceError(message + "log in and download it again.", "archive-html")
+def _no_end(archive: str, head: bytes, size_bytes: int) -> SourceError:
     if head.startswith(b"PK\7\x08PK"):
         return _multi_disk(archive)
     if head.startswith(b"PK\3\4"):
         message = f"{archive} breaks off after {size_bytes:,} bytes, before the directory at a zip's end: "
         return SourceError(message + "the download did not finish, download it again.", "archive-truncated")
-    looks = next((kind for magic, kind in _OTHER_FORMATS if head.startswith(magic)), None)
-    message = f"{archive} is not a zip archive: it starts with {looks or repr(head[:16])[1:]}; "
-    return SourceError(message + "check it, or download it again.", "archive-not-zip")
+    return not_an_archive(archive, head, "zip", "archive-not-zip")
 
 
 def _multi_disk(archive: str) -> SourceError:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from laden.errors import SourceError, UsageError
 from laden.names import is_junk, problem
 from laden.records import STORED, Entry, Finding, Severity
+from laden.source.kinds import archive_of
 
 
 class Found(NamedTuple):
@@ -22,7 +23,7 @@ class Found(NamedTuple):
 
     root: Path
     archives: list[str]
-    """Every file named `*.zip`, in any case and whatever it holds."""
+    """What is called as an archive is (`laden.source.kinds`), whatever it holds; the parts of one as that one."""
     files: list[str]
     """Every other file: tables, images, documents."""
     junk: int
@@ -48,9 +49,9 @@ def find(paths: Sequence[Path]) -> Found:
     data = sorted((name for name in names if not is_junk(name)), key=_natural)
     if not data:
         raise SourceError(f"{root} holds no archive and no file to load; check the path.")
-    archives = [name for name in data if name.lower().endswith(".zip")]
-    files = [name for name in data if not name.lower().endswith(".zip")]
-    return Found(root, archives, files, len(names) - len(data))
+    archives = {archive for name in data if (archive := archive_of(name))}
+    files = [name for name in data if not archive_of(name)]
+    return Found(root, sorted(archives, key=_natural), files, len(names) - len(data))
 
 
 def file_entries(root: Path, files: Iterable[str]) -> Iterator[Entry | Finding]:

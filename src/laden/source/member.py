@@ -12,7 +12,7 @@ from laden.errors import MemberDamaged
 from laden.records import STORED, Entry
 from laden.source.header import LOCAL_HEADER_BYTES, data_start, disagreement
 from laden.source.inflate import BrokenData, Decompressor, decompressor, fill
-from laden.source.positional import Buffer, PositionalFile
+from laden.source.positional import ArchiveFile, Buffer
 
 _EXTRA_GUESS_BYTES = 256
 """Read on top of the header: the longest usual extra field (zip64, NTFS and Unix times) takes 88."""
@@ -22,7 +22,7 @@ _PIECE_BYTES = 1 << 20
 """Compressed bytes per read of a member that is larger than a chunk."""
 
 
-def chunks(file: PositionalFile, entry: Entry, chunk_bytes: int) -> Iterator[Buffer]:
+def chunks(file: ArchiveFile, entry: Entry, chunk_bytes: int) -> Iterator[Buffer]:
     """Yield the member's bytes in buffers of `chunk_bytes`, the last one shorter; one empty buffer for none.
 
     Raises `MemberDamaged` with code `member-header`, `member-short`, `member-long` or `member-deflate`, at
@@ -59,7 +59,7 @@ def _fill(entry: Entry, source: Decompressor, pieces: Iterator[Buffer], count_by
         raise _damaged(entry, "member-deflate", f"its compressed data are broken ({error})") from error
 
 
-def _pieces(file: PositionalFile, entry: Entry, piece_bytes: int) -> Iterator[Buffer]:
+def _pieces(file: ArchiveFile, entry: Entry, piece_bytes: int) -> Iterator[Buffer]:
     """Yield the data as they lie in the archive, `piece_bytes` at a time; one empty piece for none."""
     first, start = _open(file, entry, min(piece_bytes, entry.stored_bytes))
     piece = first[start : start + piece_bytes]
@@ -76,7 +76,7 @@ def _pieces(file: PositionalFile, entry: Entry, piece_bytes: int) -> Iterator[Bu
         piece = memoryview(file.read_at(next_bytes, entry.offset_bytes + start + at_bytes))
 
 
-def _open(file: PositionalFile, entry: Entry, piece_bytes: int) -> tuple[memoryview, int]:
+def _open(file: ArchiveFile, entry: Entry, piece_bytes: int) -> tuple[memoryview, int]:
     """Read and check the header, and `piece_bytes` of data behind it; also where these start."""
     guess_bytes = LOCAL_HEADER_BYTES + len(entry.member.encode()) + _EXTRA_GUESS_BYTES
     first = memoryview(file.read_at(guess_bytes + piece_bytes, entry.offset_bytes))

@@ -16,9 +16,11 @@ from typing import Self
 from isal.isal_zlib import crc32
 
 from laden.errors import MemberDamaged, SourceError
-from laden.records import Entry
+from laden.records import IN_GZIP, IN_TAR, Entry
 from laden.source.member import chunks
-from laden.source.positional import Buffer, PositionalFile
+from laden.source.opening import open_archive
+from laden.source.positional import ArchiveFile, Buffer, PositionalFile
+from laden.source.sequence import Sequences
 
 _OPEN_ARCHIVES = 64
 """Well below the 256 descriptors that macOS allows a process; datasets may have thousands of archives."""
@@ -33,10 +35,11 @@ class Reader:
 
     def __init__(self, root: str) -> None:
         self.root = root
-        self._archives: dict[str, PositionalFile] = {}
+        self._archives: dict[str, ArchiveFile] = {}
         """Open ones, the one used last at the end."""
-        self._known: dict[str, tuple[int, int]] = {}
+        self._known: dict[str, tuple[int, ...]] = {}
         """Size and modification time of every archive when it was first opened."""
+        self._sequences = Sequences()
         self._lock = threading.Lock()
 
     def read(self, entry: Entry, chunk_bytes: int) -> Iterator[Buffer]:
@@ -55,6 +58,7 @@ class Reader:
 
     def close(self) -> None:
         """Close all archives. Call it when no thread reads any more; a later `read` opens them again."""
+        self._sequences.close()
         with self._lock:
             for file in self._archives.values():
                 file.close()
@@ -77,7 +81,7 @@ class Reader:
             file = self._archive(entry.archive)
             checksum = seen_bytes = 0
             try:
-                for buffer in chunks(file, entry, chunk_bytes):
+                for buffer in self._chunks(file, entry, chunk_bytes):
                     checksum = crc32(buffer, checksum)
                     seen_bytes += len(buffer)
                     if seen_bytes == entry.size_bytes:
@@ -90,12 +94,19 @@ class Reader:
         except OSError as error:
             raise _unreadable(entry, error) from error
 
-    def _archive(self, archive: str) -> PositionalFile:
+    def _chunks(self, file: ArchiveFile, entry: Entry, chunk_bytes: int) -> Iterator[Buffer]:
+        if entry.method == IN_GZIP:
+            return self._sequences.chunks(file, entry, chunk_bytes)
+        if entry.method == IN_TAR:
+            return _slices(file, entry, chunk_bytes)
+        return chunks(file, entry, chunk_bytes)
+
+    def _archive(self, archive: str) -> ArchiveFile:
         with self._lock:
             file = self._archives.pop(archive, None)
             if file is None:
-                file = PositionalFile(f"{self.root}/{archive}")
-                file.expect(*self._known.setdefault(archive, (file.size_bytes, file.mtime_ns)))
+                file = open_archive(self.root, archive)
+                file.stamp = self._known.setdefault(archive, file.stamp)
                 if len(self._archives) >= _OPEN_ARCHIVES:
                     # Whoever still reads it holds it, and closes it by letting go.
                     del self._archives[next(iter(self._archives))]
@@ -105,29 +116,36 @@ class Reader:
     def _read_file(self, entry: Entry, chunk_bytes: int) -> Iterator[Buffer]:
         try:
             with PositionalFile(f"{self.root}/{entry.member}") as file:
-                if (file.size_bytes, file.mtime_ns) != (entry.size_bytes, entry.mtime_ns):
+                if file.stamp != (entry.size_bytes, entry.mtime_ns):
                     raise _file_changed(entry)
-                at_bytes = 0
-                while True:
-                    wanted_bytes = min(chunk_bytes, entry.size_bytes - at_bytes)
-                    buffer = file.read_at(wanted_bytes, at_bytes)
-                    at_bytes += wanted_bytes
-                    last = at_bytes == entry.size_bytes
-                    if len(buffer) < wanted_bytes or (last and file.changed()):
+                seen_bytes = 0
+                for buffer in _slices(file, entry, chunk_bytes):
+                    seen_bytes += len(buffer)
+                    if seen_bytes == entry.size_bytes and file.changed():
                         raise _file_changed(entry)
                     yield buffer
-                    if last:
-                        return
         except OSError as error:
             raise _unreadable(entry, error) from error
 
 
-def _check_end(file: PositionalFile, entry: Entry, checksum: int) -> None:
-    if file.changed():
+def _slices(file: ArchiveFile, entry: Entry, chunk_bytes: int) -> Iterator[Buffer]:
+    """The bytes as they lie in the file, in buffers of `chunk_bytes`, the last one shorter; one empty one for none."""
+    for at_bytes in range(0, max(entry.size_bytes, 1), chunk_bytes):
+        wanted_bytes = min(chunk_bytes, entry.size_bytes - at_bytes)
+        buffer = file.read_at(wanted_bytes, entry.offset_bytes + at_bytes)
+        if len(buffer) < wanted_bytes:
+            raise _archive_changed(entry) if entry.archive else _file_changed(entry)
+        yield buffer
+
+
+def _check_end(file: ArchiveFile, entry: Entry, checksum: int) -> None:
+    # A plain tar has no checksum: its own time is what is left to compare with.
+    if file.changed() or (entry.mtime_ns is not None and entry.mtime_ns != file.mtime_ns):
         raise _archive_changed(entry)
-    if checksum != entry.crc32:
-        message = f"{entry.place} is damaged: its CRC-32 is {checksum:08x}, the directory says "
-        message += f"{entry.crc32 or 0:08x}; download {entry.archive} again."
+    if entry.crc32 is not None and checksum != entry.crc32:
+        known = "the proven archive" if entry.method == IN_GZIP else "the directory"
+        message = f"{entry.place} is damaged: its CRC-32 is {checksum:08x}, {known} says "
+        message += f"{entry.crc32:08x}; download {entry.archive} again."
         raise MemberDamaged(message, "member-crc")
 
 

@@ -1,0 +1,28 @@
+"""Declares `laden profiles`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from laden.cli.app import app
+from laden.cli.options import EXIT_CODES
+
+
+@app.command(epilog=EXIT_CODES)
+def profiles(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME|FILE]", help="The one to show, or a file of your own to check.")
+    ] = None,
+) -> None:
+    """List the datasets that are known, or show one's profile: the start for your own.
+
+    A profile says how archives, tables and destination of a dataset belong together; docs/profiles.md explains it.
+    Write one to a file, change it there, let it be checked, and give it to load with --profile. Example:
+
+        laden profiles siim > mine.toml
+    """
+    from laden.cli.profiles import run_profiles
+
+    raise typer.Exit(run_profiles(name))
