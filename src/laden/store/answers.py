@@ -172,7 +172,7 @@ def refusal(
         credential: what kind of credential was shown.
         window: why the credential does not hold at this moment, as `Credential.outside` tells it; or empty.
     """
-    code = _code(headers, body)
+    code = error_code(headers, body)
     where = f"{destination}/{name}" if name else str(destination)
     if code in _PROTECTED:
         return BlobConflict(f"{where} cannot be written: {_PROTECTED[code]}")
@@ -236,7 +236,7 @@ def _authentication_reason(detail: str, credential: str) -> str:
     return "the signature is not right: check the key, and this machine's clock"
 
 
-def _code(headers: Mapping[str, str], body: bytes) -> str:
+def error_code(headers: Mapping[str, str], body: bytes) -> str:
     """The service's error code; empty for anything that does not look like one: it ends up in sentences."""
     code = headers.get("x-ms-error-code") or _tag(body, "Code")
     return code if re.fullmatch(r"[A-Za-z0-9]{1,64}", code) else ""
