@@ -14,6 +14,7 @@ from azure.storage.blob import ContainerClient
 from laden.demo.emulator import Emulator
 from laden.demo.install import cache_folder
 from tests.support.management import Management, tally
+from tests.support.management.certificate import make_certificate
 
 CACHE = cache_folder()
 """Where the emulator is installed, asked before any test changes the environment: installed once for all."""
@@ -61,6 +62,21 @@ def container(emulator: Emulator) -> str:
 def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Management]:
     """Azure Resource Manager on this machine, where a managed identity is signed in; no blobs behind it."""
     with Management(tmp_path_factory.mktemp("azure")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def secure_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Emulator]]:
+    """Azurite over TLS, which takes bearer tokens, and the folder of its certificate."""
+    folder = tmp_path_factory.mktemp("certificate")
+    with Emulator(https=make_certificate(folder)) as running:
+        yield folder, running
+
+
+@pytest.fixture
+def cloud(secure_emulator: tuple[Path, Emulator]) -> Iterator[Management]:
+    """Resource Manager with Azurite behind the account `devstoreaccount1`, which has to be made first."""
+    with Management(*secure_emulator) as running:
         yield running
 
 

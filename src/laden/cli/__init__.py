@@ -16,6 +16,7 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 
 def main() -> None:
     """Entry point of the `laden` command."""
+    import laden.cli.verbs_cloud  # noqa: F401 - declares its verbs
     from laden.cli.app import app
 
     for stream in (sys.stdout, sys.stderr):

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 from laden.cloud.refusals import explained
 from laden.errors import AccessDenied, UsageError
+from laden.store.clouds import Cloud, find_cloud
 from laden.store.signin import SignIn, trust
 
 if TYPE_CHECKING:
@@ -34,23 +35,6 @@ SUBSCRIPTIONS_API = "2022-12-01"
 PROVIDERS_API = "2021-04-01"
 
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-_BLOB_SUFFIXES = {
-    "AZURE_PUBLIC_CLOUD": "blob.core.windows.net",
-    "AZURE_US_GOVERNMENT": "blob.core.usgovcloudapi.net",
-    "AZURE_CHINA_CLOUD": "blob.core.chinacloudapi.cn",
-}
-"""Azure CLI's cloud.py, "storage_endpoint"."""
-
-
-@dataclass(frozen=True)
-class Cloud:
-    """Where Resource Manager is, and what a token for it is called."""
-
-    resource_manager: str
-    """Without a slash at its end."""
-    scope: str
-    blob_suffix: str
-    """What follows an account's name in its Blob endpoint."""
 
 
 @dataclass(frozen=True)
@@ -81,21 +65,15 @@ class Session:
         return _get(self.storage, self.cloud, path, api_version)
 
 
-def find_cloud() -> Cloud:
-    """The cloud that the environment names.
+def resource_manager() -> Cloud:
+    """The cloud that the environment names, with the Resource Manager that it names.
 
     Raises:
-        UsageError: the environment names none that can be used.
+        UsageError: one of the two cannot be used.
     """
-    with _extra("azure", "azure-mgmt-core"):
-        from azure.core import AzureClouds
-        from azure.mgmt.core.tools import get_arm_endpoints
-    name = os.environ.get("AZURE_SDK_CLOUD_CONF") or "AZURE_PUBLIC_CLOUD"
-    if name not in _BLOB_SUFFIXES:
-        raise UsageError(f"AZURE_SDK_CLOUD_CONF names no cloud that is known: give one of {', '.join(_BLOB_SUFFIXES)}")
-    endpoints = get_arm_endpoints(AzureClouds(name))
-    address = os.environ.get("AZURE_RESOURCE_MANAGER_URL") or str(endpoints["resource_manager"])
-    return Cloud(_checked(address), str(endpoints["credential_scopes"][0]), _BLOB_SUFFIXES[name])
+    cloud = find_cloud()
+    address = os.environ.get("AZURE_RESOURCE_MANAGER_URL")
+    return cloud._replace(resource_manager=_checked(address)) if address else cloud
 
 
 @contextmanager
@@ -109,7 +87,7 @@ def session(subscription: str | None = None) -> Iterator[Session]:
         UsageError: the extra is not installed, a setting is wrong, or it is not clear which subscription is meant.
         AccessDenied: nobody is signed in.
     """
-    cloud = find_cloud()
+    cloud = resource_manager()
     with SignIn() as signed_in:
         # The clients would only show their own errors for it, and later.
         signed_in.get_token(cloud.scope)

@@ -17,7 +17,7 @@ from laden.store.credentials import Credential, Grant
 from laden.store.destination import Destination
 from laden.store.http import Answer
 
-_ANY = (200, 206, 400, 401, 403, 404, 409)
+_ANY = (200, 400, 401, 403, 404, 409)
 
 
 class Container(NamedTuple):
@@ -35,11 +35,6 @@ class Privacy(NamedTuple):
     """What anybody may read: `blob`, `container`, or empty for nothing."""
     account_allows: bool | None
     """Whether containers of the account may be made public; None where the answer does not tell."""
-
-
-def anonymous() -> Credential:
-    """No credential at all."""
-    return Credential("anonymous request", lambda: Grant("", "", float("inf")))
 
 
 async def list_containers(endpoint: str, account: str, credential: Credential, most: int = 0) -> list[Container]:
@@ -77,25 +72,26 @@ def _containers(body: bytes) -> tuple[list[Container], str]:
     return names, root.findtext("NextMarker") or ""
 
 
-async def look_from_outside(destination: Destination, blob: str = "") -> tuple[Privacy, Answer]:
-    """What somebody without any credential gets to see of a container; and the first answer, for its headers.
+def stranger(destination: Destination) -> BlobStore:
+    """The container as somebody without any credential meets it; close it."""
+    return BlobStore(destination, Credential("anonymous request", lambda: Grant("", "", float("inf"))))
+
+
+async def look_from_outside(outsider: BlobStore, blob: str = "") -> tuple[Privacy, Answer]:
+    """What a stranger gets to see of a container; and the answer to the first request, for its headers.
 
     Args:
-        destination: the container.
+        outsider: what `stranger` returned.
         blob: one that is there, below the prefix, to be asked for; a container may show its blobs and no listing.
 
     Raises:
         StoreError: the service cannot be reached.
     """
-    store = BlobStore(destination, anonymous())
-    try:
-        listing = await store.request("GET", "", _ANY, "list", "restype=container&comp=list&maxresults=1")
-        public = "container" if listing.status == 200 else ""
-        if not public and blob:
-            head = await store.request("HEAD", blob, _ANY, "read")
-            public = "blob" if head.status == 200 else ""
-    finally:
-        await store.close()
+    listing = await outsider.request("GET", "", _ANY, "list", "restype=container&comp=list&maxresults=1")
+    public = "container" if listing.status == 200 and b"<EnumerationResults" in listing.body else ""
+    if not public and blob:
+        head = await outsider.request("HEAD", blob, _ANY, "read")
+        public = "blob" if head.status == 200 else ""
     return Privacy(public, _account_allows(listing, public)), listing
 
 

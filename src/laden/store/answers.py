@@ -179,8 +179,9 @@ def refusal(
     if status in (401, 403) or code in _ACCESS:
         reason = window or _access_reason(code, body, destination, permission, credential)
         return AccessDenied(
-            f"{destination.account} refused the {credential} to {permission} in '{destination.container}':"
-            f" {reason} ({code or status})"
+            f"{destination.account} refused the {credential} to {permission} {_place(destination)}:"
+            f" {reason} ({code or status})",
+            code,
         )
     if code in ("Md5Mismatch", "InvalidMd5"):
         return TransientStoreError(f"bytes of {where} changed on the way; the service refused them")
@@ -210,6 +211,10 @@ def refusal(
         )
     kind = BlobRefused if name else StoreError
     return kind(f"the service refused {where} with {status} {code}".rstrip())
+
+
+def _place(destination: Destination) -> str:
+    return f"in '{destination.container}'" if destination.container else "containers"
 
 
 def _access_reason(code: str, body: bytes, destination: Destination, permission: str, credential: str) -> str:

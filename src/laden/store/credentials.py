@@ -81,7 +81,7 @@ class Credential:
     def outside(self) -> str:
         """Why it does not hold at this moment, where its own text tells (a SAS outside of its times); or empty."""
         fields = parse_qs(self._grant.query if self._grant else "")
-        start, end = (_time(fields.get(name, [""])[0]) for name in ("st", "se"))
+        start, end = (sas_time(fields.get(name, [""])[0]) for name in ("st", "se"))
         now = datetime.now(UTC)
         if end and end < now:
             return f"it ended at {_utc(end)}, and this machine's clock says {_utc(now)}: make a new one"
@@ -92,7 +92,7 @@ class Credential:
         return ""
 
 
-def _time(text: str) -> datetime | None:
+def sas_time(text: str) -> datetime | None:
     """A SAS's `st` or `se`: ISO 8601 in UTC, to the day, minute or second ("Create a service SAS")."""
     try:
         return datetime.fromisoformat(text).replace(tzinfo=UTC)
@@ -165,7 +165,7 @@ def _key_credential(destination: Destination, key: str) -> Credential:
         query = generate_account_sas(
             destination.account,
             key,
-            resource_types=ResourceTypes(container=True, object=True),
+            resource_types=ResourceTypes(service=True, container=True, object=True),
             permission=AccountSasPermissions(read=True, write=True, delete=True, list=True, create=True),
             expiry=expiry,
             start=now - timedelta(seconds=_CLOCK_SKEW_S),

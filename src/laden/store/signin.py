@@ -18,18 +18,13 @@ import re
 from typing import TYPE_CHECKING, Any, Self
 
 from laden.errors import AccessDenied, UsageError
+from laden.store.clouds import find_cloud
 
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken
 
 STORAGE_SCOPE = "https://storage.azure.com/.default"
 """For every account in every cloud ("Authorize access to blobs using Microsoft Entra ID", "resource ID")."""
-
-_AUTHORITIES = {
-    "AZURE_US_GOVERNMENT": "login.microsoftonline.us",
-    "AZURE_CHINA_CLOUD": "login.chinacloudapi.cn",
-}
-"""azure.identity.AzureAuthorityHosts, by azure-core's names of the clouds."""
 
 _WAYS = {
     "Environment": "environment",
@@ -57,10 +52,9 @@ class SignIn:
         logging.getLogger("azure").addHandler(logging.NullHandler())
         from azure.identity import DefaultAzureCredential
 
-        authority = _AUTHORITIES.get(os.environ.get("AZURE_SDK_CLOUD_CONF", ""))
-        where = {"authority": authority} if authority and "AZURE_AUTHORITY_HOST" not in os.environ else {}
+        authority = os.environ.get("AZURE_AUTHORITY_HOST") or find_cloud().authority
         try:
-            self._chain = DefaultAzureCredential(**where, **trust())
+            self._chain = DefaultAzureCredential(authority=authority, **trust())
         except ValueError:
             raise _setting_refused() from None
 
@@ -100,7 +94,7 @@ class SignIn:
         return claims
 
 
-def trust() -> dict[str, str]:
+def trust() -> dict[str, Any]:
     """The certificates that requests of the Azure SDKs trust: those of SSL_CERT_FILE, as everywhere else in laden.
 
     REQUESTS_CA_BUNDLE, which the SDKs know by themselves, comes first.

@@ -18,7 +18,13 @@ class Certificate(NamedTuple):
 
 
 def make_certificate(folder: Path) -> Certificate:
-    """For 127.0.0.1 and localhost, signed by itself, and its own authority: clients trust it as a CA file."""
+    """For 127.0.0.1 and localhost, signed by itself, and its own authority: clients trust it as a CA file.
+
+    One that lies in the folder already is taken again, so that Azurite and Resource Manager can share it.
+    """
+    paths = Certificate(folder / "certificate.pem", folder / "key.pem")
+    if paths.certificate.exists():
+        return paths
     private = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
     now = datetime.now(UTC)
@@ -32,7 +38,6 @@ def make_certificate(folder: Path) -> Certificate:
         .sign(private, hashes.SHA256())
     )
     folder.mkdir(parents=True, exist_ok=True)
-    paths = Certificate(folder / "certificate.pem", folder / "key.pem")
     paths.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     paths.key.write_bytes(
         private.private_bytes(

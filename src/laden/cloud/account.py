@@ -1,0 +1,313 @@
+"""A storage account: made with safe defaults, shown, and opened to the one who is signed in.
+
+Order of `create`: the name's form, sign-in, whether it is there already (then it is shown and left as it is: the
+service would take another body for an update), provider and location, whether the name is free, the long-running
+creation. `assign_role` gives Storage Blob Data Contributor and asks the account itself until that works.
+
+Chosen: StorageV2, Standard_LRS (`az` takes the dearer RA-GRS), TLS 1.2 (unset means 1.0), https only, no public
+access, no hierarchical namespace (uploads through it are billed by 4 MB). Account keys stay usable: only they can
+sign a SAS under a stored policy, which is the one kind that can be revoked alone.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+from laden.cloud.clients import AUTHORIZATION_API, PROVIDERS_API, Session
+from laden.cloud.refusals import error_code, explained
+from laden.errors import AccessDenied, TransientStoreError, UsageError
+from laden.loop import run
+from laden.store.account import list_containers
+from laden.store.credentials import identity_credential
+
+if TYPE_CHECKING:
+    from azure.mgmt.storage.models import StorageAccount
+
+CONTRIBUTOR = "ba92f5b4-2d11-453d-a403-e96b0029c9fe"
+"""Storage Blob Data Contributor ("Azure built-in roles for Storage")."""
+
+_NAME = re.compile(r"[a-z0-9]{3,24}")
+"""Microsoft.Storage's schema, `storageAccounts`, `name`."""
+_ROLE_WAIT_S = 600
+"""Microsoft: a role assignment takes up to 10 minutes ("Troubleshoot Azure RBAC")."""
+
+_NOT_YET = ("AuthorizationPermissionMismatch", "AuthorizationFailure")
+"""What the Blob service says while it does not know of a role ("Blob service error codes")."""
+
+Waiting = Callable[[str, float], None]
+"""Told what is waited for, and for how many seconds already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What there is to know of an account before trusting it with data."""
+
+    name: str
+    subscription: str
+    resource_group: str
+    location: str
+    kind: str
+    sku: str
+    endpoint: str
+    """Of its Blob service, without a slash at its end."""
+    minimum_tls: str
+    https_only: bool
+    public_access_allowed: bool
+    keys_allowed: bool
+    hierarchical: bool
+    network: str
+    """`every network`, `chosen networks` or `private endpoints`."""
+    sas_at_most: str
+    """Longest life of a SAS that its policy asks for, as `DD.HH:MM:SS`; empty without one."""
+    id: str
+
+    def concerns(self) -> list[str]:
+        """What is less safe than laden would have made it, or different in a way that matters; a sentence each."""
+        checks = [
+            (self.public_access_allowed, "containers of this account may be made public"),
+            (not self.https_only, "it takes requests without TLS"),
+            (self.minimum_tls in ("TLS1_0", "TLS1_1", ""), "it takes TLS older than 1.2"),
+            (self.hierarchical, "it has a hierarchical namespace: uploads cost more, and laden does not need it"),
+            (self.network != "every network", f"it answers {self.network} only: this machine may be shut out"),
+            (not self.keys_allowed, "it takes no account keys: sign in, and use a user delegation SAS"),
+            (bool(self.sas_at_most), f"its policy wants a SAS to end within {self.sas_at_most} (days.hours:min:s)"),
+        ]
+        return [sentence for true, sentence in checks if true]
+
+
+def check_name(name: str) -> None:
+    """Raise `UsageError` for what cannot be an account's name."""
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"'{name}' cannot be a storage account's name: 3 to 24 lower-case letters and digits")
+
+
+def find(session: Session, name: str, resource_group: str | None = None) -> Account:
+    """An account that is there.
+
+    Args:
+        session: of the subscription that it is in.
+        name: the account's.
+        resource_group: where it is; None to look in all of them.
+
+    Raises:
+        UsageError: there is none.
+        AccessDenied: it may not be read.
+    """
+    check_name(name)
+    if resource_group:
+        account = _in_group(session, name, resource_group)
+        where = f"the resource group {resource_group}"
+    else:
+        account = _in_subscription(session, name)
+        where = f"the subscription {session.subscription}"
+    if account is None:
+        raise UsageError(f"there is no storage account '{name}' in {where}, or it may not be seen")
+    return account
+
+
+def create(
+    session: Session, name: str, resource_group: str, location: str, *, waiting: Waiting
+) -> tuple[Account, bool]:
+    """Make an account; the account, and whether it was made now.
+
+    Args:
+        session: of the subscription that it shall be in.
+        name: 3 to 24 lower-case letters and digits, not used by anybody in the world.
+        resource_group: must be there.
+        location: as `westeurope` or `West Europe`.
+        waiting: told how long the creation takes already.
+
+    Raises:
+        UsageError: name, group or location cannot be used, or the subscription lacks the provider.
+        AccessDenied: whoever is signed in may not.
+        StoreError: the creation failed.
+    """
+    check_name(name)
+    if there := _in_group(session, name, resource_group):
+        return there, False
+    region = _checked_location(session, location)
+    _check_free(session, name, resource_group)
+    body: Any = {
+        "sku": {"name": "Standard_LRS"},
+        "kind": "StorageV2",
+        "location": region,
+        "properties": {
+            "minimumTlsVersion": "TLS1_2",
+            "supportsHttpsTrafficOnly": True,
+            "allowBlobPublicAccess": False,
+            "isHnsEnabled": False,
+        },
+    }
+    with explained(f"create the account '{name}'"):
+        poller = session.storage.storage_accounts.begin_create(resource_group, name, body)
+        began_s = time.monotonic()
+        while not poller.done():
+            waiting(f"Creating {name}", time.monotonic() - began_s)
+            poller.wait(1)
+        return _account(poller.result(), session), True
+
+
+def assign_role(session: Session, account: Account, *, waiting: Waiting, limit_s: float = _ROLE_WAIT_S) -> str:
+    """Give the one who is signed in Storage Blob Data Contributor on an account, and wait until it works.
+
+    Args:
+        session: the one who is signed in.
+        account: to be given.
+        waiting: told how long the role has been on its way.
+        limit_s: how long to wait at most.
+
+    Returns:
+        The object id that has the role now.
+
+    Raises:
+        AccessDenied: roles may not be assigned here, or the role does not work in time.
+    """
+    claims = session.signed_in.claims(session.cloud.scope)
+    principal = str(claims.get("oid", ""))
+    if not principal:
+        raise AccessDenied("the sign-in's token does not name its holder, so no role can be given: assign it yourself")
+    # Only tokens of people carry `scp` ("Access token claims reference"); naming the kind spares Azure a look-up
+    # that fails for identities made a moment ago.
+    _assign(session, account, principal, "User" if "scp" in claims else "ServicePrincipal")
+    _await_role(account, waiting, limit_s)
+    return principal
+
+
+def _assign(session: Session, account: Account, principal: str, kind: str) -> None:
+    from azure.core.exceptions import ResourceExistsError
+
+    name = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{account.id.lower()}/{principal}/{CONTRIBUTOR}"))
+    role = f"/subscriptions/{session.subscription}/providers/Microsoft.Authorization/roleDefinitions/{CONTRIBUTOR}"
+    with session.authorization() as client, explained("give the role Storage Blob Data Contributor"):
+        from azure.mgmt.authorization.v2022_04_01.models import RoleAssignmentCreateParameters
+
+        assignments: Any = client.role_assignments
+        parameters = RoleAssignmentCreateParameters(
+            role_definition_id=role, principal_id=principal, principal_type=kind
+        )
+        try:
+            assignments.create(account.id, name, parameters, api_version=AUTHORIZATION_API)
+        except ResourceExistsError as error:
+            if error_code(error) != "RoleAssignmentExists":
+                raise
+
+
+def _await_role(account: Account, waiting: Waiting, limit_s: float) -> None:
+    """Ask the Blob service itself: an assignment that is there may not be known to it yet."""
+    began_s = time.monotonic()
+    pause_s = 0.5
+    while True:
+        try:
+            run(list_containers(account.endpoint, account.name, identity_credential(), most=1))
+        except (AccessDenied, TransientStoreError) as error:
+            # The name of a new account takes a while to be known as well.
+            if isinstance(error, AccessDenied) and error.code not in _NOT_YET:
+                raise
+            passed_s = time.monotonic() - began_s
+            if passed_s + pause_s > limit_s:
+                raise AccessDenied(
+                    f"the role is assigned, but does not work after {passed_s:.0f} s: it may need more time,"
+                    f" or a new sign-in ('az login'); the last answer was: {error}"
+                ) from None
+            waiting("Waiting until the role works (usually a few minutes)", passed_s)
+            time.sleep(pause_s)
+            pause_s = min(pause_s * 1.5, 10)
+        else:
+            return
+
+
+def _in_group(session: Session, name: str, resource_group: str) -> Account | None:
+    from azure.core.exceptions import ResourceNotFoundError
+
+    with explained(f"show the account '{name}'"):
+        try:
+            found = session.storage.storage_accounts.get_properties(resource_group, name)
+        except ResourceNotFoundError as error:
+            if error_code(error) == "ResourceNotFound":
+                return None
+            raise
+    return _account(found, session)
+
+
+def _in_subscription(session: Session, name: str) -> Account | None:
+    with explained("list the subscription's accounts"):
+        found = next((one for one in session.storage.storage_accounts.list() if one.name == name), None)
+    return _account(found, session) if found else None
+
+
+def _checked_location(session: Session, location: str) -> str:
+    """The location as the service names it; the provider says where it has accounts."""
+    provider = session.get(f"/subscriptions/{session.subscription}/providers/Microsoft.Storage", PROVIDERS_API)
+    if provider.get("registrationState") not in ("Registered", "Registering"):
+        raise UsageError(
+            "the subscription has not registered the resource provider Microsoft.Storage: run 'az provider register"
+            " --namespace Microsoft.Storage --wait' once (it needs the role Contributor on the subscription)"
+        )
+    types = {kind["resourceType"]: kind for kind in provider.get("resourceTypes", [])}
+    known = {_plain(place): place for place in types.get("storageAccounts", {}).get("locations", [])}
+    if known and _plain(location) not in known:
+        near = get_close_matches(_plain(location), known, n=3, cutoff=0.5)
+        hint = f", such as {', '.join(near)}" if near else ""
+        raise UsageError(f"'{location}' is no location that this subscription has storage accounts in{hint}")
+    return _plain(location)
+
+
+def _plain(location: str) -> str:
+    return location.replace(" ", "").lower()
+
+
+def _check_free(session: Session, name: str, resource_group: str) -> None:
+    from azure.mgmt.storage.models import StorageAccountCheckNameAvailabilityParameters
+
+    with explained("check the account's name"):
+        answer = session.storage.storage_accounts.check_name_availability(
+            # The type is the model's own constant.
+            StorageAccountCheckNameAvailabilityParameters(name=name)
+        )
+    if answer.name_available:
+        return
+    own = _in_subscription(session, name)
+    if own:
+        raise UsageError(
+            f"the account '{name}' is in the resource group {own.resource_group} already, not in {resource_group}:"
+            " name that group, or choose another name"
+        )
+    raise UsageError(f"the name '{name}' is taken by somebody else in the world: choose another")
+
+
+def _account(found: StorageAccount, session: Session) -> Account:
+    properties: Any = found.properties or {}
+    endpoints = properties.get("primaryEndpoints") or {}
+    parts = str(found.id).split("/")
+    return Account(
+        name=str(found.name),
+        subscription=session.subscription,
+        resource_group=parts[4] if len(parts) > 4 else "",
+        location=str(found.location),
+        kind=str(getattr(found.kind, "value", found.kind)),
+        sku=str(getattr(found.sku.name, "value", found.sku.name)) if found.sku else "",
+        endpoint=str(endpoints.get("blob") or f"https://{found.name}.{session.cloud.blob_suffix}").rstrip("/"),
+        minimum_tls=str(properties.get("minimumTlsVersion") or ""),
+        https_only=bool(properties.get("supportsHttpsTrafficOnly")),
+        # Accounts older than the setting have none, and allow it.
+        public_access_allowed=properties.get("allowBlobPublicAccess") is not False,
+        keys_allowed=properties.get("allowSharedKeyAccess") is not False,
+        hierarchical=bool(properties.get("isHnsEnabled")),
+        network=_network(properties),
+        sas_at_most=str((properties.get("sasPolicy") or {}).get("sasExpirationPeriod") or ""),
+        id=str(found.id),
+    )
+
+
+def _network(properties: Any) -> str:
+    if properties.get("publicNetworkAccess") in ("Disabled", "SecuredByPerimeter"):
+        return "private endpoints"
+    return (
+        "chosen networks" if (properties.get("networkAcls") or {}).get("defaultAction") == "Deny" else "every network"
+    )
