@@ -1,8 +1,9 @@
 """Tries all that a load needs of a destination, one thing after the other, and says what to do about what fails.
 
 Order, for a container: what a stranger's request is told (`outside`: is the service there, does its clock agree,
-how far is it), the credential, a listing and the API version, then a probe blob below `_laden/` (`probe`: written, sent in blocks for a first throughput, read back), the container as a stranger sees it, the probe taken
-away again, and at last how much a SAS will see loaded before it ends. A folder is only written to and read.
+how far is it), the credential, a listing and the API version, then a probe blob below `_laden/` (`probe`: written,
+sent in blocks for a first throughput, read back), the container as a stranger sees it, the probe taken away again,
+and at last how much a SAS will see loaded before it ends. A folder is only written to and read.
 
 What depends on something that failed is told as untested. Nothing is repeated: the first answer is what counts.
 """

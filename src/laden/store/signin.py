@@ -119,7 +119,7 @@ def _why(told: str) -> str:
         )
     tried = f" (tried: {', '.join(asked)})" if asked else ""
     return (
-        "nobody is signed in to Azure here: run 'az login', set AZURE_TENANT_ID, AZURE_CLIENT_ID and"
+        f"nobody is signed in to Azure here{tried}: run 'az login', set AZURE_TENANT_ID, AZURE_CLIENT_ID and"
         " AZURE_CLIENT_SECRET, or use a managed identity; for blobs alone,"
-        f" a SAS in LADEN_SAS or a key in AZURE_STORAGE_KEY will do{tried}"
+        " a SAS in LADEN_SAS or a key in AZURE_STORAGE_KEY will do"
     )
