@@ -16,6 +16,7 @@ from tests.support.management import Management, tally
 from tests.support.management.authorization import assignments
 from tests.support.management.identity import OBJECT_ID
 from tests.support.management.server import GROUP, SUBSCRIPTION
+from tests.support.management.storage import NAME_READ, PROVIDERS_READ
 
 ARGUMENTS = ("--resource-group", GROUP, "--location", "West Europe")
 EMULATED = "devstoreaccount1"
@@ -205,6 +206,21 @@ def test_what_azure_refuses_is_one_sentence(here: Management, trouble: Any, kind
     assert not any("register" in path for method, path in here.requests if method == "POST"), (
         "nothing behind one's back"
     )
+
+
+def test_a_role_in_the_group_alone_is_enough(here: Management) -> None:
+    here.forbidden |= {PROVIDERS_READ, NAME_READ}
+    with session() as opened:
+        assert made(opened).location == "westeurope"
+        here.taken.add("other")
+        with pytest.raises(UsageError, match="somebody else has an account of that name"):
+            made(opened, "other")
+        with pytest.raises(UsageError, match="'mars' is not available"):
+            made(opened, "third", "mars")
+        here.registered.clear()
+        here.forbidden.add("*/register/action")
+        with pytest.raises(UsageError, match="az provider register --namespace"):
+            made(opened, "third")
 
 
 @pytest.mark.usefixtures("here")

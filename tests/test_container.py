@@ -73,6 +73,12 @@ def test_the_list_tells_what_is_public(emulator: Emulator) -> None:
             opened.delete_container()
 
 
+def test_a_containers_own_sas_cannot_list_the_others(emulator: Emulator, container: str) -> None:
+    ran = run("container", "list", f"{emulator.url().rstrip('/')}?{sas(emulator, container)}")
+    assert (ran.code, ran.out) == (4, "")
+    assert "cannot list the others" in ran.err
+
+
 def test_a_long_list_has_pages(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     from laden.loop import run as finish
     from laden.store import parse_destination

@@ -243,7 +243,11 @@ def _in_subscription(session: Session, name: str) -> Account | None:
 
 def _checked_location(session: Session, location: str) -> str:
     """The location as the service names it; the provider says where it has accounts."""
-    provider = session.get(f"/subscriptions/{session.subscription}/providers/Microsoft.Storage", PROVIDERS_API)
+    try:
+        provider = session.get(f"/subscriptions/{session.subscription}/providers/Microsoft.Storage", PROVIDERS_API)
+    except AccessDenied:
+        # Whoever has a role in the resource group alone may not look; the creation itself will tell.
+        return _plain(location)
     if provider.get("registrationState") not in ("Registered", "Registering"):
         raise UsageError(
             "the subscription has not registered the resource provider Microsoft.Storage: run 'az provider register"
@@ -265,11 +269,15 @@ def _plain(location: str) -> str:
 def _check_free(session: Session, name: str, resource_group: str) -> None:
     from azure.mgmt.storage.models import StorageAccountCheckNameAvailabilityParameters
 
-    with explained("check the account's name"):
-        answer = session.storage.storage_accounts.check_name_availability(
-            # The type is the model's own constant.
-            StorageAccountCheckNameAvailabilityParameters(name=name)
-        )
+    try:
+        with explained("check the account's name"):
+            answer = session.storage.storage_accounts.check_name_availability(
+                # The type is the model's own constant.
+                StorageAccountCheckNameAvailabilityParameters(name=name)
+            )
+    except AccessDenied:
+        # A right of the whole subscription, as above.
+        return
     if answer.name_available:
         return
     own = _in_subscription(session, name)

@@ -218,6 +218,8 @@ def _place(destination: Destination) -> str:
 
 
 def _access_reason(code: str, body: bytes, destination: Destination, permission: str, credential: str) -> str:
+    if not destination.container and credential == "SAS":
+        return "a container's own SAS cannot list the others: run 'az login', or use an account key or account SAS"
     # Azurite says AuthorizationFailure where Azure says AuthenticationFailed.
     if code == "AuthenticationFailed" or (code == "AuthorizationFailure" and destination.is_local):
         return _authentication_reason(_tag(body, "AuthenticationErrorDetail"), credential)

@@ -100,7 +100,7 @@ class BlobStore:
         await self.request("PUT", name, (201,), "write", query, {"Content-MD5": _base64(md5)}, data)
 
     async def staged(self, name: str) -> dict[str, int]:
-        answer = await self._request("GET", name, (200, 404), "read", "comp=blocklist&blocklisttype=uncommitted")
+        answer = await self.request("GET", name, (200, 404), "read", "comp=blocklist&blocklisttype=uncommitted")
         return uncommitted_from_xml(answer.body) if answer.status == 200 else {}
 
     async def commit(self, name: str, block_ids: list[str], properties: Properties, etag: str | None) -> None:

@@ -158,11 +158,13 @@ _ACCOUNT = (
     _SUBSCRIPTION + r"/resourceGroups/(?P<group>[^/]+)/providers/Microsoft\.Storage/storageAccounts/(?P<name>[^/]+)"
 )
 _STORAGE = "Microsoft.Storage"
+PROVIDERS_READ = "Microsoft.Resources/subscriptions/providers/read"
+NAME_READ = f"{_STORAGE}/checknameavailability/read"
 ROUTES = (
     Route("GET", r"/subscriptions/?", _subscriptions),
-    Route("GET", _SUBSCRIPTION + r"/providers/(?P<namespace>[^/]+)", _provider),
+    Route("GET", _SUBSCRIPTION + r"/providers/(?P<namespace>[^/]+)", _provider, PROVIDERS_READ),
     Route("POST", _SUBSCRIPTION + r"/providers/(?P<namespace>[^/]+)/register", _register, "*/register/action"),
-    Route("POST", _SUBSCRIPTION + r"/providers/Microsoft\.Storage/checkNameAvailability", _check_name),
+    Route("POST", _SUBSCRIPTION + r"/providers/Microsoft\.Storage/checkNameAvailability", _check_name, NAME_READ),
     Route(
         "GET",
         _SUBSCRIPTION + r"/providers/Microsoft\.Storage/storageAccounts",
