@@ -10,6 +10,7 @@ import pytest
 
 from laden.cloud import account as accounts
 from laden.cloud.clients import Session, resource_manager, session
+from laden.cloud.role import CONTRIBUTOR, assign_role
 from laden.errors import AccessDenied, LadenError, StoreError, UsageError
 from tests.support.harness import run
 from tests.support.management import Management, tally
@@ -244,7 +245,7 @@ def test_the_role_is_given_and_waited_for(cloud: Management) -> None:
     ran = run("account", "create", EMULATED, *ARGUMENTS, "--assign-role", env=cloud.env)
     assert ran.code == 0, ran.err
     scope = cloud.resource_id(f"Microsoft.Storage/storageAccounts/{EMULATED}")
-    (key,) = assignments(cloud, scope, accounts.CONTRIBUTOR, OBJECT_ID)
+    (key,) = assignments(cloud, scope, CONTRIBUTOR, OBJECT_ID)
     assert cloud.resources[key]["properties"]["principalType"] == "ServicePrincipal"
     assert uuid.UUID(cloud.resources[key]["name"])
     assert cloud.replication_refusals < 0, "it was asked until it worked"
@@ -258,8 +259,8 @@ def test_a_person_is_given_the_role_as_one(blobs_here: Management) -> None:
     blobs_here.user = True
     with session() as opened:
         account = made(opened, EMULATED)
-        assert accounts.assign_role(opened, account, waiting=ignore) == OBJECT_ID
-    (key,) = assignments(blobs_here, account.id, accounts.CONTRIBUTOR, OBJECT_ID)
+        assert assign_role(opened, account, waiting=ignore) == OBJECT_ID
+    (key,) = assignments(blobs_here, account.id, CONTRIBUTOR, OBJECT_ID)
     assert blobs_here.resources[key]["properties"]["principalType"] == "User"
 
 
@@ -269,7 +270,7 @@ def test_a_role_that_does_not_come_is_told(blobs_here: Management) -> None:
     with session() as opened:
         account = made(opened, EMULATED)
         with pytest.raises(AccessDenied, match="the role is assigned, but does not work after 1 s"):
-            accounts.assign_role(opened, account, waiting=lambda what, _: told.append(what), limit_s=1.5)
+            assign_role(opened, account, waiting=lambda what, _: told.append(what), limit_s=1.5)
     assert told
     assert blobs_here.replication_refusals < 1000
 
@@ -279,7 +280,7 @@ def test_a_role_that_may_not_be_given_is_told(blobs_here: Management) -> None:
     with session() as opened:
         account = made(opened, EMULATED)
         with pytest.raises(AccessDenied, match="Role Based Access Control Administrator or Owner"):
-            accounts.assign_role(opened, account, waiting=ignore)
+            assign_role(opened, account, waiting=ignore)
 
 
 def az_default(subscription: str) -> None:

@@ -14,9 +14,9 @@ def run_create(
     """Make an account, or show the one that is there; return the exit code."""
 
     def work(observer: Observer) -> Summary:
-        from laden.cloud.account import assign_role as assign
         from laden.cloud.account import check_name, create
         from laden.cloud.clients import session
+        from laden.cloud.role import assign_role as assign
 
         def waiting(what: str, seconds: float) -> None:
             observer(Waiting(what, seconds))
