@@ -5,6 +5,7 @@ import signal
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from azure.core.credentials import AzureNamedKeyCredential
@@ -12,6 +13,8 @@ from azure.storage.blob import ContainerClient
 
 from laden.demo.emulator import Emulator
 from laden.demo.install import cache_folder
+from tests.support.management import Management, tally
+from tests.support.management.certificate import make_certificate
 
 CACHE = cache_folder()
 """Where the emulator is installed, asked before any test changes the environment: installed once for all."""
@@ -29,7 +32,7 @@ def clean_environment(
 ) -> None:
     """No test sees this person's settings, credentials or home, nor writes into the repository."""
     for name in os.environ:
-        if name.startswith(("AZURE_", "LADEN_", "AZURITE_")):
+        if name.startswith(("AZURE_", "LADEN_", "AZURITE_", "IDENTITY_", "MSI_", "ARM_")):
             monkeypatch.delenv(name)
     home = tmp_path_factory.mktemp("home")
     for name in ("HOME", "USERPROFILE"):
@@ -53,3 +56,45 @@ def container(emulator: Emulator) -> str:
     with ContainerClient.from_container_url(url, credential, api_version=EMULATOR_API_VERSION) as client:
         client.create_container()
     return url
+
+
+@pytest.fixture
+def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Management]:
+    """Azure Resource Manager on this machine, where a managed identity is signed in; no blobs behind it."""
+    with Management(tmp_path_factory.mktemp("azure")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def secure_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Emulator]]:
+    """Azurite over TLS, which takes bearer tokens, and the folder of its certificate."""
+    folder = tmp_path_factory.mktemp("certificate")
+    with Emulator(https=make_certificate(folder)) as running:
+        yield folder, running
+
+
+@pytest.fixture
+def cloud(secure_emulator: tuple[Path, Emulator]) -> Iterator[Management]:
+    """Resource Manager with Azurite behind the account `devstoreaccount1`, which has to be made first."""
+    with Management(*secure_emulator) as running:
+        yield running
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker's counts go to the process that reports."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["management"] = dict(tally)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Add a worker's counts."""
+    tally.update(getattr(node, "workeroutput", {}).get("management", {}))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many requests to Resource Manager were judged."""
+    if tally:
+        kinds = ("judged", "rejected", "rejected on purpose", "without schema")
+        counts = ", ".join(f"{tally[kind]} {kind}" for kind in kinds)
+        terminalreporter.write_line(f"Requests to Resource Manager, held against Microsoft's schemas: {counts}")

@@ -94,6 +94,11 @@ class AccessDenied(StoreError):  # noqa: N818 - named for what the service said
 
     exit_code = ExitCode.ACCESS
 
+    def __init__(self, message: str, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        """The service's own word for it, where it was the service that refused."""
+
 
 class ContainerMissing(StoreError):  # noqa: N818 - named for what the service said
     """No such container, or no such folder."""

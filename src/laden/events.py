@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from laden.records import Finding
 
@@ -84,6 +84,41 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """Something that the cloud takes its time for."""
+
+    event: ClassVar[str] = "waiting"
+    what: str
+    seconds: float
+    """For how long already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Something of the cloud as it is now: an account, a container."""
+
+    event: ClassVar[str] = "shown"
+    kind: str
+    facts: dict[str, Any]
+    """Names as they are told to people, and values that JSON knows."""
+    state: str = ""
+    """What was done about it: `created`, or `already there`; empty where it was only looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """One line of `doctor`."""
+
+    event: ClassVar[str] = "checked"
+    check: str
+    outcome: str
+    """`pass`, `warn`, `fail`, or `untested`."""
+    message: str
+    todo: str = ""
+    """What to do about it, where something is to be done."""
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """How a run ended: the last event. `rows = matched + missing`; `images` = sent + already there + the rest."""
 
@@ -119,7 +154,7 @@ class Summary:
     exit_code: int = 0
 
 
-Event = Started | Warned | Found | PlanReady | Progress | Summary
+Event = Started | Warned | Found | PlanReady | Progress | Waiting | Shown | Checked | Summary
 Observer = Callable[[Event], None]
 
 

@@ -54,10 +54,12 @@ class Ran:
         return [event for event in self.events if event["event"] == "finding" and event["code"] == code]
 
 
-def run(*arguments: object, env: dict[str, str] | None = None, cwd: Path | None = None) -> Ran:
+def run(
+    *arguments: object, env: dict[str, str] | None = None, cwd: Path | None = None, timeout_s: float = _DEADLINE_S
+) -> Ran:
     """Run `laden` to its end."""
     process = start(*arguments, env=env, cwd=cwd)
-    return ended(process)
+    return ended(process, timeout_s)
 
 
 def start(*arguments: object, env: dict[str, str] | None = None, cwd: Path | None = None) -> "subprocess.Popen[str]":
@@ -73,10 +75,10 @@ def start(*arguments: object, env: dict[str, str] | None = None, cwd: Path | Non
     )
 
 
-def ended(process: "subprocess.Popen[str]") -> Ran:
+def ended(process: "subprocess.Popen[str]", timeout_s: float = _DEADLINE_S) -> Ran:
     with process:
         try:
-            out, err = process.communicate(timeout=_DEADLINE_S)
+            out, err = process.communicate(timeout=timeout_s)
         finally:
             process.kill()
     return Ran(process.returncode, out, err)

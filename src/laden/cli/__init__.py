@@ -9,6 +9,13 @@ import ctypes
 import gc
 import os
 import sys
+from importlib import import_module
+
+_VERBS = (
+    "verbs_cloud",
+    "verbs_profiles",
+)
+"""Modules that declare verbs, in the order of `laden --help`; `app` declares the first ones."""
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 """Parameters of mallopt(3), as in glibc's malloc.h."""
@@ -16,9 +23,10 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 
 def main() -> None:
     """Entry point of the `laden` command."""
-    import laden.cli.verbs_profiles  # noqa: F401 - declares its verb
     from laden.cli.app import app
 
+    for declarations in _VERBS:
+        import_module(f"laden.cli.{declarations}")
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")

@@ -54,7 +54,7 @@ def run_verb(
         quiet: whether only warnings, errors and the last line are shown.
         verbose: whether every event is shown.
     """
-    face: Observer = _json_face
+    face: Observer = json_face
     with ExitStack() as stack:
         if not json:
             from laden.cli.terminal import Terminal
@@ -62,10 +62,11 @@ def run_verb(
             terminal = Terminal(quiet=quiet, verbose=verbose)
             stack.callback(terminal.close)
             face = terminal.show
-        return _run(command, work, face)
+        return run_with(command, work, face)
 
 
-def _run(command: str, work: Callable[[Observer], Summary], face: Observer) -> int:
+def run_with(command: str, work: Callable[[Observer], Summary], face: Observer) -> int:
+    """Run a verb with a face of its own, and return its exit code; see `run_verb`."""
     seen: list[Summary] = []
 
     def observe(event: Event) -> None:
@@ -87,6 +88,7 @@ def _run(command: str, work: Callable[[Observer], Summary], face: Observer) -> i
         return int(ExitCode.INTERRUPTED)
 
 
-def _json_face(event: Event) -> None:
+def json_face(event: Event) -> None:
+    """Write an event as a line of JSON."""
     sys.stdout.write(to_json(event) + "\n")
     sys.stdout.flush()

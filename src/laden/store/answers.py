@@ -172,15 +172,16 @@ def refusal(
         credential: what kind of credential was shown.
         window: why the credential does not hold at this moment, as `Credential.outside` tells it; or empty.
     """
-    code = _code(headers, body)
+    code = error_code(headers, body)
     where = f"{destination}/{name}" if name else str(destination)
     if code in _PROTECTED:
         return BlobConflict(f"{where} cannot be written: {_PROTECTED[code]}")
     if status in (401, 403) or code in _ACCESS:
         reason = window or _access_reason(code, body, destination, permission, credential)
         return AccessDenied(
-            f"{destination.account} refused the {credential} to {permission} in '{destination.container}':"
-            f" {reason} ({code or status})"
+            f"{destination.account} refused the {credential} to {permission} {_place(destination)}:"
+            f" {reason} ({code or status})",
+            code,
         )
     if code in ("Md5Mismatch", "InvalidMd5"):
         return TransientStoreError(f"bytes of {where} changed on the way; the service refused them")
@@ -212,7 +213,13 @@ def refusal(
     return kind(f"the service refused {where} with {status} {code}".rstrip())
 
 
+def _place(destination: Destination) -> str:
+    return f"in '{destination.container}'" if destination.container else "containers"
+
+
 def _access_reason(code: str, body: bytes, destination: Destination, permission: str, credential: str) -> str:
+    if not destination.container and credential == "SAS":
+        return "a container's own SAS cannot list the others: run 'az login', or use an account key or account SAS"
     # Azurite says AuthorizationFailure where Azure says AuthenticationFailed.
     if code == "AuthenticationFailed" or (code == "AuthorizationFailure" and destination.is_local):
         return _authentication_reason(_tag(body, "AuthenticationErrorDetail"), credential)
@@ -236,7 +243,7 @@ def _authentication_reason(detail: str, credential: str) -> str:
     return "the signature is not right: check the key, and this machine's clock"
 
 
-def _code(headers: Mapping[str, str], body: bytes) -> str:
+def error_code(headers: Mapping[str, str], body: bytes) -> str:
     """The service's error code; empty for anything that does not look like one: it ends up in sentences."""
     code = headers.get("x-ms-error-code") or _tag(body, "Code")
     return code if re.fullmatch(r"[A-Za-z0-9]{1,64}", code) else ""

@@ -61,7 +61,7 @@ class BlobStore:
 
     async def create(self) -> bool:
         try:
-            await self._request("PUT", "", (201,), "create", "restype=container")
+            await self.request("PUT", "", (201,), "create", "restype=container")
         except BlobConflict:
             return False
         return True
@@ -73,16 +73,16 @@ class BlobStore:
             query += f"&prefix={quote(prefix + '/', safe='')}"
         if marker:
             query += f"&marker={quote(marker, safe='')}"
-        answer = await self._request("GET", "", (200,), "list", query)
+        answer = await self.request("GET", "", (200,), "list", query)
         return page_from_xml(answer.body, strip=len(prefix) + 1 if prefix else 0)
 
     async def head(self, name: str) -> Blob:
-        answer = await self._request("HEAD", name, (200,), "read")
+        answer = await self.request("HEAD", name, (200,), "read")
         return blob_from_headers(name, answer.headers)
 
     async def get(self, name: str, offset: int, length: int) -> bytes:
         headers = {"x-ms-range": f"bytes={offset}-{offset + max(length, 1) - 1}"}
-        answer = await self._request("GET", name, (206, 416), "read", headers=headers, most_bytes=length)
+        answer = await self.request("GET", name, (206, 416), "read", headers=headers, most_bytes=length)
         return b"" if answer.status == 416 else answer.body[:length]
 
     async def put(self, name: str, data: Data, properties: Properties, etag: str | None) -> None:
@@ -93,14 +93,14 @@ class BlobStore:
             **_metadata(properties.metadata),
             **_condition(etag),
         }
-        await self._request("PUT", name, (201,), "write", headers=headers, data=data)
+        await self.request("PUT", name, (201,), "write", headers=headers, data=data)
 
     async def put_block(self, name: str, block_id: str, data: Data, md5: bytes) -> None:
         query = f"comp=block&blockid={quote(_base64(block_id.encode()), safe='')}"
-        await self._request("PUT", name, (201,), "write", query, {"Content-MD5": _base64(md5)}, data)
+        await self.request("PUT", name, (201,), "write", query, {"Content-MD5": _base64(md5)}, data)
 
     async def staged(self, name: str) -> dict[str, int]:
-        answer = await self._request("GET", name, (200, 404), "read", "comp=blocklist&blocklisttype=uncommitted")
+        answer = await self.request("GET", name, (200, 404), "read", "comp=blocklist&blocklisttype=uncommitted")
         return uncommitted_from_xml(answer.body) if answer.status == 200 else {}
 
     async def commit(self, name: str, block_ids: list[str], properties: Properties, etag: str | None) -> None:
@@ -113,15 +113,15 @@ class BlobStore:
             **_metadata(properties.metadata),
             **_condition(etag),
         }
-        await self._request("PUT", name, (201,), "write", "comp=blocklist", headers, body)
+        await self.request("PUT", name, (201,), "write", "comp=blocklist", headers, body)
 
     async def delete(self, name: str) -> None:
-        await self._request("DELETE", name, (202,), "delete")
+        await self.request("DELETE", name, (202,), "delete")
 
     async def close(self) -> None:
         await self._client.close()
 
-    async def _request(
+    async def request(
         self,
         method: str,
         name: str,
@@ -133,7 +133,21 @@ class BlobStore:
         *,
         most_bytes: int | None = None,
     ) -> Answer:
-        """One round trip. `permission` names what the service must grant, for the error that says so."""
+        """One round trip, for what the port does not offer.
+
+        Args:
+            method: of the request.
+            name: of the blob; empty for the container.
+            expected: statuses that are no refusal.
+            permission: what the service must grant, for the error that says so.
+            query: further parameters, percent-encoded.
+            headers: further headers.
+            data: the body.
+            most_bytes: the answer's body at most; None for a listing's.
+
+        Raises:
+            StoreError: any other status, or no answer.
+        """
         grant = await self._credential.grant()
         sent = {"x-ms-version": API_VERSION, **(headers or {})}
         if grant.header:

@@ -19,6 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from laden.errors import AccessDenied, UsageError
 from laden.store.destination import Destination
+from laden.store.signin import STORAGE_SCOPE, SignIn
 
 EMULATOR_ACCOUNT = "devstoreaccount1"
 EMULATOR_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
@@ -28,7 +29,6 @@ _SAS_LIFE_S = 12 * 3600
 _CLOCK_SKEW_S = 15 * 60
 _RENEWAL_AHEAD_S = 5 * 60
 _RENEWAL_PAUSE_S = 30
-_TOKEN_SCOPE = "https://storage.azure.com/.default"  # noqa: S105 - a scope, not a secret
 
 
 class Grant(NamedTuple):
@@ -81,7 +81,7 @@ class Credential:
     def outside(self) -> str:
         """Why it does not hold at this moment, where its own text tells (a SAS outside of its times); or empty."""
         fields = parse_qs(self._grant.query if self._grant else "")
-        start, end = (_time(fields.get(name, [""])[0]) for name in ("st", "se"))
+        start, end = (sas_time(fields.get(name, [""])[0]) for name in ("st", "se"))
         now = datetime.now(UTC)
         if end and end < now:
             return f"it ended at {_utc(end)}, and this machine's clock says {_utc(now)}: make a new one"
@@ -92,7 +92,7 @@ class Credential:
         return ""
 
 
-def _time(text: str) -> datetime | None:
+def sas_time(text: str) -> datetime | None:
     """A SAS's `st` or `se`: ISO 8601 in UTC, to the day, minute or second ("Create a service SAS")."""
     try:
         return datetime.fromisoformat(text).replace(tzinfo=UTC)
@@ -120,7 +120,7 @@ def find_credential(destination: Destination) -> Credential:
         key = EMULATOR_KEY
     if key:
         return _key_credential(destination, key)
-    return _identity_credential()
+    return identity_credential()
 
 
 def _sas_credential(sas: str) -> Credential:
@@ -165,7 +165,7 @@ def _key_credential(destination: Destination, key: str) -> Credential:
         query = generate_account_sas(
             destination.account,
             key,
-            resource_types=ResourceTypes(container=True, object=True),
+            resource_types=ResourceTypes(service=True, container=True, object=True),
             permission=AccountSasPermissions(read=True, write=True, delete=True, list=True, create=True),
             expiry=expiry,
             start=now - timedelta(seconds=_CLOCK_SKEW_S),
@@ -177,23 +177,12 @@ def _key_credential(destination: Destination, key: str) -> Credential:
     return Credential("account key", mint)
 
 
-def _identity_credential() -> Credential:
-    def sign_in() -> Grant:
-        from azure.core.exceptions import AzureError
-        from azure.identity import DefaultAzureCredential
+def identity_credential() -> Credential:
+    """Whoever is signed in here, whatever else the environment holds."""
 
-        try:
-            with DefaultAzureCredential() as credential:
-                token = credential.get_token(_TOKEN_SCOPE)
-        except ValueError:
-            raise UsageError(
-                "a setting AZURE_... in the environment is not valid: check tenant and client id"
-            ) from None
-        except AzureError:
-            raise AccessDenied(
-                "nobody is signed in to Azure here: run 'az login', or put a SAS in LADEN_SAS,"
-                " or a key in AZURE_STORAGE_KEY (environment, workload and managed identity were tried as well)"
-            ) from None
+    def sign_in() -> Grant:
+        with SignIn() as signed_in:
+            token = signed_in.get_token(STORAGE_SCOPE)
         return Grant("", f"Bearer {token.token}", float(token.expires_on))
 
     return Credential("sign-in", sign_in)
