@@ -12,13 +12,12 @@ from typing import cast
 from isal import igzip, isal_zlib
 from isal.isal_zlib import crc32
 
-from laden.source.positional import ArchiveFile, Buffer, InOrder
+from laden.source.positional import ArchiveFile, InOrder
 
 GZIP_MARK = b"\x1f\x8b"
 _PIECE_BYTES = 1 << 18
-_MAX_BARREN_BYTES = 16 << 20
-"""Of gzip data that give nothing: headers may hold a name of any length, and the library keeps them whole."""
-_LIBRARY_ERRORS = (gzip.BadGzipFile, cast("type[Exception]", isal_zlib.error))
+_LIBRARY_ERRORS = (gzip.BadGzipFile, OverflowError, cast("type[Exception]", isal_zlib.error))
+"""The second for a header that is longer than the library's buffer, which is never enlarged."""
 
 
 class BrokenGzip(Exception):  # noqa: N818 - named for what was found; never leaves this package
@@ -37,12 +36,9 @@ class Inflated:
 
     def __init__(self, file: ArchiveFile) -> None:
         self.offset_bytes = 0
-        self._raw = _Watched(file)
-        self._stream = igzip.IGzipFile(fileobj=self._raw, mode="rb")  # type: ignore[no-untyped-call]
+        self._stream = igzip.IGzipFile(fileobj=InOrder(file), mode="rb")  # type: ignore[no-untyped-call]
 
     def read(self, count_bytes: int) -> bytes:
-        # What cannot be compressed takes a little more room than without gzip.
-        self._raw.most_bytes = _MAX_BARREN_BYTES + 2 * count_bytes
         try:
             data: bytes = self._stream.read(count_bytes)
         except EOFError as error:
@@ -63,17 +59,3 @@ class Inflated:
         """Read to the end: afterwards everything that was read is proven."""
         while self.read(_PIECE_BYTES):
             pass
-
-
-class _Watched(InOrder):
-    """Ends data that give nothing for too long."""
-
-    most_bytes = 0
-    """How much more may be read."""
-
-    def readinto(self, buffer: Buffer) -> int:  # type: ignore[override]
-        count_bytes = super().readinto(buffer)
-        self.most_bytes -= count_bytes
-        if self.most_bytes < 0:
-            raise gzip.BadGzipFile("millions of bytes that hold nothing")
-        return count_bytes
