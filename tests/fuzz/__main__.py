@@ -1,6 +1,6 @@
 """Runs a fuzzer in a process of its own, with a clock for each case and a measure of memory; prints one line of JSON.
 
-    python -m tests.fuzz zips|tables|pngs SEED FIRST END
+    python -m tests.fuzz zips|tars|gzips|parts|tables|pngs SEED FIRST END
     python -m tests.fuzz table PATH
 
 A case that takes longer than `_HANG_S` ends the process with the place where it hung. The second form reads one table
@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.fuzz import judge, pngs, tables, zips
+from tests.fuzz import judge, pngs, tables, tars, zips
 
 _HANG_S = 20
 _CHUNKS = (64, 4096, 1 << 20)
@@ -32,7 +32,33 @@ Told = Counter[str]
 def _zip(seed: int, number: int, folder: Path) -> Told:
     path, data = folder / "0.zip", zips.case(seed, number)
     path.write_bytes(data)
-    verdict = judge.judge(path, data, _CHUNKS[number % len(_CHUNKS)])
+    return _counted(judge.judge(path, data, _CHUNKS[number % len(_CHUNKS)]))
+
+
+def _tar(seed: int, number: int, folder: Path) -> Told:
+    path, data = folder / "0.tar", tars.case(seed, number)
+    path.write_bytes(data)
+    return _counted(judge.judge_tar(path, data, _CHUNKS[number % len(_CHUNKS)]))
+
+
+def _gzip(seed: int, number: int, folder: Path) -> Told:
+    path, data = folder / "0.tar.gz", tars.gzip_case(seed, number)
+    path.write_bytes(data)
+    return _counted(judge.judge_tar(path, data, _CHUNKS[number % len(_CHUNKS)]))
+
+
+def _parts(seed: int, number: int, folder: Path) -> Told:
+    for path in folder.glob("0.zip.*"):
+        path.unlink()
+    parts = tars.parts_case(seed, number)
+    for index, part in enumerate(parts, 1):
+        if part is not None:
+            (folder / f"0.zip.{index:03d}").write_bytes(part)
+    joined = b"".join(part or b"" for part in parts)
+    return _counted(judge.judge(folder / "0.zip", joined, _CHUNKS[number % len(_CHUNKS)]))
+
+
+def _counted(verdict: judge.Verdict) -> Told:
     return verdict.refused + Counter({"accepted": verdict.accepted, "bytes": verdict.read_bytes})
 
 
@@ -46,7 +72,14 @@ def _png(seed: int, number: int, _: Path) -> Told:
     return Counter([pngs.judge(pngs.case(seed, number), 1 + number % 40)])
 
 
-KINDS: dict[str, Callable[[int, int, Path], Told]] = {"zips": _zip, "tables": _table, "pngs": _png}
+KINDS: dict[str, Callable[[int, int, Path], Told]] = {
+    "zips": _zip,
+    "tars": _tar,
+    "gzips": _gzip,
+    "parts": _parts,
+    "tables": _table,
+    "pngs": _png,
+}
 
 
 def run(kind: str, seed: int, first: int, end: int, folder: Path) -> dict[str, object]:

@@ -1,14 +1,16 @@
 """Reads one archive as a load does, and holds what was accepted against the archive's own bytes.
 
-The bytes are parsed here a second time, by other code: every accepted member must stand in a directory record with
-this name, length and CRC-32, its local header must say the same, and its bytes must hash to it by the standard
-library. Refusals are counted by code; anything but `SourceError` is a crash.
+The bytes are parsed here a second time, by other code. Every accepted member of a zip must stand in a directory record
+with this name, length and CRC-32, its local header must say the same, and its bytes must hash to it by the standard
+library; one of a tar must lie behind a header of its own that says so. Refusals are counted by code; anything but
+`SourceError` is a crash.
 """
 
 import re
 import struct
 import zlib
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +18,7 @@ from laden.errors import SourceError
 from laden.names import problem
 from laden.records import Entry
 from laden.source import Reader, entries
+from tests.fuzz import tars
 from tests.fuzz.archives import CENTRAL, LOCAL
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
@@ -32,7 +35,22 @@ class Verdict(NamedTuple):
 
 
 def judge(path: Path, data: bytes, chunk_bytes: int) -> Verdict:
-    """Read everything in the archive; raises `WrongError`, or whatever a reader raised that is no `SourceError`."""
+    """Read everything in a zip; raises `WrongError`, or whatever a reader raised that is no `SourceError`.
+
+    `data` are its bytes, if they lie in parts, then joined.
+    """
+    return _judge(path, data, chunk_bytes, _check_zipped)
+
+
+def judge_tar(path: Path, data: bytes, chunk_bytes: int) -> Verdict:
+    """The same of a tar, plain or in gzip data."""
+    plain = tars.inflated(data) if data[:2] == b"\x1f\x8b" else data
+    verdict = _judge(path, plain or b"", chunk_bytes, _check_in_tar)
+    _must(plain is not None or not verdict.accepted, "gzip data were believed that are not whole")
+    return verdict
+
+
+def _judge(path: Path, data: bytes, chunk_bytes: int, check: Callable[[Entry, bytes, int], None]) -> Verdict:
     codes: Counter[str] = Counter()
     try:
         found = list(entries(path.parent, path.name))
@@ -47,7 +65,7 @@ def judge(path: Path, data: bytes, chunk_bytes: int) -> Verdict:
                 _must(one.code == "junk-ignored" or bool(one.message), "a refusal without a reason")
                 continue
             try:
-                _read(reader, one, data, chunk_bytes)
+                check(one, data, _read(reader, one, chunk_bytes))
             except SourceError as error:
                 _check_sentence(error)
                 codes[error.code] += 1
@@ -59,7 +77,8 @@ def judge(path: Path, data: bytes, chunk_bytes: int) -> Verdict:
     return Verdict(len(accepted), sum(entry.size_bytes for entry in accepted), codes)
 
 
-def _read(reader: Reader, entry: Entry, data: bytes, chunk_bytes: int) -> None:
+def _read(reader: Reader, entry: Entry, chunk_bytes: int) -> int:
+    """Read a member, and return its CRC-32."""
     checksum = seen_bytes = buffers = 0
     for buffer in reader.read(entry, chunk_bytes):
         checksum = zlib.crc32(buffer, checksum)
@@ -67,9 +86,21 @@ def _read(reader: Reader, entry: Entry, data: bytes, chunk_bytes: int) -> None:
         buffers += 1
         _must(len(buffer) <= chunk_bytes, "a buffer longer than asked for")
         _must(seen_bytes <= entry.size_bytes, "more bytes than declared")
-    _must((checksum, seen_bytes) == (entry.crc32, entry.size_bytes), "bytes that are not as declared")
+    _must(seen_bytes == entry.size_bytes, "fewer bytes than declared")
+    _must(entry.crc32 in (None, checksum), "bytes that are not as declared")
     _must(buffers == max(1, -(-seen_bytes // chunk_bytes)), "another number of buffers than promised")
     _must(problem(entry.member) is None, "a name that is refused")
+    return checksum
+
+
+def _check_in_tar(entry: Entry, data: bytes, checksum: int) -> None:
+    lies = data[entry.offset_bytes : entry.offset_bytes + entry.size_bytes]
+    _must(checksum == zlib.crc32(lies), "other bytes than lie there")
+    _must(tars.right_member(data, entry), "a header that says otherwise")
+
+
+def _check_zipped(entry: Entry, data: bytes, checksum: int) -> None:
+    _must(checksum == entry.crc32, "a member without its checksum")
     records = [record for record in _directory(data) if record[:3] == (entry.crc32, entry.size_bytes, entry.member)]
     _must(bool(records), "a member that no directory names")
     _must(_local(data, entry), "a local header that says otherwise")

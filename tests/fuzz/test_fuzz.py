@@ -1,4 +1,4 @@
-"""Mutated zips, tables and PNGs, tens of thousands of them, each read to its end in a process of its own.
+"""Mutated zips, tars, tables and PNGs, tens of thousands of them, each read to its end in a process of its own.
 
 None may crash a reader, hang it, make it take much memory, or get anything accepted that is not as declared.
 `LADEN_LONG=1` reads ten times as many.
@@ -9,12 +9,13 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.fuzz import archives, judge, zips
+from tests.fuzz import archives, judge, tars, zips
 
 pytest.importorskip("resource", reason="memory is not measured on Windows")
 
@@ -57,6 +58,42 @@ def test_zips(capsys: pytest.CaptureFixture[str], shard: int) -> None:
     told = fuzzed(capsys, "zips", 1, shard * count, (shard + 1) * count)
     assert told["accepted"] > count, "what is right in a mutated archive is still read"
     assert set(told) >= CODES, "every kind of damage is met"
+
+
+TAR_CODES = {
+    "archive-header", "archive-not-tar", "archive-rest", "archive-truncated", "member-duplicate", "member-kind",
+    "member-link", "member-sparse", "name-refused",
+}  # fmt: skip
+
+
+def test_tars(capsys: pytest.CaptureFixture[str]) -> None:
+    told = fuzzed(capsys, "tars", 1, 0, 4000 * TIMES)
+    assert told["accepted"] > 8000 * TIMES
+    assert set(told) >= TAR_CODES, "every kind of damage is met"
+
+
+def test_gzips(capsys: pytest.CaptureFixture[str]) -> None:
+    told = fuzzed(capsys, "gzips", 1, 0, 3000 * TIMES)
+    assert told["accepted"] > 4000 * TIMES
+    assert set(told) >= TAR_CODES | {"archive-gzip"}
+
+
+def test_parts(capsys: pytest.CaptureFixture[str]) -> None:
+    told = fuzzed(capsys, "parts", 1, 0, 2000 * TIMES)
+    assert told["accepted"] > 4000 * TIMES
+    assert set(told) >= {"archive-directory", "archive-missing", "archive-part", "member-crc", "member-header"}
+
+
+@pytest.mark.parametrize("number", range(len(tars.seeds())))
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_tars_that_are_not_mutated_are_read_whole(tmp_path: Path, number: int, pack: Callable[[bytes], bytes]) -> None:
+    pieces = tars.seeds()[number]
+    data = pack(b"".join(pieces) + bytes(1024))
+    (tmp_path / "0.tar").write_bytes(data)
+    verdict = judge.judge_tar(tmp_path / "0.tar", data, 1000)
+    assert verdict.accepted == len(pieces) - sum(verdict.refused.values())
+    refused = {"junk-ignored": 1, "member-link": 1, "member-sparse": 1} if number == 3 else {}
+    assert dict(verdict.refused) == refused
 
 
 def test_tables(capsys: pytest.CaptureFixture[str]) -> None:
