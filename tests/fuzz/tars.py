@@ -203,7 +203,7 @@ def parts_case(seed: int, number: int) -> list[bytes | None]:
     """A zip, mostly whole, in parts that are mostly all there: None stands for one that is missing."""
     rng = random.Random(f"parts {seed} {number}")
     data = zips.case(seed, number * 7 if rng.random() < 0.3 else rng.randrange(3))
-    size = rng.choice([50, 300, 1000, 4000])
+    size = max(rng.choice([50, 300, 1000, 4000]), len(data) // 100)
     parts: list[bytes | None] = [data[at : at + size] for at in range(0, max(len(data), 1), size)]
     if rng.random() < 0.4:
         at = rng.randrange(len(parts))
@@ -224,7 +224,7 @@ def right_member(data: bytes, entry: Entry) -> bool:
     checksum = head[:148] + b" " * 8 + head[156:]
     told = int(head[148:156].replace(b"\0", b" ").split()[0], 8)
     signed = sum(byte - 256 if byte > 127 else byte for byte in checksum)
-    size = head[124:136].rstrip(b"\0 ")
+    size = head[124:136].partition(b"\0")[0].strip()
     wide = int.from_bytes(head[125:136], "big") if head[124] == 0x80 else -1
     before = data[: entry.offset_bytes]
     sized = (
