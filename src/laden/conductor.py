@@ -17,6 +17,7 @@ from typing import Literal
 from laden.engine import Job, move, workers_for
 from laden.errors import ExitCode, LadenError, SourceError, UsageError
 from laden.events import Observer, PlanReady, Started, Summary, ignore
+from laden.evidence import Trust, check_sums, find_sums
 from laden.findings import FindingLog
 from laden.inventory import Listing, is_listed, read_known, read_page
 from laden.loop import run
@@ -67,6 +68,7 @@ def load(
     connections: int | None = None,
     workers: int | None = None,
     dry_run: bool = False,
+    trust: Sequence[str] = (),
     findings_file: str | Path | None = None,
     observer: Observer = ignore,
     confirm: Callable[[PlanReady], bool] = lambda _: True,
@@ -87,6 +89,7 @@ def load(
         connections: requests in flight at most; None to find out what the link bears.
         workers: processes that send; None to decide by the number and size of the images.
         dry_run: plan only; nothing is written anywhere but to `findings_file`.
+        trust: names of files that are right, whatever a listing or checksum file of their publisher says.
         findings_file: CSV file for all findings; None writes none.
         observer: called with each event, in order; the last is the summary that is also returned.
         confirm: asked once the plan is known; False ends the run before anything is written.
@@ -98,7 +101,7 @@ def load(
     Raises:
         LadenError: it could not be done; the error's kind says whose turn it is.
     """
-    choice = Choice(Path(table) if table else None, profile, archives, layout)
+    choice = Choice(Path(table) if table else None, profile, archives, layout, tuple(trust))
     wishes = _Wishes(
         choice,
         overwrite == "changed",
@@ -122,19 +125,24 @@ def check(
     table: str | Path | None = None,
     profile: str | None = None,
     archives: str | None = None,
+    checksums: bool = False,
+    trust: Sequence[str] = (),
     findings_file: str | Path | None = None,
     observer: Observer = ignore,
 ) -> Summary:
-    """Hold a table against the archives' directories, without reading a member or touching a network.
+    """Hold a table against the archives' directories, without touching a network.
 
-    Arguments, result and errors are those of `load`.
+    Result, errors and all arguments but one are those of `load`; `checksums` is whether all files are hashed that a
+    publisher's checksum files name.
     """
-    choice = Choice(Path(table) if table else None, profile, archives)
+    choice = Choice(Path(table) if table else None, profile, archives, trust=tuple(trust))
     with FindingLog(_path(findings_file), observer) as log:
         tally = Tally(Summary("check", source=_shown(source)), observer, log)
         with _told(tally), Relations() as relations:
             surveyed = survey(_paths(source), choice, relations, log, observer)
             _plan(relations, surveyed, tally, log, send_strays=False, replace_other=False)
+            if checksums:
+                _check_sums(surveyed, Trust(trust), tally, log, observer)
             return tally.finish()
 
 
@@ -165,6 +173,14 @@ def verify(
         tally = Tally(Summary("verify", destination=without_secret(destination)), observer, log)
         with _told(tally), Relations() as relations:
             return run(_verify(destination, deep, connections, tally, log, relations, observer))
+
+
+def _check_sums(surveyed: Survey, trust: Trust, tally: Tally, log: FindingLog, observer: Observer) -> None:
+    """Hold the source's files against their publisher's checksum files."""
+    observer(Started("checksums"))
+    sums, unreadable = find_sums(surveyed.root, surveyed.found.files)
+    for finding in (*unreadable, *check_sums(surveyed.found, surveyed.archives, sums, trust, tally.reading)):
+        log.add(finding)
 
 
 async def _load(

@@ -16,7 +16,7 @@ from laden.records import Finding
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A stage begins: `listing`, `source`, `table`, `archives`, `transfer`, `verify`, `manifest`."""
+    """A stage begins: `listing`, `source`, `table`, `archives`, `checksums`, `transfer`, `verify`, `manifest`."""
 
     event: ClassVar[str] = "started"
     stage: str
@@ -70,10 +70,11 @@ class PlanReady:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far the transfer is; several times a second at most."""
+    """How far the transfer is, or another stage that reads all bytes; several times a second at most."""
 
     event: ClassVar[str] = "progress"
     images: int
+    """Or files, where whole ones are read."""
     images_in_all: int
     bytes: int
     bytes_in_all: int

@@ -153,6 +153,11 @@ class Tally:
             )
         )
 
+    def reading(self, files: int, files_in_all: int, size_bytes: int, bytes_in_all: int) -> None:
+        """Tell how far the reading of whole files is."""
+        seconds = time.monotonic() - self._started_s
+        self._observer(Progress(files, files_in_all, size_bytes, bytes_in_all, seconds, 0))
+
     def finish(self, exit_code: ExitCode | None = None, message: str = "") -> Summary:
         """The summary, told to the observer as the last event.
 

@@ -20,6 +20,7 @@ from laden.cli.options import (
     Quiet,
     Sources,
     TableFile,
+    Trusted,
     Verbose,
 )
 
@@ -116,6 +117,7 @@ def load(
         str,
         typer.Option("--workers", help="Processes that send: a number, or auto. Several help very many small files."),
     ] = "auto",
+    trust: Trusted = None,
     findings: Findings = FINDINGS_FILE,
     json: Json = False,
     quiet: Quiet = False,
@@ -141,6 +143,7 @@ def load(
         "dry_run": dry_run,
         "connections": connections,
         "workers": _workers(workers),
+        "trust": trust or (),
         "findings_file": findings,
     }
     raise typer.Exit(run_load(source, destination, options, yes=yes, json=json, quiet=quiet, verbose=verbose))
@@ -152,6 +155,11 @@ def check(
     table: TableFile = None,
     profile: ProfileName = None,
     archives: Archives = None,
+    checksums: Annotated[
+        bool,
+        typer.Option("--checksums", help="Also hash all files that SHA256SUMS, sha1sums.txt or their like name."),
+    ] = False,
+    trust: Trusted = None,
     findings: Findings = FINDINGS_FILE,
     json: Json = False,
     quiet: Quiet = False,
@@ -159,11 +167,21 @@ def check(
 ) -> None:
     """Hold the table of SOURCE against its archives' directories: what is missing, stray, twice, in the wrong place.
 
-    Reads no image and touches no network, so a terabyte takes seconds.
+    Reads no image and touches no network, so a terabyte of zips takes seconds; .tar.gz have to be read whole. The
+    publisher's listings beside the archives (0.zip.unzip-l.txt) are compared too, checksum files when asked for:
+
+        laden check ~/padchest --checksums --trust 17.zip
     """
     from laden.cli.check import run_check
 
-    options = {"table": table, "profile": profile, "archives": archives, "findings_file": findings}
+    options = {
+        "table": table,
+        "profile": profile,
+        "archives": archives,
+        "checksums": checksums,
+        "trust": trust or (),
+        "findings_file": findings,
+    }
     raise typer.Exit(run_check(source, options, json=json, quiet=quiet, verbose=verbose))
 
 

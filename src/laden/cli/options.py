@@ -35,6 +35,14 @@ ProfileName = Annotated[
     str | None, typer.Option("--profile", help="A name (see laden profiles) or a TOML file. Default: recognised.")
 ]
 Archives = Annotated[str | None, typer.Option("--archives", help="Only these archives, as in 0,1,54 or 0-11,54.")]
+Trusted = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--trust",
+        metavar="NAME",
+        help="A file that is right, whatever a publisher's listing or checksum file says. May be repeated.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON event a line on stdout; the last is the summary.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings, errors and the last line.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Also each archive and each retry.")]

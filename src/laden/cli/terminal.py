@@ -16,6 +16,7 @@ _STAGES = {
     "source": "Looking at the source",
     "archives": "Reading the archives' directories",
     "table": "Reading the table",
+    "checksums": "Hashing what the publisher gave checksums of",
     "listing": "Listing the destination",
     "transfer": "Sending",
     "verify": "Verifying: every blob's length and MD5 against what was sent",

@@ -18,11 +18,23 @@ from isal.isal_zlib import crc32
 from laden.records import Entry, Finding
 from laden.source import tars, zips
 from laden.source.files import Found, file_entries, find
-from laden.source.kinds import is_zip, stem
+from laden.source.kinds import archive_of, is_zip, stem
+from laden.source.opening import opened
 from laden.source.positional import Buffer
 from laden.source.reader import Reader
 
-__all__ = ["Buffer", "Found", "Reader", "crc32", "entries", "file_entries", "find", "stem"]
+__all__ = [
+    "Buffer",
+    "Found",
+    "Reader",
+    "archive_of",
+    "crc32",
+    "entries",
+    "file_entries",
+    "find",
+    "opened",
+    "stem",
+]
 
 
 def entries(root: Path, archive: str) -> Iterator[Entry | Finding]:

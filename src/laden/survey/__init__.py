@@ -13,6 +13,7 @@ from pathlib import Path
 
 from laden.errors import UsageError
 from laden.events import Observer, Started
+from laden.evidence import Trust
 from laden.findings import FindingLog
 from laden.profile import Profile
 from laden.records import Entry
@@ -40,6 +41,10 @@ class Survey:
     """Archives that selected rows are in, or may be, and of which nothing is here."""
     unreadable: tuple[str, ...]
     """Archives that are here and could not be opened."""
+    found: Found
+    """All files of the source."""
+    archives: tuple[str, ...]
+    """Those of its archives that were asked for."""
 
     @property
     def table(self) -> Table | None:
@@ -68,10 +73,12 @@ def survey(
     profile, tables = recognise_source(found, choice, relations.folder)
     log.known_suspects = profile.suspects
     homes = chosen_homes(profile, choice.archives, found)
+    trust = Trust(choice.trust)
+    trust.require([*found.archives, *found.files])
     for table in tables:
         observer(Started("table", table.table.name))
     placed = feed_tables(relations, log, profile, tables, homes)
-    feed = EntryFeed(found, profile, tables, log)
+    feed = EntryFeed(found, profile, tables, trust, log)
     feed.feed(relations, homes, observer)
     if not tables:
         relations.run(
@@ -83,7 +90,9 @@ def survey(
     if relations.one("SELECT count(*) FROM rows WHERE selected")[0] == 0:
         raise _nothing_selected(choice, placed, profile)
     absent = _absent(relations, profile, found, homes)
-    return Survey(profile, found.root, placed, feed.sidecars, absent, tuple(feed.unreadable))
+    return Survey(
+        profile, found.root, placed, feed.sidecars, absent, tuple(feed.unreadable), found, tuple(feed.archives)
+    )
 
 
 def _absent(relations: Relations, profile: Profile, found: Found, homes: frozenset[str] | None) -> tuple[str, ...]:

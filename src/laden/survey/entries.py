@@ -11,6 +11,7 @@ from typing import Any
 
 from laden.errors import SourceError, UsageError
 from laden.events import Observer, Started
+from laden.evidence import Trust, compared
 from laden.findings import FindingLog
 from laden.names import problem
 from laden.profile import Profile, parse_ranges
@@ -44,9 +45,13 @@ def home_of(profile: Profile, archive: str) -> str:
 class EntryFeed:
     """Reads all directories once; afterwards it knows the sidecars, and what could not be opened."""
 
-    def __init__(self, found: Found, profile: Profile, tables: Collection[SourceTable], log: FindingLog) -> None:
+    def __init__(
+        self, found: Found, profile: Profile, tables: Collection[SourceTable], trust: Trust, log: FindingLog
+    ) -> None:
         self._found = found
+        self._files = frozenset(found.files)
         self._profile = profile
+        self._trust = trust
         self._log = log
         self._tables = {(table.archive, table.place) for table in tables if table.archive}
         self._table_paths = {table.table.path for table in tables}
@@ -56,6 +61,8 @@ class EntryFeed:
         """What is copied as it is, by the name under which it lands."""
         self.unreadable: list[str] = []
         """Names of archives that are here and could not be opened."""
+        self.archives: list[str] = []
+        """Paths of those that were asked for."""
 
     def feed(self, relations: Relations, homes: frozenset[str] | None, observer: Observer) -> None:
         """Fill `entries`.
@@ -89,9 +96,11 @@ class EntryFeed:
         for archive in self._found.archives:
             if homes is not None and home_of(self._profile, archive) not in homes:
                 continue
+            self.archives.append(archive)
             observer(Started("archives", archive))
             try:
-                yield from entries(self._found.root, archive)
+                members = entries(self._found.root, archive)
+                yield from compared(self._found.root, archive, members, self._files, self._trust)
             except SourceError as error:
                 self._errors.append(error)
                 self.unreadable.append(home_of(self._profile, archive))

@@ -33,6 +33,8 @@ class Choice:
     archives: str | None = None
     """As in `0-11,54`."""
     layout: str | None = None
+    trust: tuple[str, ...] = ()
+    """Names of files that are right whatever their publisher says of them."""
 
 
 def recognise_source(found: Found, choice: Choice, folder: Path) -> tuple[Profile, list[SourceTable]]:
