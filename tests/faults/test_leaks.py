@@ -1,10 +1,12 @@
 """Many loads leave nothing behind in their process, and a load of many or of large items keeps its bound of memory."""
 
 import gc
+import io
 import json
 import os
 import subprocess
 import sys
+import tarfile
 import tempfile
 import threading
 import uuid
@@ -121,3 +123,20 @@ def test_large_members_keep_the_bound(tmp_path: Path, single_put_bytes: int) -> 
     assert (sent, code) == (LARGE, 0)
     readers = max(2, os.cpu_count() or 2)
     assert peak_bytes < FIXED_BYTES + readers * stored_bytes
+
+
+def test_a_tar_in_gzip_data_keeps_the_bound(tmp_path: Path) -> None:
+    """Large members, which go in blocks, among small ones, which other threads read meanwhile."""
+    (tmp_path / "source").mkdir()
+    part = os.urandom(64 << 10) + bytes(1 << 20)
+    sizes = [LARGE_BYTES if number % 200 == 0 else 100_000 for number in range(LARGE * 200)]
+    with tarfile.open(tmp_path / "source" / "large.tar.gz", "w:gz", compresslevel=1) as archive:
+        for number, size_bytes in enumerate(sizes):
+            info = tarfile.TarInfo(f"{number}.bin")
+            info.size = size_bytes
+            archive.addfile(info, io.BytesIO((part * (size_bytes // len(part) + 1))[:size_bytes]))
+    with endpoint() as account:
+        sent, code, peak_bytes = peak(tmp_path / "source", f"{account}/large", 64 * MIB)
+    print(f"\n{LARGE} members of {LARGE_BYTES / MIB:.0f} MiB among others in a tar: {peak_bytes / MIB:.0f} MiB at most")
+    assert (sent, code) == (len(sizes), 0)
+    assert peak_bytes < FIXED_BYTES + 64 * MIB
