@@ -31,9 +31,10 @@ audit: $(READY)
 bench: $(READY)
 	$(BIN)/python -m bench
 
-# The picture of the README, drawn anew from a real run.
+# The pictures of the pages, drawn anew from real runs; the second needs Chromium.
 picture: $(READY)
 	$(BIN)/python docs/picture.py
+	$(BIN)/python docs/report_picture.py
 
 .venv: $(READY)
 

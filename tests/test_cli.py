@@ -16,10 +16,10 @@ from typer.testing import CliRunner
 from laden.cli.app import app
 from laden.cli.faces import Interrupts, run_verb
 from laden.cli.terminal import Terminal
-from laden.cli.units import amount, duration, size
 from laden.errors import AccessDenied, UsageError
 from laden.events import Event, Found, Observer, PlanReady, Progress, Started, Summary, Warned
 from laden.records import Finding, Severity
+from laden.units import amount, duration, size
 from tests.support.dataset import make_dataset
 
 DONE = Summary("load", rows=3, matched=2, missing=1, images=2, sent=2, bytes_sent=2_500_000, seconds=2.0, complete=True)

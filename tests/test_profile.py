@@ -455,6 +455,13 @@ MISTAKES = {
     "field of the archive": ("part_{Folder}", "part_{x}", "'archive' names 'x', but there is no such column"),
     "key": ('key = "Id"', 'key = "Idd"', r"'table.key' is 'Idd' \(did you mean 'Id'\?\)"),
     "labels": ('key = "Id"', 'key = "Id"\nlabels = "L"', "'table.labels' is 'L'"),
+    "charts": (
+        'key = "Id"',
+        'key = "Id"\ncharts = ["Foldr"]',
+        r"'table.charts' names 'Foldr' \(did you mean 'Folder'\?\)",
+    ),
+    "charts no list": ('key = "Id"', 'key = "Id"\ncharts = "Folder"', "'table.charts' is 'Folder'; write a list"),
+    "photometric": ('key = "Id"', 'key = "Id"\nphotometric = "P"', "'table.photometric' is 'P'"),
     "ranges": ("001-003", "3-1", "'3-1' in '3-1' is no range"),
     "expected without field": (
         "part_{Folder}.zip",

@@ -19,14 +19,16 @@ from laden.errors import ExitCode, LadenError, SourceError, UsageError
 from laden.events import Observer, PlanReady, Started, Summary, ignore
 from laden.evidence import Trust, check_sums, find_sums
 from laden.findings import FindingLog
-from laden.inventory import Listing, is_listed, read_known, read_page
+from laden.inventory import Listing, is_listed, read_known, read_page, read_table
 from laden.loop import run
 from laden.manifest import LOAD, MANIFEST
 from laden.plan import Plan
+from laden.profile import known_profile
 from laden.proof import compare, confirm, read_back, to_read_back
 from laden.publish import Landing, Publisher
 from laden.records import Finding, Receipt, Severity
 from laden.relations import Relations, local_trouble
+from laden.report import ReadTable, Reporter
 from laden.source import Reader
 from laden.store import Destination, FolderDestination, Store, open_store, parse_destination, without_secret
 from laden.survey import Choice, Survey, survey
@@ -70,6 +72,7 @@ def load(
     dry_run: bool = False,
     trust: Sequence[str] = (),
     findings_file: str | Path | None = None,
+    report_file: str | Path | None = None,
     observer: Observer = ignore,
     confirm: Callable[[PlanReady], bool] = lambda _: True,
     stopping: Callable[[], bool] = lambda: False,
@@ -91,6 +94,7 @@ def load(
         dry_run: plan only; nothing is written anywhere but to `findings_file`.
         trust: names of files that are right, whatever a listing or checksum file of their publisher says.
         findings_file: CSV file for all findings; None writes none.
+        report_file: HTML file to show what was loaded, also where the load fails or is stopped; None writes none.
         observer: called with each event, in order; the last is the summary that is also returned.
         confirm: asked once the plan is known; False ends the run before anything is written.
         stopping: asked often; once true, what is in flight ends and the run stops.
@@ -113,10 +117,12 @@ def load(
         confirm,
         stopping,
     )
-    with FindingLog(_path(findings_file), observer) as log:
-        tally = Tally(Summary("load", source=_shown(source), destination=without_secret(destination)), observer, log)
-        with _told(tally), Relations() as relations:
-            return run(_load(_paths(source), destination, wishes, tally, log, relations, observer))
+    reporter = Reporter(None if dry_run else _path(report_file), observer)
+    with FindingLog(_path(findings_file), reporter.observe) as log:
+        summary = Summary("load", source=_shown(source), destination=without_secret(destination))
+        tally = Tally(summary, reporter.observe, log, reporter.conclude)
+        with _relations(tally, reporter) as relations:
+            return run(_load(_paths(source), destination, wishes, tally, log, relations, reporter))
 
 
 def check(
@@ -128,6 +134,7 @@ def check(
     checksums: bool = False,
     trust: Sequence[str] = (),
     findings_file: str | Path | None = None,
+    report_file: str | Path | None = None,
     observer: Observer = ignore,
 ) -> Summary:
     """Hold a table against the archives' directories, without touching a network.
@@ -136,13 +143,15 @@ def check(
     publisher's checksum files name.
     """
     choice = Choice(Path(table) if table else None, profile, archives, trust=tuple(trust))
-    with FindingLog(_path(findings_file), observer) as log:
-        tally = Tally(Summary("check", source=_shown(source)), observer, log)
-        with _told(tally), Relations() as relations:
-            surveyed = survey(_paths(source), choice, relations, log, observer)
+    reporter = Reporter(_path(report_file), observer)
+    with FindingLog(_path(findings_file), reporter.observe) as log:
+        tally = Tally(Summary("check", source=_shown(source)), reporter.observe, log, reporter.conclude)
+        with _relations(tally, reporter) as relations:
+            surveyed = survey(_paths(source), choice, relations, log, reporter.observe)
+            reporter.look_at_source(surveyed.profile, surveyed.root, _read_again(surveyed))
             _plan(relations, surveyed, tally, log, send_strays=False, replace_other=False)
             if checksums:
-                _check_sums(surveyed, Trust(trust), tally, log, observer)
+                _check_sums(surveyed, Trust(trust), tally, log, reporter.observe)
             return tally.finish()
 
 
@@ -152,6 +161,7 @@ def verify(
     deep: Literal["sample", "all"] | None = None,
     connections: int | None = None,
     findings_file: str | Path | None = None,
+    report_file: str | Path | None = None,
     observer: Observer = ignore,
 ) -> Summary:
     """Hold a container against the manifest in it: is all of it still there, unchanged?
@@ -161,6 +171,7 @@ def verify(
         deep: read blobs back and hash them: all, or a sample of 100; by default the listing's MD5 is compared.
         connections: requests in flight at most; None to find out what the link bears.
         findings_file: CSV file for all findings; None writes none.
+        report_file: HTML file to show what is there, sample images read back; None writes none.
         observer: called with each event.
 
     Returns:
@@ -169,10 +180,12 @@ def verify(
     Raises:
         LadenError: the destination cannot be read.
     """
-    with FindingLog(_path(findings_file), observer) as log:
-        tally = Tally(Summary("verify", destination=without_secret(destination)), observer, log)
-        with _told(tally), Relations() as relations:
-            return run(_verify(destination, deep, connections, tally, log, relations, observer))
+    reporter = Reporter(_path(report_file), observer)
+    with FindingLog(_path(findings_file), reporter.observe) as log:
+        summary = Summary("verify", destination=without_secret(destination))
+        tally = Tally(summary, reporter.observe, log, reporter.conclude)
+        with _relations(tally, reporter) as relations:
+            return run(_verify(destination, deep, connections, tally, log, relations, reporter))
 
 
 def _check_sums(surveyed: Survey, trust: Trust, tally: Tally, log: FindingLog, observer: Observer) -> None:
@@ -190,8 +203,9 @@ async def _load(
     tally: Tally,
     log: FindingLog,
     relations: Relations,
-    observer: Observer,
+    reporter: Reporter,
 ) -> Summary:
+    observer = reporter.observe
     target = parse_destination(destination)
     sending = _Sending(wishes.stopping)
     store = open_store(target, connections=wishes.connections, on_retry=tally.retry, stopping=sending.stopping)
@@ -200,6 +214,7 @@ async def _load(
         observer(Started("listing", without_secret(destination)))
         await listing.begin()
         surveyed = survey(sources, wishes.choice, relations, log, observer)
+        reporter.look_at_source(surveyed.profile, surveyed.root, _read_again(surveyed))
         await listing.finish()
         await read_known(store, relations)
         _refuse_inside(target, surveyed.root)
@@ -274,6 +289,10 @@ async def _conclude(
     return tally.finish()
 
 
+def _read_again(surveyed: Survey) -> list[ReadTable]:
+    return [ReadTable(placed.table, placed.shape, placed.rows.start - 1) for placed in surveyed.tables]
+
+
 def _plan(
     relations: Relations,
     surveyed: Survey,
@@ -320,13 +339,15 @@ async def _transfer(
     workers = wishes.workers or workers_for(*tally.to_settle)
     moving = move(job, plan.items(), store, workers=workers, on_retry=tally.retry, stopping=wishes.stopping)
     settled: list[tuple[object, ...]] = []
-    async for receipt in moving:
-        tally.receipt(receipt)
-        settled.append(_receipt_row(receipt))
-        if len(settled) >= _RECEIPTS_PER_BATCH:
-            relations.feed("receipts", settled)
-            settled.clear()
-    relations.feed("receipts", settled)
+    try:
+        async for receipt in moving:
+            tally.receipt(receipt)
+            settled.append(_receipt_row(receipt))
+            if len(settled) >= _RECEIPTS_PER_BATCH:
+                relations.feed("receipts", settled)
+                settled.clear()
+    finally:
+        relations.feed("receipts", settled)
     tally.progress(last=True)
 
 
@@ -343,11 +364,11 @@ async def _verify(
     tally: Tally,
     log: FindingLog,
     relations: Relations,
-    observer: Observer,
+    reporter: Reporter,
 ) -> Summary:
     store = open_store(parse_destination(destination), connections=connections, on_retry=tally.retry)
     try:
-        observer(Started("listing", without_secret(destination)))
+        reporter.observe(Started("listing", without_secret(destination)))
         await Listing(store, relations).repeat()
         page = await read_page(store, relations)
         if page is None or not await read_known(store, relations):
@@ -360,7 +381,7 @@ async def _verify(
                 )
             )
             return tally.finish()
-        observer(Started("verify"))
+        reporter.observe(Started("verify"))
         counts: Counter[str] = Counter()
         for finding in compare(relations, page):
             counts[finding.code] += 1
@@ -377,6 +398,11 @@ async def _verify(
             changed=counts["blob-changed"] + counts["blob-bytes"],
             complete=True,
         )
+        missing = page.rows - page.rows_with_image
+        tally.note(rows=page.rows, matched=page.rows_with_image, missing=missing)
+        if reporter.wanted:
+            table = await read_table(store, relations, page)
+            await reporter.look_at_destination(store, known_profile(page.profile), table)
         return tally.finish()
     finally:
         await store.close()
@@ -389,12 +415,22 @@ def _failed_exit(tally: Tally) -> ExitCode:
 
 
 @contextmanager
+def _relations(tally: Tally, reporter: Reporter) -> Iterator[Relations]:
+    """The relations of a run; one that raised ends with a summary and a report all the same, while they are open."""
+    with _told(tally), Relations() as relations:
+        reporter.relations = relations
+        with _told(tally):
+            yield relations
+
+
+@contextmanager
 def _told(tally: Tally) -> Iterator[None]:
     """Ends a run that raised with a summary all the same."""
     try:
         yield
     except LadenError as error:
-        tally.finish(error.exit_code, str(error))
+        if not tally.finished:
+            tally.finish(error.exit_code, str(error))
         raise
     except (OSError, Relations.Error) as error:
         if (sentence := local_trouble(error)) is None:

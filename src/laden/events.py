@@ -150,6 +150,8 @@ class Summary:
     findings: dict[str, int] = field(default_factory=dict)
     """How often each finding code was given."""
     findings_file: str = ""
+    report_file: str = ""
+    """The HTML report, where one was written."""
     message: str = ""
     """One sentence when the run did not end as it should."""
     exit_code: int = 0

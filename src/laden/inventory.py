@@ -6,17 +6,21 @@ The listing goes into the relation `blobs`, the earlier manifest into `known`. N
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
-from laden.errors import ContainerMissing, StoreError
+from laden.errors import ContainerMissing, SourceError, StoreError
 from laden.manifest import LOAD, MANIFEST, LoadPage, read_load_page, read_manifest
 from laden.metadata import to_row
 from laden.records import Blob
 from laden.relations import Relations
 from laden.store import Store, list_all
+from laden.table import Table
 
 _PAGE_BYTES = 16 << 20
 _PART_BYTES = 16 << 20
+_TABLE_BYTES = 512 << 20
+"""PADCHEST's is 99 MB; a larger one is not worth its transfer for a few counts."""
 
 
 class Listing:
@@ -59,14 +63,31 @@ async def read_known(store: Store, relations: Relations) -> bool:
     if not is_listed(relations, MANIFEST):
         return False
     path = relations.folder / "known.parquet"
-    with path.open("wb") as file:
-        while part := await store.get(MANIFEST, file.tell(), _PART_BYTES):
-            file.write(part)
-            if len(part) < _PART_BYTES:
-                break
+    await _fetch(store, MANIFEST, path)
     await _prove_manifest(store, relations, path)
     read_manifest(relations, path)
     return True
+
+
+async def read_table(store: Store, relations: Relations, page: LoadPage) -> Table | None:
+    """The table that a load landed, copied into the run's own folder; None where there is none, or it cannot be had."""
+    landed = page.table
+    if landed is None or landed.size_bytes > _TABLE_BYTES or not is_listed(relations, landed.name):
+        return None
+    path = relations.folder / "landed-table"
+    await _fetch(store, landed.name, path)
+    try:
+        return replace(Table.open(path), name=landed.name)
+    except SourceError:
+        return None
+
+
+async def _fetch(store: Store, name: str, path: Path) -> None:
+    with path.open("wb") as file:
+        while part := await store.get(name, file.tell(), _PART_BYTES):
+            file.write(part)
+            if len(part) < _PART_BYTES:
+                break
 
 
 async def _prove_manifest(store: Store, relations: Relations, path: Path) -> None:

@@ -131,6 +131,13 @@ class LoadPage:
 
     state: str
     """`complete`, or `changing` while a load replaces blobs that the manifest names."""
+    profile: str
+    """Name of the dataset's profile."""
+    rows: int
+    """Of the table that was loaded from."""
+    rows_with_image: int
+    table: Document | None
+    """The label table, where there is one."""
     documents: tuple[Document, ...]
     """The manifest, the tables and what was copied as it is."""
 
@@ -185,11 +192,19 @@ def read_load_page(data: bytes) -> LoadPage:
     """
     try:
         page = json.loads(data)
-        listed = [page["manifest"], page["table"], *page.get("documents", [])]
-        documents = tuple(Document(**part) for part in listed if part)
-        state, known = str(page["state"]), page["format"] == FORMAT
+        table = Document(**page["table"]) if page["table"] else None
+        others = (Document(**part) for part in (page["manifest"], *page.get("documents", [])) if part)
+        told = LoadPage(
+            str(page["state"]),
+            str(page["profile"]),
+            int(page["rows"]),
+            int(page["rows_with_image"]),
+            table,
+            (*([table] if table else ()), *others),
+        )
+        known = page["format"] == FORMAT
     except (ValueError, KeyError, TypeError):
         known = False
     if not known:
         raise StoreError(f"{LOAD} is not a page this version can read: run the load again to have it made anew")
-    return LoadPage(state, documents)
+    return told

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 
 from laden.errors import ExitCode
@@ -20,17 +21,25 @@ _PROGRESS_S = 0.2
 class Tally:
     """The numbers of one run. Counts hold at any moment, so a run that breaks off still tells the truth."""
 
-    def __init__(self, summary: Summary, observer: Observer, log: FindingLog) -> None:
+    def __init__(
+        self,
+        summary: Summary,
+        observer: Observer,
+        log: FindingLog,
+        conclude: Callable[[Summary], Summary] = lambda summary: summary,
+    ) -> None:
         """Start counting.
 
         Args:
             summary: with the names of command, source and destination.
             observer: told of progress and of the summary.
             log: gets the findings that receipts mean.
+            conclude: given the final summary before anybody is told; what it returns is told.
         """
         self._summary = summary
         self._observer = observer
         self._log = log
+        self._conclude = conclude
         self._started_s = time.monotonic()
         self._told_s = 0.0
         self._outcomes: Counter[Outcome] = Counter()
@@ -44,6 +53,8 @@ class Tally:
         self._waiting = ""
         self.failed_code = ""
         """Code of a failed item, where there is one."""
+        self.finished = False
+        """Whether the summary was told."""
 
     @property
     def changed_destination(self) -> bool:
@@ -183,5 +194,7 @@ class Tally:
             message=message,
             exit_code=int(exit_code),
         )
+        self._summary = self._conclude(self._summary)
+        self.finished = True
         self._observer(self._summary)
         return self._summary

@@ -11,6 +11,8 @@ import typer
 from laden.cli.options import (
     EXIT_CODES,
     FINDINGS_FILE,
+    NO_REPORT,
+    REPORT_FILE,
     Archives,
     Connections,
     Dest,
@@ -18,6 +20,7 @@ from laden.cli.options import (
     Json,
     ProfileName,
     Quiet,
+    Report,
     Sources,
     TableFile,
     Trusted,
@@ -119,6 +122,7 @@ def load(
     ] = "auto",
     trust: Trusted = None,
     findings: Findings = FINDINGS_FILE,
+    report: Report = REPORT_FILE,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -145,6 +149,7 @@ def load(
         "workers": _workers(workers),
         "trust": trust or (),
         "findings_file": findings,
+        "report_file": None if report == NO_REPORT else Path(report),
     }
     raise typer.Exit(run_load(source, destination, options, yes=yes, json=json, quiet=quiet, verbose=verbose))
 

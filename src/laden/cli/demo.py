@@ -11,9 +11,9 @@ from pathlib import Path
 from rich.console import Console
 
 from laden.cli.faces import run_verb
-from laden.cli.units import size
 from laden.errors import ExitCode, LadenError
 from laden.events import Event, Observer, Summary
+from laden.units import size
 
 _CONTAINER = "padchest"
 

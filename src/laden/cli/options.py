@@ -54,6 +54,10 @@ Findings = Annotated[
     Path,
     typer.Option("--findings", help="Where the list of findings goes, if there are any.", show_default=True),
 ]
+Report = Annotated[
+    str,
+    typer.Option("--report", metavar="FILE|none", help="A page to look at, written at the end.", show_default=True),
+]
 Images = Annotated[
     list[str] | None,
     typer.Option(
@@ -64,6 +68,8 @@ Images = Annotated[
 ]
 LEVELS = ("none", "structure", "pixels")
 FINDINGS_FILE = Path("laden-findings.csv")
+REPORT_FILE = "laden-report.html"
+NO_REPORT = "none"
 
 
 def split_images(given: list[str] | None) -> tuple[str | None, Path | None]:

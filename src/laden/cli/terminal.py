@@ -6,11 +6,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
-from laden.cli.units import amount, duration, size
 from laden.errors import ExitCode
 from laden.events import Event, Found, PlanReady, Started, Summary, Warned
 from laden.events import Progress as ProgressEvent
 from laden.records import Finding, Severity
+from laden.units import amount, duration, size
 
 _STAGES = {
     "source": "Looking at the source",
@@ -149,6 +149,8 @@ class Terminal:
     def _verdict(self, summary: Summary) -> None:
         if summary.findings_file:
             self._console.print(f"All findings: {_escaped(summary.findings_file)}")
+        if summary.report_file:
+            self._console.print(f"A page to look at: {_escaped(summary.report_file)}")
         if summary.message:
             return
         if summary.exit_code == ExitCode.FINDINGS:

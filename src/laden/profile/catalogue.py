@@ -22,11 +22,15 @@ def builtin() -> tuple[Profile, ...]:
     return tuple(sorted(profiles, key=lambda profile: (profile.table is None, profile.name)))
 
 
+def known_profile(name: str) -> Profile | None:
+    """Return the built-in profile of that name, if there is one."""
+    return next((profile for profile in builtin() if profile.name == name), None)
+
+
 def open_profile(name_or_path: str) -> Profile:
     """Return the built-in profile of that name, or the one in that TOML file; raises UsageError."""
-    known = {profile.name: profile for profile in builtin()}
-    if name_or_path in known:
-        return known[name_or_path]
+    if (profile := known_profile(name_or_path)) is not None:
+        return profile
     return parse_profile(profile_text(name_or_path), name_or_path, Path(name_or_path).parent)
 
 

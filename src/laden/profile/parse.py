@@ -43,6 +43,8 @@ _TABLE_KEYS: dict[str, type | tuple[type, ...]] = {
     "recognised_by": list,
     "layout": str,
     "labels": str,
+    "charts": list,
+    "photometric": str,
     "suffixes": list,
     "ignore_case": bool,
     "columns": dict,
@@ -125,7 +127,7 @@ def _tables(given: dict[str, Any] | list[Any]) -> tuple[TableShape, ...]:
             reason = "is the same for all tables; write it in the first, and remove it here"
             raise _Mistake(f"'table.{key}' {reason}", "table", key, table=number)
         _check_keys(table, _TABLE_KEYS, _REQUIRED_OF_MORE, "table", number)
-        own = {"recognised_by", "labels"} if "columns" in table else {"recognised_by"}
+        own = {"recognised_by", "labels", "charts", "photometric"} if "columns" in table else {"recognised_by"}
         shapes.append(_table({**{key: value for key, value in listed[0].items() if key not in own}, **table}, number))
     landing: dict[str, int] = {}
     for number, shape in enumerate(shapes):
@@ -163,6 +165,8 @@ def _table(given: dict[str, Any], number: int) -> TableShape:
         many=_one_of(given, "rows_per_image", ROWS_PER_IMAGE, number) == "many",
         recognised_by=_texts(given, "recognised_by", "table", "names of columns"),
         layout=_template(given["layout"], "table", "layout", table=number) if "layout" in given else None,
+        charts=_texts(given, "charts", "table", "names of columns"),
+        photometric=given.get("photometric"),
     )
 
 
@@ -235,11 +239,13 @@ def _suspects(name: str, folder: Traversable) -> frozenset[str]:
 def _check_fields(profile: Profile) -> None:
     """Raise a mistake if a template names a field that nothing can fill, or a table a column that it lacks."""
     for number, shape in enumerate(profile.tables):
-        for key, column in (("key", shape.key), ("labels", shape.labels)):
+        for key, column in (("key", shape.key), ("labels", shape.labels), ("photometric", shape.photometric)):
             if column is not None:
                 _check_column(column, shape, f"'table.{key}' is {column!r}", "table", key, table=number)
         for column in shape.recognised_by:
             _check_column(column, shape, f"'table.recognised_by' names {column!r}", "table", "recognised_by")
+        for column in shape.charts:
+            _check_column(column, shape, f"'table.charts' names {column!r}", "table", "charts", table=number)
         for name in shape.layout.fields if shape.layout else ():
             _check_column(name, shape, f"'table.layout' names {name!r}", "table", "layout", table=number)
     columns = profile.table.columns if profile.table else (WHOLE_PATH,)

@@ -49,6 +49,10 @@ class TableShape:
     """Columns that tell it from others whose file name is as common; empty where its name tells enough."""
     layout: Template | None
     """Destination of its images, where that differs from the profile's."""
+    charts: tuple[str, ...]
+    """Columns whose values a report counts, beside the labels."""
+    photometric: str | None
+    """Column with DICOM's Photometric Interpretation of the image, which says whether its lowest value is white."""
 
     def fits(self, path: str) -> bool:
         """Tell whether the file at `path` is called as this table is, in any case, compressed or not."""

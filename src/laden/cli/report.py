@@ -1,0 +1,42 @@
+"""`laden report`: a verify or a check that leaves a page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from laden.cli.faces import run_verb
+from laden.errors import UsageError
+from laden.events import Observer, Summary
+
+
+def run_report(
+    places: list[str], output: Path, options: dict[str, Any], *, json: bool, quiet: bool, verbose: bool
+) -> int:
+    """Write the page, and return the exit code."""
+
+    def work(observer: Observer) -> Summary:
+        from laden.conductor import check, verify
+
+        if not any(map(_is_destination, places)):
+            return check([Path(place) for place in places], report_file=output, observer=observer, **options)
+        given = [f"--{name}" for name, value in options.items() if value is not None]
+        if len(places) > 1 or given:
+            what = given[0] if given else "a second place"
+            raise UsageError(f"{what} is for sources, and {_shown(places)} is a destination: leave it out")
+        return verify(places[0], report_file=output, observer=observer)
+
+    return run_verb("report", work, json=json, quiet=quiet, verbose=verbose)
+
+
+def _is_destination(place: str) -> bool:
+    """Whether something was loaded there, or only can have been."""
+    from laden.manifest import LOAD
+
+    return "://" in place or (Path(place).expanduser() / LOAD).is_file()
+
+
+def _shown(places: list[str]) -> str:
+    from laden.store import without_secret
+
+    return without_secret(next(filter(_is_destination, places)))

@@ -1,0 +1,170 @@
+"""Watches one run, and writes its report when the summary is known, however the run ended.
+
+In order: what must not be overwritten is refused; every event is observed; what was surveyed (`look_at_source`) or
+listed (`look_at_destination`) is told as soon as it is known; `conclude` gets the final summary and writes the page.
+Nothing that goes wrong here ends a run: a report that cannot be written is a warning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from laden.errors import LadenError, SourceError, UsageError
+from laden.events import Event, Observer, Summary, Warned
+from laden.profile import Profile
+from laden.relations import Relations
+from laden.report.columns import ReadTable, TableCounts, count_columns
+from laden.report.facts import Facts, Gallery, Speed
+from laden.report.gallery import Choice
+from laden.report.watch import Watch
+from laden.store import Store
+from laden.table import Table
+
+START = "<!DOCTYPE html>\n<!-- laden report -->\n"
+"""How every report begins: a file that does may be replaced by the next one."""
+
+
+class Reporter:
+    """The report of one run; without a path it only passes events on."""
+
+    def __init__(self, path: Path | None, observer: Observer) -> None:
+        """Start watching.
+
+        Args:
+            path: the HTML file to write, or None to write none.
+            observer: told of every event.
+
+        Raises:
+            UsageError: the file is there and is no report, or cannot be there.
+        """
+        if path is not None:
+            _refuse(path)
+        self._path = path
+        self._observer = observer
+        self._watch = Watch()
+        self.relations: Relations | None = None
+        """Of the run, while they are open."""
+        self._profile: Profile | None = None
+        self._tables: Sequence[ReadTable] = ()
+        self._root: Path | None = None
+        self._listed = False
+        self._counts = TableCounts()
+        self._gallery = Gallery()
+
+    @property
+    def wanted(self) -> bool:
+        """Whether a report is to be written."""
+        return self._path is not None
+
+    def observe(self, event: Event) -> None:
+        """Take note of an event, and pass it on."""
+        if self.wanted:
+            self._watch.see(event)
+        self._observer(event)
+
+    def look_at_source(self, profile: Profile, root: Path, tables: Sequence[ReadTable]) -> None:
+        """Remember where images and tables can be read again; the label table first."""
+        self._profile, self._root, self._tables = profile, root, tables
+
+    async def look_at_destination(self, store: Store, profile: Profile | None, table: Table | None) -> None:
+        """Read sample images back, once listing and manifest are in the relations."""
+        from laden.report import gallery, gather
+
+        assert self.relations is not None
+        self._profile, self._listed = profile, True
+        shape = profile.table if profile else None
+        if table is not None and shape is not None:
+            self._tables = [ReadTable(table, shape, 0)]
+        gather.show_manifest(self.relations)
+        choice = gallery.choose(self.relations, shape.row_key if shape else str)
+        self._counts = self._counted(choice, None)
+        self._gallery = await gallery.from_store(store, choice, self._counts.inverted)
+
+    def conclude(self, summary: Summary) -> Summary:
+        """Write the report, if there is anything to tell; returns the summary that names it."""
+        if self._path is None or not (self._watch.planned or self._listed or summary.findings):
+            return summary
+        from laden.report.page import render
+
+        speed = self._watch.speed()
+        try:
+            if self._watch.planned:
+                self._show_plan()
+            _write(self._path, START + render(self._facts(summary, speed)))
+        except (LadenError, OSError, Relations.Error) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            self._observer(Warned(f"the report could not be written to {self._path}: {reason}"))
+            return summary
+        return replace(summary, report_file=str(self._path))
+
+    def _show_plan(self) -> None:
+        """Look at the plan's images, as far as they came, and read samples of them again."""
+        from laden.report import gallery, gather
+
+        assert self.relations is not None
+        assert self._root is not None
+        gather.show_plan(self.relations)
+        choice = gallery.choose(self.relations)
+        self._counts = self._counted(choice, gather.selected(self.relations))
+        self._gallery = gallery.from_source(self.relations, self._root, choice, self._counts.inverted)
+
+    def _counted(self, choice: Choice, rows: frozenset[int] | None) -> TableCounts:
+        try:
+            return count_columns(self._tables, rows, {wanted.key for wanted in choice.wanted})
+        except SourceError:
+            # It could be read when the run began; what it says then is in the findings and the counts.
+            return TableCounts()
+
+    def _facts(self, summary: Summary, speed: Speed) -> Facts:
+        from laden.report import gather
+
+        shown = self.relations if self._watch.planned or self._listed else None
+        sizes = gather.sizes(shown) if shown else None
+        now = datetime.now().astimezone()
+        return Facts(
+            title=self._profile.title if self._profile else "A dataset",
+            table=", ".join(one.table.name for one in self._tables),
+            summary=summary,
+            images=gather.fates(shown) if shown else (),
+            findings=self._watch.kinds(summary),
+            archives=gather.archives(shown, source=summary.command == "check") if shown else (),
+            sizes=sizes,
+            columns=self._counts.columns,
+            speed=speed,
+            gallery=self._gallery,
+            made=f"{now.day} {now:%B %Y, %H:%M} {now.tzname()}",
+            version=version("laden"),
+        )
+
+
+def _refuse(path: Path) -> None:
+    """Refuse to replace what is no report, and a folder that is not there: told before the work, not after."""
+    try:
+        path.absolute().parent.resolve(strict=True)
+        if not path.exists() or (not path.is_file() and not path.is_dir()):
+            return
+        with path.open("rb") as file:
+            start = file.read(len(START))
+    except OSError as error:
+        raise UsageError(
+            f"the report cannot be written to {path} ({error.strerror}): name another file, or none, with --report"
+        ) from None
+    if start and start != START.encode():
+        raise UsageError(f"{path} is there and is no report of laden's: name another file, or none, with --report")
+
+
+def _write(path: Path, page: str) -> None:
+    """Write beside the place first, so that nobody ever opens half a page."""
+    if path.exists() and not path.is_file():
+        path.write_text(page, "utf-8")
+        return
+    part = path.with_name(f"{path.name}.part")
+    try:
+        part.write_text(page, "utf-8")
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
