@@ -7,6 +7,7 @@ manifest. It keeps no state: run again, it sees what is there and sends the diff
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,9 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from laden.deadline import Deadline
 from laden.engine import Job, move, workers_for
-from laden.errors import ExitCode, LadenError, SourceError, UsageError
-from laden.events import Observer, PlanReady, Started, Summary, ignore
+from laden.errors import AccessEnded, ExitCode, LadenError, SourceError, UsageError
+from laden.events import Observer, PlanReady, Started, Summary, Warned, ignore
 from laden.evidence import Trust, check_sums, find_sums
 from laden.findings import FindingLog
 from laden.inventory import Listing, is_listed, read_known, read_page
@@ -29,6 +31,8 @@ from laden.records import Finding, Receipt, Severity
 from laden.relations import Relations, local_trouble
 from laden.source import Reader
 from laden.store import Destination, FolderDestination, Store, open_store, parse_destination, without_secret
+from laden.store.access import Access, Ask, Renewal
+from laden.store.sas import lacking_for_load, lacking_for_verify
 from laden.survey import Choice, Survey, survey
 from laden.tally import Tally
 from laden.transfer import Settings
@@ -50,6 +54,7 @@ class _Wishes:
     connections: int | None
     workers: int | None
     dry_run: bool
+    renewal: Renewal
     confirm: Callable[[PlanReady], bool]
     stopping: Callable[[], bool]
 
@@ -70,6 +75,8 @@ def load(
     dry_run: bool = False,
     trust: Sequence[str] = (),
     findings_file: str | Path | None = None,
+    sas_command: str | None = None,
+    ask_sas: Ask | None = None,
     observer: Observer = ignore,
     confirm: Callable[[PlanReady], bool] = lambda _: True,
     stopping: Callable[[], bool] = lambda: False,
@@ -91,6 +98,10 @@ def load(
         dry_run: plan only; nothing is written anywhere but to `findings_file`.
         trust: names of files that are right, whatever a listing or checksum file of their publisher says.
         findings_file: CSV file for all findings; None writes none.
+        sas_command: a program that prints a SAS for the destination; run without a shell before the last one ends,
+            when one is refused, and at first where there is none.
+        ask_sas: asked for another SAS when one is not accepted any more, with the reason and a function that tells
+            whether the answer is no longer wanted; called from a thread; an empty answer gives up.
         observer: called with each event, in order; the last is the summary that is also returned.
         confirm: asked once the plan is known; False ends the run before anything is written.
         stopping: asked often; once true, what is in flight ends and the run stops.
@@ -110,13 +121,15 @@ def load(
         connections,
         workers,
         dry_run,
+        Renewal(sas_command, ask_sas),
         confirm,
         stopping,
     )
-    with FindingLog(_path(findings_file), observer) as log:
-        tally = Tally(Summary("load", source=_shown(source), destination=without_secret(destination)), observer, log)
+    deadline = Deadline(observer)
+    with FindingLog(_path(findings_file), deadline) as log:
+        tally = Tally(Summary("load", source=_shown(source), destination=without_secret(destination)), deadline, log)
         with _told(tally), Relations() as relations:
-            return run(_load(_paths(source), destination, wishes, tally, log, relations, observer))
+            return run(_load(_paths(source), destination, wishes, tally, log, relations, deadline))
 
 
 def check(
@@ -152,6 +165,8 @@ def verify(
     deep: Literal["sample", "all"] | None = None,
     connections: int | None = None,
     findings_file: str | Path | None = None,
+    sas_command: str | None = None,
+    ask_sas: Ask | None = None,
     observer: Observer = ignore,
 ) -> Summary:
     """Hold a container against the manifest in it: is all of it still there, unchanged?
@@ -161,6 +176,10 @@ def verify(
         deep: read blobs back and hash them: all, or a sample of 100; by default the listing's MD5 is compared.
         connections: requests in flight at most; None to find out what the link bears.
         findings_file: CSV file for all findings; None writes none.
+        sas_command: a program that prints a SAS for the destination; run without a shell before the last one ends,
+            when one is refused, and at first where there is none.
+        ask_sas: asked for another SAS when one is not accepted any more, with the reason and a function that tells
+            whether the answer is no longer wanted; called from a thread; an empty answer gives up.
         observer: called with each event.
 
     Returns:
@@ -172,7 +191,8 @@ def verify(
     with FindingLog(_path(findings_file), observer) as log:
         tally = Tally(Summary("verify", destination=without_secret(destination)), observer, log)
         with _told(tally), Relations() as relations:
-            return run(_verify(destination, deep, connections, tally, log, relations, observer))
+            renewal = Renewal(sas_command, ask_sas)
+            return run(_verify(destination, deep, connections, renewal, tally, log, relations, observer))
 
 
 def _check_sums(surveyed: Survey, trust: Trust, tally: Tally, log: FindingLog, observer: Observer) -> None:
@@ -190,11 +210,19 @@ async def _load(
     tally: Tally,
     log: FindingLog,
     relations: Relations,
-    observer: Observer,
+    observer: Deadline,
 ) -> Summary:
     target = parse_destination(destination)
     sending = _Sending(wishes.stopping)
-    store = open_store(target, connections=wishes.connections, on_retry=tally.retry, stopping=sending.stopping)
+    access = Access(target, lacking_for_load, wishes.renewal, tell=_teller(observer), stopping=wishes.stopping)
+    observer.ends_s = access.ends_s
+    store = open_store(
+        target,
+        connections=wishes.connections,
+        on_retry=tally.retry,
+        stopping=sending.stopping,
+        sas=access.source,
+    )
     try:
         listing = Listing(store, relations)
         observer(Started("listing", without_secret(destination)))
@@ -227,7 +255,7 @@ async def _load(
             await publisher.withdraw(surveyed.profile)
         if tally.unfinished:
             sending.now = True
-            await _transfer(plan, surveyed, store, target, wishes, tally, relations, observer)
+            await _transfer(plan, surveyed, store, target, wishes, access, tally, relations, observer)
             sending.now = False
         if wishes.stopping() and tally.unfinished:
             return tally.finish(ExitCode.INTERRUPTED, "stopped as you asked: run the same command again to go on")
@@ -236,6 +264,7 @@ async def _load(
             await listing.repeat()
         return await _conclude(surveyed, publisher, tally, log, relations, observer)
     finally:
+        access.close()
         await store.close()
 
 
@@ -248,6 +277,16 @@ class _Sending:
 
     def stopping(self) -> bool:
         return self.now and self._stopping()
+
+
+def _teller(observer: Observer) -> Callable[[str], None]:
+    """Tells the observer a warning, from whichever thread it comes."""
+    loop = asyncio.get_running_loop()
+
+    def tell(text: str) -> None:
+        loop.call_soon_threadsafe(observer, Warned(text))
+
+    return tell
 
 
 def _refuse_inside(target: Destination | FolderDestination, root: Path) -> None:
@@ -310,6 +349,7 @@ async def _transfer(
     store: Store,
     target: Destination | FolderDestination,
     wishes: _Wishes,
+    access: Access,
     tally: Tally,
     relations: Relations,
     observer: Observer,
@@ -318,14 +358,25 @@ async def _transfer(
     settings = Settings(send_broken=wishes.send_broken, replace_other=wishes.replace_other)
     job = Job(str(surveyed.root), target, wishes.connections, settings)
     workers = wishes.workers or workers_for(*tally.to_settle)
-    moving = move(job, plan.items(), store, workers=workers, on_retry=tally.retry, stopping=wishes.stopping)
+    moving = move(
+        job,
+        plan.items(),
+        store,
+        workers=workers,
+        on_retry=tally.retry,
+        stopping=wishes.stopping,
+        sas=access.source,
+    )
     settled: list[tuple[object, ...]] = []
-    async for receipt in moving:
-        tally.receipt(receipt)
-        settled.append(_receipt_row(receipt))
-        if len(settled) >= _RECEIPTS_PER_BATCH:
-            relations.feed("receipts", settled)
-            settled.clear()
+    try:
+        async for receipt in moving:
+            tally.receipt(receipt)
+            settled.append(_receipt_row(receipt))
+            if len(settled) >= _RECEIPTS_PER_BATCH:
+                relations.feed("receipts", settled)
+                settled.clear()
+    except AccessEnded as error:
+        raise AccessEnded(f"{error}. {tally.standing()}, and the same command with {access.remedy} goes on") from None
     relations.feed("receipts", settled)
     tally.progress(last=True)
 
@@ -340,12 +391,15 @@ async def _verify(
     destination: str,
     depth: Literal["sample", "all"] | None,
     connections: int | None,
+    renewal: Renewal,
     tally: Tally,
     log: FindingLog,
     relations: Relations,
     observer: Observer,
 ) -> Summary:
-    store = open_store(parse_destination(destination), connections=connections, on_retry=tally.retry)
+    target = parse_destination(destination)
+    access = Access(target, lacking_for_verify, renewal, tell=_teller(observer))
+    store = open_store(target, connections=connections, on_retry=tally.retry, sas=access.source)
     try:
         observer(Started("listing", without_secret(destination)))
         await Listing(store, relations).repeat()
@@ -379,6 +433,7 @@ async def _verify(
         )
         return tally.finish()
     finally:
+        access.close()
         await store.close()
 
 

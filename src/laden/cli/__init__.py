@@ -23,6 +23,7 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 
 def main() -> None:
     """Entry point of the `laden` command."""
+    from laden.cli import verbs_sas  # noqa: F401 - declares its verb
     from laden.cli.app import app
 
     for declarations in _VERBS:

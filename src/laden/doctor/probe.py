@@ -11,13 +11,13 @@ import hashlib
 import os
 import time
 from datetime import UTC, datetime
-from urllib.parse import parse_qs
 
 from laden.doctor.notes import Notes
 from laden.errors import AccessDenied, ContainerMissing, LadenError, StoreError
 from laden.store import Destination, Properties, Store, block_id
 from laden.store.blob import API_VERSION, BlobStore
-from laden.store.credentials import Grant, sas_time
+from laden.store.credentials import Grant
+from laden.store.sas import parse_sas
 
 NAME = "_laden/doctor-probe"
 
@@ -128,7 +128,7 @@ async def delete(notes: Notes, store: Store) -> None:
 
 def left_s(grant: Grant) -> float | None:
     """How long a SAS still holds, by this machine's clock; None where its text does not tell."""
-    end = sas_time(parse_qs(grant.query).get("se", [""])[0])
+    end = parse_sas(grant.query).end
     return (end - datetime.now(UTC)).total_seconds() if end else None
 
 
