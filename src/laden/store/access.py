@@ -141,7 +141,9 @@ class Access:
     def _from_person(self) -> str:
         if self._ask is None:
             raise AccessDenied("there is no other SAS")
-        why = "the SAS is not accepted any more"
+        why = "the service does not accept the SAS (any more)"
+        if self.sas and self.sas.end and self.sas.state(datetime.now(UTC)) == "ended":
+            why = f"the SAS ended at {utc(self.sas.end)}"
         for _ in range(_ATTEMPTS):
             text = self._ask(why, self._over)
             if self._over():

@@ -14,7 +14,7 @@ import hashlib
 from collections.abc import Mapping
 from urllib.parse import quote, urlsplit
 
-from laden.errors import AccessEnded, BlobConflict, StoreError, TransientStoreError
+from laden.errors import AccessDenied, AccessEnded, BlobConflict, StoreError, TransientStoreError
 from laden.records import Blob
 from laden.store import CREATE_ONLY, Data, Page, Properties
 from laden.store.answers import blob_from_headers, page_from_xml, refusal, uncommitted_from_xml
@@ -104,7 +104,13 @@ class BlobStore:
         await self.request("PUT", name, (201,), "write", query, {"Content-MD5": _base64(md5)}, data)
 
     async def staged(self, name: str) -> dict[str, int]:
-        answer = await self.request("GET", name, (200, 404), "read", "comp=blocklist&blocklisttype=uncommitted")
+        try:
+            answer = await self.request("GET", name, (200, 404), "read", "comp=blocklist&blocklisttype=uncommitted")
+        except AccessEnded:
+            raise
+        except AccessDenied:
+            # A credential that may write and not read can do without: it stages everything anew.
+            return {}
         return uncommitted_from_xml(answer.body) if answer.status == 200 else {}
 
     async def commit(self, name: str, block_ids: list[str], properties: Properties, etag: str | None) -> None:
