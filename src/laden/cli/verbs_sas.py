@@ -29,10 +29,6 @@ class _MakesByDefault(TyperGroup):
         """Show the help of the command that runs by default, then the commands beside it."""
         self.commands[_MAKE].format_help(ctx, formatter)
 
-    def format_usage(self, ctx: Any, formatter: Any) -> None:
-        """Both forms."""
-        formatter.write_usage("laden sas", "[OPTIONS] DEST")
-
     def list_commands(self, ctx: Any) -> Iterable[str]:  # type: ignore[override]
         """Those with a name of their own."""
         return [name for name in super().list_commands(ctx) if name != _MAKE]

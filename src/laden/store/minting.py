@@ -107,15 +107,14 @@ def address_range(text: str) -> str:
         if "/" in text:
             network = ipaddress.IPv4Network(text)
             return f"{network[0]}-{network[-1]}"
-        first, _, last = text.partition("-")
-        ends = [ipaddress.IPv4Address(part.strip()) for part in (first, last or first)]
+        ends = [ipaddress.IPv4Address(part.strip()) for part in text.split("-", 1)]
     except ValueError:
         raise UsageError(
             f"--ip {text} is no IPv4 address or range: give 203.0.113.7, 203.0.113.0-203.0.113.255 or 203.0.113.0/24"
         ) from None
-    if ends[0] > ends[1]:
+    if ends[0] > ends[-1]:
         raise UsageError(f"--ip {text} ends before it begins")
-    return f"{ends[0]}-{ends[1]}" if last else str(ends[0])
+    return "-".join(map(str, ends))
 
 
 def _times(hours: float) -> tuple[datetime, datetime]:

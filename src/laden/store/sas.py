@@ -14,6 +14,7 @@ import math
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from typing import NamedTuple
 from urllib.parse import parse_qsl
 
@@ -50,6 +51,9 @@ DEFAULT_LETTERS = "rcwl"
 
 _LETTERS = "".join(permission.letter for permission in PERMISSIONS)
 _WORDS = {permission.word: permission.letter for permission in PERMISSIONS}
+_TYPING_ERROR = 0.75
+"""How alike a word and letters may be before a typing error is suspected: `wirte` would permit other things."""
+
 _QUERY = re.compile(r"[A-Za-z0-9\-._~%!$&'()*+,;:=@/?]+")
 """RFC 3986, section 3.4."""
 
@@ -219,7 +223,7 @@ def letters_of(text: str) -> str:
     for part in re.split(r"[,\s]+", text.strip().lower()):
         if part in _WORDS:
             wanted.add(_WORDS[part])
-        elif part and set(part) <= set(_LETTERS):
+        elif part and set(part) <= set(_LETTERS) and not get_close_matches(part, _WORDS, cutoff=_TYPING_ERROR):
             wanted.update(part)
         else:
             raise UsageError(
