@@ -122,11 +122,11 @@ def test_the_emulator_s_word_for_it() -> None:
 @pytest.mark.parametrize(
     ("permission", "query", "told"),
     [
-        ("write", READ_ONLY, "the SAS lacks the permission 'write' (w)"),
-        ("list", SAS.replace("rcwl", "rcw"), "the SAS lacks the permission 'list' (l)"),
-        ("read", SAS.replace("rcwl", "cwl"), "the SAS lacks the permission 'read' (r)"),
-        ("delete", SAS, "the SAS lacks the permission 'delete' (d)"),
-        ("write", POLICY, "policy 'load-1' does not permit to write: it lacks 'write' (w)"),
+        ("write", READ_ONLY, "make one with the permission 'write' (w)"),
+        ("list", SAS.replace("rcwl", "rcw"), "make one with the permission 'list' (l)"),
+        ("read", SAS.replace("rcwl", "cwl"), "make one with the permission 'read' (r)"),
+        ("delete", SAS, "make one with the permission 'delete' (d)"),
+        ("write", POLICY, "policy 'load-1' does not let it: give the policy the permission 'write' (w)"),
         ("write", DELEGATED, "whoever made the SAS may not write here"),
         ("create", SAS, "a container's own SAS cannot make it"),
     ],

@@ -80,14 +80,14 @@ def explain(refused: Refused) -> Denial:
     )
     if refused.credential == "SAS" and sas and (outside := _outside(sas, refused.headers)):
         return Denial(outside, of_credential=True)
-    if authentication:
-        return Denial(_unauthentic(refused, sas), of_credential=True)
-    if refused.code == "InvalidAuthenticationInfo":
-        return Denial(_bad_token(refused), of_credential=True)
     if not refused.destination.container and refused.credential == "SAS":
         return Denial(
             "a container's own SAS cannot list the others: run 'az login', or use an account key or account SAS"
         )
+    if authentication:
+        return Denial(_unauthentic(refused, sas), of_credential=True)
+    if refused.code == "InvalidAuthenticationInfo":
+        return Denial(_bad_token(refused), of_credential=True)
     if refused.permission == "create" and refused.credential == "SAS":
         return Denial(
             "there is no such container, and a container's own SAS cannot make it: create it in the portal"
@@ -186,13 +186,13 @@ def _permission(refused: Refused, sas: Sas | None) -> str:
     letter = _LETTERS[refused.permission]
     if sas.letters is None:
         return (
-            f"its stored access policy '{sas.policy}' does not permit to {refused.permission}:"
-            f" it lacks {names_of(letter)}; read, create, write and list are enough for everything"
+            f"its stored access policy '{sas.policy}' does not let it: give the policy the permission"
+            f" {names_of(letter)}; read, create, write and list are enough for everything"
         )
     if sas.lacks(letter):
         return (
-            f"the SAS lacks the permission {names_of(letter)}: make one with read, create, write and list (sp=rcwl),"
-            " which is enough for everything"
+            f"the SAS does not let it: make one with the permission {names_of(letter)};"
+            " read, create, write and list (sp=rcwl) are enough for everything"
         )
     if sas.kind == "user delegation":
         return f"whoever made the SAS may not {refused.permission} here, so the SAS may not either: it takes {role}"
