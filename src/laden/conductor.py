@@ -376,7 +376,9 @@ async def _transfer(
                 relations.feed("receipts", settled)
                 settled.clear()
     except AccessEnded as error:
-        raise AccessEnded(f"{error}. {tally.standing()}, and the same command with {access.remedy} goes on") from None
+        # Asked to stop while it waited for another credential: that is how the run ends.
+        if not wishes.stopping():
+            raise AccessEnded(f"{error}. {tally.standing()}, and the same command with {access.remedy} goes on") from None
     relations.feed("receipts", settled)
     tally.progress(last=True)
 

@@ -4,7 +4,9 @@ import os
 import pty
 import select
 import shlex
+import signal
 import subprocess
+import termios
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -317,6 +319,19 @@ def test_on_a_terminal_nothing_is_an_answer_too(emulator: Emulator, container: s
     assert "no new SAS was given" in " ".join(shown.split())
 
 
+def test_on_a_terminal_ctrl_c_is_an_answer_too(
+    emulator: Emulator, container: str, proxy: Proxy, dataset: Dataset
+) -> None:
+    sas, end_s = signed(emulator, container, LIFE_S)
+    Gate(proxy, (THIRD, end_s + 0.2))
+    with Terminal("load", dataset.folder, proxy.url(container), "--yes", "--connections", 4, sas=sas) as terminal:
+        terminal.wait_for("Paste a new SAS")
+        terminal.interrupt()
+        shown = terminal.ended()
+    assert terminal.code == 130, shown
+    assert terminal.echoes, "the terminal is as it was"
+
+
 class Terminal:
     """`laden` on a terminal of its own."""
 
@@ -325,9 +340,11 @@ class Terminal:
         self._sas = sas
         self._shown = ""
         self.code = -1
+        self.echoes = False
 
     def __enter__(self) -> "Terminal":
         self._ours, theirs = pty.openpty()
+        self._theirs = os.dup(theirs)
         self._process = subprocess.Popen(
             [COMMAND, *map(str, self._arguments)],
             stdin=theirs,
@@ -343,6 +360,7 @@ class Terminal:
         if self._process.poll() is None:
             kill(self._process)
         self._process.wait()
+        os.close(self._theirs)
         os.close(self._ours)
 
     def wait_for(self, text: str) -> None:
@@ -352,15 +370,23 @@ class Terminal:
             assert self._read(until_s), self._shown
         self._shown += "\0"
 
+    def interrupt(self) -> None:
+        """What Ctrl-C on this terminal does to the process."""
+        self._process.send_signal(signal.SIGINT)
+
     def type(self, line: str) -> None:
         os.write(self._ours, line.encode() + b"\n")
 
     def ended(self) -> str:
         """All that was shown, once it is over."""
         until_s = time.monotonic() + 40
-        while self._read(until_s):
+        while self._process.poll() is None:
+            self._read(min(until_s, time.monotonic() + 0.1))
+            assert time.monotonic() < until_s, self._shown
+        while self._read(time.monotonic()):
             pass
-        self.code = self._process.wait(10)
+        self.code = self._process.returncode
+        self.echoes = bool(termios.tcgetattr(self._theirs)[3] & termios.ECHO)
         return self._shown
 
     def _read(self, until_s: float) -> bool:

@@ -18,7 +18,6 @@ from typing import NamedTuple
 from laden.errors import AccessDenied, Interrupted, LadenError, UsageError
 from laden.store.credentials import find_sas
 from laden.store.destination import Destination, FolderDestination, parse_destination
-from laden.store.program import printed_sas, words_of
 from laden.store.sas import Sas, parse_sas, query_of, utc
 
 _ATTEMPTS = 3
@@ -68,7 +67,7 @@ class Access:
             raise UsageError("--sas-command is for a container: a folder needs no SAS")
         self._destination = destination
         self._lacking = lacking
-        self._words = words_of(renewal.command) if renewal.command is not None else []
+        self._words = _words_of(renewal.command)
         self._ask = renewal.ask
         self._tell = tell
         self._stopping = stopping
@@ -132,6 +131,8 @@ class Access:
             return self._query
 
     def _from_program(self, refused: bool) -> str:
+        from laden.store.program import printed_sas
+
         text = printed_sas(self._words, self._over, self._tell)
         try:
             return self._checked(text, refused)
@@ -172,6 +173,14 @@ class Access:
         if why := self._lacking(sas):
             raise AccessDenied(why)
         return query
+
+
+def _words_of(command: str | None) -> list[str]:
+    if command is None:
+        return []
+    from laden.store.program import words_of
+
+    return words_of(command)
 
 
 def _same_container(one: Destination | FolderDestination, other: Destination | FolderDestination) -> bool:
