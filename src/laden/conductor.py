@@ -378,7 +378,9 @@ async def _transfer(
     except AccessEnded as error:
         # Asked to stop while it waited for another credential: that is how the run ends.
         if not wishes.stopping():
-            raise AccessEnded(f"{error}. {tally.standing()}, and the same command with {access.remedy} goes on") from None
+            raise AccessEnded(
+                f"{error}. {tally.standing()}, and the same command with {access.remedy} goes on"
+            ) from None
     relations.feed("receipts", settled)
     tally.progress(last=True)
 
