@@ -1,14 +1,16 @@
 """Which credential is found, how it is renewed, and that it is never shown."""
 
 import asyncio
+import math
+import threading
 import time
 import traceback
 import urllib.parse
 
 import pytest
 
-from laden.errors import AccessDenied, UsageError
-from laden.store import parse_destination
+from laden.errors import AccessDenied, AccessEnded, UsageError
+from laden.store import credentials, parse_destination
 from laden.store.credentials import EMULATOR_KEY, Credential, Grant, find_credential
 
 SECRET = "c2VjcmV0LWtleS1vci1zaWc="
@@ -155,7 +157,7 @@ class Renewals:
         self._script = list(script)
         self.count = 0
 
-    def __call__(self) -> Grant:
+    def __call__(self, _: Grant | None = None) -> Grant:
         line = self._script[min(self.count, len(self._script) - 1)]
         self.count += 1
         if isinstance(line, Exception):
@@ -167,12 +169,31 @@ async def ask(credential: Credential, times: int) -> list[str]:
     return [(await credential.grant()).header for _ in range(times)]
 
 
-def test_a_grant_is_kept_until_five_minutes_before_its_end():
-    renewals = Renewals(302, 299, 10_000)
-    credential = Credential("sign-in", renewals)
-    assert asyncio.run(ask(credential, 3)) == ["Bearer 1"] * 3
-    renewals = Renewals(299, 10_000)
-    assert asyncio.run(ask(Credential("sign-in", renewals), 4)) == ["Bearer 1"] + ["Bearer 2"] * 3
+@pytest.mark.parametrize(("life_s", "used_s"), [(3600, 3300), (1200, 900), (100, 75), (1, 1), (-5, 1)])
+def test_a_grant_is_renewed_in_good_time(monkeypatch, life_s, used_s):
+    clock = Clock(monkeypatch)
+    credential = Credential("sign-in", lambda _: Grant("", f"Bearer {clock.now_s}", clock.now_s + life_s))
+
+    async def work() -> list[str]:
+        found = []
+        for later_s in (0, used_s - 0.1, 0.2, 0):
+            clock.now_s += later_s
+            found.append((await credential.grant()).header)
+        return found
+
+    first, kept, renewed, again = asyncio.run(work())
+    assert first == kept != renewed == again
+
+
+class Clock:
+    """A clock that a test moves."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now_s = 1_000_000.0
+        monkeypatch.setattr(credentials, "time", self)
+
+    def time(self) -> float:
+        return self.now_s
 
 
 def test_many_requests_at_once_renew_once():
@@ -186,44 +207,104 @@ def test_many_requests_at_once_renew_once():
     assert renewals.count == 1
 
 
-def test_a_renewal_that_fails_early_does_no_harm():
-    renewals = Renewals(200, AccessDenied("nobody is signed in"))
-    assert asyncio.run(ask(Credential("sign-in", renewals), 5)) == ["Bearer 1"] * 5
-    assert renewals.count == 2, "the next attempt comes half a minute later"
+def test_a_renewal_that_fails_early_does_no_harm(monkeypatch):
+    clock = Clock(monkeypatch)
+    calls = []
+
+    def renew(old: Grant | None) -> Grant:
+        calls.append(clock.now_s)
+        if old:
+            raise AccessDenied("nobody is signed in")
+        return Grant("", "Bearer 1", clock.now_s + 200)
+
+    credential = Credential("sign-in", renew)
+
+    async def work() -> None:
+        await credential.grant()
+        clock.now_s += 151
+        assert [grant.header for grant in [await credential.grant() for _ in range(5)]] == ["Bearer 1"] * 5
+        assert len(calls) == 2, "the next attempt comes half a minute later"
+        clock.now_s += 31
+        await credential.grant()
+        assert len(calls) == 3
+        clock.now_s += 31
+        for _ in range(3):
+            with pytest.raises(AccessEnded, match="nobody"):
+                await credential.grant()
+        assert len(calls) == 4, "once it has ended, nobody is asked again"
+
+    asyncio.run(work())
 
 
-@pytest.mark.parametrize("script", [[AccessDenied("nobody")], [-1, AccessDenied("nobody")]])
-def test_without_a_grant_that_holds_it_is_told(script):
+def test_while_a_grant_is_renewed_early_the_old_one_serves(monkeypatch):
+    clock = Clock(monkeypatch)
+    may_end = threading.Event()
+
+    def renew(old: Grant | None) -> Grant:
+        if old:
+            assert may_end.wait(10)
+        return Grant("", f"Bearer {clock.now_s:.0f}", clock.now_s + 100)
+
+    credential = Credential("sign-in", renew)
+
+    async def work() -> None:
+        first = await credential.grant()
+        clock.now_s += 80
+        renewing = asyncio.create_task(credential.grant())
+        await asyncio.sleep(0)
+        assert await credential.grant() is first
+        may_end.set()
+        assert await renewing is not first
+
+    asyncio.run(work())
+
+
+def test_without_anybody_it_is_told():
     with pytest.raises(AccessDenied, match="nobody"):
-        asyncio.run(ask(Credential("sign-in", Renewals(*script)), 2))
+        asyncio.run(ask(Credential("sign-in", Renewals(AccessDenied("nobody"))), 2))
 
 
-@pytest.mark.parametrize(
-    ("sas", "told"),
-    [
-        ("se=2020-01-02", "it ended at 2020-01-02 00:00:00 UTC"),
-        ("se=2020-01-02T03:04Z", "it ended at 2020-01-02 03:04:00 UTC"),
-        ("se=2020-01-02T03%3A04%3A05Z", "it ended at 2020-01-02 03:04:05 UTC"),
-        ("se=2020-01-02T03:04:05.0000000Z", "it ended at 2020-01-02 03:04:05 UTC"),
-        ("st=2998-01-02&se=2999-01-02", "it only begins at 2998-01-02 00:00:00 UTC"),
-        ("st=2020-01-02&se=2999-01-02", ""),
-        ("si=policy", ""),
-        ("se=soon&st=later", ""),
-        ("se=", ""),
-    ],
-)
-def test_the_times_of_a_sas_are_told_from_its_text(sas, told):
-    credential = found(f"{AZURE}?{sas}&sig=x")
-    assert credential.outside() == "", "nothing was shown to the service yet"
-    granted(credential)
-    assert credential.outside().startswith(told)
-    assert bool(credential.outside()) is bool(told)
+def test_a_grant_that_was_refused_is_replaced_once_for_all_who_used_it():
+    replaced = []
+
+    def replace(old: Grant) -> Grant:
+        replaced.append(old.query)
+        return Grant("new", "", math.inf)
+
+    credential = Credential("SAS", lambda _: Grant("old", "", math.inf), replace)
+
+    async def one() -> str:
+        grant = await credential.grant()
+        await asyncio.sleep(0.01)
+        if grant.query == "old":
+            await credential.replace(grant, AccessEnded("refused"), again=True)
+        return (await credential.grant()).query
+
+    async def work() -> list[str]:
+        return await asyncio.gather(*(one() for _ in range(50)))
+
+    assert asyncio.run(work()) == ["new"] * 50
+    assert replaced == ["old"]
 
 
-def test_a_bearer_token_says_nothing_of_times():
-    credential = Credential("sign-in", lambda: Grant("", "Bearer x", 0))
-    granted(credential)
-    assert credential.outside() == ""
+def test_where_there_is_no_other_nothing_is_given_any_more():
+    def nothing(_: Grant) -> Grant:
+        raise AccessDenied("no new SAS was given")
+
+    for credential, told in (
+        (Credential("SAS", lambda _: Grant("old", "", math.inf)), "it ended$"),
+        (Credential("SAS", lambda _: Grant("old", "", math.inf), nothing), "it ended; no new SAS was given$"),
+    ):
+
+        async def work(credential: Credential = credential, told: str = told) -> None:
+            grant = await credential.grant()
+            for _ in range(3):
+                with pytest.raises(AccessEnded, match=told):
+                    await credential.replace(grant, AccessEnded("it ended"), again=True)
+                with pytest.raises(AccessEnded, match=told):
+                    await credential.grant()
+
+        asyncio.run(work())
 
 
 def test_nothing_of_it_is_shown(monkeypatch):

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from laden.errors import (
     AccessDenied,
+    AccessEnded,
     BlobConflict,
     BlobMissing,
     BlobRefused,
@@ -128,11 +129,11 @@ def refused(status: int, code: str = "", *, name: str = "a.png", permission: str
     [
         (400, "Md5Mismatch", TransientStoreError, "changed on the way"),
         (400, "InvalidBlockList", BlobConflict, "are gone"),
-        (400, "InvalidAuthenticationInfo", AccessDenied, "sign in again"),
+        (400, "InvalidAuthenticationInfo", AccessEnded, "sign in again"),
         (401, "NoAuthenticationInformation", AccessDenied, "LADEN_SAS"),
-        (403, "AuthenticationFailed", AccessDenied, "signature is not right"),
+        (403, "AuthenticationFailed", AccessEnded, "signature is not right"),
         (403, "AuthorizationFailure", AccessDenied, "firewall"),
-        (403, "AuthorizationPermissionMismatch", AccessDenied, "permission 'write'"),
+        (403, "AuthorizationPermissionMismatch", AccessDenied, "may not write here"),
         (403, "KeyBasedAuthenticationNotPermitted", AccessDenied, "az login"),
         (403, "AccountIsDisabled", AccessDenied, "disabled"),
         (403, "Whatever", AccessDenied, "may not write here"),

@@ -168,7 +168,7 @@ if how == "user delegation SAS":
     url += "?" + generate_container_sas("devstoreaccount1", container, user_delegation_key=key,
                                         permission=tests.LOAD_NEEDS, expiry=end, start=start)
 else:
-    tests.find_credential = lambda _: Credential("sign-in", lambda: Grant("", f"Bearer {token}", now + 3600))
+    tests.find_credential = lambda _: Credential("sign-in", lambda _: Grant("", f"Bearer {token}", now + 3600))
 asyncio.run(tests.everything_load_needs(url))
 print("done")
 """

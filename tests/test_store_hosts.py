@@ -374,7 +374,7 @@ def test_passwords_of_netrc_are_left_alone(no_proxies, monkeypatch, tmp_path, cl
 
     async def work() -> None:
         destination = parse_destination("https://acct.blob.example.invalid/cont")
-        bearer = Credential("sign-in", lambda: Grant("", "Bearer token", float("inf")))
+        bearer = Credential("sign-in", lambda _: Grant("", "Bearer token", float("inf")))
         store = BlobStore(destination, bearer)
         try:
             await store.list_page()

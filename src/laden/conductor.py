@@ -7,6 +7,7 @@ manifest. It keeps no state: run again, it sees what is there and sends the diff
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,9 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from laden.deadline import Deadline
 from laden.engine import Job, move, workers_for
-from laden.errors import ExitCode, LadenError, SourceError, UsageError
-from laden.events import Observer, PlanReady, Started, Summary, ignore
+from laden.errors import AccessEnded, ExitCode, LadenError, SourceError, UsageError
+from laden.events import Observer, PlanReady, Started, Summary, Warned, ignore
 from laden.evidence import Trust, check_sums, find_sums
 from laden.findings import FindingLog
 from laden.inventory import Listing, is_listed, read_known, read_page, read_table
@@ -31,6 +33,8 @@ from laden.relations import Relations, local_trouble
 from laden.report import ReadTable, Reporter
 from laden.source import Reader
 from laden.store import Destination, FolderDestination, Store, open_store, parse_destination, without_secret
+from laden.store.access import Access, Ask, Renewal
+from laden.store.sas import lacking_for_load, lacking_for_verify
 from laden.survey import Choice, Survey, survey
 from laden.tally import Tally
 from laden.transfer import Settings
@@ -52,6 +56,7 @@ class _Wishes:
     connections: int | None
     workers: int | None
     dry_run: bool
+    renewal: Renewal
     confirm: Callable[[PlanReady], bool]
     stopping: Callable[[], bool]
 
@@ -73,6 +78,8 @@ def load(
     trust: Sequence[str] = (),
     findings_file: str | Path | None = None,
     report_file: str | Path | None = None,
+    sas_command: str | None = None,
+    ask_sas: Ask | None = None,
     observer: Observer = ignore,
     confirm: Callable[[PlanReady], bool] = lambda _: True,
     stopping: Callable[[], bool] = lambda: False,
@@ -95,6 +102,10 @@ def load(
         trust: names of files that are right, whatever a listing or checksum file of their publisher says.
         findings_file: CSV file for all findings; None writes none.
         report_file: HTML file to show what was loaded, also where the load fails or is stopped; None writes none.
+        sas_command: a program that prints a SAS for the destination; run without a shell before the last one ends,
+            when one is refused, and at first where there is none.
+        ask_sas: asked for another SAS when one is not accepted any more, with the reason and a function that tells
+            whether the answer is no longer wanted; called from a thread; an empty answer gives up.
         observer: called with each event, in order; the last is the summary that is also returned.
         confirm: asked once the plan is known; False ends the run before anything is written.
         stopping: asked often; once true, what is in flight ends and the run stops.
@@ -114,15 +125,17 @@ def load(
         connections,
         workers,
         dry_run,
+        Renewal(sas_command, ask_sas),
         confirm,
         stopping,
     )
     reporter = Reporter(None if dry_run else _path(report_file), observer)
-    with FindingLog(_path(findings_file), reporter.observe) as log:
+    deadline = Deadline(reporter.observe)
+    with FindingLog(_path(findings_file), deadline) as log:
         summary = Summary("load", source=_shown(source), destination=without_secret(destination))
-        tally = Tally(summary, reporter.observe, log, reporter.conclude)
+        tally = Tally(summary, deadline, log, reporter.conclude)
         with _relations(tally, reporter) as relations:
-            return run(_load(_paths(source), destination, wishes, tally, log, relations, reporter))
+            return run(_load(_paths(source), destination, wishes, tally, log, relations, reporter, deadline))
 
 
 def check(
@@ -162,6 +175,8 @@ def verify(
     connections: int | None = None,
     findings_file: str | Path | None = None,
     report_file: str | Path | None = None,
+    sas_command: str | None = None,
+    ask_sas: Ask | None = None,
     observer: Observer = ignore,
 ) -> Summary:
     """Hold a container against the manifest in it: is all of it still there, unchanged?
@@ -172,6 +187,10 @@ def verify(
         connections: requests in flight at most; None to find out what the link bears.
         findings_file: CSV file for all findings; None writes none.
         report_file: HTML file to show what is there, sample images read back; None writes none.
+        sas_command: a program that prints a SAS for the destination; run without a shell before the last one ends,
+            when one is refused, and at first where there is none.
+        ask_sas: asked for another SAS when one is not accepted any more, with the reason and a function that tells
+            whether the answer is no longer wanted; called from a thread; an empty answer gives up.
         observer: called with each event.
 
     Returns:
@@ -185,7 +204,8 @@ def verify(
         summary = Summary("verify", destination=without_secret(destination))
         tally = Tally(summary, reporter.observe, log, reporter.conclude)
         with _relations(tally, reporter) as relations:
-            return run(_verify(destination, deep, connections, tally, log, relations, reporter))
+            renewal = Renewal(sas_command, ask_sas)
+            return run(_verify(destination, deep, connections, renewal, tally, log, relations, reporter))
 
 
 def _check_sums(surveyed: Survey, trust: Trust, tally: Tally, log: FindingLog, observer: Observer) -> None:
@@ -204,11 +224,19 @@ async def _load(
     log: FindingLog,
     relations: Relations,
     reporter: Reporter,
+    observer: Deadline,
 ) -> Summary:
-    observer = reporter.observe
     target = parse_destination(destination)
     sending = _Sending(wishes.stopping)
-    store = open_store(target, connections=wishes.connections, on_retry=tally.retry, stopping=sending.stopping)
+    access = Access(target, lacking_for_load, wishes.renewal, tell=_teller(observer), stopping=wishes.stopping)
+    observer.ends_s = access.ends_s
+    store = open_store(
+        target,
+        connections=wishes.connections,
+        on_retry=tally.retry,
+        stopping=sending.stopping,
+        sas=access.source,
+    )
     try:
         listing = Listing(store, relations)
         observer(Started("listing", without_secret(destination)))
@@ -242,7 +270,7 @@ async def _load(
             await publisher.withdraw(surveyed.profile)
         if tally.unfinished:
             sending.now = True
-            await _transfer(plan, surveyed, store, target, wishes, tally, relations, observer)
+            await _transfer(plan, surveyed, store, target, wishes, access, tally, relations, observer)
             sending.now = False
         if wishes.stopping() and tally.unfinished:
             return tally.finish(ExitCode.INTERRUPTED, "stopped as you asked: run the same command again to go on")
@@ -251,6 +279,7 @@ async def _load(
             await listing.repeat()
         return await _conclude(surveyed, publisher, tally, log, relations, observer)
     finally:
+        access.close()
         await store.close()
 
 
@@ -263,6 +292,16 @@ class _Sending:
 
     def stopping(self) -> bool:
         return self.now and self._stopping()
+
+
+def _teller(observer: Observer) -> Callable[[str], None]:
+    """Tells the observer a warning, from whichever thread it comes."""
+    loop = asyncio.get_running_loop()
+
+    def tell(text: str) -> None:
+        loop.call_soon_threadsafe(observer, Warned(text))
+
+    return tell
 
 
 def _refuse_inside(target: Destination | FolderDestination, root: Path) -> None:
@@ -329,6 +368,7 @@ async def _transfer(
     store: Store,
     target: Destination | FolderDestination,
     wishes: _Wishes,
+    access: Access,
     tally: Tally,
     relations: Relations,
     observer: Observer,
@@ -337,7 +377,15 @@ async def _transfer(
     settings = Settings(send_broken=wishes.send_broken, replace_other=wishes.replace_other)
     job = Job(str(surveyed.root), target, wishes.connections, settings)
     workers = wishes.workers or workers_for(*tally.to_settle)
-    moving = move(job, plan.items(), store, workers=workers, on_retry=tally.retry, stopping=wishes.stopping)
+    moving = move(
+        job,
+        plan.items(),
+        store,
+        workers=workers,
+        on_retry=tally.retry,
+        stopping=wishes.stopping,
+        sas=access.source,
+    )
     settled: list[tuple[object, ...]] = []
     try:
         async for receipt in moving:
@@ -346,6 +394,12 @@ async def _transfer(
             if len(settled) >= _RECEIPTS_PER_BATCH:
                 relations.feed("receipts", settled)
                 settled.clear()
+    except AccessEnded as error:
+        # Asked to stop while it waited for another credential: that is how the run ends.
+        if not wishes.stopping():
+            raise AccessEnded(
+                f"{error}. {tally.standing()}, and the same command with {access.remedy} goes on"
+            ) from None
     finally:
         relations.feed("receipts", settled)
     tally.progress(last=True)
@@ -361,12 +415,15 @@ async def _verify(
     destination: str,
     depth: Literal["sample", "all"] | None,
     connections: int | None,
+    renewal: Renewal,
     tally: Tally,
     log: FindingLog,
     relations: Relations,
     reporter: Reporter,
 ) -> Summary:
-    store = open_store(parse_destination(destination), connections=connections, on_retry=tally.retry)
+    target = parse_destination(destination)
+    access = Access(target, lacking_for_verify, renewal, tell=_teller(reporter.observe))
+    store = open_store(target, connections=connections, on_retry=tally.retry, sas=access.source)
     try:
         reporter.observe(Started("listing", without_secret(destination)))
         await Listing(store, relations).repeat()
@@ -405,6 +462,7 @@ async def _verify(
             await reporter.look_at_destination(store, known_profile(page.profile), table)
         return tally.finish()
     finally:
+        access.close()
         await store.close()
 
 

@@ -8,6 +8,7 @@
       StoreError                  6   the destination does not do what it should
         TransientStoreError           ... but may, if asked again (timeouts, 429, 503, broken connections)
         AccessDenied              4   credentials refused, expired, or lacking a permission
+          AccessEnded                 ... the credential itself is not accepted (any more): another one may be
         ContainerMissing              no such container or folder
         BlobConflict                  a condition failed: the blob is there, or is another version
         BlobMissing                   no such blob
@@ -98,6 +99,10 @@ class AccessDenied(StoreError):  # noqa: N818 - named for what the service said
         super().__init__(message)
         self.code = code
         """The service's own word for it, where it was the service that refused."""
+
+
+class AccessEnded(AccessDenied):
+    """The credential itself is not accepted (any more): expired, revoked, wrong. With another one the run can go on."""
 
 
 class ContainerMissing(StoreError):  # noqa: N818 - named for what the service said

@@ -71,6 +71,11 @@ class Tally:
         """Items that were to be settled and are not."""
         return self._to_read[0] - sum(self._outcomes.values()) + self._outcomes[Outcome.FAILED]
 
+    def standing(self) -> str:
+        """How far it is, for a sentence about a run that broke off."""
+        there = self._summary.already_there + self._outcomes[Outcome.SENT] + self._outcomes[Outcome.ALREADY_THERE]
+        return f"{there:,} of {self._summary.images:,} images are there"
+
     def note(self, **fields: object) -> None:
         """Set fields of the summary."""
         self._summary = replace(self._summary, **fields)  # type: ignore[arg-type]

@@ -12,8 +12,10 @@ import sys
 from importlib import import_module
 
 _VERBS = (
-    "verbs_cloud",
+    "verbs_report",
     "verbs_profiles",
+    "verbs_cloud",
+    "verbs_sas",
 )
 """Modules that declare verbs, in the order of `laden --help`; `app` declares the first ones."""
 
@@ -23,7 +25,6 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 
 def main() -> None:
     """Entry point of the `laden` command."""
-    from laden.cli import verbs_report  # noqa: F401 - declares its verb
     from laden.cli.app import app
 
     for declarations in _VERBS:

@@ -21,6 +21,7 @@ from laden.cli.options import (
     ProfileName,
     Quiet,
     Report,
+    SasCommand,
     Sources,
     TableFile,
     Trusted,
@@ -121,6 +122,7 @@ def load(
         typer.Option("--workers", help="Processes that send: a number, or auto. Several help very many small files."),
     ] = "auto",
     trust: Trusted = None,
+    sas_command: SasCommand = None,
     findings: Findings = FINDINGS_FILE,
     report: Report = REPORT_FILE,
     json: Json = False,
@@ -148,6 +150,7 @@ def load(
         "connections": connections,
         "workers": _workers(workers),
         "trust": trust or (),
+        "sas_command": sas_command,
         "findings_file": findings,
         "report_file": None if report == NO_REPORT else Path(report),
     }
@@ -197,6 +200,7 @@ def verify(
         Deep | None, typer.Option("--deep", help="Also read blobs back and hash them: 100 of them, or all.")
     ] = None,
     connections: Connections = None,
+    sas_command: SasCommand = None,
     findings: Findings = FINDINGS_FILE,
     json: Json = False,
     quiet: Quiet = False,
@@ -205,7 +209,12 @@ def verify(
     """Hold DEST against the manifest in it: is all of it still there, unchanged? Needs nothing but DEST."""
     from laden.cli.verify import run_verify
 
-    options = {"deep": deep.value if deep else None, "connections": connections, "findings_file": findings}
+    options = {
+        "deep": deep.value if deep else None,
+        "connections": connections,
+        "sas_command": sas_command,
+        "findings_file": findings,
+    }
     raise typer.Exit(run_verify(destination, options, json=json, quiet=quiet, verbose=verbose))
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from types import FrameType
 
+from laden.cli.ask import SasPrompt
 from laden.errors import ExitCode, LadenError
 from laden.events import Event, Observer, Summary, to_json
 
@@ -44,6 +45,7 @@ def run_verb(
     json: bool,
     quiet: bool = False,
     verbose: bool = False,
+    prompt: SasPrompt | None = None,
 ) -> int:
     """Run a verb and return its exit code.
 
@@ -53,6 +55,7 @@ def run_verb(
         json: whether events are lines of JSON on stdout.
         quiet: whether only warnings, errors and the last line are shown.
         verbose: whether every event is shown.
+        prompt: asks on the terminal while the work runs; what is drawn makes way for it.
     """
     face: Observer = json_face
     with ExitStack() as stack:
@@ -62,6 +65,8 @@ def run_verb(
             terminal = Terminal(quiet=quiet, verbose=verbose)
             stack.callback(terminal.close)
             face = terminal.show
+            if prompt is not None:
+                prompt.hold = terminal.hold
         return run_with(command, work, face)
 
 

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from laden.cli.ask import SasPrompt, somebody_is_there
 from laden.cli.faces import Interrupts, run_verb
 from laden.events import Observer, PlanReady, Summary, Warned
 
@@ -22,6 +23,7 @@ def run_load(
 ) -> int:
     """Load, and return the exit code."""
     interrupts = Interrupts()
+    prompt = SasPrompt() if somebody_is_there() and not (json or quiet) else None
     asks = not (yes or json or quiet) and sys.stdin.isatty() and sys.stdout.isatty()
 
     def work(observer: Observer) -> Summary:
@@ -39,10 +41,11 @@ def run_load(
             observer=observer,
             confirm=_ask if asks else _agree,
             stopping=interrupts.asked,
+            ask_sas=prompt,
             **options,
         )
 
-    return run_verb("load", work, json=json, quiet=quiet, verbose=verbose)
+    return run_verb("load", work, json=json, quiet=quiet, verbose=verbose, prompt=prompt)
 
 
 def _agree(_: PlanReady) -> bool:

@@ -50,6 +50,14 @@ Connections = Annotated[
     int | None,
     typer.Option("--connections", min=1, max=1024, help="Requests in flight. Default: what the link is found to bear."),
 ]
+SasCommand = Annotated[
+    str | None,
+    typer.Option(
+        "--sas-command",
+        metavar="CMD",
+        help="A program that prints a SAS for DEST; run before the last one ends. No shell: sh -c '...' gives one.",
+    ),
+]
 Findings = Annotated[
     Path,
     typer.Option("--findings", help="Where the list of findings goes, if there are any.", show_default=True),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
@@ -37,6 +40,7 @@ class Terminal:
         self._verbose = verbose
         self._findings: dict[str, list[Finding]] = {}
         self._stage = ""
+        self._held = False
         self._bar: Progress | None = None
         self._task = TaskID(0)
 
@@ -64,6 +68,16 @@ class Terminal:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Draw no progress while somebody is asked something."""
+        self._held = True
+        self.close()
+        try:
+            yield
+        finally:
+            self._held = False
 
     def _started(self, event: Started) -> None:
         self.close()
@@ -103,7 +117,7 @@ class Terminal:
             self._console.print(f"  [yellow]not here: {_escaped(_some(plan.archives_absent))}[/]")
 
     def _progress(self, event: ProgressEvent) -> None:
-        if not self._console.is_terminal:
+        if self._held or not self._console.is_terminal:
             return
         if self._bar is None:
             self._bar = Progress(BarColumn(), TextColumn("{task.description}"), console=self._console, transient=True)

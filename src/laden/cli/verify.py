@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from laden.cli.ask import SasPrompt, somebody_is_there
 from laden.cli.faces import run_verb
 from laden.events import Observer, Summary
 
 
 def run_verify(destination: str, options: dict[str, Any], *, json: bool, quiet: bool, verbose: bool) -> int:
     """Verify a destination, and return the exit code."""
+    prompt = SasPrompt() if somebody_is_there() and not (json or quiet) else None
 
     def work(observer: Observer) -> Summary:
         from laden.conductor import verify
 
-        return verify(destination, observer=observer, **options)
+        return verify(destination, observer=observer, ask_sas=prompt, **options)
 
-    return run_verb("verify", work, json=json, quiet=quiet, verbose=verbose)
+    return run_verb("verify", work, json=json, quiet=quiet, verbose=verbose, prompt=prompt)

@@ -10,14 +10,11 @@ import asyncio
 import hashlib
 import os
 import time
-from datetime import UTC, datetime
-from urllib.parse import parse_qs
 
 from laden.doctor.notes import Notes
 from laden.errors import AccessDenied, ContainerMissing, LadenError, StoreError
 from laden.store import Destination, Properties, Store, block_id
 from laden.store.blob import API_VERSION, BlobStore
-from laden.store.credentials import Grant, sas_time
 
 NAME = "_laden/doctor-probe"
 
@@ -124,12 +121,6 @@ async def delete(notes: Notes, store: Store) -> None:
         notes.fail("delete", error)
     else:
         notes.tell("delete", "pass", "the probe is gone again")
-
-
-def left_s(grant: Grant) -> float | None:
-    """How long a SAS still holds, by this machine's clock; None where its text does not tell."""
-    end = sas_time(parse_qs(grant.query).get("se", [""])[0])
-    return (end - datetime.now(UTC)).total_seconds() if end else None
 
 
 def tell_validity(notes: Notes, seconds: float, bytes_per_s: float) -> None:

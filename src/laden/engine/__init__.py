@@ -10,11 +10,15 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from laden.records import Item, Receipt
 from laden.source import Reader
 from laden.store import Destination, FolderDestination, Retry, Store
 from laden.transfer import Settings, transfer
+
+if TYPE_CHECKING:
+    from laden.store.credentials import SasSource
 
 _WORTH_ITEMS = 20_000
 _SMALL_BYTES = 128 << 10
@@ -55,6 +59,7 @@ async def move(
     workers: int,
     on_retry: Callable[[Retry], None],
     stopping: Callable[[], bool],
+    sas: SasSource | None = None,
 ) -> AsyncIterator[Receipt]:
     """Move items, and yield their receipts as they come.
 
@@ -65,6 +70,7 @@ async def move(
         workers: processes; 1 is this one.
         on_retry: told of attempts that will be repeated.
         stopping: once true, nothing more is begun.
+        sas: gives other processes the SAS and its successors; None for the credential of the environment.
 
     Raises:
         StoreError: as `laden.transfer.transfer`.
@@ -77,5 +83,5 @@ async def move(
         return
     from laden.engine.processes import move_in_processes
 
-    async for receipt in move_in_processes(job, items, workers=workers, on_retry=on_retry, stopping=stopping):
+    async for receipt in move_in_processes(job, items, workers=workers, on_retry=on_retry, stopping=stopping, sas=sas):
         yield receipt

@@ -19,7 +19,8 @@ from multiprocessing.context import SpawnContext
 from multiprocessing.synchronize import Event
 from typing import TYPE_CHECKING
 
-from laden.errors import Interrupted, LadenError
+from laden.engine.asking import SasAsker, answer
+from laden.errors import AccessEnded, Interrupted, LadenError
 from laden.loop import run
 from laden.records import Item, Receipt
 from laden.source import Reader
@@ -28,6 +29,7 @@ from laden.transfer import transfer
 
 if TYPE_CHECKING:
     from laden.engine import Job
+    from laden.store.credentials import SasSource
 
 _BATCH_ITEMS = 512
 _BATCH_BYTES = 64 << 20
@@ -46,10 +48,11 @@ async def move_in_processes(
     workers: int,
     on_retry: Callable[[Retry], None],
     stopping: Callable[[], bool],
+    sas: SasSource | None = None,
 ) -> AsyncIterator[Receipt]:
     """Move items in so many worker processes; see `laden.engine.move`."""
     share = replace(job, settings=replace(job.settings, window_bytes=job.settings.window_bytes // workers))
-    coordinator = _Coordinator(share, _batches(items), workers, on_retry, stopping)
+    coordinator = _Coordinator(share, _batches(items), workers, on_retry, stopping, sas)
     try:
         async for receipts in coordinator.receipts():
             for receipt in receipts:
@@ -68,13 +71,15 @@ class _Coordinator:
         workers: int,
         on_retry: Callable[[Retry], None],
         stopping: Callable[[], bool],
+        sas: SasSource | None,
     ) -> None:
         context = multiprocessing.get_context("spawn")
         self._batches = batches
         self._on_retry = on_retry
         self._stopping = stopping
         self._stop = context.Event()
-        self._workers = [_Worker(context, job, self._stop) for _ in range(workers)]
+        self._ended: AccessEnded | None = None
+        self._workers = [_Worker(context, job, self._stop, sas) for _ in range(workers)]
 
     async def receipts(self) -> AsyncIterator[list[Receipt]]:
         """The receipts of one batch after the other, from whichever worker is done."""
@@ -86,6 +91,8 @@ class _Coordinator:
             while (receipts := await done.get()) is not None:
                 yield receipts
             await driving
+            if self._ended is not None:
+                raise self._ended
         except BrokenPipeError:
             raise Interrupted(_WORKER_DIED) from None
         finally:
@@ -96,7 +103,7 @@ class _Coordinator:
     async def _drive(self, worker: _Worker, done: Callable[[list[Receipt]], None]) -> None:
         ahead = 0
         while True:
-            while ahead < _BATCHES_AHEAD and not self._stopping() and (batch := next(self._batches, None)):
+            while ahead < _BATCHES_AHEAD and not self._over() and (batch := next(self._batches, None)):
                 worker.pipe.send(batch)
                 ahead += 1
             if not ahead:
@@ -104,6 +111,9 @@ class _Coordinator:
             match await worker.answers.get():
                 case None:
                     raise Interrupted(_WORKER_DIED)
+                case AccessEnded() as error:
+                    # Every worker tells what it had sent by then.
+                    self._ended = error
                 case LadenError() as error:
                     raise error
                 case Retry() as retry:
@@ -111,6 +121,9 @@ class _Coordinator:
                 case receipts:
                     ahead -= 1
                     done(receipts)
+
+    def _over(self) -> bool:
+        return self._ended is not None or self._stopping()
 
     async def _watch(self) -> None:
         """Pass the wish to stop on; it comes from a signal, which no task can await."""
@@ -130,13 +143,20 @@ class _Coordinator:
 class _Worker:
     """A worker process, its pipe, and a thread that hears what it says until it ends."""
 
-    def __init__(self, context: SpawnContext, job: Job, stop: Event) -> None:
+    def __init__(self, context: SpawnContext, job: Job, stop: Event, sas: SasSource | None) -> None:
         self.pipe, theirs = context.Pipe()
+        ours, asking = context.Pipe() if sas else (None, None)
         self.answers: asyncio.Queue[_Answer | None] = asyncio.Queue()
         self._loop = asyncio.get_running_loop()
-        self.process = context.Process(target=_work, args=(job, theirs, stop), name="laden-worker", daemon=True)
+        arguments = (job, theirs, asking, stop)
+        self.process = context.Process(target=_work, args=arguments, name="laden-worker", daemon=True)
         self.process.start()
         theirs.close()
+        self.answerer: threading.Thread | None = None
+        if sas and ours and asking:
+            asking.close()
+            self.answerer = threading.Thread(target=answer, args=(ours, sas), name="laden-sas", daemon=True)
+            self.answerer.start()
         self.listener = threading.Thread(target=self._listen, name="laden-listen", daemon=True)
         self.listener.start()
 
@@ -162,6 +182,8 @@ class _Worker:
             self.process.kill()
             self.process.join()
         self.listener.join()
+        if self.answerer is not None:
+            self.answerer.join(_END_WITHIN_S)
         self.pipe.close()
         self.process.close()
 
@@ -179,18 +201,19 @@ def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:
         yield batch
 
 
-def _work(job: Job, pipe: Connection, stop: Event) -> None:
+def _work(job: Job, pipe: Connection, asking: Connection | None, stop: Event) -> None:
     """What a worker process does, from its first batch to the end of its pipe."""
     # Ctrl-C reaches every process of the terminal; the coordinator decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Where the coordinator is gone, there is nobody to tell.
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-        run(_serve(job, pipe, stop))
+        run(_serve(job, pipe, asking, stop))
 
 
-async def _serve(job: Job, pipe: Connection, stop: Event) -> None:
+async def _serve(job: Job, pipe: Connection, asking: Connection | None, stop: Event) -> None:
     turn = asyncio.Lock()
-    store = open_store(job.destination, connections=job.connections, on_retry=pipe.send, stopping=stop.is_set)
+    sas = SasAsker(asking) if asking else None
+    store = open_store(job.destination, connections=job.connections, on_retry=pipe.send, stopping=stop.is_set, sas=sas)
 
     async def next_batch() -> list[Item] | None:
         async with turn:
@@ -202,13 +225,14 @@ async def _serve(job: Job, pipe: Connection, stop: Event) -> None:
 
     async def serve(reader: Reader) -> None:
         while batch := await next_batch():
+            done: list[Receipt] = []
             try:
-                done = [receipt async for receipt in transfer(batch, reader, store, job.settings, stop.is_set)]
+                async for receipt in transfer(batch, reader, store, job.settings, stop.is_set):
+                    done.append(receipt)  # noqa: PERF401 - what was done is told also when it breaks off
             except LadenError as error:
                 stop.set()
                 pipe.send(error)
-            else:
-                pipe.send(done)
+            pipe.send(done)
 
     try:
         with Reader(job.root) as reader:

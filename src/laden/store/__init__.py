@@ -11,10 +11,13 @@ import mimetypes
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from laden.records import Blob
 from laden.store.destination import Destination, FolderDestination, parse_destination, without_secret
+
+if TYPE_CHECKING:
+    from laden.store.credentials import SasSource
 
 __all__ = [
     "CREATE_ONLY",
@@ -129,6 +132,7 @@ def open_store(
     connections: int | None,
     on_retry: Callable[[Retry], None] = lambda _: None,
     stopping: Callable[[], bool] = lambda: False,
+    sas: SasSource | None = None,
 ) -> Store:
     """The store behind a destination, retries included.
 
@@ -137,6 +141,7 @@ def open_store(
         connections: requests in flight at most; None to find out what the link bears.
         on_retry: called in the event loop for every attempt that will be repeated.
         stopping: once true, writes that have not begun raise `Interrupted`, and nothing is repeated any more.
+        sas: gives the SAS and its successors (`laden.store.access`); None for the credential of the environment.
 
     Raises:
         UsageError: the credentials in the environment do not fit.
@@ -153,7 +158,7 @@ def open_store(
         from laden.store.blob import BlobStore
         from laden.store.credentials import find_credential
 
-        inner = BlobStore(destination, find_credential(destination))
+        inner = BlobStore(destination, find_credential(destination, sas))
     limited = Limited(inner, connections=connections, stopping=stopping)
     return Retrying(limited, on_retry=on_retry, stopping=stopping)
 

@@ -74,7 +74,7 @@ def _containers(body: bytes) -> tuple[list[Container], str]:
 
 def stranger(destination: Destination) -> BlobStore:
     """The container as somebody without any credential meets it; close it."""
-    return BlobStore(destination, Credential("anonymous request", lambda: Grant("", "", float("inf"))))
+    return BlobStore(destination, Credential("anonymous request", lambda _: Grant("", "", float("inf"))))
 
 
 async def look_from_outside(outsider: BlobStore, blob: str = "") -> tuple[Privacy, Answer]:

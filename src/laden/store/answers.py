@@ -15,6 +15,7 @@ from xml.etree import ElementTree as ET
 
 from laden.errors import (
     AccessDenied,
+    AccessEnded,
     BlobConflict,
     BlobMissing,
     BlobRefused,
@@ -24,6 +25,7 @@ from laden.errors import (
 )
 from laden.records import Blob
 from laden.store import Page
+from laden.store.denial import CODES, Refused, explain
 from laden.store.destination import Destination
 
 _TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
@@ -41,21 +43,6 @@ _PROTECTED = {
     "SnapshotsPresent": "it has snapshots",
     "InvalidBlockList": "the blocks staged for it are gone; somebody else may be writing it",
     "UnauthorizedBlobOverwrite": "it is there already, and the credential may create blobs but not overwrite them",
-}
-
-_ACCESS = {
-    "KeyBasedAuthenticationNotPermitted": "the account does not allow keys or key-signed SAS: sign in with 'az login'",
-    "AuthorizationPermissionMismatch": "the credential may not {permission} here: a SAS needs the permission"
-    " '{permission}' (read, create, write and list are enough for everything),"
-    " a person the role Storage Blob Data Contributor (a new role takes some minutes)",
-    "AuthorizationSourceIPMismatch": "the SAS is not valid for this machine's IP address",
-    "AuthorizationProtocolMismatch": "the SAS asks for https",
-    "AuthorizationFailure": "the account's firewall refuses this network, or the credential may not {permission} here",
-    "AuthorizationResourceTypeMismatch": "the SAS is not for containers and blobs: make one for the container",
-    "AuthorizationServiceMismatch": "the SAS is not for the Blob service",
-    "AccountIsDisabled": "the account is disabled",
-    "InvalidAuthenticationInfo": "the sign-in is not accepted: sign in again, to the account's tenant",
-    "NoAuthenticationInformation": "no credential reached the service: put a SAS in LADEN_SAS or run 'az login'",
 }
 
 
@@ -158,7 +145,7 @@ def refusal(
     name: str,
     permission: str,
     credential: str,
-    window: str = "",
+    query: str = "",
 ) -> StoreError:
     """The error that an answer means.
 
@@ -170,17 +157,19 @@ def refusal(
         name: of the blob; empty for the container.
         permission: what the request needed: `read`, `write`, `list`, `create`, `delete`.
         credential: what kind of credential was shown.
-        window: why the credential does not hold at this moment, as `Credential.outside` tells it; or empty.
+        query: the SAS that was shown, where there was one; read, never quoted.
     """
     code = error_code(headers, body)
     where = f"{destination}/{name}" if name else str(destination)
     if code in _PROTECTED:
         return BlobConflict(f"{where} cannot be written: {_PROTECTED[code]}")
-    if status in (401, 403) or code in _ACCESS:
-        reason = window or _access_reason(code, body, destination, permission, credential)
-        return AccessDenied(
+    if status in (401, 403) or code in CODES:
+        texts = _tag(body, "AuthenticationErrorDetail"), _tag(body, "Message")
+        denial = explain(Refused(code, *texts, headers, permission, credential, query, destination))
+        kind = AccessEnded if denial.of_credential else AccessDenied
+        return kind(
             f"{destination.account} refused the {credential} to {permission} {_place(destination)}:"
-            f" {reason} ({code or status})",
+            f" {denial.reason} ({code or status})",
             code,
         )
     if code in ("Md5Mismatch", "InvalidMd5"):
@@ -209,38 +198,12 @@ def refusal(
             f"{destination.endpoint} answered {status}, a redirect, which laden does not follow:"
             " check the address; a proxy or sign-in page may be in between"
         )
-    kind = BlobRefused if name else StoreError
-    return kind(f"the service refused {where} with {status} {code}".rstrip())
+    other = BlobRefused if name else StoreError
+    return other(f"the service refused {where} with {status} {code}".rstrip())
 
 
 def _place(destination: Destination) -> str:
     return f"in '{destination.container}'" if destination.container else "containers"
-
-
-def _access_reason(code: str, body: bytes, destination: Destination, permission: str, credential: str) -> str:
-    if not destination.container and credential == "SAS":
-        return "a container's own SAS cannot list the others: run 'az login', or use an account key or account SAS"
-    # Azurite says AuthorizationFailure where Azure says AuthenticationFailed.
-    if code == "AuthenticationFailed" or (code == "AuthorizationFailure" and destination.is_local):
-        return _authentication_reason(_tag(body, "AuthenticationErrorDetail"), credential)
-    if permission == "create" and credential == "SAS":
-        return (
-            "there is no such container, and a container's own SAS cannot make it: create it in the portal"
-            " or with 'az storage container create', or use an account SAS with the permission 'create'"
-        )
-    return _ACCESS.get(code, "the credential may not {permission} here").format(permission=permission)
-
-
-def _authentication_reason(detail: str, credential: str) -> str:
-    """Why a signature was not accepted. The detail is searched, never quoted: it may repeat the string to sign."""
-    if "not valid in the specified time frame" in detail:
-        window = re.search(r"Start \[([\w:, +-]*)\] - Expiry \[([\w:, +-]*)\] - Current \[([\w:, +-]*)\]", detail)
-        if window:
-            return f"it holds from {window[1]} to {window[2]}, and the service's clock says {window[3]}: make a new one"
-        return "it has expired or is not valid yet: make a new one"
-    if credential == "SAS":
-        return "it has expired, or its signature is not right: make a new SAS, or copy it again as a whole"
-    return "the signature is not right: check the key, and this machine's clock"
 
 
 def error_code(headers: Mapping[str, str], body: bytes) -> str:

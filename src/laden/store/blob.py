@@ -1,7 +1,8 @@
 """Azure Blob Storage over HTTP: one request per method of the port, as the REST reference defines them.
 
 Order of a request: the grant of the moment, headers, one round trip, the answer mapped to a value or to an error
-(`answers`). Requests that change something are never repeated here, and redirects never followed. No account key is
+(`answers`). Requests that change something are never repeated here, but for those that a credential which had ended
+kept out; redirects are never followed. No account key is
 ever sent, and no container is ever created public. Proxies are taken from the environment, passwords from `.netrc`
 are not.
 """
@@ -13,11 +14,11 @@ import hashlib
 from collections.abc import Mapping
 from urllib.parse import quote, urlsplit
 
-from laden.errors import BlobConflict, StoreError, TransientStoreError
+from laden.errors import AccessDenied, AccessEnded, BlobConflict, StoreError, TransientStoreError
 from laden.records import Blob
 from laden.store import CREATE_ONLY, Data, Page, Properties
 from laden.store.answers import blob_from_headers, page_from_xml, refusal, uncommitted_from_xml
-from laden.store.credentials import Credential
+from laden.store.credentials import Credential, Grant
 from laden.store.destination import Destination, quoted
 from laden.store.http import Answer, HttpClient, HttpError, Trouble
 
@@ -26,6 +27,9 @@ API_VERSION = "2023-11-03"
 
 _MOST_ANSWER_BYTES = 64 << 20
 """A listing page of 5,000 names of 1,024 characters with metadata stays below a quarter of this."""
+
+_MOST_GRANTS = 3
+"""Credentials that one request is tried with, where the service does not accept them."""
 
 _LEAST_TIMEOUT_S = 60
 _SLOWEST_BYTES_PER_S = 100_000
@@ -100,7 +104,13 @@ class BlobStore:
         await self.request("PUT", name, (201,), "write", query, {"Content-MD5": _base64(md5)}, data)
 
     async def staged(self, name: str) -> dict[str, int]:
-        answer = await self.request("GET", name, (200, 404), "read", "comp=blocklist&blocklisttype=uncommitted")
+        try:
+            answer = await self.request("GET", name, (200, 404), "read", "comp=blocklist&blocklisttype=uncommitted")
+        except AccessEnded:
+            raise
+        except AccessDenied:
+            # A credential that may write and not read can do without: it stages everything anew.
+            return {}
         return uncommitted_from_xml(answer.body) if answer.status == 200 else {}
 
     async def commit(self, name: str, block_ids: list[str], properties: Properties, etag: str | None) -> None:
@@ -133,7 +143,7 @@ class BlobStore:
         *,
         most_bytes: int | None = None,
     ) -> Answer:
-        """One round trip, for what the port does not offer.
+        """One round trip, also for what the port does not offer; again where a credential ended and there is another.
 
         Args:
             method: of the request.
@@ -148,30 +158,40 @@ class BlobStore:
         Raises:
             StoreError: any other status, or no answer.
         """
-        grant = await self._credential.grant()
-        sent = {"x-ms-version": API_VERSION, **(headers or {})}
-        if grant.header:
-            sent["Authorization"] = grant.header
         path = self._blob_path + quoted(name) if name else self._container_path
-        target = f"{path}?" + "&".join(part for part in (query, grant.query) if part)
         timeout_s = _LEAST_TIMEOUT_S + (len(data) + (most_bytes or 0)) / _SLOWEST_BYTES_PER_S
         bound_bytes = _MOST_ANSWER_BYTES if most_bytes is None else max(most_bytes, 1 << 16)
-        try:
-            answer = await self._client.request(method, target, sent, data, timeout_s=timeout_s, most_bytes=bound_bytes)
-        except HttpError as error:
-            raise self._unreachable(error) from None
-        if answer.status not in expected:
-            raise refusal(
-                answer.status,
-                answer.headers,
-                answer.body,
-                self._destination,
-                name,
-                permission,
-                self._credential.kind,
-                self._credential.outside(),
-            )
-        return answer
+        for attempt in range(1, _MOST_GRANTS + 1):
+            grant = await self._credential.grant()
+            sent = {"x-ms-version": API_VERSION, **(headers or {})}
+            if grant.header:
+                sent["Authorization"] = grant.header
+            target = f"{path}?" + "&".join(part for part in (query, grant.query) if part)
+            try:
+                answer = await self._client.request(
+                    method, target, sent, data, timeout_s=timeout_s, most_bytes=bound_bytes
+                )
+            except HttpError as trouble:
+                raise self._unreachable(trouble) from None
+            if answer.status in expected:
+                return answer
+            error = self._refusal(answer, name, permission, grant)
+            if not isinstance(error, AccessEnded):
+                raise error
+            await self._credential.replace(grant, error, again=attempt < _MOST_GRANTS)
+        raise AssertionError("the last refusal raises")
+
+    def _refusal(self, answer: Answer, name: str, permission: str, grant: Grant) -> StoreError:
+        return refusal(
+            answer.status,
+            answer.headers,
+            answer.body,
+            self._destination,
+            name,
+            permission,
+            self._credential.kind,
+            grant.query,
+        )
 
     def _unreachable(self, error: HttpError) -> StoreError:
         """A sentence for a failure below HTTP."""

@@ -2,23 +2,25 @@
 
 Order: a SAS in the URL, `LADEN_SAS`, `AZURE_STORAGE_CONNECTION_STRING`, `AZURE_STORAGE_KEY`, the emulator's public
 key on this machine, azure-identity's default chain. An account key never travels: it signs short account SAS
-tokens, made anew before they end. Bearer tokens renew themselves the same way. Nothing here is ever printed.
+tokens, made anew before they end. Bearer tokens renew themselves the same way; a SAS does where a `SasSource` stands
+behind it. Nothing here is ever printed.
 """
 
 from __future__ import annotations
 
 import asyncio
 import base64
+import math
 import os
-import re
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
-from urllib.parse import parse_qs, urlsplit
+from typing import NamedTuple, Protocol
+from urllib.parse import urlsplit
 
-from laden.errors import AccessDenied, UsageError
+from laden.errors import AccessDenied, AccessEnded, UsageError
 from laden.store.destination import Destination
+from laden.store.sas import parse_sas, query_of
 from laden.store.signin import STORAGE_SCOPE, SignIn
 
 EMULATOR_ACCOUNT = "devstoreaccount1"
@@ -26,9 +28,13 @@ EMULATOR_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K
 """The well-known key of every storage emulator (Azurite's README, "Default Storage Account"); no secret."""
 
 _SAS_LIFE_S = 12 * 3600
-_CLOCK_SKEW_S = 15 * 60
+CLOCK_SKEW_S = 15 * 60
+"""How far back a SAS begins, against clocks that differ ("Best practices when using SAS", Microsoft Learn)."""
+
 _RENEWAL_AHEAD_S = 5 * 60
 _RENEWAL_PAUSE_S = 30
+_USED_BEFORE_RENEWAL = 0.75
+_SHORTEST_USE_S = 1.0
 
 
 class Grant(NamedTuple):
@@ -45,22 +51,62 @@ class Grant(NamedTuple):
         return f"Grant(expires_s={self.expires_s})"
 
 
-class Credential:
-    """Gives the grant of the moment; renews it in a thread five minutes before it ends.
+class SasSource(Protocol):
+    """Where a SAS and its successors come from (`laden.store.access`); called from threads."""
 
-    Where that does not succeed, the old one is used to its end, and every half minute another renewal tried.
+    @property
+    def ahead(self) -> bool:
+        """Whether a successor can be had before the service refuses the old one."""
+
+    def fresh(self, old: str, *, refused: bool) -> str:
+        """Another query string than the old one (empty at first), or the old one where it must do.
+
+        Raises:
+            AccessDenied: there is none.
+        """
+
+
+class Credential:
+    """Gives the grant of the moment; renews it in a thread five minutes before it ends (a short one: a quarter before).
+
+    Where that does not succeed, the old one is used to its end, and every half minute another renewal tried. Once
+    the service does not accept it any more and there is no other, nothing is sent with it again: every request
+    fails at once.
     """
 
-    def __init__(self, kind: str, renew: Callable[[], Grant]) -> None:
+    def __init__(
+        self,
+        kind: str,
+        renew: Callable[[Grant | None], Grant],
+        replace: Callable[[Grant], Grant] | None = None,
+    ) -> None:
+        """Prepare; nothing is asked for yet.
+
+        Args:
+            kind: for people: `SAS`, `account key`, `sign-in`.
+            renew: gives the first grant, and one in good time before the last one ends.
+            replace: gives another for one that the service did not accept; None where there can be none.
+        """
         self.kind = kind
-        """For people: `SAS`, `account key`, `sign-in`."""
         self._renew = renew
+        self._replace = replace
         self._grant: Grant | None = None
         self._due_s = 0.0
+        self._ended = ""
         self._lock = asyncio.Lock()
 
     async def grant(self) -> Grant:
-        """Raises `AccessDenied` when nobody is signed in, `UsageError` for a setting that makes that impossible."""
+        """What to send a request with.
+
+        Raises:
+            AccessDenied: nobody is signed in, or there is no SAS; `AccessEnded` where there was one.
+            UsageError: a setting that makes it impossible.
+        """
+        if self._ended:
+            async with self._lock:
+                pass  # whoever holds it may be getting another one
+            if self._ended:
+                raise AccessEnded(self._ended)
         if self._grant is None or time.time() > self._due_s:
             async with self._lock:
                 if self._grant is None or time.time() > self._due_s:
@@ -68,68 +114,113 @@ class Credential:
         return self._grant
 
     async def _renewed(self) -> Grant:
-        try:
-            grant = await asyncio.to_thread(self._renew)
-        except AccessDenied:
-            if self._grant is None or time.time() > self._grant.expires_s:
-                raise
+        old = self._grant
+        if old and time.time() < old.expires_s:
+            # Others go on with the old one meanwhile.
             self._due_s = time.time() + _RENEWAL_PAUSE_S
-            return self._grant
-        self._due_s = grant.expires_s - _RENEWAL_AHEAD_S
+        try:
+            return self._taken(await asyncio.to_thread(self._renew, old))
+        except AccessDenied as error:
+            if old is None:
+                raise
+            if time.time() > old.expires_s:
+                self._ended = str(error)
+                raise AccessEnded(self._ended) from None
+            return old
+
+    def _taken(self, grant: Grant) -> Grant:
+        """Note when a grant is to be renewed: of a short one, only its last quarter is left unused."""
+        now_s = time.time()
+        left_s = grant.expires_s - now_s
+        self._due_s = now_s + max(left_s - _RENEWAL_AHEAD_S, left_s * _USED_BEFORE_RENEWAL, _SHORTEST_USE_S)
         return grant
 
-    def outside(self) -> str:
-        """Why it does not hold at this moment, where its own text tells (a SAS outside of its times); or empty."""
-        fields = parse_qs(self._grant.query if self._grant else "")
-        start, end = (sas_time(fields.get(name, [""])[0]) for name in ("st", "se"))
-        now = datetime.now(UTC)
-        if end and end < now:
-            return f"it ended at {_utc(end)}, and this machine's clock says {_utc(now)}: make a new one"
-        if start and start > now:
-            return (
-                f"it only begins at {_utc(start)}, and this machine's clock says {_utc(now)}: wait, or make a new one"
-            )
-        return ""
+    async def replace(self, grant: Grant, refusal: AccessEnded, *, again: bool) -> None:
+        """Get another grant for one that the service did not accept.
+
+        Args:
+            grant: the one refused.
+            refusal: why.
+            again: whether one more may be asked for.
+
+        Raises:
+            AccessEnded: there is none, and nothing is sent any more.
+        """
+        async with self._lock:
+            if self._ended:
+                raise AccessEnded(self._ended)
+            if self._grant is not grant:
+                return
+            self._ended = str(refusal)
+            if self._replace is None or not again:
+                raise AccessEnded(self._ended)
+            try:
+                self._grant = self._taken(await asyncio.to_thread(self._replace, grant))
+            except AccessDenied as failure:
+                self._ended = f"{refusal}; {failure}"
+                raise AccessEnded(self._ended) from None
+            self._ended = ""
 
 
-def sas_time(text: str) -> datetime | None:
-    """A SAS's `st` or `se`: ISO 8601 in UTC, to the day, minute or second ("Create a service SAS")."""
-    try:
-        return datetime.fromisoformat(text).replace(tzinfo=UTC)
-    except ValueError:
-        return None
-
-
-def _utc(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%d %H:%M:%S UTC")
-
-
-def find_credential(destination: Destination) -> Credential:
+def find_credential(destination: Destination, source: SasSource | None = None) -> Credential:
     """The first credential that the URL or the environment has for a destination.
+
+    Args:
+        destination: where it is for.
+        source: gives the SAS and, before it ends, another; by default the environment is looked at.
 
     Raises:
         UsageError: a SAS, connection string or key that cannot be used.
     """
-    sas = destination.sas or os.environ.get("LADEN_SAS", "")
-    connection = _connection_string(os.environ.get("AZURE_STORAGE_CONNECTION_STRING", ""), destination.account)
-    sas = sas or connection.get("sharedaccesssignature", "")
-    if sas:
-        return _sas_credential(sas)
-    key = connection.get("accountkey") or _key_from_environment(destination)
-    if not key and destination.is_local and destination.account == EMULATOR_ACCOUNT:
-        key = EMULATOR_KEY
-    if key:
+    if source is not None:
+        return _renewed_sas(source)
+    if query := find_sas(destination):
+        return Credential("SAS", lambda _: Grant(query, "", math.inf))
+    if key := find_key(destination):
         return _key_credential(destination, key)
     return identity_credential()
 
 
-def _sas_credential(sas: str) -> Credential:
-    query = sas.strip().partition("?")[2] if "?" in sas else sas.strip()
-    if "sig=" not in query:
-        raise UsageError("the SAS has no signature (sig=...): copy the whole query string, or the whole SAS URL")
-    if not re.fullmatch(r"[A-Za-z0-9\-._~%!$&'()*+,;:=@/?]+", query):  # RFC 3986, 3.4
-        raise UsageError("the SAS holds a character that no query string can hold: copy it again, without quotes")
-    return Credential("SAS", lambda: Grant(query, "", float("inf")))
+def find_sas(destination: Destination) -> str:
+    """The SAS that the URL or the environment has for a destination, as a query string; empty where there is none.
+
+    Raises:
+        UsageError: it cannot be used.
+    """
+    sas = destination.sas or os.environ.get("LADEN_SAS", "")
+    sas = sas or _connection_of(destination).get("sharedaccesssignature", "")
+    return query_of(sas) if sas else ""
+
+
+def find_key(destination: Destination) -> str:
+    """The account key that the environment has for a destination, or the emulator's; empty where there is none.
+
+    Raises:
+        UsageError: it is no key.
+    """
+    key = _connection_of(destination).get("accountkey") or _key_from_environment(destination)
+    if not key and destination.is_local and destination.account == EMULATOR_ACCOUNT:
+        key = EMULATOR_KEY
+    try:
+        base64.b64decode(key, validate=True)
+    except ValueError:
+        raise UsageError("the account key is not valid base64: copy it again from the account") from None
+    return key
+
+
+def _renewed_sas(source: SasSource) -> Credential:
+    def granted(query: str) -> Grant:
+        return Grant(query, "", parse_sas(query).ends_s if source.ahead else math.inf)
+
+    return Credential(
+        "SAS",
+        lambda old: granted(source.fresh(old.query if old else "", refused=False)),
+        lambda old: granted(source.fresh(old.query, refused=True)),
+    )
+
+
+def _connection_of(destination: Destination) -> dict[str, str]:
+    return _connection_string(os.environ.get("AZURE_STORAGE_CONNECTION_STRING", ""), destination.account)
 
 
 def _connection_string(text: str, account: str) -> dict[str, str]:
@@ -152,12 +243,7 @@ def _key_from_environment(destination: Destination) -> str:
 
 
 def _key_credential(destination: Destination, key: str) -> Credential:
-    try:
-        base64.b64decode(key, validate=True)
-    except ValueError:
-        raise UsageError("the account key is not valid base64: copy it again from the account") from None
-
-    def mint() -> Grant:
+    def mint(_: Grant | None) -> Grant:
         from azure.storage.blob import AccountSasPermissions, ResourceTypes, Services, generate_account_sas
 
         now = datetime.now(UTC)
@@ -168,19 +254,24 @@ def _key_credential(destination: Destination, key: str) -> Credential:
             resource_types=ResourceTypes(service=True, container=True, object=True),
             permission=AccountSasPermissions(read=True, write=True, delete=True, list=True, create=True),
             expiry=expiry,
-            start=now - timedelta(seconds=_CLOCK_SKEW_S),
+            start=now - timedelta(seconds=CLOCK_SKEW_S),
             services=Services(blob=True),
-            protocol="https,http" if destination.endpoint.startswith("http:") else "https",
+            protocol=protocol_for(destination),
         )
         return Grant(query, "", expiry.timestamp())
 
     return Credential("account key", mint)
 
 
+def protocol_for(destination: Destination) -> str:
+    """`spr` of a SAS that is made here: https alone, but for an emulator without it."""
+    return "https,http" if destination.endpoint.startswith("http:") else "https"
+
+
 def identity_credential() -> Credential:
     """Whoever is signed in here, whatever else the environment holds."""
 
-    def sign_in() -> Grant:
+    def sign_in(_: Grant | None) -> Grant:
         with SignIn() as signed_in:
             token = signed_in.get_token(STORAGE_SCOPE)
         return Grant("", f"Bearer {token.token}", float(token.expires_on))

@@ -16,12 +16,12 @@ import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
 from laden.errors import (
+    AccessEnded,
     BlobConflict,
     BlobMissing,
     BlobRefused,
@@ -51,6 +51,10 @@ _SLOW_ITEM_S = 0.002
 """Small items are read by one thread, for several would mostly wait for each other (Python runs one at a time), unless
 an item takes this long: then it is the disk or the network that is slow, and waiting in parallel helps."""
 
+_LAST_ANSWERS_S = 2.0
+"""How long requests in flight may take to end, once the credential has."""
+
+_LOOK_S = 0.05
 _ITEM_COST_BYTES = 256 << 10
 """The least that an item takes of the window: a thousand small ones in flight keep any link busy, and more would
 only keep the garbage collector busy."""
@@ -111,7 +115,8 @@ async def transfer(
         stopping: asked before each request that sends; once true, requests in flight end and no more are made.
 
     Raises:
-        AccessDenied: the service refused the credential; nothing more is sent.
+        AccessDenied: the service refused the credential; nothing more is sent. Where it has ended (`AccessEnded`),
+            what was let in before may come to its end first, for some seconds.
         StoreError: the destination does not answer at all any more.
     """
     receipts: asyncio.Queue[Receipt | None] = asyncio.Queue()
@@ -148,11 +153,16 @@ class _Mover:
         self._settings = settings
         self._threads = threads
         self._done = done
-        self._stopping = stopping
+        self._asked_to_stop = stopping
+        self._ended = False
+        self._sending = 0
         self._window = _Window(settings.window_bytes)
         self._small_readers = 1
         self._small_turns = asyncio.Semaphore(1)
         self._last_success_s = time.monotonic()
+
+    def _stopping(self) -> bool:
+        return self._ended or self._asked_to_stop()
 
     async def pump(self, items: Iterable[Item]) -> None:
         """Take items while there is room; ends when all that were taken are settled."""
@@ -209,11 +219,19 @@ class _Mover:
 
     async def _send(self, loaded: Loaded) -> None:
         put = self._store.put(loaded.item.blob, loaded.data, properties(loaded), _etag(loaded.item))
-        with suppress(Interrupted):
+        self._sending += 1
+        try:
             self._done(await self._settled(loaded, put))
+        except Interrupted:
+            pass
+        except AccessEnded as error:
+            await self._end(error)
+        finally:
+            self._sending -= 1
 
     async def _move_large(self, item: Item, block_bytes: int) -> None:
         compare = item.action is Action.COMPARE
+        self._sending += 1
         try:
             settled, block_ids = await self._pass_blocks(item, block_bytes, sending=not compare)
             if compare and isinstance(settled, Loaded):
@@ -221,9 +239,23 @@ class _Mover:
             if isinstance(settled, Loaded):
                 commit = self._store.commit(item.blob, block_ids, properties(settled), _etag(item))
                 settled = await self._settled(settled, commit)
+            self._done(settled)
         except Interrupted:
+            pass
+        except AccessEnded as error:
+            await self._end(error)
+        finally:
+            self._sending -= 1
+
+    async def _end(self, error: AccessEnded) -> None:
+        """Begin nothing more; the first to learn it raises, once those that were let in before had time to end."""
+        if self._ended:
             return
-        self._done(settled)
+        self._ended = True
+        until_s = time.monotonic() + _LAST_ANSWERS_S
+        while self._sending > 1 and time.monotonic() < until_s:  # noqa: ASYNC110 - once a run, for a moment
+            await asyncio.sleep(_LOOK_S)
+        raise error
 
     async def _pass_blocks(self, item: Item, block_bytes: int, *, sending: bool) -> tuple[Loaded | Receipt, list[str]]:
         """Read every block and stage it, a few at a time, but for those that an earlier run staged.

@@ -1,0 +1,72 @@
+"""Asks the person at the terminal for a new SAS, without showing what is typed.
+
+It takes the progress bar away first, reads without echo and looks often whether the run still wants an answer, so
+that Ctrl-C leaves the terminal as it was. Where there is no terminal, nobody is asked.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+
+_LOOK_S = 0.2
+
+
+class SasPrompt:
+    """What `laden.conductor.load` takes as `ask_sas`."""
+
+    def __init__(self) -> None:
+        self.hold: Callable[[], AbstractContextManager[None]] = nullcontext
+        """Keeps others from drawing on the terminal meanwhile."""
+
+    def __call__(self, why: str, over: Callable[[], bool]) -> str:
+        """The SAS that the person gives; empty where none is given, or an answer is no longer wanted."""
+        with self.hold():
+            question = f"\nPaused: {why}.\nPaste a new SAS (it is not shown), or press Enter to stop: "
+            return _answer(question, over)
+
+
+def somebody_is_there() -> bool:
+    """Whether both ends of a conversation are a terminal."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def _answer(question: str, over: Callable[[], bool]) -> str:
+    """A line from the terminal, without echo."""
+    if os.name != "posix":
+        from getpass import getpass
+
+        return getpass(question)
+    import select
+
+    answer = ""
+    descriptor = sys.stdin.fileno()
+    # Quiet first: nothing that is typed once the question stands there is shown or lost.
+    with _without_echo(descriptor):
+        sys.stderr.write(question)
+        sys.stderr.flush()
+        while not over() and "\n" not in answer:
+            if select.select([descriptor], [], [], _LOOK_S)[0]:
+                piece = os.read(descriptor, 4096).decode(errors="replace")
+                if not piece:
+                    break
+                answer += piece
+    sys.stderr.write("\n")
+    return answer.partition("\n")[0].strip()
+
+
+@contextmanager
+def _without_echo(descriptor: int) -> Iterator[None]:
+    """What is typed is not shown; the line stays the terminal's, so that it can be corrected."""
+    import termios
+
+    before = termios.tcgetattr(descriptor)
+    quiet = termios.tcgetattr(descriptor)
+    quiet[3] &= ~termios.ECHO
+    try:
+        termios.tcsetattr(descriptor, termios.TCSAFLUSH, quiet)
+        yield
+    finally:
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
