@@ -21,14 +21,14 @@ from laden.errors import AccessEnded, ExitCode, LadenError, SourceError, UsageEr
 from laden.events import Observer, PlanReady, Started, Summary, Warned, ignore
 from laden.evidence import Trust, check_sums, find_sums
 from laden.findings import FindingLog
-from laden.inventory import Listing, is_listed, read_known, read_page
+from laden.inventory import Listing, is_listed, read_known, read_load
 from laden.loop import run
 from laden.manifest import LOAD, MANIFEST
 from laden.plan import Plan
 from laden.proof import compare, confirm, read_back, to_read_back
 from laden.publish import Landing, Publisher
 from laden.records import Finding, Receipt, Severity
-from laden.relations import Relations, local_trouble
+from laden.relations import Relations, told_locally
 from laden.source import Reader
 from laden.store import Destination, FolderDestination, Store, open_store, parse_destination, without_secret
 from laden.store.access import Access, Ask, Renewal
@@ -406,9 +406,8 @@ async def _verify(
     store = open_store(target, connections=connections, on_retry=tally.retry, sas=access.source)
     try:
         observer(Started("listing", without_secret(destination)))
-        await Listing(store, relations).repeat()
-        page = await read_page(store, relations)
-        if page is None or not await read_known(store, relations):
+        page = await read_load(store, relations)
+        if page is None:
             log.add(
                 Finding(
                     "manifest-missing",
@@ -451,16 +450,11 @@ def _failed_exit(tally: Tally) -> ExitCode:
 def _told(tally: Tally) -> Iterator[None]:
     """Ends a run that raised with a summary all the same."""
     try:
-        yield
+        with told_locally():
+            yield
     except LadenError as error:
         tally.finish(error.exit_code, str(error))
         raise
-    except (OSError, Relations.Error) as error:
-        if (sentence := local_trouble(error)) is None:
-            raise
-        told = UsageError(sentence)
-        tally.finish(told.exit_code, sentence)
-        raise told from error
 
 
 def _paths(source: Paths) -> list[Path]:

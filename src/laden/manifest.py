@@ -131,8 +131,23 @@ class LoadPage:
 
     state: str
     """`complete`, or `changing` while a load replaces blobs that the manifest names."""
-    documents: tuple[Document, ...]
-    """The manifest, the tables and what was copied as it is."""
+    profile: str
+    """Name of the profile that it was loaded with."""
+    layout: str
+    """Template of its images' names."""
+    images: int
+    size_bytes: int
+    """Of all images."""
+    table: Document | None
+    """The label table."""
+    manifest: Document | None
+    others: tuple[Document, ...]
+    """Further tables, and what was copied as it is."""
+
+    @property
+    def documents(self) -> tuple[Document, ...]:
+        """All that there is of them."""
+        return tuple(document for document in (self.manifest, self.table, *self.others) if document)
 
 
 def write_load_page(
@@ -185,11 +200,20 @@ def read_load_page(data: bytes) -> LoadPage:
     """
     try:
         page = json.loads(data)
-        listed = [page["manifest"], page["table"], *page.get("documents", [])]
-        documents = tuple(Document(**part) for part in listed if part)
-        state, known = str(page["state"]), page["format"] == FORMAT
+        table, manifest = (Document(**page[part]) if page[part] else None for part in ("table", "manifest"))
+        read = LoadPage(
+            str(page["state"]),
+            str(page["profile"]),
+            str(page["layout"]),
+            int(page["images"]),
+            int(page["bytes"]),
+            table,
+            manifest,
+            tuple(Document(**part) for part in page.get("documents", [])),
+        )
+        known = page["format"] == FORMAT
     except (ValueError, KeyError, TypeError):
         known = False
     if not known:
         raise StoreError(f"{LOAD} is not a page this version can read: run the load again to have it made anew")
-    return LoadPage(state, documents)
+    return read
