@@ -13,6 +13,7 @@ from importlib import import_module
 
 _VERBS = (
     "verbs_cloud",
+    "verbs_aml",
     "verbs_profiles",
 )
 """Modules that declare verbs, in the order of `laden --help`; `app` declares the first ones."""
