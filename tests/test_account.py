@@ -339,8 +339,8 @@ def test_without_the_extra_it_is_told_what_to_install(monkeypatch: pytest.Monkey
     for name in [name for name in sys.modules if name.startswith("azure.mgmt")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(UsageError, match=r"pip install 'laden\[azure\]'"), session():
-        pass
+    with pytest.raises(UsageError, match=r"pip install 'laden\[azure\]'"), session() as opened:
+        assert opened.storage
 
 
 def test_what_is_sent_is_well_formed(here: Management) -> None:

@@ -1,27 +1,34 @@
 """laden loads imaging datasets into the cloud, and proves that they arrived.
 
 `load`, `check` and `verify` do what the commands of these names do, tell an observer of each event, and return a
-`Summary`. What goes wrong raises a kind of `LadenError`.
+`Summary`; `register` and `export_labels` do what comes after. What goes wrong raises a kind of `LadenError`.
 """
 
 from laden.errors import LadenError
 
-__all__ = ["LadenError", "Summary", "check", "load", "verify"]
+__all__ = ["LadenError", "Summary", "check", "export_labels", "load", "register", "verify"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from laden.conductor import check, load, verify
     from laden.events import Summary
+    from laden.export import export_labels
+    from laden.registrar import register
+
+_HOMES = {
+    "Summary": "events",
+    "check": "conductor",
+    "export_labels": "export",
+    "load": "conductor",
+    "register": "registrar",
+    "verify": "conductor",
+}
 
 
 def __getattr__(name: str) -> object:
     """Import on first use, so that `laden --help` need not wait for a database and two HTTP libraries."""
-    if name == "Summary":
-        from laden.events import Summary
-
-        return Summary
-    if name in ("check", "load", "verify"):
+    if name in _HOMES:
         from importlib import import_module
 
-        return getattr(import_module("laden.conductor"), name)
+        return getattr(import_module(f"laden.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'laden' has no attribute '{name}'")

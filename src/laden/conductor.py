@@ -21,7 +21,7 @@ from laden.errors import AccessEnded, ExitCode, LadenError, SourceError, UsageEr
 from laden.events import Observer, PlanReady, Started, Summary, Warned, ignore
 from laden.evidence import Trust, check_sums, find_sums
 from laden.findings import FindingLog
-from laden.inventory import Listing, is_listed, read_known, read_page, read_table
+from laden.inventory import Listing, is_listed, read_known, read_load, read_table
 from laden.loop import run
 from laden.manifest import LOAD, MANIFEST
 from laden.plan import Plan
@@ -29,7 +29,7 @@ from laden.profile import known_profile
 from laden.proof import compare, confirm, read_back, to_read_back
 from laden.publish import Landing, Publisher
 from laden.records import Finding, Receipt, Severity
-from laden.relations import Relations, local_trouble
+from laden.relations import Relations, told_locally
 from laden.report import ReadTable, Reporter
 from laden.source import Reader
 from laden.store import Destination, FolderDestination, Store, open_store, parse_destination, without_secret
@@ -426,9 +426,8 @@ async def _verify(
     store = open_store(target, connections=connections, on_retry=tally.retry, sas=access.source)
     try:
         reporter.observe(Started("listing", without_secret(destination)))
-        await Listing(store, relations).repeat()
-        page = await read_page(store, relations)
-        if page is None or not await read_known(store, relations):
+        page = await read_load(store, relations)
+        if page is None:
             log.add(
                 Finding(
                     "manifest-missing",
@@ -485,17 +484,12 @@ def _relations(tally: Tally, reporter: Reporter) -> Iterator[Relations]:
 def _told(tally: Tally) -> Iterator[None]:
     """Ends a run that raised with a summary all the same."""
     try:
-        yield
+        with told_locally():
+            yield
     except LadenError as error:
         if not tally.finished:
             tally.finish(error.exit_code, str(error))
         raise
-    except (OSError, Relations.Error) as error:
-        if (sentence := local_trouble(error)) is None:
-            raise
-        told = UsageError(sentence)
-        tally.finish(told.exit_code, sentence)
-        raise told from error
 
 
 def _paths(source: Paths) -> list[Path]:

@@ -63,8 +63,7 @@ async def read_known(store: Store, relations: Relations) -> bool:
     if not is_listed(relations, MANIFEST):
         return False
     path = relations.folder / "known.parquet"
-    await _fetch(store, MANIFEST, path)
-    await _prove_manifest(store, relations, path)
+    await fetch(store, relations, MANIFEST, path)
     read_manifest(relations, path)
     return True
 
@@ -75,33 +74,38 @@ async def read_table(store: Store, relations: Relations, page: LoadPage) -> Tabl
     if landed is None or landed.size_bytes > _TABLE_BYTES or not is_listed(relations, landed.name):
         return None
     path = relations.folder / "landed-table"
-    await _fetch(store, landed.name, path)
     try:
+        await fetch(store, relations, landed.name, path)
         return replace(Table.open(path), name=landed.name)
-    except SourceError:
+    except (SourceError, StoreError):
         return None
 
 
-async def _fetch(store: Store, name: str, path: Path) -> None:
+async def read_load(store: Store, relations: Relations) -> LoadPage | None:
+    """List, and bring in what a load left about itself; None where none was completed."""
+    await Listing(store, relations).repeat()
+    page = await read_page(store, relations)
+    return page if page is not None and await read_known(store, relations) else None
+
+
+async def fetch(store: Store, relations: Relations, name: str, path: Path) -> None:
+    """Read a listed blob into a file, and hold that against the MD5 that the service keeps.
+
+    Another load may have replaced it since the listing, or while it was read.
+
+    Raises:
+        StoreError: the bytes are not what is stored.
+    """
     with path.open("wb") as file:
         while part := await store.get(name, file.tell(), _PART_BYTES):
             file.write(part)
             if len(part) < _PART_BYTES:
                 break
-
-
-async def _prove_manifest(store: Store, relations: Relations, path: Path) -> None:
-    """Hold what was read against the MD5 that the service keeps; another load may have replaced it since the listing.
-
-    Raises:
-        StoreError: the bytes are not what is stored.
-
-    """
     with path.open("rb") as file:
         md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).digest()
-    (listed,) = relations.one("SELECT md5 FROM blobs WHERE name = ?", [MANIFEST])
-    if listed not in (None, md5.hex()) and (await store.head(MANIFEST)).md5 != md5:
-        raise StoreError(f"{MANIFEST} was read otherwise than it is stored: run the same command again")
+    (listed,) = relations.one("SELECT md5 FROM blobs WHERE name = ?", [name])
+    if listed not in (None, md5.hex()) and (await store.head(name)).md5 != md5:
+        raise StoreError(f"{name} was read otherwise than it is stored: run the same command again")
 
 
 def is_listed(relations: Relations, name: str) -> bool:

@@ -132,14 +132,25 @@ class LoadPage:
     state: str
     """`complete`, or `changing` while a load replaces blobs that the manifest names."""
     profile: str
-    """Name of the dataset's profile."""
+    """Name of the profile that it was loaded with."""
+    layout: str
+    """Template of its images' names."""
     rows: int
     """Of the table that was loaded from."""
     rows_with_image: int
+    images: int
+    size_bytes: int
+    """Of all images."""
     table: Document | None
-    """The label table, where there is one."""
-    documents: tuple[Document, ...]
-    """The manifest, the tables and what was copied as it is."""
+    """The label table."""
+    manifest: Document | None
+    others: tuple[Document, ...]
+    """Further tables, and what was copied as it is."""
+
+    @property
+    def documents(self) -> tuple[Document, ...]:
+        """All that there is of them."""
+        return tuple(document for document in (self.manifest, self.table, *self.others) if document)
 
 
 def write_load_page(
@@ -192,19 +203,22 @@ def read_load_page(data: bytes) -> LoadPage:
     """
     try:
         page = json.loads(data)
-        table = Document(**page["table"]) if page["table"] else None
-        others = (Document(**part) for part in (page["manifest"], *page.get("documents", [])) if part)
-        told = LoadPage(
+        table, manifest = (Document(**page[part]) if page[part] else None for part in ("table", "manifest"))
+        read = LoadPage(
             str(page["state"]),
             str(page["profile"]),
+            str(page["layout"]),
             int(page["rows"]),
             int(page["rows_with_image"]),
+            int(page["images"]),
+            int(page["bytes"]),
             table,
-            (*([table] if table else ()), *others),
+            manifest,
+            tuple(Document(**part) for part in page.get("documents", [])),
         )
         known = page["format"] == FORMAT
     except (ValueError, KeyError, TypeError):
         known = False
     if not known:
         raise StoreError(f"{LOAD} is not a page this version can read: run the load again to have it made anew")
-    return told
+    return read

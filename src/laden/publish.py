@@ -64,7 +64,7 @@ class Publisher:
         documents = [await self._table(table, findings) for table in tables] or [None]
         documents += [await self._sidecar(name, sidecars[name], reader, findings) for name in sorted(sidecars)]
         with write_manifest(self._relations).open("rb") as file:
-            manifest = await self._put(MANIFEST, file)
+            manifest = await self.put(MANIFEST, file)
         await self._page(profile, "complete", documents, manifest)
         return findings
 
@@ -87,7 +87,7 @@ class Publisher:
             others=[other for other in others if other],
             manifest=manifest,
         )
-        await self._put(LOAD, io.BytesIO(page))
+        await self.put(LOAD, io.BytesIO(page))
 
     async def _table(self, landing: Landing, findings: list[Finding]) -> Document | None:
         table, rows = landing.table, landing.rows
@@ -102,7 +102,7 @@ class Publisher:
                 table.copy(file)
             file.seek(0)
             try:
-                landed = await self._put(name, file)
+                landed = await self.put(name, file)
             except BlobConflict:
                 findings.append(_conflict("table-conflict", "table", name))
         if landed is not None and other != name:
@@ -115,7 +115,7 @@ class Publisher:
             try:
                 file.writelines(reader.read(entry, _BLOCK_BYTES))
                 file.seek(0)
-                return await self._put(name, file)
+                return await self.put(name, file)
             except SourceError as error:
                 findings.append(
                     Finding(error.code, Severity.ERROR, str(error), archive=entry.archive, member=entry.member)
@@ -134,7 +134,7 @@ class Publisher:
             )
         }
 
-    async def _put(self, name: str, file: BufferedIOBase) -> Document:
+    async def put(self, name: str, file: BufferedIOBase) -> Document:
         """Store a document unless the same bytes are there. Raises `BlobConflict` for somebody else's blob."""
         md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).digest()
         size_bytes = file.tell()

@@ -13,6 +13,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +21,8 @@ from typing import Any
 
 import duckdb
 import numpy as np
+
+from laden.errors import UsageError
 
 _BATCH_ROWS = 50_000
 _MEMORY_LIMIT = "256MB"
@@ -127,6 +130,17 @@ class Relations:
     ) -> None:
         self._connection.close()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@contextmanager
+def told_locally() -> Iterator[None]:
+    """Turn errors of this machine (see `local_trouble`) into `UsageError`; all others pass."""
+    try:
+        yield
+    except (OSError, duckdb.Error) as error:
+        if (sentence := local_trouble(error)) is None:
+            raise
+        raise UsageError(sentence) from error
 
 
 def local_trouble(error: Exception) -> str | None:

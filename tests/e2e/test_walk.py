@@ -1,4 +1,4 @@
-"""The walk of docs/azure.md, line by line as it stands there, in a real shell: from no account to verified blobs."""
+"""The walk of docs/azure.md, line by line as it stands there, in a real shell: from no account to registered data."""
 
 import os
 import re
@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.dataset import make_dataset
 from tests.support.harness import COMMAND
-from tests.support.management import Management
+from tests.support.management import Management, learning, tally
 
 PAGE = Path(__file__).parents[2] / "docs" / "azure.md"
 ACCOUNT = "devstoreaccount1"
@@ -25,7 +25,9 @@ def walk() -> str:
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="the walk is written for a shell")
 def test_the_walk_in_the_docs(cloud: Management, tmp_path: Path) -> None:
+    rejected = tally["rejected"]
     dataset = make_dataset(Path.home() / "padchest", {"0": 3, "1": 2})
+    learning.add_workspace(cloud, "research")
     script = walk()
     first = "ACCOUNT=radiographs\nBLOBS=https://$ACCOUNT.blob.core.windows.net\n"
     assert script.startswith(first)
@@ -48,7 +50,11 @@ def test_the_walk_in_the_docs(cloud: Management, tmp_path: Path) -> None:
         "container padchest: created",
         f"{len(dataset.blobs)} sent",
         "All there, unchanged",
+        "datastore devstoreaccount1_padchest: created",
+        "data asset azureml:padchest:1: registered",
+        "data asset azureml:padchest-mltable:1: registered",
     ):
         assert words in done.stdout
-    for secret in (cloud.azurite.key, "Bearer ", "eyJ"):
+    assert tally["rejected"] == rejected
+    for secret in (cloud.azurite.key, "Bearer ", "eyJ", "sig="):
         assert secret not in done.stdout + done.stderr

@@ -16,6 +16,7 @@ _VERBS = (
     "verbs_profiles",
     "verbs_cloud",
     "verbs_sas",
+    "verbs_aml",
 )
 """Modules that declare verbs, in the order of `laden --help`; `app` declares the first ones."""
 

@@ -12,9 +12,9 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -25,6 +25,7 @@ from laden.store.clouds import Cloud, find_cloud
 from laden.store.signin import SignIn, trust
 
 if TYPE_CHECKING:
+    from azure.core import PipelineClient
     from azure.mgmt.authorization import AuthorizationManagementClient
     from azure.mgmt.storage import StorageManagementClient
 
@@ -37,14 +38,33 @@ PROVIDERS_API = "2021-04-01"
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
 class Session:
-    """Someone signed in, to one subscription."""
+    """Someone signed in, to one subscription. Clients are opened when they are asked for, and closed with it."""
 
-    cloud: Cloud
-    subscription: str
-    signed_in: SignIn
-    storage: StorageManagementClient
+    def __init__(
+        self, cloud: Cloud, subscription: str, signed_in: SignIn, pipeline: PipelineClient[Any, Any], closing: ExitStack
+    ) -> None:
+        self.cloud = cloud
+        self.subscription = subscription
+        self.signed_in = signed_in
+        self._pipeline = pipeline
+        self._closing = closing
+
+    @cached_property
+    def storage(self) -> StorageManagementClient:
+        """A client for storage accounts."""
+        with _extra("azure", "azure-mgmt-storage"):
+            from azure.mgmt.storage import StorageManagementClient
+        client = StorageManagementClient(
+            self.signed_in,
+            self.subscription,
+            base_url=self.cloud.resource_manager,
+            credential_scopes=[self.cloud.scope],
+            api_version=STORAGE_API,
+            polling_interval=2,
+            **trust(),
+        )
+        return self._closing.enter_context(client)
 
     @contextmanager
     def authorization(self) -> Iterator[AuthorizationManagementClient]:
@@ -62,7 +82,18 @@ class Session:
 
     def get(self, path: str, api_version: str) -> dict[str, Any]:
         """A GET of Resource Manager that the clients have no method for; the answer's JSON."""
-        return _get(self.storage, self.cloud, path, api_version)
+        with explained(f"read {path}"):
+            return self.request("GET", path, api_version)
+
+    def request(
+        self, method: str, path: str, api_version: str, body: object = None, query: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
+        """One request to Resource Manager; the answer's JSON.
+
+        Raises:
+            HttpResponseError: azure-core's own; see `refusals.explained`.
+        """
+        return _request(self._pipeline, method, self.cloud.resource_manager + path, api_version, body, query)
 
 
 def resource_manager() -> Cloud:
@@ -77,44 +108,54 @@ def resource_manager() -> Cloud:
 
 
 @contextmanager
-def session(subscription: str | None = None) -> Iterator[Session]:
+def session(subscription: str | None = None, *, extra: str = "azure") -> Iterator[Session]:
     """Sign in, and find the subscription.
 
     Args:
         subscription: its id; None to find it.
+        extra: what to install where a library is absent.
 
     Raises:
         UsageError: the extra is not installed, a setting is wrong, or it is not clear which subscription is meant.
         AccessDenied: nobody is signed in.
     """
     cloud = resource_manager()
-    with SignIn() as signed_in:
+    with ExitStack() as closing:
+        signed_in = closing.enter_context(SignIn())
+        pipeline = closing.enter_context(_pipeline(cloud, signed_in, extra))
         # The clients would only show their own errors for it, and later.
         signed_in.get_token(cloud.scope)
         chosen = subscription or os.environ.get("AZURE_SUBSCRIPTION_ID", "") or _default_of_az()
         if not chosen:
-            with _storage(cloud, signed_in, "") as client:
-                chosen = _only_one(_get(client, cloud, "/subscriptions", SUBSCRIPTIONS_API)["value"])
+            with explained("list the subscriptions"):
+                found = _request(pipeline, "GET", f"{cloud.resource_manager}/subscriptions", SUBSCRIPTIONS_API)
+            chosen = _only_one(found["value"])
         if not _GUID.fullmatch(chosen):
             raise UsageError(f"'{chosen}' is not a subscription's id: 'az account list' shows yours")
-        with _storage(cloud, signed_in, chosen) as client:
-            yield Session(cloud, chosen, signed_in, client)
+        yield Session(cloud, chosen, signed_in, pipeline, closing)
 
 
-@contextmanager
-def _storage(cloud: Cloud, signed_in: SignIn, subscription: str) -> Iterator[StorageManagementClient]:
-    with _extra("azure", "azure-mgmt-storage"):
-        from azure.mgmt.storage import StorageManagementClient
-    with StorageManagementClient(
-        signed_in,
-        subscription,
-        base_url=cloud.resource_manager,
-        credential_scopes=[cloud.scope],
-        api_version=STORAGE_API,
-        polling_interval=2,
+def _pipeline(cloud: Cloud, signed_in: SignIn, extra: str) -> PipelineClient[Any, Any]:
+    """Azure's pipeline for Resource Manager, without redirects: tokens stay with the host that they are for.
+
+    Nor does it register resource providers by itself, as the clients do: nobody asked for that.
+    """
+    with _extra(extra, "azure-mgmt-core"):
+        from azure.core import PipelineClient
+        from azure.core.pipeline import policies
+        from azure.mgmt.core.policies import ARMChallengeAuthenticationPolicy, ARMHttpLoggingPolicy
+    return PipelineClient(
+        cloud.resource_manager,
+        policies=[
+            policies.RequestIdPolicy(),
+            policies.UserAgentPolicy("laden"),
+            policies.ProxyPolicy(),
+            policies.RetryPolicy(),
+            ARMChallengeAuthenticationPolicy(signed_in, cloud.scope),
+            ARMHttpLoggingPolicy(),
+        ],
         **trust(),
-    ) as client:
-        yield client
+    )
 
 
 @contextmanager
@@ -125,15 +166,20 @@ def _extra(name: str, package: str) -> Iterator[None]:
         raise UsageError(f"this needs {package}, which is not installed: pip install 'laden[{name}]'") from None
 
 
-def _get(client: StorageManagementClient, cloud: Cloud, path: str, api_version: str) -> dict[str, Any]:
+def _request(
+    pipeline: PipelineClient[Any, Any],
+    method: str,
+    address: str,
+    api_version: str,
+    body: object = None,
+    query: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
     from azure.core.rest import HttpRequest
 
-    with explained(f"read {path}"):
-        answer = client.send_request(
-            HttpRequest("GET", f"{cloud.resource_manager}{path}", params={"api-version": api_version})
-        )
-        answer.raise_for_status()
-        found: dict[str, Any] = answer.json()
+    asked = HttpRequest(method, address, params={"api-version": api_version, **(query or {})}, json=body)
+    answer = pipeline.send_request(asked)
+    answer.raise_for_status()
+    found: dict[str, Any] = answer.json() if answer.content else {}
     return found
 
 

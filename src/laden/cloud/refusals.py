@@ -107,6 +107,8 @@ def _role(action: str) -> str:
         return "the role Role Based Access Control Administrator or Owner"
     if action.startswith("Microsoft.Storage/"):
         return "the role Storage Account Contributor or Contributor"
+    if action.startswith("Microsoft.MachineLearningServices/"):
+        return "the role AzureML Data Scientist"
     return "a role that has it, such as Contributor"
 
 

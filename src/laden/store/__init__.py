@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from laden.records import Blob
-from laden.store.destination import Destination, FolderDestination, parse_destination, without_secret
+from laden.store.destination import Destination, FolderDestination, parse_destination, quoted, without_secret
 
 if TYPE_CHECKING:
     from laden.store.credentials import SasSource
@@ -32,6 +32,7 @@ __all__ = [
     "list_all",
     "open_store",
     "parse_destination",
+    "quoted",
     "without_secret",
 ]
 

@@ -177,7 +177,7 @@ def find_credential(destination: Destination, source: SasSource | None = None) -
     if query := find_sas(destination):
         return Credential("SAS", lambda _: Grant(query, "", math.inf))
     if key := find_key(destination):
-        return _key_credential(destination, key)
+        return key_credential(destination, key)
     return identity_credential()
 
 
@@ -242,7 +242,9 @@ def _key_from_environment(destination: Destination) -> str:
     return key if fits else ""
 
 
-def _key_credential(destination: Destination, key: str) -> Credential:
+def key_credential(destination: Destination, key: str) -> Credential:
+    """A key, which signs a short SAS for each while."""
+
     def mint(_: Grant | None) -> Grant:
         from azure.storage.blob import AccountSasPermissions, ResourceTypes, Services, generate_account_sas
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 WANTED = {
+    "Microsoft.MachineLearningServices.2025-12-01": ("workspaces_data_versions", "workspaces_datastores"),
     "Microsoft.Storage.2026-04-01": ("storageAccounts", "storageAccounts_blobServices_containers"),
 }
 """What the project sends."""

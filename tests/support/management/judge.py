@@ -2,7 +2,8 @@
 
 The schemas describe resources in templates: the body, plus `name`, `type` and `apiVersion`. They are looked for in
 the folder that RESOURCE_MANAGER_SCHEMAS names, then in `../shared/schemas` beside the repository, then as the frozen
-extract in `schemas/` here (see `freeze`). Draft 4, as each of them says itself.
+extract in `schemas/` here (see `freeze`). Draft 4, as each of them says itself; in one point read as it is meant
+(see `kinds`).
 
 What has no schema (actions such as checkNameAvailability, providers whose schema is not there) is counted apart:
 it passes here, and its route has to look at it.
@@ -19,6 +20,8 @@ from typing import Any
 from jsonschema import Draft4Validator
 from referencing import Registry
 from referencing.jsonschema import DRAFT4
+
+from tests.support.management.kinds import read_by_kind
 
 FROZEN = Path(__file__).with_name("schemas")
 REPOSITORY = Path(__file__).parents[3]
@@ -81,7 +84,7 @@ def _validator(folder: Path, namespace: str, api_version: str, definition: str) 
     path = folder / f"{namespace}.{api_version}.json"
     if not path.is_file():
         return None
-    schema = json.loads(path.read_text("utf-8"))
+    schema = read_by_kind(json.loads(path.read_text("utf-8")))
     common = json.loads((folder / COMMON).read_text("utf-8"))
     if definition not in schema["resourceDefinitions"]:
         return None
