@@ -49,6 +49,12 @@ class TableShape:
     """Columns that tell it from others whose file name is as common; empty where its name tells enough."""
     layout: Template | None
     """Destination of its images, where that differs from the profile's."""
+    height: str | None
+    """Column with the image's number of rows, where there is one."""
+    width: str | None
+    """Column with the image's number of columns, where there is one."""
+    bits: int | None
+    """That a sample of every image has, where all have the same."""
 
     def fits(self, path: str) -> bool:
         """Tell whether the file at `path` is called as this table is, in any case, compressed or not."""
