@@ -23,7 +23,7 @@ from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
 DECODERS = ("pillow", "opencv", "imagecodecs", "pyspng")
-_SMOOTH_IMAGES = 40
+_SMOOTH_IMAGES = 100
 _SMOOTH_SIZE = (2500, 2000)
 
 
