@@ -303,4 +303,4 @@ def test_broken_images_that_are_there_are_known_from_the_listing() -> None:
         relations.feed("entries", [("0.zip", "a", 10, 1, None, 0, 10, 0, 1, "a", "0.zip", NAME)])
         relations.feed("blobs", [(NAME, 10, MD5, "e", 1, 10, None, "png;4;4;16;png-truncated", "0.zip:a")])
         plan = Plan(relations, send_strays=False, replace=False, documents=[])
-        assert list(plan.broken_inside()) == [(NAME, "0.zip", "a", "png-truncated")]
+        assert list(plan.found_before()) == [(NAME, "0.zip", "a", "png-truncated")]

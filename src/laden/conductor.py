@@ -8,19 +8,22 @@ manifest. It keeps no state: run again, it sees what is there and sends the diff
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast, get_args
 
+from laden.consistency import contradictions
 from laden.deadline import Deadline
 from laden.engine import Job, move, workers_for
 from laden.errors import AccessEnded, ExitCode, LadenError, SourceError, UsageError
 from laden.events import Observer, PlanReady, Started, Summary, Warned, ignore
 from laden.evidence import Trust, check_sums, find_sums
 from laden.findings import FindingLog
+from laden.images import Level
 from laden.inventory import Listing, is_listed, read_known, read_load, read_table
 from laden.loop import run
 from laden.manifest import LOAD, MANIFEST
@@ -28,7 +31,7 @@ from laden.plan import Plan
 from laden.profile import known_profile
 from laden.proof import compare, confirm, read_back, to_read_back
 from laden.publish import Landing, Publisher
-from laden.records import Finding, Receipt, Severity
+from laden.records import Finding, Severity
 from laden.relations import Relations, told_locally
 from laden.report import ReadTable, Reporter
 from laden.source import Reader
@@ -36,13 +39,13 @@ from laden.store import Destination, FolderDestination, Store, open_store, parse
 from laden.store.access import Access, Ask, Renewal
 from laden.store.sas import lacking_for_load, lacking_for_verify
 from laden.survey import Choice, Survey, survey
-from laden.tally import Tally
+from laden.tally import Receipts, Tally
 from laden.transfer import Settings
+from laden.transfer.examining import examine
 
 Paths = str | Path | Sequence[str | Path]
 
 _SAMPLE = 100
-_RECEIPTS_PER_BATCH = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,7 @@ class _Wishes:
     replace_other: bool
     send_strays: bool
     send_broken: bool
+    images: Level
     connections: int | None
     workers: int | None
     dry_run: bool
@@ -72,6 +76,7 @@ def load(
     overwrite: Literal["never", "changed"] = "never",
     strays: Literal["skip", "send"] = "skip",
     damaged: Literal["send", "skip"] = "send",
+    images: Level = "structure",
     connections: int | None = None,
     workers: int | None = None,
     dry_run: bool = False,
@@ -96,6 +101,7 @@ def load(
         overwrite: what to do with a blob of other content: leave it and list it, or replace it.
         strays: whether images without a row are sent.
         damaged: whether images that are broken inside, though whole as members, are sent as they are.
+        images: how closely each image is looked at as it passes: not at all, its structure, or every pixel decoded.
         connections: requests in flight at most; None to find out what the link bears.
         workers: processes that send; None to decide by the number and size of the images.
         dry_run: plan only; nothing is written anywhere but to `findings_file`.
@@ -122,6 +128,7 @@ def load(
         overwrite == "changed",
         strays == "send",
         damaged == "send",
+        _level(images),
         connections,
         workers,
         dry_run,
@@ -131,11 +138,9 @@ def load(
     )
     reporter = Reporter(None if dry_run else _path(report_file), observer)
     deadline = Deadline(reporter.observe)
-    with FindingLog(_path(findings_file), deadline) as log:
-        summary = Summary("load", source=_shown(source), destination=without_secret(destination))
-        tally = Tally(summary, deadline, log, reporter.conclude)
-        with _relations(tally, reporter) as relations:
-            return run(_load(_paths(source), destination, wishes, tally, log, relations, reporter, deadline))
+    summary = Summary("load", source=_shown(source), destination=without_secret(destination))
+    with _begun(summary, findings_file, reporter, deadline) as (tally, log, relations):
+        return run(_load(_paths(source), destination, wishes, tally, log, relations, reporter, deadline))
 
 
 def check(
@@ -146,26 +151,37 @@ def check(
     archives: str | None = None,
     checksums: bool = False,
     trust: Sequence[str] = (),
+    images: Level = "none",
     findings_file: str | Path | None = None,
     report_file: str | Path | None = None,
     observer: Observer = ignore,
+    stopping: Callable[[], bool] = lambda: False,
 ) -> Summary:
-    """Hold a table against the archives' directories, without touching a network.
+    """Hold a table against the archives' directories, and where asked look into every image it names.
 
-    Result, errors and all arguments but one are those of `load`; `checksums` is whether all files are hashed that a
-    publisher's checksum files name.
+    Result, errors and arguments are those of `load`, but no network is touched, and of `images` the default is `none`:
+    no member is read. `structure` reads every image that a row names, `pixels` decodes it too, on all cores.
+    `checksums` is whether all files are hashed that a publisher's checksum files name.
     """
+    level = _level(images)
     choice = Choice(Path(table) if table else None, profile, archives, trust=tuple(trust))
     reporter = Reporter(_path(report_file), observer)
-    with FindingLog(_path(findings_file), reporter.observe) as log:
-        tally = Tally(Summary("check", source=_shown(source)), reporter.observe, log, reporter.conclude)
-        with _relations(tally, reporter) as relations:
-            surveyed = survey(_paths(source), choice, relations, log, reporter.observe)
-            reporter.look_at_source(surveyed.profile, surveyed.root, _read_again(surveyed))
-            _plan(relations, surveyed, tally, log, send_strays=False, replace_other=False)
-            if checksums:
-                _check_sums(surveyed, Trust(trust), tally, log, reporter.observe)
-            return tally.finish()
+    with _begun(Summary("check", source=_shown(source)), findings_file, reporter, reporter.observe) as run_of:
+        tally, log, relations = run_of
+        surveyed = survey(_paths(source), choice, relations, log, reporter.observe)
+        reporter.look_at_source(surveyed.profile, surveyed.root, _read_again(surveyed))
+        plan, _ = _plan(relations, surveyed, tally, log, send_strays=False, replace_other=False)
+        if checksums:
+            _check_sums(surveyed, Trust(trust), tally, log, reporter.observe)
+        if level != "none":
+            _examine(plan, surveyed, level, tally, relations, reporter.observe, stopping)
+            if stopping() and tally.unfinished:
+                return tally.finish(ExitCode.INTERRUPTED, "stopped as you asked: not every image was looked at")
+            for finding in contradictions(relations, "receipts", _bits(surveyed)):
+                log.add(finding)
+        if tally.failed_code:
+            return tally.finish(ExitCode.SOURCE, "not every image could be read: run the same command again")
+        return tally.finish()
 
 
 def verify(
@@ -200,12 +216,10 @@ def verify(
         LadenError: the destination cannot be read.
     """
     reporter = Reporter(_path(report_file), observer)
-    with FindingLog(_path(findings_file), reporter.observe) as log:
-        summary = Summary("verify", destination=without_secret(destination))
-        tally = Tally(summary, reporter.observe, log, reporter.conclude)
-        with _relations(tally, reporter) as relations:
-            renewal = Renewal(sas_command, ask_sas)
-            return run(_verify(destination, deep, connections, renewal, tally, log, relations, reporter))
+    renewal = Renewal(sas_command, ask_sas)
+    summary = Summary("verify", destination=without_secret(destination))
+    with _begun(summary, findings_file, reporter, reporter.observe) as (tally, log, relations):
+        return run(_verify(destination, deep, connections, renewal, tally, log, relations, reporter))
 
 
 def _check_sums(surveyed: Survey, trust: Trust, tally: Tally, log: FindingLog, observer: Observer) -> None:
@@ -324,12 +338,27 @@ async def _conclude(
     with Reader(str(surveyed.root)) as reader:
         for finding in await publisher.publish(surveyed.profile, landings, surveyed.sidecars, reader):
             log.add(finding)
+    for finding in contradictions(relations, "loaded", _bits(surveyed)):
+        log.add(finding)
     tally.note(complete=True)
     return tally.finish()
 
 
 def _read_again(surveyed: Survey) -> list[ReadTable]:
     return [ReadTable(placed.table, placed.shape, placed.rows.start - 1) for placed in surveyed.tables]
+
+
+def _bits(surveyed: Survey) -> int | None:
+    """What the profile says of the depth of the dataset's images."""
+    return surveyed.profile.table.bits if surveyed.profile.table else None
+
+
+def _level(images: str) -> Level:
+    """The level of that name; raises UsageError."""
+    for level in get_args(Level):
+        if images == level:
+            return cast("Level", level)
+    raise UsageError(f"images is {images!r}: give one of {', '.join(get_args(Level))}")
 
 
 def _plan(
@@ -357,8 +386,8 @@ def _plan(
     tally.plan(ready)
     for finding in plan.findings(surveyed.absent, surveyed.unreadable):
         log.add(finding)
-    for blob, archive, member, state in plan.broken_inside():
-        tally.broken_inside(blob, archive, member, state)
+    for blob, archive, member, state in plan.found_before():
+        tally.look(blob, archive, member, state)
     return plan, ready
 
 
@@ -374,7 +403,7 @@ async def _transfer(
     observer: Observer,
 ) -> None:
     observer(Started("transfer"))
-    settings = Settings(send_broken=wishes.send_broken, replace_other=wishes.replace_other)
+    settings = Settings(images=wishes.images, send_broken=wishes.send_broken, replace_other=wishes.replace_other)
     job = Job(str(surveyed.root), target, wishes.connections, settings)
     workers = wishes.workers or workers_for(*tally.to_settle)
     moving = move(
@@ -386,14 +415,10 @@ async def _transfer(
         stopping=wishes.stopping,
         sas=access.source,
     )
-    settled: list[tuple[object, ...]] = []
+    settled = Receipts(tally, relations)
     try:
         async for receipt in moving:
-            tally.receipt(receipt)
-            settled.append(_receipt_row(receipt))
-            if len(settled) >= _RECEIPTS_PER_BATCH:
-                relations.feed("receipts", settled)
-                settled.clear()
+            settled.add(receipt)
     except AccessEnded as error:
         # Asked to stop while it waited for another credential: that is how the run ends.
         if not wishes.stopping():
@@ -401,14 +426,24 @@ async def _transfer(
                 f"{error}. {tally.standing()}, and the same command with {access.remedy} goes on"
             ) from None
     finally:
-        relations.feed("receipts", settled)
-    tally.progress(last=True)
+        settled.close()
 
 
-def _receipt_row(receipt: Receipt) -> tuple[object, ...]:
-    entry, digests = receipt.item.entry, receipt.digests
-    found = (digests.size_bytes, digests.md5.hex(), digests.crc32) if digests else (None, None, None)
-    return (receipt.item.blob, entry.archive, entry.member, receipt.outcome.value, *found, *receipt.image)
+def _examine(
+    plan: Plan,
+    surveyed: Survey,
+    level: Level,
+    tally: Tally,
+    relations: Relations,
+    observer: Observer,
+    stopping: Callable[[], bool],
+) -> None:
+    observer(Started("images", level))
+    settled = Receipts(tally, relations)
+    with Reader(str(surveyed.root)) as reader:
+        for receipt in examine(plan.items(), reader, level, threads=os.cpu_count() or 1, stopping=stopping):
+            settled.add(receipt)
+    settled.close()
 
 
 async def _verify(
@@ -472,12 +507,19 @@ def _failed_exit(tally: Tally) -> ExitCode:
 
 
 @contextmanager
-def _relations(tally: Tally, reporter: Reporter) -> Iterator[Relations]:
-    """The relations of a run; one that raised ends with a summary and a report all the same, while they are open."""
-    with _told(tally), Relations() as relations:
-        reporter.relations = relations
-        with _told(tally):
-            yield relations
+def _begun(
+    summary: Summary, findings_file: str | Path | None, reporter: Reporter, observer: Observer
+) -> Iterator[tuple[Tally, FindingLog, Relations]]:
+    """What every run needs: the count, the list of findings, the database.
+
+    One that raises ends with a summary and a report all the same, while they are open.
+    """
+    with FindingLog(_path(findings_file), observer) as log:
+        tally = Tally(summary, observer, log, reporter.conclude)
+        with _told(tally), Relations() as relations, log.kept_in(relations):
+            reporter.relations = relations
+            with _told(tally):
+                yield tally, log, relations
 
 
 @contextmanager

@@ -16,7 +16,10 @@ from laden.records import Finding
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A stage begins: `listing`, `source`, `table`, `archives`, `checksums`, `transfer`, `verify`, `manifest`."""
+    """A stage begins.
+
+    `listing`, `source`, `table`, `archives`, `checksums`, `images`, `transfer`, `verify` or `manifest`.
+    """
 
     event: ClassVar[str] = "started"
     stage: str
@@ -143,7 +146,10 @@ class Summary:
     """Of `verify`: blobs the manifest names that are gone."""
     changed: int = 0
     """Of `verify`: blobs whose length or MD5 is not the manifest's."""
+    examined: int = 0
+    """Of `check`: images that were read whole and looked into."""
     bytes_sent: int = 0
+    bytes_examined: int = 0
     retries: int = 0
     seconds: float = 0.0
     complete: bool = False

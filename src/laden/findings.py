@@ -1,7 +1,8 @@
-"""Collects findings: counts every one, shows some, and writes all to a CSV file when a person has to look.
+"""Collects findings: counts every one, shows some, and writes all to a CSV and a Parquet file.
 
-The file is made with the first finding, so a clean run leaves none; an earlier run's file of the same name is
-replaced or removed. Findings name images, so the file stays on this machine.
+The CSV is made with the first finding and written line by line, so that a clean run leaves none and a killed one what
+it found; at the end a Parquet file of the same name follows, its columns typed and its texts as they are. Files of
+these names from an earlier run are replaced or removed. Findings name images, so the files stay on this machine.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ from __future__ import annotations
 import contextlib
 import csv
 import re
+import shutil
 from collections import Counter
-from collections.abc import Container
+from collections.abc import Container, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import TextIO
@@ -18,6 +20,7 @@ from typing import TextIO
 from laden.errors import UsageError
 from laden.events import Found, Observer
 from laden.records import Finding, Severity
+from laden.relations import Relations
 
 SHOWN_PER_CODE = 10
 """Findings of one code that are told to the observer; the file has all."""
@@ -29,8 +32,15 @@ _FORMULA = ("=", "+", "-", "@", "\\t", "\\r", "\\n", "\uff1d", "\uff0b", "\uff0d
 """The wide forms too: spreadsheets in East Asian languages take them for the narrow ones."""
 
 
+_MARK = "laden_findings"
+"""Key in the footer of the Parquet file: what laden may replace."""
+_FOOTER_BYTES = 64 << 10
+_PENDING = 2_000
+"""Findings handed to the database at once."""
+
+
 class FindingLog:
-    """Where every stage reports findings. A context manager; closing it closes the file."""
+    """Where every stage reports findings. A context manager; closing it closes the files."""
 
     def __init__(self, path: Path | None, observer: Observer) -> None:
         """Start a log.
@@ -47,11 +57,19 @@ class FindingLog:
         self._path = path
         self._observer = observer
         self._file: TextIO | None = None
+        self._relations: Relations | None = None
+        self._pending: list[tuple[object, ...]] = []
 
-    @property
-    def written(self) -> Path | None:
-        """The file, if there was anything to write."""
-        return self._path if self._file else None
+    @contextlib.contextmanager
+    def kept_in(self, relations: Relations) -> Iterator[None]:
+        """Keep findings in the relation `findings` too, while in this context, so that Parquet can be made of them."""
+        self._relations = relations
+        try:
+            yield
+        finally:
+            # Of a run that ends early, with the lists that it has; what went wrong counts more than they do.
+            with contextlib.suppress(UsageError, Relations.Error):
+                self.finish()
 
     def add(self, finding: Finding) -> None:
         """Count, tell and write one finding."""
@@ -67,6 +85,29 @@ class FindingLog:
                 csv.writer(self._open(self._path)).writerow(_safe(finding))
             except OSError as error:
                 raise _unwritable(self._path, error) from None
+            if self._relations is not None:
+                texts = [text.encode("utf-8", "backslashreplace").decode() for text in (*finding[:5], finding.blob)]
+                self._pending.append((*texts[:5], finding.row or None, texts[5]))
+                if len(self._pending) >= _PENDING:
+                    self._feed(self._relations)
+
+    def finish(self) -> Path | None:
+        """Complete the files, after the last finding; returns the CSV, if there was anything to write."""
+        relations, self._relations = self._relations, None
+        if self._file is None or self._path is None:
+            return None
+        if relations is not None and self._path.is_file():
+            self._feed(relations)
+            beside = self._path.with_suffix(".parquet")
+            try:
+                shutil.copyfile(relations.to_parquet("FROM findings", "findings.parquet", _MARK), beside)
+            except OSError as error:
+                raise _unwritable(beside, error) from None
+        return self._path
+
+    def _feed(self, relations: Relations) -> None:
+        relations.feed("findings", self._pending)
+        self._pending.clear()
 
     def _open(self, path: Path) -> TextIO:
         if self._file is None:
@@ -79,6 +120,7 @@ class FindingLog:
         if self._path is not None:
             try:
                 _clear(self._path)
+                _clear_parquet(self._path)
                 self._path.absolute().parent.resolve(strict=True)
             except OSError as error:
                 raise _unwritable(self._path, error) from None
@@ -102,6 +144,20 @@ def _clear(path: Path) -> None:
     if start and start.strip() != ",".join(Finding._fields).encode():
         raise UsageError(f"{path} is there and is no list of findings of laden's: name another --findings")
     path.unlink()
+
+
+def _clear_parquet(path: Path) -> None:
+    """The same for the Parquet file beside it."""
+    beside = path.with_suffix(".parquet")
+    if path == beside:
+        raise UsageError(f"{path} is where the Parquet file goes: name a .csv, and find that beside it")
+    if not beside.is_file():
+        return
+    with beside.open("rb") as file:
+        file.seek(-min(_FOOTER_BYTES, beside.stat().st_size), 2)
+        if _MARK.encode() not in file.read():
+            raise UsageError(f"{beside} is there and is no list of findings of laden's: name another --findings")
+    beside.unlink()
 
 
 def _unwritable(path: Path, error: OSError) -> UsageError:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from laden.errors import StoreError
-from laden.images import facts_from_text
+from laden.images import BROKEN, facts_from_text
 from laden.metadata import source_of
 from laden.records import NOT_AN_IMAGE
 from laden.relations import Relations
@@ -80,19 +80,15 @@ def collect(relations: Relations) -> None:
 
 def _described(source: str | None, image: str | None) -> tuple[Any, ...]:
     archive, member = source_of(source or "")
-    return (archive, member, *((facts_from_text(image) if image else None) or NOT_AN_IMAGE))
+    return (archive, member, *((facts_from_text(image) if image else None) or NOT_AN_IMAGE)[:5])
 
 
 def write_manifest(relations: Relations) -> Path:
     """Write the relation `loaded` as a Parquet file in the run's own folder; the same rows give the same bytes."""
-    path = relations.folder / "manifest.parquet"
     relations.run(_MANIFEST)
     relations.run(f"INSERT INTO manifest SELECT {_COLUMNS} FROM loaded ORDER BY blob")  # noqa: S608 - own names
-    relations.run(
-        f"COPY (SELECT {_COLUMNS} FROM manifest ORDER BY blob) TO '{_quoted(path)}'"  # noqa: S608 - our own path
-        " (FORMAT parquet, COMPRESSION zstd, KV_METADATA {laden_format: '1'})"
-    )
-    return path
+    query = f"SELECT {_COLUMNS} FROM manifest ORDER BY blob"  # noqa: S608 - own names
+    return relations.to_parquet(query, "manifest.parquet", "laden_format")
 
 
 def read_manifest(relations: Relations, path: Path) -> None:
@@ -171,7 +167,9 @@ def write_load_page(
         )
     }
     images, size_bytes, broken = relations.one(
-        "SELECT count(*), coalesce(sum(size_bytes), 0)::BIGINT, count(*) FILTER (state <> 'whole') FROM loaded"
+        "SELECT count(*), coalesce(sum(size_bytes), 0)::BIGINT,"
+        " count(*) FILTER (list_contains(?::VARCHAR[], state)) FROM loaded",
+        [list(BROKEN)],
     )
     rows, named = relations.one(
         "SELECT count(*), count(*) FILTER (usable AND blob IN (SELECT blob FROM loaded)) FROM rows"

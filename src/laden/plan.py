@@ -120,8 +120,8 @@ class Plan:
             blob, action, etag, md5 = row[8:]
             yield Item(Entry(*row[:8]), blob, Action(action), etag, bytes.fromhex(md5) if md5 else None)
 
-    def broken_inside(self) -> Iterator[tuple[str, str, str, str]]:
-        """Images already there whose structure an earlier run found broken: blob, archive, member, state."""
+    def found_before(self) -> Iterator[tuple[str, str, str, str]]:
+        """Images already there that an earlier run found broken or doubtful: blob, archive, member, state."""
         for blob, archive, member, image, known in self._relations.stream(
             "SELECT t.blob, e.archive, e.member, b.image, k.state"
             " FROM todo t JOIN entries e USING (id) JOIN blobs b ON b.name = t.blob"

@@ -60,15 +60,17 @@ class Digests(NamedTuple):
 
 
 class ImageFacts(NamedTuple):
-    """What the structure of an image file says. `state` is `whole`, or the code of what is broken."""
+    """What an image file says of itself. `state` is `whole`, or the code of what is broken or doubtful."""
 
     kind: str
-    """`png`, or empty for a file that is not an image laden can look into."""
+    """`png`, `jpeg`, `dicom`, or empty for a file that laden did not look into."""
     width: int
     height: int
     bits: int
     """Bits per sample, as the header declares."""
     state: str
+    detail: str = ""
+    """What exactly, where the state alone does not say it; told when it is found, and kept nowhere."""
 
 
 NOT_AN_IMAGE = ImageFacts("", 0, 0, 0, "whole")
@@ -115,6 +117,8 @@ class Outcome(StrEnum):
     ALREADY_THERE = "already_there"
     CONFLICT = "conflict"
     """A blob with other content is there and was left as it is."""
+    READ = "read"
+    """Its bytes are what its archive declares; nothing was to be sent."""
     DAMAGED = "damaged"
     """The member's bytes are not what its archive declares (or its image is broken and such were not wanted)."""
     FAILED = "failed"

@@ -35,6 +35,7 @@ CREATE TABLE entries (
 CREATE TABLE rows (
     row BIGINT, key VARCHAR, name VARCHAR, home VARCHAR, blob VARCHAR, usable BOOLEAN, selected BOOLEAN);
 CREATE TABLE table_starts (name VARCHAR, before BIGINT);
+CREATE TABLE sizes (row BIGINT, width INTEGER, height INTEGER);
 CREATE TABLE blobs (
     name VARCHAR, size_bytes BIGINT, md5 VARCHAR, etag VARCHAR,
     crc32 BIGINT, source_bytes BIGINT, mtime_ns BIGINT, image VARCHAR, source VARCHAR);
@@ -46,14 +47,17 @@ CREATE TABLE known (
 CREATE TABLE receipts (
     blob VARCHAR, archive VARCHAR, member VARCHAR, outcome VARCHAR, size_bytes BIGINT, md5 VARCHAR, crc32 BIGINT,
     kind VARCHAR, width INTEGER, height INTEGER, bits INTEGER, state VARCHAR);
+CREATE TABLE findings (
+    code VARCHAR NOT NULL, severity VARCHAR NOT NULL, message VARCHAR NOT NULL, archive VARCHAR NOT NULL,
+    member VARCHAR NOT NULL, row BIGINT, blob VARCHAR NOT NULL);
 """
 
 
 class Relations:
     """The tables of one run.
 
-    `rows`, `table_starts` (where those of each table begin), `entries`, `blobs`, `known` (an earlier manifest),
-    `receipts`.
+    `rows`, `table_starts` (where those of each table begin), `sizes` (that rows give images), `entries`, `blobs`,
+    `known` (an earlier manifest), `receipts`, `findings`.
     """
 
     Error = duckdb.Error
@@ -121,6 +125,15 @@ class Relations:
             self._connection.unregister("batch")
             count += len(batch)
         return count
+
+    def to_parquet(self, query: str, name: str, mark: str) -> Path:
+        """Write an answer as a Parquet file into the run's own folder; `mark` says in its footer what it is."""
+        path = self.folder / name
+        own = str(path).replace("'", "''")
+        self._connection.execute(
+            f"COPY ({query}) TO '{own}' (FORMAT parquet, COMPRESSION zstd, KV_METADATA {{{mark}: '1'}})"
+        )
+        return path
 
     def __enter__(self) -> Relations:
         return self

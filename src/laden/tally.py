@@ -10,12 +10,14 @@ from dataclasses import replace
 from laden.errors import ExitCode
 from laden.events import Observer, PlanReady, Progress, Summary
 from laden.findings import FindingLog
-from laden.images import STATES
+from laden.images import BROKEN, DOUBTFUL, WHOLE
 from laden.plan import conflict
 from laden.records import Action, Finding, Outcome, Receipt, Severity
+from laden.relations import Relations
 from laden.store import Retry
 
 _PROGRESS_S = 0.2
+_RECEIPTS_PER_BATCH = 2_000
 
 
 class Tally:
@@ -45,6 +47,7 @@ class Tally:
         self._outcomes: Counter[Outcome] = Counter()
         self._settled_bytes = 0
         self._sent_bytes = 0
+        self._read_bytes = 0
         self._broken = 0
         self._unproven = 0
         self._retries = 0
@@ -112,6 +115,8 @@ class Tally:
                 # To replace it is what was asked for: why it could not be is news, the advice to ask for it is not.
                 found = found._replace(message=f"{receipt.reason}; it was left as it is")
             self._log.add(found)
+        elif outcome is Outcome.READ:
+            self._read_bytes += entry.size_bytes
         elif outcome is not Outcome.ALREADY_THERE:
             self._log.add(
                 Finding(
@@ -125,18 +130,22 @@ class Tally:
             )
             if outcome is Outcome.FAILED:
                 self.failed_code = receipt.code
-        if receipt.image.state != "whole" and outcome in (Outcome.SENT, Outcome.ALREADY_THERE):
-            self.broken_inside(receipt.item.blob, entry.archive, entry.member, receipt.image.state)
+        if outcome in (Outcome.SENT, Outcome.ALREADY_THERE, Outcome.READ):
+            self.look(receipt.item.blob, entry.archive, entry.member, receipt.image.state, receipt.image.detail)
         self.progress()
 
-    def broken_inside(self, blob: str, archive: str, member: str, state: str) -> None:
-        """Count an image that is in the destination byte for byte, and broken inside."""
-        self._broken += 1
-        what = STATES.get(state, "its structure is broken")
-        message = (
-            f"the image is broken inside: {what}; it is stored as it was published (leave such out with --damaged skip)"
-        )
-        self._log.add(Finding(state, Severity.ERROR, message, archive=archive, member=member, blob=blob))
+    def look(self, blob: str, archive: str, member: str, state: str, detail: str = "") -> None:
+        """Take over what a look at an image found; one that is broken inside is counted."""
+        if state == WHOLE:
+            return
+        what = DOUBTFUL.get(state) or f"the image is broken inside: {BROKEN.get(state, 'its structure is broken')}"
+        message = f"{what} ({detail})" if detail else what
+        if state not in DOUBTFUL:
+            self._broken += 1
+            if self._summary.command == "load":
+                message += "; it is stored as it was published (leave such out with --damaged skip)"
+        severity = Severity.WARNING if state in DOUBTFUL else Severity.ERROR
+        self._log.add(Finding(state, severity, message, archive=archive, member=member, blob=blob))
 
     def unproven(self, finding: Finding) -> None:
         """Count a blob that was sent and is not there as sent."""
@@ -183,7 +192,7 @@ class Tally:
         """
         if exit_code is None:
             exit_code = ExitCode.FINDINGS if self._log.needs_person else ExitCode.COMPLETE
-        written = self._log.written
+        written = self._log.finish()
         planned, outcomes = self._summary, self._outcomes
         self.note(
             sent=outcomes[Outcome.SENT],
@@ -191,7 +200,9 @@ class Tally:
             conflicts=planned.conflicts + outcomes[Outcome.CONFLICT],
             damaged=outcomes[Outcome.DAMAGED] + self._broken,
             failed=outcomes[Outcome.FAILED] + self._unproven,
+            examined=outcomes[Outcome.READ],
             bytes_sent=self._sent_bytes,
+            bytes_examined=self._read_bytes,
             retries=self._retries,
             seconds=round(time.monotonic() - self._started_s, 3),
             findings=dict(self._log.counts),
@@ -203,3 +214,33 @@ class Tally:
         self.finished = True
         self._observer(self._summary)
         return self._summary
+
+
+class Receipts:
+    """Takes receipts as they come: counted at once, into the relation `receipts` in batches."""
+
+    def __init__(self, tally: Tally, relations: Relations) -> None:
+        self._tally = tally
+        self._relations = relations
+        self._rows: list[tuple[object, ...]] = []
+
+    def add(self, receipt: Receipt) -> None:
+        self._tally.receipt(receipt)
+        self._rows.append(_row(receipt))
+        if len(self._rows) >= _RECEIPTS_PER_BATCH:
+            self._feed()
+
+    def close(self) -> None:
+        """After the last one."""
+        self._feed()
+        self._tally.progress(last=True)
+
+    def _feed(self) -> None:
+        self._relations.feed("receipts", self._rows)
+        self._rows.clear()
+
+
+def _row(receipt: Receipt) -> tuple[object, ...]:
+    entry, digests = receipt.item.entry, receipt.digests
+    found = (digests.size_bytes, digests.md5.hex(), digests.crc32) if digests else (None, None, None)
+    return (receipt.item.blob, entry.archive, entry.member, receipt.outcome.value, *found, *receipt.image[:5])

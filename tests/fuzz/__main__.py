@@ -1,6 +1,6 @@
 """Runs a fuzzer in a process of its own, with a clock for each case and a measure of memory; prints one line of JSON.
 
-    python -m tests.fuzz zips|tars|gzips|parts|tables|pngs SEED FIRST END
+    python -m tests.fuzz zips|tars|gzips|parts|tables|pngs|pixels|others SEED FIRST END
     python -m tests.fuzz table PATH
 
 A case that takes longer than `_HANG_S` ends the process with the place where it hung. The second form reads one table
@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.fuzz import judge, pngs, tables, tars, zips
+from tests.fuzz import images, judge, pngs, tables, tars, zips
 
 _HANG_S = 20
 _CHUNKS = (64, 4096, 1 << 20)
@@ -72,6 +72,14 @@ def _png(seed: int, number: int, _: Path) -> Told:
     return Counter([pngs.judge(pngs.case(seed, number), 1 + number % 40)])
 
 
+def _pixels(seed: int, number: int, _: Path) -> Told:
+    return Counter([images.judge_pixels(images.pixels_case(seed, number))])
+
+
+def _other(seed: int, number: int, _: Path) -> Told:
+    return Counter([images.judge_other(*images.other_case(seed, number))])
+
+
 KINDS: dict[str, Callable[[int, int, Path], Told]] = {
     "zips": _zip,
     "tars": _tar,
@@ -79,6 +87,8 @@ KINDS: dict[str, Callable[[int, int, Path], Told]] = {
     "parts": _parts,
     "tables": _table,
     "pngs": _png,
+    "pixels": _pixels,
+    "others": _other,
 }
 
 

@@ -1,4 +1,4 @@
-"""Mutated zips, tars, tables and PNGs, tens of thousands of them, each read to its end in a process of its own.
+"""Mutated zips, tars, tables and images, tens of thousands of them, each read to its end in a process of its own.
 
 None may crash a reader, hang it, make it take much memory, or get anything accepted that is not as declared.
 `LADEN_LONG=1` reads ten times as many.
@@ -106,6 +106,19 @@ def test_pngs(capsys: pytest.CaptureFixture[str]) -> None:
     told = fuzzed(capsys, "pngs", 1, 0, 8000 * TIMES)
     assert told["whole"] > 500 * TIMES
     assert len(told) == 9, "every state is met, but that of a JPEG"
+
+
+def test_pixels(capsys: pytest.CaptureFixture[str]) -> None:
+    told = fuzzed(capsys, "pixels", 1, 0, 6000 * TIMES)
+    of_pixels = {"png-zlib", "png-filter", "png-pixels-short", "png-pixels-long"}
+    assert set(told) == {"whole", "image-constant", "image-too-large"} | of_pixels
+    assert min(told["whole"], *(told[state] for state in of_pixels)) > 30 * TIMES
+
+
+def test_jpegs_and_dicom_files(capsys: pytest.CaptureFixture[str]) -> None:
+    told = fuzzed(capsys, "others", 1, 0, 1500 * TIMES)
+    assert told["whole"] > 200 * TIMES
+    assert len(told) > 12, "most states are met"
 
 
 @pytest.mark.parametrize("number", range(len(zips.seeds())))

@@ -17,6 +17,7 @@ from laden.cli.options import (
     Connections,
     Dest,
     Findings,
+    Images,
     Json,
     ProfileName,
     Quiet,
@@ -26,6 +27,7 @@ from laden.cli.options import (
     TableFile,
     Trusted,
     Verbose,
+    split_images,
 )
 
 app = typer.Typer(
@@ -114,6 +116,7 @@ def load(
     damaged: Annotated[
         Damaged, typer.Option("--damaged", help="Images broken inside, though whole as archive members.")
     ] = Damaged.send,
+    images: Images = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan; write nothing.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="No question before sending.")] = False,
     connections: Connections = None,
@@ -146,6 +149,7 @@ def load(
         "overwrite": overwrite.value,
         "strays": strays.value,
         "damaged": damaged.value,
+        "images": split_images(images)[0] or "structure",
         "dry_run": dry_run,
         "connections": connections,
         "workers": _workers(workers),
@@ -168,6 +172,7 @@ def check(
         typer.Option("--checksums", help="Also hash all files that SHA256SUMS, sha1sums.txt or their like name."),
     ] = False,
     trust: Trusted = None,
+    images: Images = None,
     findings: Findings = FINDINGS_FILE,
     json: Json = False,
     quiet: Quiet = False,
@@ -175,10 +180,12 @@ def check(
 ) -> None:
     """Hold the table of SOURCE against its archives' directories: what is missing, stray, twice, in the wrong place.
 
-    Reads no image and touches no network, so a terabyte of zips takes seconds; .tar.gz have to be read whole. The
-    publisher's listings beside the archives (0.zip.unzip-l.txt) are compared too, checksum files when asked for:
+    By itself it reads no image and touches no network, so a terabyte of zips takes seconds; .tar.gz have to be read
+    whole. --images structure reads every image that a row names, --images pixels decodes it too: broken, constant and
+    equal ones, and those that are not of the table's size. The publisher's listings beside the archives
+    (0.zip.unzip-l.txt) are compared too, checksum files when asked for:
 
-        laden check ~/padchest --checksums --trust 17.zip
+        laden check ~/padchest --images pixels --checksums --trust 17.zip
     """
     from laden.cli.check import run_check
 
@@ -188,6 +195,7 @@ def check(
         "archives": archives,
         "checksums": checksums,
         "trust": trust or (),
+        "images": split_images(images)[0] or "none",
         "findings_file": findings,
     }
     raise typer.Exit(run_check(source, options, json=json, quiet=quiet, verbose=verbose))

@@ -5,16 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from laden.cli.faces import run_verb
+from laden.cli.faces import Interrupts, run_verb
 from laden.events import Observer, Summary
 
 
 def run_check(source: list[Path], options: dict[str, Any], *, json: bool, quiet: bool, verbose: bool) -> int:
     """Check a source, and return the exit code."""
+    interrupts = Interrupts()
 
     def work(observer: Observer) -> Summary:
         from laden.conductor import check
 
-        return check(source, observer=observer, **options)
+        return check(source, observer=observer, stopping=interrupts.asked, **options)
 
     return run_verb("check", work, json=json, quiet=quiet, verbose=verbose)

@@ -71,7 +71,8 @@ Images = Annotated[
     typer.Option(
         "--images",
         metavar="none|structure|pixels|FILE",
-        help="How closely images are looked at; or a file that lists the ones wanted. May be given twice.",
+        help="How closely images are looked at (load: structure, check: none unless given);"
+        " or a file that lists the ones wanted. May be given twice.",
     ),
 ]
 LEVELS = ("none", "structure", "pixels")

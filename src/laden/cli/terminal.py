@@ -21,13 +21,17 @@ _STAGES = {
     "table": "Reading the table",
     "checksums": "Hashing what the publisher gave checksums of",
     "listing": "Listing the destination",
+    "images": "Looking into every image",
     "transfer": "Sending",
     "verify": "Verifying: every blob's length and MD5 against what was sent",
     "manifest": "Writing table and manifest",
 }
 _COLOURS = {Severity.INFO: "cyan", Severity.WARNING: "yellow", Severity.ERROR: "red"}
-_SHOWN = 3
-"""Findings of one code that are drawn; the file has all."""
+_SEVERITIES = (Severity.ERROR, Severity.WARNING, Severity.INFO)
+_SHOWN = 10
+"""Findings that are drawn, the gravest first; the file has all."""
+_SHOWN_PER_CODE = 3
+"""At most so many of one code."""
 
 
 class Terminal:
@@ -148,7 +152,11 @@ class Terminal:
                 if summary.bytes_sent:
                     parts.append(f"{size(summary.bytes_sent)} in {duration(summary.seconds)} ({size(speed)}/s)")
             else:
-                parts += [f"{amount(summary.images)} images", *_counts(summary, "stray")]
+                parts += [f"{amount(summary.images)} images", *_counts(summary, "stray", "damaged", "failed")]
+                if summary.bytes_examined:
+                    speed = int(summary.bytes_examined / summary.seconds)
+                    read = f"{amount(summary.examined)} of them read, {size(summary.bytes_examined)}"
+                    parts.append(f"{read} in {duration(summary.seconds)} ({size(speed)}/s)")
             self._console.print("; ".join(parts))
         elif summary.command == "verify" and summary.images:
             parts = [
@@ -162,7 +170,7 @@ class Terminal:
 
     def _verdict(self, summary: Summary) -> None:
         if summary.findings_file:
-            self._console.print(f"All findings: {_escaped(summary.findings_file)}")
+            self._console.print(f"All findings: {_escaped(summary.findings_file)}, and as .parquet beside it")
         if summary.report_file:
             self._console.print(f"A page to look at: {_escaped(summary.report_file)}")
         if summary.message:
@@ -179,22 +187,43 @@ class Terminal:
         elif summary.command == "load":
             self._console.print("Nothing was written. Without --dry-run, this is what would be done.")
         elif summary.command == "check":
-            self._console.print("[green]Table and archives fit.[/]")
+            fit = "Table, archives and images fit." if summary.examined else "Table and archives fit."
+            self._console.print(f"[green]{fit}[/]")
         else:
             self._console.print("[green]All there, unchanged.[/]")
 
     def _draw_findings(self, summary: Summary) -> None:
-        for code, count in sorted(summary.findings.items()):
-            examples = self._findings.get(code, [])
-            if not examples:
-                continue
-            colour = _COLOURS[examples[0].severity]
-            self._console.print(f"[{colour}]{amount(count)} {code}[/]")
-            for finding in examples[: None if self._verbose else _SHOWN]:
-                place = ": ".join(part for part in (finding.archive, finding.member or finding.blob) if part)
-                self._console.print(f"    {_escaped(place + ' - ' if place else '')}{_escaped(finding.message)}")
-            if count > _SHOWN and not self._verbose:
-                self._console.print(f"    [dim]and {amount(count - _SHOWN)} more[/]")
+        """The counts of all codes, then the findings that matter most."""
+        known = [code for code in summary.findings if code in self._findings]
+        if not known:
+            return
+        known.sort(key=lambda code: (_gravity(self._findings[code]), -summary.findings[code], code))
+        table = Table(title="Findings", title_justify="left", show_header=False, box=None, padding=(0, 2))
+        table.add_column(justify="right")
+        table.add_column()
+        table.add_column()
+        for code in known:
+            severity = _SEVERITIES[_gravity(self._findings[code])]
+            table.add_row(amount(summary.findings[code]), f"[{_COLOURS[severity]}]{code}[/]", severity.value)
+        self._console.print(table)
+        lists = [self._findings[code] for code in known]
+        shown = [finding for findings in lists for finding in findings] if self._verbose else _foremost(lists)
+        for finding in shown:
+            place = ": ".join(part for part in (finding.archive, finding.member or finding.blob) if part)
+            text = _escaped(f"{place} - {finding.message}" if place else finding.message)
+            self._console.print(f"  [{_COLOURS[finding.severity]}]{finding.code}[/] {text}")
+        if left := sum(summary.findings.values()) - len(shown):
+            self._console.print(f"  [dim]and {amount(left)} more[/]")
+
+
+def _gravity(findings: list[Finding]) -> int:
+    """Errors before warnings, before what is merely told."""
+    return min(_SEVERITIES.index(finding.severity) for finding in findings)
+
+
+def _foremost(lists: list[list[Finding]]) -> list[Finding]:
+    """The findings to draw, from those of each code, the gravest code first."""
+    return [finding for findings in lists for finding in findings[:_SHOWN_PER_CODE]][:_SHOWN]
 
 
 def _counts(summary: Summary, *names: str) -> list[str]:

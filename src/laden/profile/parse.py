@@ -45,6 +45,9 @@ _TABLE_KEYS: dict[str, type | tuple[type, ...]] = {
     "labels": str,
     "charts": list,
     "photometric": str,
+    "height": str,
+    "width": str,
+    "bits": int,
     "suffixes": list,
     "ignore_case": bool,
     "columns": dict,
@@ -127,7 +130,11 @@ def _tables(given: dict[str, Any] | list[Any]) -> tuple[TableShape, ...]:
             reason = "is the same for all tables; write it in the first, and remove it here"
             raise _Mistake(f"'table.{key}' {reason}", "table", key, table=number)
         _check_keys(table, _TABLE_KEYS, _REQUIRED_OF_MORE, "table", number)
-        own = {"recognised_by", "labels", "charts", "photometric"} if "columns" in table else {"recognised_by"}
+        own = (
+            {"recognised_by", "labels", "charts", "photometric", "height", "width"}
+            if "columns" in table
+            else {"recognised_by"}
+        )
         shapes.append(_table({**{key: value for key, value in listed[0].items() if key not in own}, **table}, number))
     landing: dict[str, int] = {}
     for number, shape in enumerate(shapes):
@@ -167,6 +174,9 @@ def _table(given: dict[str, Any], number: int) -> TableShape:
         layout=_template(given["layout"], "table", "layout", table=number) if "layout" in given else None,
         charts=_texts(given, "charts", "table", "names of columns"),
         photometric=given.get("photometric"),
+        height=given.get("height"),
+        width=given.get("width"),
+        bits=_positive(given, "bits", number),
     )
 
 
@@ -200,6 +210,13 @@ def _one_of(given: Mapping[str, Any], key: str, words: tuple[str, ...], number: 
         sentence = f"'table.{key}' is {word!r}{close_match(word, words)}; write one of {', '.join(words)}"
         raise _Mistake(sentence, "table", key, table=number)
     return word
+
+
+def _positive(given: Mapping[str, Any], key: str, number: int) -> int | None:
+    value: int | None = given.get(key)
+    if value is not None and value < 1:
+        raise _Mistake(f"'table.{key}' is {value}; write a number above 0", "table", key, table=number)
+    return value
 
 
 def _texts(given: Mapping[str, Any], key: str, section: str = "", kind: str = "names of files") -> tuple[str, ...]:
@@ -239,7 +256,8 @@ def _suspects(name: str, folder: Traversable) -> frozenset[str]:
 def _check_fields(profile: Profile) -> None:
     """Raise a mistake if a template names a field that nothing can fill, or a table a column that it lacks."""
     for number, shape in enumerate(profile.tables):
-        for key, column in (("key", shape.key), ("labels", shape.labels), ("photometric", shape.photometric)):
+        named = {name: getattr(shape, name) for name in ("key", "labels", "photometric", "height", "width")}
+        for key, column in named.items():
             if column is not None:
                 _check_column(column, shape, f"'table.{key}' is {column!r}", "table", key, table=number)
         for column in shape.recognised_by:

@@ -53,6 +53,12 @@ class TableShape:
     """Columns whose values a report counts, beside the labels."""
     photometric: str | None
     """Column with DICOM's Photometric Interpretation of the image, which says whether its lowest value is white."""
+    height: str | None
+    """Column with the image's number of rows, where there is one."""
+    width: str | None
+    """Column with the image's number of columns, where there is one."""
+    bits: int | None
+    """That a sample of every image has, where all have the same."""
 
     def fits(self, path: str) -> bool:
         """Tell whether the file at `path` is called as this table is, in any case, compressed or not."""

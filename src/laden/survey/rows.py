@@ -1,4 +1,4 @@
-"""Fills the relation `rows` from the tables' records, and tells what is wrong with them.
+"""Fills the relations `rows` and `sizes` from the tables' records, and tells what is wrong with them.
 
 Rows are numbered through all tables: those of the second follow those of the first. The relation `table_starts` says
 where each begins, so that a message can name table and row as a person counts them.
@@ -17,7 +17,9 @@ from laden.profile import Profile, TableShape, Template
 from laden.records import Finding, Severity
 from laden.relations import Relations
 from laden.survey.tables import SourceTable
-from laden.table import Table, TableWatch
+from laden.table import Record, Table, TableWatch
+
+_SIZES_AT_ONCE = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,7 @@ def _feed(
     fields = {name: table.column(name) for name in _table_fields(layout, archive, table)}
     texts = [name for name, kind in shape.columns.items() if kind == "text"]
     watch = TableWatch(table, shape.key, texts)
+    sizes = _Sizes(relations, table, shape, before)
 
     def rows() -> Iterator[tuple[Any, ...]]:
         for record in table.records():
@@ -91,12 +94,45 @@ def _feed(
                 log.add(_refused_row(record.row, blob or "", refusal))
                 blob = None
             name = record.fields[key].strip()
+            sizes.add(record)
             yield row, shape.row_key(name), name, home, blob, blob is not None, homes is None or home in homes
 
     count = relations.feed("rows", rows())
+    sizes.close()
     for finding in watch.finish():
         log.add(finding)
     return count
+
+
+class _Sizes:
+    """Takes the sizes that rows give their images into the relation `sizes`, where the table has such columns."""
+
+    def __init__(self, relations: Relations, table: Table, shape: TableShape, before: int) -> None:
+        self._relations = relations
+        self._before = before
+        columns = [table.column(name) for name in (shape.width, shape.height) if name in table.columns]
+        self._columns = columns if len(columns) == 2 else []
+        self._pending: list[tuple[int, ...]] = []
+
+    def add(self, record: Record) -> None:
+        if not self._columns:
+            return
+        width, height = (_pixels(record.fields[column]) for column in self._columns)
+        if width and height:
+            self._pending.append((self._before + record.row, width, height))
+        if len(self._pending) >= _SIZES_AT_ONCE:
+            self.close()
+
+    def close(self) -> None:
+        """Hand over what is pending."""
+        self._relations.feed("sizes", self._pending)
+        self._pending.clear()
+
+
+def _pixels(text: str) -> int | None:
+    """Width or height in a cell; None for whatever is no size, such as `None` and `nan`."""
+    whole = text.strip().removesuffix(".0")
+    return int(whole) if whole.isdecimal() and len(whole) < 10 else None
 
 
 def _table_fields(layout: Template, archive: Template | None, table: Table) -> list[str]:

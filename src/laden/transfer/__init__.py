@@ -1,7 +1,7 @@
 """Moves items from source to store: every byte is read once and sent once.
 
 Order, for each item: wait until the window has room for its bytes; in a thread, read, inflate, check CRC-32 and
-length, compute MD5, look at the image's structure (`reading`); in the event loop, put the same buffer with that
+length, compute MD5, look at the image (`reading`); in the event loop, put the same buffer with that
 MD5. Members above a limit pass in blocks and become visible only when all of them proved right. What its archive
 does not vouch for is never sent.
 
@@ -30,6 +30,7 @@ from laden.errors import (
     StoreError,
     TransientStoreError,
 )
+from laden.images import Level
 from laden.records import Action, Item, Outcome, Receipt
 from laden.source import Buffer, Reader
 from laden.store import CREATE_ONLY, Store, block_id
@@ -71,6 +72,8 @@ class Settings:
     single_put_bytes: int = 256 * _MIB
     """Larger members go as blocks. The service takes 5,000 MiB in one Put Blob; a retry would send all of it again."""
     block_bytes: int = 32 * _MIB
+    images: Level = "structure"
+    """How closely images are looked at on the way."""
     send_broken: bool = True
     """Whether an image that is whole as a member but broken inside is sent as it is."""
     replace_other: bool = False
@@ -209,13 +212,17 @@ class _Mover:
 
     def _read_batch(self, batch: list[Item]) -> list[Loaded | Receipt | None]:
         """What became of each item; None for those that were not begun because the run is to stop."""
-        send_broken, replace_other = self._settings.send_broken, self._settings.replace_other
-        return [
-            None
-            if self._stopping()
-            else read_item(self._reader, item, send_broken=send_broken, replace_other=replace_other)
-            for item in batch
-        ]
+        return [None if self._stopping() else self._read(item) for item in batch]
+
+    def _read(self, item: Item) -> Loaded | Receipt:
+        settings = self._settings
+        return read_item(
+            self._reader,
+            item,
+            level=settings.images,
+            send_broken=settings.send_broken,
+            replace_other=settings.replace_other,
+        )
 
     async def _send(self, loaded: Loaded) -> None:
         put = self._store.put(loaded.item.blob, loaded.data, properties(loaded), _etag(loaded.item))
@@ -262,7 +269,7 @@ class _Mover:
 
         Uncommitted blocks are invisible and expire by themselves. A block's id names its bytes.
         """
-        blocks = BlockReader(self._reader, item, block_bytes)
+        blocks = BlockReader(self._reader, item, block_bytes, self._settings.images)
         block_ids: list[str] = []
         started_s = time.monotonic()
         room = asyncio.Semaphore(_BLOCKS_IN_FLIGHT)

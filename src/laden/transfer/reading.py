@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from laden.errors import MemberDamaged, SourceError
-from laden.images import STATES, checker, look
+from laden.images import BROKEN, Level, checker, look
 from laden.metadata import to_metadata
 from laden.records import NOT_AN_IMAGE, Action, Digests, ImageFacts, Item, Outcome, Receipt
 from laden.source import Buffer, Reader, crc32
@@ -24,12 +24,13 @@ class Loaded(NamedTuple):
     image: ImageFacts
 
 
-def read_item(reader: Reader, item: Item, *, send_broken: bool, replace_other: bool) -> Loaded | Receipt:
+def read_item(reader: Reader, item: Item, *, level: Level, send_broken: bool, replace_other: bool) -> Loaded | Receipt:
     """Read one item whole: bytes ready to send, or the receipt of an item that needs no sending.
 
     Args:
         reader: opens the entry.
         item: one that fits in memory.
+        level: how closely its image is looked at.
         send_broken: whether an image that is broken inside is sent as it is.
         replace_other: whether a blob with other content is replaced.
     """
@@ -39,7 +40,7 @@ def read_item(reader: Reader, item: Item, *, send_broken: bool, replace_other: b
         return unread(item, error)
     checksum = crc32(data) if item.entry.crc32 is None else item.entry.crc32
     digests = Digests(len(data), checksum, hashlib.md5(data, usedforsecurity=False).digest())
-    image = look(item.entry.member, [data])
+    image = look(item.entry.member, data, level)
     return settle(Loaded(item, data, digests, image), send_broken=send_broken, replace_other=replace_other)
 
 
@@ -51,8 +52,8 @@ def settle(loaded: Loaded, *, send_broken: bool, replace_other: bool) -> Loaded 
             return Receipt(item, Outcome.ALREADY_THERE, digests, image)
         if not replace_other:
             return Receipt(item, Outcome.CONFLICT, digests, image)
-    if image.state != "whole" and not send_broken:
-        reason = f"{STATES[image.state]}; not sent, as asked"
+    if image.state in BROKEN and not send_broken:
+        reason = f"{BROKEN[image.state]}; not sent, as asked"
         return Receipt(item, Outcome.DAMAGED, digests, image, image.state, reason)
     return loaded
 
@@ -66,13 +67,13 @@ def unread(item: Item, error: SourceError) -> Receipt:
 class BlockReader:
     """Reads one large item block by block, keeping the running digests."""
 
-    def __init__(self, reader: Reader, item: Item, block_bytes: int) -> None:
+    def __init__(self, reader: Reader, item: Item, block_bytes: int, level: Level) -> None:
         self.item = item
         self._buffers: Iterator[Buffer] = reader.read(item.entry, block_bytes)
         self._md5 = hashlib.md5(usedforsecurity=False)
         self._crc32 = 0
         self._size_bytes = 0
-        self._check = checker(item.entry.member)
+        self._check = checker(item.entry.member, level, item.entry.size_bytes)
 
     def next_block(self) -> tuple[Buffer, bytes] | None:
         """The next block and its MD5, or None after the last. Raises `SourceError`."""

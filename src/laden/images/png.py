@@ -1,42 +1,20 @@
-"""Is this image whole? Told by its structure, while its bytes pass by.
+"""Is this PNG whole? Told by its structure, and where asked by its pixels, while its bytes pass by.
 
-In order: `checker` chooses by the file name; the check is fed every buffer of the file, of any split;
-`finish` says what was found. For PNG that is the signature, the header, and of each chunk its type, place and
-CRC-32, up to `IEND` (W3C, Portable Network Graphics Specification, Third Edition, sections 5.2 to 5.6 and
-11.2). The first thing that is broken is the state.
-
-No pixel is inflated: a chunk whose CRC-32 holds is what its writer wrote. Bytes after `IEND` are harmless to
-decoders and left unjudged. Other kinds of image (JPEG, DICOM) are not looked into.
+That is the signature, the header, and of each chunk its type, place and CRC-32, up to `IEND` (W3C, Portable Network
+Graphics Specification, Third Edition, sections 5.2 to 5.6 and 11.2). The first thing that is broken is the state; what
+`scanlines` finds in the pixels counts where the structure is whole. Bytes after `IEND` are harmless to decoders and
+left unjudged.
 """
 
 from __future__ import annotations
 
-import re
 import struct
-from collections.abc import Iterable
-from typing import TypeAlias
 
 from isal.isal_zlib import crc32
 
-from laden.records import NOT_AN_IMAGE, ImageFacts
-
-Buffer: TypeAlias = bytes | bytearray | memoryview
-"""Bytes as they come; a memoryview must be of single bytes."""
-
-WHOLE = "whole"
-
-STATES = {
-    "png-signature": "it does not start as a PNG does",
-    "png-is-jpeg": "it is a JPEG under the name of a PNG",
-    "png-header": "its header gives a size or kind of pixel that no PNG may have",
-    "png-chunk-type": "a chunk has no legal type, as where bytes were overwritten",
-    "png-order": "a chunk that decoders need is missing, repeated or in the wrong place",
-    "png-chunk-crc": "the CRC-32 of a chunk does not fit its bytes",
-    "png-truncated": "it ends in the middle of a chunk",
-    "png-no-idat": "it holds no pixels",
-    "png-no-iend": "it ends before the chunk that marks the end",
-}
-"""What each state of a broken image means: half a sentence, to follow `image broken: `."""
+from laden.images.scanlines import Scanlines
+from laden.images.states import MOST_PIXELS, WHOLE, BadImageError, Buffer
+from laden.records import ImageFacts
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HEAD = struct.Struct(">I4s")
@@ -48,13 +26,17 @@ _START_BYTES = len(_SIGNATURE) + _HEAD.size + _HEADER.size + _CRC.size
 _BIT_DEPTHS = {0: {1, 2, 4, 8, 16}, 2: {8, 16}, 3: {1, 2, 4, 8}, 4: {8, 16}, 6: {8, 16}}
 """Colour type to the bit depths it allows (section 11.2.1, table 11.1)."""
 _PALETTE = 3
+_HOLE = bytes(64)
+"""So many zeros do not occur in deflated data, but for stored blocks; a lost sector or page is 512 or more."""
 
 
 class PngCheck:
     """Looks at one PNG, fed in order; keeps no more than a few bytes of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, pixels: bool = False) -> None:
         self._defect = ""
+        self._wants_pixels = pixels
+        self._scanlines: Scanlines | None = None
         self._start = bytearray()
         """Signature and IHDR, until they are complete."""
         self._width = self._height = self._bits = self._colour = 0
@@ -70,6 +52,9 @@ class PngCheck:
         """Data of that chunk yet to come."""
         self._crc = 0
         """CRC-32 over type and data of that chunk, so far."""
+        self._tail = b""
+        """The last bytes of it, where a stretch of zeros may begin."""
+        self._hole = False
 
     def feed(self, buffer: Buffer) -> None:
         """Look at the next bytes."""
@@ -85,6 +70,8 @@ class PngCheck:
                 pos = self._whole_chunks(view, pos)
             if pos < len(view) and not self._defect and self._last != b"IEND":
                 pos = self._part_of_chunk(view, pos)
+        if self._scanlines is not None:
+            self._scanlines.flush()
 
     def finish(self) -> ImageFacts:
         """Return what was found, after the last byte."""
@@ -92,7 +79,19 @@ class PngCheck:
             self._judge_start()
         if not self._defect and self._last != b"IEND":
             self._defect = "png-truncated" if self._in_chunk or self._small else "png-no-iend"
-        return ImageFacts("png", self._width, self._height, self._bits, self._defect or WHOLE)
+        state, detail = (self._defect, "") if self._defect else self._pixels()
+        return ImageFacts("png", self._width, self._height, self._bits, state, detail)
+
+    def _pixels(self) -> tuple[str, str]:
+        """State and detail of an image whose structure is whole."""
+        if self._wants_pixels and self._scanlines is None:
+            return "image-too-large", f"{self._width:,} x {self._height:,} pixels"
+        try:
+            if self._scanlines is not None:
+                self._scanlines.finish()
+        except BadImageError as bad:
+            return bad.state, bad.detail
+        return WHOLE, ""
 
     def _judge_start(self) -> None:
         """Judge signature and IHDR, or as much of them as the file has."""
@@ -126,6 +125,10 @@ class PngCheck:
             pixels_legal = self._bits in _BIT_DEPTHS.get(self._colour, ())
             if not sizes_legal or not pixels_legal or methods not in ([0, 0, 0], [0, 0, 1]):
                 self._defect = "png-header"
+            elif self._wants_pixels and self._width * self._height <= MOST_PIXELS:
+                self._scanlines = Scanlines(
+                    self._width, self._height, self._bits, self._colour, interlaced=methods[2] == 1
+                )
             self._last = kind
             self._seen.add(kind)
 
@@ -145,8 +148,10 @@ class PngCheck:
                 if self._defect:
                     break
             if crc32(view[pos + 4 : end]) != _CRC.unpack_from(view, end)[0]:
-                self._defect = "png-chunk-crc"
+                self._defect = "png-hole" if _HOLE in bytes(view[pos + 8 : end]) else "png-chunk-crc"
                 break
+            if self._scanlines is not None and kind == b"IDAT":
+                self._scanlines.feed(view[pos + 8 : end])
             self._last = kind
             pos = end + 4
             if kind == b"IEND":
@@ -159,6 +164,10 @@ class PngCheck:
             part = view[pos : pos + self._left_bytes]
             self._crc = crc32(part, self._crc)
             self._left_bytes -= len(part)
+            self._hole = self._hole or _HOLE in self._tail + part
+            self._tail = (self._tail + part)[1 - len(_HOLE) :]
+            if self._scanlines is not None and self._kind == b"IDAT":
+                self._scanlines.feed(part)
             return pos + len(part)
         wanted = (_CRC.size if self._in_chunk else _HEAD.size) - len(self._small)
         self._small += view[pos : pos + wanted]
@@ -168,12 +177,13 @@ class PngCheck:
             if self._in_chunk:
                 self._in_chunk = False
                 if self._crc != _CRC.unpack(small)[0]:
-                    self._defect = "png-chunk-crc"
+                    self._defect = "png-hole" if self._hole else "png-chunk-crc"
                 else:
                     self._last = self._kind
             else:
                 self._left_bytes, self._kind = _HEAD.unpack(small)
                 self._crc = crc32(self._kind)
+                self._tail, self._hole = b"", False
                 self._in_chunk = True
                 self._enter(self._kind)
         return min(pos + wanted, len(view))
@@ -191,35 +201,3 @@ class PngCheck:
         elif kind == b"IEND" and b"IDAT" not in seen:
             self._defect = "png-no-idat"
         seen.add(kind)
-
-
-def checker(name: str) -> PngCheck | None:
-    """Return a fresh check for the image of that file name, or None if laden cannot look into its kind."""
-    return PngCheck() if name.lower().endswith(".png") else None
-
-
-def look(name: str, buffers: Iterable[Buffer]) -> ImageFacts:
-    """Return what the structure of a file says, from its name and all its bytes in order."""
-    check = checker(name)
-    if check is None:
-        return NOT_AN_IMAGE
-    for buffer in buffers:
-        check.feed(buffer)
-    return check.finish()
-
-
-def facts_to_text(facts: ImageFacts) -> str:
-    """Return the facts as one line of ASCII for a blob's metadata, such as `png;2140;2500;16;whole`."""
-    return f"{facts.kind};{facts.width};{facts.height};{facts.bits};{facts.state}"
-
-
-_NUMBER = "(0|[1-9][0-9]{0,9})"
-_FACTS = re.compile(f"(png|);{_NUMBER};{_NUMBER};{_NUMBER};([a-z-]+)")
-
-
-def facts_from_text(text: str) -> ImageFacts | None:
-    """Return the facts that `facts_to_text` wrote, or None for any other text."""
-    found = _FACTS.fullmatch(text)
-    if found is None or (found[5] != WHOLE and found[5] not in STATES):
-        return None
-    return ImageFacts(found[1], int(found[2]), int(found[3]), int(found[4]), found[5])
