@@ -300,7 +300,7 @@ def test_no_report_holds_a_secret(faulty: Dataset, container: str, monkeypatch: 
 
 def test_every_code_has_a_meaning() -> None:
     assert sorted(code for code in codes_given() if code not in meanings()) == []
-    assert meanings()["png-no-iend"].meaning .startswith("it ends between chunks")
+    assert meanings()["png-no-iend"].meaning.startswith("it ends between chunks")
     assert meanings()["member-encrypted"].advice == "unpack it with the tool that made it, load the folder"
 
 

@@ -33,6 +33,9 @@ _PROFILE_KEYS: dict[str, type | tuple[type, ...]] = {
     "suspects": str,
     "table": (dict, list),
 }
+_OF_COLUMNS = ("labels", "charts", "photometric", "height", "width")
+"""Keys that name columns; a further table with columns of its own does not take them over."""
+
 _TABLE_KEYS: dict[str, type | tuple[type, ...]] = {
     "name": str,
     "subset": str,
@@ -130,11 +133,7 @@ def _tables(given: dict[str, Any] | list[Any]) -> tuple[TableShape, ...]:
             reason = "is the same for all tables; write it in the first, and remove it here"
             raise _Mistake(f"'table.{key}' {reason}", "table", key, table=number)
         _check_keys(table, _TABLE_KEYS, _REQUIRED_OF_MORE, "table", number)
-        own = (
-            {"recognised_by", "labels", "charts", "photometric", "height", "width"}
-            if "columns" in table
-            else {"recognised_by"}
-        )
+        own = {"recognised_by", *_OF_COLUMNS} if "columns" in table else {"recognised_by"}
         shapes.append(_table({**{key: value for key, value in listed[0].items() if key not in own}, **table}, number))
     landing: dict[str, int] = {}
     for number, shape in enumerate(shapes):
