@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
-from laden.errors import ExitCode
+from laden.errors import ExitCode, LadenError, UsageError
 from laden.events import Observer, PlanReady, Progress, Summary
 from laden.findings import FindingLog
 from laden.images import STATES
 from laden.plan import conflict
 from laden.records import Action, Finding, Outcome, Receipt, Severity
+from laden.relations import Relations, local_trouble
 from laden.store import Retry
 
 _PROGRESS_S = 0.2
@@ -76,6 +79,7 @@ class Tally:
             conflicts=plan.conflicts,
             already_there=plan.already_there,
             foreign=plan.foreign,
+            selection=plan.selection,
         )
         self._observer(plan)
 
@@ -185,3 +189,19 @@ class Tally:
         )
         self._observer(self._summary)
         return self._summary
+
+
+@contextmanager
+def told(tally: Tally) -> Iterator[None]:
+    """Ends a run that raised with a summary all the same."""
+    try:
+        yield
+    except LadenError as error:
+        tally.finish(error.exit_code, str(error))
+        raise
+    except (OSError, Relations.Error) as error:
+        if (sentence := local_trouble(error)) is None:
+            raise
+        usage = UsageError(sentence)
+        tally.finish(usage.exit_code, sentence)
+        raise usage from error

@@ -14,6 +14,7 @@ from importlib import import_module
 _VERBS = (
     "verbs_cloud",
     "verbs_profiles",
+    "verbs_table",
 )
 """Modules that declare verbs, in the order of `laden --help`; `app` declares the first ones."""
 

@@ -44,6 +44,7 @@ def run_verb(
     json: bool,
     quiet: bool = False,
     verbose: bool = False,
+    aside: bool = False,
 ) -> int:
     """Run a verb and return its exit code.
 
@@ -53,13 +54,14 @@ def run_verb(
         json: whether events are lines of JSON on stdout.
         quiet: whether only warnings, errors and the last line are shown.
         verbose: whether every event is shown.
+        aside: whether all is shown on stderr, because stdout takes what the verb makes.
     """
     face: Observer = json_face
     with ExitStack() as stack:
         if not json:
             from laden.cli.terminal import Terminal
 
-            terminal = Terminal(quiet=quiet, verbose=verbose)
+            terminal = Terminal(quiet=quiet, verbose=verbose, aside=aside)
             stack.callback(terminal.close)
             face = terminal.show
         return run_with(command, work, face)
