@@ -8,29 +8,29 @@ manifest. It keeps no state: run again, it sees what is there and sends the diff
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from laden.engine import Job, move, workers_for
-from laden.errors import ExitCode, LadenError, SourceError, UsageError
+from laden.errors import ExitCode, SourceError, UsageError
 from laden.events import Observer, PlanReady, Started, Summary, ignore
 from laden.evidence import Trust, check_sums, find_sums
 from laden.findings import FindingLog
-from laden.inventory import Listing, is_listed, read_known, read_page
+from laden.inventory import Listing, is_listed, read_documents, read_known, read_page
 from laden.loop import run
 from laden.manifest import LOAD, MANIFEST
 from laden.plan import Plan
 from laden.proof import compare, confirm, read_back, to_read_back
 from laden.publish import Landing, Publisher
 from laden.records import Finding, Receipt, Severity
-from laden.relations import Relations, local_trouble
+from laden.relations import Relations
+from laden.selection import Selection
 from laden.source import Reader
 from laden.store import Destination, FolderDestination, Store, open_store, parse_destination, without_secret
 from laden.survey import Choice, Survey, survey
-from laden.tally import Tally
+from laden.tally import Tally, told
 from laden.transfer import Settings
 
 Paths = str | Path | Sequence[str | Path]
@@ -62,6 +62,13 @@ def load(
     profile: str | None = None,
     archives: str | None = None,
     layout: str | None = None,
+    where: str | None = None,
+    images_file: str | Path | None = None,
+    sample: int | None = None,
+    by: str | None = None,
+    seed: int | None = None,
+    first: int | None = None,
+    table_name: str | None = None,
     overwrite: Literal["never", "changed"] = "never",
     strays: Literal["skip", "send"] = "skip",
     damaged: Literal["send", "skip"] = "send",
@@ -83,6 +90,13 @@ def load(
         profile: name of a built-in profile, or path of a TOML file; by default recognised.
         archives: only these, as in `"0-11,54"`.
         layout: template of blob names, by default the profile's; `"{ImageID}"` for a flat layout.
+        where: only rows for which this SQL condition is true, as in `"ImageDir = 0"`; see docs/selecting.md.
+        images_file: only images whose keys stand in this file, one a line.
+        sample: only so many images, drawn by chance; of them, all rows.
+        by: draw values of this column instead, as in `"PatientID"`, and take all images of each.
+        seed: another seed, another sample; by default 1.
+        first: only the first so many images.
+        table_name: what the table of the selected rows is called; by default the profile's name for a subset.
         overwrite: what to do with a blob of other content: leave it and list it, or replace it.
         strays: whether images without a row are sent.
         damaged: whether images that are broken inside, though whole as members, are sent as they are.
@@ -101,21 +115,21 @@ def load(
     Raises:
         LadenError: it could not be done; the error's kind says whose turn it is.
     """
-    choice = Choice(Path(table) if table else None, profile, archives, layout, tuple(trust))
-    wishes = _Wishes(
-        choice,
-        overwrite == "changed",
-        strays == "send",
-        damaged == "send",
-        connections,
-        workers,
-        dry_run,
-        confirm,
-        stopping,
-    )
     with FindingLog(_path(findings_file), observer) as log:
         tally = Tally(Summary("load", source=_shown(source), destination=without_secret(destination)), observer, log)
-        with _told(tally), Relations() as relations:
+        with told(tally), Relations() as relations:
+            selection = Selection(where, _path(images_file), sample, by, seed, first, table_name)
+            wishes = _Wishes(
+                Choice(_path(table), profile, archives, layout, tuple(trust), selection),
+                overwrite == "changed",
+                strays == "send",
+                damaged == "send",
+                connections,
+                workers,
+                dry_run,
+                confirm,
+                stopping,
+            )
             return run(_load(_paths(source), destination, wishes, tally, log, relations, observer))
 
 
@@ -125,6 +139,13 @@ def check(
     table: str | Path | None = None,
     profile: str | None = None,
     archives: str | None = None,
+    where: str | None = None,
+    images_file: str | Path | None = None,
+    sample: int | None = None,
+    by: str | None = None,
+    seed: int | None = None,
+    first: int | None = None,
+    table_name: str | None = None,
     checksums: bool = False,
     trust: Sequence[str] = (),
     findings_file: str | Path | None = None,
@@ -135,10 +156,11 @@ def check(
     Result, errors and all arguments but one are those of `load`; `checksums` is whether all files are hashed that a
     publisher's checksum files name.
     """
-    choice = Choice(Path(table) if table else None, profile, archives, trust=tuple(trust))
     with FindingLog(_path(findings_file), observer) as log:
         tally = Tally(Summary("check", source=_shown(source)), observer, log)
-        with _told(tally), Relations() as relations:
+        with told(tally), Relations() as relations:
+            selection = Selection(where, _path(images_file), sample, by, seed, first, table_name)
+            choice = Choice(_path(table), profile, archives, trust=tuple(trust), selection=selection)
             surveyed = survey(_paths(source), choice, relations, log, observer)
             _plan(relations, surveyed, tally, log, send_strays=False, replace_other=False)
             if checksums:
@@ -171,7 +193,7 @@ def verify(
     """
     with FindingLog(_path(findings_file), observer) as log:
         tally = Tally(Summary("verify", destination=without_secret(destination)), observer, log)
-        with _told(tally), Relations() as relations:
+        with told(tally), Relations() as relations:
             return run(_verify(destination, deep, connections, tally, log, relations, observer))
 
 
@@ -202,6 +224,8 @@ async def _load(
         surveyed = survey(sources, wishes.choice, relations, log, observer)
         await listing.finish()
         await read_known(store, relations)
+        earlier = await read_documents(store, relations)
+        landings = _landings(surveyed, wishes.choice.selection)
         _refuse_inside(target, surveyed.root)
         plan, ready = _plan(
             relations,
@@ -210,6 +234,7 @@ async def _load(
             log,
             send_strays=wishes.send_strays,
             replace_other=wishes.replace_other,
+            documents=[*(landing.subset for landing in landings), *(document.name for document in earlier)],
         )
         if wishes.dry_run:
             return tally.finish()
@@ -221,7 +246,7 @@ async def _load(
             return tally.finish(ExitCode.INTERRUPTED, "nothing was sent, as you said")
         if listing.absent:
             await store.create()
-        publisher = Publisher(store, relations, replace_other=wishes.replace_other)
+        publisher = Publisher(store, relations, replace_other=wishes.replace_other, earlier=earlier)
         may_replace = ready.replace or (ready.compare and wishes.replace_other)
         if may_replace and is_listed(relations, LOAD):
             await publisher.withdraw(surveyed.profile)
@@ -234,7 +259,7 @@ async def _load(
         if tally.changed_destination:
             observer(Started("verify"))
             await listing.repeat()
-        return await _conclude(surveyed, publisher, tally, log, relations, observer)
+        return await _conclude(surveyed, landings, publisher, tally, log, relations, observer)
     finally:
         await store.close()
 
@@ -256,8 +281,24 @@ def _refuse_inside(target: Destination | FolderDestination, root: Path) -> None:
         raise UsageError(f"the destination {target.path} lies in the source {root}: choose a folder outside of it")
 
 
+def _landings(surveyed: Survey, selection: Selection) -> list[Landing]:
+    """The tables that are to land: as far as images are there, or only their selected rows."""
+    steps = surveyed.steps if selection.lands_alone else ()
+    names = [placed.shape.subset for placed in surveyed.tables]
+    names[:1] = [selection.table_name or name for name in names[:1]]
+    return [
+        Landing(placed.table, name, placed.rows, steps) for placed, name in zip(surveyed.tables, names, strict=True)
+    ]
+
+
 async def _conclude(
-    surveyed: Survey, publisher: Publisher, tally: Tally, log: FindingLog, relations: Relations, observer: Observer
+    surveyed: Survey,
+    landings: Sequence[Landing],
+    publisher: Publisher,
+    tally: Tally,
+    log: FindingLog,
+    relations: Relations,
+    observer: Observer,
 ) -> Summary:
     """Hold the last listing against the receipts; only if all is proved, land table and manifest."""
     for finding in confirm(relations):
@@ -266,7 +307,6 @@ async def _conclude(
         message = "not everything could be sent: run the same command again to send the rest"
         return tally.finish(_failed_exit(tally), message)
     observer(Started("manifest"))
-    landings = [Landing(placed.table, placed.shape.subset, placed.rows) for placed in surveyed.tables]
     with Reader(str(surveyed.root)) as reader:
         for finding in await publisher.publish(surveyed.profile, landings, surveyed.sidecars, reader):
             log.add(finding)
@@ -282,19 +322,21 @@ def _plan(
     *,
     send_strays: bool,
     replace_other: bool,
+    documents: Sequence[str] = (),
 ) -> tuple[Plan, PlanReady]:
     tables = [name for placed in surveyed.tables for name in (placed.table.name, placed.shape.subset)]
     plan = Plan(
         relations,
         send_strays=send_strays,
         replace=replace_other,
-        documents=[*tables, *surveyed.sidecars],
+        documents=[*tables, *documents, *surveyed.sidecars],
         many_rows=any(placed.shape.many for placed in surveyed.tables),
     )
     ready = plan.summary(
         profile=surveyed.profile.name,
         table=surveyed.table.name if surveyed.table else "",
         absent=surveyed.absent,
+        selection=surveyed.steps,
     )
     tally.plan(ready)
     for finding in plan.findings(surveyed.absent, surveyed.unreadable):
@@ -386,22 +428,6 @@ def _failed_exit(tally: Tally) -> ExitCode:
     """Whose turn it is when single items failed: the destination's, or the source's."""
     at_store = tally.failed_code.startswith(("put-", "verify-"))
     return ExitCode.DESTINATION if at_store else ExitCode.SOURCE
-
-
-@contextmanager
-def _told(tally: Tally) -> Iterator[None]:
-    """Ends a run that raised with a summary all the same."""
-    try:
-        yield
-    except LadenError as error:
-        tally.finish(error.exit_code, str(error))
-        raise
-    except (OSError, Relations.Error) as error:
-        if (sentence := local_trouble(error)) is None:
-            raise
-        told = UsageError(sentence)
-        tally.finish(told.exit_code, sentence)
-        raise told from error
 
 
 def _paths(source: Paths) -> list[Path]:

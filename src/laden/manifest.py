@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from laden.errors import StoreError
 from laden.images import facts_from_text
 from laden.metadata import source_of
-from laden.records import NOT_AN_IMAGE
+from laden.records import NOT_AN_IMAGE, Step
 from laden.relations import Relations
 
 MANIFEST = "_laden/manifest.parquet"
@@ -123,6 +123,13 @@ class Document(NamedTuple):
     size_bytes: int
     md5: str
     """Hexadecimal."""
+    selection: tuple[Step, ...] = ()
+    """Of a table of selected rows: the steps that left them."""
+
+    @property
+    def asked(self) -> tuple[tuple[str, str], ...]:
+        """What the selection asked for, without what came of it."""
+        return tuple((step.step, step.about) for step in self.selection if step.step != "table")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +152,10 @@ def write_load_page(
     others: Sequence[Document],
     manifest: Document | None,
 ) -> bytes:
-    """The JSON page about the load: what, how much, from where, by which version; the same for the same data."""
+    """The JSON page about the load: what, how much, from where, by which version; the same for the same data.
+
+    `others` are what goes with the label table, and the tables of earlier selections that are still there.
+    """
     archives = {
         archive: {"images": images, "bytes": size_bytes}
         for archive, images, size_bytes in relations.stream(
@@ -169,9 +179,9 @@ def write_load_page(
         "images_broken_inside": broken,
         "bytes": size_bytes,
         "archives": archives,
-        "table": table._asdict() if table else None,
-        "documents": [other._asdict() for other in others],
-        "manifest": manifest._asdict() if manifest else None,
+        "table": _written(table) if table else None,
+        "documents": [_written(other) for other in others],
+        "manifest": _written(manifest) if manifest else None,
         "laden": version("laden"),
     }
     return (json.dumps(page, indent=2, ensure_ascii=False) + "\n").encode()
@@ -186,10 +196,20 @@ def read_load_page(data: bytes) -> LoadPage:
     try:
         page = json.loads(data)
         listed = [page["manifest"], page["table"], *page.get("documents", [])]
-        documents = tuple(Document(**part) for part in listed if part)
+        documents = tuple(_read(**part) for part in listed if part)
         state, known = str(page["state"]), page["format"] == FORMAT
     except (ValueError, KeyError, TypeError):
         known = False
     if not known:
         raise StoreError(f"{LOAD} is not a page this version can read: run the load again to have it made anew")
     return LoadPage(state, documents)
+
+
+def _written(document: Document) -> dict[str, Any]:
+    name, size_bytes, md5, steps = document
+    written = {"name": name, "size_bytes": size_bytes, "md5": md5}
+    return {**written, "selection": [asdict(step) for step in steps]} if steps else written
+
+
+def _read(selection: Sequence[dict[str, Any]] = (), **document: Any) -> Document:
+    return Document(**document, selection=tuple(Step(**step) for step in selection))
