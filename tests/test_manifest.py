@@ -18,6 +18,7 @@ from laden.manifest import (
     write_manifest,
 )
 from laden.plan import Plan
+from laden.records import Step
 from laden.relations import Relations
 
 MD5 = [f"{number:032x}" for number in range(10)]
@@ -157,10 +158,24 @@ def test_a_page_says_what_and_how_much_and_no_time(relations: Relations) -> None
     assert (read.state, read.documents) == ("complete", (document, document))
 
 
+def test_a_page_names_each_selections_table(relations: Relations) -> None:
+    manifest(relations)
+    here = Document("here.csv", 5, MD5[1], (Step("table", "t.csv", 9), Step("where", "x = 'y'", 3)))
+    before = Document("before.csv", 6, MD5[2], (Step("table", "t.csv", 9), Step("first", "2 images", 2)))
+    parquet = Document("m.parquet", 7, MD5[3])
+    data = write_load_page(
+        relations, profile="p", layout="l", state="complete", table=here, others=[before], manifest=parquet
+    )
+    assert read_load_page(data).documents == (parquet, here, before)
+    assert here.asked == (("where", "x = 'y'"),)
+
+
 @pytest.mark.parametrize(
     "data",
     [
         b"",
+        b'{"format": 1, "state": "complete", "manifest": null, "table": null, "documents": [{"name": "x"}]}',
+        b'{"format": 1, "state": "complete", "manifest": null, "table": null, "documents": 7}',
         b"[]",
         b"{}",
         b"\xff",

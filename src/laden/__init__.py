@@ -1,12 +1,13 @@
 """laden loads imaging datasets into the cloud, and proves that they arrived.
 
-`load`, `check` and `verify` do what the commands of these names do, tell an observer of each event, and return a
-`Summary`; `register` and `export_labels` do what comes after. What goes wrong raises a kind of `LadenError`.
+`load`, `check`, `verify` and `select` do what the commands of these names do, tell an observer of each event, and
+return a `Summary`; `columns` returns what the columns of a table hold; `register` and `export_labels` do what comes
+after a load. What goes wrong raises a kind of `LadenError`.
 """
 
 from laden.errors import LadenError
 
-__all__ = ["LadenError", "Summary", "check", "export_labels", "load", "register", "verify"]
+__all__ = ["LadenError", "Summary", "check", "columns", "export_labels", "load", "register", "select", "verify"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,13 +15,16 @@ if TYPE_CHECKING:
     from laden.events import Summary
     from laden.export import export_labels
     from laden.registrar import register
+    from laden.sift import columns, select
 
 _HOMES = {
     "Summary": "events",
     "check": "conductor",
+    "columns": "sift",
     "export_labels": "export",
     "load": "conductor",
     "register": "registrar",
+    "select": "sift",
     "verify": "conductor",
 }
 

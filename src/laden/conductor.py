@@ -19,12 +19,12 @@ from typing import Literal, cast, get_args
 from laden.consistency import contradictions
 from laden.deadline import Deadline
 from laden.engine import Job, move, workers_for
-from laden.errors import AccessEnded, ExitCode, LadenError, SourceError, UsageError
+from laden.errors import AccessEnded, ExitCode, SourceError, UsageError
 from laden.events import Observer, PlanReady, Started, Summary, Warned, ignore
 from laden.evidence import Trust, check_sums, find_sums
 from laden.findings import FindingLog
 from laden.images import Level
-from laden.inventory import Listing, is_listed, read_known, read_load, read_table
+from laden.inventory import Listing, is_listed, read_documents, read_known, read_load, read_table
 from laden.loop import run
 from laden.manifest import LOAD, MANIFEST
 from laden.plan import Plan
@@ -32,14 +32,15 @@ from laden.profile import known_profile
 from laden.proof import compare, confirm, read_back, to_read_back
 from laden.publish import Landing, Publisher
 from laden.records import Finding, Severity
-from laden.relations import Relations, told_locally
+from laden.relations import Relations
 from laden.report import ReadTable, Reporter
+from laden.selection import Selection
 from laden.source import Reader
 from laden.store import Destination, FolderDestination, Store, open_store, parse_destination, without_secret
 from laden.store.access import Access, Ask, Renewal
 from laden.store.sas import lacking_for_load, lacking_for_verify
 from laden.survey import Choice, Survey, survey
-from laden.tally import Receipts, Tally
+from laden.tally import Receipts, Tally, told
 from laden.transfer import Settings
 from laden.transfer.examining import examine
 
@@ -73,6 +74,13 @@ def load(
     profile: str | None = None,
     archives: str | None = None,
     layout: str | None = None,
+    where: str | None = None,
+    images_file: str | Path | None = None,
+    sample: int | None = None,
+    by: str | None = None,
+    seed: int | None = None,
+    first: int | None = None,
+    table_name: str | None = None,
     overwrite: Literal["never", "changed"] = "never",
     strays: Literal["skip", "send"] = "skip",
     damaged: Literal["send", "skip"] = "send",
@@ -98,6 +106,13 @@ def load(
         profile: name of a built-in profile, or path of a TOML file; by default recognised.
         archives: only these, as in `"0-11,54"`.
         layout: template of blob names, by default the profile's; `"{ImageID}"` for a flat layout.
+        where: only rows for which this SQL condition is true, as in `"ImageDir = 0"`; see docs/selecting.md.
+        images_file: only images whose keys stand in this file, one a line.
+        sample: only so many images, drawn by chance; of them, all rows.
+        by: draw values of this column instead, as in `"PatientID"`, and take all images of each.
+        seed: another seed, another sample; by default 1.
+        first: only the first so many images.
+        table_name: what the table of the selected rows is called; by default the profile's name for a subset.
         overwrite: what to do with a blob of other content: leave it and list it, or replace it.
         strays: whether images without a row are sent.
         damaged: whether images that are broken inside, though whole as members, are sent as they are.
@@ -122,24 +137,25 @@ def load(
     Raises:
         LadenError: it could not be done; the error's kind says whose turn it is.
     """
-    choice = Choice(Path(table) if table else None, profile, archives, layout, tuple(trust))
-    wishes = _Wishes(
-        choice,
-        overwrite == "changed",
-        strays == "send",
-        damaged == "send",
-        _level(images),
-        connections,
-        workers,
-        dry_run,
-        Renewal(sas_command, ask_sas),
-        confirm,
-        stopping,
-    )
     reporter = Reporter(None if dry_run else _path(report_file), observer)
     deadline = Deadline(reporter.observe)
     summary = Summary("load", source=_shown(source), destination=without_secret(destination))
     with _begun(summary, findings_file, reporter, deadline) as (tally, log, relations):
+        selection = Selection(where, _path(images_file), sample, by, seed, first, table_name)
+        choice = Choice(_path(table), profile, archives, layout, tuple(trust), selection)
+        wishes = _Wishes(
+            choice,
+            overwrite == "changed",
+            strays == "send",
+            damaged == "send",
+            _level(images),
+            connections,
+            workers,
+            dry_run,
+            Renewal(sas_command, ask_sas),
+            confirm,
+            stopping,
+        )
         return run(_load(_paths(source), destination, wishes, tally, log, relations, reporter, deadline))
 
 
@@ -149,6 +165,13 @@ def check(
     table: str | Path | None = None,
     profile: str | None = None,
     archives: str | None = None,
+    where: str | None = None,
+    images_file: str | Path | None = None,
+    sample: int | None = None,
+    by: str | None = None,
+    seed: int | None = None,
+    first: int | None = None,
+    table_name: str | None = None,
     checksums: bool = False,
     trust: Sequence[str] = (),
     images: Level = "none",
@@ -163,11 +186,12 @@ def check(
     no member is read. `structure` reads every image that a row names, `pixels` decodes it too, on all cores.
     `checksums` is whether all files are hashed that a publisher's checksum files name.
     """
-    level = _level(images)
-    choice = Choice(Path(table) if table else None, profile, archives, trust=tuple(trust))
     reporter = Reporter(_path(report_file), observer)
     with _begun(Summary("check", source=_shown(source)), findings_file, reporter, reporter.observe) as run_of:
         tally, log, relations = run_of
+        level = _level(images)
+        selection = Selection(where, _path(images_file), sample, by, seed, first, table_name)
+        choice = Choice(_path(table), profile, archives, trust=tuple(trust), selection=selection)
         surveyed = survey(_paths(source), choice, relations, log, reporter.observe)
         reporter.look_at_source(surveyed.profile, surveyed.root, _read_again(surveyed))
         plan, _ = _plan(relations, surveyed, tally, log, send_strays=False, replace_other=False)
@@ -259,6 +283,8 @@ async def _load(
         reporter.look_at_source(surveyed.profile, surveyed.root, _read_again(surveyed))
         await listing.finish()
         await read_known(store, relations)
+        earlier = await read_documents(store, relations)
+        landings = _landings(surveyed, wishes.choice.selection)
         _refuse_inside(target, surveyed.root)
         plan, ready = _plan(
             relations,
@@ -267,6 +293,7 @@ async def _load(
             log,
             send_strays=wishes.send_strays,
             replace_other=wishes.replace_other,
+            documents=[*(landing.subset for landing in landings), *(document.name for document in earlier)],
         )
         if wishes.dry_run:
             return tally.finish()
@@ -278,7 +305,7 @@ async def _load(
             return tally.finish(ExitCode.INTERRUPTED, "nothing was sent, as you said")
         if listing.absent:
             await store.create()
-        publisher = Publisher(store, relations, replace_other=wishes.replace_other)
+        publisher = Publisher(store, relations, replace_other=wishes.replace_other, earlier=earlier)
         may_replace = ready.replace or (ready.compare and wishes.replace_other)
         if may_replace and is_listed(relations, LOAD):
             await publisher.withdraw(surveyed.profile)
@@ -291,7 +318,7 @@ async def _load(
         if tally.changed_destination:
             observer(Started("verify"))
             await listing.repeat()
-        return await _conclude(surveyed, publisher, tally, log, relations, observer)
+        return await _conclude(surveyed, landings, publisher, tally, log, relations, observer)
     finally:
         access.close()
         await store.close()
@@ -324,8 +351,24 @@ def _refuse_inside(target: Destination | FolderDestination, root: Path) -> None:
         raise UsageError(f"the destination {target.path} lies in the source {root}: choose a folder outside of it")
 
 
+def _landings(surveyed: Survey, selection: Selection) -> list[Landing]:
+    """The tables that are to land: as far as images are there, or only their selected rows."""
+    steps = surveyed.steps if selection.lands_alone else ()
+    names = [placed.shape.subset for placed in surveyed.tables]
+    names[:1] = [selection.table_name or name for name in names[:1]]
+    return [
+        Landing(placed.table, name, placed.rows, steps) for placed, name in zip(surveyed.tables, names, strict=True)
+    ]
+
+
 async def _conclude(
-    surveyed: Survey, publisher: Publisher, tally: Tally, log: FindingLog, relations: Relations, observer: Observer
+    surveyed: Survey,
+    landings: Sequence[Landing],
+    publisher: Publisher,
+    tally: Tally,
+    log: FindingLog,
+    relations: Relations,
+    observer: Observer,
 ) -> Summary:
     """Hold the last listing against the receipts; only if all is proved, land table and manifest."""
     for finding in confirm(relations):
@@ -334,7 +377,6 @@ async def _conclude(
         message = "not everything could be sent: run the same command again to send the rest"
         return tally.finish(_failed_exit(tally), message)
     observer(Started("manifest"))
-    landings = [Landing(placed.table, placed.shape.subset, placed.rows) for placed in surveyed.tables]
     with Reader(str(surveyed.root)) as reader:
         for finding in await publisher.publish(surveyed.profile, landings, surveyed.sidecars, reader):
             log.add(finding)
@@ -369,19 +411,21 @@ def _plan(
     *,
     send_strays: bool,
     replace_other: bool,
+    documents: Sequence[str] = (),
 ) -> tuple[Plan, PlanReady]:
     tables = [name for placed in surveyed.tables for name in (placed.table.name, placed.shape.subset)]
     plan = Plan(
         relations,
         send_strays=send_strays,
         replace=replace_other,
-        documents=[*tables, *surveyed.sidecars],
+        documents=[*tables, *documents, *surveyed.sidecars],
         many_rows=any(placed.shape.many for placed in surveyed.tables),
     )
     ready = plan.summary(
         profile=surveyed.profile.name,
         table=surveyed.table.name if surveyed.table else "",
         absent=surveyed.absent,
+        selection=surveyed.steps,
     )
     tally.plan(ready)
     for finding in plan.findings(surveyed.absent, surveyed.unreadable):
@@ -516,22 +560,10 @@ def _begun(
     """
     with FindingLog(_path(findings_file), observer) as log:
         tally = Tally(summary, observer, log, reporter.conclude)
-        with _told(tally), Relations() as relations, log.kept_in(relations):
+        with told(tally), Relations() as relations, log.kept_in(relations):
             reporter.relations = relations
-            with _told(tally):
+            with told(tally):
                 yield tally, log, relations
-
-
-@contextmanager
-def _told(tally: Tally) -> Iterator[None]:
-    """Ends a run that raised with a summary all the same."""
-    try:
-        with told_locally():
-            yield
-    except LadenError as error:
-        if not tally.finished:
-            tally.finish(error.exit_code, str(error))
-        raise
 
 
 def _paths(source: Paths) -> list[Path]:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
-from laden.records import Finding
+from laden.records import Finding, Step, TableFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,26 @@ class PlanReady:
     archives_absent: tuple[str, ...]
     examples: tuple[str, ...] = ()
     """Some names of blobs to be sent."""
+    selection: tuple[Step, ...] = ()
+    """What each step of a selection left; empty where all rows were wanted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """What each step of a selection left of a table, where no images are concerned."""
+
+    event: ClassVar[str] = "selected"
+    selection: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What the columns of a table hold."""
+
+    event: ClassVar[str] = "columns"
+    profile: str
+    """Name of the profile that declares their types; empty where none knows the table."""
+    facts: TableFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +173,8 @@ class Summary:
     retries: int = 0
     seconds: float = 0.0
     complete: bool = False
+    selection: tuple[Step, ...] = ()
+    """What each step of the selection left of the table, in order."""
     findings: dict[str, int] = field(default_factory=dict)
     """How often each finding code was given."""
     findings_file: str = ""
@@ -163,7 +185,7 @@ class Summary:
     exit_code: int = 0
 
 
-Event = Started | Warned | Found | PlanReady | Progress | Waiting | Shown | Checked | Summary
+Event = Started | Warned | Found | PlanReady | Selected | Described | Progress | Waiting | Shown | Checked | Summary
 Observer = Callable[[Event], None]
 
 

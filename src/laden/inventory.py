@@ -9,8 +9,8 @@ import hashlib
 from dataclasses import replace
 from pathlib import Path
 
-from laden.errors import ContainerMissing, SourceError, StoreError
-from laden.manifest import LOAD, MANIFEST, LoadPage, read_load_page, read_manifest
+from laden.errors import BlobMissing, ContainerMissing, SourceError, StoreError
+from laden.manifest import LOAD, MANIFEST, Document, LoadPage, read_load_page, read_manifest
 from laden.metadata import to_row
 from laden.records import Blob
 from laden.relations import Relations
@@ -56,6 +56,20 @@ class Listing:
 async def read_page(store: Store, relations: Relations) -> LoadPage | None:
     """The page about an earlier load, or None. Raises `StoreError` where it cannot be read."""
     return read_load_page(await store.get(LOAD, 0, _PAGE_BYTES)) if is_listed(relations, LOAD) else None
+
+
+async def read_documents(store: Store, relations: Relations) -> tuple[Document, ...]:
+    """Documents of earlier loads, as the page about the last one says; a page that is none will be made anew."""
+    if not is_listed(relations, LOAD):
+        return ()
+    try:
+        data = await store.get(LOAD, 0, _PAGE_BYTES)
+    except BlobMissing:
+        return ()
+    try:
+        return read_load_page(data).documents
+    except StoreError:
+        return ()
 
 
 async def read_known(store: Store, relations: Relations) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from laden.errors import StoreError
 from laden.images import BROKEN, facts_from_text
 from laden.metadata import source_of
-from laden.records import NOT_AN_IMAGE
+from laden.records import NOT_AN_IMAGE, Step
 from laden.relations import Relations
 
 MANIFEST = "_laden/manifest.parquet"
@@ -119,6 +119,13 @@ class Document(NamedTuple):
     size_bytes: int
     md5: str
     """Hexadecimal."""
+    selection: tuple[Step, ...] = ()
+    """Of a table of selected rows: the steps that left them."""
+
+    @property
+    def asked(self) -> tuple[tuple[str, str], ...]:
+        """What the selection asked for, without what came of it."""
+        return tuple((step.step, step.about) for step in self.selection if step.step != "table")
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +166,10 @@ def write_load_page(
     others: Sequence[Document],
     manifest: Document | None,
 ) -> bytes:
-    """The JSON page about the load: what, how much, from where, by which version; the same for the same data."""
+    """The JSON page about the load: what, how much, from where, by which version; the same for the same data.
+
+    `others` are what goes with the label table, and the tables of earlier selections that are still there.
+    """
     archives = {
         archive: {"images": images, "bytes": size_bytes}
         for archive, images, size_bytes in relations.stream(
@@ -185,9 +195,9 @@ def write_load_page(
         "images_broken_inside": broken,
         "bytes": size_bytes,
         "archives": archives,
-        "table": table._asdict() if table else None,
-        "documents": [other._asdict() for other in others],
-        "manifest": manifest._asdict() if manifest else None,
+        "table": _written(table) if table else None,
+        "documents": [_written(other) for other in others],
+        "manifest": _written(manifest) if manifest else None,
         "laden": version("laden"),
     }
     return (json.dumps(page, indent=2, ensure_ascii=False) + "\n").encode()
@@ -201,7 +211,7 @@ def read_load_page(data: bytes) -> LoadPage:
     """
     try:
         page = json.loads(data)
-        table, manifest = (Document(**page[part]) if page[part] else None for part in ("table", "manifest"))
+        table, manifest = (_read(**page[part]) if page[part] else None for part in ("table", "manifest"))
         read = LoadPage(
             str(page["state"]),
             str(page["profile"]),
@@ -212,7 +222,7 @@ def read_load_page(data: bytes) -> LoadPage:
             int(page["bytes"]),
             table,
             manifest,
-            tuple(Document(**part) for part in page.get("documents", [])),
+            tuple(_read(**part) for part in page.get("documents", [])),
         )
         known = page["format"] == FORMAT
     except (ValueError, KeyError, TypeError):
@@ -220,3 +230,13 @@ def read_load_page(data: bytes) -> LoadPage:
     if not known:
         raise StoreError(f"{LOAD} is not a page this version can read: run the load again to have it made anew")
     return read
+
+
+def _written(document: Document) -> dict[str, Any]:
+    name, size_bytes, md5, steps = document
+    written = {"name": name, "size_bytes": size_bytes, "md5": md5}
+    return {**written, "selection": [asdict(step) for step in steps]} if steps else written
+
+
+def _read(selection: Sequence[dict[str, Any]] = (), **document: Any) -> Document:
+    return Document(**document, selection=tuple(Step(**step) for step in selection))

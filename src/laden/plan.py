@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from laden.errors import UsageError
 from laden.events import PlanReady
 from laden.images import WHOLE, facts_from_text
-from laden.records import Action, Entry, Finding, Item, Severity
+from laden.records import Action, Entry, Finding, Item, Severity, Step
 from laden.relations import Relations
 
 _MATCH = """
@@ -134,7 +134,9 @@ class Plan:
             if state not in (None, WHOLE):
                 yield blob, archive, member, state
 
-    def summary(self, *, profile: str, table: str, absent: tuple[str, ...]) -> PlanReady:
+    def summary(
+        self, *, profile: str, table: str, absent: tuple[str, ...], selection: tuple[Step, ...] = ()
+    ) -> PlanReady:
         """The counts of the plan. `rows = matched + missing` by construction."""
         one = self._relations.one
         rows, matched = one(
@@ -166,6 +168,7 @@ class Plan:
             in_all,
             absent,
             tuple(blob for (blob,) in examples),
+            selection,
         )
 
     def _foreign(self) -> int:

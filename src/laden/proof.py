@@ -68,7 +68,7 @@ def compare(relations: Relations, page: LoadPage) -> Iterator[Finding]:
         )
     names = [document.name for document in page.documents]
     relations.run("CREATE OR REPLACE TABLE promised AS SELECT blob, size_bytes, md5 FROM known")
-    relations.feed("promised", page.documents)
+    relations.feed("promised", (document[:3] for document in page.documents))
     for blob, listed, size_bytes, now_bytes in relations.stream(
         "SELECT k.blob, b.name IS NOT NULL, k.size_bytes, b.size_bytes FROM promised k"
         " LEFT JOIN blobs b ON b.name = k.blob"

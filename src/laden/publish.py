@@ -1,8 +1,12 @@
 """Lands tables, sidecars and the manifest, after the images are proved to be there; nothing is sent that is there.
 
-Order: each table (the whole one when every row of it has its image, else the subset under its own name), what is copied
-as it is, then the manifest, then the JSON page. Each is compared by MD5 with what the listing shows. The table that no
-longer applies is removed where the credential may do that, and told where it may not.
+Order: each table, what is copied as it is, then the manifest, then the JSON page. Each is compared by MD5 with what the
+listing shows.
+
+Without a selection a table goes with all the images that are there: the whole one when every row of it has its image,
+else the rows that have, under the subset's name; the other of the two is removed, where the credential may do that, and
+told where it may not. With a selection a table holds the selected rows that have their image, and nothing is removed. A
+table that replaces one of another selection is told; the page names every selection's table that is still there.
 """
 
 from __future__ import annotations
@@ -16,7 +20,7 @@ from io import BufferedIOBase
 from laden.errors import AccessDenied, BlobConflict, BlobMissing, SourceError
 from laden.manifest import LOAD, MANIFEST, Document, collect, write_load_page, write_manifest
 from laden.profile import Profile
-from laden.records import Entry, Finding, Severity
+from laden.records import Entry, Finding, Severity, Step
 from laden.relations import Relations
 from laden.source import Reader
 from laden.store import CREATE_ONLY, Properties, Store, block_id, content_type
@@ -35,18 +39,31 @@ class Landing:
 
     table: Table
     subset: str
-    """Its name where some of its rows have no image."""
+    """Its name where not all of its rows land."""
     rows: range
     """Its rows in the relation `rows`."""
+    selection: tuple[Step, ...] = ()
+    """The steps that left its selected rows, where only these are to land."""
 
 
 class Publisher:
     """Puts documents into a store, knowing from the last listing what is there."""
 
-    def __init__(self, store: Store, relations: Relations, *, replace_other: bool) -> None:
+    def __init__(
+        self, store: Store, relations: Relations, *, replace_other: bool, earlier: Sequence[Document] = ()
+    ) -> None:
+        """Know what is there.
+
+        Args:
+            store: where documents go.
+            relations: with the last listing.
+            replace_other: whether a document that laden did not write is replaced.
+            earlier: what earlier loads landed.
+        """
         self._store = store
         self._relations = relations
         self._replace_other = replace_other
+        self._earlier = {document.name: document for document in earlier}
 
     async def publish(
         self, profile: Profile, tables: Sequence[Landing], sidecars: Mapping[str, Entry], reader: Reader
@@ -65,49 +82,83 @@ class Publisher:
         documents += [await self._sidecar(name, sidecars[name], reader, findings) for name in sorted(sidecars)]
         with write_manifest(self._relations).open("rb") as file:
             manifest = await self.put(MANIFEST, file)
-        await self._page(profile, "complete", documents, manifest)
+        # A selection says nothing about what goes with all the images.
+        partial = any(table.selection for table in tables)
+        await self._page(profile, "complete", documents, manifest, keep_all=partial)
         return findings
 
     async def withdraw(self, profile: Profile) -> None:
         """Say, before blobs are replaced, that the manifest does not hold until the load is complete again."""
         collect(self._relations)
-        await self._page(profile, "changing", [None], None)
+        await self._page(profile, "changing", [None], None, keep_all=True)
 
     async def _page(
-        self, profile: Profile, state: str, documents: Sequence[Document | None], manifest: Document | None
+        self,
+        profile: Profile,
+        state: str,
+        documents: Sequence[Document | None],
+        manifest: Document | None,
+        *,
+        keep_all: bool,
     ) -> None:
-        """Write the page; of `documents`, the first is the label table. None stands for what is not there."""
+        """Write the page; of `documents`, the first is the label table. None stands for what is not there.
+
+        Of what earlier loads landed and is still there, it names all, or the tables of selections.
+        """
         table, *others = documents
+        names = {document.name for document in documents if document}
+        still_there = [
+            earlier
+            for name, earlier in sorted(self._earlier.items())
+            if (keep_all or earlier.selection)
+            and name not in {*names, MANIFEST}
+            and self._listed_md5(name) == earlier.md5
+        ]
         page = write_load_page(
             self._relations,
             profile=profile.name,
             layout=str(profile.layout),
             state=state,
             table=table,
-            others=[other for other in others if other],
+            others=[*filter(None, others), *still_there],
             manifest=manifest,
         )
         await self.put(LOAD, io.BytesIO(page))
 
     async def _table(self, landing: Landing, findings: list[Finding]) -> Document | None:
         table, rows = landing.table, landing.rows
-        named = self._named_rows(rows)
-        absent = len(named) < len(rows)
-        name, other = (landing.subset, table.name) if absent else (table.name, landing.subset)
-        landed: Document | None = None
+        named = self._named_rows(landing)
+        if landing.selection and not named:
+            return None
+        whole = not landing.selection and len(named) == len(rows)
+        name, other = (table.name, landing.subset) if whole else (landing.subset, table.name)
         with (self._relations.folder / "table").open("w+b") as file:
-            if absent:
-                table.write_subset(file, lambda row: rows.start + row - 1 in named)
-            else:
+            if whole:
                 table.copy(file)
+            else:
+                table.write_subset(file, lambda row: rows.start + row - 1 in named)
             file.seek(0)
             try:
-                landed = await self.put(name, file)
+                landed = (await self.put(name, file))._replace(selection=landing.selection)
             except BlobConflict:
                 findings.append(_conflict("table-conflict", "table", name))
-        if landed is not None and other != name:
+                return None
+        findings += self._replaced(landed)
+        # A selection's table holds whatever else is loaded: its images are there.
+        kept = other in self._earlier and self._earlier[other].selection
+        if other != name and not landing.selection and not kept:
             findings += await self._remove(other)
         return landed
+
+    def _replaced(self, landed: Document) -> list[Finding]:
+        """Tell that a table of another selection had this name."""
+        earlier = self._earlier.get(landed.name)
+        if earlier is None or earlier.asked == landed.asked:
+            return []
+        before = ", ".join(" ".join(step) for step in earlier.asked) or "all that was there"
+        reason = f"it held the rows of another load ({before}) and now holds this one's"
+        act = "to have both, load each with a --table-name of its own"
+        return [Finding("table-replaced", Severity.WARNING, f"{reason}: {act}", blob=landed.name)]
 
     async def _sidecar(self, name: str, entry: Entry, reader: Reader, findings: list[Finding]) -> Document | None:
         """Copy a file or member as it is; what cannot be read, or is in the way, is told."""
@@ -124,13 +175,14 @@ class Publisher:
                 findings.append(_conflict("sidecar-conflict", "file", name))
         return None
 
-    def _named_rows(self, rows: range) -> set[int]:
-        """Those of the rows whose image is in the container, from this or an earlier run."""
+    def _named_rows(self, landing: Landing) -> set[int]:
+        """Those of its rows whose image is in the container, from this or an earlier run: all, or the selected ones."""
         return {
             row
             for (row,) in self._relations.stream(
-                "SELECT row FROM rows WHERE usable AND blob IN (SELECT blob FROM loaded) AND row >= ? AND row < ?",
-                [rows.start, rows.stop],
+                "SELECT row FROM rows WHERE usable AND blob IN (SELECT blob FROM loaded) AND row >= ? AND row < ?"
+                " AND (selected OR NOT ?)",
+                [landing.rows.start, landing.rows.stop, bool(landing.selection)],
             )
         }
 

@@ -140,6 +140,55 @@ class Receipt:
     """One sentence for the same."""
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one step of a selection left of the table."""
+
+    step: str
+    """`table`, `archives`, `where`, `images`, `sample` or `first`; always in this order."""
+    about: str
+    """The table's name, the archives, the condition, the list and its length, what was sampled, how many."""
+    rows: int
+    """Records that are left after it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A value of a column, and how many rows hold it."""
+
+    text: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnFacts:
+    """What a column of the table holds."""
+
+    name: str
+    """As a condition writes it."""
+    kind: str
+    """One of `profile.COLUMN_TYPES`."""
+    rows: int
+    empty: int
+    """Rows in which it is NULL."""
+    distinct: int
+    """Different values; of a list, different items."""
+    lowest: str
+    """Of integers, numbers and dates; else empty."""
+    highest: str
+    commonest: tuple[Value, ...]
+    """The most frequent values, or items of a list, first; of equally many in their order."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableFacts:
+    """What a table holds, column by column."""
+
+    table: str
+    rows: int
+    columns: tuple[ColumnFacts, ...]
+
+
 class Severity(StrEnum):
     """How much a finding matters."""
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
-from laden.errors import ExitCode
+from laden.errors import ExitCode, LadenError
 from laden.events import Observer, PlanReady, Progress, Summary
 from laden.findings import FindingLog
 from laden.images import BROKEN, DOUBTFUL, WHOLE
 from laden.plan import conflict
 from laden.records import Action, Finding, Outcome, Receipt, Severity
-from laden.relations import Relations
+from laden.relations import Relations, told_locally
 from laden.store import Retry
 
 _PROGRESS_S = 0.2
@@ -95,6 +96,7 @@ class Tally:
             conflicts=plan.conflicts,
             already_there=plan.already_there,
             foreign=plan.foreign,
+            selection=plan.selection,
         )
         self._observer(plan)
 
@@ -244,3 +246,15 @@ def _row(receipt: Receipt) -> tuple[object, ...]:
     entry, digests = receipt.item.entry, receipt.digests
     found = (digests.size_bytes, digests.md5.hex(), digests.crc32) if digests else (None, None, None)
     return (receipt.item.blob, entry.archive, entry.member, receipt.outcome.value, *found, *receipt.image[:5])
+
+
+@contextmanager
+def told(tally: Tally) -> Iterator[None]:
+    """Ends a run that raised with a summary all the same."""
+    try:
+        with told_locally():
+            yield
+    except LadenError as error:
+        if not tally.finished:
+            tally.finish(error.exit_code, str(error))
+        raise

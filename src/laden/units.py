@@ -8,6 +8,14 @@ def amount(count: int) -> str:
     return f"{count:,}"
 
 
+def share(part: int, whole: int) -> str:
+    """`31 %`, `0.4 %`; the smallest that is shown is `<0.1 %`."""
+    percent = 100 * part / whole if whole else 0.0
+    if 0 < percent < 0.1:
+        return "<0.1 %"
+    return f"{percent:.0f} %" if 10 <= percent < 99.5 or percent in (0, 100) else f"{min(percent, 99.9):.1f} %"
+
+
 def size(size_bytes: int) -> str:
     """`1.2 GB`: decimal units, as clouds and disks are sold (IEC 80000-13)."""
     value = float(size_bytes)

@@ -17,6 +17,7 @@ _VERBS = (
     "verbs_cloud",
     "verbs_sas",
     "verbs_aml",
+    "verbs_table",
 )
 """Modules that declare verbs, in the order of `laden --help`; `app` declares the first ones."""
 

@@ -46,6 +46,7 @@ def run_verb(
     quiet: bool = False,
     verbose: bool = False,
     prompt: SasPrompt | None = None,
+    aside: bool = False,
 ) -> int:
     """Run a verb and return its exit code.
 
@@ -56,13 +57,14 @@ def run_verb(
         quiet: whether only warnings, errors and the last line are shown.
         verbose: whether every event is shown.
         prompt: asks on the terminal while the work runs; what is drawn makes way for it.
+        aside: whether all is shown on stderr, because stdout takes what the verb makes.
     """
     face: Observer = json_face
     with ExitStack() as stack:
         if not json:
             from laden.cli.terminal import Terminal
 
-            terminal = Terminal(quiet=quiet, verbose=verbose)
+            terminal = Terminal(quiet=quiet, verbose=verbose, aside=aside)
             stack.callback(terminal.close)
             face = terminal.show
             if prompt is not None:

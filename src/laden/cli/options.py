@@ -75,6 +75,31 @@ Images = Annotated[
         " or a file that lists the ones wanted. May be given twice.",
     ),
 ]
+ImagesFile = Annotated[
+    Path | None,
+    typer.Option("--images", metavar="FILE", help="Only images whose keys stand in this file, one a line."),
+]
+Where = Annotated[
+    str | None,
+    typer.Option("--where", metavar="CONDITION", help="Only rows for which this SQL condition is true."),
+]
+Sample = Annotated[
+    int | None,
+    typer.Option("--sample", metavar="N", min=1, help="Only N images, or N values of --by, drawn by chance."),
+]
+By = Annotated[
+    str | None,
+    typer.Option("--by", metavar="COLUMN", help="Sample values of this column (PatientID), with all images of each."),
+]
+Seed = Annotated[
+    int | None,
+    typer.Option("--seed", metavar="S", help="Another seed, another sample. Default: 1.", show_default=False),
+]
+First = Annotated[int | None, typer.Option("--first", metavar="N", min=1, help="Only the first N images.")]
+TableName = Annotated[
+    str | None,
+    typer.Option("--table-name", metavar="NAME", help="What the table of the selected rows is called in DEST."),
+]
 LEVELS = ("none", "structure", "pixels")
 FINDINGS_FILE = Path("laden-findings.csv")
 REPORT_FILE = "laden-report.html"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,10 +11,10 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
 from laden.errors import ExitCode
-from laden.events import Event, Found, PlanReady, Started, Summary, Warned
+from laden.events import Described, Event, Found, PlanReady, Selected, Started, Summary, Warned
 from laden.events import Progress as ProgressEvent
-from laden.records import Finding, Severity
-from laden.units import amount, duration, size
+from laden.records import ColumnFacts, Finding, Severity, Step
+from laden.units import amount, duration, share, size
 
 _STAGES = {
     "source": "Looking at the source",
@@ -32,13 +33,15 @@ _SHOWN = 10
 """Findings that are drawn, the gravest first; the file has all."""
 _SHOWN_PER_CODE = 3
 """At most so many of one code."""
+_RARE = 1_000
+"""A value in less than one row of so many is no common one."""
 
 
 class Terminal:
     """Draws the events of one run."""
 
-    def __init__(self, *, quiet: bool, verbose: bool) -> None:
-        self._console = Console(highlight=False, soft_wrap=True)
+    def __init__(self, *, quiet: bool, verbose: bool, aside: bool = False) -> None:
+        self._console = Console(highlight=False, soft_wrap=True, stderr=aside)
         self._errors = Console(highlight=False, soft_wrap=True, stderr=True)
         self._quiet = quiet
         self._verbose = verbose
@@ -64,6 +67,10 @@ class Terminal:
                 self._started(event)
             case PlanReady():
                 self._plan(event)
+            case Selected():
+                self._console.print(_counted([*_steps(event.selection)], ""))
+            case Described():
+                self._described(event)
             case ProgressEvent():
                 self._progress(event)
 
@@ -92,14 +99,11 @@ class Terminal:
         self._stage = event.stage
 
     def _plan(self, plan: PlanReady) -> None:
-        table = Table(
-            title=f"Plan ({_escaped(plan.profile)})", title_justify="left", show_header=False, box=None, padding=(0, 2)
-        )
-        table.add_column(justify="right")
-        table.add_column()
-        named = f"rows of {_escaped(plan.table)}" if plan.table else "files wanted"
         rows = [
-            (plan.rows, named),
+            *(
+                _steps(plan.selection)
+                or [(plan.rows, f"rows of {_escaped(plan.table)}" if plan.table else "files wanted")]
+            ),
             (plan.matched, "of them have their image here"),
             (plan.missing, "of them have none (missing)"),
             (plan.stray, "images that no row names (strays)"),
@@ -111,14 +115,33 @@ class Terminal:
             (plan.conflicts, "left alone: a blob with other content is there"),
             (plan.foreign, "other blobs in the destination"),
         ]
-        for count, what in rows:
-            if count or what.startswith(("rows", "of them have", "images wanted", "to be sent")):
-                table.add_row(amount(count), what)
-        self._console.print(table)
+        always = ("rows", "of them have", "images wanted", "to be sent")
+        shown = [(count, what) for count, what in rows if count or what.startswith(always)]
+        self._console.print(_counted(shown, f"Plan ({_escaped(plan.profile)})"))
         if plan.examples:
             self._console.print(f"  [dim]such as {_escaped(plan.examples[0])}[/]")
         if plan.archives_absent:
             self._console.print(f"  [yellow]not here: {_escaped(_some(plan.archives_absent))}[/]")
+
+    def _described(self, event: Described) -> None:
+        facts = event.facts
+        declared = f"types as the profile {event.profile} declares them" if event.profile else "no profile knows it"
+        self._console.print(_escaped(facts.table))
+        self._console.print(f"{amount(facts.rows)} rows, {amount(len(facts.columns))} columns; {declared}")
+        for column in facts.columns:
+            head = f"[bold]{_escaped(column.name)}[/]  [cyan]{column.kind}[/]  {_extent(column)}"
+            self._console.print()
+            self._console.print(head, soft_wrap=False)
+            # Broken between values, never within one.
+            values = textwrap.wrap(
+                ", ".join(value.replace(" ", "\u00a0") for value in _values(column)),
+                self._console.width - 1,
+                initial_indent="    ",
+                subsequent_indent="    ",
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+            self._console.print("\n".join(values).replace("\u00a0", " "), markup=False)
 
     def _progress(self, event: ProgressEvent) -> None:
         if self._held or not self._console.is_terminal:
@@ -158,6 +181,8 @@ class Terminal:
                     read = f"{amount(summary.examined)} of them read, {size(summary.bytes_examined)}"
                     parts.append(f"{read} in {duration(summary.seconds)} ({size(speed)}/s)")
             self._console.print("; ".join(parts))
+        elif summary.command == "select" and summary.rows and summary.complete:
+            self._console.print(f"{amount(summary.rows)} rows written to {_escaped(_place(summary.destination))}")
         elif summary.command == "verify" and summary.images:
             parts = [
                 f"{amount(summary.images)} images in the manifest",
@@ -173,19 +198,23 @@ class Terminal:
             self._console.print(f"All findings: {_escaped(summary.findings_file)}, and as .parquet beside it")
         if summary.report_file:
             self._console.print(f"A page to look at: {_escaped(summary.report_file)}")
-        if summary.message:
+        if summary.message or summary.command == "columns":
             return
         if summary.exit_code == ExitCode.FINDINGS:
             verdict = {
                 "load": "Loaded and verified what is there to load; the findings above need a person.",
                 "check": "The findings above need a person.",
                 "verify": "Not as the manifest says.",
+                "select": "The findings above need a person.",
             }
             self._console.print(f"[yellow]{verdict[summary.command]}[/]")
         elif summary.command == "load" and summary.complete:
             self._console.print(f"[green]Complete and verified.[/] Later: laden verify {_escaped(summary.destination)}")
         elif summary.command == "load":
             self._console.print("Nothing was written. Without --dry-run, this is what would be done.")
+        elif summary.command == "select":
+            if not summary.complete:
+                self._console.print("Nothing was written. -o small.csv writes these rows.")
         elif summary.command == "check":
             fit = "Table, archives and images fit." if summary.examined else "Table and archives fit."
             self._console.print(f"[green]{fit}[/]")
@@ -226,6 +255,61 @@ def _foremost(lists: list[list[Finding]]) -> list[Finding]:
     return [finding for findings in lists for finding in findings[:_SHOWN_PER_CODE]][:_SHOWN]
 
 
+def _counted(rows: list[tuple[int, str]], title: str) -> Table:
+    table = Table(title=title or None, title_justify="left", show_header=False, box=None, padding=(0, 2))
+    table.add_column(justify="right")
+    table.add_column()
+    for count, what in rows:
+        table.add_row(amount(count), what)
+    return table
+
+
+_WORDS = {
+    "table": "rows of {}",
+    "archives": "of them in the archives {}",
+    "where": "of them where {}",
+    "images": "of them named in {}",
+    "sample": "of them in a sample of {}",
+    "first": "of them in the first {}",
+}
+
+
+def _steps(selection: tuple[Step, ...]) -> list[tuple[int, str]]:
+    """What each step of a selection left, in words."""
+    return [(step.rows, _WORDS[step.step].format(_escaped(_cut(step.about, 200)))) for step in selection]
+
+
+def _extent(column: ColumnFacts) -> str:
+    """`52 values, 3.1 % NULL, from 0 to 54`."""
+    is_list = column.kind in ("list", "cuis")
+    parts = [f"{amount(column.distinct)} {'item' if is_list else 'value'}{'' if column.distinct == 1 else 's'}"]
+    if column.empty:
+        parts.append(f"{share(column.empty, column.rows)} NULL")
+    if column.distinct > 1 and column.lowest:
+        parts.append(f"from {column.lowest} to {column.highest}")
+    if column.distinct == column.rows - column.empty > 1 and not is_list:
+        parts.append("all different")
+    return ", ".join(parts)
+
+
+def _values(column: ColumnFacts) -> list[str]:
+    """The commonest values with their shares; where none is common, one as an example."""
+    shown = [(_plain(_cut(value.text)), value.rows) for value in column.commonest]
+    if not shown:
+        return ["no value at all"]
+    if shown[0][1] * _RARE < column.rows:
+        return [f"such as {shown[0][0]}"]
+    return [f"{text} {share(rows, column.rows)}" for text, rows in shown]
+
+
+def _place(destination: str) -> str:
+    return "stdout" if destination == "-" else destination
+
+
+def _cut(text: str, most: int = 48) -> str:
+    return text if len(text) <= most else text[: most - 1] + "\u2026"
+
+
 def _counts(summary: Summary, *names: str) -> list[str]:
     """The counts that are not nought, with their names; what was sent is always told."""
     counts = ((name, getattr(summary, name)) for name in names)
@@ -241,4 +325,8 @@ def _escaped(text: str) -> str:
     """Names from archives must not be read as markup, nor move the cursor."""
     from rich.markup import escape
 
-    return escape("".join(character if character.isprintable() else "\ufffd" for character in text))
+    return escape(_plain(text))
+
+
+def _plain(text: str) -> str:
+    return "".join(character if character.isprintable() else "\ufffd" for character in text)

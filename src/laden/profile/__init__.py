@@ -17,6 +17,7 @@ from laden.profile.catalogue import (
     recognise,
     the_only,
 )
+from laden.profile.parse import close_match
 from laden.profile.shape import COLUMN_TYPES, Profile, TableShape
 from laden.profile.template import WHOLE_PATH, Template, parse_ranges
 
@@ -27,6 +28,7 @@ __all__ = [
     "TableShape",
     "Template",
     "builtin",
+    "close_match",
     "has_known_name",
     "has_telling_name",
     "known_profile",

@@ -1,7 +1,8 @@
 """What is at the source: fills the relations `rows`, `table_starts` and `entries` from its tables and archives.
 
 Order: find the files, recognise the profile and the tables (`recognition`, `tables`), read the tables' records
-(`rows`), then the directory of each archive that was asked for (`entries`). No image's data is read. What cannot be
+(`rows`), then the directory of each archive that was asked for (`entries`), and take the steps of the selection
+(`steps`). No image's data is read. What cannot be
 read, or fits nothing, becomes a finding; only a source of which nothing at all can be read is an error.
 """
 
@@ -16,15 +17,17 @@ from laden.events import Observer, Started
 from laden.evidence import Trust
 from laden.findings import FindingLog
 from laden.profile import Profile
-from laden.records import Entry
+from laden.records import Entry, Step
 from laden.relations import Relations
 from laden.source import Found, find
 from laden.survey.entries import EntryFeed, chosen_homes, home_of
 from laden.survey.recognition import Choice, recognise_source
 from laden.survey.rows import PlacedTable, feed_tables
+from laden.survey.steps import take_steps
+from laden.survey.tables import open_table
 from laden.table import Table
 
-__all__ = ["Choice", "PlacedTable", "Survey", "survey"]
+__all__ = ["Choice", "PlacedTable", "Survey", "open_table", "survey"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,8 @@ class Survey:
     """All files of the source."""
     archives: tuple[str, ...]
     """Those of its archives that were asked for."""
+    steps: tuple[Step, ...] = ()
+    """What each step of the selection left of the tables; empty where all of them is wanted."""
 
     @property
     def table(self) -> Table | None:
@@ -89,9 +94,10 @@ def survey(
         relations.run("UPDATE rows SET selected = coalesce(key IN (SELECT key FROM entries), false)")
     if relations.one("SELECT count(*) FROM rows WHERE selected")[0] == 0:
         raise _nothing_selected(choice, placed, profile)
+    steps = take_steps(choice, placed, relations, log)
     absent = _absent(relations, profile, found, homes)
     return Survey(
-        profile, found.root, placed, feed.sidecars, absent, tuple(feed.unreadable), found, tuple(feed.archives)
+        profile, found.root, placed, feed.sidecars, absent, tuple(feed.unreadable), found, tuple(feed.archives), steps
     )
 
 

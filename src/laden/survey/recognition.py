@@ -6,7 +6,7 @@ that some dataset's table has are looked at. Ambiguity is an error that says wha
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from laden.errors import MemberDamaged, UsageError
@@ -20,6 +20,7 @@ from laden.profile import (
     recognise,
     the_only,
 )
+from laden.selection import Selection
 from laden.source import Found
 from laden.survey.tables import Candidates, SourceTable, open_table
 
@@ -35,6 +36,7 @@ class Choice:
     layout: str | None = None
     trust: tuple[str, ...] = ()
     """Names of files that are right whatever their publisher says of them."""
+    selection: Selection = field(default_factory=Selection)
 
 
 def recognise_source(found: Found, choice: Choice, folder: Path) -> tuple[Profile, list[SourceTable]]:

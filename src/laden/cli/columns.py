@@ -1,0 +1,26 @@
+"""`laden columns`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from laden.cli.faces import run_verb
+from laden.events import Event, Observer, Summary
+
+
+def run_columns(table: Path, profile: str | None, *, json: bool) -> int:
+    """Show the columns of a table, and return the exit code."""
+
+    def work(observer: Observer) -> Summary:
+        from laden.sift import columns
+
+        told: list[Event] = []
+
+        def observe(event: Event) -> None:
+            told.append(event)
+            observer(event)
+
+        columns(table, profile=profile, observer=observe)
+        return next(event for event in told if isinstance(event, Summary))
+
+    return run_verb("columns", work, json=json)

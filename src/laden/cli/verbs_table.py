@@ -1,0 +1,76 @@
+"""The verbs that need a table and nothing else: `select` and `columns`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from laden.cli.app import app
+from laden.cli.options import (
+    EXIT_CODES,
+    By,
+    First,
+    ImagesFile,
+    Json,
+    ProfileName,
+    Quiet,
+    Sample,
+    Seed,
+    Where,
+)
+
+Table = Annotated[Path, typer.Argument(metavar="TABLE", help="The label table (.csv or .csv.gz).")]
+
+
+@app.command(epilog=EXIT_CODES)
+def select(
+    table: Table,
+    output: Annotated[
+        str | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Where they go; - for stdout. Without it: count only."),
+    ] = None,
+    profile: ProfileName = None,
+    where: Where = None,
+    images: ImagesFile = None,
+    sample: Sample = None,
+    by: By = None,
+    seed: Seed = None,
+    first: First = None,
+    findings: Annotated[
+        Path | None,
+        typer.Option("--findings", metavar="FILE", help="Where the list of findings goes. Default: nowhere."),
+    ] = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write the selected records of TABLE, byte for byte, in their order, under its header.
+
+    The steps are taken in this order: --where, --images, --sample, --first; what each leaves is shown. Examples:
+
+        laden select padchest.csv.gz --where "ImageDir = 0" -o small.csv
+
+        laden select padchest.csv.gz --where "list_contains(Labels, 'pneumonia')" --sample 500 --by PatientID -o -
+    """
+    from laden.cli.select import run_select
+
+    options = {
+        "profile": profile,
+        "where": where,
+        "images_file": images,
+        "sample": sample,
+        "by": by,
+        "seed": seed,
+        "first": first,
+        "findings_file": findings,
+    }
+    raise typer.Exit(run_select(table, output, options, json=json, quiet=quiet))
+
+
+@app.command(epilog=EXIT_CODES)
+def columns(table: Table, profile: ProfileName = None, json: Json = False) -> None:
+    """Tell what the columns of TABLE hold: type, share of NULL, range, commonest values. All a --where needs."""
+    from laden.cli.columns import run_columns
+
+    raise typer.Exit(run_columns(table, profile, json=json))
