@@ -15,14 +15,13 @@ from typing import Literal
 
 from laden.errors import UsageError
 from laden.events import Observer, Started, ignore
-from laden.inventory import fetch, is_listed, read_load
+from laden.inventory import fetch_table, is_listed, read_load
 from laden.labels import FORMS, LabelCounts, LabelSet, collect
 from laden.loop import run
 from laden.manifest import LoadPage
 from laden.profile import Profile, Template, builtin, open_profile
 from laden.relations import Relations, told_locally
 from laden.store import Destination, FolderDestination, Store, open_store, parse_destination, quoted
-from laden.table import Table
 
 NOT_LOADED = "no load was completed in {place}: load it first, to its end"
 
@@ -90,9 +89,8 @@ async def read_labels(store: Store, relations: Relations, page: LoadPage, profil
     if page.table is None or not is_listed(relations, page.table.name):
         raise UsageError("no table of labels lies beside the images: load them with one")
     shape = _profile(page, profile)
-    path = relations.folder / page.table.name.rpartition("/")[2]
-    await fetch(store, relations, page.table.name, path)
-    return collect(relations, Table.open(path), shape, Template(page.layout))
+    table = await fetch_table(store, relations, page.table)
+    return collect(relations, table, shape, Template(page.layout))
 
 
 def addresses(target: Destination | FolderDestination, urls: str) -> Callable[[str], str]:

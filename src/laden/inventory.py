@@ -82,24 +82,29 @@ async def read_known(store: Store, relations: Relations) -> bool:
     return True
 
 
-async def read_table(store: Store, relations: Relations, page: LoadPage) -> Table | None:
-    """The table that a load landed, copied into the run's own folder; None where there is none, or it cannot be had."""
-    landed = page.table
-    if landed is None or landed.size_bytes > _TABLE_BYTES or not is_listed(relations, landed.name):
-        return None
-    path = relations.folder / "landed-table"
-    try:
-        await fetch(store, relations, landed.name, path)
-        return replace(Table.open(path), name=landed.name)
-    except (SourceError, StoreError):
-        return None
-
-
 async def read_load(store: Store, relations: Relations) -> LoadPage | None:
     """List, and bring in what a load left about itself; None where none was completed."""
     await Listing(store, relations).repeat()
     page = await read_page(store, relations)
     return page if page is not None and await read_known(store, relations) else None
+
+
+async def read_table(store: Store, relations: Relations, page: LoadPage) -> Table | None:
+    """The table that a load landed, copied into the run's own folder; None where there is none, or it cannot be had."""
+    landed = page.table
+    if landed is None or landed.size_bytes > _TABLE_BYTES or not is_listed(relations, landed.name):
+        return None
+    try:
+        return await fetch_table(store, relations, landed)
+    except SourceError:
+        return None
+
+
+async def fetch_table(store: Store, relations: Relations, landed: Document) -> Table:
+    """The table that a load landed, of any size; raises `SourceError` where it is none, `StoreError` as `fetch`."""
+    path = relations.folder / "landed-table"
+    await fetch(store, relations, landed.name, path)
+    return replace(Table.open(path), name=landed.name)
 
 
 async def fetch(store: Store, relations: Relations, name: str, path: Path) -> None:
