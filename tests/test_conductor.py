@@ -14,8 +14,7 @@ import duckdb
 import pytest
 from azure.storage.blob import ContentSettings
 
-from laden import conductor
-from laden.conductor import check, load, verify
+from laden.conductor import check, load, loading, verify
 from laden.demo import rows
 from laden.demo.emulator import Emulator
 from laden.errors import SourceError, UsageError
@@ -456,7 +455,7 @@ def test_a_stop_leaves_what_was_sent_and_the_next_run_completes_it(
     place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dataset = make_dataset(tmp_path / "source", {"0": 40}, size=200)
-    monkeypatch.setattr(conductor, "Settings", lambda **given: Settings(**given, window_bytes=256 << 10))
+    monkeypatch.setattr(loading, "Settings", lambda **given: Settings(**given, window_bytes=256 << 10))
     monkeypatch.setattr("laden.tally._PROGRESS_S", 0)
     seen: list[Event] = []
 
@@ -480,7 +479,7 @@ def test_a_large_member_passes_in_blocks(place: Place, tmp_path: Path, monkeypat
     (tmp_path / "source").mkdir()
     add_member(tmp_path / "source" / "one.zip", "large.bin", data)
     add_member(tmp_path / "source" / "one.zip", "small.bin", b"small")
-    monkeypatch.setattr(conductor, "Settings", small_settings)
+    monkeypatch.setattr(loading, "Settings", small_settings)
     summary = load(tmp_path / "source", place.url, profile="files")
     there = place.read()
     assert (there["large.bin"], there["small.bin"]) == (data, b"small")

@@ -19,8 +19,8 @@ from urllib.parse import quote, urlsplit
 import duckdb
 import pytest
 
-from laden import conductor, transfer
-from laden.conductor import load
+from laden import transfer
+from laden.conductor import load, loading
 from laden.demo.emulator import Emulator
 from laden.demo.sample import Member, write_archive
 from laden.errors import StoreError
@@ -44,7 +44,7 @@ def small_settings(**given: Any) -> Settings:
 @contextmanager
 def small_blocks() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(conductor, "Settings", small_settings)
+        patch.setattr(loading, "Settings", small_settings)
         patch.setattr(transfer, "_MIB", BLOCK_BYTES)
         yield
 

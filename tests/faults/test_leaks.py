@@ -76,11 +76,11 @@ def endpoint() -> Iterator[str]:
 
 MEASURED = """
 import json, sys
-from laden import conductor
+from laden.conductor import load, loading
 from laden.transfer import Settings
 single = int(sys.argv[3])
-conductor.Settings = lambda **given: Settings(**given, single_put_bytes=single)
-said = conductor.load(sys.argv[1], sys.argv[2], profile="files")
+loading.Settings = lambda **given: Settings(**given, single_put_bytes=single)
+said = load(sys.argv[1], sys.argv[2], profile="files")
 (line,) = [line for line in open("/proc/self/status") if line.startswith("VmHWM:")]
 peak_bytes = int(line.split()[1]) * 1024
 print(json.dumps([said.sent, said.exit_code, peak_bytes]))
