@@ -3,6 +3,7 @@
 import csv
 import itertools
 import random
+import re
 import struct
 from collections import Counter
 from collections.abc import Mapping
@@ -211,6 +212,15 @@ def test_damaged_members_are_found_while_looking(tmp_path: Path) -> None:
     assert told.findings == {"member-crc": 1, "png-truncated": 1}
     assert (told.damaged, told.examined, told.exit_code) == (2, len(made.rows) - 1, 3)
     assert check(tmp_path / "set").findings == {}
+
+
+def test_a_report_of_a_check_counts_what_was_looked_into(dataset: Set, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    check(dataset.folder, images="pixels", report_file=page)
+    text = re.sub(r"<[^>]*>", " ", page.read_text("utf-8"))
+    assert re.search(r"there\s+505\s+damaged\s+8", text), "doubtful ones are there"
+    assert re.search(r"png-pixels-short\s+needs a person\s+There are fewer or more pixels", text)
+    assert re.search(r"image-constant\s+worth knowing\s+All its pixels are equal", text)
 
 
 def test_a_check_can_be_stopped(dataset: Set) -> None:

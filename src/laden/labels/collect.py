@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import Any
 
 from laden.errors import UsageError
-from laden.images import WHOLE
+from laden.images import BROKEN
 from laden.labels.images import LabelCounts, LabelledImage
 from laden.profile import Profile, Template
 from laden.relations import Relations
@@ -68,11 +68,11 @@ class LabelSet:
         self._unreadable = unreadable
 
     def images(self) -> Iterator[LabelledImage]:
-        """Every whole image of the manifest, by name."""
+        """Every image of the manifest that is not broken inside, by name."""
         found = self._relations.stream(
             "SELECT k.blob, k.kind, k.width, k.height, l.labels FROM known k LEFT JOIN labels l USING (blob)"
-            " WHERE k.state = ? ORDER BY k.blob, l.row",
-            [WHOLE],
+            " WHERE NOT list_contains(?::VARCHAR[], k.state) ORDER BY k.blob, l.row",
+            [list(BROKEN)],
         )
         for (blob, kind, width, height), rows in groupby(found, key=lambda row: row[:4]):
             labels = (label for *_, text in rows if text is not None for label in json.loads(text))
@@ -81,8 +81,9 @@ class LabelSet:
     def counts(self) -> LabelCounts:
         """How many there are."""
         images, whole, labelled = self._relations.one(
-            "SELECT count(*), count(*) FILTER (state = ?), count(*) FILTER (state = ?"
-            " AND blob IN (SELECT blob FROM labels WHERE labels <> '[]')) FROM known",
-            [WHOLE, WHOLE],
+            "SELECT count(*), count(*) FILTER (fine), count(*) FILTER (fine"
+            " AND blob IN (SELECT blob FROM labels WHERE labels <> '[]'))"
+            " FROM (SELECT blob, NOT list_contains(?::VARCHAR[], state) AS fine FROM known)",
+            [list(BROKEN)],
         )
         return LabelCounts(images, labelled, whole - labelled, images - whole, self._unreadable)

@@ -28,6 +28,7 @@ _STAGES = {
     "source": "Looking at the source",
     "table": "Reading the table",
     "archives": "Reading the archives' directories",
+    "images": "Looking into every image",
     "checksums": "Hashing what the publisher's checksums name",
     "transfer": "Sending",
     "verify": "Verifying",

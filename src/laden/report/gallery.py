@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from laden.errors import LadenError, SourceError
-from laden.images import STATES
+from laden.images import BROKEN, STATES
 from laden.records import Entry
 from laden.relations import Relations
 from laden.report.facts import Gallery, Picture
@@ -70,7 +70,7 @@ class Wanted(NamedTuple):
 
     @property
     def damaged(self) -> bool:
-        return self.fate == "damaged" or self.state != "whole"
+        return self.fate == "damaged" or self.state in BROKEN
 
 
 class Choice(NamedTuple):

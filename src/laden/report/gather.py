@@ -6,6 +6,7 @@ else is counted from there. Of a load or a check, the images are those of the pl
 
 from __future__ import annotations
 
+from laden.images import BROKEN
 from laden.records import IN_GZIP
 from laden.relations import Relations
 from laden.report.facts import ArchiveCounts, Count, Sizes
@@ -37,7 +38,7 @@ FROM known k LEFT JOIN blobs b ON b.name = k.blob
 _GOOD = "('sent', 'already_there', 'there')"
 _LOST = "('deleted', 'changed')"
 
-DAMAGED = "(fate = 'damaged' OR state <> 'whole')"
+DAMAGED = f"(fate = 'damaged' OR state IN {tuple(BROKEN)})"
 """Condition on `shown`: not what its archive declares, or broken inside."""
 
 _COMMON_SIZES = 100
@@ -74,7 +75,7 @@ def archives(relations: Relations, *, source: bool) -> tuple[ArchiveCounts, ...]
         relations: with `shown`.
         source: whether nothing was to be sent, so that what is there is good.
     """
-    good = "('pending')" if source else _GOOD
+    good = "('pending', 'read')" if source else _GOOD
     counts: dict[str | None, list[int]] = {
         home: list(numbers)
         for home, *numbers in relations.stream(
