@@ -65,7 +65,9 @@ def test_check_takes_a_list_and_shows_the_plan(dataset: Dataset, tmp_path: Path)
     ran = run("check", dataset.folder, "--images", tmp_path / "keys.txt", "--archives", "0")
     assert ran.code == 3
     lines = [" ".join(line.split()) for line in ran.out.splitlines()]
-    assert {"6 of them in the archives 0", "3 of them named in keys.txt (4 keys)", "1 image-unknown error"} <= set(lines)
+    assert {"6 of them in the archives 0", "3 of them named in keys.txt (4 keys)", "1 image-unknown error"} <= set(
+        lines
+    )
     both = run("check", dataset.folder, "--where", "ImageDir = 0", "--sample", "2", "--seed", "5", "--json")
     assert [step["step"] for step in both.summary["selection"]] == ["table", "where", "sample"]
 
