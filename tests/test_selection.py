@@ -293,3 +293,12 @@ def test_columns_of_an_empty_table(table: Path) -> None:
 def test_a_profile_without_a_table_is_refused(table: Path, ask: Callable[..., Any]) -> None:
     with pytest.raises(UsageError, match="'files' has no table"):
         ask(table, profile="files")
+
+
+def test_findings_are_written_where_asked(table: Path, tmp_path: Path) -> None:
+    (tmp_path / "keys.txt").write_text("b.png\nnone.png\n")
+    wanted: dict[str, Any] = {"profile": "tiny.toml", "images_file": tmp_path / "keys.txt"}
+    assert select(table, findings_file=tmp_path / "found.csv", **wanted).findings_file == str(tmp_path / "found.csv")
+    with (tmp_path / "found.csv").open(newline="") as file:
+        assert [row["member"] for row in csv.DictReader(file)] == ["none.png"]
+    assert (tmp_path / "found.parquet").is_file()

@@ -61,7 +61,7 @@ def select(
     path = Path(table).expanduser()
     with FindingLog(Path(findings_file) if findings_file else None, observer) as log:
         tally = Tally(Summary("select", source=str(path), destination=str(output or "")), observer, log)
-        with told(tally), Relations() as relations:
+        with told(tally), Relations() as relations, log.kept_in(relations):
             selection = Selection(where, Path(images_file) if images_file else None, sample, by, seed, first)
             part, _ = _opened(path, profile, relations.folder, observer)
             _refuse_input(output, path)
@@ -90,7 +90,7 @@ def columns(table: str | Path, *, profile: str | None = None, most: int = 5, obs
     path = Path(table).expanduser()
     with FindingLog(None, observer) as log:
         tally = Tally(Summary("columns", source=str(path)), observer, log)
-        with told(tally), Relations() as relations:
+        with told(tally), Relations() as relations, log.kept_in(relations):
             part, known = _opened(path, profile, relations.folder, observer)
             facts = describe(Records(relations, [part]), relations, most=most)
             observer(Described(known, facts))

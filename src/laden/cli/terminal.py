@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,11 +9,13 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
+from laden.cli.described import draw_columns
+from laden.cli.text import cut, escaped
 from laden.errors import ExitCode
 from laden.events import Described, Event, Found, PlanReady, Selected, Started, Summary, Warned
 from laden.events import Progress as ProgressEvent
-from laden.records import ColumnFacts, Finding, Severity, Step
-from laden.units import amount, duration, share, size
+from laden.records import Finding, Severity, Step
+from laden.units import amount, duration, size
 
 _STAGES = {
     "source": "Looking at the source",
@@ -33,8 +34,6 @@ _SHOWN = 10
 """Findings that are drawn, the gravest first; the file has all."""
 _SHOWN_PER_CODE = 3
 """At most so many of one code."""
-_RARE = 1_000
-"""A value in less than one row of so many is no common one."""
 
 
 class Terminal:
@@ -55,7 +54,7 @@ class Terminal:
         """Draw one event."""
         match event:
             case Warned():
-                self._errors.print(f"[yellow]Warning:[/] {_escaped(event.message)}")
+                self._errors.print(f"[yellow]Warning:[/] {escaped(event.message)}")
             case Summary():
                 self.close()
                 self._summary(event)
@@ -70,7 +69,7 @@ class Terminal:
             case Selected():
                 self._console.print(_counted([*_steps(event.selection)], ""))
             case Described():
-                self._described(event)
+                draw_columns(self._console, event)
             case ProgressEvent():
                 self._progress(event)
 
@@ -93,7 +92,7 @@ class Terminal:
     def _started(self, event: Started) -> None:
         self.close()
         if self._verbose and event.about:
-            self._console.print(f"[dim]{_STAGES[event.stage]}: {_escaped(event.about)}[/]")
+            self._console.print(f"[dim]{_STAGES[event.stage]}: {escaped(event.about)}[/]")
         elif event.stage != self._stage:
             self._console.print(f"[dim]{_STAGES[event.stage]}[/]")
         self._stage = event.stage
@@ -102,7 +101,7 @@ class Terminal:
         rows = [
             *(
                 _steps(plan.selection)
-                or [(plan.rows, f"rows of {_escaped(plan.table)}" if plan.table else "files wanted")]
+                or [(plan.rows, f"rows of {escaped(plan.table)}" if plan.table else "files wanted")]
             ),
             (plan.matched, "of them have their image here"),
             (plan.missing, "of them have none (missing)"),
@@ -117,31 +116,11 @@ class Terminal:
         ]
         always = ("rows", "of them have", "images wanted", "to be sent")
         shown = [(count, what) for count, what in rows if count or what.startswith(always)]
-        self._console.print(_counted(shown, f"Plan ({_escaped(plan.profile)})"))
+        self._console.print(_counted(shown, f"Plan ({escaped(plan.profile)})"))
         if plan.examples:
-            self._console.print(f"  [dim]such as {_escaped(plan.examples[0])}[/]")
+            self._console.print(f"  [dim]such as {escaped(plan.examples[0])}[/]")
         if plan.archives_absent:
-            self._console.print(f"  [yellow]not here: {_escaped(_some(plan.archives_absent))}[/]")
-
-    def _described(self, event: Described) -> None:
-        facts = event.facts
-        declared = f"types as the profile {event.profile} declares them" if event.profile else "no profile knows it"
-        self._console.print(_escaped(facts.table))
-        self._console.print(f"{amount(facts.rows)} rows, {amount(len(facts.columns))} columns; {declared}")
-        for column in facts.columns:
-            head = f"[bold]{_escaped(column.name)}[/]  [cyan]{column.kind}[/]  {_extent(column)}"
-            self._console.print()
-            self._console.print(head, soft_wrap=False)
-            # Broken between values, never within one.
-            values = textwrap.wrap(
-                ", ".join(value.replace(" ", "\u00a0") for value in _values(column)),
-                self._console.width - 1,
-                initial_indent="    ",
-                subsequent_indent="    ",
-                break_long_words=False,
-                break_on_hyphens=False,
-            )
-            self._console.print("\n".join(values).replace("\u00a0", " "), markup=False)
+            self._console.print(f"  [yellow]not here: {escaped(_some(plan.archives_absent))}[/]")
 
     def _progress(self, event: ProgressEvent) -> None:
         if self._held or not self._console.is_terminal:
@@ -159,7 +138,7 @@ class Terminal:
         if event.retries:
             text += f"  {amount(event.retries)} retries"
         if event.waiting:
-            text += f"  [yellow]waiting: {_escaped(event.waiting)}[/]"
+            text += f"  [yellow]waiting: {escaped(event.waiting)}[/]"
         self._bar.update(self._task, completed=event.bytes, description=text)
 
     def _summary(self, summary: Summary) -> None:
@@ -182,7 +161,7 @@ class Terminal:
                     parts.append(f"{read} in {duration(summary.seconds)} ({size(speed)}/s)")
             self._console.print("; ".join(parts))
         elif summary.command == "select" and summary.rows and summary.complete:
-            self._console.print(f"{amount(summary.rows)} rows written to {_escaped(_place(summary.destination))}")
+            self._console.print(f"{amount(summary.rows)} rows written to {escaped(_place(summary.destination))}")
         elif summary.command == "verify" and summary.images:
             parts = [
                 f"{amount(summary.images)} images in the manifest",
@@ -190,14 +169,14 @@ class Terminal:
             ]
             self._console.print("; ".join(parts))
         if summary.message:
-            self._errors.print(f"[red]laden {summary.command}:[/] {_escaped(summary.message)}")
+            self._errors.print(f"[red]laden {summary.command}:[/] {escaped(summary.message)}")
         self._verdict(summary)
 
     def _verdict(self, summary: Summary) -> None:
         if summary.findings_file:
-            self._console.print(f"All findings: {_escaped(summary.findings_file)}, and as .parquet beside it")
+            self._console.print(f"All findings: {escaped(summary.findings_file)}, and as .parquet beside it")
         if summary.report_file:
-            self._console.print(f"A page to look at: {_escaped(summary.report_file)}")
+            self._console.print(f"A page to look at: {escaped(summary.report_file)}")
         if summary.message or summary.command == "columns":
             return
         if summary.exit_code == ExitCode.FINDINGS:
@@ -209,7 +188,7 @@ class Terminal:
             }
             self._console.print(f"[yellow]{verdict[summary.command]}[/]")
         elif summary.command == "load" and summary.complete:
-            self._console.print(f"[green]Complete and verified.[/] Later: laden verify {_escaped(summary.destination)}")
+            self._console.print(f"[green]Complete and verified.[/] Later: laden verify {escaped(summary.destination)}")
         elif summary.command == "load":
             self._console.print("Nothing was written. Without --dry-run, this is what would be done.")
         elif summary.command == "select":
@@ -239,7 +218,7 @@ class Terminal:
         shown = [finding for findings in lists for finding in findings] if self._verbose else _foremost(lists)
         for finding in shown:
             place = ": ".join(part for part in (finding.archive, finding.member or finding.blob) if part)
-            text = _escaped(f"{place} - {finding.message}" if place else finding.message)
+            text = escaped(f"{place} - {finding.message}" if place else finding.message)
             self._console.print(f"  [{_COLOURS[finding.severity]}]{finding.code}[/] {text}")
         if left := sum(summary.findings.values()) - len(shown):
             self._console.print(f"  [dim]and {amount(left)} more[/]")
@@ -276,38 +255,11 @@ _WORDS = {
 
 def _steps(selection: tuple[Step, ...]) -> list[tuple[int, str]]:
     """What each step of a selection left, in words."""
-    return [(step.rows, _WORDS[step.step].format(_escaped(_cut(step.about, 200)))) for step in selection]
-
-
-def _extent(column: ColumnFacts) -> str:
-    """`52 values, 3.1 % NULL, from 0 to 54`."""
-    is_list = column.kind in ("list", "cuis")
-    parts = [f"{amount(column.distinct)} {'item' if is_list else 'value'}{'' if column.distinct == 1 else 's'}"]
-    if column.empty:
-        parts.append(f"{share(column.empty, column.rows)} NULL")
-    if column.distinct > 1 and column.lowest:
-        parts.append(f"from {column.lowest} to {column.highest}")
-    if column.distinct == column.rows - column.empty > 1 and not is_list:
-        parts.append("all different")
-    return ", ".join(parts)
-
-
-def _values(column: ColumnFacts) -> list[str]:
-    """The commonest values with their shares; where none is common, one as an example."""
-    shown = [(_plain(_cut(value.text)), value.rows) for value in column.commonest]
-    if not shown:
-        return ["no value at all"]
-    if shown[0][1] * _RARE < column.rows:
-        return [f"such as {shown[0][0]}"]
-    return [f"{text} {share(rows, column.rows)}" for text, rows in shown]
+    return [(step.rows, _WORDS[step.step].format(escaped(cut(step.about, 200)))) for step in selection]
 
 
 def _place(destination: str) -> str:
     return "stdout" if destination == "-" else destination
-
-
-def _cut(text: str, most: int = 48) -> str:
-    return text if len(text) <= most else text[: most - 1] + "\u2026"
 
 
 def _counts(summary: Summary, *names: str) -> list[str]:
@@ -319,14 +271,3 @@ def _counts(summary: Summary, *names: str) -> list[str]:
 def _some(names: tuple[str, ...]) -> str:
     shown = ", ".join(names[:8])
     return shown if len(names) <= 8 else f"{shown} and {len(names) - 8} more"
-
-
-def _escaped(text: str) -> str:
-    """Names from archives must not be read as markup, nor move the cursor."""
-    from rich.markup import escape
-
-    return escape(_plain(text))
-
-
-def _plain(text: str) -> str:
-    return "".join(character if character.isprintable() else "\ufffd" for character in text)

@@ -5,7 +5,6 @@ Which columns are worth a chart, and which one says how pixels are to be read, t
 
 from __future__ import annotations
 
-import ast
 from collections import Counter
 from collections.abc import Collection, Container, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from typing import NamedTuple
 from laden.profile import TableShape
 from laden.report.facts import ColumnCounts, Count
 from laden.table import Table
+from laden.table.cells import parse_list
 
 _EMPTY = frozenset({"", "none", "nan"})
 """How tables spell a missing value, in lower case."""
@@ -94,12 +94,9 @@ def _counts(column: str, texts: Counter[str], kind: str) -> ColumnCounts:
 
 
 def _values(text: str) -> set[str]:
-    """The values of a list as Python prints it, each once."""
-    try:
-        value = ast.literal_eval(text.strip())
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        value = [text]
-    return _present(str(part) for part in value) if isinstance(value, list | tuple) else _present([text])
+    """The values of a list as Python prints it, each once; what is no list is one value."""
+    items = parse_list(text)
+    return _present([text] if items is None else filter(None, items))
 
 
 def _present(values: Iterable[str]) -> set[str]:

@@ -21,8 +21,8 @@ from laden.findings import FindingLog
 from laden.profile import TableShape
 from laden.records import Finding, Severity
 from laden.relations import Relations
-from laden.selection.cells import Items, parse_cuis, parse_list, present
 from laden.table import Table, TableWatch
+from laden.table.cells import Items, parse_cuis, parse_list, present
 
 RELATION = "records"
 """What a condition calls the table, where it must."""

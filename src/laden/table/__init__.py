@@ -4,8 +4,8 @@ In order: `Table.open` reads the start of a `.csv` or `.csv.gz`, refuses what is
 header and separator; its `records` stream the rest in constant memory; a `TableWatch` is shown each record as
 it passes and tells what a person should know; `copy` and `write_subset` write the table again, byte for byte.
 
-`file` holds bytes and lines, `table` the CSV, `watch` the judgement. Nothing is typed, queried or corrected
-here, and duplicate keys are not looked for.
+`file` holds bytes and lines, `table` the CSV, `watch` the judgement; `cells` and `labels` read single cells. Nothing is
+queried or corrected here, and duplicate keys are not looked for.
 """
 
 from __future__ import annotations

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import ast
-
-_NONE = frozenset({"", "nan", "None"})
-"""PADCHEST writes a missing list as `nan`, an empty label as `''`; pandas writes both in other tables."""
+from laden.table.cells import parse_list, present
 
 
 def labels_of(text: str, kind: str) -> tuple[str, ...] | None:
@@ -19,13 +16,6 @@ def labels_of(text: str, kind: str) -> tuple[str, ...] | None:
     Returns:
         None for a list that cannot be read.
     """
-    if kind != "list" or text.strip() in _NONE:
-        items = [text]
-    else:
-        try:
-            items = ast.literal_eval(text.strip())
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
-            return None
-        if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
-            return None
-    return tuple(dict.fromkeys(label for item in items if (label := item.strip()) not in _NONE))
+    found = present(text)
+    items = parse_list(found) if found is not None and kind == "list" else (found,)
+    return None if items is None else tuple(dict.fromkeys(filter(None, items)))

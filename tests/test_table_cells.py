@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from laden.selection.cells import MISSING, parse_cuis, parse_list, present
+from laden.table.cells import MISSING, parse_cuis, parse_list, present
 
 TEXTS = st.text(st.one_of(st.characters(exclude_categories=["Cs"]), st.sampled_from("'\"\\, []\n\r\t")), max_size=12)
 WORDS = st.text(st.characters(codec="ascii", exclude_categories=["Cc"], exclude_characters="\\"), max_size=12)
