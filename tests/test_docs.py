@@ -53,7 +53,10 @@ def test_every_exit_code_is_explained() -> None:
         assert re.search(rf"^ *{code.value} +\S", shown, re.MULTILINE)
 
 
-@pytest.mark.parametrize("verb", ["load", "check", "verify", "demo"])
+@pytest.mark.parametrize(
+    "verb",
+    ["load", "check", "verify", "select", "columns", "report", "profiles", "doctor", "register", "sas", "demo"],
+)
 def test_every_verb_has_help_and_stands_in_the_readme(verb: str) -> None:
     ran = run(verb, "--help")
     assert ran.code == 0

@@ -12,12 +12,12 @@ import sys
 from importlib import import_module
 
 _VERBS = (
+    "verbs_table",
     "verbs_report",
     "verbs_profiles",
     "verbs_cloud",
     "verbs_sas",
     "verbs_aml",
-    "verbs_table",
 )
 """Modules that declare verbs, in the order of `laden --help`; `app` declares the first ones."""
 

@@ -104,7 +104,7 @@ def _workers(text: str) -> int | None:
     return int(text)
 
 
-@app.command(epilog=EXIT_CODES)
+@app.command(epilog=EXIT_CODES, short_help="Load SOURCE into DEST, verified; run again to finish.")
 def load(
     source: Sources,
     destination: Dest,
@@ -180,7 +180,7 @@ def load(
     raise typer.Exit(run_load(source, destination, options, yes=yes, json=json, quiet=quiet, verbose=verbose))
 
 
-@app.command(epilog=EXIT_CODES)
+@app.command(epilog=EXIT_CODES, short_help="Hold a table against its archives; look into images.")
 def check(
     source: Sources,
     table: TableFile = None,
@@ -233,7 +233,7 @@ def check(
     raise typer.Exit(run_check(source, options, json=json, quiet=quiet, verbose=verbose))
 
 
-@app.command(epilog=EXIT_CODES)
+@app.command(epilog=EXIT_CODES, short_help="Is all that was loaded still in DEST, unchanged?")
 def verify(
     destination: Dest,
     deep: Annotated[
@@ -258,7 +258,7 @@ def verify(
     raise typer.Exit(run_verify(destination, options, json=json, quiet=quiet, verbose=verbose))
 
 
-@app.command()
+@app.command(short_help="The whole job on a sample, in a real emulator.")
 def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Leave the emulator running and show its URL.")] = False,
     folder: Annotated[

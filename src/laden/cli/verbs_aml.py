@@ -66,7 +66,7 @@ def labels_export(
     raise typer.Exit(run_export(destination, output, form.value, urls, profile, json=json))
 
 
-@app.command(epilog=EXIT_CODES)
+@app.command(epilog=EXIT_CODES, short_help="Make a load in DEST an Azure ML data asset.")
 def register(
     destination: Dest,
     workspace: Annotated[str, typer.Option("--workspace", "-w", help="Of Azure Machine Learning.")],

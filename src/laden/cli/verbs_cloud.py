@@ -86,7 +86,7 @@ def container_list(
     raise typer.Exit(run_list(account_or_url, json=json))
 
 
-@app.command(epilog=EXIT_CODES)
+@app.command(epilog=EXIT_CODES, short_help="Try all that a load to DEST needs; what to do.")
 def doctor(destination: Dest, json: Json = False) -> None:
     """Try all that a load to DEST needs, and say what is wrong and what to do: a line for each check.
 

@@ -10,7 +10,7 @@ from laden.cli.app import app
 from laden.cli.options import EXIT_CODES
 
 
-@app.command(epilog=EXIT_CODES)
+@app.command(epilog=EXIT_CODES, short_help="The datasets that are known, or one of them.")
 def profiles(
     name: Annotated[
         str | None, typer.Argument(metavar="[NAME|FILE]", help="The one to show, or a file of your own to check.")

@@ -11,7 +11,7 @@ from laden.cli.app import app
 from laden.cli.options import EXIT_CODES, REPORT_FILE, Archives, Json, ProfileName, Quiet, TableFile, Verbose
 
 
-@app.command(epilog=EXIT_CODES)
+@app.command(epilog=EXIT_CODES, short_help="A page about DEST or SOURCE: counts, charts, images.")
 def report(
     place: Annotated[
         list[str],

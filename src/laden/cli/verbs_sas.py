@@ -35,7 +35,7 @@ class _MakesByDefault(TyperGroup):
 
 
 sas = typer.Typer(cls=_MakesByDefault, no_args_is_help=True, rich_markup_mode=None)
-app.add_typer(sas, name="sas", help="Make a SAS for a container ('laden sas DEST'), or read one ('laden sas inspect').")
+app.add_typer(sas, name="sas", help="Make a SAS for a container, or read one.")
 
 
 @sas.command(_MAKE, epilog=EXIT_CODES, hidden=True)

@@ -24,7 +24,7 @@ from laden.cli.options import (
 Table = Annotated[Path, typer.Argument(metavar="TABLE", help="The label table (.csv or .csv.gz).")]
 
 
-@app.command(epilog=EXIT_CODES)
+@app.command(epilog=EXIT_CODES, short_help="Write the selected records of TABLE, byte for byte.")
 def select(
     table: Table,
     output: Annotated[
@@ -68,7 +68,7 @@ def select(
     raise typer.Exit(run_select(table, output, options, json=json, quiet=quiet))
 
 
-@app.command(epilog=EXIT_CODES)
+@app.command(epilog=EXIT_CODES, short_help="What the columns of TABLE hold, to select by.")
 def columns(table: Table, profile: ProfileName = None, json: Json = False) -> None:
     """Tell what the columns of TABLE hold: type, share of NULL, range, commonest values. All a --where needs."""
     from laden.cli.columns import run_columns
