@@ -18,7 +18,7 @@ from bench.cases import Case, Setup
 from bench.plan_scale import measure_plan
 from bench.targets import judge
 
-QUICK_RUNS, FULL_RUNS = 3, 5
+RUNS = 3
 _ROOT = Path(__file__).resolve().parents[1]
 _COMPARED: dict[str, Callable[[Setup], Case]] = {
     "zip": cases.zip_case,
@@ -43,7 +43,7 @@ def main() -> int:
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "laden-bench"
     work = given.work or cache
     work.mkdir(parents=True, exist_ok=True)
-    setup = Setup(work, given.full, peers.find_azcopy(cache), FULL_RUNS if given.full else QUICK_RUNS)
+    setup = Setup(work, given.full, peers.find_azcopy(cache), RUNS)
     everything = (*_COMPARED, "plan", "help", "azurite")
     chosen = given.only.split(",") if given.only else everything if given.full else _QUICK
     unknown = sorted(set(chosen) - set(everything))
@@ -73,8 +73,8 @@ def main() -> int:
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measure laden beside other tools.")
     size = parser.add_mutually_exclusive_group()
-    size.add_argument("--quick", action="store_true", help="the default: main cases, 3 runs each")
-    size.add_argument("--full", action="store_true", help="every case and tool, 5 runs each")
+    size.add_argument("--quick", action="store_true", help="the default: the main cases")
+    size.add_argument("--full", action="store_true", help="every case and tool")
     parser.add_argument("--only", default="", help="cases, separated by commas; the chart is then left as it is")
     parser.add_argument("--work", type=Path, help="where workloads are made and kept (about 5 GB; full: 30 GB)")
     parser.add_argument("--out", type=Path, default=_ROOT / "bench" / "results", help="for latest.json")

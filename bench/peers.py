@@ -39,7 +39,7 @@ class Peer:
 def laden(source: Path, container_url: str, *options: str, name: str = "laden") -> Peer:
     """Load zips or a folder with laden."""
     program = Path(sys.executable).with_name("laden")
-    flags = ["--yes", "--json", "--profile", "files", *options]
+    flags = ["--yes", "--json", "--report", "none", "--profile", "files", *options]
     command = [str(program), "load", str(source), container_url, *flags]
     return Peer(name, command, {"LADEN_SAS": SAS}, shlex.join(flags))
 
