@@ -304,3 +304,12 @@ def test_broken_images_that_are_there_are_known_from_the_listing() -> None:
         relations.feed("blobs", [(NAME, 10, MD5, "e", 1, 10, None, "png;4;4;16;png-truncated", "0.zip:a")])
         plan = Plan(relations, send_strays=False, replace=False, documents=[])
         assert list(plan.found_before()) == [(NAME, "0.zip", "a", "png-truncated")]
+
+
+def test_of_two_strays_with_one_place_the_other_is_named() -> None:
+    members = [Member("x", "0.zip", 1, 1, None), Member("x", "0.zip", 2, 2, None)]
+    for strays, severities in ((True, [Severity.WARNING, Severity.ERROR]), (False, [Severity.WARNING] * 2)):
+        with planned([], members, strays=strays) as plan:
+            found = [finding for finding in findings(plan) if finding.code == "image-stray"]
+        assert [finding.severity for finding in found] == severities
+        assert ("its place" in found[1].message) is strays

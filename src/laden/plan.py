@@ -92,6 +92,7 @@ class Plan:
         relations.run(_WANTED)
         relations.run(_STRAYS)
         self._refuse_collisions()
+        self._send_strays = send_strays
         if send_strays:
             relations.run(_SEND_STRAYS)
         relations.run(_TODO, [replace])
@@ -257,16 +258,18 @@ class Plan:
             )
 
     def _entries(self) -> Iterator[Finding]:
-        for archive, member, blob in self._relations.stream(
-            "SELECT e.archive, e.member, e.blob FROM strays JOIN entries e USING (id) ORDER BY e.id"
+        for archive, member, blob, is_sent in self._relations.stream(
+            "SELECT e.archive, e.member, e.blob, id IN (SELECT id FROM wanted)"
+            " FROM strays JOIN entries e USING (id) ORDER BY id"
         ):
-            refused = (blob is None and "; its name gives it no place, so it cannot be sent") or ""
+            severity, refused = Severity.WARNING, ""
+            if blob is None:
+                refused = "; its name gives it no place, so it cannot be sent"
+            elif self._send_strays and not is_sent:
+                severity = Severity.ERROR
+                refused = f"; it is not sent either, for another image has its place '{blob}': choose another --layout"
             yield Finding(
-                "image-stray",
-                Severity.WARNING,
-                f"no row of the table names it{refused}",
-                archive=archive,
-                member=member,
+                "image-stray", severity, f"no row of the table names it{refused}", archive=archive, member=member
             )
         for row, name, home, found_in, archive, member in self._relations.stream(
             "SELECT r.row, r.name, r.home, e.home, e.archive, e.member"
