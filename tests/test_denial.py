@@ -15,7 +15,6 @@ from laden.store.destination import Destination
 SECRET = "c2VjcmV0LXNpZ25hdHVyZQ"
 AZURE = Destination("acct", "https://acct.blob.core.windows.net", "cont", "png")
 LOCAL = Destination("devstoreaccount1", "http://127.0.0.1:10000/devstoreaccount1", "cont", "png")
-NOW = datetime.now(UTC)
 
 SAS = f"sv=2023-11-03&st=2020-01-01&se=2999-01-01&sr=c&sp=rcwl&sig={SECRET}%3D"
 READ_ONLY = SAS.replace("rcwl", "rl")
@@ -82,16 +81,17 @@ def test_expired_by_the_service_s_word_where_the_sas_does_not_tell() -> None:
 
 
 def test_not_yet_valid_and_the_clock() -> None:
-    start = NOW + timedelta(minutes=5)
+    now = datetime.now(UTC)
+    start = now + timedelta(minutes=5)
     query = SAS.replace("st=2020-01-01", f"st={start:%Y-%m-%dT%H:%M:%SZ}")
-    error = explained("AuthenticationFailed", query=query, date=NOW)
+    error = explained("AuthenticationFailed", query=query, date=now)
     assert isinstance(error, AccessEnded)
     assert "it only begins at" in str(error)
     assert "this machine's clock" not in str(error), "the clocks agree"
-    behind = explained("AuthenticationFailed", query=query, date=NOW - timedelta(minutes=30))
+    behind = explained("AuthenticationFailed", query=query, date=now - timedelta(minutes=30))
     assert "this machine's clock is 30 minutes ahead" in str(behind)
-    query = SAS.replace("2999-01-01", f"{NOW + timedelta(minutes=5):%Y-%m-%dT%H:%M:%SZ}")
-    ahead = explained("AuthenticationFailed", query=query, date=NOW + timedelta(minutes=30))
+    query = SAS.replace("2999-01-01", f"{now + timedelta(minutes=5):%Y-%m-%dT%H:%M:%SZ}")
+    ahead = explained("AuthenticationFailed", query=query, date=now + timedelta(minutes=30))
     assert "it ended at" in str(ahead)
     assert "30 minutes behind" in str(ahead)
 
