@@ -53,9 +53,11 @@ def folder(tmp_path: Path, padchest_table: Path) -> Path:
 def test_azcopy_reads_everything_back(azcopy: Path, folder: Path, tmp_path: Path, emulator: Emulator) -> None:
     there = emulator.url("oracle")
     first = run("load", folder, there, "--archives", "54", "--yes", "--json")
-    assert (first.code, first.summary["matched"], first.summary["sent"]) == (0, 4297, 4297)
+    # Tiny images stand in for the real ones, and laden says so of every one.
+    assert first.summary["findings"] == {"image-size": 4297}
+    assert (first.code, first.summary["matched"], first.summary["sent"]) == (3, 4297, 4297)
     again = run("load", folder, there, "--archives", "54", "--yes", "--json")
-    assert (again.code, again.summary["sent"], again.summary["already_there"]) == (0, 0, 4297)
+    assert (again.code, again.summary["sent"], again.summary["already_there"]) == (3, 0, 4297)
 
     until = datetime.now(UTC) + timedelta(hours=1)
     permission = ContainerSasPermissions(read=True, list=True)

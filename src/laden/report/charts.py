@@ -7,7 +7,9 @@ bar a text that browsers show under the pointer. Numbers stand beside the charts
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 from xml.etree.ElementTree import Element
 
@@ -48,11 +50,11 @@ Format = Callable[[float], str]
 
 def rows(title: str, labels: Sequence[str], series: Sequence[Series], write: Format) -> Element:
     """Horizontal bars, stacked where there are several series; the sum stands behind each."""
-    from pygal import HorizontalStackedBar
+    pygal = _pygal()
 
     sums = [sum(values) for values in zip(*(one.values for one in series), strict=True)]
     chart = _made(
-        HorizontalStackedBar, WIDTH, _ROW * len(labels) + 2 * _GAP, series, write,
+        pygal.HorizontalStackedBar, WIDTH, _ROW * len(labels) + 2 * _GAP, series, write,
         # pygal puts the first row at the bottom.
         x_labels=[_cut(label) for label in reversed(labels)], reverse=True, show_x_labels=False,
         range=(0, max(max(sums, default=0) * _VALUE_ROOM, 1)), show_x_guides=False, show_y_guides=False,
@@ -72,11 +74,10 @@ def columns(
     stacked: bool = True,
 ) -> Element:
     """Vertical bars, stacked or side by side."""
-    from pygal import Bar, StackedBar
-
+    pygal = _pygal()
     names = [_cut(label) for label in labels]
     chart = _made(
-        StackedBar if stacked else Bar, width, _HEIGHT, series, write,
+        pygal.StackedBar if stacked else pygal.Bar, width, _HEIGHT, series, write,
         x_labels=names, x_labels_major=_few(names, width), show_minor_x_labels=False, truncate_label=-1,
         y_labels=_whole_ticks(series, stacked=stacked), show_x_guides=False,
     )  # fmt: skip
@@ -85,11 +86,10 @@ def columns(
 
 def line(title: str, points: Sequence[tuple[float, float]], write_x: Format, write: Format) -> Element:
     """An area below a line, from x and y."""
-    from pygal import XY
-
+    pygal = _pygal()
     series = [Series("good", title, [y for _, y in points])]
     chart = _graph(
-        XY, WIDTH, _HEIGHT, write, fill=True, show_dots=False, x_value_formatter=write_x, max_scale=_TICKS,
+        pygal.XY, WIDTH, _HEIGHT, write, fill=True, show_dots=False, x_value_formatter=write_x, max_scale=_TICKS,
         min_scale=1, include_x_axis=True,
         show_x_guides=False, margin_right=_HALF_LABEL,
         xrange=(0, points[-1][0]), x_labels=[0, points[-1][0] / 2, points[-1][0]], truncate_label=-1,
@@ -112,6 +112,14 @@ def _made(
     for one in series:
         chart.add(one.name, list(one.values[::-1] if reverse else one.values))
     return chart
+
+
+def _pygal() -> ModuleType:
+    """Import pygal without its hook for imports, of a kind that Python 3.11 warns about and 3.12 no longer knows."""
+    import pygal
+
+    sys.meta_path[:] = [finder for finder in sys.meta_path if hasattr(finder, "find_spec")]
+    return pygal
 
 
 def _graph(kind: type[Graph], width: int, height: int, write: Format, **more: Any) -> Graph:
