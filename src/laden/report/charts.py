@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 from xml.etree.ElementTree import Element
 
@@ -114,7 +113,7 @@ def _made(
     return chart
 
 
-def _pygal() -> ModuleType:
+def _pygal() -> Any:
     """Import pygal without its hook for imports, of a kind that Python 3.11 warns about and 3.12 no longer knows."""
     import pygal
 
