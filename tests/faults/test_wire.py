@@ -100,7 +100,7 @@ def earlier(emulator: Emulator, dataset: Dataset, quick: None) -> Earlier:
     return Earlier(emulator, dataset)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Bench:
     """All that a script is run against."""
 
