@@ -297,7 +297,7 @@ FAKETIME = next(iter(sorted(Path("/usr").glob("lib*/**/libfaketimeMT.so.1"))), N
 @pytest.mark.skipif(FAKETIME is None, reason="needs libfaketime")
 @pytest.mark.parametrize(("shift", "code"), [("-20m", 0), ("+20m", 4)])
 def test_a_clock_that_is_twenty_minutes_off(container: str, shift: str, code: int) -> None:
-    """The SAS that a key signs begins a quarter of an hour back; a clock that is further ahead is named as the cause."""
+    """The SAS that a key signs begins a quarter of an hour back; a clock further ahead is named as the cause."""
     dataset = make_dataset(Path("source"), {"0": 3})
     wrong = {"LD_PRELOAD": str(FAKETIME), "FAKETIME": shift, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
     ran = run("load", dataset.folder, container, "--yes", "--json", env=wrong)
