@@ -28,7 +28,7 @@ from laden.errors import ExitCode, TransientStoreError
 from laden.relations import Relations
 from laden.store.answers import page_from_xml
 from tests.support.dataset import make_dataset, tiny_png
-from tests.support.harness import COMMAND, client, landed, run, sas, start
+from tests.support.harness import COMMAND, client, landed, run, sas, secrets_in, start
 
 # The database
 
@@ -297,3 +297,14 @@ def test_an_exception_from_the_library_holds_no_secret(container: str, emulator:
         assert "Traceback" in ran.stderr
         assert "c2VjcmV0" not in ran.stderr
     assert COMMAND.exists()
+
+
+def test_the_harness_knows_a_secret_when_it_sees_one() -> None:
+    """So that every command which any test runs is held to printing none of those that it was given."""
+    given = (
+        "https://a.blob.core.windows.net/c?sv=1&sig=abc%2Bdefghijklmnop%3D&sp=r",
+        "AZURE_STORAGE_CONNECTION_STRING=AccountName=a;AccountKey=0123456789abcdef==;EndpointSuffix=x",
+    )
+    assert secrets_in(*given, "--archives", "0") == {
+        "abc%2Bdefghijklmnop%3D", "abc+defghijklmnop=", "0123456789abcdef==",
+    }  # fmt: skip

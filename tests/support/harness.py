@@ -8,6 +8,7 @@ container is looked at through Microsoft's own library, so that laden never vouc
 import http.client
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -64,7 +65,7 @@ def run(
 
 def start(*arguments: object, env: dict[str, str] | None = None, cwd: Path | None = None) -> "subprocess.Popen[str]":
     """Start `laden`; hand it to `ended`."""
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [COMMAND, *map(str, arguments)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -73,6 +74,24 @@ def start(*arguments: object, env: dict[str, str] | None = None, cwd: Path | Non
         env={**os.environ, **(env or {})},
         cwd=cwd,
     )
+    _SECRETS[process.pid] = secrets_in(
+        *map(str, arguments), *(f"{name}={value}" for name, value in (env or {}).items())
+    )
+    return process
+
+
+_SECRETS: dict[int, set[str]] = {}
+"""What each command was given in confidence, by its process id."""
+
+_CONFIDENTIAL = re.compile(
+    r"(?:\bsig|AccountKey|AZURE_STORAGE_KEY|AZURE_CLIENT_SECRET|IDENTITY_HEADER)=([^&;\s\"']{12,})"
+)
+
+
+def secrets_in(*texts: str) -> set[str]:
+    """Signatures, keys and the like that stand in arguments or settings, also as they read percent-decoded."""
+    found = {secret for text in texts for secret in _CONFIDENTIAL.findall(text)}
+    return found | {unquote(secret) for secret in found}
 
 
 def ended(process: "subprocess.Popen[str]", timeout_s: float = _DEADLINE_S) -> Ran:
@@ -81,6 +100,8 @@ def ended(process: "subprocess.Popen[str]", timeout_s: float = _DEADLINE_S) -> R
             out, err = process.communicate(timeout=timeout_s)
         finally:
             process.kill()
+    told = [secret for secret in _SECRETS.pop(process.pid, ()) if secret in out or secret in err]
+    assert not told, "a secret is printed"
     return Ran(process.returncode, out, err)
 
 
