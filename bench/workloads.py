@@ -132,7 +132,7 @@ def mix(work: Path, archives: int = THERE_ARCHIVES, per_archive: int = 30) -> Wo
             kind = "stored" if archive % 2 else "deflated"
             first = archive * per_archive % (source.files - per_archive)
             wanted = slice(first, first + per_archive)
-            _copy_members(source.root / kind / "0.zip", zips / f"{archive}.zip", wanted)
+            _copy_members(source.root / kind / "0.zip", zips / f"{archive}.zip", wanted, folder=f"{archive}/")
 
     return _once(work / f"mix-{archives}", make)
 
@@ -171,11 +171,11 @@ def _write_zip(path: Path, files: Iterable[Path], method: int) -> None:
             out.writestr(info, file.read_bytes())
 
 
-def _copy_members(source: Path, target: Path, wanted: slice) -> None:
-    """Write members of one zip to another (deflated again, or stored, as they were)."""
+def _copy_members(source: Path, target: Path, wanted: slice, folder: str = "") -> None:
+    """Write members of one zip to another, into a folder in it (deflated again, or stored, as they were)."""
     with zipfile.ZipFile(source) as archive, zipfile.ZipFile(target, "w", compresslevel=6) as out:
         for info in archive.infolist()[wanted]:
-            copy = zipfile.ZipInfo(info.filename, _EARLY)
+            copy = zipfile.ZipInfo(folder + info.filename, _EARLY)
             copy.compress_type = info.compress_type
             out.writestr(copy, archive.read(info))
 
