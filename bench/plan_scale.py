@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench.measure import run, summarise
-from laden.metadata import to_row
-from laden.plan import Plan
-from laden.records import Blob
 from laden.relations import Relations
+from laden.stages.metadata import to_row
+from laden.stages.plan import Plan
+from laden.values.records import Blob
 
 _HOMES = 52
 _ROOT = Path(__file__).parents[1]

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from PIL import Image, ImageChops
 
-from laden.conductor import load
 from laden.demo.emulator import Emulator
 from laden.demo.sample import write
+from laden.verbs.load import load
 
 _WIDTH, _HEIGHT = 1280, 3400
 _MOST_BYTES = 300_000

@@ -5,27 +5,29 @@ return a `Summary`; `columns` returns what the columns of a table hold; `registe
 after a load. What goes wrong raises a kind of `LadenError`.
 """
 
-from laden.errors import LadenError
+from laden.values.errors import LadenError
 
 __all__ = ["LadenError", "Summary", "check", "columns", "export_labels", "load", "register", "select", "verify"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from laden.conductor import check, load, verify
-    from laden.events import Summary
-    from laden.export import export_labels
-    from laden.registrar import register
-    from laden.sift import columns, select
+    from laden.values.events import Summary
+    from laden.verbs.check import check
+    from laden.verbs.labels import export_labels
+    from laden.verbs.load import load
+    from laden.verbs.register import register
+    from laden.verbs.select import columns, select
+    from laden.verbs.verify import verify
 
 _HOMES = {
-    "Summary": "events",
-    "check": "conductor",
-    "columns": "sift",
-    "export_labels": "export",
-    "load": "conductor",
-    "register": "registrar",
-    "select": "sift",
-    "verify": "conductor",
+    "Summary": "values.events",
+    "check": "verbs.check",
+    "columns": "verbs.select",
+    "export_labels": "verbs.labels",
+    "load": "verbs.load",
+    "register": "verbs.register",
+    "select": "verbs.select",
+    "verify": "verbs.verify",
 }
 
 

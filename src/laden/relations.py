@@ -22,7 +22,7 @@ from typing import Any
 import duckdb
 import numpy as np
 
-from laden.errors import UsageError
+from laden.values.errors import UsageError
 
 _BATCH_ROWS = 50_000
 _MEMORY_LIMIT = "256MB"

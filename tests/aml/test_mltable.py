@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
+from laden.azure.azureml import Asset, Datastore, Workspace
+from laden.azure.clients import session
 from laden.cli.register import notebook
-from laden.cloud.azureml import Asset, Datastore, Workspace
-from laden.cloud.clients import session
-from laden.conductor import load
 from laden.demo.emulator import Emulator
-from laden.export import export_labels
-from laden.labels import MLTABLE
-from laden.registrar import Registered, register
+from laden.stages.labels import MLTABLE
+from laden.verbs.labels import export_labels
+from laden.verbs.load import load
+from laden.verbs.register import Registered, register
 from tests.aml import environment
 from tests.support.dataset import Dataset, make_dataset
 from tests.support.harness import client

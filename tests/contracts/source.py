@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from laden.errors import MemberDamaged, SourceError
-from laden.records import Entry, Finding
-from laden.source import Reader, crc32
+from laden.dataset.source import Reader, crc32
+from laden.values.errors import MemberDamaged, SourceError
+from laden.values.records import Entry, Finding
 
 CONTENTS = {
     "empty.png": b"",

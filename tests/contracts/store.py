@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from laden.errors import BlobConflict, BlobMissing, ContainerMissing, StoreError, TransientStoreError
-from laden.records import Blob
 from laden.store import CREATE_ONLY, Properties, Store, list_all
+from laden.values.errors import BlobConflict, BlobMissing, ContainerMissing, StoreError, TransientStoreError
+from laden.values.records import Blob
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 

@@ -19,7 +19,7 @@ SUFFIXES = ["tar", "tar.gz", "zip"]
 
 def profile_of(suffix: str, folder: Path) -> Path:
     """PADCHEST's profile, with archives of another kind."""
-    text = (files("laden") / "profiles/padchest.toml").read_text("utf-8")
+    text = (files("laden.dataset") / "profiles/padchest.toml").read_text("utf-8")
     archive = 'archive = "{ImageDir}.zip"'
     assert archive in text
     path = folder / "mine.toml"

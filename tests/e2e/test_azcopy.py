@@ -16,8 +16,8 @@ import pytest
 from azure.storage.blob import ContainerSasPermissions, generate_container_sas
 from bench.peers import find_azcopy
 
+from laden.dataset.table import Table
 from laden.demo.emulator import Emulator
-from laden.table import Table
 from tests.conftest import CACHE
 from tests.support.dataset import tiny_png
 from tests.support.harness import run

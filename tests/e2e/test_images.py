@@ -19,10 +19,10 @@ from laden import LadenError, check
 from laden.demo import rows
 from laden.demo.emulator import Emulator
 from laden.demo.sample import Member, write_archive
+from tests.dataset.test_images_pixels import varied
 from tests.support import png
 from tests.support.dataset import make_dataset
 from tests.support.harness import run
-from tests.test_images_pixels import varied
 
 GOOD = 500
 SIZE = (24, 16)

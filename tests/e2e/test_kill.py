@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from laden.conductor import load, verify
 from laden.demo.emulator import Emulator
+from laden.verbs.load import load
+from laden.verbs.verify import verify
 from tests.support.dataset import Dataset, make_dataset
 from tests.support.harness import Landed, Proxy, content, kill, landed, start
 

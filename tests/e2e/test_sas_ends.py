@@ -17,11 +17,11 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from azure.storage.blob import AccessPolicy, ContainerSasPermissions, generate_container_sas
 
-from laden.conductor import load
 from laden.demo.emulator import Emulator
-from laden.engine import processes
-from laden.errors import AccessEnded
-from laden.events import Event, Summary
+from laden.stages.engine import processes
+from laden.values.errors import AccessEnded
+from laden.values.events import Event, Summary
+from laden.verbs.load import load
 from tests.support.dataset import Dataset, make_dataset
 from tests.support.harness import COMMAND, Proxy, Ran, client, ended, kill, landed, run, start
 

@@ -6,8 +6,8 @@ A line is a source and an address, answered with the process id; or `wait`, answ
 import os
 import sys
 
-from laden.conductor import load
-from laden.errors import LadenError
+from laden.values.errors import LadenError
+from laden.verbs.load import load
 from tests.faults.scene import small_blocks
 
 

@@ -20,13 +20,14 @@ import duckdb
 import pytest
 
 from laden import transfer
-from laden.conductor import load, loading
 from laden.demo.emulator import Emulator
 from laden.demo.sample import Member, write_archive
-from laden.errors import StoreError
-from laden.events import Event, Summary
+from laden.stages.transfer import Settings
 from laden.store import blob, retry
-from laden.transfer import Settings
+from laden.values.errors import StoreError
+from laden.values.events import Event, Summary
+from laden.verbs import load as loading
+from laden.verbs.load import load
 from tests.support.dataset import Dataset, make_dataset, tiny_png
 from tests.support.harness import Landed, client, landed, sas
 

@@ -19,10 +19,11 @@ from typing import NamedTuple
 
 import pytest
 
-from laden.conductor import load, verify
 from laden.demo.emulator import Emulator
-from laden.errors import LadenError
-from laden.events import Event, Started, Summary
+from laden.values.errors import LadenError
+from laden.values.events import Event, Started, Summary
+from laden.verbs.load import load
+from laden.verbs.verify import verify
 from tests.faults.proxy import Proxy, Request
 from tests.faults.scene import Container, Undisturbed, attempt, create, make_small, small_blocks
 from tests.support.dataset import Dataset

@@ -76,8 +76,9 @@ def endpoint() -> Iterator[str]:
 
 MEASURED = """
 import json, sys
-from laden.conductor import load, loading
-from laden.transfer import Settings
+from laden.verbs.load import load
+from laden.verbs import load as loading
+from laden.stages.transfer import Settings
 single = int(sys.argv[3])
 loading.Settings = lambda **given: Settings(**given, single_put_bytes=single)
 said = load(sys.argv[1], sys.argv[2], profile="files")

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from laden.conductor import load
 from laden.demo.emulator import Emulator
+from laden.verbs.load import load
 from tests.faults.proxy import Proxy
 from tests.faults.scene import Container, Undisturbed, attempt, create, impatience, make_small, remove, small_blocks
 from tests.faults.script import FAULTS, REQUESTS, Rule, Script

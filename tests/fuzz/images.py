@@ -12,8 +12,8 @@ from io import BytesIO
 
 from PIL import Image
 
-from laden.images import STATES, look
-from laden.records import ImageFacts
+from laden.dataset.images import STATES, look
+from laden.values.records import ImageFacts
 from tests.fuzz.pngs import mutated
 from tests.support import png
 
@@ -79,7 +79,7 @@ def _is_whole(data: bytes, facts: ImageFacts) -> bool:
 @cache
 def _others() -> list[tuple[str, bytes]]:
     """Good JPEGs and DICOM files: those of the tests, which are made once a process."""
-    from tests.test_images_other import GOOD_DICOMS, jpeg
+    from tests.dataset.test_images_other import GOOD_DICOMS, jpeg
 
     jpegs = [jpeg(), jpeg("RGB", (64, 48)), jpeg(progressive=True), jpeg(restart_marker_blocks=2)]
     return [("a.jpg", data) for data in jpegs] + [("a.dcm", data) for data in GOOD_DICOMS.values()]

@@ -14,10 +14,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from laden.errors import SourceError
-from laden.names import problem
-from laden.records import Entry
-from laden.source import Reader, entries
+from laden.dataset.source import Reader, entries
+from laden.values.errors import SourceError
+from laden.values.names import problem
+from laden.values.records import Entry
 from tests.fuzz import tars
 from tests.fuzz.archives import CENTRAL, LOCAL
 

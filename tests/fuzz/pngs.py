@@ -4,8 +4,8 @@ import random
 import struct
 import zlib
 
-from laden.images import STATES, WHOLE, look
-from laden.images.png import PngCheck
+from laden.dataset.images import STATES, WHOLE, look
+from laden.dataset.images.png import PngCheck
 from tests.support import png
 
 

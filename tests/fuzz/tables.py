@@ -8,8 +8,8 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
-from laden.errors import SourceError
-from laden.table import Table, TableWatch
+from laden.dataset.table import Table, TableWatch
+from laden.values.errors import SourceError
 
 _QUOTED = b'"a ""quoted"" cell","of\r\ntwo lines"'
 

@@ -10,7 +10,7 @@ import tarfile
 import zlib
 from collections.abc import Callable
 
-from laden.records import Entry
+from laden.values.records import Entry
 from tests.fuzz import zips
 from tests.support.dataset import tiny_png
 

@@ -22,7 +22,7 @@ pytest.importorskip("resource", reason="memory is not measured on Windows")
 ROOT = Path(__file__).parents[2]
 TIMES = 10 if os.environ.get("LADEN_LONG") else 1
 GROWN_MIB = 160
-"""What a run of thousands may take on top of an idle interpreter; Deflate64 alone takes 30 (laden.source.inflate)."""
+"""What a run of thousands may take on top of an idle interpreter; Deflate64 alone takes 30 (`source.inflate`)."""
 LONGEST_S = 5.0
 """Of one case; they take milliseconds, but machines stall."""
 CODES = {

@@ -35,7 +35,7 @@ def account_name(group: str) -> Iterator[str]:
     """A name for an account; whatever has it at the end is deleted."""
     from azure.core.exceptions import ResourceNotFoundError
 
-    from laden.cloud.clients import session
+    from laden.azure.clients import session
 
     name = f"ladenlive{uuid.uuid4().hex[:12]}"
     yield name

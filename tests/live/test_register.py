@@ -22,8 +22,8 @@ def workspace(group: str) -> str:
 @pytest.fixture
 def asset(group: str, workspace: str) -> Iterator[str]:
     """A name for data assets; they cannot be deleted, so that they are archived at the end. The datastore goes."""
-    from laden.cloud.azureml import AML_API
-    from laden.cloud.clients import session
+    from laden.azure.azureml import AML_API
+    from laden.azure.clients import session
 
     name = f"ladenlive{uuid.uuid4().hex[:12]}"
     yield name

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from laden.cli.cloudface import run_cloud
-from laden.events import Observer, Shown, Summary, Waiting, Warned
+from laden.values.events import Observer, Shown, Summary, Waiting, Warned
 
 
 def run_create(
@@ -14,9 +14,9 @@ def run_create(
     """Make an account, or show the one that is there; return the exit code."""
 
     def work(observer: Observer) -> Summary:
-        from laden.cloud.account import check_name, create
-        from laden.cloud.clients import session
-        from laden.cloud.role import assign_role as assign
+        from laden.azure.account import check_name, create
+        from laden.azure.clients import session
+        from laden.azure.role import assign_role as assign
 
         def waiting(what: str, seconds: float) -> None:
             observer(Waiting(what, seconds))
@@ -40,8 +40,8 @@ def run_show(name: str, resource_group: str | None, subscription: str | None, *,
     """Show an account; return the exit code."""
 
     def work(observer: Observer) -> Summary:
-        from laden.cloud.account import check_name, find
-        from laden.cloud.clients import session
+        from laden.azure.account import check_name, find
+        from laden.azure.clients import session
 
         check_name(name)
         with session(subscription) as opened:

@@ -15,7 +15,7 @@ _LOOK_S = 0.2
 
 
 class SasPrompt:
-    """What `laden.conductor.load` takes as `ask_sas`."""
+    """What `laden.verbs.load` takes as `ask_sas`."""
 
     def __init__(self) -> None:
         self.hold: Callable[[], AbstractContextManager[None]] = nullcontext

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from laden.cli.faces import Interrupts, run_verb
-from laden.events import Observer, Summary
+from laden.values.events import Observer, Summary
 
 
 def run_check(source: list[Path], options: dict[str, Any], *, json: bool, quiet: bool, verbose: bool) -> int:
@@ -14,7 +14,7 @@ def run_check(source: list[Path], options: dict[str, Any], *, json: bool, quiet:
     interrupts = Interrupts()
 
     def work(observer: Observer) -> Summary:
-        from laden.conductor import check
+        from laden.verbs.check import check
 
         return check(source, observer=observer, stopping=interrupts.asked, **options)
 

@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from laden.cli.faces import json_face, run_with
-from laden.events import Checked, Event, Observer, Shown, Summary, Waiting, Warned
-from laden.units import duration
+from laden.values.events import Checked, Event, Observer, Shown, Summary, Waiting, Warned
+from laden.values.units import duration
 
 _OUTCOMES = {"pass": "[green]pass[/]", "warn": "[yellow]warn[/]", "fail": "[red]fail[/]", "untested": "[dim]----[/]"}
 

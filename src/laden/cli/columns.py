@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from laden.cli.faces import run_verb
-from laden.events import Event, Observer, Summary
+from laden.values.events import Event, Observer, Summary
 
 
 def run_columns(table: Path, profile: str | None, *, json: bool) -> int:
     """Show the columns of a table, and return the exit code."""
 
     def work(observer: Observer) -> Summary:
-        from laden.sift import columns
+        from laden.verbs.select import columns
 
         told: list[Event] = []
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from laden.cli.cloudface import run_cloud
-from laden.errors import ExitCode
-from laden.events import Observer, Shown, Summary, Warned
 from laden.store import without_secret
+from laden.values.errors import ExitCode
+from laden.values.events import Observer, Shown, Summary, Warned
 
 _ALLOWS = "its account allows public containers: 'az storage account update --allow-blob-public-access false' ends that"
 
@@ -14,7 +14,7 @@ def run_create(destination: str, *, json: bool) -> int:
     """Make a container, private; return the exit code."""
 
     def work(observer: Observer) -> Summary:
-        from laden.cloud.container import create
+        from laden.azure.container import create
 
         made_at, made, privacy = create(destination)
         facts = {"name": made_at.container, "url": str(made_at), "public": privacy.container or "nothing"}
@@ -38,7 +38,7 @@ def run_list(account: str, *, json: bool) -> int:
     """List an account's containers with what anybody may read of them; return the exit code."""
 
     def work(observer: Observer) -> Summary:
-        from laden.cloud.container import account_address, listed, public_access_allowed
+        from laden.azure.container import account_address, listed, public_access_allowed
 
         address = account_address(account)
         containers = listed(address)

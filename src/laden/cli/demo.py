@@ -11,9 +11,9 @@ from pathlib import Path
 from rich.console import Console
 
 from laden.cli.faces import run_verb
-from laden.errors import ExitCode, LadenError
-from laden.events import Event, Observer, Summary
-from laden.units import size
+from laden.values.errors import ExitCode, LadenError
+from laden.values.events import Event, Observer, Summary
+from laden.values.units import size
 
 _CONTAINER = "padchest"
 
@@ -67,14 +67,14 @@ def _demo(console: Console, folder: Path, *, keep: bool) -> int:
 
 
 def _load(folder: Path, destination: str, archives: str, observer: Observer) -> Summary:
-    from laden.conductor import load
+    from laden.verbs.load import load
 
     findings_file = folder / "laden-findings.csv"
     return load(folder, destination, archives=archives, observer=observer, findings_file=findings_file)
 
 
 def _verify(destination: str, observer: Observer) -> Summary:
-    from laden.conductor import verify
+    from laden.verbs.verify import verify
 
     return verify(destination, deep="all", observer=observer)
 

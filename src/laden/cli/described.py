@@ -7,9 +7,9 @@ import textwrap
 from rich.console import Console
 
 from laden.cli.text import cut, escaped, plain
-from laden.events import Described
-from laden.records import ColumnFacts
-from laden.units import amount, share
+from laden.values.events import Described
+from laden.values.records import ColumnFacts
+from laden.values.units import amount, share
 
 _RARE = 1_000
 """A value in less than one row of so many is no common one."""

@@ -1,6 +1,6 @@
 """Chooses how events are shown, runs a verb's work, and turns its end into an exit code.
 
-`--json` writes each event as a line; otherwise the terminal face draws them. An error that the conductor could
+`--json` writes each event as a line; otherwise the terminal face draws them. An error that the verb could
 not put into a summary gets one here, so that the last JSON line is a summary whatever happened.
 """
 
@@ -14,8 +14,8 @@ from contextlib import ExitStack
 from types import FrameType
 
 from laden.cli.ask import SasPrompt
-from laden.errors import ExitCode, LadenError
-from laden.events import Event, Observer, Summary, to_json
+from laden.values.errors import ExitCode, LadenError
+from laden.values.events import Event, Observer, Summary, to_json
 
 
 class Interrupts:

@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Literal, cast
 
 from laden.cli.cloudface import run_cloud
-from laden.events import Observer, Shown, Summary, Warned
+from laden.values.events import Observer, Shown, Summary, Warned
 
 
 def run_export(destination: str, output: Path, form: str, urls: str, profile: str | None, *, json: bool) -> int:
     """Write labels to a file; return the exit code."""
 
     def work(observer: Observer) -> Summary:
-        from laden.export import export_labels
         from laden.store import without_secret
+        from laden.verbs.labels import export_labels
 
         wanted = cast("Literal['jsonl', 'coco', 'csv']", form)
         done = export_labels(destination, output, form=wanted, urls=urls, profile=profile, observer=observer)

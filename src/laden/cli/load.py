@@ -8,7 +8,7 @@ from typing import Any
 
 from laden.cli.ask import SasPrompt, somebody_is_there
 from laden.cli.faces import Interrupts, run_verb
-from laden.events import Observer, PlanReady, Summary, Warned
+from laden.values.events import Observer, PlanReady, Summary, Warned
 
 
 def run_load(
@@ -27,7 +27,7 @@ def run_load(
     asks = not (yes or json or quiet) and sys.stdin.isatty() and sys.stdout.isatty()
 
     def work(observer: Observer) -> Summary:
-        from laden.conductor import load
+        from laden.verbs.load import load
 
         if "sig=" in destination:
             observer(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 
-from laden.errors import ExitCode, UsageError
-from laden.profile import Profile, builtin, open_profile, profile_text
+from laden.dataset.profile import Profile, builtin, open_profile, profile_text
+from laden.values.errors import ExitCode, UsageError
 
 
 def run_profiles(name: str | None) -> int:

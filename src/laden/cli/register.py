@@ -6,10 +6,10 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from laden.cli.cloudface import run_cloud
-from laden.events import Observer, Shown, Summary
+from laden.values.events import Observer, Shown, Summary
 
 if TYPE_CHECKING:
-    from laden.registrar import Registered
+    from laden.verbs.register import Registered
 
 _LABELING = """\
 Azure ML's labeling projects were retired on 2026-09-30. For annotation tools (Label Studio, CVAT):
@@ -21,8 +21,8 @@ def run_register(destination: str, workspace: str, resource_group: str, options:
     done: list[Registered] = []
 
     def work(observer: Observer) -> Summary:
-        from laden.registrar import register
         from laden.store import without_secret
+        from laden.verbs.register import register
 
         registered = register(destination, workspace, resource_group, observer=observer, **options)
         done.append(registered)

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from laden.cli.faces import run_verb
-from laden.errors import UsageError
-from laden.events import Observer, Summary
+from laden.values.errors import UsageError
+from laden.values.events import Observer, Summary
 
 
 def run_report(
@@ -16,7 +16,8 @@ def run_report(
     """Write the page, and return the exit code."""
 
     def work(observer: Observer) -> Summary:
-        from laden.conductor import check, verify
+        from laden.verbs.check import check
+        from laden.verbs.verify import verify
 
         if not any(map(_is_destination, places)):
             return check([Path(place) for place in places], report_file=output, observer=observer, **options)
@@ -31,7 +32,7 @@ def run_report(
 
 def _is_destination(place: str) -> bool:
     """Whether something was loaded there, or only can have been."""
-    from laden.manifest import LOAD
+    from laden.stages.manifest import LOAD
 
     return "://" in place or (Path(place).expanduser() / LOAD).is_file()
 

@@ -9,10 +9,10 @@ import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from laden.errors import ExitCode, LadenError, UsageError
 from laden.store import Destination, parse_destination, without_secret
 from laden.store.sas import PERMISSIONS, Sas, abilities, lacking_for_load, letters_of, parse_sas, query_of, utc
-from laden.units import duration
+from laden.values.errors import ExitCode, LadenError, UsageError
+from laden.values.units import duration
 
 if TYPE_CHECKING:
     from laden.store.minting import Minted

@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from laden.cli.faces import run_verb
-from laden.events import Observer, Summary
+from laden.values.events import Observer, Summary
 
 
 def run_select(table: Path, output: str | None, options: dict[str, Any], *, json: bool, quiet: bool) -> int:
@@ -17,7 +17,7 @@ def run_select(table: Path, output: str | None, options: dict[str, Any], *, json
         raise typer.BadParameter("with -o - the rows are on stdout: leave --json out, or name a file", param_hint="-o")
 
     def work(observer: Observer) -> Summary:
-        from laden.sift import select
+        from laden.verbs.select import select
 
         return select(table, output=output, observer=observer, **options)
 

@@ -11,11 +11,11 @@ from rich.table import Table
 
 from laden.cli.described import draw_columns
 from laden.cli.text import cut, escaped
-from laden.errors import ExitCode
-from laden.events import Described, Event, Found, PlanReady, Selected, Started, Summary, Warned
-from laden.events import Progress as ProgressEvent
-from laden.records import Finding, Severity, Step
-from laden.units import amount, duration, size
+from laden.values.errors import ExitCode
+from laden.values.events import Described, Event, Found, PlanReady, Selected, Started, Summary, Warned
+from laden.values.events import Progress as ProgressEvent
+from laden.values.records import Finding, Severity, Step
+from laden.values.units import amount, duration, size
 
 _STAGES = {
     "source": "Looking at the source",

@@ -6,7 +6,7 @@ from typing import Any
 
 from laden.cli.ask import SasPrompt, somebody_is_there
 from laden.cli.faces import run_verb
-from laden.events import Observer, Summary
+from laden.values.events import Observer, Summary
 
 
 def run_verify(destination: str, options: dict[str, Any], *, json: bool, quiet: bool, verbose: bool) -> int:
@@ -14,7 +14,7 @@ def run_verify(destination: str, options: dict[str, Any], *, json: bool, quiet: 
     prompt = SasPrompt() if somebody_is_there() and not (json or quiet) else None
 
     def work(observer: Observer) -> Summary:
-        from laden.conductor import verify
+        from laden.verbs.verify import verify
 
         return verify(destination, observer=observer, ask_sas=prompt, **options)
 

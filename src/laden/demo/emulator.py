@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import IO, Self
 
 from laden.demo.install import VERSION, install, node
-from laden.errors import LadenError
+from laden.values.errors import LadenError
 
 ACCOUNT = "devstoreaccount1"
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="

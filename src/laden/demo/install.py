@@ -17,7 +17,7 @@ import tempfile
 from importlib.resources import as_file, files
 from pathlib import Path
 
-from laden.errors import LadenError, UsageError
+from laden.values.errors import LadenError, UsageError
 
 VERSION = "3.37.0"
 """Of Azurite, as in `azurite/package.json` beside this file."""

@@ -10,10 +10,10 @@ from collections.abc import Collection, Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from laden.profile import TableShape
+from laden.dataset.profile import TableShape
+from laden.dataset.table import Table
+from laden.dataset.table.cells import parse_list
 from laden.report.facts import ColumnCounts, Count
-from laden.table import Table
-from laden.table.cells import parse_list
 
 _EMPTY = frozenset({"", "none", "nan"})
 """How tables spell a missing value, in lower case."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from laden.events import Summary
-from laden.records import Finding, Severity
+from laden.values.events import Summary
+from laden.values.records import Finding, Severity
 
 
 class Count(NamedTuple):

@@ -9,7 +9,7 @@ from laden.report import charts
 from laden.report.charts import Series
 from laden.report.facts import ArchiveCounts, ColumnCounts, Facts, Sizes, Speed
 from laden.report.markup import Child, h, name
-from laden.units import amount, duration, size
+from laden.values.units import amount, duration, size
 
 _BARS = 12
 """Values of a column that get a bar; its table has more."""

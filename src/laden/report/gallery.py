@@ -15,15 +15,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from laden.errors import LadenError, SourceError
-from laden.images import BROKEN, STATES
-from laden.records import Entry
+from laden.dataset.images import BROKEN, STATES
+from laden.dataset.source import Reader
 from laden.relations import Relations
 from laden.report.facts import Gallery, Picture
 from laden.report.gather import DAMAGED
 from laden.report.pixels import Drawn, draw
-from laden.source import Reader
 from laden.store import Store
+from laden.values.errors import LadenError, SourceError
+from laden.values.records import Entry
 
 _SAMPLES = 12
 _DAMAGED = 12

@@ -6,11 +6,11 @@ else is counted from there. Of a load or a check, the images are those of the pl
 
 from __future__ import annotations
 
-from laden.images import BROKEN
-from laden.records import IN_GZIP
+from laden.dataset.images import BROKEN
 from laden.relations import Relations
 from laden.report.facts import ArchiveCounts, Count, Sizes
 from laden.report.numbers import binned, limits
+from laden.values.records import IN_GZIP
 
 _OF_PLAN = """
 CREATE OR REPLACE TABLE shown AS

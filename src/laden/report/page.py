@@ -13,13 +13,13 @@ from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from xml.etree.ElementTree import Element
 
-from laden.errors import ExitCode
-from laden.events import Summary
-from laden.records import Finding, Severity
 from laden.report.facts import Facts, FindingKind, Gallery, Picture
 from laden.report.figures import figures
 from laden.report.markup import Child, clean, h, name, to_html
-from laden.units import amount, duration, size
+from laden.values.errors import ExitCode
+from laden.values.events import Summary
+from laden.values.records import Finding, Severity
+from laden.values.units import amount, duration, size
 
 _FATES = {
     "sent": "sent",

@@ -13,16 +13,16 @@ from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from laden.errors import LadenError, SourceError, UsageError
-from laden.events import Event, Observer, Summary, Warned
-from laden.profile import Profile
+from laden.dataset.profile import Profile
+from laden.dataset.table import Table
 from laden.relations import Relations
 from laden.report.columns import ReadTable, TableCounts, count_columns
 from laden.report.facts import Facts, Gallery, Speed
 from laden.report.gallery import Choice
 from laden.report.watch import Watch
 from laden.store import Store
-from laden.table import Table
+from laden.values.errors import LadenError, SourceError, UsageError
+from laden.values.events import Event, Observer, Summary, Warned
 
 START = "<!DOCTYPE html>\n<!-- laden report -->\n"
 """How every report begins: a file that does may be replaced by the next one."""

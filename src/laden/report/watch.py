@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 
-from laden.events import Event, Found, PlanReady, Progress, Started, Summary
-from laden.records import Finding, Severity
 from laden.report.facts import FindingKind, Speed
 from laden.report.meanings import Meaning, meanings
+from laden.values.events import Event, Found, PlanReady, Progress, Started, Summary
+from laden.values.records import Finding, Severity
 
 _EXAMPLES = 5
 _MOMENTS = 1_000

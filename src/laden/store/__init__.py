@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from laden.records import Blob
 from laden.store.destination import Destination, FolderDestination, parse_destination, quoted, without_secret
+from laden.values.records import Blob
 
 if TYPE_CHECKING:
     from laden.store.credentials import SasSource

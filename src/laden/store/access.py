@@ -15,10 +15,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from laden.errors import AccessDenied, Interrupted, LadenError, UsageError
 from laden.store.credentials import find_sas
 from laden.store.destination import Destination, FolderDestination, parse_destination
 from laden.store.sas import Sas, parse_sas, query_of, utc
+from laden.values.errors import AccessDenied, Interrupted, LadenError, UsageError
 
 _ATTEMPTS = 3
 """Of a person, to give a SAS that fits."""

@@ -10,12 +10,12 @@ from typing import NamedTuple
 from urllib.parse import quote
 from xml.etree import ElementTree as ET
 
-from laden.errors import StoreError
 from laden.store.answers import error_code
 from laden.store.blob import BlobStore
 from laden.store.credentials import Credential, Grant
 from laden.store.destination import Destination
 from laden.store.http import Answer
+from laden.values.errors import StoreError
 
 _ANY = (200, 400, 401, 403, 404, 409)
 

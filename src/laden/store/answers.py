@@ -13,7 +13,10 @@ from contextlib import suppress
 from urllib.parse import unquote
 from xml.etree import ElementTree as ET
 
-from laden.errors import (
+from laden.store import Page
+from laden.store.denial import CODES, Refused, explain
+from laden.store.destination import Destination
+from laden.values.errors import (
     AccessDenied,
     AccessEnded,
     BlobConflict,
@@ -23,10 +26,7 @@ from laden.errors import (
     StoreError,
     TransientStoreError,
 )
-from laden.records import Blob
-from laden.store import Page
-from laden.store.denial import CODES, Refused, explain
-from laden.store.destination import Destination
+from laden.values.records import Blob
 
 _TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
 _THROTTLED = frozenset({429, 503})

@@ -14,13 +14,13 @@ import hashlib
 from collections.abc import Mapping
 from urllib.parse import quote, urlsplit
 
-from laden.errors import AccessDenied, AccessEnded, BlobConflict, StoreError, TransientStoreError
-from laden.records import Blob
 from laden.store import CREATE_ONLY, Data, Page, Properties
 from laden.store.answers import blob_from_headers, page_from_xml, refusal, uncommitted_from_xml
 from laden.store.credentials import Credential, Grant
 from laden.store.destination import Destination, quoted
 from laden.store.http import Answer, HttpClient, HttpError, Trouble
+from laden.values.errors import AccessDenied, AccessEnded, BlobConflict, StoreError, TransientStoreError
+from laden.values.records import Blob
 
 API_VERSION = "2023-11-03"
 """`x-ms-version`; old enough for every cloud and emulator, new enough for Put Blob of 5,000 MiB (2019-12-12)."""

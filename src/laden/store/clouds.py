@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
-from laden.errors import UsageError
+from laden.values.errors import UsageError
 
 
 class Cloud(NamedTuple):

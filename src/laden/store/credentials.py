@@ -18,10 +18,10 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, Protocol
 from urllib.parse import urlsplit
 
-from laden.errors import AccessDenied, AccessEnded, UsageError
 from laden.store.destination import Destination
 from laden.store.sas import parse_sas, query_of
 from laden.store.signin import STORAGE_SCOPE, SignIn
+from laden.values.errors import AccessDenied, AccessEnded, UsageError
 
 EMULATOR_ACCOUNT = "devstoreaccount1"
 EMULATOR_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="

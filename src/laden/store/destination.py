@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
-from laden.errors import UsageError
-from laden.names import problem
+from laden.values.errors import UsageError
+from laden.values.names import problem
 
 _CONTAINER = re.compile(r"[a-z0-9](?:[a-z0-9]|-(?=[a-z0-9])){2,62}")
 """3 to 63 lower-case letters, digits and single dashes (Naming and Referencing Containers, Microsoft Learn)."""

@@ -22,7 +22,10 @@ import uuid
 from collections.abc import Iterable
 from pathlib import Path
 
-from laden.errors import (
+from laden.store import CREATE_ONLY, Data, Page, Properties
+from laden.store.disk import files, linked, reading, writing
+from laden.store.journal import JOURNAL, Journal, Told, Version
+from laden.values.errors import (
     BlobConflict,
     BlobMissing,
     BlobRefused,
@@ -31,11 +34,8 @@ from laden.errors import (
     TransientStoreError,
     UsageError,
 )
-from laden.names import problem
-from laden.records import Blob
-from laden.store import CREATE_ONLY, Data, Page, Properties
-from laden.store.disk import files, linked, reading, writing
-from laden.store.journal import JOURNAL, Journal, Told, Version
+from laden.values.names import problem
+from laden.values.records import Blob
 
 _STAGING = "_laden/staging"
 _HIDDEN = frozenset({JOURNAL, _STAGING})

@@ -14,10 +14,10 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from laden.errors import Interrupted, TransientStoreError
-from laden.records import Blob
 from laden.store import Data, Page, Properties, Store
 from laden.store.pace import Pace, Seen, adapt
+from laden.values.errors import Interrupted, TransientStoreError
+from laden.values.records import Blob
 
 T = TypeVar("T")
 

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from laden.errors import AccessDenied, ContainerMissing, StoreError, UsageError
 from laden.store.credentials import CLOCK_SKEW_S, find_key, protocol_for
 from laden.store.destination import Destination
 from laden.store.sas import DEFAULT_LETTERS, moment
 from laden.store.signin import SignIn, trust
+from laden.values.errors import AccessDenied, ContainerMissing, StoreError, UsageError
 
 if TYPE_CHECKING:
     from azure.storage.blob import AccessPolicy, ContainerClient

@@ -17,7 +17,7 @@ import subprocess
 import time
 from collections.abc import Callable
 
-from laden.errors import AccessDenied, Interrupted, UsageError
+from laden.values.errors import AccessDenied, Interrupted, UsageError
 
 TIMEOUT_S = 60.0
 """`az` takes some seconds; a sign-in that waits for a person is not for here."""

@@ -14,9 +14,9 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from laden.errors import BlobConflict, Interrupted, StoreError, TransientStoreError
-from laden.records import Blob
 from laden.store import Data, Page, Properties, Retry, Store
+from laden.values.errors import BlobConflict, Interrupted, StoreError, TransientStoreError
+from laden.values.records import Blob
 
 FIRST_PATIENCE_S = 5.0
 PATIENCE_S = 600.0

@@ -18,7 +18,7 @@ from difflib import get_close_matches
 from typing import NamedTuple
 from urllib.parse import parse_qsl
 
-from laden.errors import UsageError
+from laden.values.errors import UsageError
 
 
 class Permission(NamedTuple):

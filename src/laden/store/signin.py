@@ -17,8 +17,8 @@ import os
 import re
 from typing import TYPE_CHECKING, Any, Self
 
-from laden.errors import AccessDenied, UsageError
 from laden.store.clouds import find_cloud
+from laden.values.errors import AccessDenied, UsageError
 
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken

@@ -6,7 +6,7 @@ A body with kinds (a datastore, its credentials, a version of a data asset) is p
 
 Taken literally this refuses every property that only one kind has, such as `accountName` of a blob datastore:
 `additionalProperties` does not see through `allOf` (draft 4, 5.4.4). It refuses Microsoft's own examples, which
-tests/test_management.py shows. And draft 4 knows no `const`, so that kinds are not told apart.
+tests/azure/test_management.py shows. And draft 4 knows no `const`, so that kinds are not told apart.
 
 So the closing is moved to where a kind is complete: what all kinds have and what this kind has, and nothing else.
 `const` becomes an `enum` of one. Nothing is allowed that no kind has; nothing else is changed, and the files in

@@ -1,0 +1,99 @@
+"""What an image can be found to be: its states in words, and as the one line that travels in a blob's metadata.
+
+A state is `whole` or a finding code. Broken images are errors and may be left out of a load; doubtful ones are told
+and stored like any other.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, TypeAlias
+
+from laden.values.records import ImageFacts
+
+Buffer: TypeAlias = bytes | bytearray | memoryview
+"""Bytes as they come; a memoryview must be of single bytes."""
+
+Level: TypeAlias = Literal["none", "structure", "pixels"]
+"""How closely images are looked at: not at all, by what surrounds the pixels, or by decoding every one."""
+
+MOST_PIXELS = 1 << 27
+"""Of an image (or frame) that is decoded: 11,585 x 11,585, seven times the largest chest radiograph of PADCHEST."""
+
+MOST_BYTES = 256 << 20
+"""Of a JPEG or DICOM file that is looked into whole."""
+
+WHOLE = "whole"
+
+BROKEN = {
+    "png-signature": "it does not start as a PNG does",
+    "png-is-jpeg": "it is a JPEG under the name of a PNG",
+    "png-header": "its header gives a size or kind of pixel that no PNG may have",
+    "png-chunk-type": "a chunk has no legal type, as where bytes were overwritten",
+    "png-order": "a chunk that decoders need is missing, repeated or in the wrong place",
+    "png-chunk-crc": "the CRC-32 of a chunk does not fit its bytes",
+    "png-hole": "a stretch of it was overwritten with zeros, as a download or a copy with gaps leaves it",
+    "png-truncated": "it ends in the middle of a chunk",
+    "png-no-idat": "it holds no pixels",
+    "png-no-iend": "it ends before the chunk that marks the end",
+    "png-zlib": "its compressed pixels are broken, though the CRC-32 of every chunk is right",
+    "png-filter": "a line of pixels names a filter that PNG does not have",
+    "png-pixels-short": "its pixels end before the last line",
+    "png-pixels-long": "there is more pixel data than its size has room for",
+    "jpeg-signature": "it does not start as a JPEG does",
+    "jpeg-is-png": "it is a PNG under the name of a JPEG",
+    "jpeg-header": "its header gives a size or kind of pixel that no JPEG may have",
+    "jpeg-marker": "a marker that must be there is not, as where bytes were overwritten",
+    "jpeg-order": "its parts are in an order that no decoder takes",
+    "jpeg-truncated": "it ends before its end marker",
+    "jpeg-pixels": "its pixels cannot be decoded",
+    "dicom-signature": "it does not start as a DICOM file does ('DICM' after 128 bytes)",
+    "dicom-header": "its header cannot be read, or lacks what says how large and of what kind its pixels are",
+    "dicom-no-pixels": "its header describes an image, and no pixels follow",
+    "dicom-length": "its pixel data are longer or shorter than rows, columns, bits, samples and frames make",
+    "dicom-truncated": "it ends within its pixel data",
+    "dicom-fragments": "its compressed pixel data are not cut into fragments as they must be",
+    "dicom-pixels": "its pixels cannot be decoded",
+}
+"""What each state of a broken image means: half a sentence, to follow `the image is broken inside: `."""
+
+DOUBTFUL = {
+    "image-constant": "all its pixels are equal",
+    "image-too-large": "it declares more than laden decodes, so its pixels were not looked at",
+    "image-undecodable": "nothing that is installed decodes pixels of its kind, so they were not looked at",
+    "dicom-no-image": "it is DICOM without an image: a report or a plan, or it ends early",
+}
+"""What is worth knowing of an image that is not known to be broken."""
+
+STATES = BROKEN | DOUBTFUL
+
+
+class BadImageError(Exception):
+    """Found while looking at an image; never leaves this package."""
+
+    def __init__(self, state: str, detail: str = "") -> None:
+        super().__init__(state)
+        self.state = state
+        self.detail = detail
+
+
+def one_line(error: Exception) -> str:
+    """What an exception says, on one line."""
+    return " ".join(str(error).split())[:300]
+
+
+def facts_to_text(facts: ImageFacts) -> str:
+    """Return the facts as one line of ASCII for a blob's metadata, such as `png;2140;2500;16;whole`."""
+    return f"{facts.kind};{facts.width};{facts.height};{facts.bits};{facts.state}"
+
+
+_NUMBER = "(0|[1-9][0-9]{0,9})"
+_FACTS = re.compile(f"(png|jpeg|dicom|);{_NUMBER};{_NUMBER};{_NUMBER};([a-z-]+)")
+
+
+def facts_from_text(text: str) -> ImageFacts | None:
+    """Return the facts that `facts_to_text` wrote, or None for any other text."""
+    found = _FACTS.fullmatch(text)
+    if found is None or (found[5] != WHOLE and found[5] not in STATES):
+        return None
+    return ImageFacts(found[1], int(found[2]), int(found[3]), int(found[4]), found[5])

@@ -1,0 +1,182 @@
+"""The shape of one dataset: how its archives, tables and images belong together.
+
+Values and the questions that they answer: what an image's key is, which archive a name stands for. How they are read
+from TOML is in `parse`; which profiles there are, and which one fits a source, in `catalogue`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from laden.dataset.profile.template import WHOLE_PATH, Template
+
+COLUMN_TYPES = ("text", "integer", "number", "date", "list", "cuis")
+"""What a column may hold: `date` is YYYYMMDD, `list` as Python prints it, `cuis` as NumPy does."""
+
+MATCHES = ("name", "stem", "path")
+"""How the key names an image: by its file name, by that without its ending, or by its path."""
+
+ROWS_PER_IMAGE = ("one", "many")
+
+
+@dataclass(frozen=True, slots=True)
+class TableShape:
+    """What one label table of a dataset looks like."""
+
+    name: str
+    """Pattern of its file name, in the notation of `fnmatch`; the same with `.gz` is meant too."""
+    subset: str
+    """File name for a table of only some rows."""
+    key: str
+    """Column that names the image."""
+    labels: str | None
+    """Column with the list of labels, where there is one."""
+    columns: dict[str, str]
+    """Column to type, one of `COLUMN_TYPES`."""
+    suffixes: tuple[str, ...]
+    """Endings, in lower case, of members that are images of the dataset; others are strays."""
+    ignore_case: bool
+    """Whether keys that differ in case only are the same."""
+    match: str
+    """One of `MATCHES`."""
+    segments: int
+    """Of a key that is a path: how many of its last segments count; 0 for all."""
+    many: bool
+    """Whether several rows may name one image."""
+    recognised_by: tuple[str, ...]
+    """Columns that tell it from others whose file name is as common; empty where its name tells enough."""
+    layout: Template | None
+    """Destination of its images, where that differs from the profile's."""
+    charts: tuple[str, ...]
+    """Columns whose values a report counts, beside the labels."""
+    photometric: str | None
+    """Column with DICOM's Photometric Interpretation of the image, which says whether its lowest value is white."""
+    height: str | None
+    """Column with the image's number of rows, where there is one."""
+    width: str | None
+    """Column with the image's number of columns, where there is one."""
+    bits: int | None
+    """That a sample of every image has, where all have the same."""
+
+    def fits(self, path: str) -> bool:
+        """Tell whether the file at `path` is called as this table is, in any case, compressed or not."""
+        base = path.rpartition("/")[2].lower().removesuffix(".gz")
+        return fnmatchcase(base, self.name.lower())
+
+    def row_key(self, text: str) -> str:
+        """The key under which a row's image is looked for; `text` is what its key column holds."""
+        return self._folded(self._last_segments(text) if self.match == "path" else text)
+
+    def entry_key(self, path: str) -> str:
+        """The key of the member or plain file at `path`."""
+        if self.match == "path":
+            return self._folded(self._last_segments(path))
+        name = path.rpartition("/")[2]
+        return self._folded(self._stem(name) if self.match == "stem" else name)
+
+    def key_value(self, path: str) -> str | None:
+        """What the key column would say of the file at `path`; None where its name does not tell."""
+        if self.match == "path":
+            return path if not self.segments else None
+        name = path.rpartition("/")[2]
+        return self._stem(name) if self.match == "stem" else name
+
+    def is_image(self, path: str) -> bool:
+        """Tell whether the file at `path` ends as this dataset's images do."""
+        return not self.suffixes or path.lower().endswith(self.suffixes)
+
+    def _folded(self, key: str) -> str:
+        return key.casefold() if self.ignore_case else key
+
+    def _last_segments(self, path: str) -> str:
+        return "/".join(path.split("/")[-self.segments :]) if self.segments else path
+
+    def _stem(self, name: str) -> str:
+        # Ids with dots look as if they had an ending: only those that the profile lists are taken off.
+        ends = [suffix for suffix in self.suffixes if name.lower().endswith(suffix)]
+        return name[: -len(max(ends, key=len))] if ends else name
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """How archives, tables and destination of one dataset belong together."""
+
+    name: str
+    title: str
+    """One line for people."""
+    layout: Template
+    """Destination of an image below the prefix."""
+    archive: Template | None
+    """File name of an archive; where its fields are columns, a row says which archive its image is in."""
+    expected: tuple[str, ...]
+    """The values that the archive's field takes in the complete dataset; empty where unknown."""
+    folder: Template | None
+    """The end of a plain file's path, on segment boundaries."""
+    tables: tuple[TableShape, ...]
+    """The first is the dataset's label table; others name more of its images. Empty for a dataset without table."""
+    sidecars: tuple[str, ...]
+    """Patterns of file names, in the notation of `fnmatch`, of files that are copied as they are."""
+    suspects: frozenset[str]
+    """File names, in lower case, of images that others report as broken."""
+
+    @property
+    def table(self) -> TableShape | None:
+        """The label table."""
+        return self.tables[0] if self.tables else None
+
+    @property
+    def places_rows(self) -> bool:
+        """Whether a row says which archive its image is in."""
+        fields = self.archive.fields if self.archive else ()
+        return bool(fields) and self.table is not None and all(field in self.table.columns for field in fields)
+
+    def layout_of(self, shape: TableShape) -> Template:
+        """Destination of the images that a table names."""
+        return shape.layout or self.layout
+
+    def archive_values(self, path: str) -> dict[str, str] | None:
+        """What the file name of the archive at `path` says; None if it is not called as the profile's are.
+
+        Where the complete dataset is known, numbers are read as its names spell them: `01` as `001`.
+        """
+        values = self.archive.match(path.rpartition("/")[2]) if self.archive else None
+        if values is None or not self.expected:
+            return values
+        ((field, value),) = values.items()
+        same = (one for one in self.expected if one == value or _number(one) == _number(value) is not None)
+        return {field: next(same, value)}
+
+    def home(self, path: str) -> str | None:
+        """The name that the archive at `path` has in the complete dataset; None if it is none of the profile's."""
+        values = self.archive_values(path)
+        return self.archive.render(values) if self.archive and values is not None else None
+
+    def is_called_after(self, path: str) -> bool:
+        """Tell whether the archive at `path` is one of the complete dataset, by its name."""
+        values = self.archive_values(path)
+        return values is not None and (not self.expected or set(values.values()) <= set(self.expected))
+
+    def blob(self, shape: TableShape | None, path: str, values: Mapping[str, str]) -> str | None:
+        """Destination of an entry that no row needs to name; None where its path does not tell.
+
+        Args:
+            shape: the label table, or None for a dataset without.
+            path: of the member or plain file.
+            values: what the names of archive and folder say.
+        """
+        if shape is None:
+            return self.layout.render({WHOLE_PATH: path})
+        key = shape.key_value(path)
+        known = dict(values) if key is None else {**values, shape.key: key}
+        return self.layout.render(known) if all(field in known for field in self.layout.fields) else None
+
+    def is_sidecar(self, path: str) -> bool:
+        """Tell whether the file at `path` is one that is copied as it is."""
+        name = path.rpartition("/")[2].lower()
+        return any(fnmatchcase(name, pattern.lower()) for pattern in self.sidecars)
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdecimal() else None

@@ -1,0 +1,99 @@
+"""One notation for names that hold values, used both ways, and one for ranges of names.
+
+`png/{ImageDir}/{ImageID}` renders a destination from a row's values, and reads the values back out of such a
+name. A template knows nothing of tables or archives, and does not judge whether a rendered name is good.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from laden.values.errors import UsageError
+
+WHOLE_PATH = "path"
+"""The one field that stands for a whole relative path, slashes included: `{path}`."""
+
+ANYTHING = "*"
+"""The one field of an archive's name that is no column: `images_{*}.tar.gz`."""
+
+MAX_NAMES = 100_000
+"""How many names a range expression may stand for; more than that is a typing mistake."""
+
+_FIELD = re.compile(r"\{([^{}/]+)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """Text with fields in braces, such as `png/{ImageDir}/{ImageID}`; raises UsageError if malformed."""
+
+    text: str
+    fields: tuple[str, ...] = field(init=False)
+    """The fields it names, each once, in order."""
+    _pattern: re.Pattern[str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # Every second part of the split is the name of a field.
+        parts = _FIELD.split(self.text)
+        if not self.text or any("{" in part or "}" in part for part in parts[::2]):
+            raise UsageError(f"{self.text!r} is no template: write names of columns in braces, like 'png/{{Column}}'")
+        fields = tuple(dict.fromkeys(parts[1::2]))
+        pattern = re.escape(parts[0])
+        for index in range(1, len(parts), 2):
+            name, after = parts[index], parts[index + 1]
+            group = f"f{fields.index(name)}"
+            if name in parts[1:index:2]:
+                pattern += f"(?P={group})"
+            else:
+                pattern += f"(?P<{group}>{'.+?' if name == WHOLE_PATH else '[^/]+?'})"
+            pattern += re.escape(after)
+        object.__setattr__(self, "fields", fields)
+        object.__setattr__(self, "_pattern", re.compile(pattern, re.DOTALL))
+
+    def __str__(self) -> str:
+        return self.text
+
+    def render(self, values: Mapping[str, str]) -> str:
+        """Return the text with each field replaced by its value; raises UsageError if a field has none."""
+        missing = [name for name in self.fields if name not in values]
+        if missing:
+            raise UsageError(
+                f"the template {self.text!r} needs {_listed(missing)}, but there is only {_listed(values)}; "
+                "correct the template, or name the table that has it"
+            )
+        return _FIELD.sub(lambda found: values[found[1]], self.text)
+
+    def match(self, text: str) -> dict[str, str] | None:
+        """Return the values that render to `text`, or None; only `{path}` spans a slash."""
+        found = self._pattern.fullmatch(text)
+        return None if found is None else dict(zip(self.fields, found.groups(), strict=True))
+
+    def match_end(self, path: str) -> dict[str, str] | None:
+        """Return the values that render to the last segments of `path`, or None."""
+        return self.match("/".join(path.split("/")[-1 - self.text.count("/") :]))
+
+
+def parse_ranges(text: str) -> tuple[str, ...]:
+    """Return the names that `0-11,54` stands for, each once, in order; raises UsageError if in doubt.
+
+    A part is a range of whole numbers (`001-012` keeps its width) or a single name without a dash.
+    """
+    names: dict[str, None] = {}
+    for part in (part.strip() for part in text.split(",")):
+        if part and "-" not in part:
+            names[part] = None
+            continue
+        low, _, high = part.partition("-")
+        if not re.fullmatch("[0-9]{1,18}-[0-9]{1,18}", part) or int(low) > int(high):
+            raise UsageError(f"{part!r} in {text!r} is no range; write ranges and names like '0-11,54'")
+        if int(high) - int(low) >= MAX_NAMES:
+            raise UsageError(f"{part!r} stands for more than {MAX_NAMES:,} names; write a smaller range")
+        names.update((str(number).zfill(len(low)), None) for number in range(int(low), int(high) + 1))
+    if len(names) > MAX_NAMES:
+        raise UsageError(f"the ranges stand for more than {MAX_NAMES:,} names; write smaller ones")
+    return tuple(names)
+
+
+def _listed(names: Mapping[str, str] | list[str]) -> str:
+    return ", ".join(map(repr, names)) or "nothing"

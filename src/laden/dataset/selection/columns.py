@@ -1,0 +1,102 @@
+"""What the columns of a table hold: type, share of NULL, range, commonest values. What it takes to write a condition.
+
+`describe` asks the relation `records`, all of it or some of its rows; `hint` says in a sentence what a column has,
+to a person whose condition selects nothing.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Sequence
+
+from laden.dataset.selection.view import LISTS, RELATION, ROW, Column, Records
+from laden.relations import Relations
+from laden.values.records import ColumnFacts, TableFacts, Value
+
+_AT_ONCE = 12
+"""Columns read in one pass: enough to be quick, few enough for the database's memory."""
+
+_COMPARED = 5_000
+"""Values of a column among which a misspelt one is looked for."""
+
+_SHOWN_IN_HINT = 8
+_RANGED = ("integer", "number", "date")
+
+
+def describe(
+    records: Records, relations: Relations, names: Collection[str] | None = None, *, most: int = 5, within: str = ""
+) -> TableFacts:
+    """Return what the table's columns hold.
+
+    Args:
+        records: the table; it is read once for every dozen columns.
+        relations: where the relation is made.
+        names: only these columns, by their names in conditions; raises UsageError for one that is none.
+        most: how many of the commonest values.
+        within: a query of the rows that count, as in `SELECT row FROM rows WHERE selected`; by default all do.
+    """
+    wanted = records.columns if names is None else tuple(map(records.column, names))
+    found: list[ColumnFacts] = []
+    rows = 0
+    for start in range(0, len(wanted), _AT_ONCE):
+        part = wanted[start : start + _AT_ONCE]
+        records.declare(part)
+        rows = records.read()
+        found += (facts(column, relations, most=most, within=within) for column in part)
+    if within:
+        (rows,) = relations.one(f"SELECT count(*) FROM ({within})")  # noqa: S608 - own text
+    return TableFacts(records.name, rows, tuple(found))
+
+
+def facts(column: Column, relations: Relations, *, most: int, within: str = "") -> ColumnFacts:
+    """Return what one column holds, which the relation `records` must have been filled with."""
+    source = f"(SELECT {column.quoted} AS value FROM {RELATION}"  # noqa: S608 - quoted
+    source += f" WHERE {ROW} IN ({within}))" if within else ")"
+    rows, filled = relations.one(f"SELECT count(*), count(value) FROM {source}")  # noqa: S608 - own names
+    # A list counts once for each item it has, however often.
+    each = "unnest(list_distinct(value))" if column.kind in LISTS else "value"
+    relations.run(
+        f"CREATE OR REPLACE TABLE held AS SELECT value, count(*) AS rows FROM (SELECT {each} AS value FROM {source})"  # noqa: S608
+        " WHERE value IS NOT NULL GROUP BY value"
+    )
+    ranged = "min(value)::VARCHAR, max(value)::VARCHAR" if column.kind in _RANGED else "'', ''"
+    distinct, lowest, highest = relations.one(f"SELECT count(*), {ranged} FROM held")  # noqa: S608 - own names
+    values = relations.stream("SELECT value::VARCHAR, rows FROM held ORDER BY rows DESC, value LIMIT ?", [most])
+    return ColumnFacts(
+        column.name,
+        column.kind,
+        rows,
+        rows - filled,
+        distinct,
+        lowest or "",
+        highest or "",
+        tuple(Value(text, count) for text, count in values),
+    )
+
+
+def hint(column: Column, constants: Sequence[str], relations: Relations) -> str:
+    """Say what a column has, and which of its values is close to a text of the condition."""
+    held = facts(column, relations, most=_COMPARED)
+    if not held.distinct:
+        return f"{held.name} has no value in any row"
+    shown = ", ".join(
+        f"'{value.text[:40]}'" if _is_text(held) else value.text for value in held.commonest[:_SHOWN_IN_HINT]
+    )
+    ranged = f" from {held.lowest} to {held.highest}" if held.lowest else ""
+    all_shown = held.distinct <= _SHOWN_IN_HINT
+    told = (
+        f"{held.name} has {shown}"
+        if all_shown
+        else f"{held.name} has {held.distinct:,} values{ranged}, most often {shown}"
+    )
+    if _is_text(held):
+        texts = {value.text.casefold(): value.text for value in held.commonest}
+        for constant in constants:
+            close = difflib.get_close_matches(constant.casefold(), texts, n=1, cutoff=0.7)
+            if close and texts[close[0]] != constant:
+                told += f" (did you mean '{texts[close[0]]}'?)"
+    return told
+
+
+def _is_text(held: ColumnFacts) -> bool:
+    return held.kind not in _RANGED

@@ -1,0 +1,46 @@
+"""Where bytes come from: zips, tars, tars in gzip data, and plain files, on a local or mounted disk.
+
+In this order: `find` says which archives and files there are, `entries` lists what one archive holds (from its
+directory or headers; only gzip data have to be read whole), `file_entries` lists plain files, and a `Reader` reads
+any entry's bytes and checks them against what was declared. Archives in parts are read as one.
+
+Problems of single members come as findings or as `MemberDamaged`; an archive that cannot be read as a whole raises
+`SourceError`.
+
+Nothing is written, unpacked to disk, or fetched over a network here.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from isal.isal_zlib import crc32
+
+from laden.dataset.source import tars, zips
+from laden.dataset.source.files import Found, file_entries, find
+from laden.dataset.source.kinds import archive_of, is_zip, stem
+from laden.dataset.source.opening import opened
+from laden.dataset.source.positional import Buffer
+from laden.dataset.source.reader import Reader
+from laden.values.records import Entry, Finding
+
+__all__ = [
+    "Buffer",
+    "Found",
+    "Reader",
+    "archive_of",
+    "crc32",
+    "entries",
+    "file_entries",
+    "find",
+    "opened",
+    "stem",
+]
+
+
+def entries(root: Path, archive: str) -> Iterator[Entry | Finding]:
+    """List what the archive `root / archive` holds, in the order in which it lies there, and what is wrong with it.
+
+    Raises `SourceError` where the archive as a whole is unreadable. Codes as in `laden.dataset.source.zips` and
+    `laden.dataset.source.tars`.
+    """
+    return zips.entries(root, archive) if is_zip(archive) else tars.entries(root, archive)

@@ -1,0 +1,87 @@
+"""The bytes of a table's file, decompressed, in blocks or lines.
+
+A file is gzip if it starts as gzip does (RFC 1952, section 2.3.1). Whatever goes wrong while reading is a
+SourceError. Nothing here knows CSV.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from gzip import BadGzipFile
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from isal import igzip, isal_zlib
+
+from laden.values.errors import SourceError
+
+LINE_LIMIT_BYTES = 16 * 2**20
+"""A longer line is no line of a table, and would fill the memory."""
+
+_GZIP = b"\x1f\x8b"
+_GZIP_ERRORS = (BadGzipFile, EOFError, cast("type[Exception]", isal_zlib.error))
+_OTHER_FORMATS = {
+    b"PK\x03\x04": "a zip archive or an Excel workbook",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook",
+    b"\xff\xfe": "UTF-16 text",
+    b"\xfe\xff": "UTF-16 text",
+}
+
+
+def blocks(path: Path, size_bytes: int) -> Generator[bytes]:
+    """Yield the file in blocks of at most that size; raises SourceError if it cannot be read."""
+    return _pieces(path, 0, lambda file: file.read(size_bytes))
+
+
+def lines(path: Path, skip_bytes: int) -> Generator[bytes]:
+    """Yield the lines after the first bytes, line ends included (only LF ends a line); raises SourceError."""
+    for line in _pieces(path, skip_bytes, lambda file: file.readline(LINE_LIMIT_BYTES)):
+        if len(line) == LINE_LIMIT_BYTES:
+            raise SourceError(f"the table {path} has a line of more than 16 MiB; it is damaged: fetch it again")
+        yield line
+
+
+def start(path: Path, size_bytes: int) -> bytes:
+    """Return the first bytes, at least that many if there are; raises SourceError if they are no text."""
+    found = b""
+    pieces = blocks(path, size_bytes)
+    for piece in pieces:
+        found += piece
+        if len(found) >= size_bytes:
+            break
+    pieces.close()
+    if not found:
+        raise SourceError(f"the table {path} is empty; fetch it again")
+    other = next((words for magic, words in _OTHER_FORMATS.items() if found.startswith(magic)), None)
+    # A hole left by a broken download, or a text of two bytes per letter: more than a stray byte.
+    if other is None and found.count(0) * 100 > len(found):
+        other = "binary data"
+    if other is not None:
+        raise SourceError(f"the table {path} is {other}; save or export it as CSV in UTF-8")
+    return found
+
+
+def _pieces(path: Path, skip_bytes: int, read: Callable[[BinaryIO], bytes]) -> Generator[bytes]:
+    """Yield what `read` returns of the decompressed file, until that is empty."""
+    try:
+        with path.open("rb") as plain:
+            magic = plain.peek(2)[:2]
+            if magic and magic != _GZIP and path.name.lower().endswith(".gz"):
+                raise SourceError(
+                    f"the table {path} is not gzip, as its name says; "
+                    "rename it if it was decompressed on the way, else fetch it again"
+                )
+            with _decompressed(plain) if magic == _GZIP else plain as file:
+                file.read(skip_bytes)
+                while piece := read(file):
+                    yield piece
+    except FileNotFoundError as error:
+        raise SourceError(f"there is no table {path}; check the path") from error
+    except _GZIP_ERRORS as error:
+        raise SourceError(f"the table {path} is damaged gzip ({error}); fetch it again") from error
+    except OSError as error:
+        raise SourceError(f"the table {path} cannot be read ({error.strerror}); check file and disk") from error
+
+
+def _decompressed(plain: BinaryIO) -> BinaryIO:
+    return cast("BinaryIO", igzip.open(plain))  # type: ignore[no-untyped-call]

@@ -1,0 +1,153 @@
+"""The label table as CSV: header, records, and writing them again byte for byte.
+
+The CSV is what Python's `csv` module reads, which is RFC 4180 and the separators of spreadsheets. The parser
+is fed with lines whose bytes are remembered: the lines that it takes for one record are that record's bytes.
+A blank line between records or after the last is no record: `copy` keeps it, `write_subset` leaves it out.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from laden.dataset.table import file
+from laden.values.errors import SourceError
+
+BOM = b"\xef\xbb\xbf"
+"""The byte order mark of UTF-8, which spreadsheets write."""
+
+_HEADER_LIMIT_BYTES = 256 * 2**10
+"""Room for more than 10,000 columns."""
+_BLOCK_BYTES = 2**20
+_DELIMITERS = (",", ";", "\t")
+
+# The limit is one of the whole process; the default of 128 KiB is too small for reports with long texts.
+csv.field_size_limit(file.LINE_LIMIT_BYTES)
+
+
+class Record(NamedTuple):
+    """One record of the table, which may take several lines."""
+
+    row: int
+    """1-based, the header not counted."""
+    fields: list[str]
+    """Text of each field; bytes that are not UTF-8 show as U+FFFD."""
+    raw: bytes
+    """The exact bytes, line end included; the last record of a file may have none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A label table that was opened; it holds no open file and can be read any number of times."""
+
+    path: Path
+    name: str
+    """File name as it lands in the destination: without `.gz`."""
+    columns: tuple[str, ...]
+    header_bytes: bytes
+    """The exact bytes before the first record: byte order mark, header, line end."""
+    delimiter: str
+    """`,`, `;` or a tab: the one that splits the header into most columns."""
+
+    @classmethod
+    def open(cls, path: Path) -> Table:
+        """Return the table at `path`; raises SourceError if it cannot be read or is no CSV with a header."""
+        columns, header_bytes, delimiter = _read_header(path, file.start(path, _HEADER_LIMIT_BYTES))
+        name = path.name[:-3] if path.name.lower().endswith(".gz") else path.name
+        return cls(path, name, columns, header_bytes, delimiter)
+
+    def column(self, name: str) -> int:
+        """Return the index of the first column of that name; raises SourceError if there is none."""
+        if name not in self.columns:
+            raise SourceError(
+                f"the table {self.path} has no column {name!r}, only {', '.join(map(repr, self.columns))}; "
+                "name another table or profile"
+            )
+        return self.columns.index(name)
+
+    def records(self) -> Iterator[Record]:
+        """Yield the records in order; raises SourceError where the file stops being readable as CSV."""
+        lines = _Lines(file.lines(self.path, len(self.header_bytes)))
+        row = 0
+        try:
+            for fields in csv.reader(lines, delimiter=self.delimiter):
+                raw = lines.take()
+                if not fields:
+                    continue
+                row += 1
+                if lines.ended:
+                    raise SourceError(
+                        f"row {row} of the table {self.path} opens a quote that is never closed; "
+                        "the file is cut or was edited: fetch it again"
+                    )
+                yield Record(row, fields, raw)
+        except csv.Error as error:
+            raise SourceError(
+                f"row {row + 1} of the table {self.path} cannot be read ({error}); "
+                "a quote or a line end is damaged there: fetch the file again"
+            ) from error
+
+    def copy(self, out: BinaryIO) -> None:
+        """Write the whole table, decompressed, to `out`; raises SourceError if it cannot be read."""
+        out.writelines(file.blocks(self.path, _BLOCK_BYTES))
+
+    def write_subset(self, out: BinaryIO, keep: Callable[[int], bool]) -> int:
+        """Write the header and the records whose row `keep` accepts, and return how many those are.
+
+        Every record but the file's last has a line end of its own, so none can run into the next. Raises
+        SourceError as `records` does.
+        """
+        out.write(self.header_bytes)
+        count = 0
+        for record in self.records():
+            if keep(record.row):
+                out.write(record.raw)
+                count += 1
+        return count
+
+
+class _Lines:
+    """Decodes lines for the CSV parser, and remembers the bytes of those that it took."""
+
+    def __init__(self, lines: Iterable[bytes]) -> None:
+        self._lines = lines
+        self.taken = bytearray()
+        self.ended = False
+        """Whether the parser asked for a line after the last: if a record comes then, its quote is open."""
+
+    def __iter__(self) -> Iterator[str]:
+        for line in self._lines:
+            self.taken += line
+            # Quoted line ends can chain any number of lines to one record.
+            if len(self.taken) > file.LINE_LIMIT_BYTES:
+                raise csv.Error("a record of more than 16 MiB")
+            yield line.decode("utf-8", "replace")
+        self.ended = True
+
+    def take(self) -> bytes:
+        """The bytes of the lines taken since the last call."""
+        taken = bytes(self.taken)
+        self.taken.clear()
+        return taken
+
+
+def _read_header(path: Path, start: bytes) -> tuple[tuple[str, ...], bytes, str]:
+    """Return the columns, the header's exact bytes and the separator; raises SourceError if there is none."""
+    best: tuple[tuple[str, ...], bytes, str] = ((), b"", "")
+    bom = BOM if start.startswith(BOM) else b""
+    for delimiter in _DELIMITERS:
+        lines = _Lines(io.BytesIO(start[len(bom) :]))
+        try:
+            fields = next(filter(None, csv.reader(lines, delimiter=delimiter)), [])
+        except csv.Error as error:
+            raise SourceError(f"the header of the table {path} cannot be read ({error}); fetch it again") from error
+        is_cut = len(start) >= _HEADER_LIMIT_BYTES and not lines.taken.endswith(b"\n")
+        if not any(fields) or lines.ended or is_cut:
+            raise SourceError(f"the table {path} does not start with a line of column names; add it, or fetch it again")
+        if len(fields) > len(best[0]):
+            best = (tuple(fields), bom + bytes(lines.taken), delimiter)
+    return best

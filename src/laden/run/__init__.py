@@ -1,0 +1,1 @@
+"""What every run has: its count, its list of findings, what it may tell, when it must stop."""

@@ -1,0 +1,76 @@
+"""Holds images against the table and against each other: their size, their depth, and whether two are the same.
+
+One question each, asked of a relation that has name, place, MD5 and header of every image: `receipts` after a check,
+`loaded` after a load. Nothing is read here; an image whose header could not be read has no size to compare.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from laden.relations import Relations
+from laden.values.records import Finding, Severity
+
+_TWINS = """
+WITH alike AS (
+    SELECT blob, archive, member, first_value(blob) OVER same AS first, row_number() OVER same AS place
+    FROM {seen} WHERE md5 IS NOT NULL AND size_bytes > 0
+    WINDOW same AS (PARTITION BY md5, size_bytes ORDER BY blob))
+SELECT a.blob, a.archive, a.member, a.first FROM alike a
+WHERE a.place > 1 AND (a.blob IN (SELECT blob FROM wanted) OR a.first IN (SELECT blob FROM wanted))
+ORDER BY a.blob
+"""
+_SIZES = """
+SELECT DISTINCT ON (s.blob) r.row - (SELECT max(before) FROM table_starts WHERE before < r.row),
+       s.blob, s.archive, s.member, s.width, s.height, z.width, z.height
+FROM {seen} s JOIN rows r ON r.blob = s.blob JOIN sizes z USING (row) JOIN wanted w ON w.blob = s.blob
+WHERE r.usable AND r.selected AND s.width > 0 AND (s.width <> z.width OR s.height <> z.height)
+ORDER BY s.blob, r.row
+"""
+_BITS = """
+SELECT s.blob, s.archive, s.member, s.bits FROM {seen} s JOIN wanted w ON w.blob = s.blob
+WHERE s.bits BETWEEN 1 AND ? - 1 ORDER BY s.blob
+"""
+
+
+def contradictions(relations: Relations, seen: Literal["receipts", "loaded"], bits: int | None) -> Iterator[Finding]:
+    """What images say against the table or their dataset, and which have the same bytes.
+
+    Args:
+        relations: `rows`, `sizes` and `wanted` are filled, and the relation that is asked.
+        seen: the relation with what was seen of every image.
+        bits: that a sample of the dataset's images has, where the profile says.
+    """
+    for blob, archive, member, first in relations.stream(_TWINS.format(seen=seen)):
+        yield Finding(
+            "image-twin",
+            Severity.WARNING,
+            f"its bytes are the same as those of {first}, which another row may label otherwise",
+            archive=archive,
+            member=member,
+            blob=blob,
+        )
+    for row, blob, archive, member, width, height, columns, rows in relations.stream(_SIZES.format(seen=seen)):
+        turned = (width, height) == (rows, columns)
+        reason = "it lies on its side" if turned else "it may be another image than the row means"
+        yield Finding(
+            "image-turned" if turned else "image-size",
+            Severity.WARNING if turned else Severity.ERROR,
+            f"the image is {width} x {height} pixels, and row {row} says {columns} x {rows}: {reason}",
+            archive=archive,
+            member=member,
+            row=row,
+            blob=blob,
+        )
+    if bits is None:
+        return
+    for blob, archive, member, found in relations.stream(_BITS.format(seen=seen), [bits]):
+        yield Finding(
+            "image-bits",
+            Severity.ERROR,
+            f"the image has {found} bits a sample where the dataset has {bits}: a conversion took shades of it",
+            archive=archive,
+            member=member,
+            blob=blob,
+        )

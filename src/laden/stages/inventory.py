@@ -1,0 +1,132 @@
+"""What the destination holds before and after a load: its listing, and what an earlier load wrote there about itself.
+
+The listing goes into the relation `blobs`, the earlier manifest into `known`. Nothing is decided and nothing changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+from laden.dataset.table import Table
+from laden.relations import Relations
+from laden.stages.manifest import LOAD, MANIFEST, Document, LoadPage, read_load_page, read_manifest
+from laden.stages.metadata import to_row
+from laden.store import Store, list_all
+from laden.values.errors import BlobMissing, ContainerMissing, SourceError, StoreError
+from laden.values.records import Blob
+
+_PAGE_BYTES = 16 << 20
+_PART_BYTES = 16 << 20
+_TABLE_BYTES = 512 << 20
+"""PADCHEST's is 99 MB; a larger one is not worth its transfer for a few counts."""
+
+
+class Listing:
+    """The container's listing, begun early so that a wrong address or credential is told before anything else."""
+
+    def __init__(self, store: Store, relations: Relations) -> None:
+        self._store = store
+        self._relations = relations
+        self._pages = list_all(store)
+        self.absent = False
+        """Whether there is no container yet."""
+
+    async def begin(self) -> None:
+        try:
+            self._feed(await anext(self._pages))
+        except ContainerMissing:
+            self.absent = True
+
+    async def finish(self) -> None:
+        if not self.absent:
+            async for blobs in self._pages:
+                self._feed(blobs)
+
+    async def repeat(self) -> None:
+        self._relations.run("DELETE FROM blobs")
+        async for blobs in list_all(self._store):
+            self._feed(blobs)
+
+    def _feed(self, blobs: list[Blob]) -> None:
+        self._relations.feed("blobs", map(to_row, blobs))
+
+
+async def read_page(store: Store, relations: Relations) -> LoadPage | None:
+    """The page about an earlier load, or None. Raises `StoreError` where it cannot be read."""
+    return read_load_page(await store.get(LOAD, 0, _PAGE_BYTES)) if is_listed(relations, LOAD) else None
+
+
+async def read_documents(store: Store, relations: Relations) -> tuple[Document, ...]:
+    """Documents of earlier loads, as the page about the last one says; a page that is none will be made anew."""
+    if not is_listed(relations, LOAD):
+        return ()
+    try:
+        data = await store.get(LOAD, 0, _PAGE_BYTES)
+    except BlobMissing:
+        return ()
+    try:
+        return read_load_page(data).documents
+    except StoreError:
+        return ()
+
+
+async def read_known(store: Store, relations: Relations) -> bool:
+    """Bring the manifest of an earlier load into the relation `known`; False if there is none."""
+    if not is_listed(relations, MANIFEST):
+        return False
+    path = relations.folder / "known.parquet"
+    await fetch(store, relations, MANIFEST, path)
+    read_manifest(relations, path)
+    return True
+
+
+async def read_load(store: Store, relations: Relations) -> LoadPage | None:
+    """List, and bring in what a load left about itself; None where none was completed."""
+    await Listing(store, relations).repeat()
+    page = await read_page(store, relations)
+    return page if page is not None and await read_known(store, relations) else None
+
+
+async def read_table(store: Store, relations: Relations, page: LoadPage) -> Table | None:
+    """The table that a load landed, copied into the run's own folder; None where there is none, or it cannot be had."""
+    landed = page.table
+    if landed is None or landed.size_bytes > _TABLE_BYTES or not is_listed(relations, landed.name):
+        return None
+    try:
+        return await fetch_table(store, relations, landed)
+    except SourceError:
+        return None
+
+
+async def fetch_table(store: Store, relations: Relations, landed: Document) -> Table:
+    """The table that a load landed, of any size; raises `SourceError` where it is none, `StoreError` as `fetch`."""
+    path = relations.folder / "landed-table"
+    await fetch(store, relations, landed.name, path)
+    return replace(Table.open(path), name=landed.name)
+
+
+async def fetch(store: Store, relations: Relations, name: str, path: Path) -> None:
+    """Read a listed blob into a file, and hold that against the MD5 that the service keeps.
+
+    Another load may have replaced it since the listing, or while it was read.
+
+    Raises:
+        StoreError: the bytes are not what is stored.
+    """
+    with path.open("wb") as file:
+        while part := await store.get(name, file.tell(), _PART_BYTES):
+            file.write(part)
+            if len(part) < _PART_BYTES:
+                break
+    with path.open("rb") as file:
+        md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).digest()
+    (listed,) = relations.one("SELECT md5 FROM blobs WHERE name = ?", [name])
+    if listed not in (None, md5.hex()) and (await store.head(name)).md5 != md5:
+        raise StoreError(f"{name} was read otherwise than it is stored: run the same command again")
+
+
+def is_listed(relations: Relations, name: str) -> bool:
+    """Whether the last listing shows a blob."""
+    return bool(relations.one("SELECT count(*) FROM blobs WHERE name = ?", [name])[0])

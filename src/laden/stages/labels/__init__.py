@@ -1,0 +1,16 @@
+"""The labels of a loaded dataset, image by image, in the forms that training jobs and annotation tools read.
+
+In order: `collect` reads the label table that lies in the container and says which labels each blob has; `LabelSet`
+asks that of the manifest's images, in the order of their names; `forms` writes them. The same load gives the same
+bytes. Images whose structure is broken are left out of every form, and counted.
+
+What an empty list means is not decided here: the dataset does not say either.
+"""
+
+from __future__ import annotations
+
+from laden.stages.labels.collect import LabelSet, collect
+from laden.stages.labels.forms import FORMS, MLTABLE, Form
+from laden.stages.labels.images import LabelCounts, LabelledImage
+
+__all__ = ["FORMS", "MLTABLE", "Form", "LabelCounts", "LabelSet", "LabelledImage", "collect"]

@@ -1,0 +1,242 @@
+"""What was loaded: one Parquet row for each image, and a JSON page about the load. Written last.
+
+The manifest is cumulative and derived: every blob of the listing that laden put there (its metadata say so), that
+this run proved equal, or that an earlier manifest knows unchanged. So two loads of one archive each end with the
+same bytes as one load of both. Neither holds a time or a host.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from laden.dataset.images import BROKEN, facts_from_text
+from laden.relations import Relations
+from laden.stages.metadata import source_of
+from laden.values.errors import StoreError
+from laden.values.records import NOT_AN_IMAGE, Step
+
+MANIFEST = "_laden/manifest.parquet"
+LOAD = "_laden/load.json"
+
+FORMAT = 1
+"""Of both files; raised when a reader of the old form would misread the new one."""
+
+_COLLECT = """
+CREATE OR REPLACE TABLE loaded AS
+SELECT b.name AS blob,
+       coalesce(r.archive, k.archive) AS archive, coalesce(r.member, k.member) AS member,
+       b.source, b.size_bytes, b.md5, coalesce(r.crc32, b.crc32, k.crc32) AS crc32,
+       coalesce(n.name, k.key, '') AS key, b.image,
+       coalesce(r.kind, k.kind) AS kind, coalesce(r.width, k.width) AS width, coalesce(r.height, k.height) AS height,
+       coalesce(r.bits, k.bits) AS bits, coalesce(r.state, k.state) AS state
+FROM blobs b
+LEFT JOIN receipts r ON r.blob = b.name AND r.md5 = b.md5 AND r.outcome IN ('sent', 'already_there')
+LEFT JOIN known k ON k.blob = b.name AND k.md5 = b.md5 AND k.size_bytes = b.size_bytes
+LEFT JOIN (SELECT blob, min(name) AS name FROM rows WHERE usable AND blob IS NOT NULL GROUP BY blob) n
+  ON n.blob = b.name
+WHERE (r.blob IS NOT NULL OR k.blob IS NOT NULL OR (b.source IS NOT NULL AND b.crc32 IS NOT NULL)) AND b.md5 IS NOT NULL
+  AND b.name NOT IN (SELECT blob FROM todo WHERE action = 'conflict')
+  AND b.name NOT IN (SELECT blob FROM receipts WHERE outcome = 'conflict')
+"""
+
+_MANIFEST = """
+CREATE OR REPLACE TABLE manifest (
+    blob VARCHAR NOT NULL, archive VARCHAR NOT NULL, member VARCHAR NOT NULL, size_bytes BIGINT NOT NULL,
+    md5 VARCHAR NOT NULL, crc32 BIGINT NOT NULL, key VARCHAR NOT NULL,
+    kind VARCHAR NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL, bits INTEGER NOT NULL,
+    state VARCHAR NOT NULL)
+"""
+"""Columns that may hold nulls are encoded by how they were computed; these only by their values."""
+
+_COLUMNS = "blob, archive, member, size_bytes, md5, crc32, key, kind, width, height, bits, state"
+
+
+def collect(relations: Relations) -> None:
+    """Fill the relation `loaded` from the listing, the receipts and the earlier manifest."""
+    relations.run(_COLLECT)
+    described = (
+        (blob, *_described(source, image))
+        for blob, source, image in relations.stream(
+            "SELECT blob, source, image FROM loaded WHERE state IS NULL OR archive IS NULL"
+        )
+    )
+    relations.run(
+        "CREATE OR REPLACE TABLE described (blob VARCHAR, archive VARCHAR, member VARCHAR, kind VARCHAR,"
+        " width INTEGER, height INTEGER, bits INTEGER, state VARCHAR)"
+    )
+    relations.feed("described", list(described))
+    relations.run(
+        "UPDATE loaded SET archive = coalesce(loaded.archive, d.archive), member = coalesce(loaded.member, d.member),"
+        " kind = coalesce(loaded.kind, d.kind), width = coalesce(loaded.width, d.width),"
+        " height = coalesce(loaded.height, d.height), bits = coalesce(loaded.bits, d.bits),"
+        " state = coalesce(loaded.state, d.state) FROM described d WHERE d.blob = loaded.blob"
+    )
+
+
+def _described(source: str | None, image: str | None) -> tuple[Any, ...]:
+    archive, member = source_of(source or "")
+    return (archive, member, *((facts_from_text(image) if image else None) or NOT_AN_IMAGE)[:5])
+
+
+def write_manifest(relations: Relations) -> Path:
+    """Write the relation `loaded` as a Parquet file in the run's own folder; the same rows give the same bytes."""
+    relations.run(_MANIFEST)
+    relations.run(f"INSERT INTO manifest SELECT {_COLUMNS} FROM loaded ORDER BY blob")  # noqa: S608 - own names
+    query = f"SELECT {_COLUMNS} FROM manifest ORDER BY blob"  # noqa: S608 - own names
+    return relations.to_parquet(query, "manifest.parquet", "laden_format")
+
+
+def read_manifest(relations: Relations, path: Path) -> None:
+    """Fill the relation `known` from a manifest file in the run's own folder.
+
+    Raises:
+        StoreError: it is not a manifest laden can read.
+    """
+    try:
+        relations.run(f"INSERT INTO known SELECT {_COLUMNS} FROM read_parquet('{_quoted(path)}')")  # noqa: S608
+        (bad,) = relations.one("SELECT count(*) FROM known WHERE NOT regexp_full_match(md5, '[0-9a-f]{32}')")
+    except relations.Error:
+        bad = 1
+    if bad:
+        raise StoreError(
+            f"{MANIFEST} is not a manifest this version can read: remove it and run the load again to have it made anew"
+        )
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("'", "''")
+
+
+class Document(NamedTuple):
+    """A blob that belongs to a load and is no image."""
+
+    name: str
+    size_bytes: int
+    md5: str
+    """Hexadecimal."""
+    selection: tuple[Step, ...] = ()
+    """Of a table of selected rows: the steps that left them."""
+
+    @property
+    def asked(self) -> tuple[tuple[str, str], ...]:
+        """What the selection asked for, without what came of it."""
+        return tuple((step.step, step.about) for step in self.selection if step.step != "table")
+
+
+@dataclass(frozen=True, slots=True)
+class LoadPage:
+    """What `_laden/load.json` says that laden itself reads again."""
+
+    state: str
+    """`complete`, or `changing` while a load replaces blobs that the manifest names."""
+    profile: str
+    """Name of the profile that it was loaded with."""
+    layout: str
+    """Template of its images' names."""
+    rows: int
+    """Of the table that was loaded from."""
+    rows_with_image: int
+    images: int
+    size_bytes: int
+    """Of all images."""
+    table: Document | None
+    """The label table."""
+    manifest: Document | None
+    others: tuple[Document, ...]
+    """Further tables, and what was copied as it is."""
+
+    @property
+    def documents(self) -> tuple[Document, ...]:
+        """All that there is of them."""
+        return tuple(document for document in (self.manifest, self.table, *self.others) if document)
+
+
+def write_load_page(
+    relations: Relations,
+    *,
+    profile: str,
+    layout: str,
+    state: str,
+    table: Document | None,
+    others: Sequence[Document],
+    manifest: Document | None,
+) -> bytes:
+    """The JSON page about the load: what, how much, from where, by which version; the same for the same data.
+
+    `others` are what goes with the label table, and the tables of earlier selections that are still there.
+    """
+    archives = {
+        archive: {"images": images, "bytes": size_bytes}
+        for archive, images, size_bytes in relations.stream(
+            "SELECT archive, count(*), sum(size_bytes)::BIGINT FROM loaded GROUP BY archive ORDER BY archive"
+        )
+    }
+    images, size_bytes, broken = relations.one(
+        "SELECT count(*), coalesce(sum(size_bytes), 0)::BIGINT,"
+        " count(*) FILTER (list_contains(?::VARCHAR[], state)) FROM loaded",
+        [list(BROKEN)],
+    )
+    rows, named = relations.one(
+        "SELECT count(*), count(*) FILTER (usable AND blob IN (SELECT blob FROM loaded)) FROM rows"
+    )
+    page = {
+        "format": FORMAT,
+        "state": state,
+        "profile": profile,
+        "layout": layout,
+        "rows": rows,
+        "rows_with_image": named,
+        "images": images,
+        "images_broken_inside": broken,
+        "bytes": size_bytes,
+        "archives": archives,
+        "table": _written(table) if table else None,
+        "documents": [_written(other) for other in others],
+        "manifest": _written(manifest) if manifest else None,
+        "laden": version("laden"),
+    }
+    return (json.dumps(page, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def read_load_page(data: bytes) -> LoadPage:
+    """The page again.
+
+    Raises:
+        StoreError: it is not a page this version can read.
+    """
+    try:
+        page = json.loads(data)
+        table, manifest = (_read(**page[part]) if page[part] else None for part in ("table", "manifest"))
+        read = LoadPage(
+            str(page["state"]),
+            str(page["profile"]),
+            str(page["layout"]),
+            int(page["rows"]),
+            int(page["rows_with_image"]),
+            int(page["images"]),
+            int(page["bytes"]),
+            table,
+            manifest,
+            tuple(_read(**part) for part in page.get("documents", [])),
+        )
+        known = page["format"] == FORMAT
+    except (ValueError, KeyError, TypeError):
+        known = False
+    if not known:
+        raise StoreError(f"{LOAD} is not a page this version can read: run the load again to have it made anew")
+    return read
+
+
+def _written(document: Document) -> dict[str, Any]:
+    name, size_bytes, md5, steps = document
+    written = {"name": name, "size_bytes": size_bytes, "md5": md5}
+    return {**written, "selection": [asdict(step) for step in steps]} if steps else written
+
+
+def _read(selection: Sequence[dict[str, Any]] = (), **document: Any) -> Document:
+    return Document(**document, selection=tuple(Step(**step) for step in selection))

@@ -1,0 +1,148 @@
+"""Is it there, and is it unchanged? Questions to a listing, or to the bytes themselves.
+
+`confirm` holds a listing made after sending against the receipts; `compare` holds one against the manifest, months
+later; `read_back` reads blobs back and hashes them. All of them answer with findings.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Iterable, Iterator
+from itertools import islice
+from typing import NamedTuple
+
+from laden.relations import Relations
+from laden.stages.manifest import LOAD, LoadPage
+from laden.store import Store
+from laden.values.errors import BlobMissing
+from laden.values.records import Finding, Severity
+
+_PART_BYTES = 8 << 20
+_READING = 32
+"""Blobs read at the same time; with their parts, they bound the memory to a quarter of a gigabyte."""
+
+_GONE = "it is gone: run the load again to send it"
+
+
+_UNPROVEN = """
+SELECT r.blob, r.archive, r.member, b.name IS NOT NULL FROM receipts r LEFT JOIN blobs b ON b.name = r.blob
+WHERE r.outcome IN ('sent', 'already_there')
+  AND (b.name IS NULL OR b.md5 IS DISTINCT FROM r.md5 OR b.size_bytes <> r.size_bytes)
+UNION ALL
+SELECT t.blob, e.archive, e.member, b.name IS NOT NULL
+FROM todo t JOIN entries e USING (id) LEFT JOIN blobs b ON b.name = t.blob LEFT JOIN known k ON k.blob = t.blob
+WHERE t.action = 'done' AND (b.md5 IS NULL OR b.size_bytes <> t.size_bytes
+  OR NOT coalesce(b.crc32 = e.crc32 OR b.mtime_ns = e.mtime_ns OR b.md5 = k.md5, false))
+ORDER BY 1
+"""
+
+
+def confirm(relations: Relations) -> Iterator[Finding]:
+    """Blobs that were sent or found equal, now or when the plan was made, and that the listing shows otherwise now."""
+    for blob, archive, member, listed in relations.stream(_UNPROVEN):
+        what = "is listed with other content" if listed else "is not in the listing"
+        yield Finding(
+            "verify-changed" if listed else "verify-missing",
+            Severity.ERROR,
+            f"it was stored, but afterwards {what}: somebody else may be writing there; run the same command again",
+            archive=archive,
+            member=member,
+            blob=blob,
+        )
+
+
+def compare(relations: Relations, page: LoadPage) -> Iterator[Finding]:
+    """Every deleted, changed and foreign blob: the listing (`blobs`) against the manifest (`known`).
+
+    Args:
+        relations: with `blobs` and `known` filled.
+        page: names the table and the manifest, which are held against the listing as well.
+    """
+    if page.state != "complete":
+        yield Finding(
+            "load-unfinished",
+            Severity.ERROR,
+            "a load that replaces images did not finish: run it again",
+            blob=LOAD,
+        )
+    names = [document.name for document in page.documents]
+    relations.run("CREATE OR REPLACE TABLE promised AS SELECT blob, size_bytes, md5 FROM known")
+    relations.feed("promised", (document[:3] for document in page.documents))
+    for blob, listed, size_bytes, now_bytes in relations.stream(
+        "SELECT k.blob, b.name IS NOT NULL, k.size_bytes, b.size_bytes FROM promised k"
+        " LEFT JOIN blobs b ON b.name = k.blob"
+        " WHERE b.name IS NULL OR b.md5 IS DISTINCT FROM k.md5 OR b.size_bytes <> k.size_bytes ORDER BY k.blob"
+    ):
+        if listed:
+            what = (
+                f"its length is {now_bytes:,} bytes, not {size_bytes:,}"
+                if now_bytes != size_bytes
+                else "its MD5 is another"
+            )
+            act = "load it again with --overwrite changed"
+            yield Finding("blob-changed", Severity.ERROR, f"{what}: {act}", blob=blob)
+        else:
+            yield Finding("blob-deleted", Severity.ERROR, _GONE, blob=blob)
+    for (blob,) in relations.stream(
+        "SELECT name FROM blobs WHERE name NOT IN (SELECT blob FROM known)"
+        " AND NOT list_contains(?::VARCHAR[], name) AND NOT starts_with(name, '_laden/') ORDER BY name",
+        [names],
+    ):
+        yield Finding("blob-foreign", Severity.INFO, "the manifest does not know it", blob=blob)
+
+
+class Target(NamedTuple):
+    """A blob to be read back, and what it must be."""
+
+    blob: str
+    size_bytes: int
+    md5: bytes
+
+
+def to_read_back(relations: Relations, sample: int | None) -> list[Target]:
+    """Blobs to read back: all of the manifest's, or a sample spread by name so that any two runs read the same."""
+    limit = "" if sample is None else f" LIMIT {int(sample)}"
+    rows = relations.stream(f"SELECT blob, size_bytes, md5 FROM known ORDER BY md5(blob), blob{limit}")  # noqa: S608
+    return [Target(blob, size_bytes, bytes.fromhex(md5)) for blob, size_bytes, md5 in rows]
+
+
+async def read_back(store: Store, wanted: Iterable[Target]) -> AsyncIterator[Finding | None]:
+    """Read blobs back and hash them, several at a time; yields a finding for each, or None where it is right."""
+    rest = iter(wanted)
+    reading: set[asyncio.Task[Finding | None]] = set()
+    try:
+        while True:
+            for target in islice(rest, _READING - len(reading)):
+                reading.add(asyncio.create_task(_read_back(store, target)))
+            if not reading:
+                return
+            done, reading = await asyncio.wait(reading, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                yield task.result()
+    finally:
+        for task in reading:
+            task.cancel()
+        await asyncio.gather(*reading, return_exceptions=True)
+
+
+async def _read_back(store: Store, target: Target) -> Finding | None:
+    digest = hashlib.md5(usedforsecurity=False)
+    size_bytes = 0
+    try:
+        while size_bytes < target.size_bytes:
+            part = await store.get(target.blob, size_bytes, min(_PART_BYTES, target.size_bytes - size_bytes))
+            if not part:
+                break
+            size_bytes += len(part)
+            await asyncio.to_thread(digest.update, part)
+    except BlobMissing:
+        return Finding("blob-deleted", Severity.ERROR, _GONE, blob=target.blob)
+    if (size_bytes, digest.digest()) == (target.size_bytes, target.md5):
+        return None
+    return Finding(
+        "blob-bytes",
+        Severity.ERROR,
+        f"its bytes read back ({size_bytes:,}) do not hash to the manifest's MD5",
+        blob=target.blob,
+    )

@@ -1,0 +1,257 @@
+"""Lands tables, sidecars and the manifest, after the images are proved to be there; nothing is sent that is there.
+
+Order: each table, what is copied as it is, then the manifest, then the JSON page. Each is compared by MD5 with what the
+listing shows.
+
+Without a selection a table goes with all the images that are there: the whole one when every row of it has its image,
+else the rows that have, under the subset's name; the other of the two is removed, where the credential may do that, and
+told where it may not. With a selection a table holds the selected rows that have their image, and nothing is removed. A
+table that replaces one of another selection is told; the page names every selection's table that is still there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from io import BufferedIOBase
+
+from laden.dataset.profile import Profile
+from laden.dataset.source import Reader
+from laden.dataset.table import Table
+from laden.relations import Relations
+from laden.stages.manifest import LOAD, MANIFEST, Document, collect, write_load_page, write_manifest
+from laden.store import CREATE_ONLY, Properties, Store, block_id, content_type
+from laden.values.errors import AccessDenied, BlobConflict, BlobMissing, SourceError
+from laden.values.records import Entry, Finding, Severity, Step
+
+_BLOCK_BYTES = 32 << 20
+_SINGLE_PUT_BYTES = 256 << 20
+
+_OURS = "laden_document"
+"""Metadata key of the table, the manifest and the page: blobs that laden may replace without being asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Landing:
+    """A table that is to land, whole or in part."""
+
+    table: Table
+    subset: str
+    """Its name where not all of its rows land."""
+    rows: range
+    """Its rows in the relation `rows`."""
+    selection: tuple[Step, ...] = ()
+    """The steps that left its selected rows, where only these are to land."""
+
+
+class Publisher:
+    """Puts documents into a store, knowing from the last listing what is there."""
+
+    def __init__(
+        self, store: Store, relations: Relations, *, replace_other: bool, earlier: Sequence[Document] = ()
+    ) -> None:
+        """Know what is there.
+
+        Args:
+            store: where documents go.
+            relations: with the last listing.
+            replace_other: whether a document that laden did not write is replaced.
+            earlier: what earlier loads landed.
+        """
+        self._store = store
+        self._relations = relations
+        self._replace_other = replace_other
+        self._earlier = {document.name: document for document in earlier}
+
+    async def publish(
+        self, profile: Profile, tables: Sequence[Landing], sidecars: Mapping[str, Entry], reader: Reader
+    ) -> list[Finding]:
+        """Land tables, sidecars, manifest and page; returns what a person should know about it.
+
+        Args:
+            profile: for the page.
+            tables: the label table first.
+            sidecars: what is copied as it is, by the name under which it lands.
+            reader: of the source.
+        """
+        collect(self._relations)
+        findings: list[Finding] = []
+        documents = [await self._table(table, findings) for table in tables] or [None]
+        documents += [await self._sidecar(name, sidecars[name], reader, findings) for name in sorted(sidecars)]
+        with write_manifest(self._relations).open("rb") as file:
+            manifest = await self.put(MANIFEST, file)
+        # A selection says nothing about what goes with all the images.
+        partial = any(table.selection for table in tables)
+        await self._page(profile, "complete", documents, manifest, keep_all=partial)
+        return findings
+
+    async def withdraw(self, profile: Profile) -> None:
+        """Say, before blobs are replaced, that the manifest does not hold until the load is complete again."""
+        collect(self._relations)
+        await self._page(profile, "changing", [None], None, keep_all=True)
+
+    async def _page(
+        self,
+        profile: Profile,
+        state: str,
+        documents: Sequence[Document | None],
+        manifest: Document | None,
+        *,
+        keep_all: bool,
+    ) -> None:
+        """Write the page; of `documents`, the first is the label table. None stands for what is not there.
+
+        Of what earlier loads landed and is still there, it names all, or the tables of selections.
+        """
+        table, *others = documents
+        names = {document.name for document in documents if document}
+        still_there = [
+            earlier
+            for name, earlier in sorted(self._earlier.items())
+            if (keep_all or earlier.selection)
+            and name not in {*names, MANIFEST}
+            and self._listed_md5(name) == earlier.md5
+        ]
+        page = write_load_page(
+            self._relations,
+            profile=profile.name,
+            layout=str(profile.layout),
+            state=state,
+            table=table,
+            others=[*filter(None, others), *still_there],
+            manifest=manifest,
+        )
+        await self.put(LOAD, io.BytesIO(page))
+
+    async def _table(self, landing: Landing, findings: list[Finding]) -> Document | None:
+        table, rows = landing.table, landing.rows
+        named = self._named_rows(landing)
+        if landing.selection and not named:
+            return None
+        whole = not landing.selection and len(named) == len(rows)
+        name, other = (table.name, landing.subset) if whole else (landing.subset, table.name)
+        with (self._relations.folder / "table").open("w+b") as file:
+            if whole:
+                table.copy(file)
+            else:
+                table.write_subset(file, lambda row: rows.start + row - 1 in named)
+            file.seek(0)
+            try:
+                landed = (await self.put(name, file))._replace(selection=landing.selection)
+            except BlobConflict:
+                findings.append(_conflict("table-conflict", "table", name))
+                return None
+        findings += self._replaced(landed)
+        # A selection's table holds whatever else is loaded: its images are there.
+        kept = other in self._earlier and self._earlier[other].selection
+        if other != name and not landing.selection and not kept:
+            findings += await self._remove(other)
+        return landed
+
+    def _replaced(self, landed: Document) -> list[Finding]:
+        """Tell that a table of another selection had this name."""
+        earlier = self._earlier.get(landed.name)
+        if earlier is None or earlier.asked == landed.asked:
+            return []
+        before = ", ".join(" ".join(step) for step in earlier.asked) or "all that was there"
+        reason = f"it held the rows of another load ({before}) and now holds this one's"
+        act = "to have both, load each with a --table-name of its own"
+        return [Finding("table-replaced", Severity.WARNING, f"{reason}: {act}", blob=landed.name)]
+
+    async def _sidecar(self, name: str, entry: Entry, reader: Reader, findings: list[Finding]) -> Document | None:
+        """Copy a file or member as it is; what cannot be read, or is in the way, is told."""
+        with (self._relations.folder / "sidecar").open("w+b") as file:
+            try:
+                file.writelines(reader.read(entry, _BLOCK_BYTES))
+                file.seek(0)
+                return await self.put(name, file)
+            except SourceError as error:
+                findings.append(
+                    Finding(error.code, Severity.ERROR, str(error), archive=entry.archive, member=entry.member)
+                )
+            except BlobConflict:
+                findings.append(_conflict("sidecar-conflict", "file", name))
+        return None
+
+    def _named_rows(self, landing: Landing) -> set[int]:
+        """Those of its rows whose image is in the container, from this or an earlier run: all, or the selected ones."""
+        return {
+            row
+            for (row,) in self._relations.stream(
+                "SELECT row FROM rows WHERE usable AND blob IN (SELECT blob FROM loaded) AND row >= ? AND row < ?"
+                " AND (selected OR NOT ?)",
+                [landing.rows.start, landing.rows.stop, bool(landing.selection)],
+            )
+        }
+
+    async def put(self, name: str, file: BufferedIOBase) -> Document:
+        """Store a document unless the same bytes are there. Raises `BlobConflict` for somebody else's blob."""
+        md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).digest()
+        size_bytes = file.tell()
+        file.seek(0)
+        listed = self._listed_md5(name)
+        document = Document(name, size_bytes, md5.hex())
+        if listed == md5.hex():
+            return document
+        may_replace = listed is not None and (
+            self._replace_other or name.startswith("_laden/") or await self._is_ours(name)
+        )
+        etag = None if may_replace else CREATE_ONLY
+        properties = Properties(md5, content_type(name), {_OURS: "1"})
+        try:
+            await self._send(name, file, size_bytes, properties, etag)
+        except BlobConflict:
+            # Our own put whose answer was lost, or another load that was sooner: equal bytes are as good as ours.
+            there = await self._store.head(name)
+            if there.md5 != md5:
+                if _OURS not in there.metadata:
+                    raise
+                file.seek(0)
+                await self._send(name, file, size_bytes, properties, there.etag)
+        self._relations.run("UPDATE blobs SET md5 = ? WHERE name = ?", [md5.hex(), name])
+        return document
+
+    async def _send(
+        self, name: str, file: BufferedIOBase, size_bytes: int, properties: Properties, etag: str | None
+    ) -> None:
+        if size_bytes <= _SINGLE_PUT_BYTES:
+            await self._store.put(name, file.read(), properties, etag)
+            return
+        block_ids: list[str] = []
+        while block := file.read(_BLOCK_BYTES):
+            md5 = hashlib.md5(block, usedforsecurity=False).digest()
+            block_ids.append(block_id(len(block_ids), md5))
+            await self._store.put_block(name, block_ids[-1], block, md5)
+        await self._store.commit(name, block_ids, properties, etag)
+
+    def _listed_md5(self, name: str) -> str | None:
+        """MD5 of a blob in the last listing, empty where it has none; None if it is not listed."""
+        listed = list(self._relations.stream("SELECT coalesce(md5, '') FROM blobs WHERE name = ?", [name]))
+        return listed[0][0] if listed else None
+
+    async def _is_ours(self, name: str) -> bool:
+        try:
+            return _OURS in (await self._store.head(name)).metadata
+        except BlobMissing:
+            return False
+
+    async def _remove(self, name: str) -> list[Finding]:
+        """Remove the table that does not apply any more, if it is laden's."""
+        if self._listed_md5(name) is None or not await self._is_ours(name):
+            return []
+        try:
+            await self._store.delete(name)
+        except BlobMissing:
+            return []
+        except AccessDenied:
+            reason = "an earlier load's table is still there, and the credential may not delete it: remove it by hand"
+            return [Finding("table-stale", Severity.WARNING, reason, blob=name)]
+        return []
+
+
+def _conflict(code: str, what: str, name: str) -> Finding:
+    reason = f"a {what} of this name that laden did not write is there and was left as it is"
+    act = "move it away, or replace it with --overwrite changed"
+    return Finding(code, Severity.ERROR, f"{reason}: {act}", blob=name)

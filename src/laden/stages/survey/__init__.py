@@ -1,0 +1,128 @@
+"""What is at the source: fills the relations `rows`, `table_starts` and `entries` from its tables and archives.
+
+Order: find the files, recognise the profile and the tables (`recognition`, `tables`), read the tables' records
+(`rows`), then the directory of each archive that was asked for (`entries`), and take the steps of the selection
+(`steps`). No image's data is read. What cannot be
+read, or fits nothing, becomes a finding; only a source of which nothing at all can be read is an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from laden.dataset.evidence import Trust
+from laden.dataset.profile import Profile
+from laden.dataset.source import Found, find
+from laden.dataset.table import Table
+from laden.relations import Relations
+from laden.run.findings import FindingLog
+from laden.stages.survey.entries import EntryFeed, chosen_homes, home_of
+from laden.stages.survey.recognition import Choice, recognise_source
+from laden.stages.survey.rows import PlacedTable, feed_tables
+from laden.stages.survey.steps import take_steps
+from laden.stages.survey.tables import open_table
+from laden.values.errors import UsageError
+from laden.values.events import Observer, Started
+from laden.values.records import Entry, Step
+
+__all__ = ["Choice", "PlacedTable", "Survey", "open_table", "survey"]
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What was found; the relations hold the rest."""
+
+    profile: Profile
+    root: Path
+    tables: tuple[PlacedTable, ...]
+    """As the profile's `tables`; the first is the label table. Empty for a dataset without."""
+    sidecars: dict[str, Entry]
+    """What is copied as it is, by the name under which it lands."""
+    absent: tuple[str, ...]
+    """Archives that selected rows are in, or may be, and of which nothing is here."""
+    unreadable: tuple[str, ...]
+    """Archives that are here and could not be opened."""
+    found: Found
+    """All files of the source."""
+    archives: tuple[str, ...]
+    """Those of its archives that were asked for."""
+    steps: tuple[Step, ...] = ()
+    """What each step of the selection left of the tables; empty where all of them is wanted."""
+
+    @property
+    def table(self) -> Table | None:
+        """The label table."""
+        return self.tables[0].table if self.tables else None
+
+
+def survey(
+    sources: Sequence[Path], choice: Choice, relations: Relations, log: FindingLog, observer: Observer
+) -> Survey:
+    """Look at a source.
+
+    Args:
+        sources: one folder, or named files.
+        choice: table, profile, archives and layout, where the user gave them.
+        relations: `rows`, `table_starts` and `entries` are filled.
+        log: gets what is wrong with rows, archives and members.
+        observer: told of each stage.
+
+    Raises:
+        SourceError: nothing can be read.
+        UsageError: an option does not fit, or selects no row.
+    """
+    observer(Started("source", ", ".join(map(str, sources))))
+    found = find(sources)
+    profile, tables = recognise_source(found, choice, relations.folder)
+    log.known_suspects = profile.suspects
+    homes = chosen_homes(profile, choice.archives, found)
+    trust = Trust(choice.trust)
+    trust.require([*found.archives, *found.files])
+    for table in tables:
+        observer(Started("table", table.table.name))
+    placed = feed_tables(relations, log, profile, tables, homes)
+    feed = EntryFeed(found, profile, tables, trust, log)
+    feed.feed(relations, homes, observer)
+    if not tables:
+        relations.run(
+            "INSERT INTO rows SELECT min(id), key, key, NULL, blob, true, true FROM entries GROUP BY key, blob"
+        )
+    elif homes is not None and not profile.places_rows:
+        # Nothing but the archives themselves tells which rows are in them.
+        relations.run("UPDATE rows SET selected = coalesce(key IN (SELECT key FROM entries), false)")
+    if relations.one("SELECT count(*) FROM rows WHERE selected")[0] == 0:
+        raise _nothing_selected(choice, placed, profile)
+    steps = take_steps(choice, placed, relations, log)
+    absent = _absent(relations, profile, found, homes)
+    return Survey(
+        profile, found.root, placed, feed.sidecars, absent, tuple(feed.unreadable), found, tuple(feed.archives), steps
+    )
+
+
+def _absent(relations: Relations, profile: Profile, found: Found, homes: frozenset[str] | None) -> tuple[str, ...]:
+    """Archives that should be here: as the rows say, or where these do not, as the complete dataset has them."""
+    here = {home_of(profile, archive) for archive in found.archives}
+    if profile.places_rows:
+        wanted = relations.stream(
+            "SELECT home FROM rows WHERE selected AND home IS NOT NULL AND home NOT IN"
+            " (SELECT home FROM entries WHERE home IS NOT NULL) GROUP BY home ORDER BY min(row)"
+        )
+        return tuple(home for (home,) in wanted if home not in here)
+    if profile.archive is None or not profile.expected or not any(map(profile.is_called_after, found.archives)):
+        # Nobody knows, or it is packed in another way, or unpacked.
+        return ()
+    (field,) = profile.archive.fields
+    complete = [profile.archive.render({field: value}) for value in profile.expected]
+    return tuple(home for home in complete if home not in here and (homes is None or home in homes))
+
+
+def _nothing_selected(choice: Choice, tables: tuple[PlacedTable, ...], profile: Profile) -> UsageError:
+    if choice.archives is not None:
+        known = f"; the dataset's archives are {', '.join(profile.expected)}" if profile.expected else ""
+        where = tables[0].table.name if tables else "the source"
+        return UsageError(f"--archives {choice.archives} selects no row of {where}{known}")
+    if tables:
+        return UsageError(f"the table {tables[0].table.path} has no rows")
+    return UsageError("the source holds no file that could be loaded")

@@ -1,0 +1,379 @@
+"""Moves items from source to store: every byte is read once and sent once.
+
+Order, for each item: wait until the window has room for its bytes; in a thread, read, inflate, check CRC-32 and
+length, compute MD5, look at the image (`reading`); in the event loop, put the same buffer with that
+MD5. Members above a limit pass in blocks and become visible only when all of them proved right. What its archive
+does not vouch for is never sent.
+
+Stateless: all it needs is in its arguments, all it learned is in the receipts. It does not plan, list or verify.
+Memory: `window_bytes`, plus the compressed form of one member for each reader thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeVar
+
+from laden.dataset.images import Level
+from laden.dataset.source import Buffer, Reader
+from laden.stages.transfer.reading import BlockReader, Loaded, conflicting, properties, read_item, settle, unread
+from laden.store import CREATE_ONLY, Store, block_id
+from laden.values.errors import (
+    AccessEnded,
+    BlobConflict,
+    BlobMissing,
+    BlobRefused,
+    Interrupted,
+    SourceError,
+    StoreError,
+    TransientStoreError,
+)
+from laden.values.records import Action, Item, Outcome, Receipt
+
+T = TypeVar("T")
+
+_MIB = 1 << 20
+
+_MOST_BLOCKS = 50_000
+"""Blocks of one blob at most (Scalability and performance targets for Blob Storage)."""
+
+_BLOCKS_IN_FLIGHT = 4
+_BATCH_BYTES = 1 * _MIB
+_BATCH_ITEMS = 32
+"""Small items are read this many at a time, so that handing them between threads costs little."""
+
+_SLOW_ITEM_S = 0.002
+"""Small items are read by one thread, for several would mostly wait for each other (Python runs one at a time), unless
+an item takes this long: then it is the disk or the network that is slow, and waiting in parallel helps."""
+
+_LAST_ANSWERS_S = 2.0
+"""How long requests in flight may take to end, once the credential has."""
+
+_LOOK_S = 0.05
+_ITEM_COST_BYTES = 256 << 10
+"""The least that an item takes of the window: a thousand small ones in flight keep any link busy, and more would
+only keep the garbage collector busy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How to move items."""
+
+    window_bytes: int = 256 * _MIB
+    """Uncompressed bytes in memory at most; an item larger than this passes alone."""
+    readers: int = max(2, os.cpu_count() or 2)
+    """Threads that read, inflate and hash."""
+    single_put_bytes: int = 256 * _MIB
+    """Larger members go as blocks. The service takes 5,000 MiB in one Put Blob; a retry would send all of it again."""
+    block_bytes: int = 32 * _MIB
+    images: Level = "structure"
+    """How closely images are looked at on the way."""
+    send_broken: bool = True
+    """Whether an image that is whole as a member but broken inside is sent as it is."""
+    replace_other: bool = False
+    """Whether a blob whose content turns out to be other is replaced."""
+
+
+class _Window:
+    """A budget of bytes in flight. An item larger than the budget passes when nothing else is in it."""
+
+    def __init__(self, size_bytes: int) -> None:
+        self._size_bytes = size_bytes
+        self._used_bytes = 0
+        self._left = asyncio.Event()
+
+    async def enter(self, cost_bytes: int) -> None:
+        """Wait until there is room for so many bytes, and take it. One waiter at a time."""
+        while self._used_bytes and self._used_bytes + cost_bytes > self._size_bytes:
+            self._left.clear()
+            await self._left.wait()
+        self._used_bytes += cost_bytes
+
+    def leave(self, cost_bytes: int) -> None:
+        """Give it back."""
+        self._used_bytes -= cost_bytes
+        self._left.set()
+
+
+async def transfer(
+    items: Iterable[Item],
+    reader: Reader,
+    store: Store,
+    settings: Settings,
+    stopping: Callable[[], bool] = lambda: False,
+) -> AsyncIterator[Receipt]:
+    """Move items and yield their receipts as they come, in any order.
+
+    Args:
+        items: what to move; taken as room becomes free, so it may be endless.
+        reader: opens the entries; used by several threads at once.
+        store: where to put them.
+        settings: limits and policies.
+        stopping: asked before each request that sends; once true, requests in flight end and no more are made.
+
+    Raises:
+        AccessDenied: the service refused the credential; nothing more is sent. Where it has ended (`AccessEnded`),
+            what was let in before may come to its end first, for some seconds.
+        StoreError: the destination does not answer at all any more.
+    """
+    receipts: asyncio.Queue[Receipt | None] = asyncio.Queue()
+    with ThreadPoolExecutor(settings.readers, "laden-read") as threads:
+        mover = _Mover(reader, store, settings, threads, receipts.put_nowait, stopping)
+        pump = asyncio.create_task(mover.pump(items))
+        pump.add_done_callback(lambda _: receipts.put_nowait(None))
+        try:
+            while (receipt := await receipts.get()) is not None:
+                yield receipt
+            await pump
+        except BaseExceptionGroup as group:
+            raise _first(group) from None
+        finally:
+            pump.cancel()
+            await asyncio.wait([pump])
+            threads.shutdown(wait=False, cancel_futures=True)
+
+
+class _Mover:
+    """The pump that fills the window, and what becomes of each item in it."""
+
+    def __init__(
+        self,
+        reader: Reader,
+        store: Store,
+        settings: Settings,
+        threads: ThreadPoolExecutor,
+        done: Callable[[Receipt], None],
+        stopping: Callable[[], bool],
+    ) -> None:
+        self._reader = reader
+        self._store = store
+        self._settings = settings
+        self._threads = threads
+        self._done = done
+        self._asked_to_stop = stopping
+        self._ended = False
+        self._sending = 0
+        self._window = _Window(settings.window_bytes)
+        self._small_readers = 1
+        self._small_turns = asyncio.Semaphore(1)
+        self._last_success_s = time.monotonic()
+
+    def _stopping(self) -> bool:
+        return self._ended or self._asked_to_stop()
+
+    async def pump(self, items: Iterable[Item]) -> None:
+        """Take items while there is room; ends when all that were taken are settled."""
+        async with asyncio.TaskGroup() as group:
+            for batch in _batches(items, min(_BATCH_BYTES, self._settings.single_put_bytes)):
+                size_bytes = sum(item.entry.size_bytes for item in batch)
+                block_bytes = self._block_bytes(size_bytes)
+                large = size_bytes > self._settings.single_put_bytes
+                cost_bytes = block_bytes * (_BLOCKS_IN_FLIGHT + 1) if large else sum(map(_cost_bytes, batch))
+                await self._window.enter(cost_bytes)
+                if self._stopping():
+                    return
+                if large:
+                    task = group.create_task(self._move_large(batch[0], block_bytes))
+                    task.add_done_callback(partial(self._leave, cost_bytes))
+                else:
+                    group.create_task(self._move(batch, group))
+
+    def _leave(self, cost_bytes: int, _: asyncio.Task[None]) -> None:
+        self._window.leave(cost_bytes)
+
+    async def _move(self, batch: list[Item], group: asyncio.TaskGroup) -> None:
+        """Read a batch; each of its items then goes its own way, so that one that waits holds up no other."""
+        for item, result in zip(batch, await self._results(batch), strict=True):
+            if isinstance(result, Loaded):
+                task = group.create_task(self._send(result))
+                task.add_done_callback(partial(self._leave, _cost_bytes(item)))
+                continue
+            if result is not None:
+                self._done(result)
+            self._window.leave(_cost_bytes(item))
+
+    async def _results(self, batch: list[Item]) -> list[Loaded | Receipt | None]:
+        if len(batch) == 1:
+            return await self._in_thread(self._read_batch, batch)
+        async with self._small_turns:
+            started_s = time.monotonic()
+            results = await self._in_thread(self._read_batch, batch)
+        slow = time.monotonic() - started_s > _SLOW_ITEM_S * len(batch)
+        if slow and self._small_readers < self._settings.readers:
+            self._small_readers += 1
+            self._small_turns.release()
+        return results
+
+    def _read_batch(self, batch: list[Item]) -> list[Loaded | Receipt | None]:
+        """What became of each item; None for those that were not begun because the run is to stop."""
+        return [None if self._stopping() else self._read(item) for item in batch]
+
+    def _read(self, item: Item) -> Loaded | Receipt:
+        settings = self._settings
+        return read_item(
+            self._reader,
+            item,
+            level=settings.images,
+            send_broken=settings.send_broken,
+            replace_other=settings.replace_other,
+        )
+
+    async def _send(self, loaded: Loaded) -> None:
+        put = self._store.put(loaded.item.blob, loaded.data, properties(loaded), _etag(loaded.item))
+        self._sending += 1
+        try:
+            self._done(await self._settled(loaded, put))
+        except Interrupted:
+            pass
+        except AccessEnded as error:
+            await self._end(error)
+        finally:
+            self._sending -= 1
+
+    async def _move_large(self, item: Item, block_bytes: int) -> None:
+        compare = item.action is Action.COMPARE
+        self._sending += 1
+        try:
+            settled, block_ids = await self._pass_blocks(item, block_bytes, sending=not compare)
+            if compare and isinstance(settled, Loaded):
+                settled, block_ids = await self._pass_blocks(item, block_bytes, sending=True)
+            if isinstance(settled, Loaded):
+                commit = self._store.commit(item.blob, block_ids, properties(settled), _etag(item))
+                settled = await self._settled(settled, commit)
+            self._done(settled)
+        except Interrupted:
+            pass
+        except AccessEnded as error:
+            await self._end(error)
+        finally:
+            self._sending -= 1
+
+    async def _end(self, error: AccessEnded) -> None:
+        """Begin nothing more; the first to learn it raises, once those that were let in before had time to end."""
+        if self._ended:
+            return
+        self._ended = True
+        until_s = time.monotonic() + _LAST_ANSWERS_S
+        while self._sending > 1 and time.monotonic() < until_s:  # noqa: ASYNC110 - once a run, for a moment
+            await asyncio.sleep(_LOOK_S)
+        raise error
+
+    async def _pass_blocks(self, item: Item, block_bytes: int, *, sending: bool) -> tuple[Loaded | Receipt, list[str]]:
+        """Read every block and stage it, a few at a time, but for those that an earlier run staged.
+
+        Uncommitted blocks are invisible and expire by themselves. A block's id names its bytes.
+        """
+        blocks = BlockReader(self._reader, item, block_bytes, self._settings.images)
+        block_ids: list[str] = []
+        started_s = time.monotonic()
+        room = asyncio.Semaphore(_BLOCKS_IN_FLIGHT)
+
+        async def put(name: str, block: Buffer, md5: bytes) -> None:
+            await self._store.put_block(item.blob, name, block, md5)
+            self._last_success_s = time.monotonic()
+            room.release()
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                staged = await self._store.staged(item.blob) if sending else {}
+                while (await room.acquire()) and (block := await self._in_thread(blocks.next_block)):
+                    if self._stopping():
+                        raise Interrupted("stopped within a large member; what is staged of it stays invisible")
+                    block_ids.append(block_id(len(block_ids), block[1]))
+                    if sending and staged.get(block_ids[-1]) != len(block[0]):
+                        group.create_task(put(block_ids[-1], *block))
+                    else:
+                        room.release()
+        except BaseExceptionGroup as group_error:
+            error = _first(group_error)
+            if isinstance(error, SourceError):
+                return unread(item, error), []
+            return self._failed(Receipt(item, Outcome.FAILED), error, started_s), []
+        settings = self._settings
+        settled = settle(blocks.loaded(), send_broken=settings.send_broken, replace_other=settings.replace_other)
+        return settled, block_ids
+
+    async def _settled(self, loaded: Loaded, request: Awaitable[None]) -> Receipt:
+        """Await a put or commit, and tell what became of its item."""
+        receipt = Receipt(loaded.item, Outcome.SENT, loaded.digests, loaded.image)
+        started_s = time.monotonic()
+        try:
+            await request
+        except BlobConflict as error:
+            return await self._explained(receipt, error)
+        except (BlobRefused, TransientStoreError) as error:
+            return self._failed(receipt, error, started_s)
+        self._last_success_s = time.monotonic()
+        return receipt
+
+    def _failed(self, receipt: Receipt, error: BaseException, started_s: float) -> Receipt:
+        """The receipt of an item that the store did not take; raises where all others would fare the same."""
+        alone = isinstance(error, BlobRefused) or (
+            isinstance(error, TransientStoreError) and self._last_success_s >= started_s
+        )
+        if not alone:
+            raise error from None
+        return replace(receipt, outcome=Outcome.FAILED, code="put-failed", reason=str(error))
+
+    async def _explained(self, receipt: Receipt, error: BlobConflict) -> Receipt:
+        """A create that found the blob there: our own put whose answer was lost, the same content, or a conflict."""
+        assert receipt.digests is not None
+        try:
+            blob = await self._store.head(receipt.item.blob)
+        except BlobMissing:
+            return replace(receipt, outcome=Outcome.FAILED, code="put-failed", reason=str(error))
+        if (blob.md5, blob.size_bytes) != (receipt.digests.md5, receipt.digests.size_bytes):
+            return conflicting(receipt, str(error))
+        self._last_success_s = time.monotonic()
+        return receipt if error.repeated else replace(receipt, outcome=Outcome.ALREADY_THERE)
+
+    def _block_bytes(self, size_bytes: int) -> int:
+        smallest = -(-size_bytes // _MOST_BLOCKS)
+        return max(self._settings.block_bytes, -(-smallest // _MIB) * _MIB)
+
+    async def _in_thread(self, work: Callable[..., T], *arguments: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
+
+
+def _batches(items: Iterable[Item], most_bytes: int) -> Iterator[list[Item]]:
+    """Neighbouring small items together, larger ones alone."""
+    batch: list[Item] = []
+    batch_bytes = 0
+    for item in items:
+        size_bytes = item.entry.size_bytes
+        if batch and (batch_bytes + size_bytes > most_bytes or len(batch) == _BATCH_ITEMS):
+            yield batch
+            batch, batch_bytes = [], 0
+        batch.append(item)
+        batch_bytes += size_bytes
+    if batch:
+        yield batch
+
+
+def _cost_bytes(item: Item) -> int:
+    """What an item that passes whole takes of the window."""
+    return max(item.entry.size_bytes, _ITEM_COST_BYTES)
+
+
+def _etag(item: Item) -> str:
+    return CREATE_ONLY if item.action is Action.SEND else item.etag
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The error that ended a task group: the one a person can act on, where there are several."""
+    leaves = list(_leaves(group))
+    return next((leaf for leaf in leaves if isinstance(leaf, StoreError)), leaves[0])
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error

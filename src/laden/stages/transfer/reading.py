@@ -1,0 +1,104 @@
+"""The half of a transfer that runs in threads: read, check, hash, look. Pure functions of picklable values."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import NamedTuple
+
+from laden.dataset.images import BROKEN, Level, checker, look
+from laden.dataset.source import Buffer, Reader, crc32
+from laden.stages.metadata import to_metadata
+from laden.store import Properties, content_type
+from laden.values.errors import MemberDamaged, SourceError
+from laden.values.records import NOT_AN_IMAGE, Action, Digests, ImageFacts, Item, Outcome, Receipt
+
+
+class Loaded(NamedTuple):
+    """An item whose bytes are in memory and proved right."""
+
+    item: Item
+    data: Buffer
+    digests: Digests
+    image: ImageFacts
+
+
+def read_item(reader: Reader, item: Item, *, level: Level, send_broken: bool, replace_other: bool) -> Loaded | Receipt:
+    """Read one item whole: bytes ready to send, or the receipt of an item that needs no sending.
+
+    Args:
+        reader: opens the entry.
+        item: one that fits in memory.
+        level: how closely its image is looked at.
+        send_broken: whether an image that is broken inside is sent as it is.
+        replace_other: whether a blob with other content is replaced.
+    """
+    try:
+        (data,) = reader.read(item.entry, max(item.entry.size_bytes, 1))
+    except SourceError as error:
+        return unread(item, error)
+    checksum = crc32(data) if item.entry.crc32 is None else item.entry.crc32
+    digests = Digests(len(data), checksum, hashlib.md5(data, usedforsecurity=False).digest())
+    image = look(item.entry.member, data, level)
+    return settle(Loaded(item, data, digests, image), send_broken=send_broken, replace_other=replace_other)
+
+
+def settle(loaded: Loaded, *, send_broken: bool, replace_other: bool) -> Loaded | Receipt:
+    """Decide, once content is known, whether an item still has to be sent."""
+    item, _, digests, image = loaded
+    if item.action is Action.COMPARE:
+        if digests.md5 == item.md5:
+            return Receipt(item, Outcome.ALREADY_THERE, digests, image)
+        if not replace_other:
+            return Receipt(item, Outcome.CONFLICT, digests, image)
+    if image.state in BROKEN and not send_broken:
+        reason = f"{BROKEN[image.state]}; not sent, as asked"
+        return Receipt(item, Outcome.DAMAGED, digests, image, image.state, reason)
+    return loaded
+
+
+def unread(item: Item, error: SourceError) -> Receipt:
+    """The receipt of an item whose bytes could not be had: damaged for good, or failed for now."""
+    outcome = Outcome.DAMAGED if isinstance(error, MemberDamaged) else Outcome.FAILED
+    return Receipt(item, outcome, code=error.code, reason=str(error))
+
+
+class BlockReader:
+    """Reads one large item block by block, keeping the running digests."""
+
+    def __init__(self, reader: Reader, item: Item, block_bytes: int, level: Level) -> None:
+        self.item = item
+        self._buffers: Iterator[Buffer] = reader.read(item.entry, block_bytes)
+        self._md5 = hashlib.md5(usedforsecurity=False)
+        self._crc32 = 0
+        self._size_bytes = 0
+        self._check = checker(item.entry.member, level, item.entry.size_bytes)
+
+    def next_block(self) -> tuple[Buffer, bytes] | None:
+        """The next block and its MD5, or None after the last. Raises `SourceError`."""
+        block = next(self._buffers, None)
+        if block is None:
+            return None
+        self._md5.update(block)
+        self._crc32 = crc32(block, self._crc32)
+        self._size_bytes += len(block)
+        if self._check is not None:
+            self._check.feed(block)
+        return block, hashlib.md5(block, usedforsecurity=False).digest()
+
+    def loaded(self) -> Loaded:
+        """What is known after the last block; its data are gone."""
+        digests = Digests(self._size_bytes, self._crc32, self._md5.digest())
+        return Loaded(self.item, b"", digests, self._check.finish() if self._check else NOT_AN_IMAGE)
+
+
+def properties(loaded: Loaded) -> Properties:
+    """What is stored with the blob, so that a listing alone can tell the next run all about it."""
+    metadata = to_metadata(loaded.item.entry, loaded.digests, loaded.image)
+    return Properties(loaded.digests.md5, content_type(loaded.item.blob), metadata)
+
+
+def conflicting(receipt: Receipt, reason: str) -> Receipt:
+    """The same item as a conflict."""
+    return replace(receipt, outcome=Outcome.CONFLICT, reason=reason)

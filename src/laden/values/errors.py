@@ -1,0 +1,124 @@
+"""Everything laden raises on purpose, and the exit code that each one means.
+
+    LadenError                    1   a bug, unless it is one of those below
+      UsageError                  2   an argument, option, setting or profile file is wrong
+      SourceError                 5   archives or table cannot be read
+        MemberDamaged                 one member's bytes are not what its archive declares (becomes a finding)
+      Interrupted               130   asked to stop before it was done
+      StoreError                  6   the destination does not do what it should
+        TransientStoreError           ... but may, if asked again (timeouts, 429, 503, broken connections)
+        AccessDenied              4   credentials refused, expired, or lacking a permission
+          AccessEnded                 ... the credential itself is not accepted (any more): another one may be
+        ContainerMissing              no such container or folder
+        BlobConflict                  a condition failed: the blob is there, or is another version
+        BlobMissing                   no such blob
+        BlobRefused                   this one request is not acceptable; others may be
+
+Every message is one sentence for a person: what is wrong, where, and what to do next. Problems of the data are
+findings (`laden.values.records.Finding`), not exceptions. No message ever holds a signature, key or token.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What the process exit code means; the same table is in `laden --help` and docs/exit-codes.md."""
+
+    COMPLETE = 0
+    BUG = 1
+    USAGE = 2
+    FINDINGS = 3
+    """Complete, with findings that need a person: missing, damaged, conflicts."""
+    ACCESS = 4
+    SOURCE = 5
+    DESTINATION = 6
+    INTERRUPTED = 130
+
+
+class LadenError(Exception):
+    """Root of everything laden raises on purpose."""
+
+    exit_code = ExitCode.BUG
+
+
+class UsageError(LadenError):
+    """An argument, option, environment setting or profile file is wrong."""
+
+    exit_code = ExitCode.USAGE
+
+
+class SourceError(LadenError):
+    """Archives or table cannot be read."""
+
+    exit_code = ExitCode.SOURCE
+
+    def __init__(self, message: str, code: str = "source-unreadable") -> None:
+        super().__init__(message)
+        self.code = code
+        """The finding code, where the load can go on without what could not be read."""
+
+
+class MemberDamaged(SourceError):  # noqa: N818 - named for what happened, as the finding it becomes
+    """One member's bytes are not what its archive declares."""
+
+    def __init__(self, message: str, code: str) -> None:
+        super().__init__(message, code)
+
+
+class Interrupted(LadenError):  # noqa: N818 - named for what happened
+    """The run was asked to stop before this was done."""
+
+    exit_code = ExitCode.INTERRUPTED
+
+
+class StoreError(LadenError):
+    """The destination does not do what it should."""
+
+    exit_code = ExitCode.DESTINATION
+
+
+class TransientStoreError(StoreError):
+    """The same request may succeed later."""
+
+    def __init__(self, message: str, retry_after_s: float | None = None, *, throttled: bool = False) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+        """What the service asked for in `Retry-After`, in seconds."""
+        self.throttled = throttled
+        """Whether the service said that it has too much to do (429, 503)."""
+
+
+class AccessDenied(StoreError):  # noqa: N818 - named for what the service said
+    """Credentials refused, expired, or lacking a permission. Ends the run at once."""
+
+    exit_code = ExitCode.ACCESS
+
+    def __init__(self, message: str, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        """The service's own word for it, where it was the service that refused."""
+
+
+class AccessEnded(AccessDenied):
+    """The credential itself is not accepted (any more): expired, revoked, wrong. With another one the run can go on."""
+
+
+class ContainerMissing(StoreError):  # noqa: N818 - named for what the service said
+    """No such container, or no such folder."""
+
+
+class BlobConflict(StoreError):  # noqa: N818 - named for what the service said
+    """The condition of a put failed: the blob is already there, or is another version."""
+
+    repeated = False
+    """Whether an earlier attempt of the same put broke off and may have succeeded unheard."""
+
+
+class BlobMissing(StoreError):  # noqa: N818 - named for what the service said
+    """No such blob."""
+
+
+class BlobRefused(StoreError):  # noqa: N818 - named for what the service said
+    """The service will not take this one request; others may succeed."""

@@ -1,0 +1,199 @@
+"""What happens during a load, as typed values that any face can render: a terminal, JSON lines, a notebook.
+
+A verb calls an observer with each event, in order, from one thread. Events hold numbers and names, never
+bytes and never secrets. `to_json` gives the one-line form of `--json`; the last event of every run is a `Summary`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar
+
+from laden.values.records import Finding, Step, TableFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A stage begins.
+
+    `listing`, `source`, `table`, `archives`, `checksums`, `images`, `transfer`, `verify` or `manifest`.
+    """
+
+    event: ClassVar[str] = "started"
+    stage: str
+    about: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """Something about this run (not the data) that a person should know at once."""
+
+    event: ClassVar[str] = "warning"
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A finding, as it is made. Long lists are cut here; the findings file has every one."""
+
+    event: ClassVar[str] = "finding"
+    finding: Finding
+
+
+@dataclass(frozen=True, slots=True)
+class PlanReady:
+    """What the joins of table, archives and container say, before anything is sent."""
+
+    event: ClassVar[str] = "plan"
+    profile: str
+    table: str
+    rows: int
+    """Selected records of the table; without a table, the files wanted."""
+    matched: int
+    missing: int
+    images: int
+    """Blobs that should be there."""
+    stray: int
+    send: int
+    replace: int
+    compare: int
+    """To be read and compared, because the listing alone cannot tell whether the content is the same."""
+    already_there: int
+    conflicts: int
+    foreign: int
+    """Blobs in the destination that neither table nor manifest knows."""
+    bytes_to_send: int
+    bytes_in_all: int
+    archives_absent: tuple[str, ...]
+    examples: tuple[str, ...] = ()
+    """Some names of blobs to be sent."""
+    selection: tuple[Step, ...] = ()
+    """What each step of a selection left; empty where all rows were wanted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """What each step of a selection left of a table, where no images are concerned."""
+
+    event: ClassVar[str] = "selected"
+    selection: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What the columns of a table hold."""
+
+    event: ClassVar[str] = "columns"
+    profile: str
+    """Name of the profile that declares their types; empty where none knows the table."""
+    facts: TableFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the transfer is, or another stage that reads all bytes; several times a second at most."""
+
+    event: ClassVar[str] = "progress"
+    images: int
+    """Or files, where whole ones are read."""
+    images_in_all: int
+    bytes: int
+    bytes_in_all: int
+    seconds: float
+    retries: int
+    waiting: str = ""
+    """Why requests are waiting for a retry right now; empty while all is well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Something that the cloud takes its time for."""
+
+    event: ClassVar[str] = "waiting"
+    what: str
+    seconds: float
+    """For how long already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Something of the cloud as it is now: an account, a container."""
+
+    event: ClassVar[str] = "shown"
+    kind: str
+    facts: dict[str, Any]
+    """Names as they are told to people, and values that JSON knows."""
+    state: str = ""
+    """What was done about it: `created`, or `already there`; empty where it was only looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """One line of `doctor`."""
+
+    event: ClassVar[str] = "checked"
+    check: str
+    outcome: str
+    """`pass`, `warn`, `fail`, or `untested`."""
+    message: str
+    todo: str = ""
+    """What to do about it, where something is to be done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """How a run ended: the last event. `rows = matched + missing`; `images` = sent + already there + the rest."""
+
+    event: ClassVar[str] = "summary"
+    command: str
+    source: str = ""
+    destination: str = ""
+    rows: int = 0
+    images: int = 0
+    matched: int = 0
+    missing: int = 0
+    stray: int = 0
+    damaged: int = 0
+    """Members that are not what their archive declares (never sent), and images broken inside (sent as they are)."""
+    conflicts: int = 0
+    sent: int = 0
+    already_there: int = 0
+    failed: int = 0
+    foreign: int = 0
+    deleted: int = 0
+    """Of `verify`: blobs the manifest names that are gone."""
+    changed: int = 0
+    """Of `verify`: blobs whose length or MD5 is not the manifest's."""
+    examined: int = 0
+    """Of `check`: images that were read whole and looked into."""
+    bytes_sent: int = 0
+    bytes_examined: int = 0
+    retries: int = 0
+    seconds: float = 0.0
+    complete: bool = False
+    selection: tuple[Step, ...] = ()
+    """What each step of the selection left of the table, in order."""
+    findings: dict[str, int] = field(default_factory=dict)
+    """How often each finding code was given."""
+    findings_file: str = ""
+    report_file: str = ""
+    """The HTML report, where one was written."""
+    message: str = ""
+    """One sentence when the run did not end as it should."""
+    exit_code: int = 0
+
+
+Event = Started | Warned | Found | PlanReady | Selected | Described | Progress | Waiting | Shown | Checked | Summary
+Observer = Callable[[Event], None]
+
+
+def to_json(event: Event) -> str:
+    """One line of JSON in ASCII, whatever names hold and the terminal can show; `event` comes first."""
+    fields = event.finding._asdict() if isinstance(event, Found) else asdict(event)
+    return json.dumps({"event": event.event, **fields}, separators=(", ", ": "))
+
+
+def ignore(_: Event) -> None:
+    """The observer that does nothing."""

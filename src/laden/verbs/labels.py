@@ -1,0 +1,128 @@
+"""The labels of a completed load, written to a file: `laden labels export`, and the first half of `register --mltable`.
+
+Order: list the destination, read the page and the manifest of the load, fetch the table that lies beside the images,
+collect the labels, write. Needs nothing but the destination; images are not read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from laden.dataset.profile import Profile, Template, builtin, open_profile
+from laden.relations import Relations, told_locally
+from laden.run.loop import run
+from laden.stages.inventory import fetch_table, is_listed, read_load
+from laden.stages.labels import FORMS, LabelCounts, LabelSet, collect
+from laden.stages.manifest import LoadPage
+from laden.store import Destination, FolderDestination, Store, open_store, parse_destination, quoted
+from laden.values.errors import UsageError
+from laden.values.events import Observer, Started, ignore
+
+NOT_LOADED = "no load was completed in {place}: load it first, to its end"
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What was written."""
+
+    path: Path
+    form: str
+    written: int
+    """Images in the file."""
+    counts: LabelCounts
+
+
+def export_labels(
+    destination: str,
+    output: str | Path,
+    *,
+    form: Literal["jsonl", "coco", "csv"] = "jsonl",
+    urls: str = "relative",
+    profile: str | None = None,
+    observer: Observer = ignore,
+) -> Exported:
+    """Write the labels of a loaded dataset to a file, which is replaced in one step.
+
+    Args:
+        destination: where it was loaded to, as in `load`.
+        output: the file.
+        form: `jsonl` of AutoML for Images, `coco`, or `csv`.
+        urls: how images are named: `relative` to the destination, by their `blob` URL, or a text that comes before
+            each, for example `azureml://datastores/NAME/paths/`.
+        profile: TOML file of a profile that is not built in.
+        observer: called with each event.
+
+    Returns:
+        What was written, and what was left out.
+
+    Raises:
+        LadenError: the destination holds no completed load, or no labels.
+    """
+    target = parse_destination(destination)
+    path = Path(output).expanduser()
+    address = addresses(target, urls)
+
+    async def read(relations: Relations) -> LabelSet:
+        store = open_store(target, connections=None)
+        try:
+            observer(Started("listing", str(target)))
+            page = await read_load(store, relations)
+            if page is None or page.state != "complete":
+                raise UsageError(NOT_LOADED.format(place=target))
+            observer(Started("table", page.table.name if page.table else ""))
+            return await read_labels(store, relations, page, profile)
+        finally:
+            await store.close()
+
+    with told_locally(), Relations() as relations:
+        labels = run(read(relations))
+        return Exported(path, form, _written(path, labels, form, address), labels.counts())
+
+
+async def read_labels(store: Store, relations: Relations, page: LoadPage, profile: str | None) -> LabelSet:
+    """The labels of a load whose manifest is in `known`; raises `UsageError` where it has none."""
+    if page.table is None or not is_listed(relations, page.table.name):
+        raise UsageError("no table of labels lies beside the images: load them with one")
+    shape = _profile(page, profile)
+    table = await fetch_table(store, relations, page.table)
+    return collect(relations, table, shape, Template(page.layout))
+
+
+def addresses(target: Destination | FolderDestination, urls: str) -> Callable[[str], str]:
+    """How images are named in a file of labels; see `export_labels`."""
+    if urls == "relative":
+        return str
+    if urls == "blob":
+        if isinstance(target, FolderDestination):
+            return lambda name: (target.path / name).as_uri()
+        return target.url
+    if "://" not in urls and not urls.startswith("/"):
+        raise UsageError(f"--urls {urls} is neither 'relative' nor 'blob' nor the beginning of an address")
+    base = urls if urls.endswith(("/", "=")) else f"{urls}/"
+    return lambda name: base + quoted(name)
+
+
+def _profile(page: LoadPage, named: str | None) -> Profile:
+    if named is None and page.profile not in {profile.name for profile in builtin()}:
+        raise UsageError(f"the load was made with the profile '{page.profile}': give its TOML file with --profile")
+    return open_profile(named or page.profile)
+
+
+def _written(path: Path, labels: LabelSet, form: str, address: Callable[[str], str]) -> int:
+    """Write beside its place, then rename: nobody finds half of it."""
+    staged = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with staged.open("w", encoding="utf-8", newline="") as out:
+            count = FORMS[form](labels, address, out)
+        staged.replace(path)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}") from None
+    finally:
+        with contextlib.suppress(OSError):
+            staged.unlink(missing_ok=True)
+    return count

@@ -1,0 +1,155 @@
+"""What can be done with a table alone, without archives, images or a destination: `select` and `columns`."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from laden.dataset.profile import open_profile, recognise
+from laden.dataset.selection import Part, Records, Selection, choose, describe
+from laden.relations import Relations
+from laden.run.findings import FindingLog
+from laden.run.tally import Tally, told
+from laden.stages.survey import open_table
+from laden.values.errors import UsageError
+from laden.values.events import Described, Observer, Selected, Started, Summary, ignore
+from laden.values.records import TableFacts
+
+STDOUT = "-"
+
+
+def select(
+    table: str | Path,
+    *,
+    output: str | Path | None = None,
+    profile: str | None = None,
+    where: str | None = None,
+    images_file: str | Path | None = None,
+    sample: int | None = None,
+    by: str | None = None,
+    seed: int | None = None,
+    first: int | None = None,
+    findings_file: str | Path | None = None,
+    observer: Observer = ignore,
+) -> Summary:
+    """Write the selected records of a table, byte for byte as they stand there, in their order, under its header.
+
+    Args:
+        table: `.csv`, `.csv.gz`, or a zip that holds one.
+        output: file to write, packed if it is called `.gz`, `-` for stdout; None to count only.
+        profile: as in `laden.load`; a table that none knows is read as text.
+        where: as in `laden.load`, and so are the following.
+        images_file: see there.
+        sample: see there.
+        by: see there.
+        seed: see there.
+        first: see there.
+        findings_file: CSV file for all findings; None writes none.
+        observer: called with each event; the last is the summary that is also returned.
+
+    Returns:
+        `rows` that were selected, and in `selection` what each step left.
+
+    Raises:
+        LadenError: the table cannot be read, or the selection is wrong or leaves nothing.
+    """
+    path = Path(table).expanduser()
+    with FindingLog(Path(findings_file) if findings_file else None, observer) as log:
+        tally = Tally(Summary("select", source=str(path), destination=str(output or "")), observer, log)
+        with told(tally), Relations() as relations, log.kept_in(relations):
+            selection = Selection(where, Path(images_file) if images_file else None, sample, by, seed, first)
+            part, _ = _opened(path, profile, relations.folder, observer)
+            _refuse_input(output, path)
+            steps = choose(selection, Records(relations, [part], log.add), relations, log.add)
+            observer(Selected(steps))
+            if output is not None:
+                rows = {row for (row,) in relations.stream("SELECT row FROM chosen")}
+                with _written(output) as file:
+                    part.table.write_subset(file, rows.__contains__)
+            tally.note(rows=steps[-1].rows, selection=steps, complete=output is not None)
+            return tally.finish()
+
+
+def columns(table: str | Path, *, profile: str | None = None, most: int = 5, observer: Observer = ignore) -> TableFacts:
+    """Tell what the columns of a table hold: their types, how much is NULL, the commonest values.
+
+    Args:
+        table: `.csv`, `.csv.gz`, or a zip that holds one.
+        profile: as in `laden.load`.
+        most: how many of the commonest values.
+        observer: told of them too.
+
+    Raises:
+        LadenError: the table cannot be read.
+    """
+    path = Path(table).expanduser()
+    with FindingLog(None, observer) as log:
+        tally = Tally(Summary("columns", source=str(path)), observer, log)
+        with told(tally), Relations() as relations, log.kept_in(relations):
+            part, known = _opened(path, profile, relations.folder, observer)
+            facts = describe(Records(relations, [part]), relations, most=most)
+            observer(Described(known, facts))
+            tally.note(rows=facts.rows, complete=True)
+            tally.finish()
+            return facts
+
+
+def _opened(path: Path, profile: str | None, folder: Path, observer: Observer) -> tuple[Part, str]:
+    """The table as the profile declares it that was named, or that has such columns; and that profile's name."""
+    observer(Started("table", path.name))
+    source = open_table(path, folder)
+    known = open_profile(profile) if profile else recognise([], {source.place: source.table.columns})[0]
+    if profile and known.table is None:
+        raise UsageError(f"the profile '{known.name}' has no table: name another, or leave --profile out")
+    shape = next((shape for shape in known.tables if shape.fits(source.place)), known.table)
+    if shape is None:
+        return Part(source.table), ""
+    source.table.column(shape.key)
+    return Part(source.table, shape), known.name
+
+
+def _refuse_input(output: str | Path | None, table: Path) -> None:
+    """Refuse to write over what is being read."""
+    path = None if output in (None, STDOUT) else Path(output).expanduser()
+    if path is not None and path.exists() and path.samefile(table):
+        raise UsageError(f"-o {output} is the table itself: name another file")
+
+
+@contextmanager
+def _written(output: str | Path) -> Iterator[BinaryIO]:
+    """A file that is there only once it is whole; one that was there stays as it was until then."""
+    if output == STDOUT:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    path = Path(output).expanduser()
+    try:
+        # Next to it, so that the last step is one rename. A device such as /dev/null is written to as it is.
+        if path.exists() and not path.is_file():
+            with path.open("wb") as file:
+                yield file
+            return
+        part = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            with part.open("wb") as file, _packed(path, file) as packed:
+                yield packed
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise UsageError(f"the table cannot be written to {path} ({error.strerror}): name another -o") from error
+
+
+@contextmanager
+def _packed(path: Path, file: BinaryIO) -> Iterator[BinaryIO]:
+    """The file itself, or gzip onto it (RFC 1952), without name and time: the same rows give the same bytes."""
+    if not path.name.lower().endswith(".gz"):
+        yield file
+        return
+    with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as packed:
+        yield cast("BinaryIO", packed)

@@ -1,0 +1,231 @@
+"""What a person sees, and how a verb's end becomes an exit code; whole commands are in e2e/test_command.py."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from laden.cli.app import app
+from laden.cli.faces import Interrupts, run_verb
+from laden.cli.terminal import Terminal
+from laden.values.errors import AccessDenied, UsageError
+from laden.values.events import Event, Found, Observer, PlanReady, Progress, Started, Summary, Warned
+from laden.values.records import Finding, Severity
+from laden.values.units import amount, duration, size
+from tests.support.dataset import make_dataset
+
+DONE = Summary("load", rows=3, matched=2, missing=1, images=2, sent=2, bytes_sent=2_500_000, seconds=2.0, complete=True)
+PLAN = PlanReady(
+    "padchest", "t.csv", 1234, 1000, 234, 1000, 2, 900, 5, 0, 95, 3, 7, 10**9, 2 * 10**9, ("7.zip",), ("x",)
+)
+
+
+def drawn(
+    capsys: pytest.CaptureFixture[str], *events: Event, quiet: bool = False, verbose: bool = False
+) -> tuple[str, str]:
+    terminal = Terminal(quiet=quiet, verbose=verbose)
+    for event in events:
+        terminal.show(event)
+    terminal.close()
+    out, err = capsys.readouterr()
+    return out, err
+
+
+@pytest.mark.parametrize(
+    ("shown", "expected"),
+    [
+        (amount(160_861), "160,861"),
+        (size(0), "0 B"),
+        (size(999), "999 B"),
+        (size(1000), "1.0 kB"),
+        (size(999_999), "1.0 MB"),
+        (size(1_240_000_000), "1.2 GB"),
+        (size(123_400_000), "123 MB"),
+        (size(10**16), "10000 TB"),
+        (duration(0.04), "0.0 s"),
+        (duration(59.6), "1 min 00 s"),
+        (duration(200), "3 min 20 s"),
+        (duration(7500), "2 h 05 min"),
+    ],
+)
+def test_numbers_as_people_read_them(shown: str, expected: str) -> None:
+    assert shown == expected
+
+
+def test_a_plan_is_a_table_of_what_counts(capsys: pytest.CaptureFixture[str]) -> None:
+    out, _ = drawn(capsys, PLAN)
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    for line in (
+        "1,234 rows of t.csv",
+        "234 of them have none (missing)",
+        "905 to be sent, 1.0 GB",
+        "95 of them are in the destination already",
+        "3 left alone: a blob with other content is there",
+        "not here: 7.zip",
+    ):
+        assert line in lines
+    assert not any("to be read and compared" in line for line in lines)
+
+
+def test_a_summary_is_short_and_honest(capsys: pytest.CaptureFixture[str]) -> None:
+    out, err = drawn(capsys, DONE)
+    assert "3 rows = 2 matched + 1 missing; 2 sent; 2.5 MB in 2.0 s (1.2 MB/s)" in out
+    assert "Complete and verified" in out
+    assert err == ""
+
+
+@pytest.mark.parametrize(
+    ("summary", "words"),
+    [
+        (Summary("load", exit_code=3, complete=True), "need a person"),
+        (Summary("load"), "Nothing was written"),
+        (Summary("check"), "Table and archives fit"),
+        (Summary("check", exit_code=3), "need a person"),
+        (Summary("verify"), "All there, unchanged"),
+        (Summary("verify", exit_code=3), "Not as the manifest says"),
+    ],
+)
+def test_each_end_has_its_verdict(capsys: pytest.CaptureFixture[str], summary: Summary, words: str) -> None:
+    assert words in drawn(capsys, summary)[0]
+
+
+def test_a_failure_is_told_on_stderr_without_a_verdict(capsys: pytest.CaptureFixture[str]) -> None:
+    out, err = drawn(capsys, Summary("load", message="the account refused it", exit_code=4))
+    assert "laden load: the account refused it" in err
+    assert out == ""
+
+
+def test_findings_are_drawn_by_kind_and_cut(capsys: pytest.CaptureFixture[str]) -> None:
+    found = [
+        Found(Finding("image-missing", Severity.ERROR, f"row {n} has none", "0.zip", f"{n}.png")) for n in range(9)
+    ]
+    end = Summary("check", rows=9, findings={"image-missing": 1234}, findings_file="f.csv", exit_code=3)
+    out, _ = drawn(capsys, *found, end)
+    assert re.search(r"1,234 +image-missing +error", out)
+    assert "0.zip: 2.png - row 2 has none" in out
+    assert "row 3 has none" not in out
+    assert "and 1,231 more" in out
+    assert "All findings: f.csv" in out
+    assert "row 8 has none" in drawn(capsys, *found, end, verbose=True)[0]
+
+
+def test_names_cannot_draw(capsys: pytest.CaptureFixture[str]) -> None:
+    evil = "\x1b[2J[red]x[/]\r"
+    found = Found(Finding("name-refused", Severity.ERROR, evil, evil, evil))
+    out, err = drawn(capsys, found, Summary("check", findings={"name-refused": 1}, message=evil, exit_code=3))
+    assert "\x1b[2J" not in out + err
+    assert "\r" not in out + err
+    assert "[red]x[/]" in out
+    assert "[red]x[/]" in err
+
+
+@pytest.mark.parametrize("event", [Started("archives", "[red]0[/b].zip"), Warned("[red]beware[/b]"), PLAN], ids=repr)
+def test_no_text_is_taken_for_markup(capsys: pytest.CaptureFixture[str], event: Event) -> None:
+    if isinstance(event, PlanReady):
+        marked = "[red]a[/b].png"
+        event = PlanReady("p", marked, 1, 1, 0, 1, 0, 1, 0, 0, 0, 0, 0, 1, 1, (marked,), (marked,))
+    out, err = drawn(capsys, event, verbose=True)
+    assert "[red]" in out + err
+
+
+def test_quiet_leaves_the_last_line_warnings_and_errors(capsys: pytest.CaptureFixture[str]) -> None:
+    out, err = drawn(capsys, Started("source"), PLAN, Progress(1, 2, 3, 4, 5.0, 0), Warned("beware"), DONE, quiet=True)
+    assert "beware" in err
+    assert len(out.splitlines()) == 2
+
+
+def summaries(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    return [event for line in capsys.readouterr().out.splitlines() if (event := json.loads(line))["event"] == "summary"]
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(UsageError("wrong"), 2), (AccessDenied("refused"), 4), (KeyboardInterrupt(), 130)],
+)
+def test_an_error_without_a_summary_gets_one(
+    capsys: pytest.CaptureFixture[str], error: BaseException, code: int
+) -> None:
+    def work(_: Observer) -> Summary:
+        raise error
+
+    assert run_verb("check", work, json=True) == code
+    (summary,) = summaries(capsys)
+    assert (summary["command"], summary["exit_code"]) == ("check", code)
+
+
+def test_an_error_with_a_summary_gets_no_second(capsys: pytest.CaptureFixture[str]) -> None:
+    def work(observer: Observer) -> Summary:
+        observer(Summary("check", message="wrong", exit_code=2))
+        raise UsageError("wrong")
+
+    assert run_verb("check", work, json=True) == 2
+    assert len(summaries(capsys)) == 1
+
+
+def test_a_bug_is_not_hidden() -> None:
+    def work(_: Observer) -> Summary:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run_verb("check", work, json=True)
+
+
+@pytest.fixture
+def signals() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_one_signal_asks_to_stop(capsys: pytest.CaptureFixture[str], number: signal.Signals) -> None:
+    interrupts = Interrupts()
+    assert not interrupts.asked()
+    handler = signal.getsignal(number)
+    assert callable(handler)
+    frame: FrameType | None = None
+    handler(number, frame)
+    assert interrupts.asked()
+    assert "Ctrl-C again" in capsys.readouterr().err
+
+
+def test_help_tells_every_exit_code_and_every_verb() -> None:
+    shown = CliRunner().invoke(app, ["--help"])
+    assert shown.exit_code == 0
+    for word in ("load", "check", "verify", "demo", "0 complete", "3 complete, with findings", "130 interrupted"):
+        assert word in " ".join(shown.output.split())
+    for verb in ("load", "check", "verify"):
+        told = " ".join(CliRunner().invoke(app, [verb, "--help"]).output.split())
+        assert "4 access refused" in told
+        assert "--json" in told
+
+
+def test_the_version_is_told() -> None:
+    assert re.fullmatch(r"laden \d+\.\d+.*\n", CliRunner().invoke(app, ["--version"]).output)
+
+
+def test_help_loads_no_library_that_takes_time() -> None:
+    slow = "{'duckdb', 'numpy', 'aiohttp', 'azure'}"
+    program = f"import sys; from laden.cli.app import app; print(sorted({slow} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.usefixtures("signals")
+def test_a_signature_in_the_address_is_warned_of_and_not_repeated(tmp_path: Path) -> None:
+    make_dataset(tmp_path / "source", {"0": 1})
+    url = "https://account.blob.core.windows.net/No_Container?sig=c2VjcmV0"
+    shown = CliRunner().invoke(app, ["load", str(tmp_path / "source"), url, "--json"])
+    assert shown.exit_code == 2
+    assert json.loads(shown.output.splitlines()[0])["event"] == "warning"
+    assert "c2VjcmV0" not in shown.output

@@ -1,0 +1,590 @@
+"""Dataset shapes: templates both ways, ranges, profile files and their mistakes, and which profile fits."""
+
+import contextlib
+import csv
+import gzip
+import json
+import pickle
+import re
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from laden.dataset.profile import (
+    COLUMN_TYPES,
+    Profile,
+    TableShape,
+    Template,
+    builtin,
+    open_profile,
+    parse_ranges,
+    profile_text,
+    recognise,
+)
+from laden.dataset.profile.lines import line_of
+from laden.dataset.profile.parse import _PROFILE_KEYS, _TABLE_KEYS
+from laden.stages.survey.tables import open_table
+from laden.values.errors import UsageError
+
+pytest_plugins = ("tests.support.padchest",)
+
+KNOWN = {profile.name: profile for profile in builtin()}
+PADCHEST, FILES = KNOWN["padchest"], KNOWN["files"]
+TABLE = "PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv"
+SEGMENT = st.text(st.characters(codec="utf-8", exclude_characters="/"), min_size=1)
+
+
+# Templates
+
+
+def test_template_both_ways() -> None:
+    template = Template("png/{ImageDir}/{ImageID}")
+    values = {"ImageDir": "0", "ImageID": "a_b.png"}
+    assert template.fields == ("ImageDir", "ImageID")
+    assert template.render({**values, "other": "x"}) == "png/0/a_b.png"
+    assert template.match("png/0/a_b.png") == values
+
+
+@pytest.mark.parametrize("text", ["png/0", "png/0/a/b", "png//a", "xpng/0/a", "PNG/0/a", "png/0/", ""])
+def test_template_refuses_other_text(text: str) -> None:
+    assert Template("png/{ImageDir}/{ImageID}").match(text) is None
+
+
+def test_text_around_fields_is_literal() -> None:
+    template = Template("v1.0 (a+b)/{n}.zip")
+    assert template.match("v1.0 (a+b)/7.zip") == {"n": "7"}
+    assert template.match("v1x0 (a+b)/7.zip") is None
+    assert template.match("v1.0 (a+b)/7xzip") is None
+
+
+def test_fields_match_as_little_as_they_can() -> None:
+    assert Template("{a}_{b}.png").match("1_2_3.png") == {"a": "1", "b": "2_3"}
+    assert Template("{a}{b}").match("xyz") == {"a": "x", "b": "yz"}
+
+
+def test_a_field_named_twice_is_one_value() -> None:
+    template = Template("{d}/{id}/{d}.zip")
+    assert template.fields == ("d", "id")
+    assert template.match("0/x/0.zip") == {"d": "0", "id": "x"}
+    assert template.match("0/x/1.zip") is None
+    assert template.render({"d": "0", "id": "x"}) == "0/x/0.zip"
+
+
+def test_field_names_are_any_column_names() -> None:
+    template = Template("{Image Index}/{OriginalImage[Width}")
+    assert template.match("a.png/5") == {"Image Index": "a.png", "OriginalImage[Width": "5"}
+
+
+def test_path_spans_slashes() -> None:
+    assert Template("{path}").match("a/b/c.png") == {"path": "a/b/c.png"}
+    assert Template("raw/{path}").render({"path": "a/b"}) == "raw/a/b"
+
+
+def test_end_of_a_path_on_segment_boundaries() -> None:
+    template = Template("{ImageDir}/{ImageID}")
+    expected = {"ImageDir": "0", "ImageID": "a.png"}
+    assert template.match_end("0/a.png") == template.match_end("data/png/0/a.png") == expected
+    assert template.match_end("a.png") is None
+    assert Template("png{d}/{id}").match_end("x/jpg0/a.png") is None
+
+
+@pytest.mark.parametrize("text", ["", "{", "}", "{}", "png/{ImageDir", "png/ImageDir}", "{{a}}", "{a{b}}", "{a/b}"])
+def test_malformed_template_is_named(text: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(repr(text))):
+        Template(text)
+
+
+def test_missing_field_is_a_sentence() -> None:
+    with pytest.raises(UsageError, match=r"'png/\{ImageDir\}' needs 'ImageDir', but there is only 'ImageID'"):
+        Template("png/{ImageDir}").render({"ImageID": "x"})
+
+
+def test_values_are_not_templates() -> None:
+    assert Template("{a}/{b}").render({"a": "{b}", "b": r"\1"}) == r"{b}/\1"
+
+
+@given(SEGMENT, SEGMENT)
+def test_what_is_rendered_matches(folder: str, name: str) -> None:
+    values = {"ImageDir": folder, "ImageID": name}
+    assert Template("png/{ImageDir}/{ImageID}").match(f"png/{folder}/{name}") == values
+    assert Template("{ImageDir}/{ImageID}").match_end(f"x/{folder}/{name}") == values
+
+
+@given(st.text(st.sampled_from("ab{}/.")))
+def test_any_template_is_parsed_or_refused(text: str) -> None:
+    try:
+        template = Template(text)
+    except UsageError:
+        return
+    values = dict.fromkeys(template.fields, "x")
+    assert template.match(template.render(values)) is not None
+
+
+# Ranges
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("54", "54"),
+        ("0-3,54", "0 1 2 3 54"),
+        (" 2 - 3 ", None),
+        ("2-3 , train", "2 3 train"),
+        ("1,1,0-2", "1 0 2"),
+        ("008-011", "008 009 010 011"),
+        ("9-11", "9 10 11"),
+        ("7-7", "7"),
+    ],
+)
+def test_ranges(text: str, names: str | None) -> None:
+    if names is None:
+        with pytest.raises(UsageError):
+            parse_ranges(text)
+    else:
+        assert parse_ranges(text) == tuple(names.split())
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", ",", "1,", "5-2", "a-b", "-5", "5-", "-", "1-2-3", "0-100000", "0-99999999999999999999999",
+     "0-60000,1000000-1060000", "\u0661-\u0663"],
+)  # fmt: skip
+def test_nonsense_ranges_are_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="write"):
+        parse_ranges(text)
+
+
+@given(st.integers(0, 500), st.integers(0, 500))
+def test_a_range_has_all_its_numbers(low: int, length: int) -> None:
+    assert parse_ranges(f"{low}-{low + length}") == tuple(str(number) for number in range(low, low + length + 1))
+
+
+@given(st.text(max_size=20))
+def test_any_ranges_are_parsed_or_refused(text: str) -> None:
+    with contextlib.suppress(UsageError):
+        assert all(parse_ranges(text))
+
+
+# The profiles that come with laden
+
+
+def test_builtin_padchest() -> None:
+    assert PADCHEST.name == "padchest"
+    assert PADCHEST.expected == (*map(str, range(51)), "54")
+    assert PADCHEST.archive is not None
+    assert [PADCHEST.archive.render({"ImageDir": value}) for value in PADCHEST.expected[-2:]] == [
+        "50.zip",
+        "54.zip",
+    ]
+    assert PADCHEST.layout.fields == ("ImageDir", "ImageID")
+    shape = PADCHEST.table
+    assert shape is not None
+    assert len(shape.columns) == 36
+    assert set(shape.columns.values()) == set(COLUMN_TYPES)
+    assert {shape.columns[name] for name in ("ImageID", "StudyID", "PatientID", "ReportID")} == {"text"}
+    assert (shape.key, shape.subset, shape.suffixes, shape.ignore_case) == (
+        "ImageID",
+        "PADCHEST_SMALL.csv",
+        (".png",),
+        True,
+    )
+
+
+def test_builtin_files() -> None:
+    assert (FILES.name, FILES.layout.text, FILES.archive, FILES.folder, FILES.table) == (
+        "files",
+        "{path}",
+        None,
+        None,
+        None,
+    )
+
+
+def test_profiles_can_be_pickled() -> None:
+    assert pickle.loads(pickle.dumps(builtin())) == builtin()
+
+
+@pytest.mark.parametrize("name", [TABLE, TABLE + ".gz", "deep/er/" + TABLE.lower()])
+def test_recognised_by_the_name_of_the_table(name: str) -> None:
+    assert recognise([], {"a.csv": ["x"], name: []}) == (PADCHEST, name)
+
+
+def test_recognised_by_the_columns_of_the_table() -> None:
+    tables = {"other.csv": ["ImageID", "x"], "mine.csv": ["x", "ImageID", "ImageDir"]}
+    assert recognise(["0.zip"], tables) == (PADCHEST, "mine.csv")
+
+
+def test_the_name_of_the_table_wins_over_columns() -> None:
+    assert recognise([], {"a.csv": ["ImageID", "ImageDir"], TABLE: ["ImageID", "ImageDir"]}) == (
+        PADCHEST,
+        TABLE,
+    )
+
+
+@pytest.mark.parametrize("tables", [{}, {"a.csv": ["ImageID"]}, {"a.csv": ["imageid", "imagedir"]}])
+def test_anything_else_is_files(tables: dict[str, list[str]]) -> None:
+    assert recognise(["0.zip", "1.zip"], tables) == (FILES, None)
+
+
+def test_opened_by_name() -> None:
+    assert open_profile("padchest") is PADCHEST
+
+
+def test_every_built_in_profile_has_what_a_list_shows() -> None:
+    assert set(KNOWN) >= {"nih", "chexpert", "vindr-cxr", "rsna-pneumonia", "siim", "padchest-gr", "brax"}
+    for profile in KNOWN.values():
+        assert profile.title
+        names = [name for shape in profile.tables for name in (shape.name, shape.subset)]
+        assert len(set(names)) == len(names)
+        assert not any(shape.fits(shape.subset) for shape in profile.tables[:1]), profile.name
+
+
+TWO = {"Data_Entry_2017_v2020.csv": ["Image Index"], "master_spreadsheet_update.csv": ["DicomPath", "PngPath"]}
+
+
+def test_several_datasets_are_a_question_unless_the_archives_answer() -> None:
+    with pytest.raises(UsageError, match=r"several datasets.*as of 'brax'.*as of 'nih'.*--profile"):
+        recognise([], TWO)
+    assert recognise(["images_001.tar.gz"], TWO)[0].name == "nih"
+    assert recognise(["images_9.zip", "images_077.tar.gz", "images_1.tar.gz"], TWO)[0].name == "nih"
+
+
+def test_several_tables_of_one_dataset_are_a_question() -> None:
+    columns = ["ImageID", "ImageDir"]
+    with pytest.raises(UsageError, match=r"several files look like.*a\.csv, b\.csv.*--table"):
+        recognise([], {"a.csv": columns, "b.csv": columns})
+    assert recognise([], {TABLE: columns, TABLE + ".gz": columns}) == (PADCHEST, TABLE)
+
+
+def test_a_common_name_needs_its_columns() -> None:
+    assert recognise([], {"train.csv": ["Path", "Width"]})[0] is FILES
+    assert recognise([], {"train.csv": ["Path", "Frontal/Lateral", "AP/PA"]})[0].name == "chexpert"
+    assert recognise([], {"other.csv": ["Path", "Frontal/Lateral", "AP/PA"]})[0].name == "chexpert"
+
+
+def test_the_tables_that_others_ship_are_recognised(other_tables: dict[str, Path], tmp_path: Path) -> None:
+    for name, path in other_tables.items():
+        table = open_table(path, tmp_path).table
+        profile, _ = recognise([], {table.name: table.columns})
+        assert profile.name == name
+        shape = profile.table
+        assert shape is not None
+        assert set(shape.columns) == set(table.columns)
+
+
+# Keys
+
+
+def shape_of(name: str) -> TableShape:
+    shape = KNOWN[name].table
+    assert shape is not None
+    return shape
+
+
+def test_keys_by_stem_leave_ids_with_dots_whole() -> None:
+    shape = shape_of("siim")
+    assert shape.entry_key("a/b/1.2.840.dcm") == shape.row_key("1.2.840") == "1.2.840"
+    assert shape.entry_key("a/b/1.2.840") == "1.2.840"
+    assert shape.entry_key("1.2.840.DCM") == "1.2.840"
+
+
+def test_keys_by_path_hold_the_last_segments() -> None:
+    shape = shape_of("chexpert")
+    key = "patient00001/study1/view1_frontal.jpg"
+    assert shape.row_key(f"CheXpert-v1.0-small/train/{key}") == key
+    assert shape.entry_key(f"CheXpert-v1.0 batch 2 (train 1)/{key}") == key
+    assert shape.entry_key(key) == key
+    assert shape.entry_key("view1_frontal.jpg") == "view1_frontal.jpg"
+
+
+def test_a_stray_has_a_place_only_where_its_name_tells(tmp_path: Path) -> None:
+    for name, path, blob in (
+        ("nih", "images/1.png", "images/1.png"),
+        ("siim", "x/y/1.2.dcm", "dicom-images-train/1.2.dcm"),
+        ("chexpert", "patient00001/study1/view1_frontal.jpg", None),
+        ("brax", "images/id_1/Study_1/Series_1/image-1.png", None),
+    ):
+        assert KNOWN[name].blob(KNOWN[name].table, path, {}) == blob
+    whole = opened(tmp_path, GOOD.replace('key = "Id"', 'key = "Id"\nmatch = "path"').replace("{Folder}/{Id}", "{Id}"))
+    assert whole.blob(whole.table, "a/b.png", {}) == "img/a/b.png"
+
+
+@given(st.lists(SEGMENT, min_size=1, max_size=6), st.integers(0, 6))
+def test_a_path_is_its_own_key(parts: list[str], segments: int) -> None:
+    shape = replace(shape_of("chexpert"), segments=segments)
+    path = "/".join(parts)
+    assert shape.row_key(path) == shape.entry_key(path)
+    if segments:
+        assert shape.entry_key("any/where/" + path) == "/".join(["any", "where", *parts][-segments:])
+
+
+# Archives
+
+
+def test_archives_are_known_by_number_whatever_its_width() -> None:
+    nih = KNOWN["nih"]
+    assert [nih.home(name) for name in ("images_001.tar.gz", "x/images_01.tar.gz", "data.zip")] == [
+        "images_001.tar.gz",
+        "images_001.tar.gz",
+        None,
+    ]
+    assert [nih.is_called_after(name) for name in ("images_12.tar.gz", "images_13.tar.gz", "images_x.tar.gz")] == [
+        True,
+        False,
+        False,
+    ]
+    assert (PADCHEST.places_rows, nih.places_rows, KNOWN["padchest-gr"].places_rows) == (True, False, False)
+
+
+# Known suspects
+
+
+def test_suspects_are_images_of_the_real_table(padchest_table: Path) -> None:
+    with gzip.open(padchest_table, "rt", newline="") as file:
+        real = {record[1] for record in csv.reader(file)}
+    assert len(PADCHEST.suspects) == 73
+    assert real >= PADCHEST.suspects
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[[list]]\nnames = 5", "line 7.*'suspects'.*write .*list.* with a source"),
+        ("[[list]", "line 7.*'suspects'.*is not TOML"),
+        (None, "line 7.*'suspects' names 'mine-suspects.toml', which cannot be read beside the profile"),
+    ],
+)
+def test_a_wrong_list_of_suspects_is_named(tmp_path: Path, text: str | None, words: str) -> None:
+    if text is not None:
+        (tmp_path / "mine-suspects.toml").write_text(text)
+    with pytest.raises(UsageError, match=words):
+        opened(tmp_path, GOOD.replace("\n[table]", 'suspects = "mine-suspects.toml"\n[table]'))
+
+
+def test_a_copy_of_a_built_in_profile_is_the_same(tmp_path: Path) -> None:
+    for name in KNOWN:
+        assert opened(tmp_path, profile_text(name)) == KNOWN[name]
+
+
+# Profile files
+
+GOOD = """\
+name = "mine"
+title = "Mine"
+layout = "img/{Folder}/{Id}"
+archive = "part_{Folder}.zip"
+expected = "001-003"
+folder = "{Folder}/{Id}"
+
+[table]
+name = "mine*.csv"
+subset = "small.csv"
+key = "Id"
+suffixes = [".PNG", ".jpg"]
+
+[table.columns]
+Id = "text"
+Folder = "integer"
+"""
+
+
+def opened(folder: Path, text: str) -> Profile:
+    path = folder / "mine.toml"
+    path.write_text(text, encoding="utf-8")
+    return open_profile(str(path))
+
+
+def test_own_profile(tmp_path: Path) -> None:
+    profile = opened(tmp_path, GOOD)
+    assert profile.expected == ("001", "002", "003")
+    assert profile.table is not None
+    assert profile.archive is not None
+    assert profile.table.suffixes == (".png", ".jpg")
+    assert (profile.table.labels, profile.table.ignore_case) == (None, False)
+    assert profile.archive.match("part_002.zip") == {"Folder": "002"}
+
+
+MISTAKES = {
+    "line": ("layout =", "layot =", r"is wrong in line 3: there is no key 'layot'"),
+    "line of a table's key": ('key = "Id"', 'key = "Idd"', "is wrong in line 11: 'table.key'"),
+    "line of a column": ('"integer"', '"intger"', "is wrong in line 16: 'table.columns'"),
+    "line of a table that lacks a key": ('key = "Id"\n', "", "is wrong in line 8: the key 'table.key' is missing"),
+    "match": ('key = "Id"', 'key = "Id"\nmatch = "stam"', r"line 12: 'table.match' is 'stam' \(did you mean 'stem'"),
+    "rows": ('key = "Id"', 'key = "Id"\nrows_per_image = "3"', "'table.rows_per_image' is '3'; write one of one, many"),
+    "rows no text": ('key = "Id"', 'key = "Id"\nrows_per_image = 3', "'table.rows_per_image' is 3; write text in"),
+    "segments of no path": ('key = "Id"', 'key = "Id"\nsegments = 2', 'line 12: .* write match = "path"'),
+    "segments below nought": ('key = "Id"', 'key = "Id"\nmatch = "path"\nsegments = -2', "line 13: .* is -2"),
+    "segments no number": ('key = "Id"', 'key = "Id"\nsegments = true', "'table.segments' is True; write a number"),
+    "signs": ('key = "Id"', 'key = "Id"\nrecognised_by = ["Fodler"]', r"line 12: .*did you mean 'Folder'"),
+    "layout of a table": (
+        'key = "Id"',
+        'key = "Id"\nlayout = "{Foldr}"',
+        r"line 12: 'table.layout' names 'Foldr' \(did",
+    ),
+    "sidecars": ("\n[table]", 'sidecars = [""]\n[table]', "line 7: 'sidecars' holds ''; write names of files"),
+    "not TOML": ('"Mine"\n', '"Mine\n', r"is not TOML: .*line 2.*; correct that line"),
+    "unknown key": ("layout =", "layot =", r"no key 'layot' \(did you mean 'layout'\?\)"),
+    "unknown key of the table": (
+        "subset =",
+        "subsets =",
+        r"no key 'table.subsets' \(did you mean 'subset'\?\)",
+    ),
+    "missing key": ('title = "Mine"\n', "", "key 'title' is missing"),
+    "missing key of the table": ('key = "Id"\n', "", "key 'table.key' is missing"),
+    "empty": ('"mine"', '""', "'name' is empty"),
+    "number for text": ('"mine"', "5", "'name' is 5; write text in quotes"),
+    "text for list": ('[".PNG", ".jpg"]', '".png"', "'table.suffixes' is '.png'; write a list"),
+    "number in list": ('".jpg"]', "5]", "'table.suffixes' holds 5"),
+    "text for truth": (
+        'key = "Id"',
+        'key = "Id"\nignore_case = "yes"',
+        "'table.ignore_case' is 'yes'; write true or",
+    ),
+    "column type": (
+        '"integer"',
+        '"intger"',
+        r"gives 'Folder' the type 'intger' \(did you mean 'integer'\?\)",
+    ),
+    "column type no text": ('"integer"', "3", "gives 'Folder' the type 3"),
+    "template": ("{Folder}/{Id}", "{Folder/{Id}", "'layout': .* is no template"),
+    "field": ("img/{Folder}", "img/{Foler}", r"'layout' names 'Foler' \(did you mean 'Folder'\?\)"),
+    "field of the archive": ("part_{Folder}", "part_{x}", "'archive' names 'x', but there is no such column"),
+    "key": ('key = "Id"', 'key = "Idd"', r"'table.key' is 'Idd' \(did you mean 'Id'\?\)"),
+    "labels": ('key = "Id"', 'key = "Id"\nlabels = "L"', "'table.labels' is 'L'"),
+    "charts": (
+        'key = "Id"',
+        'key = "Id"\ncharts = ["Foldr"]',
+        r"'table.charts' names 'Foldr' \(did you mean 'Folder'\?\)",
+    ),
+    "charts no list": ('key = "Id"', 'key = "Id"\ncharts = "Folder"', "'table.charts' is 'Folder'; write a list"),
+    "photometric": ('key = "Id"', 'key = "Id"\nphotometric = "P"', "'table.photometric' is 'P'"),
+    "ranges": ("001-003", "3-1", "'3-1' in '3-1' is no range"),
+    "expected without field": (
+        "part_{Folder}.zip",
+        "all.zip",
+        "'expected' lists values of the field in 'archive'",
+    ),
+}
+
+
+MORE = """
+[[table]]
+name = "more.csv"
+subset = "more_small.csv"
+"""
+
+
+def test_a_further_table_takes_what_it_does_not_say_from_the_first(tmp_path: Path) -> None:
+    text = GOOD.replace("[table]", "[[table]]").replace("[table.columns]", "[table.columns]") + MORE
+    first, more = opened(tmp_path, text).tables
+    assert replace(more, name=first.name, subset=first.subset) == first
+    own = text + 'key = "Other"\nlayout = "more/{Other}"\nrows_per_image = "many"\ncolumns = { Other = "text" }\n'
+    _, more = opened(tmp_path, own).tables
+    assert (more.key, str(more.layout), more.many, more.columns) == ("Other", "more/{Other}", True, {"Other": "text"})
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ('match = "stem"', r"line 21: 'table.match' is the same for all tables; write it in the first"),
+        ('keys = "Id"', r"line 21: there is no key 'table.keys' \(did you mean 'key'"),
+        ('key = "Foldr"', r"line 21: 'table.key' is 'Foldr' \(did you mean 'Folder'"),
+        ('layout = "{Foldr}"', r"line 21: 'table.layout' names 'Foldr'"),
+    ],
+)
+def test_a_mistake_in_a_further_table_is_named(tmp_path: Path, more: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        opened(tmp_path, GOOD.replace("[table]", "[[table]]") + MORE + more)
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ("table = 5", r"line 7: 'table' is 5; write \[table\]"),
+        ("table = [5]", r"line 7: 'table' is a list of something else; write \[table\], or"),
+        ("table = []", r"line 7: 'table' is a list of something else"),
+    ],
+)
+def test_a_table_that_is_none_is_named(tmp_path: Path, table: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        opened(tmp_path, GOOD[: GOOD.index("\n[table]")] + table)
+
+
+def test_two_tables_land_under_two_names(tmp_path: Path) -> None:
+    text = GOOD.replace("[table]", "[[table]]") + MORE.replace("more_small", "small")
+    with pytest.raises(UsageError, match=r"line 20: 'table\.subset' is 'small\.csv' in two tables"):
+        opened(tmp_path, text)
+
+
+def test_lines_of_keys_however_they_are_written() -> None:
+    text = '# x\na.b = 1\n"c d" = 2\n[t]\ne = """\nf = 3\n"""\n[ t . "u.v" ] # y\ng=4\n'
+    assert tomllib.loads(text)["t"]["u.v"] == {"g": 4}
+    assert line_of(text, ("c d",)) == 3
+    assert line_of(text, ("t",)) == 4
+    assert line_of(text, ("t", "e")) == 5
+    assert line_of(text, ("nothing",)) == 0
+    assert line_of("", ("nothing",)) == 0
+
+
+@pytest.mark.parametrize(("old", "new", "words"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_in_a_profile_is_named(tmp_path: Path, old: str, new: str, words: str) -> None:
+    assert old in GOOD
+    with pytest.raises(UsageError, match=words) as caught:
+        opened(tmp_path, GOOD.replace(old, new, 1))
+    assert str(tmp_path / "mine.toml") in str(caught.value)
+
+
+VALUES = ("5", "-1", "true", "1.5", '""', '"x"', '"{"', '"{*}"', "[]", "[5]", '["x"]', "{}", "{ x = 5 }", "1979-05-27")
+
+
+@pytest.mark.parametrize("key", [*_PROFILE_KEYS, *_TABLE_KEYS])
+def test_whatever_a_key_holds_is_taken_or_named(tmp_path: Path, key: str) -> None:
+    told = []
+    for value in VALUES:
+        data = tomllib.loads(GOOD)
+        place = data["table"] if key in _TABLE_KEYS and key not in ("name", "layout") else data
+        place[key] = tomllib.loads(f"value = {value}")["value"]
+        try:
+            opened(tmp_path, _toml(data))
+        except UsageError as error:
+            told.append(str(error))
+    assert len(told) >= 5
+    assert all(key in sentence for sentence in told)
+
+
+def _toml(data: dict[str, object]) -> str:
+    """TOML of simple values, tables inline."""
+
+    def text(value: object) -> str:
+        if isinstance(value, dict):
+            return "{" + ", ".join(f'"{key}" = {text(inner)}' for key, inner in value.items()) + "}"
+        if isinstance(value, list):
+            return "[" + ", ".join(map(text, value)) + "]"
+        return json.dumps(value) if isinstance(value, str | bool) else str(value)
+
+    return "".join(f'"{key}" = {text(value)}\n' for key, value in data.items())
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        (
+            "padchst",
+            r"no profile 'padchst' \(did you mean 'padchest'\?\); name one of brax, .*, padchest, .*, files, or a TOML",
+        ),
+        ("none.toml", "none.toml cannot be read"),
+    ],
+)
+def test_no_such_profile(name: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        open_profile(name)
+
+
+def test_a_profile_that_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "p.toml").write_bytes(b"\xff\xfe\0")
+    with pytest.raises(UsageError, match="is not UTF-8 text"):
+        open_profile(str(tmp_path / "p.toml"))

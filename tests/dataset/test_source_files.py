@@ -1,0 +1,161 @@
+"""Finding files, listing plain ones, and the source contract over them."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from laden.dataset.source import Found, Reader, file_entries, find
+from laden.values.errors import MemberDamaged, SourceError, UsageError
+from laden.values.records import STORED, Entry, Finding, Severity
+from tests.contracts.source import SourceContract, content
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="such files cannot be made on Windows")
+
+
+class TestFilesAsSource(SourceContract):
+    def place(self, root, contents):
+        for name, data in contents.items():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_bytes(data)
+        return list(file_entries(root, contents))
+
+    def touched(self, root, member):
+        return root / member
+
+    @pytest.mark.parametrize("data", [b"", b"y", b"longer"])
+    def test_a_change_before_reading_is_noticed(self, placed, reader, tmp_path, data):
+        (tmp_path / "one.png").write_bytes(data)
+        os.utime(tmp_path / "one.png", ns=(1, 1))
+        with pytest.raises(MemberDamaged, match=r"one\.png changed") as raised:
+            content(reader, placed["one.png"])
+        assert raised.value.code == "file-changed"
+
+
+def touch(root: Path, *names: str) -> None:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(b"x")
+
+
+def test_entry_of_a_plain_file(tmp_path):
+    touch(tmp_path, "a/b.csv")
+    os.utime(tmp_path / "a/b.csv", ns=(5, 7))
+    mtime_ns = (tmp_path / "a/b.csv").stat().st_mtime_ns
+    assert list(file_entries(tmp_path, ["a/b.csv"])) == [
+        Entry(
+            "",
+            "a/b.csv",
+            size_bytes=1,
+            crc32=None,
+            mtime_ns=mtime_ns,
+            offset_bytes=0,
+            stored_bytes=1,
+            method=STORED,
+        )
+    ]
+
+
+@posix
+def test_a_file_whose_name_cannot_travel_is_a_finding(tmp_path):
+    name = os.fsdecode(b"caf\xe9.png")
+    touch(tmp_path, name, "back\\slash.png")
+    findings = list(file_entries(tmp_path, [name, "back\\slash.png"]))
+    assert all(isinstance(finding, Finding) for finding in findings)
+    assert [(finding.code, finding.severity) for finding in findings] == [("name-refused", Severity.ERROR)] * 2
+    assert findings[0].member.encode() == b"caf\\udce9.png"
+
+
+def test_a_file_that_is_gone(tmp_path):
+    with pytest.raises(SourceError, match=r"a\.csv cannot be read"):
+        list(file_entries(tmp_path, ["a.csv"]))
+
+
+def test_find_walks_a_folder_in_natural_order(tmp_path):
+    touch(
+        tmp_path,
+        "10.zip",
+        "2.zip",
+        "1.ZIP",
+        "0.zip",
+        "sub/3.zip",
+        "table.csv.gz",
+        "img/2/b.png",
+        "img/10/a.png",
+    )
+    assert find([tmp_path]) == Found(
+        tmp_path.resolve(),
+        ["0.zip", "1.ZIP", "2.zip", "10.zip", "sub/3.zip"],
+        ["img/2/b.png", "img/10/a.png", "table.csv.gz"],
+        0,
+    )
+
+
+def test_find_counts_junk(tmp_path):
+    touch(tmp_path, "0.zip", "._0.zip", "__MACOSX/x/y.png", "sub/Thumbs.db", ".azDownload-1-a.png")
+    assert find([tmp_path]) == Found(tmp_path.resolve(), ["0.zip"], [], 4)
+
+
+def test_find_named_files_below_their_common_parent(tmp_path):
+    touch(tmp_path, "a/10.zip", "a/9.zip", "b/table.csv", "b/other.csv")
+    named = [tmp_path / "a/10.zip", tmp_path / "a/9.zip", tmp_path / "b/../b/table.csv", tmp_path / "a/9.zip"]
+    assert find(named) == Found(tmp_path.resolve(), ["a/9.zip", "a/10.zip"], ["b/table.csv"], 0)
+
+
+def test_find_takes_relative_paths(tmp_path, monkeypatch):
+    touch(tmp_path, "0.zip")
+    monkeypatch.chdir(tmp_path)
+    assert find([Path()]) == find([Path("0.zip")]) == Found(tmp_path.resolve(), ["0.zip"], [], 0)
+
+
+@posix
+def test_find_keeps_the_names_of_links_and_does_not_follow_folders(tmp_path):
+    touch(tmp_path, "store/blob-17", "data/table.csv")
+    (tmp_path / "data/0.zip").symlink_to(tmp_path / "store/blob-17")
+    (tmp_path / "data/loop").symlink_to(tmp_path / "data")
+    (tmp_path / "data/dangling.zip").symlink_to(tmp_path / "nowhere")
+    os.mkfifo(tmp_path / "data/pipe.zip")
+    (tmp_path / "data/folder.zip").mkdir()
+    expected = Found((tmp_path / "data").resolve(), ["0.zip"], ["table.csv"], 0)
+    assert find([tmp_path / "data"]) == expected
+    assert find([tmp_path / "data/0.zip", tmp_path / "data/table.csv"]) == expected
+
+
+@posix
+def test_find_refuses_special_files(tmp_path):
+    os.mkfifo(tmp_path / "pipe.zip")
+    with pytest.raises(UsageError, match="neither a file nor a folder"):
+        find([tmp_path / "pipe.zip"])
+
+
+def test_find_says_what_is_missing(tmp_path):
+    with pytest.raises(UsageError, match="absent does not exist"):
+        find([tmp_path / "absent"])
+
+
+def test_find_refuses_several_folders(tmp_path):
+    touch(tmp_path, "a/0.zip", "b/0.zip")
+    with pytest.raises(UsageError, match="one folder"):
+        find([tmp_path / "a", tmp_path / "b"])
+    with pytest.raises(UsageError, match="one folder"):
+        find([])
+
+
+def test_find_nothing_is_an_error(tmp_path):
+    touch(tmp_path, ".DS_Store")
+    with pytest.raises(SourceError, match="holds no archive"):
+        find([tmp_path])
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")
+def test_no_permission_is_said(tmp_path):
+    touch(tmp_path, "sub/a.png", "b.png")
+    entries = list(file_entries(tmp_path, ["b.png"]))
+    (tmp_path / "sub").chmod(0)
+    (tmp_path / "b.png").chmod(0)
+    with pytest.raises(SourceError, match="sub cannot be listed"):
+        find([tmp_path])
+    with Reader(str(tmp_path)) as reader, pytest.raises(SourceError, match=r"b\.png cannot be read"):
+        content(reader, entries[0])
+    (tmp_path / "sub").chmod(0o700)

@@ -1,0 +1,76 @@
+"""What the pages promise is what the code says: codes, verbs, options and exit codes."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from laden.dataset.images import STATES
+from laden.values.errors import ExitCode
+from tests.support.harness import run
+
+ROOT = Path(__file__).parents[2]
+CODE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)+")
+RAISERS = {
+    "_conflict",
+    "Finding",
+    "SourceError",
+    "MemberDamaged",
+    "refused",
+    "_damaged",
+    "BrokenTar",
+    "BrokenGzip",
+    "not_an_archive",
+}
+
+
+def codes_given() -> set[str]:
+    """Every finding code that stands as a literal where findings and data errors are made."""
+    found = set(STATES)
+    for path in (ROOT / "src" / "laden").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in RAISERS:
+                literals = [part for part in ast.walk(node) if isinstance(part, ast.Constant)]
+                found |= {str(part.value) for part in literals if CODE.fullmatch(str(part.value))}
+    return found
+
+
+def test_every_finding_is_explained() -> None:
+    page = (ROOT / "docs" / "findings.md").read_text("utf-8")
+    given = codes_given()
+    assert {"image-missing", "member-crc", "archive-truncated", "png-truncated", "blob-conflict"} <= given
+    assert [code for code in sorted(given) if f"`{code}`" not in page] == []
+
+
+def test_every_exit_code_is_explained() -> None:
+    page = (ROOT / "docs" / "exit-codes.md").read_text("utf-8")
+    shown = run("--help").out
+    for code in ExitCode:
+        assert f"| {code.value} |" in page
+        assert re.search(rf"^ *{code.value} +\S", shown, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    "verb",
+    ["load", "check", "verify", "select", "columns", "report", "profiles", "doctor", "register", "sas", "demo"],
+)
+def test_every_verb_has_help_and_stands_in_the_readme(verb: str) -> None:
+    ran = run(verb, "--help")
+    assert ran.code == 0
+    for option in re.findall(r"^  (?:-\w, )?(--[a-z-]+)", ran.out, re.MULTILINE):
+        assert re.search(rf"{option}\b.*\S", ran.out), option
+    assert f"laden {verb}" in (ROOT / "README.md").read_text("utf-8") or verb == "demo"
+
+
+def test_the_page_on_architecture_names_every_room_and_none_that_is_not_there() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    table = page[page.index("| room |") : page.index("Imports point downwards")]
+    rooms = [re.findall(r"`([a-z_]+)(?:/|\.py)`", row.split("|")[1]) for row in table.splitlines()[2:] if row]
+    package = ROOT / "src" / "laden"
+    there = {path.stem for path in package.iterdir() if path.suffix in ("", ".py") and not path.name.startswith("_")}
+    assert {name for names in rooms for name in names} == there
+    modules = {path.stem for path in package.rglob("*.py")} | {path.parent.name for path in package.rglob("*.py")}
+    assert set(re.findall(r"`([a-z_]+)`", table)) <= modules

@@ -1,0 +1,161 @@
+"""The list of findings: counted all, told some, written so that no spreadsheet runs it."""
+
+import csv
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from laden.relations import Relations
+from laden.run.findings import SHOWN_PER_CODE, FindingLog
+from laden.values.errors import UsageError
+from laden.values.events import Event, Found, ignore
+from laden.values.records import Finding, Severity
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_one_is_counted_and_written_and_the_first_are_told(tmp_path: Path) -> None:
+    told: list[Event] = []
+    path = tmp_path / "findings.csv"
+    count = SHOWN_PER_CODE + 5
+    with FindingLog(path, told.append) as log:
+        for number in range(count):
+            log.add(Finding("code-a", Severity.WARNING, "message", "0.zip", f"m{number}", number))
+        log.add(Finding("code-b", Severity.INFO, "other"))
+        assert (log.counts, log.needs_person, log.finish()) == ({"code-a": count, "code-b": 1}, False, path)
+    assert [event.finding.code for event in told if isinstance(event, Found)] == ["code-a"] * SHOWN_PER_CODE + [
+        "code-b"
+    ]
+    rows = read(path)
+    assert list(rows[0]) == ["code", "severity", "message", "archive", "member", "row", "blob"]
+    assert [row["member"] for row in rows] == [f"m{number}" for number in range(count)] + [""]
+
+
+@pytest.mark.parametrize("severity", list(Severity))
+def test_only_errors_need_a_person(severity: Severity) -> None:
+    with FindingLog(None, ignore) as log:
+        log.add(Finding("x", severity, ""))
+        assert log.needs_person is (severity is Severity.ERROR)
+        assert log.finish() is None
+
+
+@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\uff1d1"])
+def test_no_cell_is_a_formula(tmp_path: Path, cell: str) -> None:
+    with FindingLog(tmp_path / "f.csv", ignore) as log:
+        log.add(Finding("x", Severity.INFO, cell, cell, cell, 0, cell))
+    (row,) = read(tmp_path / "f.csv")
+    shown = cell.translate({9: "\\t", 10: "\\n", 13: "\\r"})
+    assert [row[name] for name in ("message", "archive", "member", "blob")] == ["'" + shown] * 4
+
+
+def test_any_name_can_be_written(tmp_path: Path) -> None:
+    with FindingLog(tmp_path / "f.csv", ignore) as log:
+        log.add(Finding("x", Severity.INFO, 'a "quote", a\nline', "\udcff", "\u4e2d"))
+    (row,) = read(tmp_path / "f.csv")
+    assert (row["message"], row["archive"], row["member"]) == ('a "quote", a\\nline', "\\udcff", "\u4e2d")
+
+
+def test_no_cell_moves_a_terminal(tmp_path: Path) -> None:
+    with FindingLog(tmp_path / "f.csv", ignore) as log:
+        log.add(Finding("x", Severity.INFO, "\x1b[2J", "a\u202eb", "\x9b1m", 0, "\x07"))
+    (row,) = read(tmp_path / "f.csv")
+    assert [row[name] for name in ("message", "archive", "member", "blob")] == [
+        "\\x1b[2J", "a\\u202eb", "\\x9b1m", "\\x07",
+    ]  # fmt: skip
+
+
+def test_a_clean_run_removes_the_list_of_the_last(tmp_path: Path) -> None:
+    path = tmp_path / "f.csv"
+    with FindingLog(path, ignore) as log:
+        log.add(Finding("x", Severity.INFO, "of the last run"))
+    assert path.exists()
+    with FindingLog(path, ignore):
+        pass
+    assert not path.exists()
+
+
+def test_a_file_that_is_no_list_of_findings_is_not_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text("ImageID,ImageDir\n")
+    with pytest.raises(UsageError, match="no list of findings"), FindingLog(path, ignore):
+        pytest.fail("the run began")
+    assert path.read_text() == "ImageID,ImageDir\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has it")
+def test_a_full_disk_is_told_and_devices_stay(tmp_path: Path) -> None:
+    link = tmp_path / "full"
+    link.symlink_to("/dev/full")
+    with pytest.raises(UsageError, match="No space left"), FindingLog(link, ignore) as log:
+        log.add(Finding("x", Severity.INFO, ""))
+    assert link.is_symlink()
+
+
+@pytest.mark.parametrize("bad", [".", "nowhere/f.csv"])
+def test_a_place_that_cannot_be_written_is_told_before_any_work(tmp_path: Path, bad: str) -> None:
+    with pytest.raises(UsageError, match="cannot be written"), FindingLog(tmp_path / bad, ignore):
+        pytest.fail("the run began")
+
+
+def logged(path: Path, *findings: Finding) -> None:
+    with FindingLog(path, ignore) as log, Relations() as relations, log.kept_in(relations):
+        for finding in findings:
+            log.add(finding)
+
+
+def typed(path: Path) -> list[tuple[object, ...]]:
+    with duckdb.connect() as connection:
+        return connection.execute("FROM read_parquet(?)", [str(path)]).fetchall()
+
+
+def test_parquet_holds_the_texts_as_they_are(tmp_path: Path) -> None:
+    logged(
+        tmp_path / "f.csv",
+        Finding("x", Severity.ERROR, "=1+1", "0.zip", "a\nb", 39_000, "png/0/a"),
+        Finding("y", Severity.INFO, "m", "\udcff"),
+    )
+    assert typed(tmp_path / "f.parquet") == [
+        ("x", "error", "=1+1", "0.zip", "a\nb", 39_000, "png/0/a"), ("y", "info", "m", "\\udcff", "", None, ""),
+    ]  # fmt: skip
+
+
+def test_parquet_holds_thousands(tmp_path: Path) -> None:
+    logged(tmp_path / "f.csv", *(Finding("x", Severity.INFO, "", row=number) for number in range(1, 5001)))
+    assert [row[5] for row in typed(tmp_path / "f.parquet")] == list(range(1, 5001))
+
+
+def test_a_clean_run_removes_the_parquet_file_of_the_last(tmp_path: Path) -> None:
+    logged(tmp_path / "f.csv", Finding("x", Severity.INFO, ""))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["f.csv", "f.parquet"]
+    logged(tmp_path / "f.csv")
+    assert list(tmp_path.iterdir()) == []
+
+
+def interrupted(path: Path) -> None:
+    with FindingLog(path, ignore) as log, Relations() as relations, log.kept_in(relations):
+        log.add(Finding("x", Severity.INFO, "", row=3))
+        raise KeyboardInterrupt
+
+
+def test_a_run_that_breaks_off_leaves_both_lists(tmp_path: Path) -> None:
+    path = tmp_path / "f.csv"
+    with pytest.raises(KeyboardInterrupt):
+        interrupted(path)
+    assert (len(read(path)), len(typed(tmp_path / "f.parquet"))) == (1, 1)
+
+
+def test_a_parquet_file_of_somebody_else_is_not_replaced(tmp_path: Path) -> None:
+    with duckdb.connect() as connection:
+        connection.execute(f"COPY (SELECT 1 AS a) TO '{tmp_path}/f.parquet'")
+    with pytest.raises(UsageError, match="is there and is no list"), FindingLog(tmp_path / "f.csv", ignore):
+        pytest.fail("the run began")
+    assert typed(tmp_path / "f.parquet") == [(1,)]
+
+
+def test_the_csv_is_not_called_parquet(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="where the Parquet file goes"), FindingLog(tmp_path / "f.parquet", ignore):
+        pytest.fail("the run began")
