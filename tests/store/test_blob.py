@@ -145,7 +145,7 @@ import jwt
 from azure.core.credentials import AccessToken
 from azure.storage.blob import BlobServiceClient, generate_container_sas
 from laden.store.credentials import Credential, Grant
-from tests import test_store_blob as tests
+from tests.store import test_blob as tests
 from tests.conftest import EMULATOR_API_VERSION
 
 url, certificate, how = sys.argv[1:]
