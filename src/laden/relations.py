@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from typing import Any
 import duckdb
 import numpy as np
 
+from laden.values import scratch
 from laden.values.errors import UsageError
 
 _BATCH_ROWS = 50_000
@@ -64,11 +64,12 @@ class Relations:
     """What a statement raises that cannot be executed."""
 
     def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="laden-"))
+        scratch.sweep()
+        self.folder = scratch.make()
         try:
             self._connection = self._opened()
         except BaseException:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            scratch.remove(self.folder)
             raise
 
     def _opened(self) -> duckdb.DuckDBPyConnection:
@@ -142,7 +143,7 @@ class Relations:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._connection.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        scratch.remove(self.folder)
 
 
 @contextmanager

@@ -193,6 +193,9 @@ class Tally:
         """
         if exit_code is None:
             exit_code = ExitCode.FINDINGS if self._log.needs_person else ExitCode.COMPLETE
+            self._log.settle()
+        elif exit_code is ExitCode.USAGE:
+            self._log.discard()
         written = self._log.finish()
         planned, outcomes = self._summary, self._outcomes
         self.note(

@@ -62,6 +62,7 @@ def planned(
         absent=surveyed.absent,
         selection=surveyed.steps,
     )
+    log.settle()
     tally.plan(ready)
     for finding in plan.findings(surveyed.absent, surveyed.unreadable):
         log.add(finding)
