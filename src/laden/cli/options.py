@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+from laden.store.trust import trust_host
+from laden.values.errors import UsageError
+
 EXIT_CODES = """\b
 Exit codes:
   0    complete
@@ -56,6 +59,25 @@ SasCommand = Annotated[
         "--sas-command",
         metavar="CMD",
         help="A program that prints a SAS for DEST; run before the last one ends. No shell: sh -c '...' gives one.",
+    ),
+]
+
+
+def _trust(hosts: list[str] | None) -> None:
+    for host in hosts or ():
+        try:
+            trust_host(host)
+        except UsageError as error:
+            raise typer.BadParameter(str(error)) from None
+
+
+TrustHost = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--trust-host",
+        metavar="NAME",
+        callback=_trust,
+        help="A host of your own that may get a sign-in's token or what a key signs, beside Azure's. May be repeated.",
     ),
 ]
 Findings = Annotated[

@@ -72,6 +72,8 @@ class PlanReady:
     """Some names of blobs to be sent."""
     selection: tuple[Step, ...] = ()
     """What each step of a selection left; empty where all rows were wanted."""
+    place: str = ""
+    """Where it goes, for a person: the container, or the local folder; empty where nothing is sent."""
 
 
 @dataclass(frozen=True, slots=True)

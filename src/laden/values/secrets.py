@@ -28,10 +28,11 @@ _T = TypeVar("_T")
 _VALUE = r"[^\s&;,\"'<>]+"
 _BASE64 = r"(?:[A-Za-z0-9+/]|%(?:25)*2[BbFf])"
 _PAD = r"(?:=|%(?:25)*3[Dd])"
-_ALONE = r"(?<![A-Za-z0-9+/=%])"
+_FROM_ITS_START = r"(?<![A-Za-z0-9+/])"
+_MIXED = r"(?=[a-z+/%]*[A-Z\d])(?=[A-Z+/%]*[a-z\d])(?=[A-Za-z+/%]*\d)"
 _PATTERNS = (
     # A signature whose `+` became a blank goes on behind it.
-    (rf"(?P<a>sig\s*{_PAD}\s*){_VALUE}(?:[ ]{_BASE64}+{_PAD})*", r"\g<a>"),
+    (rf"(?P<a>sig\s*{_PAD}\s*){_VALUE}(?:[ ]{_BASE64}+{_PAD}(?=[&\s;\"'<>]|$))*", r"\g<a>"),
     (rf"(?P<a>sharedaccesssignature\s*{_PAD}\s*)[^\s;\"'<>]+", r"\g<a>"),
     (rf"(?P<a>(?:account|sharedaccess|access)_?key\s*{_PAD}\s*){_VALUE}", r"\g<a>"),
     (rf"(?P<a>(?:password|passwd|pwd|token|secret)\s*{_PAD}\s*){_VALUE}", r"\g<a>"),
@@ -41,21 +42,26 @@ _PATTERNS = (
     (r"(?P<a>bearer\s+)(?=\S*\d)[\w.~+/=-]{8,}", r"\g<a>"),
     (r"\beyJ[\w-]{3,}\.[\w-]+(?:\.[\w-]*)?", ""),
     # A password may hold slashes, signs of its own, another @; host:port/ is none.
-    (r"(?P<a>//)[^\s/@:\"'<>]*:(?!\d{1,5}(?:/|$))[^\s\"'<>]*@", r"\g<a>"),
-    (r"(?P<a>//)[^\s/@\"'<>]+@", r"\g<a>"),
+    # As a path, an address has one slash.
+    (r"(?P<a>:?//|:/)[^\s/@:\"'<>]*:(?!\d{1,5}(?:/|$))[^\s\"'<>]*@", r"\g<a>"),
+    (r"(?P<a>:?//|:/)[^\s/@\"'<>]+@", r"\g<a>"),
     (r"(?<![\w/])[^\s/@:\"'<>]+:[^\s/@\"'<>]+@(?=[\w.-]+:\d)", ""),
-    # 64 bytes, an account's key; 32 bytes, a signature (HMAC-SHA-256).
-    (rf"{_ALONE}{_BASE64}{{86}}{_PAD}{{2}}", ""),
-    (rf"{_ALONE}{_BASE64}{{43}}{_PAD}(?![A-Za-z0-9+/=])", ""),
+    # 64 bytes, an account's key, also where an option took its equals signs; 32 bytes, a signature (HMAC-SHA-256).
+    # They may stand behind a path.
+    (rf"{_FROM_ITS_START}{_BASE64}{{86,}}{_PAD}{{2}}", ""),
+    (rf"(?-i:{_FROM_ITS_START}{_MIXED}{_BASE64}{{86}}(?![A-Za-z0-9+/%]))", ""),
+    (rf"{_FROM_ITS_START}{_BASE64}{{43,}}{_PAD}(?![A-Za-z0-9+/=])", ""),
 )
 _COMPILED = tuple((re.compile(pattern, re.IGNORECASE), kept + SHOWN) for pattern, kept in _PATTERNS)
 _HINT = re.compile(
-    rf"sig\s*[=%]|signature|key|passw|pwd|token|secret|authorization|bearer|eyJ|//|@|{_BASE64}{{43}}", re.IGNORECASE
+    rf"sig\s*[=%]|signature|key|passw|pwd|token|secret|authorization|bearer|eyJ|@|{_BASE64}{{43}}", re.IGNORECASE
 )
 """What every text has that any of them changes."""
 
 _SHORTEST = 4
-"""Anything shorter cannot be told from words."""
+"""Of a password; anything shorter cannot be told from words."""
+_SHORTEST_SIGNED = 8
+"""Of what a service gives: signatures, keys and tokens are longer."""
 _WORDLIKE = 12
 """What is not longer counts only where it stands alone."""
 _MOST_NOTED = 200
@@ -171,7 +177,7 @@ def _secrets_of(text: str) -> list[str]:
     """What is secret in a SAS, a SAS URL, a connection string, or a bare key or token."""
     parts = re.findall(rf"(?:sig|accountkey|sharedaccesskey){_PAD}([^&;\s\"']+)", text, re.IGNORECASE)
     found = parts or ([text.strip()] if "=" not in text.strip().rstrip("=") else [])
-    return [part for part in found if len(part) >= _SHORTEST]
+    return [part for part in found if len(part) >= _SHORTEST_SIGNED]
 
 
 def _login_of(proxy: str) -> list[str]:
@@ -179,7 +185,11 @@ def _login_of(proxy: str) -> list[str]:
     login = re.sub(r"^\w+://", "", proxy.strip()).rpartition("@")[0].lstrip("/")
     user, _, password = login.partition(":")
     plain = f"{unquote(user)}:{unquote(password)}"
-    return [login, password, unquote(password), base64.b64encode(plain.encode()).decode()] if password else []
+    if not password:
+        return []
+    # What takes a broken address apart tells parts of it.
+    parts = [part for text in (password, unquote(password)) for part in re.split(r"[/#?@:%]", text)]
+    return [login, password, unquote(password), *parts, base64.b64encode(plain.encode()).decode()]
 
 
 def _pattern(secret: str) -> re.Pattern[str]:

@@ -31,9 +31,22 @@ from laden.stages.transfer import Settings
 from laden.store import Destination, FolderDestination, Store, open_store, parse_destination, without_secret
 from laden.store.access import Access, Ask, Renewal
 from laden.store.sas import lacking_for_load
+from laden.store.slips import swapped
 from laden.values.errors import AccessEnded, ExitCode, SourceError, UsageError
 from laden.values.events import Observer, PlanReady, Started, Summary, ignore
-from laden.verbs.runs import Paths, begun, bits_of, level_of, path_of, paths, planned, read_again, shown, teller
+from laden.verbs.runs import (
+    Paths,
+    begun,
+    bits_of,
+    level_of,
+    path_of,
+    paths,
+    planned,
+    read_again,
+    refuse_secrets,
+    shown,
+    teller,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +169,9 @@ async def _load(
     reporter: Reporter,
     observer: Deadline,
 ) -> Summary:
+    refuse_secrets(layout=wishes.choice.layout, table_name=wishes.choice.selection.table_name)
+    if sentence := swapped(sources, destination):
+        raise UsageError(sentence)
     target = parse_destination(destination)
     sending = _Sending(wishes.stopping)
     access = Access(target, lacking_for_load, wishes.renewal, tell=teller(observer), stopping=wishes.stopping)
@@ -186,6 +202,7 @@ async def _load(
             send_strays=wishes.send_strays,
             replace_other=wishes.replace_other,
             documents=[*(landing.subset for landing in landings), *(document.name for document in earlier)],
+            place=target.about,
         )
         if wishes.dry_run:
             return tally.finish()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import cast, get_args
 
@@ -17,6 +18,7 @@ from laden.stages.plan import Plan
 from laden.stages.survey import Survey
 from laden.values.errors import UsageError
 from laden.values.events import Observer, PlanReady, Summary, Warned
+from laden.values.secrets import note_environment, redact
 
 Paths = str | Path | Sequence[str | Path]
 
@@ -29,6 +31,7 @@ def begun(
 
     One that raises ends with a summary and a report all the same, while they are open.
     """
+    note_environment()
     with FindingLog(path_of(findings_file), observer) as log:
         tally = Tally(summary, observer, log, reporter.conclude)
         with told(tally), Relations() as relations, log.kept_in(relations):
@@ -46,6 +49,7 @@ def planned(
     send_strays: bool,
     replace_other: bool,
     documents: Sequence[str] = (),
+    place: str = "",
 ) -> tuple[Plan, PlanReady]:
     """The plan and its counts, told to the tally with all that a person should know of it."""
     tables = [name for placed in surveyed.tables for name in (placed.table.name, placed.shape.subset)]
@@ -62,6 +66,7 @@ def planned(
         absent=surveyed.absent,
         selection=surveyed.steps,
     )
+    ready = replace(ready, place=place)
     log.settle()
     tally.plan(ready)
     for finding in plan.findings(surveyed.absent, surveyed.unreadable):
@@ -89,6 +94,20 @@ def level_of(images: str) -> Level:
     raise UsageError(f"images is {images!r}: give one of {', '.join(get_args(Level))}")
 
 
+def refuse_secrets(**options: str | None) -> None:
+    """Refuse what would be written into a name or a page for everybody to read.
+
+    Raises:
+        UsageError: an option holds what looks like a signature, a key or a login.
+    """
+    for option, text in options.items():
+        if text is not None and redact(text) != text:
+            raise UsageError(
+                f"--{option.replace('_', '-')} holds what looks like a signature, key or password, and it names what"
+                " others see: is it in the place of another option?"
+            )
+
+
 def teller(observer: Observer) -> Callable[[str], None]:
     """Tells the observer a warning, from whichever thread it comes."""
     loop = asyncio.get_running_loop()
@@ -112,4 +131,4 @@ def path_of(path: str | Path | None) -> Path | None:
 
 def shown(source: Paths) -> str:
     """The source as a summary names it."""
-    return ", ".join(map(str, paths(source)))
+    return redact(", ".join(map(str, paths(source))))
