@@ -9,10 +9,12 @@ from typing import Annotated
 import typer
 
 from laden.cli.options import (
+    CHECK_FINDINGS_FILE,
     EXIT_CODES,
     FINDINGS_FILE,
     NO_REPORT,
     REPORT_FILE,
+    VERIFY_FINDINGS_FILE,
     Archives,
     By,
     Connections,
@@ -200,7 +202,7 @@ def check(
     seed: Seed = None,
     first: First = None,
     table_name: TableName = None,
-    findings: Findings = FINDINGS_FILE,
+    findings: Findings = CHECK_FINDINGS_FILE,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -244,7 +246,7 @@ def verify(
     connections: Connections = None,
     sas_command: SasCommand = None,
     _: TrustHost = None,
-    findings: Findings = FINDINGS_FILE,
+    findings: Findings = VERIFY_FINDINGS_FILE,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,

@@ -124,6 +124,9 @@ TableName = Annotated[
 ]
 LEVELS = ("none", "structure", "pixels")
 FINDINGS_FILE = Path("laden-findings.csv")
+CHECK_FINDINGS_FILE = Path("laden-findings-check.csv")
+VERIFY_FINDINGS_FILE = Path("laden-findings-verify.csv")
+"""Each command its own: a check that is clean does not take away what a load found."""
 REPORT_FILE = "laden-report.html"
 NO_REPORT = "none"
 

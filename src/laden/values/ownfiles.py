@@ -90,8 +90,8 @@ def refuse(path: Path, may_replace: Callable[[Path], bool], what: str, option: s
             raise UsageError(f"{path} is a link, and no {what} is written through one: name the file itself, {option}")
         if path.exists() and not may_replace(path):
             raise UsageError(f"{path} is there and is no {what} of laden's: name another file with {option}")
-        if not os.access(folder, os.W_OK):
-            raise UsageError(f"nothing can be written into the folder {folder}: name another place with {option}")
+        if not folder.is_dir() or not os.access(folder, os.W_OK):
+            raise UsageError(f"the {what} cannot be written into {folder}: name another place with {option}")
     except OSError as error:
         raise UsageError(
             f"the {what} cannot be written to {path} ({error.strerror}): name another place with {option}"

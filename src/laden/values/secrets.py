@@ -25,7 +25,7 @@ SHOWN = "..."
 
 _T = TypeVar("_T")
 
-_VALUE = r"[^\s&;,\"'<>]+"
+_VALUE = r"(?!\.\.\.)[^\s&;,\"'<>]+"
 _BASE64 = r"(?:[A-Za-z0-9+/]|%(?:25)*2[BbFf])"
 _PAD = r"(?:=|%(?:25)*3[Dd])"
 _FROM_ITS_START = r"(?<![A-Za-z0-9+/])"
