@@ -24,7 +24,23 @@ from tests.support.dataset import make_dataset
 
 DONE = Summary("load", rows=3, matched=2, missing=1, images=2, sent=2, bytes_sent=2_500_000, seconds=2.0, complete=True)
 PLAN = PlanReady(
-    "padchest", "t.csv", 1234, 1000, 234, 1000, 2, 900, 5, 0, 95, 3, 7, 10**9, 2 * 10**9, ("7.zip",), ("x",)
+    profile="padchest",
+    table="t.csv",
+    rows=1234,
+    matched=1000,
+    missing=234,
+    images=1000,
+    stray=2,
+    send=900,
+    replace=5,
+    compare=0,
+    already_there=95,
+    conflicts=3,
+    foreign=7,
+    bytes_to_send=10**9,
+    bytes_in_all=2 * 10**9,
+    archives_absent=("7.zip",),
+    examples=("x",),
 )
 
 
@@ -131,7 +147,20 @@ def test_names_cannot_draw(capsys: pytest.CaptureFixture[str]) -> None:
 def test_no_text_is_taken_for_markup(capsys: pytest.CaptureFixture[str], event: Event) -> None:
     if isinstance(event, PlanReady):
         marked = "[red]a[/b].png"
-        event = PlanReady("p", marked, 1, 1, 0, 1, 0, 1, 0, 0, 0, 0, 0, 1, 1, (marked,), (marked,))
+        event = PlanReady(
+            profile="p",
+            table=marked,
+            rows=1,
+            matched=1,
+            images=1,
+            send=1,
+            replace=0,
+            compare=0,
+            bytes_to_send=1,
+            bytes_in_all=1,
+            archives_absent=(marked,),
+            examples=(marked,),
+        )
     out, err = drawn(capsys, event, verbose=True)
     assert "[red]" in out + err
 
