@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from laden.cli.app import app
-from laden.cli.faces import Interrupts, run_verb
+from laden.cli.faces import Face, Interrupts, run_verb
 from laden.cli.terminal import Terminal
 from laden.values.errors import AccessDenied, UsageError
 from laden.values.events import Event, Found, Observer, PlanReady, Progress, Started, Summary, Warned
@@ -185,7 +185,7 @@ def test_an_error_without_a_summary_gets_one(
     def work(_: Observer) -> Summary:
         raise error
 
-    assert run_verb("check", work, json=True) == code
+    assert run_verb("check", work, Face(json=True)) == code
     (summary,) = summaries(capsys)
     assert (summary["command"], summary["exit_code"]) == ("check", code)
 
@@ -195,7 +195,7 @@ def test_an_error_with_a_summary_gets_no_second(capsys: pytest.CaptureFixture[st
         observer(Summary("check", message="wrong", exit_code=2))
         raise UsageError("wrong")
 
-    assert run_verb("check", work, json=True) == 2
+    assert run_verb("check", work, Face(json=True)) == 2
     assert len(summaries(capsys)) == 1
 
 
@@ -204,7 +204,7 @@ def test_a_bug_is_not_hidden() -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        run_verb("check", work, json=True)
+        run_verb("check", work, Face(json=True))
 
 
 @pytest.fixture
