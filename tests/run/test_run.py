@@ -36,7 +36,7 @@ def receipt(number: int, outcome: Outcome, action: Action = Action.SEND, image: 
 def planned(run: Run) -> None:
     run.relations.run("CREATE TABLE todo (blob VARCHAR, id BIGINT, size_bytes BIGINT, action VARCHAR)")
     actions = [action for action, count in PLANNED.items() for _ in range(count)]
-    run.relations.feed("todo", ((f"png/{id}.png", id, 10, action) for id, action in enumerate(actions)))
+    run.relations.feed("todo", ((f"png/{number}.png", number, 10, action) for number, action in enumerate(actions)))
     run.plan(
         PlanReady(
             profile="p", table="t", rows=8, matched=7, missing=1, images=7, send=3, replace=0, compare=1,
@@ -66,11 +66,16 @@ def test_a_summary_asks_the_relations() -> None:
 
 def test_a_run_that_raises_ends_with_a_summary_of_what_was_done() -> None:
     told: list[Event] = []
-    with pytest.raises(SourceError), running(Summary("load"), told.append) as run:
-        planned(run)
-        with Receipts(run) as settled:
-            settled.add(receipt(0, Outcome.SENT))
-            raise SourceError("the disk is gone")
+
+    def broken() -> None:
+        with running(Summary("load"), told.append) as run:
+            planned(run)
+            with Receipts(run) as settled:
+                settled.add(receipt(0, Outcome.SENT))
+                raise SourceError("the disk is gone")
+
+    with pytest.raises(SourceError):
+        broken()
     summaries = [event for event in told if isinstance(event, Summary)]
     assert [(one.sent, one.message, one.exit_code) for one in summaries] == [(1, "the disk is gone", 5)]
     assert told[-1] is summaries[0]
