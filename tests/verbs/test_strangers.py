@@ -137,7 +137,7 @@ def test_a_listing_with_entities_is_refused_before_they_are_expanded(body: bytes
         peak_bytes = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak_bytes < 64 << 20, "and not the gigabytes that they stand for"
+    assert peak_bytes < 2 << 20, "and not the gigabytes that they stand for"
 
 
 # Terminals and spreadsheets
