@@ -1,7 +1,7 @@
 """What happens during a load, as typed values that any face can render: a terminal, JSON lines, a notebook.
 
 A verb calls an observer with each event, in order, from one thread. Events hold numbers and names, never
-bytes and never secrets, which faces and `to_json` take out. `to_json` gives the one-line form of `--json`; the last event of every run is a `Summary`.
+bytes and never secrets. `to_json` gives the one-line form of `--json`; the last event of every run is a `Summary`.
 """
 
 from __future__ import annotations
