@@ -19,8 +19,8 @@ from laden.report.facts import (
     Speed,
 )
 from laden.report.page import render
-from laden.report.reporter import START
 from laden.values.events import Summary
+from laden.values.ownfiles import REPORT_START
 from laden.values.records import Finding, Severity
 from laden.verbs.load import load
 from tests.support.chromium import CHROMIUM, Browser
@@ -104,7 +104,7 @@ def everything(name: str) -> Facts:
 
 def written(facts: Facts) -> Path:
     file = Path.cwd() / "page.html"
-    file.write_text(START + render(facts), "utf-8")
+    file.write_text(REPORT_START + render(facts), "utf-8")
     return file
 
 
