@@ -23,7 +23,7 @@ def test_rows_come_back_as_they_went_in(given_rows: list[tuple[Any, ...]]) -> No
 
 
 def test_many_rows_in_batches_keep_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("laden.relations._BATCH_ROWS", 7)
+    monkeypatch.setattr("laden.relations.BATCH_ROWS", 7)
     with Relations() as relations:
         made = [(number, None, str(number), None, None, number % 3 == 0, True) for number in range(100)]
         assert relations.feed("rows", made) == 100
