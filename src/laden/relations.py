@@ -34,7 +34,7 @@ MEMORY_VARIABLE = "LADEN_MEMORY"
 _THREAD_MB = 128
 """What a thread needs so that joins and groups of any size can spill (DuckDB's guide to out-of-memory errors)."""
 _LEAST_MB = 256
-_LEAST_ASKED_MB = 64
+_LEAST_ASKED_MB = 128
 _AMOUNT = re.compile(r"([0-9]{1,9}) ?([MGT])(?:i?B)?", re.IGNORECASE)
 _MB = {"M": 1, "G": 1 << 10, "T": 1 << 20}
 _DUCKDB_AMOUNT = re.compile(r"([0-9.]+) (bytes|KiB|MiB|GiB|TiB)")

@@ -37,6 +37,11 @@ CREATE OR REPLACE TABLE loaded (
 
 _COLUMNS = "blob, archive, member, size_bytes, md5, crc32, key, kind, width, height, bits, state"
 
+_NAMED = """
+CREATE OR REPLACE TABLE named AS SELECT min(row) AS row FROM rows WHERE usable AND blob IS NOT NULL GROUP BY blob
+"""
+"""The rows that name an image first. By itself: what a group holds is given back before the joins take theirs."""
+
 _ARCHIVE, _MEMBER = source_in_sql("source")
 _COLLECT = f"""
 INSERT INTO loaded
@@ -49,8 +54,7 @@ WITH found AS (
     FROM blobs b
     LEFT JOIN receipts r ON r.blob = b.name AND r.md5 = b.md5 AND r.outcome IN ('sent', 'already_there')
     LEFT JOIN known k ON k.blob = b.name AND k.md5 = b.md5 AND k.size_bytes = b.size_bytes
-    LEFT JOIN (SELECT blob, min(name) AS name FROM rows WHERE usable AND blob IS NOT NULL GROUP BY blob) n
-      ON n.blob = b.name
+    LEFT JOIN (SELECT blob, name FROM rows SEMI JOIN named USING (row)) n ON n.blob = b.name
     WHERE (r.blob IS NOT NULL OR k.blob IS NOT NULL OR (b.source IS NOT NULL AND b.crc32 IS NOT NULL))
       AND b.md5 IS NOT NULL
       AND NOT EXISTS (FROM todo t WHERE t.blob = b.name AND t.action = 'conflict')
@@ -68,7 +72,9 @@ FROM found
 def collect(relations: Relations) -> None:
     """Fill the relation `loaded` from the listing, the receipts and the earlier manifest."""
     relations.run(_LOADED)
+    relations.run(_NAMED)
     relations.run(_COLLECT)
+    relations.run("DROP TABLE named")
 
 
 def write_manifest(relations: Relations) -> Path:

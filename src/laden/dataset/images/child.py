@@ -88,14 +88,21 @@ class Decoder:
         process = self._process
         assert process is not None
         slow = threading.Event()
-        timer = threading.Timer(self._time_s, lambda: (slow.set(), process.kill()))
+
+        def end() -> None:
+            slow.set()
+            process.kill()
+
+        timer = threading.Timer(self._time_s, end)
         timer.daemon = True
         timer.start()
         try:
             return _asked(process, data, edge_pixels)
         except (OSError, EOFError) as error:
             self.close()
-            what = f"took more than {self._time_s:g} seconds" if slow.is_set() else "ended the process that decodes images"
+            what = (
+                f"took more than {self._time_s:g} seconds" if slow.is_set() else "ended the process that decodes images"
+            )
             raise DecodingStopped(f"decoding it {what}") from error
         finally:
             timer.cancel()

@@ -1,4 +1,4 @@
-"""Pixels of an image file out of strangers' hands, small or as they are: the one place where such are opened to be shown.
+"""Pixels of a stranger's image file, small or as they are: the one place where such are opened to be shown.
 
 In order: DICOM is told by its mark, everything else by Pillow, of whose formats only those that are meant may be tried
 (it knows some that start programs); what is larger decoded than `MOST_BYTES` is refused, after a JPEG was asked to be
@@ -36,7 +36,7 @@ class Decoded(NamedTuple):
     """What could be decoded of an image."""
 
     pixels: npt.NDArray[Any]
-    """Rows, columns, and three colours or none: of 8 bits, or of more as they are; averaged ones of more are float32."""
+    """Rows, columns, and three colours or none: of 8 bits, or of more, which are float32 where they are averaged."""
     width: int
     """Of the image itself."""
     height: int
@@ -82,7 +82,7 @@ def _opened(data: bytes, edge_pixels: int | None) -> tuple[Image, int, int]:
     image = Image.open(io.BytesIO(data), formats=FORMATS)
     width, height = image.size
     if edge_pixels is not None:
-        image.draft(None, (edge_pixels, edge_pixels))  # type: ignore[arg-type]  # None keeps the mode
+        image.draft(None, (edge_pixels, edge_pixels))
     if image.width * image.height * _PIXEL_BYTES.get(image.mode, 4) > MOST_BYTES:
         raise ValueError("more pixels than a picture is worth")
     image.load()
