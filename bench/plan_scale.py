@@ -91,10 +91,10 @@ def feed_entries(relations: Relations, count: int) -> None:
             )
 
 
-def feed_blobs(relations: Relations, count: int) -> None:
-    """Every blob but each tenth, as a listing shows them after a load that was interrupted."""
+def feed_blobs(relations: Relations, count: int, *, every: bool = False) -> None:
+    """Every blob, or all but each tenth, as a listing shows them after a load that was interrupted."""
     for numbers in _batches(count):
-        relations.feed_columns("blobs", to_columns([blob_of(number) for number in numbers if number % 10]))
+        relations.feed_columns("blobs", to_columns([blob_of(number) for number in numbers if every or number % 10]))
 
 
 def _batches(count: int, start: int = 0, step: int = 1) -> Iterator[range]:
