@@ -112,7 +112,7 @@ class Relations:
         """Execute a statement that returns nothing."""
         self._connection.execute(sql, parameters)
 
-    def one(self, sql: str, parameters: Sequence[object] = ()) -> tuple[Any, ...]:
+    def one(self, sql: str, parameters: Sequence[object] | Mapping[str, object] = ()) -> tuple[Any, ...]:
         """The first row of an answer."""
         row: tuple[Any, ...] | None = self._connection.execute(sql, parameters).fetchone()
         assert row is not None
