@@ -37,10 +37,11 @@ __all__ = [
 ]
 
 
-def entries(root: Path, archive: str) -> Iterator[Entry | Finding]:
+def entries(root: Path, archive: str, encoding: str | None = None) -> Iterator[Entry | Finding]:
     """List what the archive `root / archive` holds, in the order in which it lies there, and what is wrong with it.
 
-    Raises `SourceError` where the archive as a whole is unreadable. Codes as in `laden.dataset.source.zips` and
+    `encoding` is that of names which do not say how their letters are encoded, where a person named it. Raises `SourceError` where the archive as a whole is unreadable. Codes as in `laden.dataset.source.zips` and
     `laden.dataset.source.tars`.
     """
-    return zips.entries(root, archive) if is_zip(archive) else tars.entries(root, archive)
+    kind = zips if is_zip(archive) else tars
+    return kind.entries(root, archive, encoding)

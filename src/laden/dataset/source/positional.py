@@ -22,6 +22,8 @@ class ArchiveFile(Protocol):
     size_bytes: int
     stamp: tuple[int, ...]
     """Sizes and modification times, as they are expected to stay."""
+    raw_names: dict[int, bytes] | None
+    """Of a zip, once it was asked for: the bytes of each member's name in the directory, by the header's offset."""
 
     @property
     def mtime_ns(self) -> int:
@@ -49,6 +51,7 @@ class PositionalFile:
         self._lock = threading.Lock()
         self.stamp: tuple[int, ...] = self._stat()
         self.size_bytes = self.stamp[0]
+        self.raw_names: dict[int, bytes] | None = None
 
     @property
     def mtime_ns(self) -> int:
