@@ -79,6 +79,7 @@ class Run:
             stray=plan.stray,
             foreign=plan.foreign,
             selection=plan.selection,
+            excluded=plan.excluded,
         )
         self.meter.begin(plan.to_settle, plan.bytes_to_send)
         self.tell(plan)

@@ -31,7 +31,7 @@ _LOCATOR = struct.Struct("<4sIQI")
 """In front of it, where the zip64 record lies: signature, disk, offset, number of disks (APPNOTE 4.3.15)."""
 _LOCATOR_MARK = b"PK\6\7"
 _END64 = struct.Struct("<4sQHHIIQQQQ")
-"""The zip64 record: signature, its length, versions, the two disks, the two counts, the directory's length and start."""
+"""The zip64 record: signature, its length, versions, two disks, two counts, the directory's length and start."""
 _END64_MARK = b"PK\6\6"
 _IN_ZIP64 = 0xFFFF
 _WRAP_BYTES = 1 << 32
@@ -99,7 +99,7 @@ class _End(NamedTuple):
 
     disks: frozenset[int]
     """Numbers of the disks that it names."""
-    count: int
+    members: int
     """Of members; of a record without zip64, the low 16 bits."""
     length_bytes: int
     """Of the directory."""
@@ -122,8 +122,8 @@ def _parse(file: ArchiveFile, archive: str) -> Directory:
     if end.disks - {0, _IN_ZIP64} or any(member.disk for member in found):
         raise _multi_disk(archive)
     # Some writers keep only the low 16 bits of a count that would need zip64.
-    if end.count not in (_IN_ZIP64, len(found), len(found) & 0xFFFF):
-        raise _directory_damaged(archive, f"{len(found):,} members found, {end.count:,} declared")
+    if end.members not in (_IN_ZIP64, len(found), len(found) & 0xFFFF):
+        raise _directory_damaged(archive, f"{len(found):,} members found, {end.members:,} declared")
     shift_bytes = 0 if end.start_bytes == IN_ZIP64 else start_bytes - end.start_bytes
     if shift_bytes > 0 and end.head.startswith(b"PK\3\4"):
         # Bytes in front of a zip are common (programs that unpack themselves), but those do not begin as a zip.

@@ -15,7 +15,7 @@ _PART = re.compile(r"(.+)\.([0-9]{3,9})", re.DOTALL)
 
 _UNREAD = re.compile(
     r".+\.(rar|r[0-9]{2}|7z|zipx|z[0-9]{2}|(tar\.)?(bz2|xz|zst|lz4?|lzma|z)|tbz2?|txz|tzst|tlz"
-    r"|cab|arj|ace|lzh|lha|sitx?|iso|dmg|gz)",
+    r"|cab|arj|ace|lzh|lha|sitx?|iso|dmg|gz)(\.[0-9]{3})?",
     re.IGNORECASE | re.DOTALL,
 )
 _GZIP_OF_ONE = re.compile(r".+\.(csv|tsv|txt|nii|json|xml)\.gz", re.IGNORECASE | re.DOTALL)
@@ -62,6 +62,8 @@ def unfinished(path: str) -> str | None:
     Endings that other programs use too (`.tmp`, `.download`) count for archives only.
     """
     folder, slash, name = path.rpartition("/")
+    if name.startswith("._"):
+        return None  # what macOS notes about a file
     copied = next((match for pattern in _BEING_COPIED if (match := pattern.fullmatch(name))), None)
     if copied or ((copied := _BEING_SYNCED.fullmatch(name)) and is_packed(copied[1])):
         return f"{folder}{slash}{copied[1]}"
