@@ -191,9 +191,9 @@ class Terminal:
         if summary.message or summary.command == "columns":
             return
         colour = "yellow" if summary.exit_code == ExitCode.FINDINGS else "green"
-        self._console.print(f"[{colour}]{verdict(summary, self._plan_told)}[/]")
-        if summary.command == "load" and summary.complete and not summary.exit_code:
-            self._console.print(f"Later: laden verify {escaped(summary.destination)}")
+        later = summary.command == "load" and summary.complete and not summary.exit_code
+        more = f" Later: laden verify {escaped(summary.destination)}" if later else ""
+        self._console.print(f"[{colour}]{verdict(summary, self._plan_told)}[/]{more}")
 
     def _draw_findings(self, summary: Summary) -> None:
         """The counts of all codes, then the findings that matter most."""

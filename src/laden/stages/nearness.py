@@ -17,7 +17,7 @@ _BARE = (
 _NEAR = f"""
 WITH missing AS (
     SELECT row, name, {_BARE.format("name")} AS bare FROM rows
-    WHERE selected AND usable AND row NOT IN (SELECT row FROM matches)),
+    WHERE selected AND name <> '' AND row NOT IN (SELECT row FROM matches)),
 near AS (
     SELECT m.row, min(e.id) AS id FROM missing m
     JOIN (SELECT id, {_BARE.format("member")} AS bare FROM entries WHERE id IN (SELECT id FROM strays)) e USING (bare)

@@ -1,8 +1,9 @@
 """Where bytes come from: zips, tars, tars in gzip data, and plain files, on a local or mounted disk.
 
-In this order: `find` says which archives and files there are and what else lies there, as far as a `Scope` goes, `entries` lists what one archive holds (from its
-directory or headers; only gzip data have to be read whole), `file_entries` lists plain files, and a `Reader` reads
-any entry's bytes and checks them against what was declared. Archives in parts are read as one.
+In this order: `find` says which archives and files there are and what else lies there (as far as a `Scope` goes),
+`entries` lists what one archive holds (from its directory or headers; only gzip data have to be read whole),
+`file_entries` lists plain files, and a `Reader` reads any entry's bytes and checks them against what was declared.
+Archives in parts are read as one.
 
 Problems of single members come as findings or as `MemberDamaged`; an archive that cannot be read as a whole raises
 `SourceError`.

@@ -33,7 +33,7 @@ class Scope:
         try:
             if self.encoding is not None:
                 "".encode(codecs.lookup(self.encoding).name)
-        except LookupError as error:
+        except (LookupError, ValueError) as error:
             message = f"--names {self.encoding} is no encoding of texts: give cp932, gbk, cp1252, latin-1 or the like"
             raise UsageError(message) from error
 
