@@ -193,7 +193,8 @@ class Terminal:
         colour = "yellow" if summary.exit_code == ExitCode.FINDINGS else "green"
         later = summary.command == "load" and summary.complete and not summary.exit_code
         more = f" Later: laden verify {escaped(summary.destination)}" if later else ""
-        self._console.print(f"[{colour}]{verdict(summary, self._plan_told)}[/]{more}")
+        if last := verdict(summary, self._plan_told):
+            self._console.print(f"[{colour}]{last}[/]{more}")
 
     def _draw_findings(self, summary: Summary) -> None:
         """The counts of all codes, then the findings that matter most."""

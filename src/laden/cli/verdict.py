@@ -8,7 +8,7 @@ from laden.values.units import plural, size
 
 
 def verdict(summary: Summary, plan: PlanReady | None) -> str:
-    """How a run ended that raised nothing.
+    """How a run ended that raised nothing; empty where the counts say it all.
 
     Args:
         summary: of the run; its `message` is empty.
@@ -21,7 +21,7 @@ def verdict(summary: Summary, plan: PlanReady | None) -> str:
         case "check":
             return "The findings above need a person." if needs_person else _checked(summary, plan)
         case "select" if not needs_person:
-            return "Written." if summary.complete else "Nothing was written. -o small.csv writes these rows."
+            return "" if summary.complete else "Nothing was written. -o small.csv writes these rows."
         case "verify":
             return "Not as the manifest says." if needs_person else "All there, unchanged."
         case _:

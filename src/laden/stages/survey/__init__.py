@@ -137,7 +137,11 @@ def _no_table(found: Found) -> Finding:
     """That files are loaded as they are, because no table was recognised; a warning where something looks like one."""
     message = "No label table was recognised: files are loaded under their paths"
     if maybe := next(filter(is_table, found.files), None):
-        message += f". {maybe} looks like a table: if it names images, a profile says how (laden profiles)."
+        try:
+            Table.open(found.root / maybe)
+            message += f". {maybe} looks like a table: if it names images, a profile says how (laden profiles)."
+        except SourceError as error:
+            message += f". {maybe} may be one, but {error}."
         return Finding("table-unrecognised", Severity.WARNING, message, member=maybe)
     return Finding("table-unrecognised", Severity.INFO, message + ".")
 
