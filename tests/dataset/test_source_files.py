@@ -75,6 +75,19 @@ def test_a_file_that_is_gone_is_told_and_the_rest_goes_on(tmp_path):
     assert isinstance(there, Entry)
 
 
+@pytest.mark.parametrize("year_ns", [10**19, -(10**19), 2**63 - 1])
+def test_times_that_64_bits_do_not_hold(tmp_path, year_ns):
+    touch(tmp_path, "a.png")
+    try:
+        os.utime(tmp_path / "a.png", ns=(year_ns, year_ns))
+    except (OSError, OverflowError):
+        pytest.skip("this file system holds no such year")
+    (entry,) = file_entries(tmp_path, ["a.png"])
+    assert -(2**63) <= entry.mtime_ns < 2**63
+    with Reader(str(tmp_path)) as reader:
+        assert content(reader, entry) == b"x"
+
+
 def test_find_walks_a_folder_in_natural_order(tmp_path):
     touch(
         tmp_path,

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from laden.dataset.source.kinds import archive_of, is_unread, lookalike, unfinished
+from laden.dataset.source.positional import time_ns
 from laden.dataset.source.scope import Scope
 from laden.dataset.source.walk import Walk
 from laden.values.errors import SourceError, UsageError
@@ -150,7 +151,7 @@ def file_entries(root: Path, files: Iterable[str]) -> Iterator[Entry | Finding]:
             sentence = f"The file cannot be read ({error.strerror}); is it still there? Run the same command again."
             yield Finding("source-unreadable", Severity.ERROR, sentence, member=file)
             continue
-        yield Entry("", file, status.st_size, None, status.st_mtime_ns, 0, status.st_size, STORED)
+        yield Entry("", file, status.st_size, None, time_ns(status), 0, status.st_size, STORED)
 
 
 def _is_folder(path: Path) -> bool:

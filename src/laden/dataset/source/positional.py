@@ -16,6 +16,9 @@ Buffer = bytes | bytearray | memoryview
 """What readers yield and hashes take."""
 
 
+_MOST_NS = (1 << 63) - 1
+
+
 class ArchiveFile(Protocol):
     """What an archive's bytes are read from: one file, or the parts of one (`laden.dataset.source.parts`)."""
 
@@ -37,6 +40,11 @@ class ArchiveFile(Protocol):
 
     def close(self) -> None:
         """Close it; a second call does nothing."""
+
+
+def time_ns(status: os.stat_result) -> int:
+    """When a file was modified last, within 64 bits: file systems hold years (before 1678, after 2262) that do not fit."""
+    return max(-_MOST_NS, min(status.st_mtime_ns, _MOST_NS))
 
 
 class PositionalFile:
@@ -89,7 +97,7 @@ class PositionalFile:
 
     def _stat(self) -> tuple[int, int]:
         status = os.fstat(self._file.fileno())
-        return status.st_size, status.st_mtime_ns
+        return status.st_size, time_ns(status)
 
     def _read_some(self, count_bytes: int, offset_bytes: int) -> bytes:
         if hasattr(os, "pread"):
