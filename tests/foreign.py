@@ -2,10 +2,11 @@
 
     python tests/foreign.py FOLDER
 
-Point it at another project's test files (libzip's, Go's, PngSuite). Of archives, what each of unzip, 7z and bsdtar gives
-for a member is compared with what laden gives; of images, whether Pillow, djpeg and pngcheck find them good; of tables,
-how many records Python's csv reads. What is not installed is left out. A line is a file on which somebody disagrees:
-most are a question of taste, and one in which laden gives *other bytes* is never. Nothing is written, nothing fetched.
+Point it at another project's test files (libzip's, Go's, PngSuite). Of archives, what each of unzip, 7z and bsdtar
+gives for a member is compared with what laden gives; of images, whether Pillow, djpeg and pngcheck find them good; of
+tables, how many records Python's csv reads. What is not installed is left out. A line is a file on which somebody
+disagrees: most are a question of taste (laden refuses what others guess at), and one in which laden gives *other bytes*
+than all the rest never is. Nothing is written beside it, nothing fetched.
 """
 
 from __future__ import annotations

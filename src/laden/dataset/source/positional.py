@@ -43,7 +43,7 @@ class ArchiveFile(Protocol):
 
 
 def time_ns(status: os.stat_result) -> int:
-    """When a file was modified last, within 64 bits: file systems hold years (before 1678, after 2262) that do not fit."""
+    """When a file was modified last, within 64 bits: some years (before 1678, after 2262) do not fit."""
     return max(-_MOST_NS, min(status.st_mtime_ns, _MOST_NS))
 
 
