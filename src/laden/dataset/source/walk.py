@@ -122,7 +122,5 @@ class Walk:
         self._tell(code, name, f"{message}.")
 
     def _tell(self, code: str, name: str, message: str, severity: Severity = Severity.ERROR) -> None:
-        shown = name.encode("utf-8", "backslashreplace").decode()
-        self.findings.append(
-            Finding(code, severity, message.encode("utf-8", "backslashreplace").decode(), member=shown)
-        )
+        shown, sentence = (text.encode("utf-8", "backslashreplace").decode() for text in (name, message))
+        self.findings.append(Finding(code, severity, sentence, member=shown))
