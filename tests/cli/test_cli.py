@@ -15,6 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from laden.cli.app import app
+from laden.cli.demo import run_demo
 from laden.cli.faces import Face, Interrupts, run_verb
 from laden.cli.terminal import Terminal
 from laden.values.errors import AccessDenied, UsageError
@@ -123,6 +124,17 @@ def test_no_verdict_claims_what_was_not_looked_at(capsys: pytest.CaptureFixture[
     assert "fit" not in out
     for summary in (Summary("load"), Summary("load", exit_code=3), Summary("load", complete=True, exit_code=3)):
         assert "Complete" not in drawn(capsys, PLAN, summary)[0]
+
+
+def test_the_demo_loses_nothing_of_an_error_to_markup(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def failing(*_: object, **__: object) -> int:
+        raise UsageError("run `pip install 'laden[demo]'` in [/x]")
+
+    monkeypatch.setattr("laden.cli.demo._demo", failing)
+    assert run_demo(keep=False, folder=tmp_path) == 2
+    assert "run `pip install 'laden[demo]'` in [/x]" in capsys.readouterr().out
 
 
 def test_a_failure_is_told_on_stderr_without_a_verdict(capsys: pytest.CaptureFixture[str]) -> None:
