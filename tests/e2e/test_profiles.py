@@ -160,7 +160,7 @@ def test_a_sidecar_of_the_same_name_and_one_in_the_way_are_told(tmp_path: Path) 
     assert data(there)["SHA256SUMS.txt"] == b"somebody else's"
     assert (there / "LICENSE.txt").read_bytes() in (b"another", b"Credentialed\n")
     ran = load(made, there, "--overwrite", "changed")
-    assert ran.summary["findings"] == {"sidecar-duplicate": 1}
+    assert ran.summary["findings"] == {"sidecar-duplicate": 1, "file-ignored": 1}
     (there / "SHA256SUMS.txt").write_bytes(b"changed since")
     verified = run("verify", there, "--json")
     assert [found["blob"] for found in verified.findings("blob-changed")] == ["SHA256SUMS.txt"]

@@ -26,10 +26,11 @@ near AS (
       AND bare IN (SELECT bare FROM stray GROUP BY bare HAVING count(*) = 1)
       AND NOT (contains(m.name, '/') AND contains(s.member, '/')
                AND split_part(m.name, '/', -1) = split_part(s.member, '/', -1)))
-SELECT count(*), (SELECT count(*) FROM missing), arg_min(name, row), arg_min(archive, row), arg_min(member, row), min(row)
+SELECT count(*), (SELECT count(*) FROM missing), arg_min(name, row), arg_min(archive, row), arg_min(member, row),
+       min(row)
 FROM near
 """  # noqa: S608 - own text
-"""Names that stand there more than once without their folders (`view1.jpg`) say nothing, nor do equal ones in others."""
+"""Names that are there more than once without folders (`view1.jpg`) say nothing, nor do equal ones in other folders."""
 
 
 def near_names(relations: Relations) -> Finding | None:
