@@ -266,6 +266,11 @@ def test_images_that_are_here_under_other_names_are_shown(tmp_path: Path, change
     assert f"the table says '{change(f'a{first}')}', 0.zip has 'a{first}'" in told.summary.message
 
 
+def test_images_that_are_really_missing_are_not_near_others(tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path / "source", {"0": 3}, missing=2, stray=2)
+    assert set(Told(dataset.folder).codes) == {"image-missing", "image-stray"}
+
+
 @pytest.mark.parametrize(
     ("name", "member", "said"),
     [
