@@ -3,7 +3,7 @@
 One DuckDB in memory per run, which spills to a private temporary folder, removed afterwards, when memory is
 short. It is locked before anything else happens: no file outside that folder, no extension, no setting can be
 reached by any text that a user or a file supplies. Relations are fed in batches as NumPy columns, which is several
-times leaner than row-wise parameters.
+times leaner than row-wise parameters, or straight from memory as Arrow columns (`absorb`), without any Python object.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import Any
 import duckdb
 import numpy as np
 
+from laden.values.arrow import Stream
 from laden.values.errors import UsageError
 
 _BATCH_ROWS = 50_000
@@ -125,6 +126,23 @@ class Relations:
             self._connection.unregister("batch")
             count += len(batch)
         return count
+
+    def absorb(self, statement: str, stream: Stream, parameters: Sequence[object] = ()) -> None:
+        """Execute a statement that reads the relation `batch`: the columns of a stream; raises what that raises."""
+        self._connection.register("batch", stream)
+        try:
+            self._connection.execute(statement, parameters)
+        except duckdb.Error:
+            if stream.error is not None:
+                raise stream.error from stream.error.__cause__
+            raise
+        finally:
+            self._connection.unregister("batch")
+
+    def numbers(self, sql: str, parameters: Sequence[object] = ()) -> np.typing.NDArray[np.int64]:
+        """The one column of an answer that has whole numbers and no NULL, whole."""
+        (column,) = self._connection.execute(sql, parameters).fetchnumpy().values()
+        return np.asarray(column, dtype=np.int64)
 
     def to_parquet(self, query: str, name: str, mark: str) -> Path:
         """Write an answer as a Parquet file into the run's own folder; `mark` says in its footer what it is."""

@@ -54,6 +54,12 @@ class Template:
     def __str__(self) -> str:
         return self.text
 
+    @property
+    def parts(self) -> tuple[tuple[str, bool], ...]:
+        """Texts and names of fields, in order, and whether each is a field; texts that are empty are left out."""
+        parts = _FIELD.split(self.text)
+        return tuple((part, bool(place % 2)) for place, part in enumerate(parts) if part)
+
     def render(self, values: Mapping[str, str]) -> str:
         """Return the text with each field replaced by its value; raises UsageError if a field has none."""
         missing = [name for name in self.fields if name not in values]
