@@ -272,7 +272,7 @@ def test_columns_of_some_rows(table: Path) -> None:
     with Relations() as relations:
         relations.feed("rows", [(row, "", "", "", "", True, row in (1, 4, 6)) for row in range(1, 7)])
         found = describe(
-            Records(relations, [Part(Table.open(table), shape)]),
+            Records(relations, [Part(Table.open(table).hold(relations.folder), shape)]),
             relations,
             ["labels", "age"],
             most=1,

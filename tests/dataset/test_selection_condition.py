@@ -61,7 +61,7 @@ def relations() -> Iterator[Relations]:
 def records(relations: Relations, tmp_path: Path) -> Records:
     path = tmp_path / "t.csv"
     path.write_text(CONTENT)
-    return Records(relations, [Part(Table.open(path), PROFILE.table)])
+    return Records(relations, [Part(Table.open(path).hold(relations.folder), PROFILE.table)])
 
 
 def rows(text: str, records: Records, relations: Relations) -> list[int]:
@@ -281,7 +281,7 @@ def test_any_words_are_a_condition_or_refused(tmp_path_factory: pytest.TempPathF
     path = tmp_path_factory.getbasetemp() / "words.csv"
     path.write_text(CONTENT)
     with Relations() as relations:
-        records = Records(relations, [Part(Table.open(path), PROFILE.table)])
+        records = Records(relations, [Part(Table.open(path).hold(relations.folder), PROFILE.table)])
         relations.run("DROP TABLE blobs")
         relations.run("DROP TABLE rows")
         try:

@@ -80,7 +80,7 @@ class Reporter:
             self._tables = [ReadTable(table, shape, 0)]
         gather.show_manifest(relations)
         choice = gallery.choose(relations, shape.row_key if shape else str)
-        self._counts = self._counted(choice, None)
+        self._counts = self._counted(relations, choice, "")
         self._gallery = await gallery.from_store(store, choice, self._counts.inverted)
 
     def conclude(self, summary: Summary, relations: Relations | None) -> Summary:
@@ -107,12 +107,12 @@ class Reporter:
         assert self._root is not None
         gather.show_plan(relations)
         choice = gallery.choose(relations)
-        self._counts = self._counted(choice, gather.selected(relations))
+        self._counts = self._counted(relations, choice, gather.SELECTED)
         self._gallery = gallery.from_source(relations, self._root, choice, self._counts.inverted)
 
-    def _counted(self, choice: Choice, rows: frozenset[int] | None) -> TableCounts:
+    def _counted(self, relations: Relations, choice: Choice, within: str) -> TableCounts:
         try:
-            return count_columns(self._tables, rows, {wanted.key for wanted in choice.wanted})
+            return count_columns(relations, self._tables, within, {wanted.key for wanted in choice.wanted})
         except SourceError:
             # It could be read when the run began; what it says then is in the findings and the counts.
             return TableCounts()

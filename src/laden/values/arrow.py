@@ -94,25 +94,18 @@ _lent: dict[int, object] = {}
 _numbers = count(1)
 
 
-@_FreeSchema
-def _free_schema(schema: Any) -> None:
-    schema.contents.release = _FreeSchema()
+def _gone(thing: Any) -> None:
+    """Mark a structure as given back: its `release` is NULL."""
+    thing.contents.release = type(thing.contents.release)()
 
 
-@_FreeArray
-def _free_column(array: Any) -> None:
-    array.contents.release = _FreeArray()
+def _batch_gone(batch: Any) -> None:
+    _lent.pop(batch.contents.private_data, None)
+    _gone(batch)
 
 
-@_FreeArray
-def _free_batch(array: Any) -> None:
-    _lent.pop(array.contents.private_data, None)
-    array.contents.release = _FreeArray()
-
-
-@_FreeStream
-def _free_stream(stream: Any) -> None:
-    stream.contents.release = _FreeStream()
+_free_schema, _free_column, _free_batch = _FreeSchema(_gone), _FreeArray(_gone), _FreeArray(_batch_gone)
+_free_stream = _FreeStream(_gone)
 
 
 class Stream:

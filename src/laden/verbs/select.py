@@ -12,6 +12,7 @@ from typing import BinaryIO, Unpack, cast
 
 from laden.dataset.profile import open_profile, recognise
 from laden.dataset.selection import Part, Records, choose, describe
+from laden.dataset.table import write_subset
 from laden.run.run import running
 from laden.stages.survey import open_table
 from laden.values.errors import UsageError
@@ -60,9 +61,9 @@ def select(
         steps = choose(selection, Records(relations, [part], run.log.add), relations, run.log.add)
         run.tell(Selected(steps))
         if output is not None:
-            rows = {row for (row,) in relations.stream("SELECT row FROM chosen")}
+            rows = relations.numbers("SELECT row FROM chosen ORDER BY row")
             with _written(output) as file:
-                part.table.write_subset(file, rows.__contains__)
+                write_subset(part.table, file, rows)
         run.note(rows=steps[-1].rows, selection=steps, complete=output is not None)
         return run.end()
 
@@ -97,10 +98,11 @@ def _opened(path: Path, profile: str | None, folder: Path, observer: Observer) -
     if profile and known.table is None:
         raise UsageError(f"the profile '{known.name}' has no table: name another, or leave --profile out")
     shape = next((shape for shape in known.tables if shape.fits(source.place)), known.table)
+    table = source.table.hold(folder)
     if shape is None:
-        return Part(source.table), ""
-    source.table.column(shape.key)
-    return Part(source.table, shape), known.name
+        return Part(table), ""
+    table.column(shape.key)
+    return Part(table, shape), known.name
 
 
 def _refuse_input(output: str | Path | None, table: Path) -> None:

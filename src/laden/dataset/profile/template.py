@@ -54,12 +54,6 @@ class Template:
     def __str__(self) -> str:
         return self.text
 
-    @property
-    def parts(self) -> tuple[tuple[str, bool], ...]:
-        """Texts and names of fields, in order, and whether each is a field; texts that are empty are left out."""
-        parts = _FIELD.split(self.text)
-        return tuple((part, bool(place % 2)) for place, part in enumerate(parts) if part)
-
     def render(self, values: Mapping[str, str]) -> str:
         """Return the text with each field replaced by its value; raises UsageError if a field has none."""
         missing = [name for name in self.fields if name not in values]
@@ -69,6 +63,12 @@ class Template:
                 "correct the template, or name the table that has it"
             )
         return _FIELD.sub(lambda found: values[found[1]], self.text)
+
+    def sql(self, cells: Mapping[str, str]) -> str:
+        """Return SQL that renders a row's name, given SQL for each field's value; `render` for a whole column."""
+        parts = enumerate(_FIELD.split(self.text))
+        texts = (cells[part] if place % 2 else "'" + part.replace("'", "''") + "'" for place, part in parts)
+        return " || ".join(texts)
 
     def match(self, text: str) -> dict[str, str] | None:
         """Return the values that render to `text`, or None; only `{path}` spans a slash."""

@@ -9,11 +9,12 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Sequence
 
-from laden.dataset.selection.view import LISTS, RELATION, ROW, Column, Records
+from laden.dataset.selection.lists import LISTS
+from laden.dataset.selection.view import RELATION, ROW, Column, Records
 from laden.relations import Relations
 from laden.values.records import ColumnFacts, TableFacts, Value
 
-_AT_ONCE = 12
+_AT_ONCE = 40
 """Columns read in one pass: enough to be quick, few enough for the database's memory."""
 
 _COMPARED = 5_000

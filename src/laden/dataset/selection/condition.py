@@ -16,7 +16,8 @@ from typing import Any
 
 from laden.dataset.profile import close_match
 from laden.dataset.selection.functions import ALLOWED
-from laden.dataset.selection.view import LISTS, RELATION, ROW, Column, Records
+from laden.dataset.selection.lists import LISTS
+from laden.dataset.selection.view import RELATION, ROW, Column, Records
 from laden.relations import Relations, local_trouble
 from laden.values.errors import UsageError
 

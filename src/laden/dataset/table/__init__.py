@@ -6,9 +6,9 @@ file again; `columns` passes the records block by block into the database in con
 `TableWatch` is shown each block as it passes and tells what a person should know; `copy` and `write_subset` write the
 table again, byte for byte.
 
-`file` holds bytes and lines, `table` header and single records, `scan` and `blocks` many records at once, `index` what is
-made of them, `watch` the judgement; `cells` and `labels` read single cells. Nothing is queried or corrected here, and
-duplicate keys are not looked for.
+`file` holds bytes and lines, `table` header and single records, `scan` and `blocks` many records at once, `index` what
+is made of them, `watch` the judgement; `cells` and `labels` read single cells. Nothing is queried or corrected here,
+and duplicate keys are not looked for.
 """
 
 from __future__ import annotations

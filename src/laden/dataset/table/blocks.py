@@ -1,7 +1,7 @@
 """The records of a table, block by block: where they lie in the file, and where their fields lie in memory.
 
-A block is read from the run's own copy and scanned whole (`scan`); one that is not plain CSV is read by the `csv` module,
-record by record, and gives the same. Bytes that are not UTF-8 are U+FFFD in `text`; places in the file stay exact.
+A block is read from the run's own copy and scanned whole (`scan`); one that is not plain CSV is read by the `csv`
+module, record by record, and gives the same. Bytes that are not UTF-8 are U+FFFD in `text`; places stay exact.
 """
 
 from __future__ import annotations

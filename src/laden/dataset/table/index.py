@@ -1,8 +1,8 @@
 """The index of a table that is held: where each record lies, kept in a file beside the copy, and what it is good for.
 
-The first pass over the records writes it: 16 bytes for each record, its first byte and the one behind its last. Columns
-go into the database as they pass (`columns`); a subset is a few slices of the copy (`write_subset`), and the whole table
-is the copy (`copy`). So nothing is parsed and printed again, and no record becomes an object.
+The first pass over the records writes it: 16 bytes for each record, its first byte and the one behind its last.
+Columns go into the database as they pass (`columns`); a subset is a few slices of the copy (`write_subset`), and the
+whole table is the copy (`copy`). So nothing is parsed and printed again, and no record becomes an object.
 """
 
 from __future__ import annotations

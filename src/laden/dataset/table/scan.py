@@ -103,4 +103,5 @@ def _doubled(places: Places, kinds: NDArray[np.uint8], odd: NDArray[np.bool_], s
     is_quote = (kinds == _QUOTE) & (places < size)
     quotes, closing = places[is_quote], ~odd[is_quote]
     pairs = closing[:-1] & (np.diff(quotes) == 1)
-    return quotes[1:][pairs]
+    doubled: Places = quotes[1:][pairs]
+    return doubled

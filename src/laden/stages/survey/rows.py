@@ -10,7 +10,7 @@ The cells that are needed go into the relation `cells`, once; `rows` and `sizes`
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,14 +82,15 @@ def _feed(
     cells = _Cells(table)
     named = {name: cells.of(name) for name in _table_fields(layout, archive, table)}
     key = cells.of(shape.key)
-    home = _rendered(archive, named) if archive else "NULL"
+    home = archive.sql(named) if archive else "NULL"
     sizes = [cells.of(name) for name in (shape.width, shape.height) if name in table.columns]
     watch = TableWatch(table, shape.key, [name for name, kind in shape.columns.items() if kind == "text"])
     cells.read(relations, watch)
     relations.run(
         "INSERT INTO rows (row, key, name, home, blob, usable, selected)"  # noqa: S608 - own names, quoted
-        f" SELECT row + {before}, CASE WHEN named THEN {row_key(shape, key)} END, {key}, CASE WHEN named THEN {home} END,"
-        f" CASE WHEN named THEN {_rendered(layout, named)} END, named,"
+        f" SELECT row + {before}, CASE WHEN named THEN {row_key(shape, key)} END, {key},"
+        f" CASE WHEN named THEN {home} END,"
+        f" CASE WHEN named THEN {layout.sql(named)} END, named,"
         f" ? IS NULL OR named AND coalesce(list_contains(?::VARCHAR[], {home}), false)"
         f" FROM (SELECT *, {key} <> '' AS named FROM cells)",
         [wanted := None if homes is None else sorted(homes), wanted],
@@ -130,15 +131,6 @@ class _Cells:
             f"INSERT INTO cells SELECT row, {', '.join(texts)} FROM {BATCH}",  # noqa: S608 - own names
             columns(self._table, places, watch.see),
         )
-
-
-def _rendered(template: Template, cells: Mapping[str, str]) -> str:
-    """SQL for what a template makes of a row's cells."""
-    return " || ".join(cells[part] if is_field else _quoted(part) for part, is_field in template.parts) or "''"
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _feed_sizes(relations: Relations, width: str, height: str, before: int) -> None:
