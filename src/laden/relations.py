@@ -12,6 +12,7 @@ import errno
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -93,6 +94,38 @@ class Relations:
     def run(self, sql: str, parameters: Sequence[object] = ()) -> None:
         """Execute a statement that returns nothing."""
         self._connection.execute(sql, parameters)
+
+    def run_within(self, sql: str, limit_s: float) -> bool:
+        """Execute a statement that somebody else wrote; False if it was ended for taking too long.
+
+        It runs beside the calling thread, so that a signal is seen at once and ends it, too.
+        """
+        failed: list[BaseException] = []
+        ended = threading.Event()
+
+        def work() -> None:
+            try:
+                self._connection.execute(sql)
+            except duckdb.Error as error:
+                failed.append(error)
+            finally:
+                ended.set()
+
+        threading.Thread(target=work, name="statement", daemon=True).start()
+        in_time = False
+        try:
+            # An event, for a signal that comes during `join` leaves a thread that only seems to have ended.
+            in_time = ended.wait(limit_s)
+        finally:
+            while not ended.is_set():
+                # One call is not enough: it is forgotten where the statement has not begun yet.
+                self._connection.interrupt()
+                ended.wait(0.05)
+        if not in_time:
+            return False
+        if failed:
+            raise failed[0]
+        return True
 
     def one(self, sql: str, parameters: Sequence[object] | Mapping[str, object] = ()) -> tuple[Any, ...]:
         """The first row of an answer."""

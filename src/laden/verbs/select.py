@@ -1,4 +1,4 @@
-"""What can be done with a table alone, without archives, images or a destination: `select` and `columns`."""
+"""`select`: a part of a table, without archives, images or a destination."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import BinaryIO, Unpack, cast
 
 from laden.dataset.profile import open_profile, recognise
-from laden.dataset.selection import Part, Records, choose, describe
+from laden.dataset.selection import Part, Records, choose
 from laden.dataset.table import write_subset
 from laden.run.run import running
 from laden.stages.survey import open_table
 from laden.values.errors import UsageError
-from laden.values.events import Described, Observer, Selected, Started, Summary, ignore
-from laden.values.records import TableFacts
+from laden.values.events import Observer, Selected, Started, Summary, ignore
 from laden.verbs.asked import Selecting, path_of, selection_of
 
 STDOUT = "-"
@@ -56,7 +55,7 @@ def select(
     ) as run:
         relations = run.relations
         selection = selection_of(asked)
-        part, _ = _opened(path, profile, relations.folder, observer)
+        part, _ = open_part(path, profile, relations.folder, observer)
         _refuse_input(output, path)
         steps = choose(selection, Records(relations, [part], run.log.add), relations, run.log.add)
         run.tell(Selected(steps))
@@ -68,29 +67,7 @@ def select(
         return run.end()
 
 
-def columns(table: str | Path, *, profile: str | None = None, most: int = 5, observer: Observer = ignore) -> TableFacts:
-    """Tell what the columns of a table hold: their types, how much is NULL, the commonest values.
-
-    Args:
-        table: `.csv`, `.csv.gz`, or a zip that holds one.
-        profile: as in `laden.load`.
-        most: how many of the commonest values.
-        observer: told of them too.
-
-    Raises:
-        LadenError: the table cannot be read.
-    """
-    path = Path(table).expanduser()
-    with running(Summary("columns", source=str(path)), observer) as run:
-        part, known = _opened(path, profile, run.relations.folder, observer)
-        facts = describe(Records(run.relations, [part]), run.relations, most=most)
-        run.tell(Described(known, facts))
-        run.note(rows=facts.rows, complete=True)
-        run.end()
-        return facts
-
-
-def _opened(path: Path, profile: str | None, folder: Path, observer: Observer) -> tuple[Part, str]:
+def open_part(path: Path, profile: str | None, folder: Path, observer: Observer) -> tuple[Part, str]:
     """The table as the profile declares it that was named, or that has such columns; and that profile's name."""
     observer(Started("table", path.name))
     source = open_table(path, folder)

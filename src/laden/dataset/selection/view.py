@@ -132,16 +132,16 @@ class Records:
         lists = [column for column in self._filled if column.kind in LISTS]
         for column in lists:
             declare_lists(self._relations, column.place)
-        typed = "".join(f", {self._typed(column)} AS {column.quoted}" for column in self.columns)
+        cells = "".join(f", {self._typed(column)} AS {column.quoted}" for column in self.columns)
         joined = "".join(f" LEFT JOIN lists{column.place} ON c{column.place} = text{column.place}" for column in lists)
         self._relations.run(
-            f"CREATE OR REPLACE VIEW {RELATION} AS SELECT row AS {ROW}{typed} FROM fields{joined}"  # noqa: S608 - quoted
+            f"CREATE OR REPLACE VIEW {RELATION} AS SELECT row AS {ROW}{cells} FROM fields{joined}"  # noqa: S608 - quoted
         )
 
     def _typed(self, column: Column) -> str:
         if column not in self._filled:
             return f"NULL::{_SQL_TYPES[column.kind]}"
-        return f"items{column.place}" if column.kind in LISTS else _TYPED[column.kind].format(f"c{column.place}")
+        return typed(column)
 
     def read(self) -> int:
         """Fill the relation from the tables; returns how many records there are. Raises SourceError."""
@@ -188,6 +188,11 @@ class Records:
                     f" {where}: '{example[:40]}'; conditions take these for NULL",
                     row=row - part.before,
                 )
+
+
+def typed(column: Column) -> str:
+    """SQL for what a cell of a column holds, of one that was declared; of lists, the relation of theirs is needed."""
+    return f"items{column.place}" if column.kind in LISTS else _TYPED[column.kind].format(f"c{column.place}")
 
 
 def _watch(part: Part) -> TableWatch:

@@ -27,7 +27,7 @@ from laden.values.errors import UsageError
 from laden.values.events import Observer, Started
 from laden.values.records import Entry, Step
 
-__all__ = ["Choice", "PlacedTable", "Survey", "open_table", "survey"]
+__all__ = ["Choice", "PlacedTable", "Survey", "open_table", "recognise_source", "survey"]
 
 
 @dataclass(frozen=True, slots=True)
