@@ -336,7 +336,7 @@ def test_a_condition_that_takes_too_long_is_ended(
     endless: tuple[Condition, Relations], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("laden.dataset.selection.condition._LIMIT_S", 0.1)
-    with pytest.raises(UsageError, match="takes more than .* minutes"):
+    with pytest.raises(UsageError, match=r"takes more than .* minutes"):
         execute(*endless)
     assert endless[1].one("SELECT count(*) FROM fields") == (20_000,)
 
