@@ -13,6 +13,7 @@ import os
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -114,8 +115,11 @@ class Relations:
         threading.Thread(target=work, name="statement", daemon=True).start()
         in_time = False
         try:
-            # An event, for a signal that comes during `join` leaves a thread that only seems to have ended.
-            in_time = ended.wait(limit_s)
+            # An event, for a signal that comes during `join` leaves a thread that only seems to have ended; in short
+            # steps, for not every system lets a signal through to one that waits.
+            ends_s = time.monotonic() + limit_s
+            while not (in_time := ended.wait(0.05)) and time.monotonic() < ends_s:
+                pass
         finally:
             while not ended.is_set():
                 # One call is not enough: it is forgotten where the statement has not begun yet.

@@ -111,8 +111,9 @@ def test_columns_of_a_folder_and_of_a_destination(dataset: Dataset, tmp_path: Pa
     seen = [laden.columns(where) for where in (dataset.table, dataset.folder, place)]
     assert [facts.columns for facts in seen[1:]] == [seen[0].columns] * 2
     assert seen[2].rows == 11
-    (tmp_path / "empty").mkdir()
-    assert run("columns", tmp_path / "empty").code == 2
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "notes.txt").write_text("no table")
+    assert run("columns", tmp_path / "notes").code == 2
 
 
 @pytest.mark.parametrize("verb", ["select", "columns"])

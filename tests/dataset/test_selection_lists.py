@@ -26,7 +26,7 @@ def as_numpy(items: list[str | None]) -> str:
     return "[" + " ".join(map(repr, items)).replace(" ", "\n ", 1) + "]"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(st.one_of(LISTS.map(repr), LISTS.map(as_numpy), NEAR), min_size=1, max_size=20))
 @pytest.mark.parametrize(("kind", "parse"), [("list", parse_list), ("cuis", parse_cuis)])
 def test_lists_are_read_as_single_cells_are(kind: str, parse: object, cells: list[str]) -> None:
@@ -42,7 +42,7 @@ def test_lists_are_read_as_single_cells_are(kind: str, parse: object, cells: lis
     assert found == {text: None if items is None else list(items) for text, items in expected.items()}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(KEYS, min_size=1, max_size=20), st.booleans(), st.sampled_from(["name", "path"]), st.integers(0, 3))
 def test_keys_are_those_of_single_rows(texts: list[str], ignore_case: bool, match: str, segments: int) -> None:
     table = open_profile("padchest").table

@@ -63,7 +63,8 @@ def test_the_table_that_lands_is_the_one_that_was_surveyed(
     dataset: Dataset, tmp_path: Path, how: Callable[[Path], None], wanted: dict[str, Any]
 ) -> None:
     """Whatever happens to it while images are sent."""
-    expected = chosen(dataset, **wanted) if wanted else content(dataset.table)
+    expected = chosen(dataset, **wanted)
+    assert wanted or expected == dataset.table.read_bytes()
     place = str(tmp_path / "there")
 
     def confirm(_: PlanReady) -> bool:
