@@ -344,3 +344,17 @@ def test_the_moments_of_a_long_transfer_are_thinned_out(monkeypatch: pytest.Monk
     gaps = [later[0] - sooner[0] for sooner, later in pairwise(moments)]
     assert max(gaps) < 100
     assert moments[-1][0] > 9_900
+
+
+def test_a_decoder_that_dies_is_a_warning_and_the_page_is_written(
+    faulty: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("laden.dataset.images.child._PROGRAM", "import os; os.abort() # {memory_bytes}")
+    seen: list[Event] = []
+    summary = load(faulty.folder, "there", report_file=page(), observer=seen.append)
+    told = [event.message for event in seen if isinstance(event, Warned)]
+    assert len(told) == 3, "it is not tried for ever"
+    assert all("the report does not show png/" in text for text in told)
+    assert told[-1].endswith("no more images are drawn")
+    assert summary.report_file == str(page())
+    assert Shown(page()).pictures() == {}

@@ -7,12 +7,14 @@ Nothing that goes wrong here ends a run: a report that cannot be written is a wa
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from laden.dataset.images.child import Decoder, DecodingStopped
 from laden.dataset.profile import Profile
 from laden.dataset.table import Table
 from laden.relations import Relations
@@ -80,8 +82,11 @@ class Reporter:
             self._tables = [ReadTable(table, shape, 0)]
         gather.show_manifest(relations)
         choice = gallery.choose(relations, shape.row_key if shape else str)
-        self._counts = self._counted(relations, choice, "")
-        self._gallery = await gallery.from_store(store, choice, self._counts.inverted)
+        with Decoder() as decoder:
+            self._start(decoder)
+            self._counts = self._counted(relations, choice, "")
+            drawing = gallery.Drawing(decoder, choice, self._counts.inverted, self._warn)
+            self._gallery = await gallery.from_store(store, choice, drawing)
 
     def conclude(self, summary: Summary, relations: Relations | None) -> Summary:
         """Write the report, if there is anything to tell; returns the summary that names it."""
@@ -107,8 +112,19 @@ class Reporter:
         assert self._root is not None
         gather.show_plan(relations)
         choice = gallery.choose(relations)
-        self._counts = self._counted(relations, choice, gather.SELECTED)
-        self._gallery = gallery.from_source(relations, self._root, choice, self._counts.inverted)
+        with Decoder() as decoder:
+            self._start(decoder)
+            self._counts = self._counted(relations, choice, gather.SELECTED)
+            drawing = gallery.Drawing(decoder, choice, self._counts.inverted, self._warn)
+            self._gallery = gallery.from_source(relations, self._root, choice, drawing)
+
+    def _start(self, decoder: Decoder) -> None:
+        """Start it while the table is counted; where it cannot be, each image says so."""
+        with contextlib.suppress(DecodingStopped):
+            decoder.start()
+
+    def _warn(self, sentence: str) -> None:
+        self._observer(Warned(sentence))
 
     def _counted(self, relations: Relations, choice: Choice, within: str) -> TableCounts:
         try:
