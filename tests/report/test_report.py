@@ -13,6 +13,7 @@ import pytest
 from laden.dataset.profile import known_profile
 from laden.dataset.table import Table
 from laden.demo.emulator import Emulator
+from laden.relations import Relations
 from laden.report.columns import ReadTable, count_columns
 from laden.report.meanings import meanings
 from laden.report.numbers import binned, limits
@@ -310,7 +311,9 @@ def test_the_real_table_is_counted_as_it_is(padchest_table: Path) -> None:
     profile = known_profile("padchest")
     assert profile is not None
     assert profile.table is not None
-    counts = count_columns([ReadTable(Table.open(padchest_table), profile.table, 0)], None, ())
+    with Relations() as relations:
+        table = Table.open(padchest_table).hold(relations.folder)
+        counts = count_columns(relations, [ReadTable(table, profile.table, 0)], "", ())
     projection, labels = counts.columns
     assert dict(projection.values) == {
         "PA": 91_728, "L": 49_579, "AP_horizontal": 14_346, "AP": 4_559, "COSTAL": 630, "EXCLUDE": 11, "UNK": 8,

@@ -83,7 +83,7 @@ class Reporter:
         choice = gallery.choose(relations, shape.row_key if shape else str)
         with Decoder() as decoder:
             self._start(decoder)
-            self._counts = self._counted(choice, None)
+            self._counts = self._counted(relations, choice, "")
             drawing = gallery.Drawing(decoder, choice, self._counts.inverted, self._warn)
             self._gallery = await gallery.from_store(store, choice, drawing)
 
@@ -115,7 +115,7 @@ class Reporter:
         choice = gallery.choose(relations)
         with Decoder() as decoder:
             self._start(decoder)
-            self._counts = self._counted(choice, gather.selected(relations))
+            self._counts = self._counted(relations, choice, gather.SELECTED)
             drawing = gallery.Drawing(decoder, choice, self._counts.inverted, self._warn)
             self._gallery = gallery.from_source(relations, self._root, choice, drawing)
 
@@ -127,9 +127,9 @@ class Reporter:
     def _warn(self, sentence: str) -> None:
         self._observer(Warned(sentence))
 
-    def _counted(self, choice: Choice, rows: frozenset[int] | None) -> TableCounts:
+    def _counted(self, relations: Relations, choice: Choice, within: str) -> TableCounts:
         try:
-            return count_columns(self._tables, rows, {wanted.key for wanted in choice.wanted})
+            return count_columns(relations, self._tables, within, {wanted.key for wanted in choice.wanted})
         except SourceError:
             # It could be read when the run began; what it says then is in the findings and the counts.
             return TableCounts()

@@ -105,7 +105,7 @@ async def fetch_table(store: Store, relations: Relations, landed: Document) -> T
     """The table that a load landed, of any size; raises `SourceError` where it is none, `StoreError` as `fetch`."""
     path = relations.folder / "landed-table"
     await fetch(store, relations, landed.name, path)
-    return replace(Table.open(path), name=landed.name)
+    return replace(Table.open(path).hold(relations.folder), name=landed.name)
 
 
 async def fetch(store: Store, relations: Relations, name: str, path: Path) -> None:

@@ -17,9 +17,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BufferedIOBase
 
+import numpy as np
+from numpy.typing import NDArray
+
 from laden.dataset.profile import Profile
 from laden.dataset.source import Reader
-from laden.dataset.table import Table
+from laden.dataset.table import Table, copy, write_subset
 from laden.relations import Relations
 from laden.stages.manifest import LOAD, MANIFEST, Document, collect, write_load_page, write_manifest
 from laden.store import CREATE_ONLY, Properties, Store, block_id, content_type
@@ -128,15 +131,15 @@ class Publisher:
     async def _table(self, landing: Landing, findings: list[Finding]) -> Document | None:
         table, rows = landing.table, landing.rows
         named = self._named_rows(landing)
-        if landing.selection and not named:
+        if landing.selection and not len(named):
             return None
         whole = not landing.selection and len(named) == len(rows)
         name, other = (table.name, landing.subset) if whole else (landing.subset, table.name)
         with (self._relations.folder / "table").open("w+b") as file:
             if whole:
-                table.copy(file)
+                copy(table, file)
             else:
-                table.write_subset(file, lambda row: rows.start + row - 1 in named)
+                write_subset(table, file, named - (rows.start - 1))
             file.seek(0)
             try:
                 landed = (await self.put(name, file))._replace(selection=landing.selection)
@@ -175,16 +178,13 @@ class Publisher:
                 findings.append(_conflict("sidecar-conflict", "file", name))
         return None
 
-    def _named_rows(self, landing: Landing) -> set[int]:
+    def _named_rows(self, landing: Landing) -> NDArray[np.int64]:
         """Those of its rows whose image is in the container, from this or an earlier run: all, or the selected ones."""
-        return {
-            row
-            for (row,) in self._relations.stream(
-                "SELECT row FROM rows WHERE usable AND blob IN (SELECT blob FROM loaded) AND row >= ? AND row < ?"
-                " AND (selected OR NOT ?)",
-                [landing.rows.start, landing.rows.stop, bool(landing.selection)],
-            )
-        }
+        return self._relations.numbers(
+            "SELECT row FROM rows WHERE usable AND blob IN (SELECT blob FROM loaded) AND row >= ? AND row < ?"
+            " AND (selected OR NOT ?) ORDER BY row",
+            [landing.rows.start, landing.rows.stop, bool(landing.selection)],
+        )
 
     async def put(self, name: str, file: BufferedIOBase) -> Document:
         """Store a document unless the same bytes are there. Raises `BlobConflict` for somebody else's blob."""

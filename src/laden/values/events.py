@@ -105,6 +105,8 @@ class Described:
     profile: str
     """Name of the profile that declares their types; empty where none knows the table."""
     facts: TableFacts
+    all_values: bool = False
+    """Whether every value is listed, and not the commonest ones."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What can be done with a table alone, without archives, images or a destination: `select` and `columns`."""
+"""`select`: a part of a table, without archives, images or a destination."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import BinaryIO, Unpack, cast
 
 from laden.dataset.profile import open_profile, recognise
-from laden.dataset.selection import Part, Records, choose, describe
+from laden.dataset.selection import Part, Records, choose
+from laden.dataset.table import write_subset
 from laden.run.run import running
 from laden.stages.survey import open_table
 from laden.values.errors import UsageError
-from laden.values.events import Described, Observer, Selected, Started, Summary, ignore
+from laden.values.events import Observer, Selected, Started, Summary, ignore
 from laden.values.ownfiles import placed
-from laden.values.records import TableFacts
 from laden.verbs.asked import Selecting, path_of, selection_of
 
 STDOUT = "-"
@@ -55,41 +55,19 @@ def select(
     ) as run:
         relations = run.relations
         selection = selection_of(asked)
-        part, _ = _opened(path, profile, relations.folder, observer)
+        part, _ = open_part(path, profile, relations.folder, observer)
         _refuse_input(output, path)
         steps = choose(selection, Records(relations, [part], run.log.add), relations, run.log.add)
         run.tell(Selected(steps))
         if output is not None:
-            rows = {row for (row,) in relations.stream("SELECT row FROM chosen")}
+            rows = relations.numbers("SELECT row FROM chosen ORDER BY row")
             with _written(output) as file:
-                part.table.write_subset(file, rows.__contains__)
+                write_subset(part.table, file, rows)
         run.note(rows=steps[-1].rows, selection=steps, complete=output is not None)
         return run.end()
 
 
-def columns(table: str | Path, *, profile: str | None = None, most: int = 5, observer: Observer = ignore) -> TableFacts:
-    """Tell what the columns of a table hold: their types, how much is NULL, the commonest values.
-
-    Args:
-        table: `.csv`, `.csv.gz`, or a zip that holds one.
-        profile: as in `laden.load`.
-        most: how many of the commonest values.
-        observer: told of them too.
-
-    Raises:
-        LadenError: the table cannot be read.
-    """
-    path = Path(table).expanduser()
-    with running(Summary("columns", source=str(path)), observer) as run:
-        part, known = _opened(path, profile, run.relations.folder, observer)
-        facts = describe(Records(run.relations, [part]), run.relations, most=most)
-        run.tell(Described(known, facts))
-        run.note(rows=facts.rows, complete=True)
-        run.end()
-        return facts
-
-
-def _opened(path: Path, profile: str | None, folder: Path, observer: Observer) -> tuple[Part, str]:
+def open_part(path: Path, profile: str | None, folder: Path, observer: Observer) -> tuple[Part, str]:
     """The table as the profile declares it that was named, or that has such columns; and that profile's name."""
     observer(Started("table", path.name))
     source = open_table(path, folder)
@@ -97,10 +75,11 @@ def _opened(path: Path, profile: str | None, folder: Path, observer: Observer) -
     if profile and known.table is None:
         raise UsageError(f"the profile '{known.name}' has no table: name another, or leave --profile out")
     shape = next((shape for shape in known.tables if shape.fits(source.place)), known.table)
+    table = source.table.hold(folder)
     if shape is None:
-        return Part(source.table), ""
-    source.table.column(shape.key)
-    return Part(source.table, shape), known.name
+        return Part(table), ""
+    table.column(shape.key)
+    return Part(table, shape), known.name
 
 
 def _refuse_input(output: str | Path | None, table: Path) -> None:

@@ -19,6 +19,7 @@ from laden.values.errors import SourceError
 LINE_LIMIT_BYTES = 16 * 2**20
 """A longer line is no line of a table, and would fill the memory."""
 
+_COPY_BYTES = 1 << 20
 _GZIP = b"\x1f\x8b"
 _GZIP_ERRORS = (BadGzipFile, EOFError, cast("type[Exception]", isal_zlib.error))
 _AS_CSV = "save or export it as CSV in UTF-8"
@@ -47,12 +48,39 @@ def blocks(path: Path, size_bytes: int) -> Generator[bytes]:
     return _pieces(path, 0, lambda file: file.read(size_bytes))
 
 
-def lines(path: Path, skip_bytes: int) -> Generator[bytes]:
-    """Yield the lines after the first bytes, line ends included (only LF ends a line); raises SourceError."""
+def lines(path: Path, skip_bytes: int, called: Path) -> Generator[bytes]:
+    """Yield the lines after the first bytes, line ends included (only LF ends a line).
+
+    Raises SourceError, which says what the table is `called` by those who gave it.
+    """
     for line in _pieces(path, skip_bytes, lambda file: file.readline(LINE_LIMIT_BYTES)):
         if len(line) == LINE_LIMIT_BYTES:
-            raise SourceError(f"the table {path} has a line of more than 16 MiB; it is damaged: fetch it again")
+            raise SourceError(f"the table {called} has a line of more than 16 MiB; it is damaged: fetch it again")
         yield line
+
+
+def copy(path: Path, target: Path) -> None:
+    """Write the file, decompressed, to another place; raises SourceError if it cannot be read, or changes meanwhile."""
+    before = _stamp(path)
+    with target.open("wb") as out:
+        out.writelines(blocks(path, _COPY_BYTES))
+    if _stamp(path) != before:
+        raise SourceError(f"the table {path} changed while it was read: run the same command again")
+
+
+def is_gzip(path: Path) -> bool:
+    """Whether it starts as gzip does."""
+    with path.open("rb") as file:
+        return file.read(2) == _GZIP
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        # Told, with the reason, by who reads it.
+        return None
+    return found.st_size, found.st_mtime_ns, found.st_ino
 
 
 def start(path: Path, size_bytes: int) -> bytes:
@@ -104,7 +132,8 @@ def _pieces(path: Path, skip_bytes: int, read: Callable[[BinaryIO], bytes]) -> G
                     "rename it if it was decompressed on the way, else fetch it again"
                 )
             with _decompressed(plain) if magic == _GZIP else plain as file:
-                file.read(skip_bytes)
+                # What is compressed has to be read to be passed over.
+                file.seek(skip_bytes) if file is plain else file.read(skip_bytes)
                 while piece := read(file):
                     yield piece
     except FileNotFoundError as error:

@@ -9,7 +9,7 @@ read, or fits nothing, becomes a finding; only a source of which nothing at all 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from laden.dataset.evidence import Trust
@@ -27,7 +27,7 @@ from laden.values.errors import LadenError, SourceError, UsageError
 from laden.values.events import Observer, Started
 from laden.values.records import Entry, Finding, Severity, Step
 
-__all__ = ["Choice", "PlacedTable", "Survey", "open_table", "survey"]
+__all__ = ["Choice", "PlacedTable", "Survey", "open_table", "recognise_source", "survey"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +88,8 @@ def survey(
     trust.require([*found.archives, *found.files])
     for table in tables:
         observer(Started("table", table.table.name))
+    # From here on nothing reads the source's tables again: what lands is what was surveyed.
+    tables = [replace(table, table=table.table.hold(relations.folder)) for table in tables]
     placed = feed_tables(relations, log, profile, tables, homes)
     feed = EntryFeed(found, profile, tables, trust, choice.scope, log)
     feed.feed(relations, homes, observer)
