@@ -1,32 +1,54 @@
 """Bounds what is asked of a store at once: a store around a store.
 
-Each request waits for a free connection and, where the service has set a limit, for its turn in time. What happens
-to requests is measured in windows and handed to `pace.adapt`, unless the user fixed the number of connections.
-It sits below the retries, so that a request that pauses before another attempt holds no connection.
+Each request waits at the door until fewer are in flight than the pace allows, and less than the link carries in some
+seconds. Those who wait keep their order; they are let in when a request ends, when the pace changes or a rest is over,
+and are sent home when the run is to stop. Behind the door nothing waits. What becomes of requests is measured in rounds
+and handed to `pace.adapt`. It sits below the retries, so that a request that pauses before another attempt holds
+no place.
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
-import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from time import monotonic
+from typing import NamedTuple, TypeVar
 
 from laden.store import Data, Page, Properties, Store
-from laden.store.pace import Pace, Seen, adapt
+from laden.store.pace import LEAST_ROUND, Pace, Seen, adapt, carried, fixed
 from laden.values.errors import Interrupted, TransientStoreError
 from laden.values.records import Blob
 
 T = TypeVar("T")
 
+STOP_WITHIN_S = 10.0
+"""What requests in flight get to end, once the run is to stop."""
+LONGEST_REST_S = 60.0
+"""However long a service asks to be left alone."""
+
 _REQUEST_AMOUNT = 65_536
 """What a request counts for beside its bytes: about what fits on the wire while a small one is answered."""
+_SHORTEST_ROUND_S = 0.05
+_LOOK_S = 0.2
+_DITHER = 0.618
+"""Spreads a broken number of requests evenly (the golden ratio's fraction)."""
 
-_SHORTEST_WINDOW_S = 0.05
-_LONGEST_WINDOW_S = 1.0
-_PACED_WINDOW_S = 0.25
+
+class _Waiter(NamedTuple):
+    turn: asyncio.Future[_Begun]
+    size_bytes: int
+    write: bool
+
+
+class _Begun(NamedTuple):
+    """What is remembered of a request in flight."""
+
+    at_s: float
+    size_bytes: int
+    round: int
+    carried_bytes: int
+    """What had been carried when it began."""
 
 
 class Limited:
@@ -38,17 +60,22 @@ class Limited:
         Args:
             inner: the store.
             connections: requests in flight at most, as fixed by the user; None to find out.
-            stopping: once true, writes that still wait for their turn raise `Interrupted`.
+            stopping: once true, writes that still wait for their turn raise `Interrupted`, and so does what is in
+                flight and does not end within `STOP_WITHIN_S`.
         """
         self._inner = inner
         self._stopping = stopping
-        self.pace = Pace() if connections is None else Pace(connections, proven=connections)
-        self._fixed = connections is not None
+        self.pace = Pace() if connections is None else fixed(connections)
+        self._waiting: deque[_Waiter] = deque()
+        self._limits: set[asyncio.Timeout] = set()
         self._in_use = 0
-        self._waiting: deque[asyncio.Future[None]] = deque()
-        self._next_start_s = 0.0
-        self._begin_window()
-        self._idle_s = self._began_s
+        self._bytes = 0
+        self._carried_bytes = 0
+        self._resting_until_s = 0.0
+        self._dither = 0.0
+        self._looking = False
+        self._round = 0
+        self._begin_round()
 
     async def create(self) -> bool:
         return await self._bounded(self._inner.create, 0)
@@ -81,80 +108,149 @@ class Limited:
         await self._inner.close()
 
     async def _bounded(self, request: Callable[[], Awaitable[T]], size_bytes: int, *, write: bool = False) -> T:
-        await self._enter()
-        done = throttled = broken = 0
+        if write and self._stopping():
+            raise Interrupted("stopped before it was sent")
+        begun = await self._enter(size_bytes, write)
+        limit = asyncio.timeout(None)
+        self._limits.add(limit)
+        done = bad = 0
+        rest_s = 0.0
         try:
-            await self._take_turn()
-            if write and self._stopping():
-                raise Interrupted("stopped before it was sent")
-            result = await request()
+            async with limit:
+                result = await request()
             done = 1
         except TransientStoreError as error:
-            throttled, broken = int(error.throttled), int(not error.throttled)
+            bad, rest_s = 1, error.retry_after_s or 0.0
+            error.lasted_s = monotonic() - begun.at_s
+            raise
+        except TimeoutError:
+            if limit.expired():
+                raise Interrupted("stopped while it was being sent") from None
             raise
         else:
             return result
         finally:
-            self._in_use -= 1
-            if self._in_use == 0:
-                self._idle_s = time.monotonic()
-            self._observe(size_bytes, done, throttled, broken)
-            self._wake()
+            self._limits.discard(limit)
+            self._leave(begun, done, bad, min(rest_s, LONGEST_REST_S))
 
-    async def _enter(self) -> None:
-        """Wait for a free connection, and take it."""
-        while self._in_use >= self.pace.connections:
-            self._full = True
-            turn = asyncio.get_running_loop().create_future()
-            self._waiting.append(turn)
-            try:
-                await turn
-            except asyncio.CancelledError:
-                if turn.done() and not turn.cancelled():
-                    self._wake()
-                raise
-        if self._in_use == 0:
-            # Time in which nothing was asked says nothing about the service.
-            self._began_s += time.monotonic() - self._idle_s
+    async def _enter(self, size_bytes: int, write: bool) -> _Begun:
+        """Wait for a place, and take it."""
+        if not self._looking:
+            self._looking = True
+            asyncio.get_running_loop().call_later(_LOOK_S, self._look)
+        if not self._waiting and self._room():
+            return self._begin(size_bytes)
+        self._full |= self._in_use >= int(self.pace.flight)
+        turn: asyncio.Future[_Begun] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiter(turn, size_bytes, write))
+        try:
+            return await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled() and turn.exception() is None:
+                # Let in and cancelled in one moment: the place is the next one's.
+                self._leave(turn.result(), 0, 0, 0.0)
+            raise
+
+    def _room(self) -> bool:
+        slots = self.pace.flight
+        if slots < LEAST_ROUND:
+            slots += self._dither
+        return (
+            self._in_use < int(slots)
+            and (self._bytes < self.pace.bytes or not self._in_use)
+            and not (self.pace.rest_s and monotonic() < self._resting_until_s)
+        )
+
+    def _begin(self, size_bytes: int) -> _Begun:
+        now_s = monotonic()
+        self._measure(now_s)
         self._in_use += 1
-
-    async def _take_turn(self) -> None:
-        """Start no sooner than the rate allows."""
-        if self.pace.per_s < math.inf:
-            now_s = time.monotonic()
-            self._next_start_s = max(now_s, self._next_start_s + 1 / self.pace.per_s)
-            await asyncio.sleep(self._next_start_s - now_s)
+        self._fresh += 1
+        self._bytes += size_bytes
+        return _Begun(now_s, size_bytes, self._round, self._carried_bytes)
 
     def _wake(self) -> None:
-        """Let as many go on as there are free connections."""
-        free = self.pace.connections - self._in_use
-        while free > 0 and self._waiting:
-            turn = self._waiting.popleft()
-            if not turn.done():
-                turn.set_result(None)
-                free -= 1
+        """Let in as many as there is room for, the first ones first."""
+        while self._waiting and (self._waiting[0].turn.done() or self._room()):
+            waiter = self._waiting.popleft()
+            if not waiter.turn.done():
+                waiter.turn.set_result(self._begin(waiter.size_bytes))
 
-    def _observe(self, size_bytes: int, done: int, throttled: int, broken: int) -> None:
-        self._done += done
-        self._amount += done * (size_bytes + _REQUEST_AMOUNT)
-        self._throttled += throttled
-        self._broken += broken
-        seconds = time.monotonic() - self._began_s
-        if self._fixed and not self._throttled:
+    def _look(self) -> None:
+        """See whether the run is to stop; it comes from a signal, which nothing here can await."""
+        self._looking = bool(self._in_use or self._waiting)
+        if not self._looking:
             return
-        if self._throttled:
-            over = seconds >= _SHORTEST_WINDOW_S
-        elif self.pace.per_s < math.inf:
-            over = seconds >= _PACED_WINDOW_S
-        else:
-            over = self._done + self._broken >= 2 * self.pace.connections and seconds >= _SHORTEST_WINDOW_S
-        if over or seconds >= _LONGEST_WINDOW_S:
-            seen = Seen(seconds, self._done, self._amount, self._throttled, self._broken, self._full)
-            self.pace = adapt(self.pace, seen)
-            self._begin_window()
+        loop = asyncio.get_running_loop()
+        if self._stopping():
+            staying: deque[_Waiter] = deque()
+            for waiter in self._waiting:
+                if not waiter.write:
+                    staying.append(waiter)
+                elif not waiter.turn.done():
+                    waiter.turn.set_exception(Interrupted("stopped before it was sent"))
+            self._waiting = staying
+            for limit in self._limits:
+                if limit.when() is None:
+                    limit.reschedule(loop.time() + STOP_WITHIN_S)
+        self._wake()
+        loop.call_later(_LOOK_S, self._look)
 
-    def _begin_window(self) -> None:
-        self._began_s = time.monotonic()
-        self._done = self._throttled = self._broken = 0
-        self._amount = 0.0
+    def _leave(self, begun: _Begun, done: int, bad: int, rest_s: float) -> None:
+        now_s = monotonic()
+        lasted_s = now_s - begun.at_s
+        self._measure(now_s)
+        self._in_use -= 1
+        self._bytes -= begun.size_bytes
+        if done and begun.size_bytes:
+            self._carried_bytes += begun.size_bytes
+            if lasted_s > 0:
+                self.pace = carried(self.pace, (self._carried_bytes - begun.carried_bytes) / lasted_s)
+        if begun.round == self._round:
+            self._fresh -= 1
+            self._done += done
+            self._bad += bad
+            self._asked_rest_s = max(self._asked_rest_s, rest_s)
+            self._amount += done * (begun.size_bytes + _REQUEST_AMOUNT)
+            self._lasted_s += lasted_s
+            if self._first_s is None:
+                self._first_s, self._area_s = now_s, 0.0
+            self._decide(now_s)
+        self._dither = (self._dither + _DITHER) % 1.0
+        if self._waiting:
+            self._wake()
+
+    def _measure(self, now_s: float) -> None:
+        """Keep the integral of the round's own requests in flight."""
+        self._area_s += self._fresh * (now_s - self._measured_s)
+        self._measured_s = now_s
+
+    def _decide(self, now_s: float) -> None:
+        """After a round, or as soon as it is clear that nothing comes through."""
+        ended = self._done + self._bad
+        over = ended >= self.pace.round and (now_s - self._began_s >= _SHORTEST_ROUND_S or self.pace.rest_s)
+        if not (over or (not self._done and self._bad >= LEAST_ROUND)):
+            return
+        self.pace = adapt(self.pace, Seen(self._done, self._bad, self._speed(now_s), self._full, self._asked_rest_s))
+        self._begin_round()
+        if self.pace.rest_s:
+            self._resting_until_s = now_s + self.pace.rest_s
+            asyncio.get_running_loop().call_later(self.pace.rest_s, self._wake)
+
+    def _speed(self, now_s: float) -> float:
+        """What a place moved per second, times the places that the round had, once its first requests had ended.
+
+        Sums of what ended in a span of time would mislead: requests that begin together end together.
+        """
+        assert self._first_s is not None
+        span_s = now_s - self._first_s
+        places = self._area_s / span_s if span_s > 0 else float(self._fresh + 1)
+        return self._amount / self._lasted_s * places if self._lasted_s > 0 else 0.0
+
+    def _begin_round(self) -> None:
+        self._round += 1
+        self._began_s = self._measured_s = monotonic()
+        self._first_s: float | None = None
+        self._fresh = self._done = self._bad = 0
+        self._amount = self._lasted_s = self._area_s = self._asked_rest_s = 0.0
         self._full = False
