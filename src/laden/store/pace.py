@@ -4,9 +4,10 @@ One thing is controlled, the requests in flight; how many a second that makes, t
 after a round: enough requests that began after the last decision, so that nothing is judged by what was asked before.
 
 1. Growing: from a few, twice as many while that brings more through; then a small probe now and then.
-2. More refused or broken than is known to be usual: fewer, as a trial. Were there too many requests, the refusals go as
-   fast as the requests do, and the smaller number stays. If they stay, they have another cause, and going slowly would
-   help nobody: the old number comes back, and that share of refusals is remembered as usual.
+2. More refused or broken than is known to be usual: fewer, as a trial. If the refusals go, or if as much gets through as
+   before, the smaller number stays. If less gets through and the refusals stay, they have another cause, and going
+   slowly would help nobody: the old number comes back, and that share of refusals is remembered as usual. A large one
+   is doubted now and then.
 3. Nothing at all comes through: one request at a time, with rests between, until one does; then back, doubling.
 
 Apart from that, no more bytes are under way than the link carries in `LINK_S`. There is no clock and no randomness in
@@ -40,12 +41,15 @@ _SLUMP = 0.7
 """Of the usual throughput: below it the link is another one than it was, and the search begins anew."""
 
 _HARMLESS = 0.02
-_ABOVE_USUAL = 1.5
+_ABOVE_USUAL = 1.3
 """A share of refusals above both is looked into."""
+_DOUBTFUL = 0.05
+"""What is called usual and is more than this is tried again now and then."""
 _CUT_BELOW = 0.95
 _DEEPEST_CUT, _LIGHTEST_CUT = 0.1, 0.9
-_TRIAL_BAD = 8
+_TRIAL_BAD = 10
 """Refusals that a trial would see if it changed nothing, so that chance does not decide it."""
+_AGAIN = 3
 _LONGEST_TRIAL = 1000
 _USUAL_FADE = 0.05
 
@@ -104,6 +108,10 @@ class Pace:
     """Refusals that led to a trial, of all requests."""
     usual: float = 0.0
     """Share of refusals that is known to have other causes than too many requests."""
+    again: bool = False
+    """Whether the trial was undecided, and is repeated with more requests."""
+    doubt: bool = True
+    """Whether the next thing to try is fewer requests, where there is something to doubt."""
     quiet: int = 0
     """Rounds since anything was tried."""
     patience: int = _PROBE_FIRST
@@ -116,7 +124,8 @@ class Pace:
             return 1
         least = max(LEAST_ROUND, math.ceil(self.flight))
         if self.phase is Phase.TRIAL:
-            return max(least, min(_LONGEST_TRIAL, math.ceil(_TRIAL_BAD / self.share)))
+            wanted = math.ceil(_TRIAL_BAD / self.share) * (_AGAIN if self.again else 1)
+            return max(least, min(_LONGEST_TRIAL, wanted))
         return least
 
 
@@ -143,17 +152,13 @@ def adapt(pace: Pace, seen: Seen) -> Pace:
     if pace.phase is Phase.TRIAL:
         return _judged(pace, seen, share)
     if _unusual(pace, seen):
-        if pace.phase is Phase.PROBE:
-            return _back(pace)
-        factor = min(max((1 - share) * _CUT_BELOW, _DEEPEST_CUT), _LIGHTEST_CUT)
-        fewer = max(1.0, pace.flight * factor)
-        if fewer < pace.flight:
-            return replace(pace, flight=fewer, before=pace.flight, phase=Phase.TRIAL, share=share, speed=seen.speed)
-        return pace
+        return _back(pace) if pace.phase is Phase.PROBE else _tried(pace, seen, share)
     pace = replace(pace, usual=pace.usual + min(0.0, share - pace.usual) * _USUAL_FADE)
     if pace.phase is Phase.RETURNING:
         return _returned(pace)
-    return _searched(pace, seen) if seen.full else pace
+    if pace.usual > _DOUBTFUL and pace.doubt and pace.quiet >= pace.patience:
+        return _tried(pace, seen, pace.usual)
+    return _searched(pace, seen) if seen.full else replace(pace, quiet=pace.quiet + 1)
 
 
 def _silent(pace: Pace, seen: Seen) -> Pace:
@@ -161,7 +166,18 @@ def _silent(pace: Pace, seen: Seen) -> Pace:
     aside = pace.phase in (Phase.SILENT, Phase.TRIAL, Phase.RETURNING)
     before = max(pace.before, pace.flight) if aside else pace.flight
     return replace(
-        pace, flight=1.0, rest_s=max(rest_s, seen.asked_rest_s), before=before, phase=Phase.SILENT, share=0.0
+        pace, flight=1.0, rest_s=max(rest_s, seen.asked_rest_s), before=before, phase=Phase.SILENT, growing=True
+    )
+
+
+def _tried(pace: Pace, seen: Seen, share: float) -> Pace:
+    """Fewer, by as much as would do if there were too many."""
+    factor = min(max((1 - share) * _CUT_BELOW, _DEEPEST_CUT), _LIGHTEST_CUT)
+    fewer = max(1.0, pace.flight * factor)
+    if fewer == pace.flight:
+        return pace
+    return replace(
+        pace, flight=fewer, before=pace.flight, phase=Phase.TRIAL, share=share, speed=seen.speed, doubt=False, again=False
     )
 
 
@@ -172,14 +188,25 @@ def _unusual(pace: Pace, seen: Seen) -> bool:
 
 
 def _judged(pace: Pace, seen: Seen, share: float) -> Pace:
-    """The verdict of a trial: if too many requests were the cause, so many refusals would be left."""
-    left = max(0.0, 1 - (1 - pace.share) * pace.before / pace.flight)
-    if share < (pace.share + left) / 2:
+    """The verdict of a trial."""
+    left = max(pace.usual if pace.share > pace.usual else 0.0, 1 - (1 - pace.share) * pace.before / pace.flight)
+    gone = share < (pace.share + left) / 2
+    held = seen.speed > pace.speed * (1 + pace.flight / pace.before) / 2
+    if gone != held and not pace.again:
+        return replace(pace, again=True)
+    if held:
         return replace(
-            pace, phase=Phase.STEADY, growing=False, speed=seen.speed, quiet=0, patience=_PROBE_FIRST, before=pace.flight
+            pace,
+            phase=Phase.STEADY,
+            growing=False,
+            speed=seen.speed,
+            quiet=0,
+            patience=_PROBE_FIRST,
+            before=pace.flight,
+            usual=min(pace.usual, share),
         )
     phase = Phase.GROWING if pace.growing else Phase.STEADY
-    return replace(pace, flight=pace.before, phase=phase, usual=share, speed=0.0, quiet=0)
+    return replace(pace, flight=pace.before, phase=phase, usual=max(pace.usual, share), speed=0.0, quiet=0)
 
 
 def _returned(pace: Pace) -> Pace:
@@ -194,7 +221,7 @@ def _searched(pace: Pace, seen: Seen) -> Pace:
     if pace.phase is Phase.PROBE:
         if seen.speed < pace.speed * _PROBE_WORTH:
             return _back(pace)
-        return replace(pace, phase=Phase.GROWING, growing=True, speed=seen.speed, before=pace.flight)
+        return _more(replace(pace, speed=seen.speed), _PROBE_FACTOR, Phase.PROBE)
     if pace.growing:
         if pace.speed and seen.speed < pace.speed * _WORTH_MORE:
             return replace(_back(pace), growing=False)
@@ -210,11 +237,11 @@ def _searched(pace: Pace, seen: Seen) -> Pace:
 def _more(pace: Pace, factor: float, phase: Phase) -> Pace:
     more = min(pace.most, pace.flight * factor)
     if more <= pace.flight:
-        return replace(pace, phase=Phase.STEADY, growing=False, quiet=0)
+        return replace(pace, phase=Phase.STEADY, growing=False, quiet=0, doubt=True)
     return replace(pace, flight=more, before=pace.flight, phase=phase)
 
 
 def _back(pace: Pace) -> Pace:
     """What was tried brought nothing."""
     patience = min(pace.patience * 2, _PROBE_LAST)
-    return replace(pace, flight=pace.before, phase=Phase.STEADY, quiet=0, patience=patience)
+    return replace(pace, flight=pace.before, phase=Phase.STEADY, quiet=0, patience=patience, doubt=True)

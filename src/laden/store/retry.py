@@ -26,10 +26,11 @@ FIRST_PATIENCE_S = 5.0
 PATIENCE_S = 600.0
 MOST_FAILURES = 20
 """Of one request, while others succeed."""
-FIRST_PAUSE_S = 0.5
+FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 30.0
 LONGEST_PAUSE_BESIDE_OTHERS_S = 4.0
-"""Where others succeed meanwhile, there is no outage to wait for."""
+"""Where others succeed meanwhile, there is no outage to wait for, and how much is asked at once the pace decides."""
+_GROWTH, _GROWTH_BESIDE_OTHERS = 2.0, 1.5
 LONGEST_WISH_S = 60.0
 """A `Retry-After` beyond this is not obeyed to the letter: many are set for people's browsers, not for what sends."""
 STALL_S = 120.0
@@ -112,7 +113,7 @@ class Retrying:
                 repeated = True
                 self._on_retry(Retry(_told(error), wait_s, error.throttled))
                 await self._pause(wait_s)
-                pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+                pause_s = min(pause_s * (_GROWTH_BESIDE_OTHERS if beside_others else _GROWTH), LONGEST_PAUSE_S)
             except StoreError as error:
                 self._useful()
                 if isinstance(error, BlobConflict):
