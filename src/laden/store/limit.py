@@ -16,7 +16,7 @@ from time import monotonic
 from typing import NamedTuple, TypeVar
 
 from laden.store import Data, Page, Properties, Store
-from laden.store.pace import LEAST_ROUND, Pace, Seen, adapt, carried, fixed
+from laden.store.pace import FIRST_BYTES, LEAST_ROUND, Pace, Seen, adapt, fixed, most_bytes
 from laden.values.errors import Interrupted, TransientStoreError
 from laden.values.records import Blob
 
@@ -67,9 +67,12 @@ class Limited:
         self._stopping = stopping
         self.pace = Pace() if connections is None else fixed(connections)
         self._waiting: deque[_Waiter] = deque()
-        self._limits: set[asyncio.Timeout] = set()
+        self._running: set[asyncio.Task[object]] = set()
+        self._given_up: set[asyncio.Task[object]] = set()
+        self._stop_at_s: float | None = None
         self._in_use = 0
         self._bytes = 0
+        self._most_bytes = float(FIRST_BYTES)
         self._carried_bytes = 0
         self._resting_until_s = 0.0
         self._dither = 0.0
@@ -111,27 +114,28 @@ class Limited:
         if write and self._stopping():
             raise Interrupted("stopped before it was sent")
         begun = await self._enter(size_bytes, write)
-        limit = asyncio.timeout(None)
-        self._limits.add(limit)
+        task = asyncio.current_task()
+        assert task is not None
+        self._running.add(task)
         done = bad = 0
         rest_s = 0.0
         try:
-            async with limit:
-                result = await request()
+            result = await request()
             done = 1
         except TransientStoreError as error:
             bad, rest_s = 1, error.retry_after_s or 0.0
             error.lasted_s = monotonic() - begun.at_s
             raise
-        except TimeoutError:
-            if limit.expired():
+        except asyncio.CancelledError:
+            if task in self._given_up and not task.uncancel():
                 raise Interrupted("stopped while it was being sent") from None
             raise
         else:
             return result
         finally:
-            self._limits.discard(limit)
-            self._leave(begun, done, bad, min(rest_s, LONGEST_REST_S))
+            self._running.discard(task)
+            self._given_up.discard(task)
+            self._leave(begun, done, bad, rest_s)
 
     async def _enter(self, size_bytes: int, write: bool) -> _Begun:
         """Wait for a place, and take it."""
@@ -157,7 +161,7 @@ class Limited:
             slots += self._dither
         return (
             self._in_use < int(slots)
-            and (self._bytes < self.pace.bytes or not self._in_use)
+            and (self._bytes < self._most_bytes or not self._in_use)
             and not (self.pace.rest_s and monotonic() < self._resting_until_s)
         )
 
@@ -181,20 +185,28 @@ class Limited:
         self._looking = bool(self._in_use or self._waiting)
         if not self._looking:
             return
-        loop = asyncio.get_running_loop()
         if self._stopping():
-            staying: deque[_Waiter] = deque()
-            for waiter in self._waiting:
-                if not waiter.write:
-                    staying.append(waiter)
-                elif not waiter.turn.done():
-                    waiter.turn.set_exception(Interrupted("stopped before it was sent"))
-            self._waiting = staying
-            for limit in self._limits:
-                if limit.when() is None:
-                    limit.reschedule(loop.time() + STOP_WITHIN_S)
+            self._send_home()
+        else:
+            self._stop_at_s = None
         self._wake()
-        loop.call_later(_LOOK_S, self._look)
+        asyncio.get_running_loop().call_later(_LOOK_S, self._look)
+
+    def _send_home(self) -> None:
+        """Writes that wait, at once; what is in flight, when its time is over."""
+        staying: deque[_Waiter] = deque()
+        for waiter in self._waiting:
+            if not waiter.write:
+                staying.append(waiter)
+            elif not waiter.turn.done():
+                waiter.turn.set_exception(Interrupted("stopped before it was sent"))
+        self._waiting = staying
+        if self._stop_at_s is None:
+            self._stop_at_s = monotonic() + STOP_WITHIN_S
+        elif monotonic() >= self._stop_at_s:
+            for task in self._running - self._given_up:
+                self._given_up.add(task)
+                task.cancel()
 
     def _leave(self, begun: _Begun, done: int, bad: int, rest_s: float) -> None:
         now_s = monotonic()
@@ -205,12 +217,13 @@ class Limited:
         if done and begun.size_bytes:
             self._carried_bytes += begun.size_bytes
             if lasted_s > 0:
-                self.pace = carried(self.pace, (self._carried_bytes - begun.carried_bytes) / lasted_s)
+                carried_bytes_per_s = (self._carried_bytes - begun.carried_bytes) / lasted_s
+                self._most_bytes = most_bytes(self._most_bytes, carried_bytes_per_s)
         if begun.round == self._round:
             self._fresh -= 1
             self._done += done
             self._bad += bad
-            self._asked_rest_s = max(self._asked_rest_s, rest_s)
+            self._asked_rest_s = max(self._asked_rest_s, min(rest_s, LONGEST_REST_S))
             self._amount += done * (begun.size_bytes + _REQUEST_AMOUNT)
             self._lasted_s += lasted_s
             if self._first_s is None:

@@ -95,8 +95,6 @@ class Pace:
     most: int = MOST
     rest_s: float = 0.0
     """Between the end of one request and the begin of the next, while nothing comes through."""
-    bytes: float = FIRST_BYTES
-    """No request begins while so many or more are in flight."""
     phase: Phase = Phase.GROWING
     growing: bool = True
     """Whether to look for more by doubling, once it is quiet."""
@@ -134,10 +132,12 @@ def fixed(connections: int) -> Pace:
     return Pace(connections, most=connections, before=connections)
 
 
-def carried(pace: Pace, bytes_per_s: float) -> Pace:
-    """Take over what the link just carried: more at once, less in steps, as single requests may be slow."""
-    fits = max(_LEAST_BYTES, LINK_S * bytes_per_s)
-    return replace(pace, bytes=max(fits, pace.bytes * _BYTES_FADE))
+def most_bytes(before_bytes: float, bytes_per_s: float) -> float:
+    """How many bytes in flight keep another request from beginning, from what the link carried beside the last one.
+
+    More at once, less in steps: one request may be slow for reasons of its own.
+    """
+    return max(_LEAST_BYTES, LINK_S * bytes_per_s, before_bytes * _BYTES_FADE)
 
 
 def adapt(pace: Pace, seen: Seen) -> Pace:
