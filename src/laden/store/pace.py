@@ -24,6 +24,8 @@ FIRST = 16
 MOST = 512
 LEAST_ROUND = 20
 """Requests that a decision needs at least."""
+_SURE_ROUND = 60
+"""The same where there is no hurry, and chance would be mistaken for a change."""
 
 LINK_S = 30.0
 FIRST_BYTES = 4 << 20
@@ -34,7 +36,8 @@ _BYTES_FADE = 0.9
 _WORTH_MORE = 1.1
 """Throughput must grow by this factor to keep a doubling."""
 _PROBE_FACTOR = 1.15
-_PROBE_WORTH = 1.06
+_PROBE_WORTH = 0.4
+"""Of what a probe added, that throughput must have grown by."""
 _PROBE_FIRST, _PROBE_LAST = 6, 24
 """Quiet rounds before a probe: few after a change, more with each probe that brought nothing."""
 _SLUMP = 0.7
@@ -50,6 +53,9 @@ _DEEPEST_CUT, _LIGHTEST_CUT = 0.1, 0.9
 _TRIAL_BAD = 10
 """Refusals that a trial would see if it changed nothing, so that chance does not decide it."""
 _AGAIN = 3
+_MANY = 0.3
+"""Of so many refusals, some would be left if there were far too many requests, so throughput is the better witness; of
+fewer, none would be, while throughput would hardly tell."""
 _LONGEST_TRIAL = 1000
 _USUAL_FADE = 0.05
 
@@ -120,7 +126,8 @@ class Pace:
         """Requests that the next decision needs."""
         if self.phase is Phase.SILENT:
             return 1
-        least = max(LEAST_ROUND, math.ceil(self.flight))
+        sure = self.phase in (Phase.STEADY, Phase.PROBE)
+        least = max(_SURE_ROUND if sure else LEAST_ROUND, math.ceil(self.flight))
         if self.phase is Phase.TRIAL:
             wanted = math.ceil(_TRIAL_BAD / self.share) * (_AGAIN if self.again else 1)
             return max(least, min(_LONGEST_TRIAL, wanted))
@@ -190,11 +197,12 @@ def _unusual(pace: Pace, seen: Seen) -> bool:
 def _judged(pace: Pace, seen: Seen, share: float) -> Pace:
     """The verdict of a trial."""
     left = max(pace.usual if pace.share > pace.usual else 0.0, 1 - (1 - pace.share) * pace.before / pace.flight)
-    gone = share < (pace.share + left) / 2
+    many = pace.share > _MANY
+    gone = share < left + (pace.share - left) * (0.5 if many else 0.25)
     held = seen.speed > pace.speed * (1 + pace.flight / pace.before) / 2
-    if gone != held and not pace.again:
+    if gone != held and not pace.again and (gone or many):
         return replace(pace, again=True)
-    if held:
+    if held if many else gone:
         return replace(
             pace,
             phase=Phase.STEADY,
@@ -205,8 +213,11 @@ def _judged(pace: Pace, seen: Seen, share: float) -> Pace:
             before=pace.flight,
             usual=min(pace.usual, share),
         )
-    phase = Phase.GROWING if pace.growing else Phase.STEADY
-    return replace(pace, flight=pace.before, phase=phase, usual=max(pace.usual, share), speed=0.0, quiet=0)
+    # If this was not known, what made the number small before may have been a mistake as well.
+    growing = pace.growing or pace.usual < share / 2
+    phase = Phase.GROWING if growing else Phase.STEADY
+    usual = max(pace.usual, share)
+    return replace(pace, flight=pace.before, phase=phase, growing=growing, usual=usual, speed=0.0, quiet=0)
 
 
 def _returned(pace: Pace) -> Pace:
@@ -219,9 +230,10 @@ def _returned(pace: Pace) -> Pace:
 def _searched(pace: Pace, seen: Seen) -> Pace:
     """Look for the number beyond which more bring nothing."""
     if pace.phase is Phase.PROBE:
-        if seen.speed < pace.speed * _PROBE_WORTH:
+        factor = pace.flight / pace.before
+        if seen.speed < pace.speed * (1 + _PROBE_WORTH * (factor - 1)):
             return _back(pace)
-        return _more(replace(pace, speed=seen.speed), _PROBE_FACTOR, Phase.PROBE)
+        return _more(replace(pace, speed=seen.speed), min(2.0, factor**2), Phase.PROBE)
     if pace.growing:
         if pace.speed and seen.speed < pace.speed * _WORTH_MORE:
             return replace(_back(pace), growing=False)
