@@ -131,7 +131,7 @@ class Service:
 
     def __init__(self, weather: Weather, seed: int) -> None:
         self._weather = weather
-        self._chance = random.Random(seed)  # noqa: S311 - weather, not secrets
+        self._chance = random.Random(seed)
         self._free_s = 0.0
         self._tokens, self._token_s = 0.0, 0.0
         self.link = Link(weather.link_bytes_per_s) if weather.link_bytes_per_s else None

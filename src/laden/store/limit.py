@@ -31,14 +31,77 @@ _REQUEST_AMOUNT = 65_536
 """What a request counts for beside its bytes: about what fits on the wire while a small one is answered."""
 _SHORTEST_ROUND_S = 0.05
 _LOOK_S = 0.2
+_STOPPED = "stopped before it was sent"
 _DITHER = 0.618
 """Spreads a broken number of requests evenly (the golden ratio's fraction)."""
 
 
-class _Waiter(NamedTuple):
-    turn: asyncio.Future[_Begun]
-    size_bytes: int
-    write: bool
+class _Round:
+    """Measures the requests that began after one decision, for the next."""
+
+    __slots__ = (
+        "area_s",
+        "asked_rest_s",
+        "bad",
+        "began_s",
+        "done",
+        "first_s",
+        "fresh",
+        "full",
+        "lasted_s",
+        "moved",
+        "now_s",
+    )
+
+    def __init__(self, now_s: float) -> None:
+        self.began_s = self.now_s = now_s
+        self.first_s = 0.0
+        """When the first of them ended."""
+        self.fresh = self.done = self.bad = 0
+        """In flight, ended well, ended badly."""
+        self.moved = 0.0
+        self.lasted_s = 0.0
+        """All that ended, added up."""
+        self.area_s = 0.0
+        """The integral of `fresh` since `first_s`."""
+        self.asked_rest_s = 0.0
+        self.full = False
+
+    def begin(self, now_s: float) -> None:
+        self.area_s += self.fresh * (now_s - self.now_s)
+        self.now_s = now_s
+        self.fresh += 1
+
+    def end(self, now_s: float, begun: _Begun, done: int, bad: int, rest_s: float) -> None:
+        self.area_s += self.fresh * (now_s - self.now_s)
+        self.now_s = now_s
+        if not self.done + self.bad:
+            self.first_s, self.area_s = now_s, 0.0
+        self.fresh -= 1
+        self.done += done
+        self.bad += bad
+        self.moved += done * (begun.size_bytes + _REQUEST_AMOUNT)
+        self.lasted_s += now_s - begun.at_s
+        self.asked_rest_s = max(self.asked_rest_s, min(rest_s, LONGEST_REST_S))
+
+    def enough(self, pace: Pace) -> bool:
+        """Whether a decision can be made: after a round, or as soon as it is clear that nothing comes through."""
+        if not self.done and self.bad >= LEAST_ROUND:
+            return True
+        return self.done + self.bad >= pace.round and (
+            self.now_s - self.began_s >= _SHORTEST_ROUND_S or pace.rest_s > 0
+        )
+
+    def seen(self) -> Seen:
+        """What it showed.
+
+        Speed is what a place moved per second, times the places there were, once the first had ended. Sums of what
+        ended in a span of time would mislead: requests that begin together end together.
+        """
+        span_s = self.now_s - self.first_s
+        places = self.area_s / span_s if span_s > 0 else self.fresh + 1.0
+        speed = self.moved / self.lasted_s * places if self.lasted_s > 0 else 0.0
+        return Seen(self.done, self.bad, speed, self.full, self.asked_rest_s)
 
 
 class _Begun(NamedTuple):
@@ -46,9 +109,15 @@ class _Begun(NamedTuple):
 
     at_s: float
     size_bytes: int
-    round: int
+    round: _Round
     carried_bytes: int
     """What had been carried when it began."""
+
+
+class _Waiter(NamedTuple):
+    turn: asyncio.Future[_Begun]
+    size_bytes: int
+    write: bool
 
 
 class Limited:
@@ -77,8 +146,7 @@ class Limited:
         self._resting_until_s = 0.0
         self._dither = 0.0
         self._looking = False
-        self._round = 0
-        self._begin_round()
+        self._round = _Round(monotonic())
 
     async def create(self) -> bool:
         return await self._bounded(self._inner.create, 0)
@@ -112,7 +180,7 @@ class Limited:
 
     async def _bounded(self, request: Callable[[], Awaitable[T]], size_bytes: int, *, write: bool = False) -> T:
         if write and self._stopping():
-            raise Interrupted("stopped before it was sent")
+            raise Interrupted(_STOPPED)
         begun = await self._enter(size_bytes, write)
         task = asyncio.current_task()
         assert task is not None
@@ -144,7 +212,7 @@ class Limited:
             asyncio.get_running_loop().call_later(_LOOK_S, self._look)
         if not self._waiting and self._room():
             return self._begin(size_bytes)
-        self._full |= self._in_use >= int(self.pace.flight)
+        self._round.full |= self._in_use >= int(self.pace.flight)
         turn: asyncio.Future[_Begun] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiter(turn, size_bytes, write))
         try:
@@ -167,9 +235,8 @@ class Limited:
 
     def _begin(self, size_bytes: int) -> _Begun:
         now_s = monotonic()
-        self._measure(now_s)
+        self._round.begin(now_s)
         self._in_use += 1
-        self._fresh += 1
         self._bytes += size_bytes
         return _Begun(now_s, size_bytes, self._round, self._carried_bytes)
 
@@ -177,7 +244,11 @@ class Limited:
         """Let in as many as there is room for, the first ones first."""
         while self._waiting and (self._waiting[0].turn.done() or self._room()):
             waiter = self._waiting.popleft()
-            if not waiter.turn.done():
+            if waiter.turn.done():
+                continue
+            if waiter.write and self._stopping():
+                waiter.turn.set_exception(Interrupted(_STOPPED))
+            else:
                 waiter.turn.set_result(self._begin(waiter.size_bytes))
 
     def _look(self) -> None:
@@ -199,7 +270,7 @@ class Limited:
             if not waiter.write:
                 staying.append(waiter)
             elif not waiter.turn.done():
-                waiter.turn.set_exception(Interrupted("stopped before it was sent"))
+                waiter.turn.set_exception(Interrupted(_STOPPED))
         self._waiting = staying
         if self._stop_at_s is None:
             self._stop_at_s = monotonic() + STOP_WITHIN_S
@@ -210,60 +281,23 @@ class Limited:
 
     def _leave(self, begun: _Begun, done: int, bad: int, rest_s: float) -> None:
         now_s = monotonic()
-        lasted_s = now_s - begun.at_s
-        self._measure(now_s)
         self._in_use -= 1
         self._bytes -= begun.size_bytes
-        if done and begun.size_bytes:
+        if done and begun.size_bytes and now_s > begun.at_s:
             self._carried_bytes += begun.size_bytes
-            if lasted_s > 0:
-                carried_bytes_per_s = (self._carried_bytes - begun.carried_bytes) / lasted_s
-                self._most_bytes = most_bytes(self._most_bytes, carried_bytes_per_s)
-        if begun.round == self._round:
-            self._fresh -= 1
-            self._done += done
-            self._bad += bad
-            self._asked_rest_s = max(self._asked_rest_s, min(rest_s, LONGEST_REST_S))
-            self._amount += done * (begun.size_bytes + _REQUEST_AMOUNT)
-            self._lasted_s += lasted_s
-            if self._first_s is None:
-                self._first_s, self._area_s = now_s, 0.0
-            self._decide(now_s)
+            bytes_per_s = (self._carried_bytes - begun.carried_bytes) / (now_s - begun.at_s)
+            self._most_bytes = most_bytes(self._most_bytes, bytes_per_s)
+        if begun.round is self._round:
+            self._round.end(now_s, begun, done, bad, rest_s)
+            if self._round.enough(self.pace):
+                self._decide(now_s)
         self._dither = (self._dither + _DITHER) % 1.0
         if self._waiting:
             self._wake()
 
-    def _measure(self, now_s: float) -> None:
-        """Keep the integral of the round's own requests in flight."""
-        self._area_s += self._fresh * (now_s - self._measured_s)
-        self._measured_s = now_s
-
     def _decide(self, now_s: float) -> None:
-        """After a round, or as soon as it is clear that nothing comes through."""
-        ended = self._done + self._bad
-        over = ended >= self.pace.round and (now_s - self._began_s >= _SHORTEST_ROUND_S or self.pace.rest_s)
-        if not (over or (not self._done and self._bad >= LEAST_ROUND)):
-            return
-        self.pace = adapt(self.pace, Seen(self._done, self._bad, self._speed(now_s), self._full, self._asked_rest_s))
-        self._begin_round()
+        self.pace = adapt(self.pace, self._round.seen())
+        self._round = _Round(now_s)
         if self.pace.rest_s:
             self._resting_until_s = now_s + self.pace.rest_s
             asyncio.get_running_loop().call_later(self.pace.rest_s, self._wake)
-
-    def _speed(self, now_s: float) -> float:
-        """What a place moved per second, times the places that the round had, once its first requests had ended.
-
-        Sums of what ended in a span of time would mislead: requests that begin together end together.
-        """
-        assert self._first_s is not None
-        span_s = now_s - self._first_s
-        places = self._area_s / span_s if span_s > 0 else float(self._fresh + 1)
-        return self._amount / self._lasted_s * places if self._lasted_s > 0 else 0.0
-
-    def _begin_round(self) -> None:
-        self._round += 1
-        self._began_s = self._measured_s = monotonic()
-        self._first_s: float | None = None
-        self._fresh = self._done = self._bad = 0
-        self._amount = self._lasted_s = self._area_s = self._asked_rest_s = 0.0
-        self._full = False

@@ -4,8 +4,8 @@ One thing is controlled, the requests in flight; how many a second that makes, t
 after a round: enough requests that began after the last decision, so that nothing is judged by what was asked before.
 
 1. Growing: from a few, twice as many while that brings more through; then a small probe now and then.
-2. More refused or broken than is known to be usual: fewer, as a trial. If the refusals go, or if as much gets through as
-   before, the smaller number stays. If less gets through and the refusals stay, they have another cause, and going
+2. More refused or broken than is known to be usual: fewer, as a trial. If the refusals go, or if as much gets through
+   as before, the smaller number stays. If less gets through and the refusals stay, they have another cause, and going
    slowly would help nobody: the old number comes back, and that share of refusals is remembered as usual. A large one
    is doubted now and then.
 3. Nothing at all comes through: one request at a time, with rests between, until one does; then back, doubling.
@@ -35,11 +35,11 @@ _BYTES_FADE = 0.9
 
 _WORTH_MORE = 1.1
 """Throughput must grow by this factor to keep a doubling."""
-_PROBE_FACTOR = 1.15
+_PROBE_FACTOR, _BOLDEST_PROBE = 1.15, 1.3
 _PROBE_WORTH = 0.4
 """Of what a probe added, that throughput must have grown by."""
 _PROBE_FIRST, _PROBE_LAST = 6, 24
-"""Quiet rounds before a probe: few after a change, more with each probe that brought nothing."""
+"""Quiet rounds before a probe: few at first, more with each that brought nothing or refusals."""
 _SLUMP = 0.7
 """Of the usual throughput: below it the link is another one than it was, and the search begins anew."""
 
@@ -173,7 +173,13 @@ def _silent(pace: Pace, seen: Seen) -> Pace:
     aside = pace.phase in (Phase.SILENT, Phase.TRIAL, Phase.RETURNING)
     before = max(pace.before, pace.flight) if aside else pace.flight
     return replace(
-        pace, flight=1.0, rest_s=max(rest_s, seen.asked_rest_s), before=before, phase=Phase.SILENT, growing=True
+        pace,
+        flight=1.0,
+        rest_s=max(rest_s, seen.asked_rest_s),
+        before=before,
+        phase=Phase.SILENT,
+        growing=True,
+        patience=_PROBE_FIRST,
     )
 
 
@@ -184,7 +190,14 @@ def _tried(pace: Pace, seen: Seen, share: float) -> Pace:
     if fewer == pace.flight:
         return pace
     return replace(
-        pace, flight=fewer, before=pace.flight, phase=Phase.TRIAL, share=share, speed=seen.speed, doubt=False, again=False
+        pace,
+        flight=fewer,
+        before=pace.flight,
+        phase=Phase.TRIAL,
+        share=share,
+        speed=seen.speed,
+        doubt=False,
+        again=False,
     )
 
 
@@ -209,7 +222,7 @@ def _judged(pace: Pace, seen: Seen, share: float) -> Pace:
             growing=False,
             speed=seen.speed,
             quiet=0,
-            patience=_PROBE_FIRST,
+            patience=min(pace.patience * 2, _PROBE_LAST),
             before=pace.flight,
             usual=min(pace.usual, share),
         )
@@ -217,7 +230,9 @@ def _judged(pace: Pace, seen: Seen, share: float) -> Pace:
     growing = pace.growing or pace.usual < share / 2
     phase = Phase.GROWING if growing else Phase.STEADY
     usual = max(pace.usual, share)
-    return replace(pace, flight=pace.before, phase=phase, growing=growing, usual=usual, speed=0.0, quiet=0)
+    return replace(
+        pace, flight=pace.before, phase=phase, growing=growing, usual=usual, speed=0.0, quiet=0, patience=_PROBE_FIRST
+    )
 
 
 def _returned(pace: Pace) -> Pace:
@@ -233,7 +248,7 @@ def _searched(pace: Pace, seen: Seen) -> Pace:
         factor = pace.flight / pace.before
         if seen.speed < pace.speed * (1 + _PROBE_WORTH * (factor - 1)):
             return _back(pace)
-        return _more(replace(pace, speed=seen.speed), min(2.0, factor**2), Phase.PROBE)
+        return _more(replace(pace, speed=seen.speed), min(_BOLDEST_PROBE, factor**2), Phase.PROBE)
     if pace.growing:
         if pace.speed and seen.speed < pace.speed * _WORTH_MORE:
             return replace(_back(pace), growing=False)

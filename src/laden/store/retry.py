@@ -3,10 +3,10 @@
 Only errors marked transient are repeated, with exponential pauses and jitter or after what `Retry-After` asks (a
 minute at most), until the run is asked to stop or it is hopeless:
 
-- The destination did nothing useful for anybody for as long as the patience lasts. Waiting for a place and sending do not
-  count; an attempt that lasted long must have moved something. Before the service has answered at all there is little
-  patience, so that a wrong address is told in seconds; after its first answer, whatever it was, an outage of some minutes
-  is waited out.
+- The destination did nothing useful for anybody for as long as the patience lasts. Waiting for a place and sending do
+  not count; an attempt that lasted long must have moved something. Before the service has answered at all there is
+  little patience, so that a wrong address is told in seconds; after its first answer, whatever it was, an outage of
+  some minutes is waited out.
 - One request failed many times while the destination served others.
 """
 
