@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ import duckdb
 import numpy as np
 
 from laden.values.errors import UsageError
+from laden.values.scratch import make_folder, remove_folder
 
 _BATCH_ROWS = 50_000
 _MEMORY_LIMIT = "256MB"
@@ -64,11 +64,11 @@ class Relations:
     """What a statement raises that cannot be executed."""
 
     def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="laden-"))
+        self.folder = make_folder("laden-")
         try:
             self._connection = self._opened()
         except BaseException:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            remove_folder(self.folder)
             raise
 
     def _opened(self) -> duckdb.DuckDBPyConnection:
@@ -142,7 +142,7 @@ class Relations:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._connection.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        remove_folder(self.folder)
 
 
 @contextmanager

@@ -19,9 +19,9 @@ from urllib.parse import quote, urlsplit
 import duckdb
 import pytest
 
-from laden import transfer
 from laden.demo.emulator import Emulator
 from laden.demo.sample import Member, write_archive
+from laden.stages import transfer
 from laden.stages.transfer import Settings
 from laden.store import blob, retry
 from laden.values.errors import StoreError
