@@ -33,8 +33,8 @@ FIRST_BYTES = 4 << 20
 _LEAST_BYTES = 64 << 10
 _BYTES_FADE = 0.9
 
-_WORTH_MORE = 1.1
-"""Throughput must grow by this factor to keep a doubling."""
+_WORTH_MORE, _CLEARLY_MORE = 1.1, 1.4
+"""Throughput must grow by this factor to keep a doubling, and by that one to keep it in spite of refusals."""
 _PROBE_FACTOR, _BOLDEST_PROBE = 1.15, 1.3
 _PROBE_WORTH = 0.4
 """Of what a probe added, that throughput must have grown by."""
@@ -158,7 +158,7 @@ def adapt(pace: Pace, seen: Seen) -> Pace:
     share = seen.bad / (seen.done + seen.bad)
     if pace.phase is Phase.TRIAL:
         return _judged(pace, seen, share)
-    if _unusual(pace, seen):
+    if _unusual(pace, seen) and not _pays(pace, seen, share):
         return _back(pace) if pace.phase is Phase.PROBE else _tried(pace, seen, share)
     pace = replace(pace, usual=pace.usual + min(0.0, share - pace.usual) * _USUAL_FADE)
     if pace.phase is Phase.RETURNING:
@@ -199,6 +199,12 @@ def _tried(pace: Pace, seen: Seen, share: float) -> Pace:
         doubt=False,
         again=False,
     )
+
+
+def _pays(pace: Pace, seen: Seen, share: float) -> bool:
+    """Whether a doubling brought so much, or nothing was doubled yet, that some refusals are no reason to stop."""
+    doubling = pace.phase is Phase.GROWING and share < _MANY
+    return doubling and seen.full and seen.speed >= pace.speed * _CLEARLY_MORE
 
 
 def _unusual(pace: Pace, seen: Seen) -> bool:
