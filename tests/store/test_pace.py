@@ -93,13 +93,20 @@ def test_refusals_that_go_with_fewer_requests_keep_it_there() -> None:
 
 
 def test_refusals_that_stay_are_usual_and_the_old_number_comes_back() -> None:
-    before = replace(Pace(), flight=100.0)
+    before = replace(Pace(), flight=100.0, phase=Phase.STEADY, growing=False, speed=1_000.0)
     pace = adapt(before, Seen(80, 20, 1_000.0, full=True))
+    assert pace.flight < 80
     count = pace.round
     after = adapt(pace, Seen(count - count // 5, count // 5, 1_000.0 * pace.flight / 100, full=True))
     assert after.flight == before.flight
     assert after.usual == pytest.approx(0.2, abs=0.01)
-    assert adapt(after, Seen(80, 20, 1_000.0, full=True)).phase is not Phase.TRIAL
+    assert adapt(after, Seen(80, 20, 2_000.0, full=True)).phase is not Phase.TRIAL
+
+
+def test_a_doubling_that_pays_is_kept_in_spite_of_some_refusals() -> None:
+    grown = adapt(replace(Pace(), speed=500.0), Seen(17, 3, 900.0, full=True))
+    assert (grown.phase, grown.flight) == (Phase.GROWING, 2 * FIRST)
+    assert adapt(replace(Pace(), speed=500.0), Seen(17, 3, 550.0, full=True)).phase is Phase.TRIAL
 
 
 def test_what_is_called_usual_is_doubted_now_and_then() -> None:
