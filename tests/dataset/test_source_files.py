@@ -159,3 +159,17 @@ def test_no_permission_is_said(tmp_path):
     with Reader(str(tmp_path)) as reader, pytest.raises(SourceError, match=r"b\.png cannot be read"):
         content(reader, entries[0])
     (tmp_path / "sub").chmod(0o700)
+
+
+def test_ladens_own_outputs_are_left_out_and_what_only_looks_like_them_is_not(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    for name, text in (
+        ("laden-report.html", "<!DOCTYPE html>\n<!-- laden report -->\n<p>"),
+        ("deep/laden-findings.csv", '"code","severity","message","archive","member","row","blob"\r\n'),
+        ("deep/laden-report.html", "<p>mine</p>"),
+        ("laden-findings.csv", "ImageID,Labels\n"),
+        ("a.png", ""),
+    ):
+        (tmp_path / name).write_text(text)
+    found = find([tmp_path])
+    assert (sorted(found.files), found.junk) == (["a.png", "deep/laden-report.html", "laden-findings.csv"], 2)

@@ -36,9 +36,9 @@ def somebody_is_there() -> bool:
 def agreed(question: str) -> bool:
     """Whether the person agrees; Enter does, the end of the input and Ctrl-C do not."""
     while True:
-        sys.stdout.write(f"{question} [Y/n]: ")
-        sys.stdout.flush()
         try:
+            sys.stdout.write(f"{question} [Y/n]: ")
+            sys.stdout.flush()
             line = _line(sys.stdin.fileno(), lambda: False) if os.name == "posix" else sys.stdin.readline()
         except KeyboardInterrupt:
             line = ""

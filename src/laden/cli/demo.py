@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
 
 from laden.cli.faces import Face, run_verb
+from laden.values import scratch
 from laden.values.errors import ExitCode, LadenError
 from laden.values.events import Event, Observer, Summary
 from laden.values.units import size
@@ -22,8 +22,8 @@ def run_demo(*, keep: bool, folder: Path | None) -> int:
     """Run the demo, and return its exit code: 0 when everything came out as it must."""
     console = Console(highlight=False, soft_wrap=True)
     try:
-        with tempfile.TemporaryDirectory(prefix="laden-demo-") as temporary:
-            return _demo(console, folder or Path(temporary), keep=keep)
+        with scratch.folder() as temporary:
+            return _demo(console, folder or temporary, keep=keep)
     except LadenError as error:
         console.print(f"[red]laden demo:[/] {error}")
         return int(error.exit_code)

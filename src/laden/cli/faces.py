@@ -19,6 +19,7 @@ from laden.cli.ask import SasPrompt
 from laden.values.errors import ExitCode, LadenError
 from laden.values.events import Event, Observer, Started, Summary, to_json
 from laden.values.scratch import remove_all
+from laden.values.secrets import redacted
 
 _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 """Ctrl-C, what ends services and containers, and a terminal that is closed."""
@@ -139,7 +140,8 @@ def run_with(
         if isinstance(event, Summary):
             seen.append(event)
         interrupts.see(event)
-        face(event)
+        # Before it is drawn: on a narrow terminal, lines break within what has to be found whole.
+        face(redacted(event))
 
     try:
         with interrupts:

@@ -13,6 +13,9 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
+from laden.store.trust import trust_host
+from laden.values.errors import UsageError
+
 EXIT_CODES = """\b
 Exit codes:
   0    complete
@@ -64,6 +67,25 @@ SasCommand = Annotated[
         help="A program that prints a SAS for DEST; run before the last one ends. No shell: sh -c '...' gives one.",
     ),
 ]
+
+
+def _trust(hosts: list[str] | None) -> None:
+    for host in hosts or ():
+        try:
+            trust_host(host)
+        except UsageError as error:
+            raise typer.BadParameter(str(error)) from None
+
+
+TrustHost = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--trust-host",
+        metavar="NAME",
+        callback=_trust,
+        help="A host of your own that may get a sign-in's token or what a key signs, beside Azure's. May be repeated.",
+    ),
+]
 Findings = Annotated[
     Path,
     typer.Option("--findings", help="Where the list of findings goes, if there are any.", show_default=True),
@@ -108,6 +130,9 @@ TableName = Annotated[
 ]
 LEVELS = ("none", "structure", "pixels")
 FINDINGS_FILE = Path("laden-findings.csv")
+CHECK_FINDINGS_FILE = Path("laden-findings-check.csv")
+VERIFY_FINDINGS_FILE = Path("laden-findings-verify.csv")
+"""Each command its own: a check that is clean does not take away what a load found."""
 REPORT_FILE = "laden-report.html"
 NO_REPORT = "none"
 
@@ -138,6 +163,7 @@ class Renewing:
 
     connections: Connections = None
     sas_command: SasCommand = None
+    trust_host: TrustHost = None
 
 
 class Showing:
@@ -147,6 +173,18 @@ class Showing:
     json: Json = False
     quiet: Quiet = False
     verbose: Verbose = False
+
+
+class Checking(Showing):
+    """The same for a check, with a list of its own."""
+
+    findings: Findings = CHECK_FINDINGS_FILE
+
+
+class Verifying(Showing):
+    """The same for a verification."""
+
+    findings: Findings = VERIFY_FINDINGS_FILE
 
 
 def takes(*groups: type) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -176,7 +214,7 @@ def asked(options: dict[str, Any], level: str) -> dict[str, Any]:
         level: how closely images are looked at where nothing is said.
     """
     looked, listed = split_images(options["images"])
-    given = {name: value for name, value in options.items() if name != "findings"}
+    given = {name: value for name, value in options.items() if name not in ("findings", "trust_host")}
     return {
         **given,
         "images": looked or level,

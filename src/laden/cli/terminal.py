@@ -118,6 +118,8 @@ class Terminal:
         always = ("rows", "of them have", "images wanted", "to be sent")
         shown = [(count, what) for count, what in rows if count or what.startswith(always)]
         self._console.print(_counted(shown, f"Plan ({escaped(plan.profile)})"))
+        if plan.place:
+            self._console.print(f"  to {escaped(plan.place)}")
         if plan.examples:
             self._console.print(f"  [dim]such as {escaped(plan.examples[0])}[/]")
         if plan.archives_absent:
@@ -189,7 +191,10 @@ class Terminal:
             }
             self._console.print(f"[yellow]{verdict[summary.command]}[/]")
         elif summary.command == "load" and summary.complete:
-            self._console.print(f"[green]Complete and verified.[/] Later: laden verify {escaped(summary.destination)}")
+            where = "" if "://" in summary.destination else ", in a local folder"
+            self._console.print(
+                f"[green]Complete and verified[/]{where}. Later: laden verify {escaped(summary.destination)}"
+            )
         elif summary.command == "load":
             self._console.print("Nothing was written. Without --dry-run, this is what would be done.")
         elif summary.command == "select":

@@ -10,9 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from laden.dataset.table import Table
-from laden.relations import Relations
+from laden.relations import BATCH_ROWS, Relations
 from laden.stages.manifest import LOAD, MANIFEST, Document, LoadPage, read_load_page, read_manifest
-from laden.stages.metadata import to_row
+from laden.stages.metadata import to_columns
 from laden.store import Store, list_all
 from laden.values.errors import BlobMissing, ContainerMissing, SourceError, StoreError
 from laden.values.records import Blob
@@ -50,7 +50,8 @@ class Listing:
             self._feed(blobs)
 
     def _feed(self, blobs: list[Blob]) -> None:
-        self._relations.feed("blobs", map(to_row, blobs))
+        for start in range(0, len(blobs), BATCH_ROWS):
+            self._relations.feed_columns("blobs", to_columns(blobs[start : start + BATCH_ROWS]))
 
 
 async def read_page(store: Store, relations: Relations) -> LoadPage | None:

@@ -10,6 +10,7 @@ from laden.dataset.images import Level
 from laden.dataset.selection import Selection
 from laden.stages.survey import Choice
 from laden.values.errors import UsageError
+from laden.values.secrets import redact
 
 Paths = str | Path | Sequence[str | Path]
 
@@ -110,4 +111,18 @@ def path_of(path: str | Path | None) -> Path | None:
 
 def shown(source: Paths) -> str:
     """The source as a summary names it."""
-    return ", ".join(map(str, paths(source)))
+    return redact(", ".join(map(str, paths(source))))
+
+
+def refuse_secrets(**options: str | None) -> None:
+    """Refuse what would be written into a name or a page for everybody to read.
+
+    Raises:
+        UsageError: an option holds what looks like a signature, a key or a login.
+    """
+    for option, text in options.items():
+        if text is not None and redact(text) != text:
+            raise UsageError(
+                f"--{option.replace('_', '-')} holds what looks like a signature, key or password, and it names what"
+                " others see: is it in the place of another option?"
+            )

@@ -29,9 +29,10 @@ from laden.stages.transfer import Settings
 from laden.store import FolderDestination, without_secret
 from laden.store.access import Ask, Renewal
 from laden.store.sas import lacking_for_load
+from laden.store.slips import swapped
 from laden.values.errors import AccessEnded, ExitCode, SourceError, UsageError
 from laden.values.events import Observer, PlanReady, Started, Summary, ignore
-from laden.verbs.asked import Choosing, Paths, choice_of, level_of, one_of, path_of, paths, shown
+from laden.verbs.asked import Choosing, Paths, choice_of, level_of, one_of, path_of, paths, refuse_secrets, shown
 from laden.verbs.opening import Opened, opened
 from laden.verbs.planning import bits_of, planned, read_again
 
@@ -130,6 +131,9 @@ def load(
 async def _load(
     run: Run, sources: list[Path], destination: str, wishes: _Wishes, reporter: Reporter, deadline: Deadline
 ) -> Summary:
+    refuse_secrets(layout=wishes.choice.layout, table_name=wishes.choice.selection.table_name)
+    if sentence := swapped(sources, destination):
+        raise UsageError(sentence)
     sending = _Sending(run)
     async with opened(
         run,
@@ -150,7 +154,7 @@ async def _load(
         earlier = await read_documents(there.store, run.relations)
         _refuse_inside(there, surveyed.root)
         landings = _landings(surveyed, wishes.choice)
-        plan, ready = _planned(run, surveyed, wishes, landings, earlier)
+        plan, ready = _planned(run, surveyed, there, wishes, landings, earlier)
         if wishes.dry_run:
             return run.end()
         if not ready.images:
@@ -176,7 +180,12 @@ async def _load(
 
 
 def _planned(
-    run: Run, surveyed: Survey, wishes: _Wishes, landings: Sequence[Landing], earlier: Sequence[Document]
+    run: Run,
+    surveyed: Survey,
+    there: Opened,
+    wishes: _Wishes,
+    landings: Sequence[Landing],
+    earlier: Sequence[Document],
 ) -> tuple[Plan, PlanReady]:
     return planned(
         run,
@@ -184,6 +193,7 @@ def _planned(
         send_strays=wishes.send_strays,
         replace_other=wishes.settings.replace_other,
         documents=[*(landing.subset for landing in landings), *(document.name for document in earlier)],
+        place=there.target.about,
     )
 
 

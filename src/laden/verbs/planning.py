@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from laden.report import ReadTable
 from laden.run.receipts import looked
@@ -19,6 +20,7 @@ def planned(
     send_strays: bool = False,
     replace_other: bool = False,
     documents: Sequence[str] = (),
+    place: str = "",
 ) -> tuple[Plan, PlanReady]:
     """The plan and its counts.
 
@@ -28,6 +30,7 @@ def planned(
         send_strays: whether entries without a row are wanted too.
         replace_other: whether a blob with other content is replaced.
         documents: further names that laden may write.
+        place: where it goes, for a person.
     """
     tables = [name for placed in surveyed.tables for name in (placed.table.name, placed.shape.subset)]
     plan = Plan(
@@ -43,7 +46,7 @@ def planned(
         absent=surveyed.absent,
         selection=surveyed.steps,
     )
-    run.plan(ready)
+    run.plan(replace(ready, place=place))
     run.add(plan.findings(surveyed.absent, surveyed.unreadable))
     for found in plan.found_before():
         run.add(looked(*found, stored=run.command == "load"))

@@ -5,20 +5,25 @@ A table that lies in an archive, and a sidecar, is no entry: they are not held a
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import groupby, islice
+from operator import attrgetter
 from pathlib import PurePosixPath
-from typing import Any
+
+import numpy as np
 
 from laden.dataset.evidence import Trust, compared
 from laden.dataset.profile import Profile, parse_ranges
 from laden.dataset.source import Found, entries, file_entries, stem
-from laden.relations import Relations
+from laden.relations import BATCH_ROWS, Column, Relations
 from laden.run.findings import FindingLog
 from laden.stages.survey.tables import SourceTable
 from laden.values.errors import SourceError, UsageError
 from laden.values.events import Observer, Started
 from laden.values.names import problem
 from laden.values.records import Entry, Finding, Severity
+
+_archive_of = attrgetter("archive")
 
 
 def chosen_homes(profile: Profile, archives: str | None, found: Found) -> frozenset[str] | None:
@@ -75,22 +80,33 @@ class EntryFeed:
         Raises:
             SourceError: no archive can be read, and there is nothing else.
         """
-        count = relations.feed("entries", self._rows(homes, observer))
+        count = 0
+        for archive, members in groupby(self._accepted(homes, observer), key=_archive_of):
+            while batch := list(islice(members, BATCH_ROWS)):
+                if not archive:
+                    batch = self._images(batch, homes)
+                if batch:
+                    self._feed(relations, archive, batch, count)
+                count += len(batch)
         if self._errors and not count:
             raise self._errors[0]
 
-    def _rows(self, homes: frozenset[str] | None, observer: Observer) -> Iterator[tuple[Any, ...]]:
-        count = 0
+    def _feed(self, relations: Relations, archive: str, batch: list[Entry], before: int) -> None:
+        """Feed entries of one archive, or plain files; what they have in common is worked out once."""
+        columns: dict[str, Column] = dict(zip(Entry._fields, zip(*batch, strict=True), strict=True))
+        members = [entry.member for entry in batch]
+        described = self._of_members(archive, members) if archive else self._of_files(members)
+        columns |= {name: column for name, column in described.items() if isinstance(column, list)}
+        constants = {name: value for name, value in described.items() if not isinstance(value, list)}
+        numbers = np.arange(before + 1, before + len(batch) + 1)
+        relations.feed_columns("entries", {**columns, "id": numbers}, constants)
+
+    def _accepted(self, homes: frozenset[str] | None, observer: Observer) -> Iterator[Entry]:
         for entry in self._entries(homes, observer):
             if isinstance(entry, Finding):
                 self._log.add(entry)
-                continue
-            if (entry.archive, entry.member) in self._tables or self._is_sidecar(entry):
-                continue
-            described = self._described(entry)
-            if described is not None and (homes is None or entry.archive or described[1] in homes):
-                count += 1
-                yield *entry, count, *described
+            elif (entry.archive, entry.member) not in self._tables and not self._is_sidecar(entry):
+                yield entry
 
     def _entries(self, homes: frozenset[str] | None, observer: Observer) -> Iterator[Entry | Finding]:
         for archive in self._found.archives:
@@ -119,21 +135,39 @@ class EntryFeed:
             )
         return True
 
-    def _described(self, entry: Entry) -> tuple[str, str | None, str | None] | None:
-        """Key, home and blob name of an entry; None for a plain file that is no image of the dataset."""
+    def _images(self, files: list[Entry], homes: frozenset[str] | None) -> list[Entry]:
+        """The plain files that are images of the dataset, of the archives asked for."""
+        shape = self._profile.table
+        images = [file for file in files if shape is None or shape.is_image(file.member)]
+        return [file for file in images if homes is None or self._of_folder(file.member)[0] in homes]
+
+    def _of_members(self, archive: str, members: Sequence[str]) -> dict[str, object]:
+        """Columns that the names of an archive's members make: a list of values, or one for all of them."""
+        home, values = self._of_archive(archive)
+        return {"key": self._keys(members), "home": home, "blob": self._blobs(members, values)}
+
+    def _of_files(self, paths: Sequence[str]) -> dict[str, object]:
+        """The same of plain files, of which each folder may stand for another archive."""
+        if self._profile.table is None or self._profile.folder is None:
+            return {"key": self._keys(paths), "home": None, "blob": self._blobs(paths, {})}
+        folders = [self._of_folder(path) for path in paths]
+        blobs = [self._blobs([path], values)[0] for path, (_, values) in zip(paths, folders, strict=True)]
+        return {"key": self._keys(paths), "home": [home for home, _ in folders], "blob": blobs}
+
+    def _keys(self, paths: Sequence[str]) -> list[str]:
+        shape = self._profile.table
+        return list(paths) if shape is None else [shape.entry_key(path) for path in paths]
+
+    def _blobs(self, paths: Sequence[str], values: Mapping[str, str]) -> list[str | None]:
+        """Destinations; None where there is none that may be."""
+        blobs = self._profile.blobs(self._profile.table, paths, values)
+        return [blob if blob and problem(blob) is None else None for blob in blobs]
+
+    def _of_folder(self, path: str) -> tuple[str | None, dict[str, str]]:
+        """What a plain file's folder says of it: the archive that it stands for, and values for names."""
         profile = self._profile
-        shape = profile.table
-        if shape is None:
-            return entry.member, None, profile.blob(None, entry.member, {})
-        if entry.archive:
-            home, values = self._of_archive(entry.archive)
-        elif not shape.is_image(entry.member):
-            return None
-        else:
-            values = (profile.folder.match_end(entry.member) if profile.folder else None) or {}
-            home = profile.archive.render(values) if values and profile.archive and profile.places_rows else None
-        blob = profile.blob(shape, entry.member, values)
-        return shape.entry_key(entry.member), home, blob if blob and problem(blob) is None else None
+        values = (profile.folder.match_end(path) if profile.folder else None) or {}
+        return profile.archive.render(values) if values and profile.archive and profile.places_rows else None, values
 
     def _of_archive(self, archive: str) -> tuple[str | None, dict[str, str]]:
         """What an archive's name says of its members: their home, and values for their names; asked once for each."""
