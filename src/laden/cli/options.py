@@ -52,6 +52,29 @@ Trusted = Annotated[
         help="A file that is right, whatever a publisher's listing or checksum file says. May be repeated.",
     ),
 ]
+Exclude = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--exclude",
+        metavar="GLOB",
+        help="Leave out files, folders and archive members of this name or path, as in '*.txt'. May be repeated.",
+    ),
+]
+Include = Annotated[
+    list[str] | None,
+    typer.Option("--include", metavar="GLOB", help="Only files and members of such a name or path. May be repeated."),
+]
+FollowLinks = Annotated[
+    bool, typer.Option("--follow-links", help="Follow links that lead out of SOURCE, and links to folders.")
+]
+Names = Annotated[
+    str | None,
+    typer.Option(
+        "--names",
+        metavar="ENCODING",
+        help="How names in archives are encoded that do not say it, as in cp932 (Japanese), gbk, cp1252.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON event a line on stdout; the last is the summary.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings, errors and the last line.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Also each archive and each retry.")]
@@ -156,6 +179,10 @@ class Choosing:
     trust: Trusted = None
     table_name: TableName = None
     images: Images = None
+    exclude: Exclude = None
+    include: Include = None
+    follow_links: FollowLinks = False
+    names: Names = None
 
 
 class Renewing:
@@ -220,6 +247,8 @@ def asked(options: dict[str, Any], level: str) -> dict[str, Any]:
         "images": looked or level,
         "images_file": listed,
         "trust": options["trust"] or (),
+        "exclude": options["exclude"] or (),
+        "include": options["include"] or (),
         "findings_file": options["findings"],
     }
 

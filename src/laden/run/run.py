@@ -80,6 +80,7 @@ class Run:
             stray=plan.stray,
             foreign=plan.foreign,
             selection=plan.selection,
+            excluded=plan.excluded,
         )
         self.log.settle()
         self.meter.begin(plan.to_settle, plan.bytes_to_send)

@@ -60,6 +60,8 @@ class Counts:
     """Blobs in the destination that neither table nor manifest knows."""
     selection: tuple[Step, ...] = ()
     """What each step of a selection left, in order; empty where all rows were wanted."""
+    excluded: int = 0
+    """Files and members that were left out as asked (`--exclude`, `--include`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

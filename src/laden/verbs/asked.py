@@ -8,6 +8,7 @@ from typing import Any, TypedDict, cast, get_args, get_type_hints
 
 from laden.dataset.images import Level
 from laden.dataset.selection import Selection
+from laden.dataset.source import Scope
 from laden.stages.survey import Choice
 from laden.values.errors import UsageError
 from laden.values.secrets import redact
@@ -47,6 +48,14 @@ class Choosing(Selecting, total=False):
     """What the table of the selected rows is called; by default the profile's name for a subset."""
     trust: Sequence[str]
     """Names of files that are right, whatever a listing or checksum file of their publisher says."""
+    exclude: Sequence[str]
+    """Globs of files, folders and members that are left out."""
+    include: Sequence[str]
+    """Globs of which files and members must match one."""
+    follow_links: bool
+    """Whether links are followed that lead out of the source or to folders."""
+    names: str | None
+    """Encoding of names in archives that do not say how theirs are encoded, as in `"cp932"`."""
 
 
 def selection_of(asked: Selecting) -> Selection:
@@ -77,6 +86,12 @@ def choice_of(asked: Choosing) -> Choice:
         asked.get("layout"),
         tuple(asked.get("trust", ())),
         _selection(asked),
+        Scope(
+            tuple(asked.get("exclude", ())),
+            tuple(asked.get("include", ())),
+            asked.get("follow_links", False),
+            asked.get("names"),
+        ),
     )
 
 

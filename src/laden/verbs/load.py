@@ -30,11 +30,11 @@ from laden.store import FolderDestination, without_secret
 from laden.store.access import Ask, Renewal
 from laden.store.sas import lacking_for_load
 from laden.store.slips import swapped
-from laden.values.errors import AccessEnded, ExitCode, SourceError, UsageError
+from laden.values.errors import AccessEnded, ExitCode, UsageError
 from laden.values.events import Observer, PlanReady, Started, Summary, ignore
 from laden.verbs.asked import Choosing, Paths, choice_of, level_of, one_of, path_of, paths, refuse_secrets, shown
 from laden.verbs.opening import Opened, opened
-from laden.verbs.planning import bits_of, planned, read_again
+from laden.verbs.planning import bits_of, nothing_here, planned, read_again
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,8 @@ def load(
         confirm: asked once the plan is known; False ends the run before anything is written.
         stopping: asked often; once true, what is in flight ends and the run stops.
         asked: what of the source, as `Choosing` says: `table`, `profile`, `archives`, `layout`, `where`,
-            `images_file`, `sample`, `by`, `seed`, `first`, `table_name`, `trust`.
+            `images_file`, `sample`, `by`, `seed`, `first`, `table_name`, `trust`, `exclude`, `include`,
+            `follow_links`, `names`.
 
     Returns:
         How it ended; `exit_code` says whether findings need a person.
@@ -158,9 +159,7 @@ async def _load(
         if wishes.dry_run:
             return run.end()
         if not ready.images:
-            raise SourceError(
-                f"no row has its image in {surveyed.root}: put the archives there, or name another folder"
-            )
+            raise nothing_here(run, surveyed)
         if not wishes.confirm(ready):
             return run.end(ExitCode.INTERRUPTED, "nothing was sent, as you said")
         if listing.absent:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from unicodedata import normalize
 
 from laden.dataset.profile.template import WHOLE_PATH, Template
 
@@ -88,6 +89,9 @@ class TableShape:
         return not self.suffixes or path.lower().endswith(self.suffixes)
 
     def _folded(self, key: str) -> str:
+        if not key.isascii():
+            # macOS takes letters and their accents apart, others do not (Unicode Standard Annex 15).
+            key = normalize("NFC", key)
         return key.casefold() if self.ignore_case else key
 
     def _last_segments(self, path: str) -> str:

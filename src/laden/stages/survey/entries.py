@@ -5,6 +5,7 @@ A table that lies in an archive, and a sidecar, is no entry: they are not held a
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import groupby, islice
 from operator import attrgetter
@@ -12,9 +13,9 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
-from laden.dataset.evidence import Trust, compared
+from laden.dataset.evidence import Trust, compared, is_listing, is_sums
 from laden.dataset.profile import Profile, parse_ranges
-from laden.dataset.source import Found, entries, file_entries, stem
+from laden.dataset.source import Found, Scope, archive_of, entries, file_entries, stem
 from laden.relations import BATCH_ROWS, Column, Relations
 from laden.run.findings import FindingLog
 from laden.stages.survey.tables import SourceTable
@@ -51,9 +52,16 @@ class EntryFeed:
     """Reads all directories once; afterwards it knows the sidecars, and what could not be opened."""
 
     def __init__(
-        self, found: Found, profile: Profile, tables: Collection[SourceTable], trust: Trust, log: FindingLog
+        self,
+        found: Found,
+        profile: Profile,
+        tables: Collection[SourceTable],
+        trust: Trust,
+        scope: Scope,
+        log: FindingLog,
     ) -> None:
         self._found = found
+        self._scope = scope
         self._files = frozenset(found.files)
         self._profile = profile
         self._trust = trust
@@ -66,6 +74,12 @@ class EntryFeed:
         """What is copied as it is, by the name under which it lands."""
         self.unreadable: list[str] = []
         """Names of archives that are here and could not be opened."""
+        self.excluded = len(found.excluded)
+        """How many files and members a person left out."""
+        self._excluded: list[tuple[str | None, str | None]] = [self._key_and_home(name) for name in found.excluded]
+        self.refused: Finding | None = None
+        """The first of what is wrong with single members and files."""
+        self._ignored: list[str] = []
         self.archives: list[str] = []
         """Paths of those that were asked for."""
 
@@ -80,6 +94,7 @@ class EntryFeed:
         Raises:
             SourceError: no archive can be read, and there is nothing else.
         """
+        self.unreadable += [home_of(self._profile, archive) for archive in self._found.lost]
         count = 0
         for archive, members in groupby(self._accepted(homes, observer), key=_archive_of):
             while batch := list(islice(members, BATCH_ROWS)):
@@ -88,6 +103,8 @@ class EntryFeed:
                 if batch:
                     self._feed(relations, archive, batch, count)
                 count += len(batch)
+        if self._ignored:
+            self._log.add(_ignored(self._ignored))
         if self._errors and not count:
             raise self._errors[0]
 
@@ -104,8 +121,15 @@ class EntryFeed:
     def _accepted(self, homes: frozenset[str] | None, observer: Observer) -> Iterator[Entry]:
         for entry in self._entries(homes, observer):
             if isinstance(entry, Finding):
+                if entry.severity is Severity.ERROR:
+                    self.refused = self.refused or entry
                 self._log.add(entry)
-            elif (entry.archive, entry.member) not in self._tables and not self._is_sidecar(entry):
+            elif (entry.archive, entry.member) in self._tables:
+                continue
+            elif self._scope.narrows and not self._is_meant(entry):
+                self.excluded += 1
+                self._excluded.append(self._key_and_home(entry.member, entry.archive))
+            elif not self._is_sidecar(entry):
                 yield entry
 
     def _entries(self, homes: frozenset[str] | None, observer: Observer) -> Iterator[Entry | Finding]:
@@ -115,14 +139,41 @@ class EntryFeed:
             self.archives.append(archive)
             observer(Started("archives", archive))
             try:
-                members = entries(self._found.root, archive)
+                members = entries(self._found.root, archive, self._scope.encoding)
                 yield from compared(self._found.root, archive, members, self._files, self._trust)
             except SourceError as error:
                 self._errors.append(error)
                 self.unreadable.append(home_of(self._profile, archive))
-                self._log.add(Finding(error.code, Severity.ERROR, str(error), archive=archive))
+                message = str(error)
+                if archive in self._found.alike:
+                    message += f" {self._found.alike[archive]} beside it looks like another copy."
+                self._log.add(Finding(error.code, Severity.ERROR, message, archive=archive))
         files = (name for name in self._found.files if self._found.root / name not in self._table_paths)
         yield from file_entries(self._found.root, files)
+
+    def _is_meant(self, entry: Entry) -> bool:
+        if self._profile.is_sidecar(entry.member):
+            return not self._scope.leaves_out(entry.member, entry.archive)
+        return self._scope.holds(entry.member, entry.archive)
+
+    def _key_and_home(self, path: str, archive: str = "") -> tuple[str | None, str | None]:
+        """What rows may be told by that are about an excluded file or member: its key, or for an archive its home."""
+        shape = self._profile.table
+        if not archive and (own := archive_of(path)):
+            return None, home_of(self._profile, own)
+        is_image = shape is not None and (archive or shape.is_image(path))
+        return shape.entry_key(path) if shape and is_image else None, None
+
+    def leave_out(self, relations: Relations) -> None:
+        """Take the rows back of which every image that is here was left out; `entries` and `rows` are filled."""
+        if self._excluded:
+            relations.run("CREATE TABLE excluded (key VARCHAR, home VARCHAR)")
+            relations.feed("excluded", self._excluded)
+            relations.run(
+                "UPDATE rows SET selected = false WHERE key NOT IN (SELECT key FROM entries) AND ("
+                "key IN (SELECT key FROM excluded WHERE key IS NOT NULL)"
+                " OR coalesce(home IN (SELECT home FROM excluded WHERE home IS NOT NULL), false))"
+            )
 
     def _is_sidecar(self, entry: Entry) -> bool:
         if not self._profile.is_sidecar(entry.member):
@@ -136,9 +187,12 @@ class EntryFeed:
         return True
 
     def _images(self, files: list[Entry], homes: frozenset[str] | None) -> list[Entry]:
-        """The plain files that are images of the dataset, of the archives asked for."""
+        """The plain files that are images of the dataset, of the archives asked for; the others are told."""
         shape = self._profile.table
         images = [file for file in files if shape is None or shape.is_image(file.member)]
+        if shape is not None and len(images) < len(files):
+            others = (file.member for file in files if not shape.is_image(file.member))
+            self._ignored += (path for path in others if not _is_evidence(path))
         return [file for file in images if homes is None or self._of_folder(file.member)[0] in homes]
 
     def _of_members(self, archive: str, members: Sequence[str]) -> dict[str, object]:
@@ -175,3 +229,17 @@ class EntryFeed:
             home = self._profile.home(archive) if self._profile.places_rows else None
             self._archives[archive] = home, self._profile.archive_values(archive) or {}
         return self._archives[archive]
+
+
+def _is_evidence(path: str) -> bool:
+    """Whether a file is one that the publisher's word is read from."""
+    return is_sums(path) or is_listing(path)
+
+
+def _ignored(names: list[str]) -> Finding:
+    """The one finding about plain files beside a table that are no images of the dataset."""
+    kinds = Counter(PurePosixPath(name).suffix.lower() or "no ending" for name in names)
+    told = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common(5))
+    what = "file is no image" if len(names) == 1 else "files are no images"
+    message = f"{len(names):,} {what} of the dataset ({told}) and not loaded, like {names[0]}."
+    return Finding("file-ignored", Severity.INFO, message, member=names[0])
