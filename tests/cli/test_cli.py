@@ -8,7 +8,6 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import pytest
@@ -233,23 +232,52 @@ def test_a_bug_is_not_hidden() -> None:
 
 @pytest.fixture
 def signals() -> Iterator[None]:
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
 
 
 @pytest.mark.usefixtures("signals")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_one_signal_asks_to_stop(capsys: pytest.CaptureFixture[str], number: signal.Signals) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(("stage", "orderly"), [("", False), ("table", False), ("transfer", True), ("images", True)])
+def test_one_signal_asks_to_stop_or_stops(
+    capsys: pytest.CaptureFixture[str], number: signal.Signals, stage: str, orderly: bool
+) -> None:
     interrupts = Interrupts()
-    assert not interrupts.asked()
-    handler = signal.getsignal(number)
-    assert callable(handler)
-    frame: FrameType | None = None
-    handler(number, frame)
-    assert interrupts.asked()
-    assert "Ctrl-C again" in capsys.readouterr().err
+
+    def work(observer: Observer) -> Summary:
+        if stage:
+            observer(Started(stage))
+        assert not interrupts.asked()
+        signal.raise_signal(number)
+        assert interrupts.asked()
+        return Summary("load", exit_code=3)
+
+    assert run_verb("load", work, Face(json=True), interrupts=interrupts) == (3 if orderly else 130)
+    assert ("Ctrl-C again" in capsys.readouterr().err) is orderly
+
+
+@pytest.mark.usefixtures("signals")
+def test_signals_are_given_back_and_what_nohup_ignores_stays_ignored() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with Interrupts() as interrupts:
+        assert signal.getsignal(signal.SIGINT) != before[0]
+        signal.raise_signal(signal.SIGHUP)
+        assert not interrupts.asked()
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_an_error_that_an_interruption_became_is_one() -> None:
+    def work(_: Observer) -> Summary:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            raise ValueError("query interrupted") from None
+        raise AssertionError
+
+    assert run_verb("load", work, Face(json=True)) == 130
 
 
 def test_help_tells_every_exit_code_and_every_verb() -> None:

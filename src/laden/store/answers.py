@@ -10,6 +10,8 @@ import binascii
 import re
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from urllib.parse import unquote
 from xml.etree import ElementTree as ET
 
@@ -196,6 +198,7 @@ def refusal(
             f"the service answered {status} {code}".rstrip(),
             _retry_after_s(headers),
             throttled=status in _THROTTLED,
+            answered=True,
         )
     if status == 404 and (not name or code in ("ContainerNotFound", "ResourceNotFound")):
         return ContainerMissing(
@@ -231,5 +234,17 @@ def _tag(body: bytes, tag: str) -> str:
 
 
 def _retry_after_s(headers: Mapping[str, str]) -> float | None:
-    text = headers.get("retry-after", "")
-    return float(text) if text.isdecimal() and len(text) < 6 else None
+    """Seconds, given as such or as a date (RFC 9110, 10.2.3), by the clock of who answered where it tells its time."""
+    text = headers.get("retry-after", "").strip()
+    if text.isdecimal():
+        return float(text[:12])
+    then, now = _date(text), _date(headers.get("date", "")) or datetime.now(UTC)
+    return max(0.0, (then - now).total_seconds()) if then else None
+
+
+def _date(text: str) -> datetime | None:
+    try:
+        date = parsedate_to_datetime(text)
+    except (ValueError, OverflowError, IndexError, TypeError):
+        return None
+    return date if date.tzinfo else date.replace(tzinfo=UTC)

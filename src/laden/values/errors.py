@@ -88,12 +88,24 @@ class StoreError(LadenError):
 class TransientStoreError(StoreError):
     """The same request may succeed later."""
 
-    def __init__(self, message: str, retry_after_s: float | None = None, *, throttled: bool = False) -> None:
+    lasted_s = 0.0
+    """How long the request itself took until it failed, without any waiting before it."""
+
+    def __init__(
+        self,
+        message: str,
+        retry_after_s: float | None = None,
+        *,
+        throttled: bool = False,
+        answered: bool = False,
+    ) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
         """What the service asked for in `Retry-After`, in seconds."""
         self.throttled = throttled
         """Whether the service said that it has too much to do (429, 503)."""
+        self.answered = answered or throttled
+        """Whether it is an answer, whatever it says: somebody is there."""
 
 
 class AccessDenied(StoreError):  # noqa: N818 - named for what the service said

@@ -204,8 +204,11 @@ def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:
 
 def _work(job: Job, pipe: Connection, asking: Connection | None, stop: Event) -> None:
     """What a worker process does, from its first batch to the end of its pipe."""
-    # Ctrl-C reaches every process of the terminal; the coordinator decides what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C, a closed terminal and the end of a service reach every process; the coordinator decides what they mean,
+    # and a worker ends when its pipe does.
+    for name in ("SIGINT", "SIGHUP", "SIGTERM"):
+        if number := getattr(signal, name, None):
+            signal.signal(number, signal.SIG_IGN)
     note_environment()
     # Where the coordinator is gone, there is nobody to tell.
     with guarded(), contextlib.suppress(BrokenPipeError, ConnectionResetError):
