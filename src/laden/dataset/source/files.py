@@ -1,7 +1,7 @@
 """Finds archives and plain files below a folder, and lists plain files as entries.
 
 A folder is walked whole; symbolic links to files count, links to folders are not followed (they could lead in
-circles). Names decide what is an archive, never content. Nothing is opened here.
+circles). Names decide what is an archive, never content. Nothing is opened here but what may be laden's own (`own`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from laden.dataset.source.kinds import archive_of
+from laden.dataset.source.own import is_own
 from laden.values.errors import SourceError, UsageError
 from laden.values.names import is_junk, problem
 from laden.values.records import STORED, Entry, Finding, Severity
@@ -27,7 +28,7 @@ class Found(NamedTuple):
     files: list[str]
     """Every other file: tables, images, documents."""
     junk: int
-    """How many files were left out because they are no data (`laden.values.names.is_junk`)."""
+    """How many files were left out because they are no data (`laden.values.names.is_junk`), or laden's own."""
 
 
 def find(paths: Sequence[Path]) -> Found:
@@ -46,7 +47,7 @@ def find(paths: Sequence[Path]) -> Found:
         names = list(_walk(root))
     else:
         root, names = _relative_to_common_parent(paths)
-    data = sorted((name for name in names if not is_junk(name)), key=_natural)
+    data = sorted((name for name in names if not is_junk(name) and not is_own(root, name)), key=_natural)
     if not data:
         raise SourceError(f"{root} holds no archive and no file to load; check the path.")
     archives = {archive for name in data if (archive := archive_of(name))}
