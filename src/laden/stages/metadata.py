@@ -34,6 +34,11 @@ def to_metadata(entry: Entry, digests: Digests, image: ImageFacts) -> dict[str, 
     return metadata
 
 
+def is_own(blob: Blob) -> bool:
+    """Whether laden put it there: then the service checked its MD5."""
+    return _SIZE in blob.metadata
+
+
 def to_row(blob: Blob) -> tuple[Any, ...]:
     """A listed blob as a row of the relation `blobs`; what is not laden's own, or not well formed, is None."""
     metadata = blob.metadata

@@ -42,6 +42,7 @@ class _Wishes:
 
     choice: Choice
     replace_other: bool
+    compare_all: bool
     send_strays: bool
     send_broken: bool
     images: Level
@@ -69,6 +70,7 @@ def load(
     first: int | None = None,
     table_name: str | None = None,
     overwrite: Literal["never", "changed"] = "never",
+    compare: Literal["auto", "all"] = "auto",
     strays: Literal["skip", "send"] = "skip",
     damaged: Literal["send", "skip"] = "send",
     images: Level = "structure",
@@ -101,6 +103,8 @@ def load(
         first: only the first so many images.
         table_name: what the table of the selected rows is called; by default the profile's name for a subset.
         overwrite: what to do with a blob of other content: leave it and list it, or replace it.
+        compare: when an image that is there is read at the source and compared by MD5: where CRC-32, size and time do
+            not tell that it is the same, or always.
         strays: whether images without a row are sent.
         damaged: whether images that are broken inside, though whole as members, are sent as they are.
         images: how closely each image is looked at as it passes: not at all, its structure, or every pixel decoded.
@@ -133,6 +137,7 @@ def load(
         wishes = _Wishes(
             choice,
             overwrite == "changed",
+            compare == "all",
             strays == "send",
             damaged == "send",
             level_of(images),
@@ -185,10 +190,14 @@ async def _load(
             log,
             send_strays=wishes.send_strays,
             replace_other=wishes.replace_other,
+            compare_all=wishes.compare_all,
+            selected_as=landings[0].subset if landings and landings[0].selection else None,
             documents=[*(landing.subset for landing in landings), *(document.name for document in earlier)],
         )
         if wishes.dry_run:
             return tally.finish()
+        if not ready.images and log.counts["image-ambiguous"]:
+            raise SourceError(f"no row has an image in {surveyed.root} that is certainly its own: see the findings")
         if not ready.images:
             raise SourceError(
                 f"no row has its image in {surveyed.root}: put the archives there, or name another folder"
@@ -239,7 +248,8 @@ def _landings(surveyed: Survey, selection: Selection) -> list[Landing]:
     names = [placed.shape.subset for placed in surveyed.tables]
     names[:1] = [selection.table_name or name for name in names[:1]]
     return [
-        Landing(placed.table, name, placed.rows, steps) for placed, name in zip(surveyed.tables, names, strict=True)
+        Landing(placed.table, placed.shape, name, placed.rows, steps)
+        for placed, name in zip(surveyed.tables, names, strict=True)
     ]
 
 

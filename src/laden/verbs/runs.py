@@ -13,7 +13,7 @@ from laden.relations import Relations
 from laden.report import ReadTable, Reporter
 from laden.run.findings import FindingLog
 from laden.run.tally import Tally, told
-from laden.stages.plan import Plan
+from laden.stages.plan import Plan, Written
 from laden.stages.survey import Survey
 from laden.values.errors import UsageError
 from laden.values.events import Observer, PlanReady, Summary, Warned
@@ -46,14 +46,22 @@ def planned(
     send_strays: bool,
     replace_other: bool,
     documents: Sequence[str] = (),
+    compare_all: bool = False,
+    selected_as: str | None = None,
 ) -> tuple[Plan, PlanReady]:
-    """The plan and its counts, told to the tally with all that a person should know of it."""
+    """The plan and its counts, told to the tally with all that a person should know of it.
+
+    `selected_as` is the name under which the first table's selected rows land, where only those do.
+    """
     tables = [name for placed in surveyed.tables for name in (placed.table.name, placed.shape.subset)]
     plan = Plan(
         relations,
         send_strays=send_strays,
         replace=replace_other,
         documents=[*tables, *documents, *surveyed.sidecars],
+        written=_written(surveyed, selected_as),
+        places=len(surveyed.profile.place_fields),
+        compare_all=compare_all,
         many_rows=any(placed.shape.many for placed in surveyed.tables),
     )
     ready = plan.summary(
@@ -68,6 +76,18 @@ def planned(
     for blob, archive, member, state in plan.found_before():
         tally.look(blob, archive, member, state)
     return plan, ready
+
+
+def _written(surveyed: Survey, selected_as: str | None) -> list[Written]:
+    """All that a load may write beside the images and laden's own notes."""
+    written: list[Written] = []
+    for number, placed in enumerate(surveyed.tables):
+        subset = selected_as if selected_as and not number else placed.shape.subset
+        whole = () if selected_as else (placed.table.name,)
+        # A table that is called like its own subset has one name.
+        written += [Written(name, f"the table {placed.table.name}") for name in dict.fromkeys((*whole, subset))]
+    written += [Written(name, f"{entry.place}, which is copied as it is,") for name, entry in surveyed.sidecars.items()]
+    return written
 
 
 def read_again(surveyed: Survey) -> list[ReadTable]:

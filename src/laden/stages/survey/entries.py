@@ -6,7 +6,7 @@ A table that lies in an archive, and a sidecar, is no entry: they are not held a
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from laden.dataset.evidence import Trust, compared
@@ -17,8 +17,11 @@ from laden.run.findings import FindingLog
 from laden.stages.survey.tables import SourceTable
 from laden.values.errors import SourceError, UsageError
 from laden.values.events import Observer, Started
-from laden.values.names import problem
+from laden.values.names import OWN_FOLDER, problem, reserved
 from laden.values.records import Entry, Finding, Severity
+
+_OWN_NOTES = frozenset({"load.json", "manifest.parquet", "folder.jsonl"})
+"""What laden writes there itself: the copy of a container has them, and nobody misses them."""
 
 
 def chosen_homes(profile: Profile, archives: str | None, found: Found) -> frozenset[str] | None:
@@ -54,7 +57,8 @@ class EntryFeed:
         self._trust = trust
         self._log = log
         self._tables = {(table.archive, table.place) for table in tables if table.archive}
-        self._table_paths = {table.table.path for table in tables}
+        self._table_files = {name for table in tables for name in _below(found.root, table.table.path)}
+        self._places = profile.place_fields
         self._errors: list[SourceError] = []
         self._archives: dict[str, tuple[str | None, dict[str, str]]] = {}
         self.sidecars: dict[str, Entry] = {}
@@ -85,7 +89,7 @@ class EntryFeed:
             if isinstance(entry, Finding):
                 self._log.add(entry)
                 continue
-            if (entry.archive, entry.member) in self._tables or self._is_sidecar(entry):
+            if (entry.archive, entry.member) in self._tables or self._is_sidecar(entry) or self._is_note(entry):
                 continue
             described = self._described(entry)
             if described is not None and (homes is None or entry.archive or described[1] in homes):
@@ -105,7 +109,7 @@ class EntryFeed:
                 self._errors.append(error)
                 self.unreadable.append(home_of(self._profile, archive))
                 self._log.add(Finding(error.code, Severity.ERROR, str(error), archive=archive))
-        files = (name for name in self._found.files if self._found.root / name not in self._table_paths)
+        files = (name for name in self._found.files if name not in self._table_files)
         yield from file_entries(self._found.root, files)
 
     def _is_sidecar(self, entry: Entry) -> bool:
@@ -119,21 +123,45 @@ class EntryFeed:
             )
         return True
 
-    def _described(self, entry: Entry) -> tuple[str, str | None, str | None] | None:
-        """Key, home and blob name of an entry; None for a plain file that is no image of the dataset."""
+    def _is_note(self, entry: Entry) -> bool:
+        """Whether it would land among laden's own notes, as its own path says: told, and never sent."""
+        shape = self._profile.table
+        blob = self._profile.blob(shape, entry.member, self._values(entry)) if shape is None else None
+        reason = reserved(blob or "")
+        if reason is None:
+            return False
+        own = entry.member.rpartition(f"{OWN_FOLDER}/")[2] in _OWN_NOTES
+        what = "it is laden's own about another load" if own else f"its name {reason}"
+        act = "a load writes its own" if own else "rename the folder"
+        message = f"{what}; it is not loaded: {act}"
+        severity = Severity.WARNING if own else Severity.ERROR
+        self._log.add(Finding("name-reserved", severity, message, archive=entry.archive, member=entry.member))
+        return True
+
+    def _described(self, entry: Entry) -> tuple[str, str | None, str | None, str] | None:
+        """Key, home, blob name and place of an entry; None for a plain file that is no image of the dataset."""
         profile = self._profile
         shape = profile.table
         if shape is None:
-            return entry.member, None, profile.blob(None, entry.member, {})
-        if entry.archive:
-            home, values = self._of_archive(entry.archive)
-        elif not shape.is_image(entry.member):
+            return entry.member, None, profile.blob(None, entry.member, {}), ""
+        if not entry.archive and not shape.is_image(entry.member):
             return None
-        else:
-            values = (profile.folder.match_end(entry.member) if profile.folder else None) or {}
-            home = profile.archive.render(values) if values and profile.archive and profile.places_rows else None
+        home = self._of_archive(entry.archive)[0] if entry.archive else None
+        values = self._values(entry)
+        if home is None and profile.archive is not None and profile.places_rows:
+            # An archive of another name, or a folder: the path may tell what an archive's name would.
+            known = all(field in values for field in profile.archive.fields)
+            home = profile.archive.render(values) if known else None
         blob = profile.blob(shape, entry.member, values)
-        return shape.entry_key(entry.member), home, blob if blob and problem(blob) is None else None
+        good = blob is not None and problem(blob) is None and reserved(blob) is None
+        return shape.entry_key(entry.member), home, blob if good else None, profile.place(values, self._places)
+
+    def _values(self, entry: Entry) -> dict[str, str]:
+        """What archive and path say of an entry; of a field that both show, what the archive's name says."""
+        values = self._of_archive(entry.archive)[1] if entry.archive else {}
+        if all(field in values for field in self._places):
+            return values
+        return {**(self._profile.folder_values(entry.member) or {}), **values}
 
     def _of_archive(self, archive: str) -> tuple[str | None, dict[str, str]]:
         """What an archive's name says of its members: their home, and values for their names; asked once for each."""
@@ -141,3 +169,10 @@ class EntryFeed:
             home = self._profile.home(archive) if self._profile.places_rows else None
             self._archives[archive] = home, self._profile.archive_values(archive) or {}
         return self._archives[archive]
+
+
+def _below(root: Path, path: Path) -> Iterator[str]:
+    """The names, below the root, of a file that was given by any path: as a link is called, and what it leads to."""
+    for real in (path.parent.resolve() / path.name, path.resolve()):
+        if real.is_relative_to(root):
+            yield real.relative_to(root).as_posix()

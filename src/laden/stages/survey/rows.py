@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from laden.dataset.profile import Profile, TableShape, Template
@@ -16,10 +17,11 @@ from laden.relations import Relations
 from laden.run.findings import FindingLog
 from laden.stages.survey.tables import SourceTable
 from laden.values.errors import UsageError
-from laden.values.names import problem
+from laden.values.names import problem, reserved
 from laden.values.records import Finding, Severity
 
 _SIZES_AT_ONCE = 50_000
+_SPELLINGS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,13 @@ def _feed(
     key = table.column(shape.key)
     layout = profile.layout_of(shape)
     archive = profile.archive if profile.places_rows else None
-    fields = {name: table.column(name) for name in _table_fields(layout, archive, table)}
+    places = profile.place_fields
+    named = _table_fields(layout, archive, table)
+    # A table without a column of places says nothing of them, unless its names are made of it.
+    named += [name for name in places if name not in named and name in table.columns]
+    fields = {name: table.column(name) for name in named}
+    # Of few values there are many rows.
+    spelled = lru_cache(_SPELLINGS)(profile.spelled)
     texts = [name for name, kind in shape.columns.items() if kind == "text"]
     watch = TableWatch(table, shape.key, texts)
     sizes = _Sizes(relations, table, shape, before)
@@ -85,17 +93,18 @@ def _feed(
             finding = watch.see(record)
             if finding is not None:
                 log.add(finding)
-                yield row, None, "", None, None, False, homes is None
+                yield row, None, "", None, None, False, homes is None, ""
                 continue
-            values = {name: record.fields[index].strip() for name, index in fields.items()}
+            values = {name: spelled(name, record.fields[index].strip()) for name, index in fields.items()}
             home = archive.render(values) if archive else None
             blob: str | None = layout.render(values)
-            if (refusal := problem(blob or "")) is not None:
+            if (refusal := problem(blob or "") or reserved(blob or "")) is not None:
                 log.add(_refused_row(record.row, blob or "", refusal))
                 blob = None
             name = record.fields[key].strip()
             sizes.add(record)
-            yield row, shape.row_key(name), name, home, blob, blob is not None, homes is None or home in homes
+            selected, place = homes is None or home in homes, profile.place(values, places)
+            yield row, shape.row_key(name), name, home, blob, blob is not None, selected, place
 
     count = relations.feed("rows", rows())
     sizes.close()
