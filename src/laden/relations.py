@@ -55,9 +55,10 @@ _SCHEMA = """
 CREATE TABLE entries (
     archive VARCHAR, member VARCHAR, size_bytes BIGINT, crc32 BIGINT, mtime_ns BIGINT,
     offset_bytes BIGINT, stored_bytes BIGINT, method INTEGER,
-    id BIGINT, key VARCHAR, home VARCHAR, blob VARCHAR);
+    id BIGINT, key VARCHAR, home VARCHAR, blob VARCHAR, place VARCHAR);
 CREATE TABLE rows (
-    row BIGINT, key VARCHAR, name VARCHAR, home VARCHAR, blob VARCHAR, usable BOOLEAN, selected BOOLEAN);
+    row BIGINT, key VARCHAR, name VARCHAR, home VARCHAR, blob VARCHAR, usable BOOLEAN, selected BOOLEAN,
+    place VARCHAR);
 CREATE TABLE table_starts (name VARCHAR, before BIGINT);
 CREATE TABLE sizes (row BIGINT, width INTEGER, height INTEGER);
 CREATE TABLE blobs (
@@ -67,7 +68,7 @@ CREATE TABLE known (
     blob VARCHAR NOT NULL, archive VARCHAR NOT NULL, member VARCHAR NOT NULL, size_bytes BIGINT NOT NULL,
     md5 VARCHAR NOT NULL, crc32 BIGINT NOT NULL, key VARCHAR NOT NULL,
     kind VARCHAR NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL, bits INTEGER NOT NULL,
-    state VARCHAR NOT NULL);
+    state VARCHAR NOT NULL, known VARCHAR NOT NULL);
 CREATE TABLE receipts (
     blob VARCHAR, archive VARCHAR, member VARCHAR, outcome VARCHAR, size_bytes BIGINT, md5 VARCHAR, crc32 BIGINT,
     kind VARCHAR, width INTEGER, height INTEGER, bits INTEGER, state VARCHAR);

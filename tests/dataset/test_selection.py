@@ -271,7 +271,7 @@ def test_columns_of_some_rows(table: Path) -> None:
     """As a report asks, of what was selected."""
     shape = open_profile("tiny.toml").table
     with Relations() as relations:
-        relations.feed("rows", [(row, "", "", "", "", True, row in (1, 4, 6)) for row in range(1, 7)])
+        relations.feed("rows", [(row, "", "", "", "", True, row in (1, 4, 6), "") for row in range(1, 7)])
         found = describe(
             Records(relations, [Part(Table.open(table).hold(relations.folder), shape)]),
             relations,

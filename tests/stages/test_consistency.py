@@ -29,7 +29,7 @@ def told(
         relations.feed("receipts", images)
         relations.feed("table_starts", [("first.csv", 0), ("second.csv", 10)])
         names = list(sizes or {})
-        relations.feed("rows", [(11 + n, name, name, None, name, True, True) for n, name in enumerate(names)])
+        relations.feed("rows", [(11 + n, name, name, None, name, True, True, "") for n, name in enumerate(names)])
         relations.feed("sizes", [(11 + n, *size) for n, size in enumerate((sizes or {}).values())])
         relations.run("CREATE TABLE wanted AS SELECT blob FROM receipts WHERE blob <> ?", [unwanted])
         return list(contradictions(relations, "receipts", 16))

@@ -38,6 +38,13 @@ app = typer.Typer(
 )
 
 
+class Compare(StrEnum):
+    """When an image that is there already is read at the source and compared."""
+
+    auto = "auto"
+    all = "all"
+
+
 class Overwrite(StrEnum):
     """What to do with a blob that is there with other content."""
 
@@ -106,6 +113,10 @@ def load(
         Overwrite,
         typer.Option("--overwrite", help="A blob with other content: leave and list it, or replace it."),
     ] = Overwrite.never,
+    compare: Annotated[
+        Compare,
+        typer.Option("--compare", help="Read and compare what is there: where CRC-32 and time do not tell, or all."),
+    ] = Compare.auto,
     strays: Annotated[Strays, typer.Option("--strays", help="Images that no row names.")] = Strays.skip,
     damaged: Annotated[
         Damaged, typer.Option("--damaged", help="Images broken inside, though whole as archive members.")
@@ -133,6 +144,7 @@ def load(
         **asked(options, "structure"),
         "layout": layout,
         "overwrite": overwrite.value,
+        "compare": compare.value,
         "strays": strays.value,
         "damaged": damaged.value,
         "dry_run": dry_run,

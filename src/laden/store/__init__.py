@@ -7,6 +7,8 @@ Names are relative to the destination's prefix everywhere above this package.
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import mimetypes
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -29,12 +31,15 @@ __all__ = [
     "Store",
     "block_id",
     "content_type",
+    "digest",
     "list_all",
     "open_store",
     "parse_destination",
     "quoted",
     "without_secret",
 ]
+
+_PART_BYTES = 8 << 20
 
 CREATE_ONLY = ""
 """The `etag` of a put that must create: any blob of that name makes it fail with `BlobConflict`."""
@@ -114,6 +119,19 @@ def block_id(number: int, md5: bytes) -> str:
     All are of one length, and at most 64 bytes (REST reference, "Put Block", URI parameters).
     """
     return f"laden-{number:06d}-{md5.hex()}"
+
+
+async def digest(store: Store, name: str, size_bytes: int) -> tuple[int, bytes]:
+    """Read a blob of so many bytes back, a part at a time: how many there were, and their MD5; raises as `get`."""
+    md5 = hashlib.md5(usedforsecurity=False)
+    read_bytes = 0
+    while read_bytes < size_bytes:
+        part = await store.get(name, read_bytes, min(_PART_BYTES, size_bytes - read_bytes))
+        if not part:
+            break
+        read_bytes += len(part)
+        await asyncio.to_thread(md5.update, part)
+    return read_bytes, md5.digest()
 
 
 async def list_all(store: Store) -> AsyncIterator[list[Blob]]:

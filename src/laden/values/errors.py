@@ -65,6 +65,11 @@ class SourceError(LadenError):
         self.code = code
         """The finding code, where the load can go on without what could not be read."""
 
+    @property
+    def is_change(self) -> bool:
+        """Whether the source changed since it was surveyed: what was planned of it does not hold any more."""
+        return self.code in ("archive-changed", "file-changed")
+
 
 class MemberDamaged(SourceError):  # noqa: N818 - named for what happened, as the finding it becomes
     """One member's bytes are not what its archive declares."""

@@ -43,6 +43,7 @@ class _Wishes:
 
     choice: Choice
     settings: Settings
+    compare_all: bool
     send_strays: bool
     connections: int | None
     workers: int | None
@@ -56,6 +57,7 @@ def load(
     destination: str,
     *,
     overwrite: Literal["never", "changed"] = "never",
+    compare: Literal["auto", "all"] = "auto",
     strays: Literal["skip", "send"] = "skip",
     damaged: Literal["send", "skip"] = "send",
     images: Level = "structure",
@@ -77,6 +79,8 @@ def load(
         source: a folder of archives and a table, an extracted tree, or named files.
         destination: URL of a container or a prefix in it, or a folder.
         overwrite: what to do with a blob of other content: leave it and list it, or replace it.
+        compare: when an image that is there is read at the source and compared by MD5: where CRC-32, size and time do
+            not tell that it is the same, or always.
         strays: whether images without a row are sent.
         damaged: whether images that are broken inside, though whole as members, are sent as they are.
         images: how closely each image is looked at as it passes: not at all, its structure, or every pixel decoded.
@@ -119,6 +123,7 @@ def load(
         wishes = _Wishes(
             choice_of(asked),
             settings,
+            one_of("compare", compare, ("auto", "all")) == "all",
             one_of("strays", strays, ("skip", "send")) == "send",
             connections,
             workers,
@@ -191,6 +196,8 @@ def _planned(
         surveyed,
         send_strays=wishes.send_strays,
         replace_other=wishes.settings.replace_other,
+        compare_all=wishes.compare_all,
+        selected_as=landings[0].subset if landings and landings[0].selection else None,
         documents=[*(landing.subset for landing in landings), *(document.name for document in earlier)],
         place=there.target.about,
     )
@@ -227,7 +234,8 @@ def _landings(surveyed: Survey, choice: Choice) -> list[Landing]:
     names = [placed.shape.subset for placed in surveyed.tables]
     names[:1] = [selection.table_name or name for name in names[:1]]
     return [
-        Landing(placed.table, name, placed.rows, steps) for placed, name in zip(surveyed.tables, names, strict=True)
+        Landing(placed.table, placed.shape, name, placed.rows, steps)
+        for placed, name in zip(surveyed.tables, names, strict=True)
     ]
 
 

@@ -6,6 +6,8 @@ ASCII is folded here, each different text once.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from laden.dataset.profile import TableShape
 from laden.relations import Relations
 
@@ -15,17 +17,21 @@ def row_key(shape: TableShape, text: str) -> str:
     key = text
     if shape.match == "path" and shape.segments:
         key = f"array_to_string(str_split({text}, '/')[-{shape.segments}:], '/')"
-    return f"CASE WHEN {is_ascii(key)} THEN lower({key}) ELSE {key} END" if shape.ignore_case else key
+    return folded(shape, key)
 
 
-def fold(relations: Relations, table: str, shape: TableShape) -> None:
-    """Fold the column `key` of a relation where `row_key` could not."""
-    if not shape.ignore_case:
-        return
-    odd = relations.stream(f"SELECT DISTINCT key FROM {table} WHERE NOT {is_ascii('key')}")  # noqa: S608 - own names
-    relations.run("CREATE OR REPLACE TABLE folded (key VARCHAR, fold VARCHAR)")
-    if relations.feed("folded", ((key, key.casefold()) for (key,) in odd)):
-        relations.run(f"UPDATE {table} SET key = fold FROM folded WHERE folded.key = {table}.key")  # noqa: S608
+def folded(shape: TableShape, text: str) -> str:
+    """SQL for a text in small letters, where the dataset's keys are; `fold` has to come afterwards."""
+    return f"CASE WHEN {is_ascii(text)} THEN lower({text}) ELSE {text} END" if shape.ignore_case else text
+
+
+def fold(relations: Relations, table: str, shape: TableShape, columns: Sequence[str] = ("key",)) -> None:
+    """Fold columns of a relation where `folded` could not."""
+    for column in columns if shape.ignore_case else ():
+        odd = relations.stream(f"SELECT DISTINCT {column} FROM {table} WHERE NOT {is_ascii(column)}")  # noqa: S608
+        relations.run("CREATE OR REPLACE TABLE folded (given VARCHAR, fold VARCHAR)")
+        if relations.feed("folded", ((text, text.casefold()) for (text,) in odd)):
+            relations.run(f"UPDATE {table} SET {column} = fold FROM folded WHERE given = {column}")  # noqa: S608
 
 
 def is_ascii(text: str) -> str:

@@ -96,7 +96,7 @@ def survey(
     feed.leave_out(relations)
     if not tables:
         relations.run(
-            "INSERT INTO rows SELECT min(id), key, key, NULL, blob, true, true FROM entries GROUP BY key, blob"
+            "INSERT INTO rows SELECT min(id), key, key, NULL, blob, true, true, '' FROM entries GROUP BY key, blob"
         )
     elif homes is not None and not profile.places_rows:
         # Nothing but the archives themselves tells which rows are in them.

@@ -10,21 +10,22 @@ The cells that are needed go into the relation `cells`, once; `rows` and `sizes`
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from laden.dataset.profile import Profile, TableShape, Template
-from laden.dataset.selection.keys import fold, row_key
+from laden.dataset.profile import NO_PLACE, PLACE_SEPARATOR, Profile, TableShape, Template
+from laden.dataset.selection.keys import fold, folded, row_key
 from laden.dataset.table import BATCH, Table, TableWatch, columns, count
 from laden.relations import Relations
 from laden.run.findings import FindingLog
 from laden.stages.survey.tables import SourceTable
 from laden.values.arrow import Stream
 from laden.values.errors import UsageError
-from laden.values.names import problem
+from laden.values.names import OWN_FOLDER, problem, reserved
 from laden.values.records import Finding, Severity
 
 
@@ -79,27 +80,35 @@ def _feed(
 ) -> int:
     layout = profile.layout_of(shape)
     archive = profile.archive if profile.places_rows else None
+    places = profile.place_fields
     cells = _Cells(table)
-    named = {name: cells.of(name) for name in _table_fields(layout, archive, table)}
+    # A table without a column of places says nothing of them, unless its names are made of it.
+    shown = (name for name in places if name in table.columns)
+    fields = dict.fromkeys([*_table_fields(layout, archive, table), *shown])
+    named = {name: cells.of(name) for name in fields}
     key = cells.of(shape.key)
     home = archive.sql(named) if archive else "NULL"
     sizes = [cells.of(name) for name in (shape.width, shape.height) if name in table.columns]
     watch = TableWatch(table, shape.key, [name for name, kind in shape.columns.items() if kind == "text"])
     cells.read(relations, watch)
+    for name, cell in named.items():
+        _spell(relations, cell, partial(profile.spelled, name))
     relations.run(
-        "INSERT INTO rows (row, key, name, home, blob, usable, selected)"  # noqa: S608 - own names, quoted
+        "INSERT INTO rows (row, key, name, home, blob, usable, selected, place)"  # noqa: S608 - own names, quoted
         f" SELECT row + {before}, CASE WHEN named THEN {row_key(shape, key)} END, {key},"
         f" CASE WHEN named THEN {home} END,"
         f" CASE WHEN named THEN {layout.sql(named)} END, named,"
-        f" ? IS NULL OR named AND coalesce(list_contains(?::VARCHAR[], {home}), false)"
+        f" ? IS NULL OR named AND coalesce(list_contains(?::VARCHAR[], {home}), false),"
+        f" CASE WHEN named THEN {folded(shape, _place([named.get(name) for name in places]))} ELSE '' END"
         f" FROM (SELECT *, {key} <> '' AS named FROM cells)",
         [wanted := None if homes is None else sorted(homes), wanted],
     )
-    fold(relations, "rows", shape)
+    fold(relations, "rows", shape, ("key", "place"))
     if len(sizes) == 2:
         _feed_sizes(relations, sizes[0], sizes[1], before)
     relations.absorb(
-        f"INSERT INTO rows (row, name, usable, selected) SELECT row + {before}, '', false, {homes is None} FROM batch",  # noqa: S608
+        f"INSERT INTO rows (row, name, usable, selected, place)"  # noqa: S608 - own names
+        f" SELECT row + {before}, '', false, {homes is None}, '' FROM batch",
         _one_column(watch.misshapen()),
     )
     for finding in heapq.merge(watch.of_rows(), _refused_rows(relations, before), key=lambda one: one.row or 0):
@@ -133,6 +142,22 @@ class _Cells:
         )
 
 
+def _spell(relations: Relations, cell: str, spelled: Callable[[str], str]) -> None:
+    """Write the values of a column as the dataset spells them (`Profile.spelled`): each different one is asked once."""
+    given = relations.stream(f"SELECT DISTINCT {cell} FROM cells")  # noqa: S608 - own names
+    relations.run("CREATE OR REPLACE TABLE spelling (given VARCHAR, spelled VARCHAR)")
+    if relations.feed("spelling", ((text, other) for (text,) in given if (other := spelled(text)) != text)):
+        relations.run(f"UPDATE cells SET {cell} = spelled FROM spelling WHERE given = {cell}")  # noqa: S608 - own names
+
+
+def _place(cells: Sequence[str | None]) -> str:
+    """SQL for what cells say of a place (`Profile.place`); None is a column that the table has not."""
+    nothing = ", ".join(f"'{text}'" for text in sorted(NO_PLACE))
+    separator = f"chr({ord(PLACE_SEPARATOR)})"
+    known = "CASE WHEN {0} IN (" + nothing + ") THEN '' ELSE replace({0}, " + separator + ", '\ufffd') END"
+    return f" || {separator} || ".join(known.format(cell) if cell else "''" for cell in cells) or "''"
+
+
 def _feed_sizes(relations: Relations, width: str, height: str, before: int) -> None:
     """Take the sizes that rows give their images; whatever is no size, such as `None` and `nan`, is left out."""
     whole = "CASE WHEN regexp_full_match({0}, '[0-9]{{1,9}}([.]0)?') THEN split_part({0}, '.', 1)::INTEGER ELSE 0 END"
@@ -155,7 +180,7 @@ def _refused_rows(relations: Relations, before: int) -> Iterator[Finding]:
         f"SELECT DISTINCT blob FROM rows WHERE row > ? AND blob IS NOT NULL AND NOT ({_FINE})",  # noqa: S608 - own text
         [before],
     )
-    judged = ((blob, problem(blob)) for (blob,) in doubtful)
+    judged = ((blob, problem(blob) or reserved(blob)) for (blob,) in doubtful)
     relations.run("CREATE OR REPLACE TABLE refused (blob VARCHAR, reason VARCHAR)")
     if not relations.feed("refused", ((blob, reason) for blob, reason in judged if reason is not None)):
         return
@@ -169,7 +194,8 @@ def _refused_rows(relations: Relations, before: int) -> Iterator[Finding]:
 
 
 _SIGNS = r"!-,\-0-9;-\[\]-~ "
-_FINE = f"length(blob) < 250 AND regexp_full_match(blob, '(?:[{_SIGNS}.]*[{_SIGNS}]/)*[{_SIGNS}.]*[{_SIGNS}]')"
+_FINE = f"length(blob) < 250 AND NOT contains(blob, '{OWN_FOLDER}')"
+_FINE += f" AND regexp_full_match(blob, '(?:[{_SIGNS}.]*[{_SIGNS}]/)*[{_SIGNS}.]*[{_SIGNS}]')"
 """Printable ASCII but colons and backslashes, in segments none of which is empty or ends in a dot."""
 
 

@@ -22,8 +22,10 @@ from typing import TypeVar
 
 from laden.dataset.images import Level
 from laden.dataset.source import Buffer, Reader
+from laden.stages.transfer.comparing import is_same
 from laden.stages.transfer.reading import BlockReader, Loaded, conflicting, properties, read_item, settle, unread
-from laden.store import CREATE_ONLY, Store, block_id
+from laden.stages.transfer.window import Window
+from laden.store import CREATE_ONLY, Store, block_id, digest
 from laden.values.errors import (
     AccessEnded,
     BlobConflict,
@@ -78,27 +80,6 @@ class Settings:
     """Whether an image that is whole as a member but broken inside is sent as it is."""
     replace_other: bool = False
     """Whether a blob whose content turns out to be other is replaced."""
-
-
-class _Window:
-    """A budget of bytes in flight. An item larger than the budget passes when nothing else is in it."""
-
-    def __init__(self, size_bytes: int) -> None:
-        self._size_bytes = size_bytes
-        self._used_bytes = 0
-        self._left = asyncio.Event()
-
-    async def enter(self, cost_bytes: int) -> None:
-        """Wait until there is room for so many bytes, and take it. One waiter at a time."""
-        while self._used_bytes and self._used_bytes + cost_bytes > self._size_bytes:
-            self._left.clear()
-            await self._left.wait()
-        self._used_bytes += cost_bytes
-
-    def leave(self, cost_bytes: int) -> None:
-        """Give it back."""
-        self._used_bytes -= cost_bytes
-        self._left.set()
 
 
 async def transfer(
@@ -159,7 +140,7 @@ class _Mover:
         self._asked_to_stop = stopping
         self._ended = False
         self._sending = 0
-        self._window = _Window(settings.window_bytes)
+        self._window = Window(settings.window_bytes)
         self._small_readers = 1
         self._small_turns = asyncio.Semaphore(1)
         self._last_success_s = time.monotonic()
@@ -225,10 +206,14 @@ class _Mover:
         )
 
     async def _send(self, loaded: Loaded) -> None:
-        put = self._store.put(loaded.item.blob, loaded.data, properties(loaded), _etag(loaded.item))
         self._sending += 1
         try:
-            self._done(await self._settled(loaded, put))
+            settled = await self._read_back(loaded)
+            if isinstance(settled, Loaded):
+                item = settled.item
+                put = self._store.put(item.blob, settled.data, properties(settled), _etag(item))
+                settled = await self._settled(settled, put)
+            self._done(settled)
         except Interrupted:
             pass
         except AccessEnded as error:
@@ -241,7 +226,10 @@ class _Mover:
         self._sending += 1
         try:
             settled, block_ids = await self._pass_blocks(item, block_bytes, sending=not compare)
+            if isinstance(settled, Loaded):
+                settled = await self._read_back(settled)
             if compare and isinstance(settled, Loaded):
+                item = settled.item
                 settled, block_ids = await self._pass_blocks(item, block_bytes, sending=True)
             if isinstance(settled, Loaded):
                 commit = self._store.commit(item.blob, block_ids, properties(settled), _etag(item))
@@ -253,6 +241,20 @@ class _Mover:
             await self._end(error)
         finally:
             self._sending -= 1
+
+    async def _read_back(self, loaded: Loaded) -> Loaded | Receipt:
+        """Settle an item whose blob was put there by another tool: what its bytes are, not what it says of them."""
+        item, digests, settings = loaded.item, loaded.digests, self._settings
+        if item.action is not Action.COMPARE or item.md5 is not None:
+            return loaded
+        started_s = time.monotonic()
+        try:
+            _, md5 = await digest(self._store, item.blob, digests.size_bytes)
+        except (BlobMissing, BlobRefused, TransientStoreError) as error:
+            return self._failed(Receipt(item, Outcome.FAILED, digests, loaded.image), error, started_s)
+        self._last_success_s = time.monotonic()
+        known = loaded._replace(item=item._replace(md5=md5))
+        return settle(known, send_broken=settings.send_broken, replace_other=settings.replace_other)
 
     async def _end(self, error: AccessEnded) -> None:
         """Begin nothing more; the first to learn it raises, once those that were let in before had time to end."""
@@ -328,8 +330,11 @@ class _Mover:
             blob = await self._store.head(receipt.item.blob)
         except BlobMissing:
             return replace(receipt, outcome=Outcome.FAILED, code="put-failed", reason=str(error))
-        if (blob.md5, blob.size_bytes) != (receipt.digests.md5, receipt.digests.size_bytes):
-            return conflicting(receipt, str(error))
+        try:
+            if not await is_same(self._store, blob, receipt.digests):
+                return conflicting(receipt, str(error))
+        except (BlobMissing, TransientStoreError) as lost:
+            return replace(receipt, outcome=Outcome.FAILED, code="put-failed", reason=str(lost))
         self._last_success_s = time.monotonic()
         return receipt if error.repeated else replace(receipt, outcome=Outcome.ALREADY_THERE)
 
