@@ -43,7 +43,7 @@ def main() -> int:
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "laden-bench"
     work = given.work or cache
     work.mkdir(parents=True, exist_ok=True)
-    setup = Setup(work, given.full, peers.find_azcopy(cache), RUNS)
+    setup = Setup(work, given.full, peers.find_azcopy(cache), peers.find_rclone(cache), RUNS)
     everything = (*_COMPARED, "plan", "help", "azurite")
     chosen = given.only.split(",") if given.only else everything if given.full else _QUICK
     unknown = sorted(set(chosen) - set(everything))
@@ -56,7 +56,7 @@ def main() -> int:
         if measured is not None:
             found[key] = measured
     described = {
-        **report.machine(setup.azcopy),
+        **report.machine(setup.azcopy, setup.rclone),
         "mode": "full" if given.full else "quick",
         "runs": setup.runs,
     }

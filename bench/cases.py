@@ -55,6 +55,7 @@ class Setup:
     work: Path
     full: bool
     azcopy: Path | None
+    rclone: Path | None
     runs: int
     failures: list[str] = field(default_factory=list)
 
@@ -72,17 +73,22 @@ def zip_case(setup: Setup, shape: str = "images") -> Case:
     load = workloads.images(setup.work, loose=shape == "loose")
     builds: list[Build] = [
         lambda url, scratch: peers.laden(load.deflated, url),
-        lambda url, scratch: peers.floor_send(load.extracted, url),
+        lambda url, scratch: peers.floor_send(load.plain, url),
         lambda url, scratch: peers.floor_digest(load.deflated),
         *azcopy_builds(setup, lambda az, url, scratch: az.unzip_then_copy(load.deflated, url, scratch)),
     ]
     if setup.azcopy is not None:
         tuned = AzCopy(setup.azcopy, True)
         builds.append(lambda url, scratch: tuned.unzip_overlapped(load.split, url, scratch))
+    builds.append(lambda url, scratch: peers.rclone(setup.rclone, load.deflated / "0.zip", url, transfers=16))
     if setup.full:
         builds.append(lambda url, scratch: peers.shortest(load.deflated, url))
         builds.append(lambda url, scratch: peers.laden(load.stored, url, name="laden, stored zip"))
-    title = "1.2 GB of PNGs in a deflated zip" if shape == "images" else "1.2 GB in a zip that has to be inflated"
+    title = (
+        "1.2 GB of PNGs in a deflated zip, with PADCHEST's table"
+        if shape == "images"
+        else "1.2 GB in a zip that has to be inflated, with PADCHEST's table"
+    )
     return Case("zip" if shape == "images" else "zip-loose", title, load, load.root, builds)
 
 
@@ -91,13 +97,13 @@ def folder_case(setup: Setup) -> Case:
     load = workloads.images(setup.work)
     builds: list[Build] = [
         lambda url, scratch: peers.laden(load.extracted, url),
-        *azcopy_builds(setup, lambda az, url, scratch: az.folder(load.extracted, url, scratch)),
+        *azcopy_builds(setup, lambda az, url, scratch: az.folder(load.plain, url, scratch)),
     ]
     if setup.full:
-        builds.append(lambda url, scratch: peers.rclone(load.extracted, url))
-        builds.append(lambda url, scratch: peers.rclone(load.extracted, url, transfers=16))
-        builds.append(lambda url, scratch: peers.sdk(load.extracted, url))
-    return Case("folder", "1.2 GB of PNGs in a folder", load, load.extracted, builds)
+        builds.append(lambda url, scratch: peers.rclone(setup.rclone, load.plain, url))
+        builds.append(lambda url, scratch: peers.rclone(setup.rclone, load.plain, url, transfers=16))
+        builds.append(lambda url, scratch: peers.sdk(load.plain, url))
+    return Case("folder", "1.2 GB of PNGs in a folder, with PADCHEST's table", load, load.extracted, builds)
 
 
 def small_case(setup: Setup, options: tuple[str, ...]) -> Case:
@@ -105,7 +111,7 @@ def small_case(setup: Setup, options: tuple[str, ...]) -> Case:
     load = workloads.small(setup.work, workloads.SMALL_FILES if setup.full else QUICK_SMALL_FILES)
     builds: list[Build] = [
         lambda url, scratch: peers.laden(load.extracted, url),
-        lambda url, scratch: peers.rclone(load.extracted, url, transfers=64),
+        lambda url, scratch: peers.rclone(setup.rclone, load.extracted, url, transfers=64),
         *azcopy_builds(setup, lambda az, url, scratch: az.folder(load.extracted, url, scratch), 8),
     ]
     if setup.full:
@@ -229,6 +235,8 @@ def _run_once(case: Case, build: Build, served: Endpoint, setup: Setup) -> tuple
             f"  {case.key}: {peer.name} {cost.wall_s:.2f} s ({time.perf_counter() - began_s:.1f} s)",
             flush=True,
         )
+        if cost.exit_code == peer.findings_code:
+            cost.exit_code = 0
         if cost.exit_code:
             setup.failures.append(f"{case.key}: {peer.name}: exit {cost.exit_code}: {cost.stderr[-400:]}")
         return peer, cost

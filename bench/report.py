@@ -25,7 +25,7 @@ _CHARTED = ("zip", "zip-loose", "folder", "small-0ms", "small-30ms", "again")
 _BAR_PIXELS, _LABEL_PIXELS, _ROW_PIXELS = 360, 320, 20
 
 
-def machine(azcopy: Path | None) -> dict[str, Any]:
+def machine(azcopy: Path | None, rclone: Path | None) -> dict[str, Any]:
     """Describe where and with what versions it ran; nothing that names the machine."""
     versions = {"python": platform.python_version()}
     for name in _PACKAGES:
@@ -34,7 +34,7 @@ def machine(azcopy: Path | None) -> dict[str, Any]:
         except PackageNotFoundError:
             versions[name] = "not installed"
     versions["azcopy"] = _first_line([str(azcopy), "--version"]) if azcopy else "not found"
-    versions["rclone"] = _first_line(["rclone", "--version"]) if shutil.which("rclone") else "not found"
+    versions["rclone"] = _first_line([str(rclone), "--version"]) if rclone else "not found"
     versions["unzip"] = _first_line(["unzip", "-v"]) if shutil.which("unzip") else "not found"
     today = datetime.now(UTC).date().isoformat()
     return {"date": today, "cores": os.cpu_count(), "system": platform.system(), "versions": versions}

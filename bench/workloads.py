@@ -1,7 +1,8 @@
 """The data that is measured: made once, the same on every machine, kept in a cache folder.
 
-`images` are unique 16-bit PNGs like radiographs, as a folder, one deflated zip, one stored zip, and four
-zips. As with real PNGs, deflating them again gains nothing, and the deflater falls back to stored blocks
+`images` are unique 16-bit PNGs like radiographs, named as the first ones of PADCHEST's folder 0, as a folder, one
+deflated zip, one stored zip, and four zips; PADCHEST's table (`table`) lies beside the folder and the zips, as a person
+has it. As with real PNGs, deflating them again gains nothing, and the deflater falls back to stored blocks
 (RFC 1951, 3.2.4). `loose` are the same with PNGs that are not compressed inside, so that the zip really has
 to be inflated. `small` are files of 20 kB; `there` are as many members as PADCHEST has; `mix` is many
 archives of the images. A folder is complete when its `done.json` is there; anything else is made again.
@@ -21,6 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
+from bench.table import names, table
 
 IMAGES = 160
 SPLIT = 4
@@ -54,6 +57,11 @@ class Workload:
         return self.root / "extracted"
 
     @property
+    def plain(self) -> Path:
+        """Hold the plain images, without the table beside them."""
+        return self.extracted / "0" if (self.extracted / "0").is_dir() else self.extracted
+
+    @property
     def deflated(self) -> Path:
         """Hold one deflated zip with everything."""
         return self.root / "deflated"
@@ -71,11 +79,13 @@ class Workload:
 
 def images(work: Path, count: int = IMAGES, *, loose: bool = False) -> Workload:
     """Make `count` PNGs of about 7.75 MB each in every shape."""
+    labels = table(work)
 
     def make(root: Path) -> None:
-        folder = _fresh(root / "extracted")
+        folder = _fresh(root / "extracted" / "0")
+        paths = [folder / name for name in names(labels, count)]
         with ProcessPoolExecutor() as pool:
-            for _ in pool.map(_write_image, [folder] * count, range(count), [loose] * count, chunksize=4):
+            for _ in pool.map(_write_image, paths, range(count), [loose] * count, chunksize=4):
                 pass
         files = sorted(folder.iterdir())
         _write_zip(_fresh(root / "deflated") / "0.zip", files, zipfile.ZIP_DEFLATED)
@@ -83,8 +93,10 @@ def images(work: Path, count: int = IMAGES, *, loose: bool = False) -> Workload:
         split = _fresh(root / "split")
         for part in range(SPLIT):
             _copy_members(root / "deflated" / "0.zip", split / f"{part}.zip", slice(part, None, SPLIT))
+        for shape in ("extracted", "deflated", "stored"):
+            shutil.copyfile(labels, root / shape / labels.name)
 
-    return _once(work / f"{'loose' if loose else 'images'}-{count}", make)
+    return _once(work / f"{'loose' if loose else 'radiographs'}-{count}", make)
 
 
 def small(work: Path, count: int = SMALL_FILES) -> Workload:
@@ -150,7 +162,8 @@ def _once(root: Path, make: Callable[[Path], None]) -> Workload:
 def _count(root: Path) -> dict[str, int]:
     """Files and bytes of the first shape that is there."""
     if (root / "extracted").exists():
-        sizes = [path.stat().st_size for path in (root / "extracted").rglob("*") if path.is_file()]
+        files = (path for path in (root / "extracted").rglob("*") if path.suffix == ".png")
+        sizes = [path.stat().st_size for path in files]
     else:
         archives = [zipfile.ZipFile(path) for path in sorted((root / "split").iterdir())]
         sizes = [info.file_size for archive in archives for info in archive.infolist()]
@@ -180,9 +193,8 @@ def _copy_members(source: Path, target: Path, wanted: slice, folder: str = "") -
             out.writestr(copy, archive.read(info))
 
 
-def _write_image(folder: Path, number: int, loose: bool) -> None:
-    data = png(number, LOOSE_SIDE_PIXELS, level=0) if loose else png(number, SIDE_PIXELS, level=6)
-    (folder / f"{2168400000 + number:010d}_00-{number:03d}-000.png").write_bytes(data)
+def _write_image(path: Path, number: int, loose: bool) -> None:
+    path.write_bytes(png(number, LOOSE_SIDE_PIXELS, level=0) if loose else png(number, SIDE_PIXELS, level=6))
 
 
 def png(seed: int, side: int, level: int) -> bytes:

@@ -12,7 +12,7 @@ import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -93,7 +93,7 @@ class Relations:
         """Execute a statement that returns nothing."""
         self._connection.execute(sql, parameters)
 
-    def one(self, sql: str, parameters: Sequence[object] = ()) -> tuple[Any, ...]:
+    def one(self, sql: str, parameters: Sequence[object] | Mapping[str, object] = ()) -> tuple[Any, ...]:
         """The first row of an answer."""
         row: tuple[Any, ...] | None = self._connection.execute(sql, parameters).fetchone()
         assert row is not None

@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from laden.cli.app import app
-from laden.cli.faces import Interrupts, run_verb
+from laden.cli.faces import Face, Interrupts, run_verb
 from laden.cli.terminal import Terminal
 from laden.values.errors import AccessDenied, UsageError
 from laden.values.events import Event, Found, Observer, PlanReady, Progress, Started, Summary, Warned
@@ -24,7 +24,23 @@ from tests.support.dataset import make_dataset
 
 DONE = Summary("load", rows=3, matched=2, missing=1, images=2, sent=2, bytes_sent=2_500_000, seconds=2.0, complete=True)
 PLAN = PlanReady(
-    "padchest", "t.csv", 1234, 1000, 234, 1000, 2, 900, 5, 0, 95, 3, 7, 10**9, 2 * 10**9, ("7.zip",), ("x",)
+    profile="padchest",
+    table="t.csv",
+    rows=1234,
+    matched=1000,
+    missing=234,
+    images=1000,
+    stray=2,
+    send=900,
+    replace=5,
+    compare=0,
+    already_there=95,
+    conflicts=3,
+    foreign=7,
+    bytes_to_send=10**9,
+    bytes_in_all=2 * 10**9,
+    archives_absent=("7.zip",),
+    examples=("x",),
 )
 
 
@@ -131,7 +147,20 @@ def test_names_cannot_draw(capsys: pytest.CaptureFixture[str]) -> None:
 def test_no_text_is_taken_for_markup(capsys: pytest.CaptureFixture[str], event: Event) -> None:
     if isinstance(event, PlanReady):
         marked = "[red]a[/b].png"
-        event = PlanReady("p", marked, 1, 1, 0, 1, 0, 1, 0, 0, 0, 0, 0, 1, 1, (marked,), (marked,))
+        event = PlanReady(
+            profile="p",
+            table=marked,
+            rows=1,
+            matched=1,
+            images=1,
+            send=1,
+            replace=0,
+            compare=0,
+            bytes_to_send=1,
+            bytes_in_all=1,
+            archives_absent=(marked,),
+            examples=(marked,),
+        )
     out, err = drawn(capsys, event, verbose=True)
     assert "[red]" in out + err
 
@@ -156,7 +185,7 @@ def test_an_error_without_a_summary_gets_one(
     def work(_: Observer) -> Summary:
         raise error
 
-    assert run_verb("check", work, json=True) == code
+    assert run_verb("check", work, Face(json=True)) == code
     (summary,) = summaries(capsys)
     assert (summary["command"], summary["exit_code"]) == ("check", code)
 
@@ -166,7 +195,7 @@ def test_an_error_with_a_summary_gets_no_second(capsys: pytest.CaptureFixture[st
         observer(Summary("check", message="wrong", exit_code=2))
         raise UsageError("wrong")
 
-    assert run_verb("check", work, json=True) == 2
+    assert run_verb("check", work, Face(json=True)) == 2
     assert len(summaries(capsys)) == 1
 
 
@@ -175,7 +204,7 @@ def test_a_bug_is_not_hidden() -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        run_verb("check", work, json=True)
+        run_verb("check", work, Face(json=True))
 
 
 @pytest.fixture

@@ -23,7 +23,18 @@ class Run:
         return [event.message for event in self.seen if isinstance(event, Warned)]
 
     def plan(self, size_bytes: int, items: int = 1) -> None:
-        plan = PlanReady("p", "", items, items, 0, items, 0, items, 0, 0, 0, 0, 0, size_bytes, size_bytes, ())
+        plan = PlanReady(
+            profile="p",
+            table="",
+            rows=items,
+            matched=items,
+            images=items,
+            send=items,
+            replace=0,
+            compare=0,
+            bytes_to_send=size_bytes,
+            bytes_in_all=size_bytes,
+        )
         self.deadline(plan)
 
     def sent(self, share: float, after_s: float, total_bytes: int) -> None:

@@ -8,7 +8,21 @@ import pytest
 from laden.values.events import Event, Found, PlanReady, Progress, Started, Summary, Warned, ignore, to_json
 from laden.values.records import Finding, Severity
 
-PLAN = PlanReady("p", "t.csv", 3, 2, 1, 2, 0, 2, 0, 0, 0, 0, 0, 20, 20, ("7.zip",), ("png/0/a.png",))
+PLAN = PlanReady(
+    profile="p",
+    table="t.csv",
+    rows=3,
+    matched=2,
+    missing=1,
+    images=2,
+    send=2,
+    replace=0,
+    compare=0,
+    bytes_to_send=20,
+    bytes_in_all=20,
+    archives_absent=("7.zip",),
+    examples=("png/0/a.png",),
+)
 EVENTS: list[Event] = [
     Started("table", "t.csv"),
     Warned("beware"),

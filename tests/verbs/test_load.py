@@ -459,7 +459,7 @@ def test_a_stop_leaves_what_was_sent_and_the_next_run_completes_it(
 ) -> None:
     dataset = make_dataset(tmp_path / "source", {"0": 40}, size=200)
     monkeypatch.setattr(loading, "Settings", lambda **given: Settings(**given, window_bytes=256 << 10))
-    monkeypatch.setattr("laden.run.tally._PROGRESS_S", 0)
+    monkeypatch.setattr("laden.run.meter._TELL_S", 0)
     seen: list[Event] = []
 
     def stopping() -> bool:

@@ -4,36 +4,24 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from laden.cli.faces import Face
 from laden.cli.options import (
     EXIT_CODES,
-    FINDINGS_FILE,
     NO_REPORT,
     REPORT_FILE,
-    Archives,
-    By,
-    Connections,
+    Choosing,
     Dest,
-    Findings,
-    First,
-    Images,
-    Json,
-    ProfileName,
-    Quiet,
+    Renewing,
     Report,
-    Sample,
-    SasCommand,
-    Seed,
+    Selecting,
+    Showing,
     Sources,
-    TableFile,
-    TableName,
-    Trusted,
-    Verbose,
-    Where,
-    split_images,
+    asked,
+    takes,
 )
 
 app = typer.Typer(
@@ -105,22 +93,13 @@ def _workers(text: str) -> int | None:
 
 
 @app.command(epilog=EXIT_CODES, short_help="Load SOURCE into DEST, verified; run again to finish.")
+@takes(Choosing, Selecting, Renewing, Showing)
 def load(
     source: Sources,
     destination: Dest,
-    table: TableFile = None,
-    profile: ProfileName = None,
-    archives: Archives = None,
     layout: Annotated[
         str | None, typer.Option("--layout", help="Blob names, as in '{ImageID}'. Default: the profile's.")
     ] = None,
-    where: Where = None,
-    images: Images = None,
-    sample: Sample = None,
-    by: By = None,
-    seed: Seed = None,
-    first: First = None,
-    table_name: TableName = None,
     overwrite: Annotated[
         Overwrite,
         typer.Option("--overwrite", help="A blob with other content: leave and list it, or replace it."),
@@ -131,18 +110,12 @@ def load(
     ] = Damaged.send,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan; write nothing.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="No question before sending.")] = False,
-    connections: Connections = None,
     workers: Annotated[
         str,
         typer.Option("--workers", help="Processes that send: a number, or auto. Several help very many small files."),
     ] = "auto",
-    trust: Trusted = None,
-    sas_command: SasCommand = None,
-    findings: Findings = FINDINGS_FILE,
     report: Report = REPORT_FILE,
-    json: Json = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
+    **options: Any,
 ) -> None:
     """Load SOURCE into DEST, verified. Run it again to finish what was interrupted.
 
@@ -153,55 +126,29 @@ def load(
     """
     from laden.cli.load import run_load
 
-    options = {
-        "table": table,
-        "profile": profile,
-        "archives": archives,
+    face = Face.of(options)
+    wishes = {
+        **asked(options, "structure"),
         "layout": layout,
-        "where": where,
-        "images_file": split_images(images)[1],
-        "sample": sample,
-        "by": by,
-        "seed": seed,
-        "first": first,
-        "table_name": table_name,
         "overwrite": overwrite.value,
         "strays": strays.value,
         "damaged": damaged.value,
-        "images": split_images(images)[0] or "structure",
         "dry_run": dry_run,
-        "connections": connections,
         "workers": _workers(workers),
-        "trust": trust or (),
-        "sas_command": sas_command,
-        "findings_file": findings,
         "report_file": None if report == NO_REPORT else Path(report),
     }
-    raise typer.Exit(run_load(source, destination, options, yes=yes, json=json, quiet=quiet, verbose=verbose))
+    raise typer.Exit(run_load(source, destination, wishes, face, yes=yes))
 
 
 @app.command(epilog=EXIT_CODES, short_help="Hold a table against its archives; look into images.")
+@takes(Choosing, Selecting, Showing)
 def check(
     source: Sources,
-    table: TableFile = None,
-    profile: ProfileName = None,
-    archives: Archives = None,
     checksums: Annotated[
         bool,
         typer.Option("--checksums", help="Also hash all files that SHA256SUMS, sha1sums.txt or their like name."),
     ] = False,
-    trust: Trusted = None,
-    where: Where = None,
-    images: Images = None,
-    sample: Sample = None,
-    by: By = None,
-    seed: Seed = None,
-    first: First = None,
-    table_name: TableName = None,
-    findings: Findings = FINDINGS_FILE,
-    json: Json = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
+    **options: Any,
 ) -> None:
     """Hold the table of SOURCE against its archives' directories: what is missing, stray, twice, in the wrong place.
 
@@ -214,48 +161,26 @@ def check(
     """
     from laden.cli.check import run_check
 
-    options = {
-        "table": table,
-        "profile": profile,
-        "archives": archives,
-        "checksums": checksums,
-        "trust": trust or (),
-        "images": split_images(images)[0] or "none",
-        "where": where,
-        "images_file": split_images(images)[1],
-        "sample": sample,
-        "by": by,
-        "seed": seed,
-        "first": first,
-        "table_name": table_name,
-        "findings_file": findings,
-    }
-    raise typer.Exit(run_check(source, options, json=json, quiet=quiet, verbose=verbose))
+    face = Face.of(options)
+    raise typer.Exit(run_check(source, {**asked(options, "none"), "checksums": checksums}, face))
 
 
 @app.command(epilog=EXIT_CODES, short_help="Is all that was loaded still in DEST, unchanged?")
+@takes(Renewing, Showing)
 def verify(
     destination: Dest,
     deep: Annotated[
         Deep | None, typer.Option("--deep", help="Also read blobs back and hash them: 100 of them, or all.")
     ] = None,
-    connections: Connections = None,
-    sas_command: SasCommand = None,
-    findings: Findings = FINDINGS_FILE,
-    json: Json = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
+    **options: Any,
 ) -> None:
     """Hold DEST against the manifest in it: is all of it still there, unchanged? Needs nothing but DEST."""
     from laden.cli.verify import run_verify
 
-    options = {
-        "deep": deep.value if deep else None,
-        "connections": connections,
-        "sas_command": sas_command,
-        "findings_file": findings,
-    }
-    raise typer.Exit(run_verify(destination, options, json=json, quiet=quiet, verbose=verbose))
+    face = Face.of(options)
+    findings_file = options.pop("findings")
+    wishes = {**options, "findings_file": findings_file, "deep": deep.value if deep else None}
+    raise typer.Exit(run_verify(destination, wishes, face))
 
 
 @app.command(short_help="The whole job on a sample, in a real emulator.")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from laden.cli.faces import Interrupts, run_verb
+from laden.cli.faces import Face, Interrupts, run_verb
 from laden.values.events import Observer, Summary
 
 
-def run_check(source: list[Path], options: dict[str, Any], *, json: bool, quiet: bool, verbose: bool) -> int:
+def run_check(source: list[Path], options: dict[str, Any], face: Face) -> int:
     """Check a source, and return the exit code."""
     interrupts = Interrupts()
 
@@ -18,4 +18,4 @@ def run_check(source: list[Path], options: dict[str, Any], *, json: bool, quiet:
 
         return check(source, observer=observer, stopping=interrupts.asked, **options)
 
-    return run_verb("check", work, json=json, quiet=quiet, verbose=verbose)
+    return run_verb("check", work, face)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from laden.cli.faces import run_verb
+from laden.cli.faces import Face, run_verb
 from laden.values.events import Event, Observer, Summary
 
 
@@ -23,4 +23,4 @@ def run_columns(table: Path, profile: str | None, *, json: bool) -> int:
         columns(table, profile=profile, observer=observe)
         return next(event for event in told if isinstance(event, Summary))
 
-    return run_verb("columns", work, json=json)
+    return run_verb("columns", work, Face(json=json))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from laden.cli.faces import run_verb
+from laden.cli.faces import Face, run_verb
 from laden.values.errors import ExitCode, LadenError
 from laden.values.events import Event, Observer, Summary
 from laden.values.units import size
@@ -96,7 +96,7 @@ def _step(console: Console, command: str, work: Callable[[Observer], Summary], *
 
         return work(observe)
 
-    run_verb("demo", observed, json=False, quiet=quiet)
+    run_verb("demo", observed, Face(quiet=quiet))
     return summaries[-1]
 
 

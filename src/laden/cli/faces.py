@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from types import FrameType
+from typing import Any, NamedTuple
 
 from laden.cli.ask import SasPrompt
 from laden.values.errors import ExitCode, LadenError
@@ -38,13 +39,27 @@ class Interrupts:
         sys.stderr.write("\nFinishing what is in flight; Ctrl-C again stops at once.\n")
 
 
+class Face(NamedTuple):
+    """How events are shown."""
+
+    json: bool = False
+    """As lines of JSON on stdout."""
+    quiet: bool = False
+    """Only warnings, errors and the last line."""
+    verbose: bool = False
+    """Every event."""
+
+    @classmethod
+    def of(cls, options: dict[str, Any]) -> Face:
+        """Take those that `options.Showing` declares out of a command's options."""
+        return cls(*(options.pop(name) for name in cls._fields))
+
+
 def run_verb(
     command: str,
     work: Callable[[Observer], Summary],
+    shown: Face = Face(),
     *,
-    json: bool,
-    quiet: bool = False,
-    verbose: bool = False,
     prompt: SasPrompt | None = None,
     aside: bool = False,
 ) -> int:
@@ -53,18 +68,16 @@ def run_verb(
     Args:
         command: its name, for the summary of an error.
         work: does it, telling the observer.
-        json: whether events are lines of JSON on stdout.
-        quiet: whether only warnings, errors and the last line are shown.
-        verbose: whether every event is shown.
+        shown: how.
         prompt: asks on the terminal while the work runs; what is drawn makes way for it.
         aside: whether all is shown on stderr, because stdout takes what the verb makes.
     """
     face: Observer = json_face
     with ExitStack() as stack:
-        if not json:
+        if not shown.json:
             from laden.cli.terminal import Terminal
 
-            terminal = Terminal(quiet=quiet, verbose=verbose, aside=aside)
+            terminal = Terminal(quiet=shown.quiet, verbose=shown.verbose, aside=aside)
             stack.callback(terminal.close)
             face = terminal.show
             if prompt is not None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from laden.cli.ask import SasPrompt, somebody_is_there
-from laden.cli.faces import Interrupts, run_verb
+from laden.cli.faces import Face, Interrupts, run_verb
 from laden.values.events import Observer, PlanReady, Summary, Warned
 
 
@@ -15,16 +15,14 @@ def run_load(
     source: list[Path],
     destination: str,
     options: dict[str, Any],
+    face: Face,
     *,
     yes: bool,
-    json: bool,
-    quiet: bool,
-    verbose: bool,
 ) -> int:
     """Load, and return the exit code."""
     interrupts = Interrupts()
-    prompt = SasPrompt() if somebody_is_there() and not (json or quiet) else None
-    asks = not (yes or json or quiet) and sys.stdin.isatty() and sys.stdout.isatty()
+    prompt = SasPrompt() if somebody_is_there() and not (face.json or face.quiet) else None
+    asks = not (yes or face.json or face.quiet) and sys.stdin.isatty() and sys.stdout.isatty()
 
     def work(observer: Observer) -> Summary:
         from laden.verbs.load import load
@@ -45,7 +43,7 @@ def run_load(
             **options,
         )
 
-    return run_verb("load", work, json=json, quiet=quiet, verbose=verbose, prompt=prompt)
+    return run_verb("load", work, face, prompt=prompt)
 
 
 def _agree(_: PlanReady) -> bool:

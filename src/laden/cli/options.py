@@ -1,9 +1,15 @@
-"""Arguments and options that several verbs share, as typer declares them."""
+"""Arguments and options that several verbs share, as typer declares them, in groups that a verb takes whole.
+
+A group is a class whose attributes are options; `takes` gives a command those of its groups. So an option is written
+once, and reaches the verb's function by its name, whichever verbs have it.
+"""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
@@ -104,6 +110,80 @@ LEVELS = ("none", "structure", "pixels")
 FINDINGS_FILE = Path("laden-findings.csv")
 REPORT_FILE = "laden-report.html"
 NO_REPORT = "none"
+
+
+class Selecting:
+    """Which rows."""
+
+    where: Where = None
+    sample: Sample = None
+    by: By = None
+    seed: Seed = None
+    first: First = None
+
+
+class Choosing:
+    """What of a source."""
+
+    table: TableFile = None
+    profile: ProfileName = None
+    archives: Archives = None
+    trust: Trusted = None
+    table_name: TableName = None
+    images: Images = None
+
+
+class Renewing:
+    """How requests reach DEST."""
+
+    connections: Connections = None
+    sas_command: SasCommand = None
+
+
+class Showing:
+    """What is shown while a verb runs, and left behind."""
+
+    findings: Findings = FINDINGS_FILE
+    json: Json = False
+    quiet: Quiet = False
+    verbose: Verbose = False
+
+
+def takes(*groups: type) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options of groups; its function takes them as `**options`."""
+
+    def given(function: Callable[..., None]) -> Callable[..., None]:
+        own = [one for one in inspect.signature(function).parameters.values() if one.kind is not one.VAR_KEYWORD]
+        hints = get_type_hints(function, include_extras=True)
+        shared = [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=getattr(group, name), annotation=hint)
+            for group in groups
+            for name, hint in get_type_hints(group, include_extras=True).items()
+        ]
+        parameters = [one.replace(annotation=hints[one.name]) for one in own] + shared
+        setattr(function, "__signature__", inspect.Signature(parameters))  # noqa: B010 - no checker knows it
+        function.__annotations__ = {one.name: one.annotation for one in parameters}
+        return function
+
+    return given
+
+
+def asked(options: dict[str, Any], level: str) -> dict[str, Any]:
+    """The options of `Choosing`, `Selecting` and `--findings` as the verbs' functions name them.
+
+    Args:
+        options: as typer gives them; what only the face needs must be gone.
+        level: how closely images are looked at where nothing is said.
+    """
+    looked, listed = split_images(options["images"])
+    given = {name: value for name, value in options.items() if name != "findings"}
+    return {
+        **given,
+        "images": looked or level,
+        "images_file": listed,
+        "trust": options["trust"] or (),
+        "findings_file": options["findings"],
+    }
 
 
 def split_images(given: list[str] | None) -> tuple[str | None, Path | None]:

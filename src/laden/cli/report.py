@@ -5,14 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from laden.cli.faces import run_verb
+from laden.cli.faces import Face, run_verb
 from laden.values.errors import UsageError
 from laden.values.events import Observer, Summary
 
 
-def run_report(
-    places: list[str], output: Path, options: dict[str, Any], *, json: bool, quiet: bool, verbose: bool
-) -> int:
+def run_report(places: list[str], output: Path, options: dict[str, Any], face: Face) -> int:
     """Write the page, and return the exit code."""
 
     def work(observer: Observer) -> Summary:
@@ -27,7 +25,7 @@ def run_report(
             raise UsageError(f"{what} is for sources, and {_shown(places)} is a destination: leave it out")
         return verify(places[0], report_file=output, observer=observer)
 
-    return run_verb("report", work, json=json, quiet=quiet, verbose=verbose)
+    return run_verb("report", work, face)
 
 
 def _is_destination(place: str) -> bool:

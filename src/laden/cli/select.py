@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from laden.cli.faces import run_verb
+from laden.cli.faces import Face, run_verb
 from laden.values.events import Observer, Summary
 
 
@@ -21,4 +21,4 @@ def run_select(table: Path, output: str | None, options: dict[str, Any], *, json
 
         return select(table, output=output, observer=observer, **options)
 
-    return run_verb("select", work, json=json, quiet=quiet, aside=output == "-")
+    return run_verb("select", work, Face(json, quiet), aside=output == "-")

@@ -25,6 +25,7 @@ _STAGES = {
     "listing": "Listing the destination",
     "images": "Looking into every image",
     "transfer": "Sending",
+    "reading": "Reading blobs back",
     "verify": "Verifying: every blob's length and MD5 against what was sent",
     "manifest": "Writing table and manifest",
 }
@@ -129,7 +130,7 @@ class Terminal:
             self._bar = Progress(BarColumn(), TextColumn("{task.description}"), console=self._console, transient=True)
             self._task = self._bar.add_task("", total=max(event.bytes_in_all, 1))
             self._bar.start()
-        speed = event.bytes / event.seconds if event.seconds else 0
+        speed = event.bytes_per_s
         left_s = (event.bytes_in_all - event.bytes) / speed if speed else 0
         text = (
             f"{size(event.bytes)} of {size(event.bytes_in_all)}"

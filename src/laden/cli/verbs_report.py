@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from laden.cli.app import app
+from laden.cli.faces import Face
 from laden.cli.options import EXIT_CODES, REPORT_FILE, Archives, Json, ProfileName, Quiet, TableFile, Verbose
 
 
@@ -37,4 +38,4 @@ def report(
     from laden.cli.report import run_report
 
     options = {"table": table, "profile": profile, "archives": archives}
-    raise typer.Exit(run_report(place, output, options, json=json, quiet=quiet, verbose=verbose))
+    raise typer.Exit(run_report(place, output, options, Face(json, quiet, verbose)))

@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from laden.cli.app import app
 from laden.cli.options import (
     EXIT_CODES,
-    By,
-    First,
     ImagesFile,
     Json,
     ProfileName,
     Quiet,
-    Sample,
-    Seed,
-    Where,
+    Selecting,
+    takes,
 )
 
 Table = Annotated[Path, typer.Argument(metavar="TABLE", help="The label table (.csv or .csv.gz).")]
 
 
 @app.command(epilog=EXIT_CODES, short_help="Write the selected records of TABLE, byte for byte.")
+@takes(Selecting)
 def select(
     table: Table,
     output: Annotated[
@@ -32,18 +30,14 @@ def select(
         typer.Option("--output", "-o", metavar="FILE", help="Where they go; - for stdout. Without it: count only."),
     ] = None,
     profile: ProfileName = None,
-    where: Where = None,
     images: ImagesFile = None,
-    sample: Sample = None,
-    by: By = None,
-    seed: Seed = None,
-    first: First = None,
     findings: Annotated[
         Path | None,
         typer.Option("--findings", metavar="FILE", help="Where the list of findings goes. Default: nowhere."),
     ] = None,
     json: Json = False,
     quiet: Quiet = False,
+    **options: Any,
 ) -> None:
     """Write the selected records of TABLE, byte for byte, in their order, under its header.
 
@@ -55,17 +49,8 @@ def select(
     """
     from laden.cli.select import run_select
 
-    options = {
-        "profile": profile,
-        "where": where,
-        "images_file": images,
-        "sample": sample,
-        "by": by,
-        "seed": seed,
-        "first": first,
-        "findings_file": findings,
-    }
-    raise typer.Exit(run_select(table, output, options, json=json, quiet=quiet))
+    wishes = {**options, "profile": profile, "images_file": images, "findings_file": findings}
+    raise typer.Exit(run_select(table, output, wishes, json=json, quiet=quiet))
 
 
 @app.command(epilog=EXIT_CODES, short_help="What the columns of TABLE hold, to select by.")

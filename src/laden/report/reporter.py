@@ -46,8 +46,6 @@ class Reporter:
         self._path = path
         self._observer = observer
         self._watch = Watch()
-        self.relations: Relations | None = None
-        """Of the run, while they are open."""
         self._profile: Profile | None = None
         self._tables: Sequence[ReadTable] = ()
         self._root: Path | None = None
@@ -70,21 +68,22 @@ class Reporter:
         """Remember where images and tables can be read again; the label table first."""
         self._profile, self._root, self._tables = profile, root, tables
 
-    async def look_at_destination(self, store: Store, profile: Profile | None, table: Table | None) -> None:
+    async def look_at_destination(
+        self, store: Store, relations: Relations, profile: Profile | None, table: Table | None
+    ) -> None:
         """Read sample images back, once listing and manifest are in the relations."""
         from laden.report import gallery, gather
 
-        assert self.relations is not None
         self._profile, self._listed = profile, True
         shape = profile.table if profile else None
         if table is not None and shape is not None:
             self._tables = [ReadTable(table, shape, 0)]
-        gather.show_manifest(self.relations)
-        choice = gallery.choose(self.relations, shape.row_key if shape else str)
+        gather.show_manifest(relations)
+        choice = gallery.choose(relations, shape.row_key if shape else str)
         self._counts = self._counted(choice, None)
         self._gallery = await gallery.from_store(store, choice, self._counts.inverted)
 
-    def conclude(self, summary: Summary) -> Summary:
+    def conclude(self, summary: Summary, relations: Relations | None) -> Summary:
         """Write the report, if there is anything to tell; returns the summary that names it."""
         if self._path is None or not (self._watch.planned or self._listed or summary.findings):
             return summary
@@ -92,25 +91,24 @@ class Reporter:
 
         speed = self._watch.speed()
         try:
-            if self._watch.planned:
-                self._show_plan()
-            _write(self._path, START + render(self._facts(summary, speed)))
+            if self._watch.planned and relations is not None:
+                self._show_plan(relations)
+            _write(self._path, START + render(self._facts(summary, speed, relations)))
         except (LadenError, OSError, Relations.Error) as error:
             reason = getattr(error, "strerror", None) or str(error)
             self._observer(Warned(f"the report could not be written to {self._path}: {reason}"))
             return summary
         return replace(summary, report_file=str(self._path))
 
-    def _show_plan(self) -> None:
+    def _show_plan(self, relations: Relations) -> None:
         """Look at the plan's images, as far as they came, and read samples of them again."""
         from laden.report import gallery, gather
 
-        assert self.relations is not None
         assert self._root is not None
-        gather.show_plan(self.relations)
-        choice = gallery.choose(self.relations)
-        self._counts = self._counted(choice, gather.selected(self.relations))
-        self._gallery = gallery.from_source(self.relations, self._root, choice, self._counts.inverted)
+        gather.show_plan(relations)
+        choice = gallery.choose(relations)
+        self._counts = self._counted(choice, gather.selected(relations))
+        self._gallery = gallery.from_source(relations, self._root, choice, self._counts.inverted)
 
     def _counted(self, choice: Choice, rows: frozenset[int] | None) -> TableCounts:
         try:
@@ -119,10 +117,10 @@ class Reporter:
             # It could be read when the run began; what it says then is in the findings and the counts.
             return TableCounts()
 
-    def _facts(self, summary: Summary, speed: Speed) -> Facts:
+    def _facts(self, summary: Summary, speed: Speed, relations: Relations | None) -> Facts:
         from laden.report import gather
 
-        shown = self.relations if self._watch.planned or self._listed else None
+        shown = relations if self._watch.planned or self._listed else None
         sizes = gather.sizes(shown) if shown else None
         now = datetime.now().astimezone()
         return Facts(

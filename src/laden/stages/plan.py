@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from laden.dataset.images import WHOLE, facts_from_text
 from laden.relations import Relations
-from laden.run.tally import conflict
+from laden.run.receipts import conflict
 from laden.values.errors import UsageError
 from laden.values.events import PlanReady
 from laden.values.records import Action, Entry, Finding, Item, Severity, Step
@@ -153,24 +153,24 @@ class Plan:
         )
         examples = self._relations.stream("SELECT blob FROM todo WHERE action = 'send' ORDER BY id LIMIT 3")
         return PlanReady(
-            profile,
-            table,
-            rows,
-            matched,
-            rows - matched,
-            images,
-            one("SELECT count(*) FROM strays")[0],
-            send,
-            replace,
-            compare,
-            done,
-            conflicts,
-            self._foreign(),
-            to_send,
-            in_all,
-            absent,
-            tuple(blob for (blob,) in examples),
-            selection,
+            profile=profile,
+            table=table,
+            rows=rows,
+            matched=matched,
+            missing=rows - matched,
+            images=images,
+            stray=one("SELECT count(*) FROM strays")[0],
+            send=send,
+            replace=replace,
+            compare=compare,
+            already_there=done,
+            conflicts=conflicts,
+            foreign=self._foreign(),
+            bytes_to_send=to_send,
+            bytes_in_all=in_all,
+            archives_absent=absent,
+            examples=tuple(blob for (blob,) in examples),
+            selection=selection,
         )
 
     def _foreign(self) -> int:

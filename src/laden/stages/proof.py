@@ -107,10 +107,10 @@ def to_read_back(relations: Relations, sample: int | None) -> list[Target]:
     return [Target(blob, size_bytes, bytes.fromhex(md5)) for blob, size_bytes, md5 in rows]
 
 
-async def read_back(store: Store, wanted: Iterable[Target]) -> AsyncIterator[Finding | None]:
-    """Read blobs back and hash them, several at a time; yields a finding for each, or None where it is right."""
+async def read_back(store: Store, wanted: Iterable[Target]) -> AsyncIterator[tuple[Target, Finding | None]]:
+    """Read blobs back and hash them, several at a time; yields each with a finding, or None where it is right."""
     rest = iter(wanted)
-    reading: set[asyncio.Task[Finding | None]] = set()
+    reading: set[asyncio.Task[tuple[Target, Finding | None]]] = set()
     try:
         while True:
             for target in islice(rest, _READING - len(reading)):
@@ -126,7 +126,11 @@ async def read_back(store: Store, wanted: Iterable[Target]) -> AsyncIterator[Fin
         await asyncio.gather(*reading, return_exceptions=True)
 
 
-async def _read_back(store: Store, target: Target) -> Finding | None:
+async def _read_back(store: Store, target: Target) -> tuple[Target, Finding | None]:
+    return target, await _wrong(store, target)
+
+
+async def _wrong(store: Store, target: Target) -> Finding | None:
     digest = hashlib.md5(usedforsecurity=False)
     size_bytes = 0
     try:

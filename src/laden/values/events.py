@@ -18,7 +18,7 @@ from laden.values.records import Finding, Step, TableFacts
 class Started:
     """A stage begins.
 
-    `listing`, `source`, `table`, `archives`, `checksums`, `images`, `transfer`, `verify` or `manifest`.
+    `listing`, `source`, `table`, `archives`, `checksums`, `images`, `transfer`, `verify`, `reading` or `manifest`.
     """
 
     event: ClassVar[str] = "started"
@@ -42,35 +42,46 @@ class Found:
     finding: Finding
 
 
-@dataclass(frozen=True, slots=True)
-class PlanReady:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """What a plan knows already, and a summary still says. `rows = matched + missing`."""
+
+    rows: int = 0
+    """Selected records of the table; without a table, the files wanted."""
+    matched: int = 0
+    missing: int = 0
+    images: int = 0
+    """Blobs that should be there: those already there, sent, and the rest."""
+    stray: int = 0
+    already_there: int = 0
+    conflicts: int = 0
+    foreign: int = 0
+    """Blobs in the destination that neither table nor manifest knows."""
+    selection: tuple[Step, ...] = ()
+    """What each step of a selection left, in order; empty where all rows were wanted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanReady(Counts):
     """What the joins of table, archives and container say, before anything is sent."""
 
     event: ClassVar[str] = "plan"
     profile: str
     table: str
-    rows: int
-    """Selected records of the table; without a table, the files wanted."""
-    matched: int
-    missing: int
-    images: int
-    """Blobs that should be there."""
-    stray: int
     send: int
     replace: int
     compare: int
     """To be read and compared, because the listing alone cannot tell whether the content is the same."""
-    already_there: int
-    conflicts: int
-    foreign: int
-    """Blobs in the destination that neither table nor manifest knows."""
     bytes_to_send: int
     bytes_in_all: int
-    archives_absent: tuple[str, ...]
+    archives_absent: tuple[str, ...] = ()
     examples: tuple[str, ...] = ()
     """Some names of blobs to be sent."""
-    selection: tuple[Step, ...] = ()
-    """What each step of a selection left; empty where all rows were wanted."""
+
+    @property
+    def to_settle(self) -> int:
+        """Images that have to be read."""
+        return self.send + self.replace + self.compare
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +113,12 @@ class Progress:
     bytes: int
     bytes_in_all: int
     seconds: float
+    """Since the first of them; planning and questions are not in it."""
     retries: int
     waiting: str = ""
     """Why requests are waiting for a retry right now; empty while all is well."""
+    bytes_per_s: float = 0.0
+    """Of the last half minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,25 +157,17 @@ class Checked:
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
-    """How a run ended: the last event. `rows = matched + missing`; `images` = sent + already there + the rest."""
+class Summary(Counts):
+    """How a run ended: the last event."""
 
     event: ClassVar[str] = "summary"
     command: str
     source: str = ""
     destination: str = ""
-    rows: int = 0
-    images: int = 0
-    matched: int = 0
-    missing: int = 0
-    stray: int = 0
     damaged: int = 0
     """Members that are not what their archive declares (never sent), and images broken inside (sent as they are)."""
-    conflicts: int = 0
     sent: int = 0
-    already_there: int = 0
     failed: int = 0
-    foreign: int = 0
     deleted: int = 0
     """Of `verify`: blobs the manifest names that are gone."""
     changed: int = 0
@@ -173,8 +179,6 @@ class Summary:
     retries: int = 0
     seconds: float = 0.0
     complete: bool = False
-    selection: tuple[Step, ...] = ()
-    """What each step of the selection left of the table, in order."""
     findings: dict[str, int] = field(default_factory=dict)
     """How often each finding code was given."""
     findings_file: str = ""

@@ -8,32 +8,32 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Unpack
 
 from laden.dataset.images import Level
-from laden.dataset.selection import Selection
 from laden.dataset.source import Reader
-from laden.relations import Relations
 from laden.report import Reporter
 from laden.run.deadline import Deadline
-from laden.run.findings import FindingLog
-from laden.run.loop import run
-from laden.run.tally import Receipts, Tally
+from laden.run.loop import run as run_loop
+from laden.run.receipts import Receipts
+from laden.run.run import Run, never, running
 from laden.stages.consistency import contradictions
 from laden.stages.engine import Job, move, workers_for
 from laden.stages.inventory import Listing, is_listed, read_documents, read_known
-from laden.stages.manifest import LOAD
+from laden.stages.manifest import LOAD, Document
 from laden.stages.plan import Plan
 from laden.stages.proof import confirm
 from laden.stages.publish import Landing, Publisher
 from laden.stages.survey import Choice, Survey, survey
 from laden.stages.transfer import Settings
-from laden.store import Destination, FolderDestination, Store, open_store, parse_destination, without_secret
-from laden.store.access import Access, Ask, Renewal
+from laden.store import FolderDestination, without_secret
+from laden.store.access import Ask, Renewal
 from laden.store.sas import lacking_for_load
 from laden.values.errors import AccessEnded, ExitCode, SourceError, UsageError
 from laden.values.events import Observer, PlanReady, Started, Summary, ignore
-from laden.verbs.runs import Paths, begun, bits_of, level_of, path_of, paths, planned, read_again, shown, teller
+from laden.verbs.asked import Choosing, Paths, choice_of, level_of, one_of, path_of, paths, shown
+from laden.verbs.opening import Opened, opened
+from laden.verbs.planning import bits_of, planned, read_again
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,33 +41,19 @@ class _Wishes:
     """What a person asked of a load, beyond source and destination."""
 
     choice: Choice
-    replace_other: bool
+    settings: Settings
     send_strays: bool
-    send_broken: bool
-    images: Level
     connections: int | None
     workers: int | None
     dry_run: bool
     renewal: Renewal
     confirm: Callable[[PlanReady], bool]
-    stopping: Callable[[], bool]
 
 
 def load(
     source: Paths,
     destination: str,
     *,
-    table: str | Path | None = None,
-    profile: str | None = None,
-    archives: str | None = None,
-    layout: str | None = None,
-    where: str | None = None,
-    images_file: str | Path | None = None,
-    sample: int | None = None,
-    by: str | None = None,
-    seed: int | None = None,
-    first: int | None = None,
-    table_name: str | None = None,
     overwrite: Literal["never", "changed"] = "never",
     strays: Literal["skip", "send"] = "skip",
     damaged: Literal["send", "skip"] = "send",
@@ -75,31 +61,20 @@ def load(
     connections: int | None = None,
     workers: int | None = None,
     dry_run: bool = False,
-    trust: Sequence[str] = (),
     findings_file: str | Path | None = None,
     report_file: str | Path | None = None,
     sas_command: str | None = None,
     ask_sas: Ask | None = None,
     observer: Observer = ignore,
     confirm: Callable[[PlanReady], bool] = lambda _: True,
-    stopping: Callable[[], bool] = lambda: False,
+    stopping: Callable[[], bool] = never,
+    **asked: Unpack[Choosing],
 ) -> Summary:
     """Load a dataset into a container or folder, verified; run it again to finish what was interrupted.
 
     Args:
         source: a folder of archives and a table, an extracted tree, or named files.
         destination: URL of a container or a prefix in it, or a folder.
-        table: the label table, where it does not lie in the source.
-        profile: name of a built-in profile, or path of a TOML file; by default recognised.
-        archives: only these, as in `"0-11,54"`.
-        layout: template of blob names, by default the profile's; `"{ImageID}"` for a flat layout.
-        where: only rows for which this SQL condition is true, as in `"ImageDir = 0"`; see docs/selecting.md.
-        images_file: only images whose keys stand in this file, one a line.
-        sample: only so many images, drawn by chance; of them, all rows.
-        by: draw values of this column instead, as in `"PatientID"`, and take all images of each.
-        seed: another seed, another sample; by default 1.
-        first: only the first so many images.
-        table_name: what the table of the selected rows is called; by default the profile's name for a subset.
         overwrite: what to do with a blob of other content: leave it and list it, or replace it.
         strays: whether images without a row are sent.
         damaged: whether images that are broken inside, though whole as members, are sent as they are.
@@ -107,7 +82,6 @@ def load(
         connections: requests in flight at most; None to find out what the link bears.
         workers: processes that send; None to decide by the number and size of the images.
         dry_run: plan only; nothing is written anywhere but to `findings_file`.
-        trust: names of files that are right, whatever a listing or checksum file of their publisher says.
         findings_file: CSV file for all findings; None writes none.
         report_file: HTML file to show what was loaded, also where the load fails or is stopped; None writes none.
         sas_command: a program that prints a SAS for the destination; run without a shell before the last one ends,
@@ -117,6 +91,8 @@ def load(
         observer: called with each event, in order; the last is the summary that is also returned.
         confirm: asked once the plan is known; False ends the run before anything is written.
         stopping: asked often; once true, what is in flight ends and the run stops.
+        asked: what of the source, as `Choosing` says: `table`, `profile`, `archives`, `layout`, `where`,
+            `images_file`, `sample`, `by`, `seed`, `first`, `table_name`, `trust`.
 
     Returns:
         How it ended; `exit_code` says whether findings need a person.
@@ -126,115 +102,118 @@ def load(
     """
     reporter = Reporter(None if dry_run else path_of(report_file), observer)
     deadline = Deadline(reporter.observe)
-    summary = Summary("load", source=shown(source), destination=without_secret(destination))
-    with begun(summary, findings_file, reporter, deadline) as (tally, log, relations):
-        selection = Selection(where, path_of(images_file), sample, by, seed, first, table_name)
-        choice = Choice(path_of(table), profile, archives, layout, tuple(trust), selection)
+    with running(
+        Summary("load", source=shown(source), destination=without_secret(destination)),
+        deadline,
+        findings_file=path_of(findings_file),
+        stopping=stopping,
+        conclude=reporter.conclude,
+    ) as run:
+        settings = Settings(
+            images=level_of(images),
+            send_broken=one_of("damaged", damaged, ("send", "skip")) == "send",
+            replace_other=one_of("overwrite", overwrite, ("never", "changed")) == "changed",
+        )
         wishes = _Wishes(
-            choice,
-            overwrite == "changed",
-            strays == "send",
-            damaged == "send",
-            level_of(images),
+            choice_of(asked),
+            settings,
+            one_of("strays", strays, ("skip", "send")) == "send",
             connections,
             workers,
             dry_run,
             Renewal(sas_command, ask_sas),
             confirm,
-            stopping,
         )
-        return run(_load(paths(source), destination, wishes, tally, log, relations, reporter, deadline))
+        return run_loop(_load(run, paths(source), destination, wishes, reporter, deadline))
 
 
 async def _load(
-    sources: list[Path],
-    destination: str,
-    wishes: _Wishes,
-    tally: Tally,
-    log: FindingLog,
-    relations: Relations,
-    reporter: Reporter,
-    observer: Deadline,
+    run: Run, sources: list[Path], destination: str, wishes: _Wishes, reporter: Reporter, deadline: Deadline
 ) -> Summary:
-    target = parse_destination(destination)
-    sending = _Sending(wishes.stopping)
-    access = Access(target, lacking_for_load, wishes.renewal, tell=teller(observer), stopping=wishes.stopping)
-    observer.ends_s = access.ends_s
-    store = open_store(
-        target,
+    sending = _Sending(run)
+    async with opened(
+        run,
+        destination,
+        lacking_for_load,
+        wishes.renewal,
         connections=wishes.connections,
-        on_retry=tally.retry,
         stopping=sending.stopping,
-        sas=access.source,
-    )
-    try:
-        listing = Listing(store, relations)
-        observer(Started("listing", without_secret(destination)))
+    ) as there:
+        deadline.ends_s = there.access.ends_s
+        run.tell(Started("listing", without_secret(destination)))
+        listing = Listing(there.store, run.relations)
         await listing.begin()
-        surveyed = survey(sources, wishes.choice, relations, log, observer)
+        surveyed = survey(sources, wishes.choice, run.relations, run.log, run.tell)
         reporter.look_at_source(surveyed.profile, surveyed.root, read_again(surveyed))
         await listing.finish()
-        await read_known(store, relations)
-        earlier = await read_documents(store, relations)
-        landings = _landings(surveyed, wishes.choice.selection)
-        _refuse_inside(target, surveyed.root)
-        plan, ready = planned(
-            relations,
-            surveyed,
-            tally,
-            log,
-            send_strays=wishes.send_strays,
-            replace_other=wishes.replace_other,
-            documents=[*(landing.subset for landing in landings), *(document.name for document in earlier)],
-        )
+        await read_known(there.store, run.relations)
+        earlier = await read_documents(there.store, run.relations)
+        _refuse_inside(there, surveyed.root)
+        landings = _landings(surveyed, wishes.choice)
+        plan, ready = _planned(run, surveyed, wishes, landings, earlier)
         if wishes.dry_run:
-            return tally.finish()
+            return run.end()
         if not ready.images:
             raise SourceError(
                 f"no row has its image in {surveyed.root}: put the archives there, or name another folder"
             )
         if not wishes.confirm(ready):
-            return tally.finish(ExitCode.INTERRUPTED, "nothing was sent, as you said")
+            return run.end(ExitCode.INTERRUPTED, "nothing was sent, as you said")
         if listing.absent:
-            await store.create()
-        publisher = Publisher(store, relations, replace_other=wishes.replace_other, earlier=earlier)
-        may_replace = ready.replace or (ready.compare and wishes.replace_other)
-        if may_replace and is_listed(relations, LOAD):
-            await publisher.withdraw(surveyed.profile)
-        if tally.unfinished:
-            sending.now = True
-            await _transfer(plan, surveyed, store, target, wishes, access, tally, relations, observer)
-            sending.now = False
-        if wishes.stopping() and tally.unfinished:
-            return tally.finish(ExitCode.INTERRUPTED, "stopped as you asked: run the same command again to go on")
-        if tally.changed_destination:
-            observer(Started("verify"))
+            await there.store.create()
+        publisher = Publisher(there.store, run.relations, replace_other=wishes.settings.replace_other, earlier=earlier)
+        await _withdraw(run, ready, wishes, publisher, surveyed)
+        if ready.to_settle:
+            with sending:
+                await _transfer(run, plan, ready, surveyed, there, wishes)
+        outcomes = run.outcomes()
+        if run.stopping() and outcomes.unfinished:
+            return run.end(ExitCode.INTERRUPTED, "stopped as you asked: run the same command again to go on")
+        if outcomes.unlisted:
+            run.tell(Started("verify"))
             await listing.repeat()
-        return await _conclude(surveyed, landings, publisher, tally, log, relations, observer)
-    finally:
-        access.close()
-        await store.close()
+        return await _conclude(run, surveyed, landings, publisher)
+
+
+def _planned(
+    run: Run, surveyed: Survey, wishes: _Wishes, landings: Sequence[Landing], earlier: Sequence[Document]
+) -> tuple[Plan, PlanReady]:
+    return planned(
+        run,
+        surveyed,
+        send_strays=wishes.send_strays,
+        replace_other=wishes.settings.replace_other,
+        documents=[*(landing.subset for landing in landings), *(document.name for document in earlier)],
+    )
 
 
 class _Sending:
-    """Asks whether to stop, while images are being sent; table and manifest of a finished load are not held back."""
+    """Whether to stop, asked while images are being sent; table and manifest of a finished load are not held back."""
 
-    def __init__(self, stopping: Callable[[], bool]) -> None:
-        self.now = False
-        self._stopping = stopping
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._now = False
 
     def stopping(self) -> bool:
-        return self.now and self._stopping()
+        return self._now and self._run.stopping()
+
+    def __enter__(self) -> None:
+        self._now = True
+
+    def __exit__(self, *_: object) -> None:
+        self._now = False
 
 
-def _refuse_inside(target: Destination | FolderDestination, root: Path) -> None:
+def _refuse_inside(there: Opened, root: Path) -> None:
     """Refuse a destination folder within the source: the next load would take it for data."""
+    target = there.target
     if isinstance(target, FolderDestination) and target.path.resolve().is_relative_to(root.resolve()):
         raise UsageError(f"the destination {target.path} lies in the source {root}: choose a folder outside of it")
 
 
-def _landings(surveyed: Survey, selection: Selection) -> list[Landing]:
+def _landings(surveyed: Survey, choice: Choice) -> list[Landing]:
     """The tables that are to land: as far as images are there, or only their selected rows."""
+    selection = choice.selection
     steps = surveyed.steps if selection.lands_alone else ()
     names = [placed.shape.subset for placed in surveyed.tables]
     names[:1] = [selection.table_name or name for name in names[:1]]
@@ -243,70 +222,49 @@ def _landings(surveyed: Survey, selection: Selection) -> list[Landing]:
     ]
 
 
-async def _transfer(
-    plan: Plan,
-    surveyed: Survey,
-    store: Store,
-    target: Destination | FolderDestination,
-    wishes: _Wishes,
-    access: Access,
-    tally: Tally,
-    relations: Relations,
-    observer: Observer,
-) -> None:
-    observer(Started("transfer"))
-    settings = Settings(images=wishes.images, send_broken=wishes.send_broken, replace_other=wishes.replace_other)
-    job = Job(str(surveyed.root), target, wishes.connections, settings)
-    workers = wishes.workers or workers_for(*tally.to_settle)
+async def _withdraw(run: Run, ready: PlanReady, wishes: _Wishes, publisher: Publisher, surveyed: Survey) -> None:
+    """Say, before a blob may be replaced, that an earlier manifest does not hold for now."""
+    may_replace = ready.replace or (ready.compare and wishes.settings.replace_other)
+    if may_replace and is_listed(run.relations, LOAD):
+        await publisher.withdraw(surveyed.profile)
+
+
+async def _transfer(run: Run, plan: Plan, ready: PlanReady, surveyed: Survey, there: Opened, wishes: _Wishes) -> None:
+    run.tell(Started("transfer"))
     moving = move(
-        job,
+        Job(str(surveyed.root), there.target, wishes.connections, wishes.settings),
         plan.items(),
-        store,
-        workers=workers,
-        on_retry=tally.retry,
-        stopping=wishes.stopping,
-        sas=access.source,
+        there.store,
+        workers=wishes.workers or workers_for(ready.to_settle, ready.bytes_to_send),
+        on_retry=run.meter.retried,
+        stopping=run.stopping,
+        sas=there.access.source,
     )
-    settled = Receipts(tally, relations)
     try:
-        async for receipt in moving:
-            settled.add(receipt)
+        with Receipts(run) as settled:
+            async for receipt in moving:
+                settled.add(receipt)
     except AccessEnded as error:
         # Asked to stop while it waited for another credential: that is how the run ends.
-        if not wishes.stopping():
-            raise AccessEnded(
-                f"{error}. {tally.standing()}, and the same command with {access.remedy} goes on"
-            ) from None
-    finally:
-        settled.close()
+        if not run.stopping():
+            remedy = there.access.remedy
+            raise AccessEnded(f"{error}. {run.standing()}, and the same command with {remedy} goes on") from None
 
 
-async def _conclude(
-    surveyed: Survey,
-    landings: Sequence[Landing],
-    publisher: Publisher,
-    tally: Tally,
-    log: FindingLog,
-    relations: Relations,
-    observer: Observer,
-) -> Summary:
+async def _conclude(run: Run, surveyed: Survey, landings: Sequence[Landing], publisher: Publisher) -> Summary:
     """Hold the last listing against the receipts; only if all is proved, land table and manifest."""
-    for finding in confirm(relations):
-        tally.unproven(finding)
-    if tally.failed_code:
+    run.add(confirm(run.relations))
+    at_store = any(code.startswith(_AT_STORE) for code in run.log.counts)
+    if at_store or run.outcomes().failed:
         message = "not everything could be sent: run the same command again to send the rest"
-        return tally.finish(_failed_exit(tally), message)
-    observer(Started("manifest"))
+        return run.end(ExitCode.DESTINATION if at_store else ExitCode.SOURCE, message)
+    run.tell(Started("manifest"))
     with Reader(str(surveyed.root)) as reader:
-        for finding in await publisher.publish(surveyed.profile, landings, surveyed.sidecars, reader):
-            log.add(finding)
-    for finding in contradictions(relations, "loaded", bits_of(surveyed)):
-        log.add(finding)
-    tally.note(complete=True)
-    return tally.finish()
+        run.add(await publisher.publish(surveyed.profile, landings, surveyed.sidecars, reader))
+    run.add(contradictions(run.relations, "loaded", bits_of(surveyed)))
+    run.note(complete=True)
+    return run.end()
 
 
-def _failed_exit(tally: Tally) -> ExitCode:
-    """Whose turn it is when single items failed: the destination's, or the source's."""
-    at_store = tally.failed_code.startswith(("put-", "verify-"))
-    return ExitCode.DESTINATION if at_store else ExitCode.SOURCE
+_AT_STORE = ("put-", "verify-")
+"""How the codes of findings begin of which the destination is the cause."""

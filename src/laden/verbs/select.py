@@ -8,17 +8,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, Unpack, cast
 
 from laden.dataset.profile import open_profile, recognise
-from laden.dataset.selection import Part, Records, Selection, choose, describe
-from laden.relations import Relations
-from laden.run.findings import FindingLog
-from laden.run.tally import Tally, told
+from laden.dataset.selection import Part, Records, choose, describe
+from laden.run.run import running
 from laden.stages.survey import open_table
 from laden.values.errors import UsageError
 from laden.values.events import Described, Observer, Selected, Started, Summary, ignore
 from laden.values.records import TableFacts
+from laden.verbs.asked import Selecting, path_of, selection_of
 
 STDOUT = "-"
 
@@ -28,14 +27,9 @@ def select(
     *,
     output: str | Path | None = None,
     profile: str | None = None,
-    where: str | None = None,
-    images_file: str | Path | None = None,
-    sample: int | None = None,
-    by: str | None = None,
-    seed: int | None = None,
-    first: int | None = None,
     findings_file: str | Path | None = None,
     observer: Observer = ignore,
+    **asked: Unpack[Selecting],
 ) -> Summary:
     """Write the selected records of a table, byte for byte as they stand there, in their order, under its header.
 
@@ -43,14 +37,9 @@ def select(
         table: `.csv`, `.csv.gz`, or a zip that holds one.
         output: file to write, packed if it is called `.gz`, `-` for stdout; None to count only.
         profile: as in `laden.load`; a table that none knows is read as text.
-        where: as in `laden.load`, and so are the following.
-        images_file: see there.
-        sample: see there.
-        by: see there.
-        seed: see there.
-        first: see there.
         findings_file: CSV file for all findings; None writes none.
         observer: called with each event; the last is the summary that is also returned.
+        asked: which rows, as `Selecting` says: `where`, `images_file`, `sample`, `by`, `seed`, `first`.
 
     Returns:
         `rows` that were selected, and in `selection` what each step left.
@@ -59,20 +48,23 @@ def select(
         LadenError: the table cannot be read, or the selection is wrong or leaves nothing.
     """
     path = Path(table).expanduser()
-    with FindingLog(Path(findings_file) if findings_file else None, observer) as log:
-        tally = Tally(Summary("select", source=str(path), destination=str(output or "")), observer, log)
-        with told(tally), Relations() as relations, log.kept_in(relations):
-            selection = Selection(where, Path(images_file) if images_file else None, sample, by, seed, first)
-            part, _ = _opened(path, profile, relations.folder, observer)
-            _refuse_input(output, path)
-            steps = choose(selection, Records(relations, [part], log.add), relations, log.add)
-            observer(Selected(steps))
-            if output is not None:
-                rows = {row for (row,) in relations.stream("SELECT row FROM chosen")}
-                with _written(output) as file:
-                    part.table.write_subset(file, rows.__contains__)
-            tally.note(rows=steps[-1].rows, selection=steps, complete=output is not None)
-            return tally.finish()
+    with running(
+        Summary("select", source=str(path), destination=str(output or "")),
+        observer,
+        findings_file=path_of(findings_file),
+    ) as run:
+        relations = run.relations
+        selection = selection_of(asked)
+        part, _ = _opened(path, profile, relations.folder, observer)
+        _refuse_input(output, path)
+        steps = choose(selection, Records(relations, [part], run.log.add), relations, run.log.add)
+        run.tell(Selected(steps))
+        if output is not None:
+            rows = {row for (row,) in relations.stream("SELECT row FROM chosen")}
+            with _written(output) as file:
+                part.table.write_subset(file, rows.__contains__)
+        run.note(rows=steps[-1].rows, selection=steps, complete=output is not None)
+        return run.end()
 
 
 def columns(table: str | Path, *, profile: str | None = None, most: int = 5, observer: Observer = ignore) -> TableFacts:
@@ -88,15 +80,13 @@ def columns(table: str | Path, *, profile: str | None = None, most: int = 5, obs
         LadenError: the table cannot be read.
     """
     path = Path(table).expanduser()
-    with FindingLog(None, observer) as log:
-        tally = Tally(Summary("columns", source=str(path)), observer, log)
-        with told(tally), Relations() as relations, log.kept_in(relations):
-            part, known = _opened(path, profile, relations.folder, observer)
-            facts = describe(Records(relations, [part]), relations, most=most)
-            observer(Described(known, facts))
-            tally.note(rows=facts.rows, complete=True)
-            tally.finish()
-            return facts
+    with running(Summary("columns", source=str(path)), observer) as run:
+        part, known = _opened(path, profile, run.relations.folder, observer)
+        facts = describe(Records(run.relations, [part]), run.relations, most=most)
+        run.tell(Described(known, facts))
+        run.note(rows=facts.rows, complete=True)
+        run.end()
+        return facts
 
 
 def _opened(path: Path, profile: str | None, folder: Path, observer: Observer) -> tuple[Part, str]:

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 from typing import Literal
 
 from laden.dataset.profile import known_profile
-from laden.relations import Relations
 from laden.report import Reporter
-from laden.run.findings import FindingLog
-from laden.run.loop import run
-from laden.run.tally import Tally
+from laden.run.loop import run as run_loop
+from laden.run.run import Run, running
 from laden.stages.inventory import read_load, read_table
-from laden.stages.manifest import MANIFEST
+from laden.stages.manifest import MANIFEST, LoadPage
 from laden.stages.proof import compare, read_back, to_read_back
-from laden.store import open_store, parse_destination, without_secret
-from laden.store.access import Access, Ask, Renewal
+from laden.store import Store, without_secret
+from laden.store.access import Ask, Renewal
 from laden.store.sas import lacking_for_verify
 from laden.values.events import Observer, Started, Summary, ignore
 from laden.values.records import Finding, Severity
-from laden.verbs.runs import begun, path_of, teller
+from laden.verbs.asked import path_of
+from laden.verbs.opening import opened
+
+Depth = Literal["sample", "all"]
 
 _SAMPLE = 100
 
@@ -28,7 +28,7 @@ _SAMPLE = 100
 def verify(
     destination: str,
     *,
-    deep: Literal["sample", "all"] | None = None,
+    deep: Depth | None = None,
     connections: int | None = None,
     findings_file: str | Path | None = None,
     report_file: str | Path | None = None,
@@ -57,61 +57,65 @@ def verify(
         LadenError: the destination cannot be read.
     """
     reporter = Reporter(path_of(report_file), observer)
-    renewal = Renewal(sas_command, ask_sas)
-    summary = Summary("verify", destination=without_secret(destination))
-    with begun(summary, findings_file, reporter, reporter.observe) as (tally, log, relations):
-        return run(_verify(destination, deep, connections, renewal, tally, log, relations, reporter))
+    with running(
+        Summary("verify", destination=without_secret(destination)),
+        reporter.observe,
+        findings_file=path_of(findings_file),
+        conclude=reporter.conclude,
+    ) as run:
+        return run_loop(_verify(run, destination, deep, connections, Renewal(sas_command, ask_sas), reporter))
 
 
 async def _verify(
+    run: Run,
     destination: str,
-    depth: Literal["sample", "all"] | None,
+    depth: Depth | None,
     connections: int | None,
     renewal: Renewal,
-    tally: Tally,
-    log: FindingLog,
-    relations: Relations,
     reporter: Reporter,
 ) -> Summary:
-    target = parse_destination(destination)
-    access = Access(target, lacking_for_verify, renewal, tell=teller(reporter.observe))
-    store = open_store(target, connections=connections, on_retry=tally.retry, sas=access.source)
-    try:
-        reporter.observe(Started("listing", without_secret(destination)))
-        page = await read_load(store, relations)
+    async with opened(run, destination, lacking_for_verify, renewal, connections=connections) as there:
+        run.tell(Started("listing", without_secret(destination)))
+        page = await read_load(there.store, run.relations)
         if page is None:
-            log.add(
-                Finding(
-                    "manifest-missing",
-                    Severity.ERROR,
-                    "there is no manifest: no load was completed here",
-                    blob=MANIFEST,
-                )
-            )
-            return tally.finish()
-        reporter.observe(Started("verify"))
-        counts: Counter[str] = Counter()
-        for finding in compare(relations, page):
-            counts[finding.code] += 1
-            log.add(finding)
-        tally.note(images=relations.one("SELECT count(*) FROM known")[0], foreign=counts["blob-foreign"])
+            run.add([_no_manifest()])
+            return run.end()
+        run.tell(Started("verify"))
+        run.add(compare(run.relations, page))
         if depth is not None:
-            wanted = to_read_back(relations, _SAMPLE if depth == "sample" else None)
-            async for found in read_back(store, wanted):
-                if found is not None:
-                    counts[found.code] += 1
-                    log.add(found)
-        tally.note(
-            deleted=counts["blob-deleted"],
-            changed=counts["blob-changed"] + counts["blob-bytes"],
-            complete=True,
-        )
-        missing = page.rows - page.rows_with_image
-        tally.note(rows=page.rows, matched=page.rows_with_image, missing=missing)
+            await _read_back(run, there.store, depth)
+        _note(run, page)
         if reporter.wanted:
-            table = await read_table(store, relations, page)
-            await reporter.look_at_destination(store, known_profile(page.profile), table)
-        return tally.finish()
-    finally:
-        access.close()
-        await store.close()
+            table = await read_table(there.store, run.relations, page)
+            await reporter.look_at_destination(there.store, run.relations, known_profile(page.profile), table)
+        return run.end()
+
+
+async def _read_back(run: Run, store: Store, depth: Depth) -> None:
+    """Read blobs back and hash them."""
+    run.tell(Started("reading"))
+    wanted = to_read_back(run.relations, _SAMPLE if depth == "sample" else None)
+    run.meter.begin(len(wanted), sum(target.size_bytes for target in wanted))
+    async for target, found in read_back(store, wanted):
+        run.meter.step(target.size_bytes)
+        run.add([found] if found else [])
+
+
+def _note(run: Run, page: LoadPage) -> None:
+    counts = run.log.counts
+    run.note(
+        images=run.relations.one("SELECT count(*) FROM known")[0],
+        foreign=counts["blob-foreign"],
+        deleted=counts["blob-deleted"],
+        changed=counts["blob-changed"] + counts["blob-bytes"],
+        rows=page.rows,
+        matched=page.rows_with_image,
+        missing=page.rows - page.rows_with_image,
+        complete=True,
+    )
+
+
+def _no_manifest() -> Finding:
+    return Finding(
+        "manifest-missing", Severity.ERROR, "there is no manifest: no load was completed here", blob=MANIFEST
+    )

@@ -1,0 +1,91 @@
+"""How far a run is: told a few times a second, from the first byte on, with the speed of the last half minute.
+
+It moves forward only, and knows nothing of what the bytes are. Waiting at a question and planning are not in it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+
+from laden.store import Retry
+from laden.values.events import Observer, Progress
+
+_TELL_S = 0.2
+_WINDOW_S = 30.0
+"""What is faster or slower than half a minute ago shows; what stutters does not."""
+
+
+class Meter:
+    """Counts what is settled, and tells an observer."""
+
+    def __init__(self, observer: Observer, clock: Callable[[], float] = time.monotonic) -> None:
+        """Tell `observer`; `clock` gives seconds."""
+        self._observer = observer
+        self._clock = clock
+        self._in_all = (0, 0)
+        self._items = 0
+        self._bytes = 0
+        self._waiting = ""
+        self._told_s = -_TELL_S
+        self._began_s: float | None = None
+        self._window: deque[tuple[float, int]] = deque()
+        self.retries = 0
+        """Failed attempts that were repeated."""
+
+    def begin(self, items: int, size_bytes: int) -> None:
+        """So much is to be settled; the time counts from the first step."""
+        self._in_all = items, size_bytes
+        self._items = self._bytes = 0
+        self._began_s = None
+        self._window.clear()
+
+    def step(self, size_bytes: int) -> None:
+        """One item more is settled, and so many of the bytes that were to be."""
+        self._items += 1
+        self._bytes += size_bytes
+        self._waiting = ""
+        self.tell()
+
+    def retried(self, retry: Retry) -> None:
+        """Count a failed attempt that will be repeated."""
+        self.retries += 1
+        self._waiting = retry.reason
+        self.tell()
+
+    def reading(self, items: int, items_in_all: int, size_bytes: int, bytes_in_all: int) -> None:
+        """Tell how far the reading of whole files is."""
+        self._in_all = items_in_all, bytes_in_all
+        self._items, self._bytes = items, size_bytes
+        self.tell(last=True)
+
+    def tell(self, *, last: bool = False) -> None:
+        """Tell how far it is, if that is not what was told just now; the `last` is always told."""
+        now_s = self._clock()
+        if self._began_s is None:
+            self._began_s = now_s
+            self._window.append((now_s, 0))
+        if not last and now_s - self._told_s < _TELL_S:
+            return
+        self._told_s = now_s
+        items, size_bytes = self._in_all
+        self._observer(
+            Progress(
+                self._items,
+                items,
+                self._bytes,
+                size_bytes,
+                now_s - self._began_s,
+                self.retries,
+                self._waiting,
+                self._speed_bytes_per_s(now_s),
+            )
+        )
+
+    def _speed_bytes_per_s(self, now_s: float) -> float:
+        self._window.append((now_s, self._bytes))
+        while len(self._window) > 2 and self._window[1][0] <= now_s - _WINDOW_S:
+            self._window.popleft()
+        began_s, before_bytes = self._window[0]
+        return (self._bytes - before_bytes) / (now_s - began_s) if now_s > began_s else 0.0

@@ -1,0 +1,83 @@
+"""What became of the images of a run, asked of its relations: the plan's `todo` and the `receipts`.
+
+Counted at any moment, also where a run broke off: what was received counts, what was not is unfinished.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from laden.dataset.images import DOUBTFUL, WHOLE
+from laden.relations import Relations
+
+_PLANNED = """
+SELECT count(*) FILTER (action IN ('send', 'replace', 'compare')), count(*) FILTER (action = 'done'),
+       count(*) FILTER (action = 'conflict')
+FROM todo
+"""
+_RECEIVED = """
+SELECT count(*) FILTER (outcome = 'sent'), count(*) FILTER (outcome = 'already_there'),
+       count(*) FILTER (outcome = 'conflict'), count(*) FILTER (outcome = 'damaged'),
+       count(*) FILTER (outcome = 'failed'), count(*) FILTER (outcome = 'read'),
+       count(*) FILTER (outcome IN ('sent', 'already_there', 'read') AND NOT list_contains($fine, state)),
+       coalesce(sum(size_bytes) FILTER (outcome = 'sent'), 0)::BIGINT,
+       coalesce(sum(size_bytes) FILTER (outcome = 'read'), 0)::BIGINT
+FROM receipts
+"""
+_UNLISTED = """
+SELECT count(*) FROM receipts r JOIN todo t USING (blob)
+WHERE r.outcome = 'sent' OR (r.outcome = 'already_there' AND t.action <> 'compare')
+"""
+_BROKEN_BEFORE = """
+SELECT count(*) FROM todo t JOIN blobs b ON b.name = t.blob LEFT JOIN known k ON k.blob = t.blob
+WHERE t.action = 'done' AND NOT list_contains($fine, coalesce(nullif(split_part(b.image, ';', 5), ''), k.state))
+"""
+
+
+class Outcomes(NamedTuple):
+    """Counts of images, and bytes."""
+
+    unfinished: int = 0
+    """To be read by the plan, and neither received nor given up for good."""
+    there: int = 0
+    """In the destination: found there, or sent."""
+    sent: int = 0
+    already_there: int = 0
+    conflicts: int = 0
+    damaged: int = 0
+    """Members that are not what their archive declares, and images broken inside."""
+    failed: int = 0
+    examined: int = 0
+    bytes_sent: int = 0
+    bytes_examined: int = 0
+    unlisted: int = 0
+    """Blobs that are there and that the listing before the transfer does not show."""
+
+    def counts(self) -> dict[str, int]:
+        """The fields that a summary has too."""
+        fields = self._asdict()
+        return {name: fields[name] for name in fields if name not in ("unfinished", "there", "unlisted")}
+
+
+def outcomes(relations: Relations) -> Outcomes:
+    """Count what became of the plan's images; nothing of a run that has no plan yet."""
+    if not relations.one("SELECT count(*) FROM duckdb_tables() WHERE table_name = 'todo'")[0]:
+        return Outcomes()
+    fine = {"fine": [WHOLE, *DOUBTFUL]}
+    to_read, done, left_alone = relations.one(_PLANNED)
+    sent, there, conflicts, damaged, failed, examined, broken_now, sent_bytes, read_bytes = relations.one(
+        _RECEIVED, fine
+    )
+    return Outcomes(
+        unfinished=to_read - (sent + there + conflicts + damaged + examined),
+        there=done + sent + there,
+        sent=sent,
+        already_there=done + there,
+        conflicts=left_alone + conflicts,
+        damaged=damaged + broken_now + relations.one(_BROKEN_BEFORE, fine)[0],
+        failed=failed,
+        examined=examined,
+        bytes_sent=sent_bytes,
+        bytes_examined=read_bytes,
+        unlisted=relations.one(_UNLISTED)[0],
+    )

@@ -1,0 +1,89 @@
+"""Takes receipts as they come: what each means is a finding, its numbers go into the relation `receipts` in batches."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from laden.dataset.images import BROKEN, DOUBTFUL, WHOLE
+from laden.run.run import Run
+from laden.values.records import Action, Finding, Outcome, Receipt, Severity
+
+_BATCH = 2_000
+
+
+class Receipts:
+    """A context manager: when it is left, all that were added are in the relation."""
+
+    def __init__(self, run: Run) -> None:
+        """Report to that run."""
+        self._run = run
+        self._rows: list[tuple[object, ...]] = []
+
+    def add(self, receipt: Receipt) -> None:
+        """Report one, and keep it."""
+        self._run.add(meaning(receipt, stored=self._run.command == "load"))
+        settled = receipt.item.action is not Action.COMPARE
+        self._run.meter.step(receipt.item.entry.size_bytes if settled else 0)
+        self._rows.append(_row(receipt))
+        if len(self._rows) >= _BATCH:
+            self._feed()
+
+    def __enter__(self) -> Receipts:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._feed()
+        self._run.meter.tell(last=True)
+
+    def _feed(self) -> None:
+        self._run.relations.feed("receipts", self._rows)
+        self._rows.clear()
+
+
+def meaning(receipt: Receipt, *, stored: bool) -> list[Finding]:
+    """What a person should know of a receipt; `stored` is whether its image is in the destination now."""
+    entry, blob = receipt.item.entry, receipt.item.blob
+    match receipt.outcome:
+        case Outcome.CONFLICT:
+            found = conflict(blob, entry.archive, entry.member)
+            if receipt.item.action is Action.REPLACE:
+                # To replace it is what was asked for: why it could not be is news, the advice to ask for it is not.
+                found = found._replace(message=f"{receipt.reason}; it was left as it is")
+            return [found]
+        case Outcome.DAMAGED | Outcome.FAILED:
+            return [Finding(receipt.code, Severity.ERROR, receipt.reason, entry.archive, entry.member, blob=blob)]
+    image = receipt.image
+    return looked(blob, entry.archive, entry.member, image.state, image.detail, stored=stored)
+
+
+def looked(blob: str, archive: str, member: str, state: str, detail: str = "", *, stored: bool) -> list[Finding]:
+    """What a look at an image found: nothing where it is whole."""
+    if state == WHOLE:
+        return []
+    what = DOUBTFUL.get(state) or f"the image is broken inside: {BROKEN.get(state, 'its structure is broken')}"
+    message = f"{what} ({detail})" if detail else what
+    if stored and state not in DOUBTFUL:
+        message += "; it is stored as it was published (leave such out with --damaged skip)"
+    severity = Severity.WARNING if state in DOUBTFUL else Severity.ERROR
+    return [Finding(state, severity, message, archive=archive, member=member, blob=blob)]
+
+
+def conflict(blob: str, archive: str = "", member: str = "") -> Finding:
+    """The finding for a blob that is there with other content."""
+    return Finding(
+        "blob-conflict",
+        Severity.ERROR,
+        "a blob of this name with other content is there and was left as it is:"
+        " load to another prefix, or replace such blobs with --overwrite changed",
+        archive=archive,
+        member=member,
+        blob=blob,
+    )
+
+
+def _row(receipt: Receipt) -> tuple[object, ...]:
+    entry, digests = receipt.item.entry, receipt.digests
+    found = (digests.size_bytes, digests.md5.hex(), digests.crc32) if digests else (None, None, None)
+    return (receipt.item.blob, entry.archive, entry.member, receipt.outcome.value, *found, *receipt.image[:5])

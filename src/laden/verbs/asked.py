@@ -1,0 +1,113 @@
+"""Arguments as people give them, turned into the values that stages take. A wrong one is a sentence, not a guess."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypedDict, cast, get_args, get_type_hints
+
+from laden.dataset.images import Level
+from laden.dataset.selection import Selection
+from laden.stages.survey import Choice
+from laden.values.errors import UsageError
+
+Paths = str | Path | Sequence[str | Path]
+
+
+class Selecting(TypedDict, total=False):
+    """Which rows of a table, by keyword; see docs/selecting.md."""
+
+    where: str | None
+    """Only rows for which this SQL condition is true, as in `"ImageDir = 0"`."""
+    images_file: str | Path | None
+    """Only images whose keys stand in this file, one a line."""
+    sample: int | None
+    """Only so many images, drawn by chance; of them, all rows."""
+    by: str | None
+    """Draw values of this column instead, as in `"PatientID"`, and take all images of each."""
+    seed: int | None
+    """Another seed, another sample; by default 1."""
+    first: int | None
+    """Only the first so many images."""
+
+
+class Choosing(Selecting, total=False):
+    """What of a source, by keyword."""
+
+    table: str | Path | None
+    """The label table, where it does not lie in the source."""
+    profile: str | None
+    """Name of a built-in profile, or path of a TOML file; by default recognised."""
+    archives: str | None
+    """Only these, as in `"0-11,54"`."""
+    layout: str | None
+    """Template of blob names, by default the profile's; `"{ImageID}"` for a flat layout."""
+    table_name: str | None
+    """What the table of the selected rows is called; by default the profile's name for a subset."""
+    trust: Sequence[str]
+    """Names of files that are right, whatever a listing or checksum file of their publisher says."""
+
+
+def selection_of(asked: Selecting) -> Selection:
+    """What was asked of a table; raises TypeError for a keyword that is none, UsageError for what makes no sense."""
+    _refuse_unknown(asked, Selecting)
+    return _selection(asked)
+
+
+def _selection(asked: Mapping[str, Any]) -> Selection:
+    return Selection(
+        asked.get("where"),
+        path_of(asked.get("images_file")),
+        asked.get("sample"),
+        asked.get("by"),
+        asked.get("seed"),
+        asked.get("first"),
+        asked.get("table_name"),
+    )
+
+
+def choice_of(asked: Choosing) -> Choice:
+    """What was asked of a source; raises TypeError for a keyword that is none, UsageError for what makes no sense."""
+    _refuse_unknown(asked, Choosing)
+    return Choice(
+        path_of(asked.get("table")),
+        asked.get("profile"),
+        asked.get("archives"),
+        asked.get("layout"),
+        tuple(asked.get("trust", ())),
+        _selection(asked),
+    )
+
+
+def _refuse_unknown(asked: Mapping[str, Any], known: type) -> None:
+    names = get_type_hints(known)
+    if unknown := [name for name in asked if name not in names]:
+        raise TypeError(f"there is no argument '{unknown[0]}', only {', '.join(names)}")
+
+
+def level_of(images: str) -> Level:
+    """The level of that name; raises UsageError."""
+    return cast("Level", one_of("images", images, get_args(Level)))
+
+
+def one_of(name: str, given: str, allowed: Sequence[str]) -> str:
+    """What was given, if it is one of what may be; raises UsageError."""
+    if given not in allowed:
+        raise UsageError(f"{name} is {given!r}: give one of {', '.join(allowed)}")
+    return given
+
+
+def paths(source: Paths) -> list[Path]:
+    """One path or several, as a list."""
+    given = [source] if isinstance(source, str | Path) else source
+    return [Path(path).expanduser() for path in given]
+
+
+def path_of(path: str | Path | None) -> Path | None:
+    """A path, where one was given."""
+    return None if path is None else Path(path)
+
+
+def shown(source: Paths) -> str:
+    """The source as a summary names it."""
+    return ", ".join(map(str, paths(source)))

@@ -1,0 +1,63 @@
+"""A destination opened for a run: its address, the credential that is renewed while it lasts, and the store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import NamedTuple
+
+from laden.run.run import Run, never
+from laden.store import Destination, FolderDestination, Store, open_store, parse_destination
+from laden.store.access import Access, Renewal
+from laden.store.sas import Sas
+from laden.values.events import Warned
+
+
+class Opened(NamedTuple):
+    """Where a run reads and writes."""
+
+    target: Destination | FolderDestination
+    store: Store
+    access: Access
+
+
+@asynccontextmanager
+async def opened(
+    run: Run,
+    destination: str,
+    lacking: Callable[[Sas], str],
+    renewal: Renewal,
+    *,
+    connections: int | None,
+    stopping: Callable[[], bool] = never,
+) -> AsyncIterator[Opened]:
+    """Open a destination, and close it afterwards.
+
+    Args:
+        run: told of retries and of what a program that renews says; its `stopping` ends the asking.
+        destination: as people write it.
+        lacking: why a SAS is not enough for what is to be done, or empty.
+        renewal: where another SAS comes from.
+        connections: requests in flight at most; None to find out what the link bears.
+        stopping: once true, no request is begun any more.
+
+    Raises:
+        UsageError: the address, or the credential's settings, are wrong.
+        AccessDenied: the SAS lacks a permission.
+    """
+    target = parse_destination(destination)
+    loop = asyncio.get_running_loop()
+
+    def tell(text: str) -> None:
+        loop.call_soon_threadsafe(run.tell, Warned(text))
+
+    access = Access(target, lacking, renewal, tell=tell, stopping=run.stopping)
+    store = open_store(
+        target, connections=connections, on_retry=run.meter.retried, stopping=stopping, sas=access.source
+    )
+    try:
+        yield Opened(target, store, access)
+    finally:
+        access.close()
+        await store.close()

@@ -1,0 +1,60 @@
+"""The plan as `load` and `check` draw it: the joins, their counts told, and all that a person should know of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from laden.report import ReadTable
+from laden.run.receipts import looked
+from laden.run.run import Run
+from laden.stages.plan import Plan
+from laden.stages.survey import Survey
+from laden.values.events import PlanReady
+
+
+def planned(
+    run: Run,
+    surveyed: Survey,
+    *,
+    send_strays: bool = False,
+    replace_other: bool = False,
+    documents: Sequence[str] = (),
+) -> tuple[Plan, PlanReady]:
+    """The plan and its counts.
+
+    Args:
+        run: its relations hold survey, listing and earlier manifest; it is told.
+        surveyed: the source.
+        send_strays: whether entries without a row are wanted too.
+        replace_other: whether a blob with other content is replaced.
+        documents: further names that laden may write.
+    """
+    tables = [name for placed in surveyed.tables for name in (placed.table.name, placed.shape.subset)]
+    plan = Plan(
+        run.relations,
+        send_strays=send_strays,
+        replace=replace_other,
+        documents=[*tables, *documents, *surveyed.sidecars],
+        many_rows=any(placed.shape.many for placed in surveyed.tables),
+    )
+    ready = plan.summary(
+        profile=surveyed.profile.name,
+        table=surveyed.table.name if surveyed.table else "",
+        absent=surveyed.absent,
+        selection=surveyed.steps,
+    )
+    run.plan(ready)
+    run.add(plan.findings(surveyed.absent, surveyed.unreadable))
+    for found in plan.found_before():
+        run.add(looked(*found, stored=run.command == "load"))
+    return plan, ready
+
+
+def read_again(surveyed: Survey) -> list[ReadTable]:
+    """The tables of a source, as a report reads them."""
+    return [ReadTable(placed.table, placed.shape, placed.rows.start - 1) for placed in surveyed.tables]
+
+
+def bits_of(surveyed: Survey) -> int | None:
+    """What the profile says of the depth of the dataset's images."""
+    return surveyed.profile.table.bits if surveyed.profile.table else None

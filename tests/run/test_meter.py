@@ -1,0 +1,80 @@
+"""Progress: from the first byte, with the speed of the last half minute, a few times a second."""
+
+from __future__ import annotations
+
+from laden.run.meter import Meter
+from laden.store import Retry
+from laden.values.events import Event, Progress
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def metered() -> tuple[Meter, Clock, list[Progress]]:
+    told: list[Progress] = []
+    clock = Clock()
+
+    def observe(event: Event) -> None:
+        assert isinstance(event, Progress)
+        told.append(event)
+
+    return Meter(observe, clock), clock, told
+
+
+def test_planning_and_waiting_at_a_question_do_not_count() -> None:
+    meter, clock, told = metered()
+    meter.begin(10, 1000)
+    clock.now_s += 3600
+    meter.step(0)
+    clock.now_s += 10
+    meter.step(500)
+    assert (told[-1].seconds, told[-1].bytes_per_s) == (10.0, 50.0)
+
+
+def test_the_speed_is_that_of_the_last_half_minute() -> None:
+    meter, clock, told = metered()
+    meter.begin(1000, 10**6)
+    for _ in range(60):
+        clock.now_s += 1
+        meter.step(1000)
+    for _ in range(40):
+        clock.now_s += 1
+        meter.step(100)
+    assert 99 <= told[-1].bytes_per_s <= 101
+    assert told[-1].bytes == 64_000
+
+
+def test_it_is_told_a_few_times_a_second_and_at_the_end() -> None:
+    meter, clock, told = metered()
+    meter.begin(1000, 1000)
+    for _ in range(1000):
+        clock.now_s += 0.001
+        meter.step(1)
+    assert 4 <= len(told) <= 6
+    meter.tell(last=True)
+    assert (told[-1].images, told[-1].bytes) == (1000, 1000)
+
+
+def test_why_it_waits_is_told_until_something_is_settled() -> None:
+    meter, clock, told = metered()
+    meter.begin(2, 2)
+    meter.retried(Retry("the service is busy", 1.0, throttled=True))
+    assert (told[-1].waiting, told[-1].retries) == ("the service is busy", 1)
+    clock.now_s += 1
+    meter.step(1)
+    assert (told[-1].waiting, told[-1].retries) == ("", 1)
+
+
+def test_a_second_reading_begins_anew() -> None:
+    meter, clock, told = metered()
+    meter.begin(1, 10)
+    meter.step(10)
+    clock.now_s += 5
+    meter.begin(2, 20)
+    meter.step(5)
+    assert (told[-1].images, told[-1].bytes, told[-1].seconds) == (1, 5, 0.0)

@@ -1,0 +1,106 @@
+"""One run: whatever happens in it, one summary is told, last, and it says what the relations know."""
+
+from __future__ import annotations
+
+import pytest
+
+from laden.run.outcome import Outcomes
+from laden.run.receipts import Receipts
+from laden.run.run import Run, running
+from laden.values.errors import ExitCode, SourceError
+from laden.values.events import Event, PlanReady, Summary
+from laden.values.records import (
+    NOT_AN_IMAGE,
+    Action,
+    Digests,
+    Entry,
+    Finding,
+    ImageFacts,
+    Item,
+    Outcome,
+    Receipt,
+    Severity,
+)
+
+PLANNED = {"send": 3, "compare": 1, "done": 2, "conflict": 1}
+
+
+def item(number: int, action: Action = Action.SEND) -> Item:
+    return Item(Entry("0.zip", f"{number}.png", 10, number, None, 0, 10, 0), f"png/{number}.png", action, "", None)
+
+
+def receipt(number: int, outcome: Outcome, action: Action = Action.SEND, image: ImageFacts = NOT_AN_IMAGE) -> Receipt:
+    return Receipt(item(number, action), outcome, Digests(10, number, bytes(16)), image, "put-failed", "no room")
+
+
+def planned(run: Run) -> None:
+    run.relations.run("CREATE TABLE todo (blob VARCHAR, id BIGINT, size_bytes BIGINT, action VARCHAR)")
+    actions = [action for action, count in PLANNED.items() for _ in range(count)]
+    run.relations.feed("todo", ((f"png/{number}.png", number, 10, action) for number, action in enumerate(actions)))
+    run.plan(
+        PlanReady(
+            profile="p", table="t", rows=8, matched=7, missing=1, images=7, send=3, replace=0, compare=1,
+            bytes_to_send=30, bytes_in_all=70,
+        )
+    )  # fmt: skip
+
+
+def test_a_summary_asks_the_relations() -> None:
+    told: list[Event] = []
+    with running(Summary("load"), told.append) as run:
+        planned(run)
+        with Receipts(run) as settled:
+            settled.add(receipt(0, Outcome.SENT))
+            settled.add(receipt(1, Outcome.SENT, image=ImageFacts("png", 1, 1, 8, "png-truncated")))
+            settled.add(receipt(2, Outcome.FAILED))
+            settled.add(receipt(3, Outcome.ALREADY_THERE, Action.COMPARE))
+        assert run.standing() == "5 of 7 images are there"
+        assert run.outcomes() == Outcomes(1, 5, 2, 3, 1, 1, 1, 0, 20, 0, 2)
+        summary = run.end()
+    assert told[-1] is summary
+    assert (summary.rows, summary.matched, summary.missing, summary.images) == (8, 7, 1, 7)
+    assert (summary.sent, summary.already_there, summary.conflicts, summary.failed) == (2, 3, 1, 1)
+    assert (summary.damaged, summary.bytes_sent, summary.exit_code) == (1, 20, ExitCode.FINDINGS)
+    assert summary.findings == {"png-truncated": 1, "put-failed": 1}
+
+
+def test_a_run_that_raises_ends_with_a_summary_of_what_was_done() -> None:
+    told: list[Event] = []
+
+    def broken() -> None:
+        with running(Summary("load"), told.append) as run:
+            planned(run)
+            with Receipts(run) as settled:
+                settled.add(receipt(0, Outcome.SENT))
+                raise SourceError("the disk is gone")
+
+    with pytest.raises(SourceError):
+        broken()
+    summaries = [event for event in told if isinstance(event, Summary)]
+    assert [(one.sent, one.message, one.exit_code) for one in summaries] == [(1, "the disk is gone", 5)]
+    assert told[-1] is summaries[0]
+
+
+def test_a_run_without_a_plan_counts_nothing() -> None:
+    with running(Summary("verify"), lambda _: None) as run:
+        assert run.outcomes() == Outcomes()
+        assert run.end().exit_code == ExitCode.COMPLETE
+
+
+def test_what_a_listing_contradicts_has_failed() -> None:
+    with running(Summary("load"), lambda _: None) as run:
+        planned(run)
+        run.add([Finding("verify-missing", Severity.ERROR, "it is not in the listing")])
+        assert run.end().failed == 1
+
+
+def test_the_last_word_belongs_to_what_concludes() -> None:
+    seen: list[Summary] = []
+
+    def conclude(summary: Summary, relations: object) -> Summary:
+        assert relations is not None
+        return Summary("check", report_file="page.html", seconds=summary.seconds)
+
+    with running(Summary("check"), lambda event: seen.append(event), conclude=conclude) as run:  # type: ignore[arg-type,return-value]
+        run.end()
+    assert [one.report_file for one in seen] == ["page.html"]
