@@ -18,6 +18,7 @@ from laden.store import CREATE_ONLY, Data, Page, Properties
 from laden.store.answers import blob_from_headers, page_from_xml, refusal, uncommitted_from_xml
 from laden.store.cap import Throttle
 from laden.store.credentials import Credential, Grant
+from laden.store.denial import service_time
 from laden.store.destination import Destination, quoted
 from laden.store.http import Answer, HttpClient, HttpError, Trouble
 from laden.values.errors import AccessDenied, AccessEnded, BlobConflict, StoreError, TransientStoreError
@@ -188,11 +189,15 @@ class BlobStore:
             except HttpError as trouble:
                 raise self._unreachable(trouble) from None
             if answer.status in expected:
+                self._credential.accepted(grant)
                 return answer
             error = self._refusal(answer, name, permission, grant)
             if not isinstance(error, AccessEnded):
                 raise error
-            await self._credential.replace(grant, error, again=attempt < _MOST_GRANTS)
+            date = service_time(answer.headers)
+            await self._credential.replace(
+                grant, error, again=attempt < _MOST_GRANTS, service_s=date.timestamp() if date else None
+            )
         raise AssertionError("the last refusal raises")
 
     def _refusal(self, answer: Answer, name: str, permission: str, grant: Grant) -> StoreError:
