@@ -14,9 +14,11 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from laden.store.destination import Destination, FolderDestination, parse_destination, quoted, without_secret
+from laden.values.errors import UsageError
 from laden.values.records import Blob
 
 if TYPE_CHECKING:
+    from laden.store.cap import Cap
     from laden.store.credentials import SasSource
 
 __all__ = [
@@ -134,6 +136,7 @@ def open_store(
     on_retry: Callable[[Retry], None] = lambda _: None,
     stopping: Callable[[], bool] = lambda: False,
     sas: SasSource | None = None,
+    cap: Cap | None = None,
 ) -> Store:
     """The store behind a destination, retries included.
 
@@ -143,23 +146,28 @@ def open_store(
         on_retry: called in the event loop for every attempt that will be repeated.
         stopping: once true, writes that have not begun raise `Interrupted`, and nothing is repeated any more.
         sas: gives the SAS and its successors (`laden.store.access`); None for the credential of the environment.
+        cap: bytes a second that are sent at most, by all connections together; None for no limit.
 
     Raises:
-        UsageError: the credentials in the environment do not fit.
+        UsageError: the credentials or the proxy in the environment do not fit; or a cap for a folder.
     """
     from laden.store.limit import Limited
     from laden.store.retry import Retrying
 
     inner: Store
     if isinstance(destination, FolderDestination):
+        if cap is not None:
+            raise UsageError("--limit is for a container: what is written to a folder is not capped, leave it out")
         from laden.store.folder import FolderStore
 
         inner = FolderStore(destination.path)
     else:
         from laden.store.blob import BlobStore
+        from laden.store.cap import Throttle
         from laden.store.credentials import find_credential
 
-        inner = BlobStore(destination, find_credential(destination, sas))
+        throttle = None if cap is None else Throttle(cap)
+        inner = BlobStore(destination, find_credential(destination, sas), throttle)
     limited = Limited(inner, connections=connections, stopping=stopping)
     return Retrying(limited, on_retry=on_retry, stopping=stopping)
 
