@@ -8,7 +8,7 @@ Names are relative to the destination's prefix everywhere above this package.
 from __future__ import annotations
 
 import mimetypes
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -31,7 +31,6 @@ __all__ = [
     "Store",
     "block_id",
     "content_type",
-    "list_all",
     "open_store",
     "parse_destination",
     "quoted",
@@ -83,7 +82,10 @@ class Store(Protocol):
         """Make the container (private) or folder if it is absent; True if it was made now."""
 
     async def list_page(self, marker: str = "") -> Page:
-        """One page of the blobs below the prefix, in name order, with MD5 and metadata."""
+        """One page of the blobs below the prefix, in name order, with MD5 and metadata.
+
+        A marker is what the page before gave, or `laden.store.listing.StartFrom`, which not every store heeds.
+        """
 
     async def head(self, name: str) -> Blob:
         """One blob's facts. Raises `BlobMissing`."""
@@ -116,17 +118,6 @@ def block_id(number: int, md5: bytes) -> str:
     All are of one length, and at most 64 bytes (REST reference, "Put Block", URI parameters).
     """
     return f"laden-{number:06d}-{md5.hex()}"
-
-
-async def list_all(store: Store) -> AsyncIterator[list[Blob]]:
-    """Every blob below the prefix, a page at a time."""
-    marker = ""
-    while True:
-        page = await store.list_page(marker)
-        yield page.blobs
-        marker = page.marker
-        if not marker:
-            return
 
 
 def open_store(

@@ -21,11 +21,15 @@ from laden.store.credentials import Credential, Grant
 from laden.store.denial import service_time
 from laden.store.destination import Destination, quoted
 from laden.store.http import Answer, HttpClient, HttpError, Trouble
+from laden.store.listing import StartFrom
 from laden.values.errors import AccessDenied, AccessEnded, BlobConflict, StoreError, TransientStoreError
 from laden.values.records import Blob
 
 API_VERSION = "2023-11-03"
 """`x-ms-version`; old enough for every cloud and emulator, new enough for Put Blob of 5,000 MiB (2019-12-12)."""
+
+_START_FROM_VERSION = "2026-02-06"
+"""The first that knows `startFrom` in "List Blobs"."""
 
 _MOST_ANSWER_BYTES = 64 << 20
 """A listing page of 5,000 names of 1,024 characters with metadata stays below a quarter of this."""
@@ -95,8 +99,14 @@ class BlobStore:
             query += f"&prefix={quote(prefix + '/', safe='')}"
         if marker:
             query += f"&marker={quote(marker, safe='')}"
-        answer = await self.request("GET", "", (200,), "list", query)
-        return page_from_xml(answer.body, strip=len(prefix) + 1 if prefix else 0)
+        headers = {}
+        if isinstance(marker, StartFrom):
+            start = f"{prefix}/{marker.name}" if prefix else marker.name
+            query += f"&startFrom={quote(start, safe='')}"
+            headers["x-ms-version"] = _START_FROM_VERSION
+        answer = await self.request("GET", "", (200,), "list", query, headers)
+        page = page_from_xml(answer.body, strip=len(prefix) + 1 if prefix else 0)
+        return Page(page.blobs, StartFrom(marker.name, page.marker)) if isinstance(marker, StartFrom) else page
 
     async def head(self, name: str) -> Blob:
         answer = await self.request("HEAD", name, (200,), "read")
