@@ -15,9 +15,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from bench.measure import run, summarise
-from laden.relations import Relations
-from laden.stages.metadata import to_row
+from laden.relations import BATCH_ROWS, Relations
+from laden.stages.metadata import to_columns
 from laden.stages.plan import Plan
 from laden.values.records import Blob
 
@@ -38,45 +40,75 @@ def _key(number: int) -> str:
     return f"2168400000000000000000000000000{number:09d}_{number % 1_000_000:06d}.png"
 
 
-def _blob_name(number: int) -> str:
+def blob_name(number: int) -> str:
     return f"png/{number % _HOMES}/{_key(number)}"
 
 
-def _rows(count: int) -> Iterator[tuple[object, ...]]:
-    for number in range(count):
-        key = _key(number)
-        yield number + 1, key, key, f"{number % _HOMES}.zip", _blob_name(number), True, True
+def blob_of(number: int) -> Blob:
+    """An image as a listing shows it after laden sent it."""
+    size_bytes = 8_000_000 + number
+    metadata = {
+        "laden_crc32": f"{number:08x}",
+        "laden_size": str(size_bytes),
+        "laden_image": "png;2140;2500;16;whole",
+        "laden_source": f"{number % _HOMES}.zip:{_key(number)}",
+    }
+    return Blob(blob_name(number), size_bytes, number.to_bytes(16, "big"), f'"0x{number:016X}"', metadata)
 
 
-def _entries(count: int) -> Iterator[tuple[object, ...]]:
-    for number in range(count):
-        home, key = f"{number % _HOMES}.zip", _key(number)
-        entry = (home, key, 8_000_000 + number, number, None, number * 8_000_000, 7_900_000, 8)
-        yield *entry, number + 1, key, home, _blob_name(number)
+def feed_rows(relations: Relations, count: int) -> None:
+    """The rows of a table, batch by batch, as the survey feeds them."""
+    for numbers in _batches(count):
+        keys = [*map(_key, numbers)]
+        columns = {
+            "row": np.array(numbers) + 1,
+            "key": keys,
+            "name": keys,
+            "home": [f"{number % _HOMES}.zip" for number in numbers],
+            "blob": [*map(blob_name, numbers)],
+        }
+        relations.feed_columns("rows", columns, {"usable": True, "selected": True})
 
 
-def _blobs(count: int) -> Iterator[tuple[object, ...]]:
-    """Every blob but each tenth, as a listing shows them after a load that was interrupted."""
-    for number in range(count):
-        if number % 10:
-            size_bytes = 8_000_000 + number
-            metadata = {
-                "laden_crc32": f"{number:08x}",
-                "laden_size": str(size_bytes),
-                "laden_image": "png;2140;2500;16;whole",
-                "laden_source": f"{number % _HOMES}.zip:{_key(number)}",
+def feed_entries(relations: Relations, count: int) -> None:
+    """Each archive's members, batch by batch."""
+    for home in range(_HOMES):
+        for numbers in _batches(count, home, _HOMES):
+            keys = [*map(_key, numbers)]
+            place = np.array(numbers)
+            columns = {
+                "member": keys,
+                "size_bytes": 8_000_000 + place,
+                "crc32": place,
+                "offset_bytes": place * 8_000_000,
+                "id": place + 1,
+                "key": keys,
+                "blob": [*map(blob_name, numbers)],
             }
-            md5 = number.to_bytes(16, "big")
-            yield to_row(Blob(_blob_name(number), size_bytes, md5, f'"0x{number:016X}"', metadata))
+            name = f"{home}.zip"
+            relations.feed_columns(
+                "entries", columns, {"archive": name, "home": name, "stored_bytes": 7_900_000, "method": 8}
+            )
+
+
+def feed_blobs(relations: Relations, count: int, *, every: bool = False) -> None:
+    """Every blob, or all but each tenth, as a listing shows them after a load that was interrupted."""
+    for numbers in _batches(count):
+        relations.feed_columns("blobs", to_columns([blob_of(number) for number in numbers if every or number % 10]))
+
+
+def _batches(count: int, start: int = 0, step: int = 1) -> Iterator[range]:
+    for first in range(start, count, step * BATCH_ROWS):
+        yield range(first, min(first + step * BATCH_ROWS, count), step)
 
 
 def plan(count: int) -> PlanCost:
     """Make a plan of so many entries, and stream out what is to be sent."""
     began_s = time.monotonic()
     with Relations() as relations:
-        relations.feed("rows", _rows(count))
-        relations.feed("entries", _entries(count))
-        relations.feed("blobs", _blobs(count))
+        feed_rows(relations, count)
+        feed_entries(relations, count)
+        feed_blobs(relations, count)
         made = Plan(relations, send_strays=False, replace=False, documents=())
         ready = made.summary(profile="bench", table="bench.csv", absent=())
         findings = sum(1 for _ in made.findings((), ()))

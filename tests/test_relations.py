@@ -1,13 +1,18 @@
 """The embedded database: what goes in comes out, and no text can make it reach outside its folder."""
 
+import os
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import duckdb
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from laden.relations import Relations
+from laden.relations import Relations, local_trouble, told_locally
+from laden.values.errors import UsageError
 
 texts = st.none() | st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 numbers = st.none() | st.integers(0, 2**63 - 1)
@@ -19,15 +24,15 @@ rows = st.tuples(texts, numbers, texts, texts, numbers, numbers, numbers, texts,
 def test_rows_come_back_as_they_went_in(given_rows: list[tuple[Any, ...]]) -> None:
     with Relations() as relations:
         assert relations.feed("blobs", iter(given_rows)) == len(given_rows)
-        assert list(relations.stream("FROM blobs")) == given_rows
+        assert Counter(relations.stream("FROM blobs")) == Counter(given_rows)
 
 
 def test_many_rows_in_batches_keep_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("laden.relations._BATCH_ROWS", 7)
+    monkeypatch.setattr("laden.relations.BATCH_ROWS", 7)
     with Relations() as relations:
         made = [(number, None, str(number), None, None, number % 3 == 0, True) for number in range(100)]
         assert relations.feed("rows", made) == 100
-        assert list(relations.stream("FROM rows")) == made
+        assert sorted(relations.stream("FROM rows")) == made
 
 
 def test_a_stream_is_not_harmed_by_what_happens_meanwhile() -> None:
@@ -90,3 +95,60 @@ def test_a_long_statement_draws_no_bar_into_the_output() -> None:
     """After two seconds DuckDB would draw one, in the middle of the lines of `--json`."""
     with Relations() as relations:
         assert relations.one("SELECT current_setting('enable_progress_bar')") == (False,)
+
+
+def test_columns_may_be_some_and_constant() -> None:
+    with Relations() as relations:
+        columns = {"member": ["a", None], "crc32": [7, None], "id": np.arange(2)}
+        relations.feed_columns("entries", columns, {"archive": "0.zip", "home": None, "method": 8})
+        told = list(relations.stream("SELECT archive, member, crc32, id, home, method, key FROM entries ORDER BY id"))
+    assert told == [("0.zip", "a", 7, 0, None, 8, None), ("0.zip", None, None, 1, None, 8, None)]
+
+
+def memory_mib(relations: Relations) -> float:
+    (text,) = relations.one("SELECT current_setting('memory_limit')")
+    return float(text.split()[0]) * {"MiB": 1, "GiB": 1024, "TiB": 1 << 20}[text.split()[1]]
+
+
+def test_the_database_takes_its_share_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LADEN_MEMORY", raising=False)
+    machine_mib = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**20
+    with Relations() as relations:
+        (threads,) = relations.one("SELECT current_setting('threads')")
+        assert 256 <= memory_mib(relations) <= max(256, machine_mib / 4)
+        assert threads * 128 <= memory_mib(relations)
+
+
+@pytest.mark.parametrize(
+    ("asked", "mib", "most_threads"),
+    [("128M", 128, 1), ("2G", 2048, 16), ("1 GiB", 1024, 8), ("300mb", 300, 2), ("1T", 1 << 20, 8192)],
+)
+def test_the_environment_says_how_much(
+    monkeypatch: pytest.MonkeyPatch, asked: str, mib: int, most_threads: int
+) -> None:
+    monkeypatch.setenv("LADEN_MEMORY", asked)
+    with Relations() as relations:
+        assert memory_mib(relations) == pytest.approx(mib, rel=0.001)
+        assert 1 <= relations.one("SELECT current_setting('threads')")[0] <= most_threads
+
+
+@pytest.mark.parametrize("asked", ["much", "-1G", "127M", "2", "0G", "2G; SET threads = 1"])
+def test_an_amount_that_makes_no_sense_is_told(monkeypatch: pytest.MonkeyPatch, asked: str) -> None:
+    monkeypatch.setenv("LADEN_MEMORY", asked)
+    with pytest.raises(UsageError, match=r"LADEN_MEMORY is .*: give the memory"):
+        Relations()
+
+
+def test_memory_that_does_not_do_is_called_memory_and_a_full_disk_a_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LADEN_MEMORY", "128M")
+    with (
+        pytest.raises(UsageError, match=r"more memory than .* \(128\.0 MiB\): set LADEN_MEMORY to more"),
+        told_locally(),
+        Relations() as relations,
+    ):
+        relations.run("CREATE TABLE t AS SELECT list(range::VARCHAR || repeat('x', 100)) AS l FROM range(3000000)")
+    full = duckdb.OutOfMemoryException(
+        "failed to offload data block of size 256.0 KiB (1.0 GiB/1.0 GiB used).\nThis limit was set by the"
+        " 'max_temp_directory_size' setting."
+    )
+    assert "there is no room" in (local_trouble(full) or "")

@@ -1,16 +1,17 @@
 """The embedded database in which plan, verification and manifest are questions.
 
-One DuckDB in memory per run, which spills to a private temporary folder, removed afterwards, when memory is
-short. It is locked before anything else happens: no file outside that folder, no extension, no setting can be
-reached by any text that a user or a file supplies. Relations are fed in batches as NumPy columns, which is several
-times leaner than row-wise parameters.
+One DuckDB in memory per run, which spills to a private temporary folder, removed afterwards, when its share of memory
+is used up. The share grows with the threads, which need some each, up to a quarter of what the machine (or the
+container that this process is in) has; `LADEN_MEMORY` sets another. It is locked before anything else happens: no file
+outside that folder, no extension, no setting can be reached by any text that a user or a file supplies. Relations are
+fed in batches of columns. Without ORDER BY, an answer has no order.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-import shutil
+import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,10 +23,25 @@ from typing import Any
 import duckdb
 import numpy as np
 
+from laden.values import scratch
 from laden.values.errors import UsageError
 
-_BATCH_ROWS = 50_000
-_MEMORY_LIMIT = "256MB"
+BATCH_ROWS = 50_000
+"""Fed at once: enough to be quick, and some 30 MB at most."""
+
+MEMORY_VARIABLE = "LADEN_MEMORY"
+"""Of the environment and no option: it is a matter of the machine, and every verb and program has the database."""
+_THREAD_MB = 128
+"""What a thread needs so that joins and groups of any size can spill (DuckDB's guide to out-of-memory errors)."""
+_LEAST_MB = 256
+_LEAST_ASKED_MB = 128
+_AMOUNT = re.compile(r"([0-9]{1,9}) ?([MGT])(?:i?B)?", re.IGNORECASE)
+_MB = {"M": 1, "G": 1 << 10, "T": 1 << 20}
+_DUCKDB_AMOUNT = re.compile(r"([0-9.]+) (bytes|KiB|MiB|GiB|TiB)")
+_DUCKDB_MB = {"bytes": 2.0**-20, "KiB": 2.0**-10, "MiB": 1.0, "GiB": 2.0**10, "TiB": 2.0**20}
+
+Column = Sequence[Any] | np.typing.NDArray[Any]
+"""The values of a column; None is NULL."""
 
 _SCHEMA = """
 CREATE TABLE entries (
@@ -64,20 +80,24 @@ class Relations:
     """What a statement raises that cannot be executed."""
 
     def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="laden-"))
+        scratch.sweep()
+        self.folder = scratch.make()
         try:
             self._connection = self._opened()
         except BaseException:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            scratch.remove(self.folder)
             raise
 
     def _opened(self) -> duckdb.DuckDBPyConnection:
         connection = duckdb.connect(":memory:")
         own = str(self.folder).replace("'", "''")
+        memory_mb, threads = _share(connection)
         for statement in (
             f"SET allowed_directories = ['{own}']",
             f"SET temp_directory = '{own}'",
-            f"SET memory_limit = '{_MEMORY_LIMIT}'",
+            f"SET memory_limit = '{memory_mb}MiB'",
+            f"SET threads = {threads}",
+            "SET preserve_insertion_order = false",
             # It would write to standard output, which belongs to the summary.
             "SET enable_progress_bar = false",
             "SET autoinstall_known_extensions = false",
@@ -111,20 +131,38 @@ class Relations:
 
     def feed(self, table: str, rows: Iterable[tuple[Any, ...]]) -> int:
         """Append rows (tuples in the order of the table's columns) in batches; returns how many."""
-        described = self._connection.execute(f"DESCRIBE {table}").fetchall()
-        types = [kind for _, kind, *_ in described]
-        columns = ", ".join(f"c{index}::{kind}" for index, kind in enumerate(types))
+        names = list(self._types(table))
         count = 0
         pending = iter(rows)
-        while batch := list(islice(pending, _BATCH_ROWS)):
-            arrays = {
-                f"c{index}": _array(column, types[index]) for index, column in enumerate(zip(*batch, strict=True))
-            }
-            self._connection.register("batch", arrays)
-            self._connection.execute(f"INSERT INTO {table} SELECT {columns} FROM batch")  # noqa: S608 - own names
-            self._connection.unregister("batch")
+        while batch := list(islice(pending, BATCH_ROWS)):
+            self.feed_columns(table, dict(zip(names, zip(*batch, strict=True), strict=True)))
             count += len(batch)
         return count
+
+    def feed_columns(
+        self, table: str, columns: Mapping[str, Column], constants: Mapping[str, object] | None = None
+    ) -> None:
+        """Append one batch of rows; columns of the table that are not named are NULL.
+
+        Args:
+            table: its name.
+            columns: their values by name, one or more columns, all of one length; `BATCH_ROWS` are enough at once.
+            constants: the values of columns that are the same in all of these rows.
+        """
+        types, constants = self._types(table), constants or {}
+        arrays = {f"c{index}": _array(column, types[name]) for index, (name, column) in enumerate(columns.items())}
+        values = [f"c{index}::{types[name]}" for index, name in enumerate(columns)]
+        values += [f"?::{types[name]}" for name in constants]
+        names = ", ".join([*columns, *constants])
+        self._connection.register("batch", arrays)
+        self._connection.execute(
+            f"INSERT INTO {table} ({names}) SELECT {', '.join(values)} FROM batch",  # noqa: S608 - own names
+            list(constants.values()),
+        )
+        self._connection.unregister("batch")
+
+    def _types(self, table: str) -> dict[str, str]:
+        return {name: kind for name, kind, *_ in self._connection.execute(f"DESCRIBE {table}").fetchall()}
 
     def to_parquet(self, query: str, name: str, mark: str) -> Path:
         """Write an answer as a Parquet file into the run's own folder; `mark` says in its footer what it is."""
@@ -142,7 +180,7 @@ class Relations:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._connection.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        scratch.remove(self.folder)
 
 
 @contextmanager
@@ -166,7 +204,12 @@ def local_trouble(error: Exception) -> str | None:
         return (
             "this machine allows too few open files: raise the limit (ulimit -n 4096), then run the same command again"
         )
-    full = isinstance(error, duckdb.OutOfMemoryException) or "No usable temporary directory" in text
+    full = "No usable temporary directory" in text or _IS_FULL.search(text) is not None
+    if isinstance(error, duckdb.OutOfMemoryException) and not full:
+        return (
+            "this run's names need more memory than laden takes for its notes"
+            f"{_limit_told(text)}: set {MEMORY_VARIABLE} to more, such as {MEMORY_VARIABLE}=2G, and run again"
+        )
     if full or any(os.strerror(number) in text for number in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EROFS)):
         place = os.environ.get("TMPDIR", tempfile.tempdir or "the temporary folder")
         return (
@@ -175,8 +218,48 @@ def local_trouble(error: Exception) -> str | None:
     return None
 
 
-def _array(column: tuple[Any, ...], kind: str) -> np.typing.NDArray[Any]:
+_IS_FULL = re.compile("max_temp_directory_size|failed to offload data block")
+"""Of DuckDB's errors about memory, those that mean the disk it spills to."""
+
+
+def _limit_told(text: str) -> str:
+    """` (256.0 MiB)`, where DuckDB's error says what the limit was."""
+    found = re.search(r"/([0-9.]+ [KMGT]iB) used", text)
+    return f" ({found[1]})" if found else ""
+
+
+def _share(connection: duckdb.DuckDBPyConnection) -> tuple[int, int]:
+    """Memory in MiB and threads that the database may take; raises `UsageError` where the environment makes no sense.
+
+    DuckDB knows the machine, and the limits of the container (control group) that it is in.
+    """
+    (threads,) = connection.execute("SELECT current_setting('threads')").fetchall()[0]
+    asked = os.environ.get(MEMORY_VARIABLE, "").strip()
+    if asked:
+        found = _AMOUNT.fullmatch(asked)
+        memory_mb = int(found[1]) * _MB[found[2].upper()] if found else 0
+        if memory_mb < _LEAST_ASKED_MB:
+            raise UsageError(
+                f"{MEMORY_VARIABLE} is {asked!r}: give the memory that the database may take, {_LEAST_ASKED_MB}M or"
+                f" more, as in {MEMORY_VARIABLE}=2G"
+            )
+    else:
+        memory_mb = max(min(_THREAD_MB * threads, _quarter_mb(connection)), _LEAST_MB)
+    return memory_mb, max(1, min(threads, memory_mb // _THREAD_MB))
+
+
+def _quarter_mb(connection: duckdb.DuckDBPyConnection) -> int:
+    """A quarter of the memory that there is, in MiB."""
+    connection.execute("SET memory_limit = '25%'")
+    (told,) = connection.execute("SELECT current_setting('memory_limit')").fetchall()[0]
+    found = _DUCKDB_AMOUNT.fullmatch(told)
+    return int(float(found[1]) * _DUCKDB_MB[found[2]]) if found else _LEAST_MB
+
+
+def _array(column: Column, kind: str) -> np.typing.NDArray[Any]:
     """A NumPy column; integers with gaps become a masked array, which DuckDB reads as NULL."""
+    if isinstance(column, np.ndarray):
+        return column
     if kind == "VARCHAR":
         return np.array(column, dtype=object)
     if kind == "BOOLEAN":

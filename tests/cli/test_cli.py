@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from laden.cli.app import app
+from laden.cli.demo import run_demo
 from laden.cli.faces import Face, Interrupts, run_verb
 from laden.cli.terminal import Terminal
 from laden.values.errors import AccessDenied, UsageError
@@ -102,15 +104,37 @@ def test_a_summary_is_short_and_honest(capsys: pytest.CaptureFixture[str]) -> No
     ("summary", "words"),
     [
         (Summary("load", exit_code=3, complete=True), "need a person"),
-        (Summary("load"), "Nothing was written"),
-        (Summary("check"), "Table and archives fit"),
+        (Summary("load"), "Dry run: nothing was written. 905 images (1.0 GB) would be sent"),
+        (Summary("load", exit_code=3), "would be sent; the findings above need a person"),
+        (Summary("check"), "Table and archives fit; no image was looked into"),
+        (Summary("check", examined=1), "Table and archives fit; 1 file read whole"),
         (Summary("check", exit_code=3), "need a person"),
         (Summary("verify"), "All there, unchanged"),
         (Summary("verify", exit_code=3), "Not as the manifest says"),
     ],
 )
 def test_each_end_has_its_verdict(capsys: pytest.CaptureFixture[str], summary: Summary, words: str) -> None:
-    assert words in drawn(capsys, summary)[0]
+    assert words in drawn(capsys, PLAN, summary)[0]
+
+
+def test_no_verdict_claims_what_was_not_looked_at(capsys: pytest.CaptureFixture[str]) -> None:
+    without = replace(PLAN, table="", selection=())
+    out, _ = drawn(capsys, without, Summary("check", images=1))
+    assert "1 file can be loaded; no image was looked into" in out
+    assert "fit" not in out
+    for summary in (Summary("load"), Summary("load", exit_code=3), Summary("load", complete=True, exit_code=3)):
+        assert "Complete" not in drawn(capsys, PLAN, summary)[0]
+
+
+def test_the_demo_loses_nothing_of_an_error_to_markup(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def failing(*_: object, **__: object) -> int:
+        raise UsageError("run `pip install 'laden[demo]'` in [/x]")
+
+    monkeypatch.setattr("laden.cli.demo._demo", failing)
+    assert run_demo(keep=False, folder=tmp_path) == 2
+    assert "run `pip install 'laden[demo]'` in [/x]" in capsys.readouterr().out
 
 
 def test_a_failure_is_told_on_stderr_without_a_verdict(capsys: pytest.CaptureFixture[str]) -> None:

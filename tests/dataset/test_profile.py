@@ -308,9 +308,9 @@ def test_a_stray_has_a_place_only_where_its_name_tells(tmp_path: Path) -> None:
         ("chexpert", "patient00001/study1/view1_frontal.jpg", None),
         ("brax", "images/id_1/Study_1/Series_1/image-1.png", None),
     ):
-        assert KNOWN[name].blob(KNOWN[name].table, path, {}) == blob
+        assert KNOWN[name].blobs(KNOWN[name].table, [path, path], {}) == [blob, blob]
     whole = opened(tmp_path, GOOD.replace('key = "Id"', 'key = "Id"\nmatch = "path"').replace("{Folder}/{Id}", "{Id}"))
-    assert whole.blob(whole.table, "a/b.png", {}) == "img/a/b.png"
+    assert whole.blobs(whole.table, ["a/b.png"], {}) == ["img/a/b.png"]
 
 
 @given(st.lists(SEGMENT, min_size=1, max_size=6), st.integers(0, 6))

@@ -237,13 +237,13 @@ REFUSED = {
     "header never ends": ("t.csv", b'"a,b\n1,2\n', "does not start with a line of column names"),
     "one endless line": ("t.csv", b"a,b," * 80_000, "does not start with a line of column names"),
     "utf-16": ("t.csv", "a,b\n".encode("utf-16"), "is UTF-16 text"),
-    "utf-16 without mark": ("t.csv", "a,b\n".encode("utf-16-le"), "is binary data"),
+    "utf-16 without mark": ("t.csv", "a,b\n".encode("utf-16-le"), "is UTF-16 text"),
     "workbook": ("t.csv", b"PK\x03\x04rest", "is a zip archive or an Excel workbook"),
     "old workbook": ("t.csv", b"\xd0\xcf\x11\xe0rest", "is an old Excel workbook"),
     "zeros": ("t.csv", bytes(1000), "is binary data"),
     "not gzip": ("t.csv.gz", b"a,b\n1,2\n", "is not gzip"),
     "gzip header only": ("t.csv.gz", PACKED[:10], "is damaged gzip"),
-    "old Mac": ("t.csv", b"a,b\r1,2\r3,4\r", "header of the table"),
+    "old Mac": ("t.csv", b"a,b\r1,2\r3,4\r", "lines end with CR alone"),
 }
 
 

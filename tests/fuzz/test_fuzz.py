@@ -24,7 +24,7 @@ TIMES = 10 if os.environ.get("LADEN_LONG") else 1
 GROWN_MIB = 160
 """What a run of thousands may take on top of an idle interpreter; Deflate64 alone takes 30 (`source.inflate`)."""
 LONGEST_S = 5.0
-"""Of one case; they take milliseconds, but machines stall."""
+"""Processor time of one case, whatever else the machine does; they take milliseconds."""
 CODES = {
     "archive-directory", "archive-multi-disk", "archive-not-zip", "archive-truncated", "member-crc", "member-deflate",
     "member-duplicate", "member-encrypted", "member-header", "member-long", "member-method", "member-overlap",
@@ -128,7 +128,7 @@ def test_what_is_not_mutated_is_read_whole(tmp_path: Path, number: int) -> None:
     (tmp_path / "0.zip").write_bytes(data)
     verdict = judge.judge(tmp_path / "0.zip", data, 1000)
     assert verdict.accepted == len(archive.members)
-    assert not verdict.refused
+    assert set(verdict.refused) <= {"names-encoding"}
 
 
 HEADER = b"ImageID,Report\n"

@@ -14,9 +14,12 @@ from PIL import Image
 from pydicom import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 
+from laden.dataset.images.decode import MOST_BYTES as MOST_DECODED_BYTES
+from laden.dataset.images.decode import decode
+from laden.dataset.images.salvage import salvage
 from laden.demo import png
-from laden.report.pixels import EDGE_PIXELS, MOST_BYTES, Drawn, draw
-from laden.report.salvage import salvage
+from laden.report import pixels as drawing
+from laden.report.pixels import EDGE_PIXELS, MOST_BYTES, Drawn
 from tests.support.dataset import tiny_png
 
 Pixels = npt.NDArray[np.uint16]
@@ -26,6 +29,12 @@ _ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), 
 def ramp(height: int = 120, width: int = 100, top: int = 1023) -> Pixels:
     """Dark at the top, bright below, in a small part of 16 bits, as detectors use it."""
     return np.repeat(np.linspace(0, top, height).astype(np.uint16)[:, None], width, axis=1)
+
+
+def draw(data: bytes, *, invert: bool = False) -> Drawn | None:
+    """As the report does, in this process."""
+    decoded = decode(data, EDGE_PIXELS)
+    return None if decoded is None else drawing.draw(decoded, invert=invert)
 
 
 def seen(drawn: Drawn | None) -> npt.NDArray[np.uint8]:
@@ -159,12 +168,12 @@ def test_a_wrong_checksum_or_a_missing_end_loses_nothing() -> None:
 def test_an_interlaced_png_is_salvaged_pass_by_pass() -> None:
     pixels = (ramp(64, 48) >> 2).astype(np.uint8)
     whole = interlaced(pixels)
-    again = salvage(whole)
+    again = salvage(whole, MOST_DECODED_BYTES)
     assert again is not None
     assert (again.part, again.rows) == (1.0, None)
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(again.png))), pixels)
     noise = np.random.Generator(np.random.PCG64(1)).integers(0, 255, (64, 48), dtype=np.uint8)
-    half = salvage(cut(interlaced(noise)))
+    half = salvage(cut(interlaced(noise)), MOST_DECODED_BYTES)
     assert half is not None
     assert 0.3 < half.part < 0.6
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(half.png)))[::8, ::8], noise[::8, ::8]), "the first pass"

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from laden.values import names
 from laden.values.names import is_junk, problem
 
 
@@ -60,6 +61,14 @@ def test_fine(name):
 )
 def test_refused(name, reason):
     assert reason in (problem(name) or "")
+
+
+@given(st.text("aZ0_-./\\: é\0", max_size=8) | st.integers(250, 260).map(lambda number: "/".join("a" * number)))
+def test_the_quick_look_refuses_nothing_and_passes_nothing_that_the_close_one_would_not(name):
+    if names._PLAIN.fullmatch(name) and len(name) <= names._PLAIN_CHARACTERS:
+        with pytest.MonkeyPatch.context() as closely:
+            closely.setattr(names, "_PLAIN_CHARACTERS", -1)
+            assert problem(name) is None
 
 
 @given(st.text(max_size=20))

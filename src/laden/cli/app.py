@@ -13,6 +13,7 @@ from laden.cli.options import (
     EXIT_CODES,
     NO_REPORT,
     REPORT_FILE,
+    Checking,
     Choosing,
     Dest,
     Renewing,
@@ -20,6 +21,7 @@ from laden.cli.options import (
     Selecting,
     Showing,
     Sources,
+    Verifying,
     asked,
     takes,
 )
@@ -150,7 +152,7 @@ def load(
 
 
 @app.command(epilog=EXIT_CODES, short_help="Hold a table against its archives; look into images.")
-@takes(Choosing, Selecting, Showing)
+@takes(Choosing, Selecting, Checking)
 def check(
     source: Sources,
     checksums: Annotated[
@@ -175,7 +177,7 @@ def check(
 
 
 @app.command(epilog=EXIT_CODES, short_help="Is all that was loaded still in DEST, unchanged?")
-@takes(Renewing, Showing)
+@takes(Renewing, Verifying)
 def verify(
     destination: Dest,
     deep: Annotated[
@@ -188,6 +190,8 @@ def verify(
 
     face = Face.of(options)
     findings_file = options.pop("findings")
+    # Heard when it was read.
+    options.pop("trust_host")
     wishes = {**options, "findings_file": findings_file, "deep": deep.value if deep else None}
     raise typer.Exit(run_verify(destination, wishes, face))
 

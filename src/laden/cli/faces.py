@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from laden.cli.ask import SasPrompt
 from laden.values.errors import ExitCode, LadenError
 from laden.values.events import Event, Observer, Summary, to_json
+from laden.values.secrets import redacted
 
 
 class Interrupts:
@@ -92,7 +93,8 @@ def run_with(command: str, work: Callable[[Observer], Summary], face: Observer) 
     def observe(event: Event) -> None:
         if isinstance(event, Summary):
             seen.append(event)
-        face(event)
+        # Before it is drawn: on a narrow terminal, lines break within what has to be found whole.
+        face(redacted(event))
 
     try:
         return work(observe).exit_code

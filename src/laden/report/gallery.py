@@ -1,26 +1,26 @@
 """Chooses sample images and damaged ones, reads them again, and draws them small.
 
 The sample is spread by name, so that any two reports of one dataset show the same images. What is read is bounded in
-number and in bytes; an image that cannot be read or drawn is left out. Images come from the source where
-there is one, else from the store.
+number and in bytes, one at a time, and decoded in a process of its own (`laden.dataset.images.child`); an image that
+cannot be read or drawn is left out, and told where that process ended over it. Images come from the source where there
+is one, else from the store.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import warnings
 from collections.abc import Callable, Container, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
 from laden.dataset.images import BROKEN, STATES
+from laden.dataset.images.child import Decoder, DecodingStopped
 from laden.dataset.source import Reader
 from laden.relations import Relations
 from laden.report.facts import Gallery, Picture
 from laden.report.gather import DAMAGED
-from laden.report.pixels import Drawn, draw
+from laden.report.pixels import EDGE_PIXELS, Drawn, draw
 from laden.store import Store
 from laden.values.errors import LadenError, SourceError
 from laden.values.records import Entry
@@ -35,9 +35,8 @@ _PARTS = 32
 """Of the end of a damaged member, one part of so many is lost, or more if these are small."""
 _LEAST_PART_BYTES = 4096
 _STORE_PART_BYTES = 8 << 20
-_READING = 4
-_DRAWING = 2
-"""Each holds an image of some 30 MB, and again what it decodes to."""
+_STOPS = 3
+"""So often the process that decodes may end before a page does without more pictures."""
 _WHOLE_PERCENT = 100
 
 _IMAGES = r"regexp_matches(lower(blob), '\.(png|jpe?g|dcm|dicom|tiff?|bmp|gif|webp)$')"
@@ -88,7 +87,47 @@ def choose(relations: Relations, row_key: Callable[[str], str] = str) -> Choice:
     return Choice(tuple(one._replace(key=row_key(one.key)) for one in chosen), damaged)
 
 
-def from_source(relations: Relations, root: Path, choice: Choice, inverted: Container[str]) -> Gallery:
+class Drawing:
+    """Draws the images of a choice as their bytes come, and makes the gallery."""
+
+    def __init__(self, decoder: Decoder, choice: Choice, inverted: Container[str], tell: Callable[[str], None]) -> None:
+        """Begin.
+
+        Args:
+            decoder: started already, or not.
+            choice: the images.
+            inverted: keys of those whose lowest value means white, as the table says.
+            tell: gets a sentence about an image that ended the decoder.
+        """
+        self._decoder = decoder
+        self._choice = choice
+        self._inverted = inverted
+        self._tell = tell
+        self._drawn: list[tuple[Wanted, Drawn]] = []
+        self._stops = 0
+
+    def add(self, wanted: Wanted, data: bytes | bytearray) -> None:
+        """Draw an image; nothing where that cannot be done."""
+        if self._stops == _STOPS:
+            return
+        try:
+            decoded = self._decoder.decode(data, EDGE_PIXELS)
+        except DecodingStopped as stopped:
+            self._stops += 1
+            last = ", and no more images are drawn" if self._stops == _STOPS else ""
+            self._tell(f"the report does not show {wanted.blob}: {stopped}{last}")
+            return
+        if decoded is not None:
+            self._drawn.append((wanted, draw(decoded, invert=wanted.key in self._inverted)))
+
+    def gallery(self) -> Gallery:
+        """What was drawn."""
+        samples = [_picture(wanted, one) for wanted, one in self._drawn if not wanted.damaged]
+        damaged = [_picture(wanted, one) for wanted, one in self._drawn if wanted.damaged]
+        return Gallery(tuple(samples), tuple(damaged), self._choice.damaged_in_all)
+
+
+def from_source(relations: Relations, root: Path, choice: Choice, drawing: Drawing) -> Gallery:
     """Read the images from the source, and draw them."""
     entries = {
         number: Entry(*row)
@@ -99,28 +138,24 @@ def from_source(relations: Relations, root: Path, choice: Choice, inverted: Cont
         )
     }
     with Reader(str(root)) as reader:
-        return _drawn(choice, inverted, lambda wanted: _read(reader, entries[wanted.id or 0]))
+        for wanted in choice.wanted:
+            drawing.add(wanted, _read(reader, entries[wanted.id or 0]))
+    return drawing.gallery()
 
 
-async def from_store(store: Store, choice: Choice, inverted: Container[str]) -> Gallery:
-    """Read the images from the store, several at a time, and draw them."""
-    allowed: list[Wanted] = []
+async def from_store(store: Store, choice: Choice, drawing: Drawing) -> Gallery:
+    """Read the images from the store, and draw them."""
+    read_bytes = 0
     for wanted in choice.wanted:
-        if sum(one.size_bytes for one in allowed) + wanted.size_bytes <= _MOST_BYTES_IN_ALL:
-            allowed.append(wanted)
-    gate = asyncio.Semaphore(_READING)
-
-    async def fetched(wanted: Wanted) -> bytes:
-        async with gate:
-            return await _fetch(store, wanted)
-
-    contents = dict(zip(allowed, await asyncio.gather(*map(fetched, allowed)), strict=True))
-    return await asyncio.to_thread(_drawn, choice, inverted, lambda wanted: contents.get(wanted, b""))
+        if read_bytes + wanted.size_bytes <= _MOST_BYTES_IN_ALL:
+            read_bytes += wanted.size_bytes
+            await asyncio.to_thread(drawing.add, wanted, await _fetch(store, wanted))
+    return drawing.gallery()
 
 
-async def _fetch(store: Store, wanted: Wanted) -> bytes:
+async def _fetch(store: Store, wanted: Wanted) -> bytearray:
     """A blob's bytes, or as much as could be had: a report is no reason to fail."""
-    found = b""
+    found = bytearray()
     with contextlib.suppress(LadenError):
         while len(found) < wanted.size_bytes:
             part = await store.get(wanted.blob, len(found), min(_STORE_PART_BYTES, wanted.size_bytes - len(found)))
@@ -130,27 +165,13 @@ async def _fetch(store: Store, wanted: Wanted) -> bytes:
     return found
 
 
-def _read(reader: Reader, entry: Entry) -> bytes:
+def _read(reader: Reader, entry: Entry) -> bytearray:
     """An entry's bytes, or as many as its archive still gives."""
-    parts: list[bytes] = []
-    part_bytes = max(entry.size_bytes // _PARTS, _LEAST_PART_BYTES)
+    found = bytearray()
     with contextlib.suppress(SourceError):
-        parts.extend(bytes(part) for part in reader.read(entry, part_bytes))
-    return b"".join(parts)
-
-
-def _drawn(choice: Choice, inverted: Container[str], read: Callable[[Wanted], bytes]) -> Gallery:
-    def drawn(wanted: Wanted) -> Drawn | None:
-        return draw(read(wanted), invert=wanted.key in inverted)
-
-    # Set once around all threads, because filters are one list of the whole process.
-    with warnings.catch_warnings(), ThreadPoolExecutor(_DRAWING, "laden-draw") as threads:
-        # Decoders warn of files that are large or odd: of no use to whoever reads a report.
-        warnings.simplefilter("ignore")
-        found = list(zip(choice.wanted, threads.map(drawn, choice.wanted), strict=True))
-    samples = [_picture(wanted, one) for wanted, one in found if one and not wanted.damaged]
-    damaged = [_picture(wanted, one) for wanted, one in found if one and wanted.damaged]
-    return Gallery(tuple(samples), tuple(damaged), choice.damaged_in_all)
+        for part in reader.read(entry, max(entry.size_bytes // _PARTS, _LEAST_PART_BYTES)):
+            found += part
+    return found
 
 
 def _picture(wanted: Wanted, drawn: Drawn) -> Picture:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from laden.dataset.images import BROKEN
 from laden.relations import Relations
-from laden.report.facts import ArchiveCounts, Count, Sizes
+from laden.report.facts import ArchiveCounts, Bin, Count, Sizes
 from laden.report.numbers import binned, limits
 from laden.values.records import IN_GZIP
 
@@ -42,6 +42,7 @@ DAMAGED = f"(fate = 'damaged' OR state IN {tuple(BROKEN)})"
 """Condition on `shown`: not what its archive declares, or broken inside."""
 
 _COMMON_SIZES = 100
+_PAIRS = "SELECT width, height, count(*) AS images FROM shown WHERE width > 0 AND height > 0 GROUP BY width, height"
 _MOST_DIGITS = 18
 
 
@@ -96,24 +97,35 @@ def archives(relations: Relations, *, source: bool) -> tuple[ArchiveCounts, ...]
 
 def sizes(relations: Relations) -> Sizes | None:
     """How large the images are; None where there are none."""
-    by_length = list(relations.stream("SELECT size_bytes, count(*) FROM shown GROUP BY 1 ORDER BY 1"))
-    if not by_length:
+    images, least, most, in_all = relations.one(
+        "SELECT count(*), min(size_bytes), max(size_bytes), sum(size_bytes)::BIGINT FROM shown"
+    )
+    if not images:
         return None
-    pairs = list(
-        relations.stream(
-            "SELECT width, height, count(*) FROM shown WHERE width > 0 AND height > 0"
-            " GROUP BY ALL ORDER BY count(*) DESC, width, height"
-        )
+    different, *ends = relations.one(
+        f"SELECT count(*), min(least(width, height)), max(greatest(width, height)) FROM ({_PAIRS})"  # noqa: S608
     )
-    edges = limits([edge for width, height, _ in pairs for edge in (width, height)])
+    edges = limits(ends) if different else []
+    commonest = relations.stream(f"{_PAIRS} ORDER BY images DESC, width, height LIMIT {_COMMON_SIZES}")
     return Sizes(
-        binned(((width, count) for width, _, count in pairs), edges),
-        binned(((height, count) for _, height, count in pairs), edges),
-        tuple(pairs[:_COMMON_SIZES]),
-        len(pairs),
-        binned(by_length, limits([size_bytes for size_bytes, _ in by_length])),
-        sum(size_bytes * count for size_bytes, count in by_length),
+        _bins(relations, "width", edges),
+        _bins(relations, "height", edges),
+        tuple((width, height, count) for width, height, count in commonest),
+        different,
+        _bins(relations, "size_bytes", limits([least, most])),
+        in_all,
     )
+
+
+def _bins(relations: Relations, column: str, edges: list[int]) -> tuple[Bin, ...]:
+    """How many images lie between the edges; those of no width or height are not counted there."""
+    counted = "" if column == "size_bytes" else " WHERE width > 0 AND height > 0"
+    found = relations.stream(
+        f"SELECT list_max(list_filter(?::BIGINT[], lambda edge: edge <= {column})) AS low, count(*)"  # noqa: S608
+        f" FROM shown{counted} GROUP BY low HAVING low IS NOT NULL",
+        [edges],
+    )
+    return binned(found, edges)
 
 
 def _natural(text: str | None) -> tuple[int, int, str]:

@@ -13,14 +13,16 @@ from laden.relations import Relations
 from laden.values.records import Finding, Severity
 
 _TWINS = """
-WITH alike AS (
-    SELECT blob, archive, member, first_value(blob) OVER same AS first, row_number() OVER same AS place
-    FROM {seen} WHERE md5 IS NOT NULL AND size_bytes > 0
-    WINDOW same AS (PARTITION BY md5, size_bytes ORDER BY blob))
-SELECT a.blob, a.archive, a.member, a.first FROM alike a
-WHERE a.place > 1 AND (a.blob IN (SELECT blob FROM wanted) OR a.first IN (SELECT blob FROM wanted))
+WITH twice AS (
+    SELECT md5, size_bytes FROM {seen} WHERE md5 IS NOT NULL AND size_bytes > 0 GROUP BY ALL HAVING count(*) > 1),
+alike AS (SELECT s.blob, s.archive, s.member, s.md5, s.size_bytes FROM {seen} s JOIN twice USING (md5, size_bytes)),
+first AS (SELECT md5, size_bytes, min(blob) AS blob FROM alike GROUP BY ALL)
+SELECT a.blob, a.archive, a.member, f.blob FROM alike a JOIN first f USING (md5, size_bytes)
+WHERE a.blob <> f.blob
+  AND (EXISTS (FROM wanted w WHERE w.blob = a.blob) OR EXISTS (FROM wanted w WHERE w.blob = f.blob))
 ORDER BY a.blob
 """
+"""Which are there twice is asked of their MD5 alone: of a million images that are not, no name is held."""
 _SIZES = """
 SELECT DISTINCT ON (s.blob) r.row - (SELECT max(before) FROM table_starts WHERE before < r.row),
        s.blob, s.archive, s.member, s.width, s.height, z.width, z.height
@@ -42,11 +44,13 @@ def contradictions(relations: Relations, seen: Literal["receipts", "loaded"], bi
         seen: the relation with what was seen of every image.
         bits: that a sample of the dataset's images has, where the profile says.
     """
+    has_table = relations.one("SELECT count(*) FROM table_starts")[0]
+    labelled = ", which another row may label otherwise" if has_table else ""
     for blob, archive, member, first in relations.stream(_TWINS.format(seen=seen)):
         yield Finding(
             "image-twin",
             Severity.WARNING,
-            f"its bytes are the same as those of {first}, which another row may label otherwise",
+            f"its bytes are the same as those of {first}{labelled}",
             archive=archive,
             member=member,
             blob=blob,

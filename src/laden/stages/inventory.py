@@ -11,9 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from laden.dataset.table import Table
-from laden.relations import Relations
+from laden.relations import BATCH_ROWS, Relations
 from laden.stages.manifest import LOAD, MANIFEST, Document, LoadPage, read_load_page, read_manifest
-from laden.stages.metadata import to_row
+from laden.stages.metadata import to_columns
 from laden.store import Store
 from laden.store.listing import NAMES_IN_RANGE, RangesDoNotFit, list_all, list_ranges
 from laden.values.errors import BlobMissing, ContainerMissing, SourceError, StoreError
@@ -99,7 +99,8 @@ class Listing:
         return [name for (name,) in self._relations.stream(_STARTS)]
 
     def _feed(self, blobs: list[Blob]) -> None:
-        self._relations.feed("blobs", map(to_row, blobs))
+        for start in range(0, len(blobs), BATCH_ROWS):
+            self._relations.feed_columns("blobs", to_columns(blobs[start : start + BATCH_ROWS]))
 
 
 async def read_page(store: Store, relations: Relations) -> LoadPage | None:

@@ -14,11 +14,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from laden.dataset.images import BROKEN, facts_from_text
+from laden.dataset.images import BROKEN, WHOLE
 from laden.relations import Relations
-from laden.stages.metadata import source_of
+from laden.stages.metadata import facts_in_sql, source_in_sql
 from laden.values.errors import StoreError
-from laden.values.records import NOT_AN_IMAGE, Step
+from laden.values.records import Step
 
 MANIFEST = "_laden/manifest.parquet"
 LOAD = "_laden/load.json"
@@ -26,26 +26,8 @@ LOAD = "_laden/load.json"
 FORMAT = 1
 """Of both files; raised when a reader of the old form would misread the new one."""
 
-_COLLECT = """
-CREATE OR REPLACE TABLE loaded AS
-SELECT b.name AS blob,
-       coalesce(r.archive, k.archive) AS archive, coalesce(r.member, k.member) AS member,
-       b.source, b.size_bytes, b.md5, coalesce(r.crc32, b.crc32, k.crc32) AS crc32,
-       coalesce(n.name, k.key, '') AS key, b.image,
-       coalesce(r.kind, k.kind) AS kind, coalesce(r.width, k.width) AS width, coalesce(r.height, k.height) AS height,
-       coalesce(r.bits, k.bits) AS bits, coalesce(r.state, k.state) AS state
-FROM blobs b
-LEFT JOIN receipts r ON r.blob = b.name AND r.md5 = b.md5 AND r.outcome IN ('sent', 'already_there')
-LEFT JOIN known k ON k.blob = b.name AND k.md5 = b.md5 AND k.size_bytes = b.size_bytes
-LEFT JOIN (SELECT blob, min(name) AS name FROM rows WHERE usable AND blob IS NOT NULL GROUP BY blob) n
-  ON n.blob = b.name
-WHERE (r.blob IS NOT NULL OR k.blob IS NOT NULL OR (b.source IS NOT NULL AND b.crc32 IS NOT NULL)) AND b.md5 IS NOT NULL
-  AND b.name NOT IN (SELECT blob FROM todo WHERE action = 'conflict')
-  AND b.name NOT IN (SELECT blob FROM receipts WHERE outcome = 'conflict')
-"""
-
-_MANIFEST = """
-CREATE OR REPLACE TABLE manifest (
+_LOADED = """
+CREATE OR REPLACE TABLE loaded (
     blob VARCHAR NOT NULL, archive VARCHAR NOT NULL, member VARCHAR NOT NULL, size_bytes BIGINT NOT NULL,
     md5 VARCHAR NOT NULL, crc32 BIGINT NOT NULL, key VARCHAR NOT NULL,
     kind VARCHAR NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL, bits INTEGER NOT NULL,
@@ -55,39 +37,49 @@ CREATE OR REPLACE TABLE manifest (
 
 _COLUMNS = "blob, archive, member, size_bytes, md5, crc32, key, kind, width, height, bits, state"
 
+_NAMED = """
+CREATE OR REPLACE TABLE named AS SELECT min(row) AS row FROM rows WHERE usable AND blob IS NOT NULL GROUP BY blob
+"""
+"""The rows that name an image first. By itself: what a group holds is given back before the joins take theirs."""
+
+_ARCHIVE, _MEMBER = source_in_sql("source")
+_COLLECT = f"""
+INSERT INTO loaded
+WITH found AS (
+    SELECT b.name AS blob, coalesce(r.archive, k.archive) AS archive, coalesce(r.member, k.member) AS member,
+           b.source, b.size_bytes, b.md5, coalesce(r.crc32, b.crc32, k.crc32) AS crc32,
+           coalesce(n.name, k.key, '') AS key, {facts_in_sql("b.image")} AS image,
+           coalesce(r.kind, k.kind) AS kind, coalesce(r.width, k.width) AS width,
+           coalesce(r.height, k.height) AS height, coalesce(r.bits, k.bits) AS bits, coalesce(r.state, k.state) AS state
+    FROM blobs b
+    LEFT JOIN receipts r ON r.blob = b.name AND r.md5 = b.md5 AND r.outcome IN ('sent', 'already_there')
+    LEFT JOIN known k ON k.blob = b.name AND k.md5 = b.md5 AND k.size_bytes = b.size_bytes
+    LEFT JOIN (SELECT blob, name FROM rows SEMI JOIN named USING (row)) n ON n.blob = b.name
+    WHERE (r.blob IS NOT NULL OR k.blob IS NOT NULL OR (b.source IS NOT NULL AND b.crc32 IS NOT NULL))
+      AND b.md5 IS NOT NULL
+      AND NOT EXISTS (FROM todo t WHERE t.blob = b.name AND t.action = 'conflict')
+      AND NOT EXISTS (FROM receipts c WHERE c.blob = b.name AND c.outcome = 'conflict'))
+SELECT blob, coalesce(archive, {_ARCHIVE}), coalesce(member, {_MEMBER}), size_bytes, md5, crc32, key,
+       coalesce(kind, split_part(image, ';', 1), ''),
+       coalesce(width, TRY_CAST(split_part(image, ';', 2) AS INTEGER), 0),
+       coalesce(height, TRY_CAST(split_part(image, ';', 3) AS INTEGER), 0),
+       coalesce(bits, TRY_CAST(split_part(image, ';', 4) AS INTEGER), 0),
+       coalesce(state, split_part(image, ';', 5), '{WHOLE}')
+FROM found
+"""  # noqa: S608 - own text
+
 
 def collect(relations: Relations) -> None:
     """Fill the relation `loaded` from the listing, the receipts and the earlier manifest."""
+    relations.run(_LOADED)
+    relations.run(_NAMED)
     relations.run(_COLLECT)
-    described = (
-        (blob, *_described(source, image))
-        for blob, source, image in relations.stream(
-            "SELECT blob, source, image FROM loaded WHERE state IS NULL OR archive IS NULL"
-        )
-    )
-    relations.run(
-        "CREATE OR REPLACE TABLE described (blob VARCHAR, archive VARCHAR, member VARCHAR, kind VARCHAR,"
-        " width INTEGER, height INTEGER, bits INTEGER, state VARCHAR)"
-    )
-    relations.feed("described", list(described))
-    relations.run(
-        "UPDATE loaded SET archive = coalesce(loaded.archive, d.archive), member = coalesce(loaded.member, d.member),"
-        " kind = coalesce(loaded.kind, d.kind), width = coalesce(loaded.width, d.width),"
-        " height = coalesce(loaded.height, d.height), bits = coalesce(loaded.bits, d.bits),"
-        " state = coalesce(loaded.state, d.state) FROM described d WHERE d.blob = loaded.blob"
-    )
-
-
-def _described(source: str | None, image: str | None) -> tuple[Any, ...]:
-    archive, member = source_of(source or "")
-    return (archive, member, *((facts_from_text(image) if image else None) or NOT_AN_IMAGE)[:5])
+    relations.run("DROP TABLE named")
 
 
 def write_manifest(relations: Relations) -> Path:
     """Write the relation `loaded` as a Parquet file in the run's own folder; the same rows give the same bytes."""
-    relations.run(_MANIFEST)
-    relations.run(f"INSERT INTO manifest SELECT {_COLUMNS} FROM loaded ORDER BY blob")  # noqa: S608 - own names
-    query = f"SELECT {_COLUMNS} FROM manifest ORDER BY blob"  # noqa: S608 - own names
+    query = f"SELECT {_COLUMNS} FROM loaded ORDER BY blob"  # noqa: S608 - own names
     return relations.to_parquet(query, "manifest.parquet", "laden_format")
 
 

@@ -7,11 +7,11 @@ that the blob's own name does not show already, and nothing of the table.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
-from laden.dataset.images import facts_to_text
+from laden.dataset.images import FACTS, STATES, WHOLE, facts_to_text
 from laden.values.records import Blob, Digests, Entry, ImageFacts
 
 _CRC32 = "laden_crc32"
@@ -34,31 +34,43 @@ def to_metadata(entry: Entry, digests: Digests, image: ImageFacts) -> dict[str, 
     return metadata
 
 
-def to_row(blob: Blob) -> tuple[Any, ...]:
-    """A listed blob as a row of the relation `blobs`; what is not laden's own, or not well formed, is None."""
-    metadata = blob.metadata
-    return (
-        blob.name,
-        blob.size_bytes,
-        blob.md5.hex() if blob.md5 else None,
-        blob.etag,
-        _number(metadata, _CRC32, 16),
-        _number(metadata, _SIZE, 10),
-        _number(metadata, _MTIME, 10),
-        metadata.get(_IMAGE),
-        metadata.get(_SOURCE),
-    )
+def to_columns(blobs: Sequence[Blob]) -> dict[str, list[Any]]:
+    """Listed blobs as columns of the relation `blobs`; what is not laden's own, or not well formed, is None."""
+    metadata = [blob.metadata for blob in blobs]
+    return {
+        "name": [blob.name for blob in blobs],
+        "size_bytes": [blob.size_bytes for blob in blobs],
+        "md5": [blob.md5.hex() if blob.md5 else None for blob in blobs],
+        "etag": [blob.etag for blob in blobs],
+        "crc32": [_number(one.get(_CRC32), 16) for one in metadata],
+        "source_bytes": [_number(one.get(_SIZE), 10) for one in metadata],
+        "mtime_ns": [_number(one.get(_MTIME), 10) for one in metadata],
+        "image": [one.get(_IMAGE) for one in metadata],
+        "source": [one.get(_SOURCE) for one in metadata],
+    }
 
 
-def source_of(text: str) -> tuple[str, str]:
-    """Archive and member from the metadata's text; the archive is empty for a plain file."""
-    archive, _, member = text.partition(":")
-    return unquote(archive), unquote(member)
+def source_in_sql(column: str) -> tuple[str, str]:
+    """SQL for archive and member out of a column with the metadata's text; the archive is empty for a plain file."""
+    colon = f"strpos({column}, ':')"
+    archive = f"CASE WHEN {colon} = 0 THEN {column} ELSE left({column}, {colon} - 1) END"
+    member = f"CASE WHEN {colon} = 0 THEN '' ELSE substring({column}, {colon} + 1) END"
+    # What cannot be decoded was not written by laden; it stays as it is.
+    return tuple(f"coalesce(TRY(url_decode({part})), {part}, '')" for part in (archive, member))  # type: ignore[return-value]
 
 
-def _number(metadata: Mapping[str, str], name: str, base: int) -> int | None:
+def facts_in_sql(column: str) -> str:
+    """SQL for the text of an image's facts, NULL where a column holds none that laden wrote (`facts_from_text`)."""
+    states = ", ".join(f"'{state}'" for state in (WHOLE, *STATES))
+    wrote = f"regexp_full_match({column}, '{FACTS}') AND split_part({column}, ';', 5) IN ({states})"
+    return f"CASE WHEN {wrote} THEN {column} END"
+
+
+def _number(text: str | None, base: int) -> int | None:
+    if text is None:
+        return None
     try:
-        number = int(metadata.get(name, ""), base)
+        number = int(text, base)
     except ValueError:
         return None
     return number if 0 <= number < 1 << 63 else None

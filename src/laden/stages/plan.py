@@ -314,10 +314,11 @@ class Plan:
             " WHERE t.action = 'conflict' ORDER BY t.id"
         ):
             yield conflict(blob, archive, member)
-        count, examples = self._relations.one(
-            f"SELECT count(*), list(name ORDER BY name)[1:3] FROM ({FOREIGN})"  # noqa: S608 - own text
-        )
-        if count:
+        if count := self._foreign():
+            examples = [
+                name
+                for (name,) in self._relations.stream(f"SELECT name FROM ({FOREIGN}) ORDER BY name LIMIT 3")  # noqa: S608
+            ]
             yield Finding(
                 "blob-foreign",
                 Severity.INFO,
@@ -326,9 +327,9 @@ class Plan:
 
 
 FOREIGN = """
-SELECT name FROM blobs
-WHERE name NOT IN (SELECT blob FROM rows WHERE blob IS NOT NULL)
-  AND name NOT IN (SELECT blob FROM wanted) AND name NOT IN (SELECT blob FROM known)
-  AND source IS NULL AND NOT starts_with(name, '_laden/') AND name NOT IN (SELECT name FROM documents)
+SELECT name FROM blobs b
+WHERE NOT EXISTS (FROM rows r WHERE r.blob = b.name) AND NOT EXISTS (FROM wanted w WHERE w.blob = b.name)
+  AND NOT EXISTS (FROM known k WHERE k.blob = b.name) AND NOT EXISTS (FROM documents d WHERE d.name = b.name)
+  AND source IS NULL AND NOT starts_with(name, '_laden/')
 """
 """Blobs that neither table nor manifest knows and that laden did not put there."""

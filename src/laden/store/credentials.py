@@ -3,7 +3,8 @@
 Order: a SAS in the URL, `LADEN_SAS`, `AZURE_STORAGE_CONNECTION_STRING`, `AZURE_STORAGE_KEY`, the emulator's public
 key on this machine, azure-identity's default chain. An account key never travels: it signs short account SAS
 tokens, made anew before they end. Bearer tokens renew themselves the same way; a SAS does where a `SasSource` stands
-behind it. What the service refuses is renewed once more, by the service's clock. Nothing here is ever printed.
+behind it. What the service refuses is renewed once more, by the service's clock. Tokens, and what a key signs, go to
+trusted hosts only (`laden.store.trust`). Nothing here is ever printed.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from urllib.parse import urlsplit
 from laden.store.destination import Destination
 from laden.store.sas import parse_sas, query_of
 from laden.store.signin import STORAGE_SCOPE, SignIn
+from laden.store.trust import require_trust
 from laden.values.errors import AccessDenied, AccessEnded, UsageError
+from laden.values.secrets import note
 
 EMULATOR_ACCOUNT = "devstoreaccount1"
 EMULATOR_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
@@ -211,6 +214,7 @@ def find_credential(destination: Destination, source: SasSource | None = None) -
         return Credential("SAS", lambda _: Grant(query, "", math.inf))
     if key := find_key(destination):
         return key_credential(destination, key)
+    require_trust(destination, "the token of a sign-in")
     return identity_credential()
 
 
@@ -221,7 +225,8 @@ def find_sas(destination: Destination) -> str:
         UsageError: it cannot be used.
     """
     sas = destination.sas or os.environ.get("LADEN_SAS", "")
-    sas = sas or _connection_of(destination).get("sharedaccesssignature", "")
+    if not sas and (sas := _connection_of(destination).get("sharedaccesssignature", "")):
+        require_trust(destination, "the SAS of AZURE_STORAGE_CONNECTION_STRING", _endpoint_of(destination))
     return query_of(sas) if sas else ""
 
 
@@ -238,6 +243,10 @@ def find_key(destination: Destination) -> str:
         base64.b64decode(key, validate=True)
     except ValueError:
         raise UsageError("the account key is not valid base64: copy it again from the account") from None
+    if key:
+        require_trust(destination, "what an account key signs", _endpoint_of(destination))
+    if key != EMULATOR_KEY:
+        note(key)
     return key
 
 
@@ -254,6 +263,11 @@ def _renewed_sas(source: SasSource) -> Credential:
 
 def _connection_of(destination: Destination) -> dict[str, str]:
     return _connection_string(os.environ.get("AZURE_STORAGE_CONNECTION_STRING", ""), destination.account)
+
+
+def _endpoint_of(destination: Destination) -> str:
+    """The host that the connection string itself is for."""
+    return urlsplit(_connection_of(destination).get("blobendpoint", "")).hostname or ""
 
 
 def _connection_string(text: str, account: str) -> dict[str, str]:
@@ -294,6 +308,7 @@ def key_credential(destination: Destination, key: str) -> Credential:
             services=Services(blob=True),
             protocol=protocol_for(destination),
         )
+        note(query)
         return Grant(query, "", expiry.timestamp())
 
     return Credential("account key", mint, mint, clock=clock, by_itself=True)
@@ -310,6 +325,7 @@ def identity_credential() -> Credential:
     def sign_in(_: Grant | None) -> Grant:
         with SignIn() as signed_in:
             token = signed_in.get_token(STORAGE_SCOPE)
+        note(token.token)
         return Grant("", f"Bearer {token.token}", float(token.expires_on))
 
     def sign_in_anew(old: Grant) -> Grant:

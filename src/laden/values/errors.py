@@ -15,12 +15,15 @@
         BlobRefused                   this one request is not acceptable; others may be
 
 Every message is one sentence for a person: what is wrong, where, and what to do next. Problems of the data are
-findings (`laden.values.records.Finding`), not exceptions. No message ever holds a signature, key or token.
+findings (`laden.values.records.Finding`), not exceptions. No message ever holds a signature, key or token:
+each passes `laden.values.secrets.redact` when it is made.
 """
 
 from __future__ import annotations
 
 from enum import IntEnum
+
+from laden.values.secrets import redact
 
 
 class ExitCode(IntEnum):
@@ -41,6 +44,9 @@ class LadenError(Exception):
     """Root of everything laden raises on purpose."""
 
     exit_code = ExitCode.BUG
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(redact(message))
 
 
 class UsageError(LadenError):

@@ -30,11 +30,12 @@ from laden.store import FolderDestination, without_secret
 from laden.store.access import Ask, Renewal
 from laden.store.cap import Cap, parse_cap
 from laden.store.sas import lacking_for_load
-from laden.values.errors import AccessEnded, ExitCode, SourceError, UsageError
+from laden.store.slips import swapped
+from laden.values.errors import AccessEnded, ExitCode, UsageError
 from laden.values.events import Observer, PlanReady, Started, Summary, ignore
-from laden.verbs.asked import Choosing, Paths, choice_of, level_of, one_of, path_of, paths, shown
+from laden.verbs.asked import Choosing, Paths, choice_of, level_of, one_of, path_of, paths, refuse_secrets, shown
 from laden.verbs.opening import Opened, opened
-from laden.verbs.planning import bits_of, planned, read_again
+from laden.verbs.planning import bits_of, nothing_here, planned, read_again
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,8 @@ def load(
         confirm: asked once the plan is known; False ends the run before anything is written.
         stopping: asked often; once true, what is in flight ends and the run stops.
         asked: what of the source, as `Choosing` says: `table`, `profile`, `archives`, `layout`, `where`,
-            `images_file`, `sample`, `by`, `seed`, `first`, `table_name`, `trust`.
+            `images_file`, `sample`, `by`, `seed`, `first`, `table_name`, `trust`, `exclude`, `include`,
+            `follow_links`, `names`.
 
     Returns:
         How it ended; `exit_code` says whether findings need a person.
@@ -135,6 +137,9 @@ def load(
 async def _load(
     run: Run, sources: list[Path], destination: str, wishes: _Wishes, reporter: Reporter, deadline: Deadline
 ) -> Summary:
+    refuse_secrets(layout=wishes.choice.layout, table_name=wishes.choice.selection.table_name)
+    if sentence := swapped(sources, destination):
+        raise UsageError(sentence)
     sending = _Sending(run)
     async with opened(
         run,
@@ -156,13 +161,11 @@ async def _load(
         earlier = await read_documents(there.store, run.relations)
         _refuse_inside(there, surveyed.root)
         landings = _landings(surveyed, wishes.choice)
-        plan, ready = _planned(run, surveyed, wishes, landings, earlier)
+        plan, ready = _planned(run, surveyed, there, wishes, landings, earlier)
         if wishes.dry_run:
             return run.end()
         if not ready.images:
-            raise SourceError(
-                f"no row has its image in {surveyed.root}: put the archives there, or name another folder"
-            )
+            raise nothing_here(run, surveyed)
         if not wishes.confirm(ready):
             return run.end(ExitCode.INTERRUPTED, "nothing was sent, as you said")
         if listing.absent:
@@ -182,7 +185,12 @@ async def _load(
 
 
 def _planned(
-    run: Run, surveyed: Survey, wishes: _Wishes, landings: Sequence[Landing], earlier: Sequence[Document]
+    run: Run,
+    surveyed: Survey,
+    there: Opened,
+    wishes: _Wishes,
+    landings: Sequence[Landing],
+    earlier: Sequence[Document],
 ) -> tuple[Plan, PlanReady]:
     return planned(
         run,
@@ -190,6 +198,7 @@ def _planned(
         send_strays=wishes.send_strays,
         replace_other=wishes.settings.replace_other,
         documents=[*(landing.subset for landing in landings), *(document.name for document in earlier)],
+        place=there.target.about,
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from laden.run.run import running
 from laden.stages.survey import open_table
 from laden.values.errors import UsageError
 from laden.values.events import Described, Observer, Selected, Started, Summary, ignore
+from laden.values.ownfiles import placed
 from laden.values.records import TableFacts
 from laden.verbs.asked import Selecting, path_of, selection_of
 
@@ -119,18 +119,8 @@ def _written(output: str | Path) -> Iterator[BinaryIO]:
         return
     path = Path(output).expanduser()
     try:
-        # Next to it, so that the last step is one rename. A device such as /dev/null is written to as it is.
-        if path.exists() and not path.is_file():
-            with path.open("wb") as file:
-                yield file
-            return
-        part = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            with part.open("wb") as file, _packed(path, file) as packed:
-                yield packed
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        with placed(path) as file, _packed(path, file) as packed:
+            yield packed
     except OSError as error:
         raise UsageError(f"the table cannot be written to {path} ({error.strerror}): name another -o") from error
 

@@ -20,6 +20,7 @@ from laden.dataset.images.quiet import QUIET
 from laden.dataset.images.states import (
     BROKEN,
     DOUBTFUL,
+    FACTS,
     MOST_BYTES,
     STATES,
     WHOLE,
@@ -34,6 +35,7 @@ from laden.values.records import NOT_AN_IMAGE, ImageFacts
 __all__ = [
     "BROKEN",
     "DOUBTFUL",
+    "FACTS",
     "STATES",
     "WHOLE",
     "Check",

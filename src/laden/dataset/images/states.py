@@ -88,7 +88,9 @@ def facts_to_text(facts: ImageFacts) -> str:
 
 
 _NUMBER = "(0|[1-9][0-9]{0,9})"
-_FACTS = re.compile(f"(png|jpeg|dicom|);{_NUMBER};{_NUMBER};{_NUMBER};([a-z-]+)")
+FACTS = f"(png|jpeg|dicom|);{_NUMBER};{_NUMBER};{_NUMBER};([a-z-]+)"
+"""Regular expression of what `facts_to_text` writes."""
+_FACTS = re.compile(FACTS)
 
 
 def facts_from_text(text: str) -> ImageFacts | None:

@@ -6,9 +6,10 @@ from TOML is in `parse`; which profiles there are, and which one fits a source, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from unicodedata import normalize
 
 from laden.dataset.profile.template import WHOLE_PATH, Template
 
@@ -88,6 +89,9 @@ class TableShape:
         return not self.suffixes or path.lower().endswith(self.suffixes)
 
     def _folded(self, key: str) -> str:
+        if not key.isascii():
+            # macOS takes letters and their accents apart, others do not (Unicode Standard Annex 15).
+            key = normalize("NFC", key)
         return key.casefold() if self.ignore_case else key
 
     def _last_segments(self, path: str) -> str:
@@ -158,22 +162,28 @@ class Profile:
         values = self.archive_values(path)
         return values is not None and (not self.expected or set(values.values()) <= set(self.expected))
 
-    def blob(self, shape: TableShape | None, path: str, values: Mapping[str, str]) -> str | None:
-        """Destination of an entry that no row needs to name; None where its path does not tell.
+    def blobs(self, shape: TableShape | None, paths: Sequence[str], values: Mapping[str, str]) -> list[str | None]:
+        """Destinations of entries that no row needs to name; None where their paths do not tell.
 
         Args:
             shape: the label table, or None for a dataset without.
-            path: of the member or plain file.
-            values: what the names of archive and folder say.
+            paths: of the members or plain files.
+            values: what the names of archive and folder say of all of them.
         """
-        if shape is None:
-            return self.layout.render({WHOLE_PATH: path})
-        key = shape.key_value(path)
-        known = dict(values) if key is None else {**values, shape.key: key}
-        return self.layout.render(known) if all(field in known for field in self.layout.fields) else None
+        layout, field, column = self.layout, WHOLE_PATH, paths
+        if shape is not None:
+            keys = [shape.key_value(path) for path in paths]
+            # Whether a name tells the key is a matter of the profile, not of the name.
+            known = [key for key in keys if key is not None]
+            field, column = (shape.key, known) if len(known) == len(keys) else ("", paths)
+        if not all(name in values or name == field for name in layout.fields):
+            return [None] * len(paths)
+        return list(layout.render_all(values, field, column))
 
     def is_sidecar(self, path: str) -> bool:
         """Tell whether the file at `path` is one that is copied as it is."""
+        if not self.sidecars:
+            return False
         name = path.rpartition("/")[2].lower()
         return any(fnmatchcase(name, pattern.lower()) for pattern in self.sidecars)
 

@@ -7,7 +7,7 @@ name. A template knows nothing of tables or archives, and does not judge whether
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from laden.values.errors import UsageError
@@ -20,6 +20,9 @@ ANYTHING = "*"
 
 MAX_NAMES = 100_000
 """How many names a range expression may stand for; more than that is a typing mistake."""
+
+_CUT = "\0"
+"""Stands for a value that no name can have."""
 
 _FIELD = re.compile(r"\{([^{}/]+)\}")
 
@@ -63,6 +66,11 @@ class Template:
                 "correct the template, or name the table that has it"
             )
         return _FIELD.sub(lambda found: values[found[1]], self.text)
+
+    def render_all(self, values: Mapping[str, str], field: str, column: Sequence[str]) -> list[str]:
+        """Return the text for each value of one field, the others being the same for all; errors as `render`."""
+        pieces = self.render({**values, field: _CUT}).split(_CUT)
+        return [value.join(pieces) for value in column]
 
     def match(self, text: str) -> dict[str, str] | None:
         """Return the values that render to `text`, or None; only `{path}` spans a slash."""

@@ -19,6 +19,7 @@ from laden.dataset.selection.functions import ALLOWED
 from laden.dataset.selection.view import LISTS, RELATION, ROW, Column, Records
 from laden.relations import Relations, local_trouble
 from laden.values.errors import UsageError
+from laden.values.secrets import redact
 
 _QUERY = f"SELECT {ROW} FROM {RELATION} WHERE "  # noqa: S608 - own names
 _EXPRESSIONS = {"BETWEEN", "CASE", "CAST", "COLLATE", "COLUMN_REF", "COMPARISON", "CONJUNCTION", "CONSTANT"}
@@ -215,6 +216,8 @@ def _only_the_table(text: str, name: str) -> UsageError:
 
 
 def _wrong(text: str, reason: str) -> UsageError:
+    # Cut off, a secret would not be known any more.
+    text = redact(text)
     shown = text if len(text) <= 80 else text[:77] + "..."
     return UsageError(f"the condition {shown} is wrong: {reason}")
 

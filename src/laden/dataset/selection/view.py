@@ -178,10 +178,12 @@ class Records:
     def unreadable(self) -> Iterator[Finding]:
         """One finding for each column that was read and holds texts which its type does not."""
         for column in self._filled:
-            text = f"c{column.place}"
+            # Whose column it is must be said: those of the table may have any name, also one that stands here.
+            text = f"given.c{column.place}"
             count, row, example = self._relations.one(
-                f"SELECT count(*), min({ROW}), arg_min({text}, {ROW}) FROM {RELATION}"  # noqa: S608 - own names
-                f" JOIN fields ON row = {ROW} WHERE {text} IS NOT NULL AND {column.quoted} IS NULL"
+                f"SELECT count(*), min(given.row), arg_min({text}, given.row) FROM {RELATION} AS typed"  # noqa: S608
+                f" JOIN fields AS given ON given.row = typed.{ROW}"
+                f" WHERE {text} IS NOT NULL AND typed.{column.quoted} IS NULL"
             )
             if count:
                 part = [part for part in self.parts if part.before < row][-1]

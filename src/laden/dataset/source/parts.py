@@ -14,7 +14,7 @@ from itertools import accumulate, count
 from pathlib import Path
 
 from laden.dataset.source.kinds import part_numbers
-from laden.dataset.source.positional import PositionalFile
+from laden.dataset.source.positional import PositionalFile, time_ns
 from laden.values.errors import SourceError
 
 
@@ -47,6 +47,7 @@ class PartsFile:
     def __init__(self, parts: Sequence[Path]) -> None:
         self._parts = [str(part) for part in parts]
         self.stamp: tuple[int, ...] = self._stat()
+        self.raw_names: dict[int, bytes] | None = None
         self._ends = list(accumulate(self.stamp[::2]))
         self.size_bytes = self._ends[-1]
 
@@ -90,4 +91,4 @@ class PartsFile:
 
     def _stat(self) -> tuple[int, ...]:
         stats = [os.stat(part) for part in self._parts]  # noqa: PTH116 - see PositionalFile
-        return tuple(number for status in stats for number in (status.st_size, status.st_mtime_ns))
+        return tuple(number for status in stats for number in (status.st_size, time_ns(status)))

@@ -16,12 +16,17 @@ Buffer = bytes | bytearray | memoryview
 """What readers yield and hashes take."""
 
 
+_MOST_NS = (1 << 63) - 1
+
+
 class ArchiveFile(Protocol):
     """What an archive's bytes are read from: one file, or the parts of one (`laden.dataset.source.parts`)."""
 
     size_bytes: int
     stamp: tuple[int, ...]
     """Sizes and modification times, as they are expected to stay."""
+    raw_names: dict[int, bytes] | None
+    """Of a zip, once it was asked for: the bytes of each member's name in the directory, by the header's offset."""
 
     @property
     def mtime_ns(self) -> int:
@@ -37,6 +42,11 @@ class ArchiveFile(Protocol):
         """Close it; a second call does nothing."""
 
 
+def time_ns(status: os.stat_result) -> int:
+    """When a file was modified last, within 64 bits: some years (before 1678, after 2262) do not fit."""
+    return max(-_MOST_NS, min(status.st_mtime_ns, _MOST_NS))
+
+
 class PositionalFile:
     """An open file: `read_at` is safe from any number of threads, `close` only when none of them reads.
 
@@ -49,6 +59,7 @@ class PositionalFile:
         self._lock = threading.Lock()
         self.stamp: tuple[int, ...] = self._stat()
         self.size_bytes = self.stamp[0]
+        self.raw_names: dict[int, bytes] | None = None
 
     @property
     def mtime_ns(self) -> int:
@@ -86,7 +97,7 @@ class PositionalFile:
 
     def _stat(self) -> tuple[int, int]:
         status = os.fstat(self._file.fileno())
-        return status.st_size, status.st_mtime_ns
+        return status.st_size, time_ns(status)
 
     def _read_some(self, count_bytes: int, offset_bytes: int) -> bytes:
         if hasattr(os, "pread"):

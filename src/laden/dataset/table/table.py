@@ -138,16 +138,21 @@ class _Lines:
 def _read_header(path: Path, start: bytes) -> tuple[tuple[str, ...], bytes, str]:
     """Return the columns, the header's exact bytes and the separator; raises SourceError if there is none."""
     best: tuple[tuple[str, ...], bytes, str] = ((), b"", "")
+    broken: csv.Error | None = None
     bom = BOM if start.startswith(BOM) else b""
     for delimiter in _DELIMITERS:
         lines = _Lines(io.BytesIO(start[len(bom) :]))
         try:
             fields = next(filter(None, csv.reader(lines, delimiter=delimiter)), [])
         except csv.Error as error:
-            raise SourceError(f"the header of the table {path} cannot be read ({error}); fetch it again") from error
+            # With another separator than the file's, good quotes may make no sense.
+            broken = error
+            continue
         is_cut = len(start) >= _HEADER_LIMIT_BYTES and not lines.taken.endswith(b"\n")
         if not any(fields) or lines.ended or is_cut:
             raise SourceError(f"the table {path} does not start with a line of column names; add it, or fetch it again")
         if len(fields) > len(best[0]):
             best = (tuple(fields), bom + bytes(lines.taken), delimiter)
+    if broken is not None and not best[0]:
+        raise SourceError(f"the header of the table {path} cannot be read ({broken}); fetch it again") from broken
     return best

@@ -26,6 +26,7 @@ from laden.stages.transfer import transfer
 from laden.store import Retry, open_store
 from laden.values.errors import AccessEnded, Interrupted, LadenError
 from laden.values.records import Item, Receipt
+from laden.values.secrets import guarded, note_environment
 
 if TYPE_CHECKING:
     from laden.stages.engine import Job
@@ -207,8 +208,9 @@ def _work(job: Job, pipe: Connection, asking: Connection | None, stop: Event) ->
     """What a worker process does, from its first batch to the end of its pipe."""
     # Ctrl-C reaches every process of the terminal; the coordinator decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    note_environment()
     # Where the coordinator is gone, there is nobody to tell.
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+    with guarded(), contextlib.suppress(BrokenPipeError, ConnectionResetError):
         run(_serve(job, pipe, asking, stop))
 
 

@@ -5,20 +5,26 @@ A table that lies in an archive, and a sidecar, is no entry: they are not held a
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import groupby, islice
+from operator import attrgetter
 from pathlib import PurePosixPath
-from typing import Any
 
-from laden.dataset.evidence import Trust, compared
+import numpy as np
+
+from laden.dataset.evidence import Trust, compared, is_listing, is_sums
 from laden.dataset.profile import Profile, parse_ranges
-from laden.dataset.source import Found, entries, file_entries, stem
-from laden.relations import Relations
+from laden.dataset.source import Found, Scope, archive_of, entries, file_entries, stem
+from laden.relations import BATCH_ROWS, Column, Relations
 from laden.run.findings import FindingLog
 from laden.stages.survey.tables import SourceTable
 from laden.values.errors import SourceError, UsageError
 from laden.values.events import Observer, Started
 from laden.values.names import problem
 from laden.values.records import Entry, Finding, Severity
+
+_archive_of = attrgetter("archive")
 
 
 def chosen_homes(profile: Profile, archives: str | None, found: Found) -> frozenset[str] | None:
@@ -46,9 +52,16 @@ class EntryFeed:
     """Reads all directories once; afterwards it knows the sidecars, and what could not be opened."""
 
     def __init__(
-        self, found: Found, profile: Profile, tables: Collection[SourceTable], trust: Trust, log: FindingLog
+        self,
+        found: Found,
+        profile: Profile,
+        tables: Collection[SourceTable],
+        trust: Trust,
+        scope: Scope,
+        log: FindingLog,
     ) -> None:
         self._found = found
+        self._scope = scope
         self._files = frozenset(found.files)
         self._profile = profile
         self._trust = trust
@@ -61,6 +74,12 @@ class EntryFeed:
         """What is copied as it is, by the name under which it lands."""
         self.unreadable: list[str] = []
         """Names of archives that are here and could not be opened."""
+        self.excluded = len(found.excluded)
+        """How many files and members a person left out."""
+        self._excluded: list[tuple[str | None, str | None]] = [self._key_and_home(name) for name in found.excluded]
+        self.refused: Finding | None = None
+        """The first of what is wrong with single members and files."""
+        self._ignored: list[str] = []
         self.archives: list[str] = []
         """Paths of those that were asked for."""
 
@@ -75,22 +94,43 @@ class EntryFeed:
         Raises:
             SourceError: no archive can be read, and there is nothing else.
         """
-        count = relations.feed("entries", self._rows(homes, observer))
+        self.unreadable += [home_of(self._profile, archive) for archive in self._found.lost]
+        count = 0
+        for archive, members in groupby(self._accepted(homes, observer), key=_archive_of):
+            while batch := list(islice(members, BATCH_ROWS)):
+                if not archive:
+                    batch = self._images(batch, homes)
+                if batch:
+                    self._feed(relations, archive, batch, count)
+                count += len(batch)
+        if self._ignored:
+            self._log.add(_ignored(self._ignored))
         if self._errors and not count:
             raise self._errors[0]
 
-    def _rows(self, homes: frozenset[str] | None, observer: Observer) -> Iterator[tuple[Any, ...]]:
-        count = 0
+    def _feed(self, relations: Relations, archive: str, batch: list[Entry], before: int) -> None:
+        """Feed entries of one archive, or plain files; what they have in common is worked out once."""
+        columns: dict[str, Column] = dict(zip(Entry._fields, zip(*batch, strict=True), strict=True))
+        members = [entry.member for entry in batch]
+        described = self._of_members(archive, members) if archive else self._of_files(members)
+        columns |= {name: column for name, column in described.items() if isinstance(column, list)}
+        constants = {name: value for name, value in described.items() if not isinstance(value, list)}
+        numbers = np.arange(before + 1, before + len(batch) + 1)
+        relations.feed_columns("entries", {**columns, "id": numbers}, constants)
+
+    def _accepted(self, homes: frozenset[str] | None, observer: Observer) -> Iterator[Entry]:
         for entry in self._entries(homes, observer):
             if isinstance(entry, Finding):
+                if entry.severity is Severity.ERROR:
+                    self.refused = self.refused or entry
                 self._log.add(entry)
+            elif (entry.archive, entry.member) in self._tables:
                 continue
-            if (entry.archive, entry.member) in self._tables or self._is_sidecar(entry):
-                continue
-            described = self._described(entry)
-            if described is not None and (homes is None or entry.archive or described[1] in homes):
-                count += 1
-                yield *entry, count, *described
+            elif self._scope.narrows and not self._is_meant(entry):
+                self.excluded += 1
+                self._excluded.append(self._key_and_home(entry.member, entry.archive))
+            elif not self._is_sidecar(entry):
+                yield entry
 
     def _entries(self, homes: frozenset[str] | None, observer: Observer) -> Iterator[Entry | Finding]:
         for archive in self._found.archives:
@@ -99,14 +139,41 @@ class EntryFeed:
             self.archives.append(archive)
             observer(Started("archives", archive))
             try:
-                members = entries(self._found.root, archive)
+                members = entries(self._found.root, archive, self._scope.encoding)
                 yield from compared(self._found.root, archive, members, self._files, self._trust)
             except SourceError as error:
                 self._errors.append(error)
                 self.unreadable.append(home_of(self._profile, archive))
-                self._log.add(Finding(error.code, Severity.ERROR, str(error), archive=archive))
+                message = str(error)
+                if archive in self._found.alike:
+                    message += f" {self._found.alike[archive]} beside it looks like another copy."
+                self._log.add(Finding(error.code, Severity.ERROR, message, archive=archive))
         files = (name for name in self._found.files if self._found.root / name not in self._table_paths)
         yield from file_entries(self._found.root, files)
+
+    def _is_meant(self, entry: Entry) -> bool:
+        if self._profile.is_sidecar(entry.member):
+            return not self._scope.leaves_out(entry.member, entry.archive)
+        return self._scope.holds(entry.member, entry.archive)
+
+    def _key_and_home(self, path: str, archive: str = "") -> tuple[str | None, str | None]:
+        """What rows may be told by that are about an excluded file or member: its key, or for an archive its home."""
+        shape = self._profile.table
+        if not archive and (own := archive_of(path)):
+            return None, home_of(self._profile, own)
+        is_image = shape is not None and (archive or shape.is_image(path))
+        return shape.entry_key(path) if shape and is_image else None, None
+
+    def leave_out(self, relations: Relations) -> None:
+        """Take the rows back of which every image that is here was left out; `entries` and `rows` are filled."""
+        if self._excluded:
+            relations.run("CREATE TABLE excluded (key VARCHAR, home VARCHAR)")
+            relations.feed("excluded", self._excluded)
+            relations.run(
+                "UPDATE rows SET selected = false WHERE key NOT IN (SELECT key FROM entries) AND ("
+                "key IN (SELECT key FROM excluded WHERE key IS NOT NULL)"
+                " OR coalesce(home IN (SELECT home FROM excluded WHERE home IS NOT NULL), false))"
+            )
 
     def _is_sidecar(self, entry: Entry) -> bool:
         if not self._profile.is_sidecar(entry.member):
@@ -119,21 +186,42 @@ class EntryFeed:
             )
         return True
 
-    def _described(self, entry: Entry) -> tuple[str, str | None, str | None] | None:
-        """Key, home and blob name of an entry; None for a plain file that is no image of the dataset."""
+    def _images(self, files: list[Entry], homes: frozenset[str] | None) -> list[Entry]:
+        """The plain files that are images of the dataset, of the archives asked for; the others are told."""
+        shape = self._profile.table
+        images = [file for file in files if shape is None or shape.is_image(file.member)]
+        if shape is not None and len(images) < len(files):
+            others = (file.member for file in files if not shape.is_image(file.member))
+            self._ignored += (path for path in others if not _is_evidence(path))
+        return [file for file in images if homes is None or self._of_folder(file.member)[0] in homes]
+
+    def _of_members(self, archive: str, members: Sequence[str]) -> dict[str, object]:
+        """Columns that the names of an archive's members make: a list of values, or one for all of them."""
+        home, values = self._of_archive(archive)
+        return {"key": self._keys(members), "home": home, "blob": self._blobs(members, values)}
+
+    def _of_files(self, paths: Sequence[str]) -> dict[str, object]:
+        """The same of plain files, of which each folder may stand for another archive."""
+        if self._profile.table is None or self._profile.folder is None:
+            return {"key": self._keys(paths), "home": None, "blob": self._blobs(paths, {})}
+        folders = [self._of_folder(path) for path in paths]
+        blobs = [self._blobs([path], values)[0] for path, (_, values) in zip(paths, folders, strict=True)]
+        return {"key": self._keys(paths), "home": [home for home, _ in folders], "blob": blobs}
+
+    def _keys(self, paths: Sequence[str]) -> list[str]:
+        shape = self._profile.table
+        return list(paths) if shape is None else [shape.entry_key(path) for path in paths]
+
+    def _blobs(self, paths: Sequence[str], values: Mapping[str, str]) -> list[str | None]:
+        """Destinations; None where there is none that may be."""
+        blobs = self._profile.blobs(self._profile.table, paths, values)
+        return [blob if blob and problem(blob) is None else None for blob in blobs]
+
+    def _of_folder(self, path: str) -> tuple[str | None, dict[str, str]]:
+        """What a plain file's folder says of it: the archive that it stands for, and values for names."""
         profile = self._profile
-        shape = profile.table
-        if shape is None:
-            return entry.member, None, profile.blob(None, entry.member, {})
-        if entry.archive:
-            home, values = self._of_archive(entry.archive)
-        elif not shape.is_image(entry.member):
-            return None
-        else:
-            values = (profile.folder.match_end(entry.member) if profile.folder else None) or {}
-            home = profile.archive.render(values) if values and profile.archive and profile.places_rows else None
-        blob = profile.blob(shape, entry.member, values)
-        return shape.entry_key(entry.member), home, blob if blob and problem(blob) is None else None
+        values = (profile.folder.match_end(path) if profile.folder else None) or {}
+        return profile.archive.render(values) if values and profile.archive and profile.places_rows else None, values
 
     def _of_archive(self, archive: str) -> tuple[str | None, dict[str, str]]:
         """What an archive's name says of its members: their home, and values for their names; asked once for each."""
@@ -141,3 +229,17 @@ class EntryFeed:
             home = self._profile.home(archive) if self._profile.places_rows else None
             self._archives[archive] = home, self._profile.archive_values(archive) or {}
         return self._archives[archive]
+
+
+def _is_evidence(path: str) -> bool:
+    """Whether a file is one that the publisher's word is read from."""
+    return is_sums(path) or is_listing(path)
+
+
+def _ignored(names: list[str]) -> Finding:
+    """The one finding about plain files beside a table that are no images of the dataset."""
+    kinds = Counter(PurePosixPath(name).suffix.lower() or "no ending" for name in names)
+    told = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common(5))
+    what = "file is no image" if len(names) == 1 else "files are no images"
+    message = f"{len(names):,} {what} of the dataset ({told}) and not loaded, like {names[0]}."
+    return Finding("file-ignored", Severity.INFO, message, member=names[0])

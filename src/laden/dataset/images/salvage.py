@@ -24,7 +24,6 @@ _LAST_FILTER = 4
 """Filter types are 0 to 4 (section 9.2)."""
 _ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 """Of each pass: first column, first row, steps across and down (section 8.1)."""
-_MOST_BYTES = 1 << 28
 _PIECE_BYTES = 512
 """What is inflated at once, and so what is lost at most where the data stop making sense."""
 
@@ -39,8 +38,8 @@ class Salvaged(NamedTuple):
     """Whole scanlines from the top; None for an interlaced image, whose rows come in seven passes."""
 
 
-def salvage(data: bytes) -> Salvaged | None:
-    """The PNG made of a broken one; None if not a single scanline can be had."""
+def salvage(data: bytes, most_bytes: int) -> Salvaged | None:
+    """The PNG made of a broken one; None if not a single scanline can be had, or if its lines are more than that."""
     if len(data) < _START_BYTES or data[12:16] != b"IHDR":
         return None
     width, height, bits, colour, _, _, interlaced = _HEADER.unpack_from(data, 16)
@@ -48,7 +47,7 @@ def salvage(data: bytes) -> Salvaged | None:
         return None
     lines = list(_line_bytes(width, height, bits * _SAMPLES[colour], interlaced=bool(interlaced)))
     raw_bytes = sum(count * size_bytes for count, size_bytes in lines)
-    if raw_bytes > _MOST_BYTES:
+    if raw_bytes > most_bytes:
         return None
     palette, deflated = _collected(data)
     pixels = _legal(_inflated(deflated, raw_bytes), lines)
