@@ -229,6 +229,7 @@ def _list(container: Container, name: str, query: dict[str, str]) -> bytes:
     wanted = Query(
         query.get("prefix", ""),
         query.get("marker", ""),
+        query.get("startFrom", ""),
         query.get("delimiter", ""),
         min(int(query.get("maxresults") or PAGE_LIMIT), PAGE_LIMIT),
         "metadata" in query.get("include", ""),

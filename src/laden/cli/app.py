@@ -123,6 +123,14 @@ def load(
     ] = Damaged.send,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan; write nothing.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="No question before sending.")] = False,
+    limit: Annotated[
+        str | None,
+        typer.Option(
+            "--limit",
+            metavar="RATE",
+            help="Bytes a second that are sent at most: 20M; by time of day: 08:00-18:00=5M,20M. Default: no limit.",
+        ),
+    ] = None,
     workers: Annotated[
         str,
         typer.Option("--workers", help="Processes that send: a number, or auto. Several help very many small files."),
@@ -148,6 +156,7 @@ def load(
         "strays": strays.value,
         "damaged": damaged.value,
         "dry_run": dry_run,
+        "limit": limit,
         "workers": _workers(workers),
         "report_file": None if report == NO_REPORT else Path(report),
     }

@@ -28,6 +28,7 @@ from laden.stages.survey import Choice, Survey, survey
 from laden.stages.transfer import Settings
 from laden.store import FolderDestination, without_secret
 from laden.store.access import Ask, Renewal
+from laden.store.cap import Cap, parse_cap
 from laden.store.sas import lacking_for_load
 from laden.store.slips import swapped
 from laden.values.errors import AccessEnded, ExitCode, UsageError
@@ -46,6 +47,7 @@ class _Wishes:
     compare_all: bool
     send_strays: bool
     connections: int | None
+    cap: Cap | None
     workers: int | None
     dry_run: bool
     renewal: Renewal
@@ -62,6 +64,7 @@ def load(
     damaged: Literal["send", "skip"] = "send",
     images: Level = "structure",
     connections: int | None = None,
+    limit: str | None = None,
     workers: int | None = None,
     dry_run: bool = False,
     findings_file: str | Path | None = None,
@@ -85,6 +88,7 @@ def load(
         damaged: whether images that are broken inside, though whole as members, are sent as they are.
         images: how closely each image is looked at as it passes: not at all, its structure, or every pixel decoded.
         connections: requests in flight at most; None to find out what the link bears.
+        limit: bytes a second that are sent at most, as in `"20M"`; by time of day, as in `"08:00-18:00=5M,20M"`.
         workers: processes that send; None to decide by the number and size of the images.
         dry_run: plan only; nothing is written anywhere but to `findings_file`.
         findings_file: CSV file for all findings; None writes none.
@@ -126,6 +130,7 @@ def load(
             one_of("compare", compare, ("auto", "all")) == "all",
             one_of("strays", strays, ("skip", "send")) == "send",
             connections,
+            None if limit is None else parse_cap(limit),
             workers,
             dry_run,
             Renewal(sas_command, ask_sas),
@@ -147,6 +152,7 @@ async def _load(
         lacking_for_load,
         wishes.renewal,
         connections=wishes.connections,
+        cap=wishes.cap,
         stopping=sending.stopping,
     ) as there:
         deadline.ends_s = there.access.ends_s
@@ -249,7 +255,7 @@ async def _withdraw(run: Run, ready: PlanReady, wishes: _Wishes, publisher: Publ
 async def _transfer(run: Run, plan: Plan, ready: PlanReady, surveyed: Survey, there: Opened, wishes: _Wishes) -> None:
     run.tell(Started("transfer"))
     moving = move(
-        Job(str(surveyed.root), there.target, wishes.connections, wishes.settings),
+        Job(str(surveyed.root), there.target, wishes.connections, wishes.settings, wishes.cap),
         plan.items(),
         there.store,
         workers=wishes.workers or workers_for(ready.to_settle, ready.bytes_to_send),

@@ -52,7 +52,9 @@ async def move_in_processes(
     sas: SasSource | None = None,
 ) -> AsyncIterator[Receipt]:
     """Move items in so many worker processes; see `laden.stages.engine.move`."""
-    share = replace(job, settings=replace(job.settings, window_bytes=job.settings.window_bytes // workers))
+    window_bytes = job.settings.window_bytes // workers
+    cap = job.cap and job.cap.shared(workers)
+    share = replace(job, settings=replace(job.settings, window_bytes=window_bytes), cap=cap)
     coordinator = _Coordinator(share, _batches(items), workers, on_retry, stopping, sas)
     try:
         async for receipts in coordinator.receipts():
@@ -218,7 +220,14 @@ def _work(job: Job, pipe: Connection, asking: Connection | None, stop: Event) ->
 async def _serve(job: Job, pipe: Connection, asking: Connection | None, stop: Event) -> None:
     turn = asyncio.Lock()
     sas = SasAsker(asking) if asking else None
-    store = open_store(job.destination, connections=job.connections, on_retry=pipe.send, stopping=stop.is_set, sas=sas)
+    store = open_store(
+        job.destination,
+        connections=job.connections,
+        on_retry=pipe.send,
+        stopping=stop.is_set,
+        sas=sas,
+        cap=job.cap,
+    )
 
     async def next_batch() -> list[Item] | None:
         async with turn:
