@@ -31,8 +31,8 @@ MEMORY_BYTES = 256 << 20
 TIME_S = 20.0
 """For one image; the largest that are decoded take one second."""
 
-_REQUEST = struct.Struct("<QI")
-"""Bytes of the file that follows, and pixels of the longer side; 0 for all."""
+_REQUEST = struct.Struct("<QII")
+"""Bytes of the file that follows, pixels of the longer side (0 for all), and the frame."""
 _ANSWER = struct.Struct("<I")
 """Bytes of the JSON that follows; then come the pixels, if there are any."""
 _PROGRAM = "from laden.dataset.images.child import serve; serve({memory_bytes})"
@@ -78,7 +78,7 @@ class Decoder:
         except OSError as error:
             raise DecodingStopped(f"no process can be started to decode images ({error.strerror})") from error
 
-    def decode(self, data: Buffer, edge_pixels: int | None = None) -> Decoded | None:
+    def decode(self, data: Buffer, edge_pixels: int | None = None, frame: int = 0) -> Decoded | None:
         """The pixels of an image file, as `laden.dataset.images.decode.decode` gives them.
 
         Raises:
@@ -97,7 +97,7 @@ class Decoder:
         timer.daemon = True
         timer.start()
         try:
-            return _asked(process, data, edge_pixels)
+            return _asked(process, data, edge_pixels, frame)
         except (OSError, EOFError) as error:
             self.close()
             what = (
@@ -124,11 +124,11 @@ class Decoder:
         self.close()
 
 
-def _asked(process: subprocess.Popen[bytes], data: Buffer, edge_pixels: int | None) -> Decoded | None:
+def _asked(process: subprocess.Popen[bytes], data: Buffer, edge_pixels: int | None, frame: int) -> Decoded | None:
     requests, answers = process.stdin, process.stdout
     assert requests is not None
     assert answers is not None
-    requests.write(_REQUEST.pack(len(data), edge_pixels or 0))
+    requests.write(_REQUEST.pack(len(data), edge_pixels or 0, frame))
     requests.write(data)
     requests.flush()
     (length,) = _ANSWER.unpack(_exactly(answers, _ANSWER.size))
@@ -159,12 +159,12 @@ def serve(memory_bytes: int) -> None:
     warnings.simplefilter("ignore")
     with contextlib.suppress(BrokenPipeError, EOFError):
         while head := sys.stdin.buffer.read(_REQUEST.size):
-            length, edge_pixels = _REQUEST.unpack(head)
-            _answer(answers, _decoded(length, edge_pixels or None))
+            length, edge_pixels, frame = _REQUEST.unpack(head)
+            _answer(answers, _decoded(length, edge_pixels or None, frame))
 
 
-def _decoded(length: int, edge_pixels: int | None) -> Decoded | None:
-    return decode(_exactly(sys.stdin.buffer, length), edge_pixels)
+def _decoded(length: int, edge_pixels: int | None, frame: int) -> Decoded | None:
+    return decode(_exactly(sys.stdin.buffer, length), edge_pixels, frame)
 
 
 def _answer(answers: IO[bytes], found: Decoded | None) -> None:
