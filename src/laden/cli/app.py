@@ -115,7 +115,10 @@ def load(
     ] = Overwrite.never,
     compare: Annotated[
         Compare,
-        typer.Option("--compare", help="Read and compare what is there: where CRC-32 and time do not tell, or all."),
+        typer.Option(
+            "--compare",
+            help="Read and compare what is there: where CRC-32 and time do not tell, or all (in a folder, its bytes too).",
+        ),
     ] = Compare.auto,
     strays: Annotated[Strays, typer.Option("--strays", help="Images that no row names.")] = Strays.skip,
     damaged: Annotated[

@@ -203,6 +203,8 @@ def _planned(
         send_strays=wishes.send_strays,
         replace_other=wishes.settings.replace_other,
         compare_all=wishes.compare_all,
+        # A service keeps the MD5 that it checked with the bytes; in a folder, anybody may write beside laden's notes.
+        read_back=wishes.compare_all and isinstance(there.target, FolderDestination),
         selected_as=landings[0].subset if landings and landings[0].selection else None,
         documents=[*(landing.subset for landing in landings), *(document.name for document in earlier)],
         place=there.target.about,
