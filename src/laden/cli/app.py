@@ -117,7 +117,7 @@ def load(
         Compare,
         typer.Option(
             "--compare",
-            help="Read and compare what is there: where CRC-32 and time do not tell, or all (in a folder, its bytes too).",
+            help="Read and compare: where CRC-32 and time do not tell, or all (in a folder, what is there too).",
         ),
     ] = Compare.auto,
     strays: Annotated[Strays, typer.Option("--strays", help="Images that no row names.")] = Strays.skip,
