@@ -118,7 +118,7 @@ class Relations:
         assert row is not None
         return row
 
-    def stream(self, sql: str, parameters: Sequence[object] = ()) -> Iterator[tuple[Any, ...]]:
+    def stream(self, sql: str, parameters: Sequence[object] | Mapping[str, object] = ()) -> Iterator[tuple[Any, ...]]:
         """The rows of an answer, in constant memory, unharmed by other statements meanwhile."""
         cursor = self._connection.cursor()
         try:

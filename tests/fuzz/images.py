@@ -62,7 +62,7 @@ def _is_whole(data: bytes, facts: ImageFacts) -> bool:
         raw = inflater.decompress(b"".join(parts))
     except zlib.error:
         return False
-    if not inflater.eof or inflater.unused_data:
+    if not inflater.eof:
         return False
     pixel_bits = data[24] * png.SAMPLES[data[25]]
     for left, top, right, down in png.ADAM7 if data[28] else [(0, 0, 1, 1)]:

@@ -150,7 +150,7 @@ class Terminal:
                 f"{amount(summary.rows)} rows = {amount(summary.matched)} matched + {amount(summary.missing)} missing"
             ]
             if summary.command == "load":
-                parts += _counts(summary, "sent", "already_there", "damaged", "conflicts", "failed", "stray")
+                parts += _counts(summary, "sent", "already_there", "damaged", "held", "conflicts", "failed", "stray")
                 speed = int(summary.bytes_sent / summary.seconds) if summary.seconds else 0
                 if summary.bytes_sent:
                     parts.append(f"{size(summary.bytes_sent)} in {duration(summary.seconds)} ({size(speed)}/s)")
@@ -196,8 +196,7 @@ class Terminal:
             if not summary.complete:
                 self._console.print("Nothing was written. -o small.csv writes these rows.")
         elif summary.command == "check":
-            fit = "Table, archives and images fit." if summary.examined else "Table and archives fit."
-            self._console.print(f"[green]{fit}[/]")
+            self._console.print(f"[green]{_fit(summary)}[/]")
         else:
             self._console.print("[green]All there, unchanged.[/]")
 
@@ -223,6 +222,16 @@ class Terminal:
             self._console.print(f"  [{_COLOURS[finding.severity]}]{finding.code}[/] {text}")
         if left := sum(summary.findings.values()) - len(shown):
             self._console.print(f"  [dim]and {amount(left)} more[/]")
+
+
+def _fit(summary: Summary) -> str:
+    """What a check without findings may claim: of images, only what was looked into."""
+    if not summary.examined:
+        return "Table and archives fit."
+    if not summary.unseen:
+        return "Table, archives and images fit."
+    looked = amount(summary.examined - summary.unseen)
+    return f"Table and archives fit; {looked} images are whole, {amount(summary.unseen)} were not looked into."
 
 
 def _gravity(findings: list[Finding]) -> int:

@@ -13,7 +13,7 @@ from laden.relations import Relations
 from laden.run.receipts import conflict
 from laden.values.errors import UsageError
 from laden.values.events import PlanReady
-from laden.values.records import Action, Entry, Finding, Item, Severity, Step
+from laden.values.records import UNSEEN, Action, Entry, Finding, Item, Severity, Step
 
 _MATCH = """
 CREATE TABLE matches AS
@@ -133,7 +133,7 @@ class Plan:
         ):
             facts = facts_from_text(image) if image else None
             state = facts.state if facts else known
-            if state not in (None, WHOLE):
+            if state not in (None, WHOLE, UNSEEN):
                 yield blob, archive, member, state
 
     def summary(

@@ -1,7 +1,8 @@
 """What the compressed frames of a DICOM file say of themselves, before a decoder takes memory for them.
 
 A frame that declares another size than the file's header, or more pixels than its bytes can stand for, is no frame of
-it, or a bomb. JPEG (ITU-T T.81), JPEG 2000 (ITU-T T.800, annex A.5.1) and RLE (DICOM PS3.5, annex G) are looked into;
+it, or a bomb; of a JPEG of 8 bits, `judge_pixels` tells whether pixels are missing, of which pydicom's decoders keep
+silent. JPEG (ITU-T T.81), JPEG 2000 (ITU-T T.800, annex A.5.1) and RLE (DICOM PS3.5, annex G) are looked into;
 of others only the decoder can tell.
 """
 
@@ -14,7 +15,9 @@ from laden.dataset.images.states import BadImageError
 
 RLE = "1.2.840.10008.1.2.5"
 JPEG_EXTENDED = "1.2.840.10008.1.2.4.51"
-_JPEG = frozenset({"1.2.840.10008.1.2.4.50", JPEG_EXTENDED})
+_LOSSY = frozenset({"1.2.840.10008.1.2.4.50", JPEG_EXTENDED})
+_JPEG = _LOSSY | {"1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70"}
+"""With the two lossless processes (PS3.5, section 8.2.1)."""
 JPEG_2000 = frozenset({"1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91"})
 _RLE_RATIO = 64
 """Two bytes stand for 128 at most (annex G.3.1)."""
@@ -45,6 +48,17 @@ def judge_frame(frame: bytes, syntax: str, width: int, height: int, samples: int
         _judge_size(_jpeg_2000_size(frame), (width, height))
     if len(frame) < least:
         raise BadImageError("dicom-pixels", f"{len(frame):,} bytes cannot hold a frame")
+
+
+def judge_pixels(frame: bytes, syntax: str) -> None:
+    """Raise `BadImageError` for a frame of which pixels are missing, or codes are none, where that can be told."""
+    looked = JpegLook(frame, len(frame))
+    try:
+        if syntax in _LOSSY:
+            looked.structure()
+            looked.strictly()
+    except BadImageError as bad:
+        raise BadImageError("dicom-pixels", f"{bad.state} {bad.detail}".strip()) from None
 
 
 def _judge_size(found: tuple[int, int], expected: tuple[int, int]) -> None:

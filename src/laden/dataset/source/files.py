@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from laden.dataset.source.kinds import archive_of
+from laden.dataset.source.positional import time_ns
 from laden.values.errors import SourceError, UsageError
 from laden.values.names import is_junk, problem
 from laden.values.records import STORED, Entry, Finding, Severity
@@ -69,7 +70,7 @@ def file_entries(root: Path, files: Iterable[str]) -> Iterator[Entry | Finding]:
             status = (root / file).stat()
         except OSError as error:
             raise SourceError(f"{file} cannot be read ({error.strerror}); is it still there?") from error
-        yield Entry("", file, status.st_size, None, status.st_mtime_ns, 0, status.st_size, STORED)
+        yield Entry("", file, status.st_size, None, time_ns(status), 0, status.st_size, STORED)
 
 
 def _is_folder(path: Path) -> bool:

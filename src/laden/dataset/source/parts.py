@@ -14,7 +14,7 @@ from itertools import accumulate, count
 from pathlib import Path
 
 from laden.dataset.source.kinds import part_numbers
-from laden.dataset.source.positional import PositionalFile
+from laden.dataset.source.positional import PositionalFile, time_ns
 from laden.values.errors import SourceError
 
 
@@ -90,4 +90,4 @@ class PartsFile:
 
     def _stat(self) -> tuple[int, ...]:
         stats = [os.stat(part) for part in self._parts]  # noqa: PTH116 - see PositionalFile
-        return tuple(number for status in stats for number in (status.st_size, status.st_mtime_ns))
+        return tuple(number for status in stats for number in (status.st_size, time_ns(status)))

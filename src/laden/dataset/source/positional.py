@@ -16,6 +16,18 @@ Buffer = bytes | bytearray | memoryview
 """What readers yield and hashes take."""
 
 
+_TIMES = 1 << 63
+"""As many as a column of the relations holds."""
+
+
+def time_ns(status: os.stat_result) -> int:
+    """When a file was modified last, in nanoseconds since 1970 as a number that 63 bits hold.
+
+    They do until the year 2262; other times, which clocks and tools get wrong, are counted round from there.
+    """
+    return status.st_mtime_ns % _TIMES
+
+
 class ArchiveFile(Protocol):
     """What an archive's bytes are read from: one file, or the parts of one (`laden.dataset.source.parts`)."""
 
@@ -86,7 +98,7 @@ class PositionalFile:
 
     def _stat(self) -> tuple[int, int]:
         status = os.fstat(self._file.fileno())
-        return status.st_size, status.st_mtime_ns
+        return status.st_size, time_ns(status)
 
     def _read_some(self, count_bytes: int, offset_bytes: int) -> bytes:
         if hasattr(os, "pread"):

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
-from laden.dataset.images import Level
+from laden.dataset.images import JUDGES, Level, Phi
 from laden.dataset.source import Buffer, Reader
 from laden.stages.transfer.reading import BlockReader, Loaded, conflicting, properties, read_item, settle, unread
 from laden.store import CREATE_ONLY, Store, block_id
@@ -78,6 +78,8 @@ class Settings:
     """Whether an image that is whole as a member but broken inside is sent as it is."""
     replace_other: bool = False
     """Whether a blob whose content turns out to be other is replaced."""
+    phi: Phi = "off"
+    """What becomes of an image with fields that may say who a person is."""
 
 
 class _Window:
@@ -137,6 +139,7 @@ async def transfer(
             pump.cancel()
             await asyncio.wait([pump])
             threads.shutdown(wait=False, cancel_futures=True)
+            JUDGES.rest()
 
 
 class _Mover:
@@ -222,6 +225,7 @@ class _Mover:
             level=settings.images,
             send_broken=settings.send_broken,
             replace_other=settings.replace_other,
+            phi=settings.phi,
         )
 
     async def _send(self, loaded: Loaded) -> None:
@@ -237,11 +241,12 @@ class _Mover:
             self._sending -= 1
 
     async def _move_large(self, item: Item, block_bytes: int) -> None:
-        compare = item.action is Action.COMPARE
+        # What may have to stay is read to its end before a block of it leaves.
+        first_read = item.action is Action.COMPARE or self._settings.phi == "stop"
         self._sending += 1
         try:
-            settled, block_ids = await self._pass_blocks(item, block_bytes, sending=not compare)
-            if compare and isinstance(settled, Loaded):
+            settled, block_ids = await self._pass_blocks(item, block_bytes, sending=not first_read)
+            if first_read and isinstance(settled, Loaded):
                 settled, block_ids = await self._pass_blocks(item, block_bytes, sending=True)
             if isinstance(settled, Loaded):
                 commit = self._store.commit(item.blob, block_ids, properties(settled), _etag(item))
@@ -269,7 +274,8 @@ class _Mover:
 
         Uncommitted blocks are invisible and expire by themselves. A block's id names its bytes.
         """
-        blocks = BlockReader(self._reader, item, block_bytes, self._settings.images)
+        settings = self._settings
+        blocks = BlockReader(self._reader, item, block_bytes, settings.images, settings.phi)
         block_ids: list[str] = []
         started_s = time.monotonic()
         room = asyncio.Semaphore(_BLOCKS_IN_FLIGHT)
@@ -295,9 +301,16 @@ class _Mover:
             if isinstance(error, SourceError):
                 return unread(item, error), []
             return self._failed(Receipt(item, Outcome.FAILED), error, started_s), []
-        settings = self._settings
-        settled = settle(blocks.loaded(), send_broken=settings.send_broken, replace_other=settings.replace_other)
-        return settled, block_ids
+        loaded = blocks.loaded()
+        return (
+            settle(
+                loaded,
+                send_broken=settings.send_broken,
+                replace_other=settings.replace_other,
+                phi=settings.phi,
+            ),
+            block_ids,
+        )
 
     async def _settled(self, loaded: Loaded, request: Awaitable[None]) -> Receipt:
         """Await a put or commit, and tell what became of its item."""
