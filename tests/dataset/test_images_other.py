@@ -184,6 +184,7 @@ GOOD_DICOMS = {
     "JPEG, two frames": dicom(encapsulate([GOOD, GOOD]), JPEGBaseline8Bit, bits=8, NumberOfFrames=2),
     "JPEG in fragments": dicom(encapsulate([GOOD], fragments_per_frame=4), JPEGBaseline8Bit, bits=8),
     "JPEG 2000": dicom(encapsulate([jpeg2000()]), JPEG2000Lossless),
+    "JPEG 2000 of another sign": dicom(encapsulate([jpeg2000()]), JPEG2000Lossless, PixelRepresentation=1),
 }
 
 
@@ -219,6 +220,10 @@ BAD_DICOMS = {
     "fewer pixels": (dicom(RAW[:-80]), "dicom-length"),
     "more pixels": (dicom(RAW + RAW[:80]), "dicom-length"),
     "absurd rows": (dicom(RAW, Rows=65_535, Columns=65_535), "dicom-length"),
+    "frames below nought": (dicom(RAW, NumberOfFrames=-1), "dicom-header"),
+    "more frames than anybody counts": (dicom(RAW, NumberOfFrames=10**11), "dicom-header"),
+    "absurd samples": (dicom(RAW, SamplesPerPixel=65_535), "dicom-header"),
+    "absurd bits": (dicom(RAW, BitsAllocated=65_528), "dicom-header"),
     "absurd frames": (dicom(RAW, NumberOfFrames=2_000_000_000), "dicom-length"),
     "native without length": (changed(PIXELS + 8, b"\xff" * 4, DICOM), "dicom-length"),
     "deflated and cut": (GOOD_DICOMS["deflated"][:-900], "dicom-truncated"),

@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import io
 import struct
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from laden.dataset.images.states import MOST_BYTES, MOST_PIXELS, BadImageError, Buffer, is_short_of_memory, one_line
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 """Field type to bytes of a value (section 2; BigTIFF: 16 to 18)."""
@@ -167,16 +170,14 @@ def _first(fields: dict[int, tuple[int, ...]], tag: int, otherwise: int) -> int:
     return values[0] if values else otherwise
 
 
-def _is_constant(image: object) -> bool:
+def _is_constant(image: Image) -> bool:
     """Whether all pixels of all directories are equal; each is decoded."""
-    from PIL import Image, ImageSequence
+    import numpy as np
+    from PIL import ImageSequence
 
-    assert isinstance(image, Image.Image)
     constant, first = True, None
     for frame in ImageSequence.Iterator(image):
-        frame.load()
-        extremes = frame.getextrema()
-        bands = extremes if isinstance(extremes[0], tuple) else (extremes,)
-        first = bands if first is None else first
-        constant = constant and bands == first and all(low == high for low, high in bands)
+        pixels = np.asarray(frame)
+        first = pixels[0, 0] if first is None else first
+        constant = constant and bool(np.array_equal(pixels, np.broadcast_to(first, pixels.shape)))
     return constant
