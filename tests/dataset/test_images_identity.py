@@ -64,14 +64,15 @@ def test_what_names_nobody_is_not_told(value: str) -> None:
     assert told(headed(PatientName=value)) == ()
 
 
-def test_sequences_are_gone_through() -> None:
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+def test_sequences_are_gone_through(syntax: Any) -> None:
     def nested(dataset: Dataset) -> None:
         dataset.ReferencedStudySequence = [Dataset(), Dataset()]
         dataset.ReferencedStudySequence[1].RequestAttributesSequence = [Dataset()]
         dataset.ReferencedStudySequence[1].RequestAttributesSequence[0].RequestingPhysician = SECRET
         dataset.OtherPatientIDsSequence = [Dataset()]
 
-    assert told(headed(nested)) == ("RequestingPhysician", "OtherPatientIDsSequence")
+    assert told(headed(nested, syntax)) == ("RequestingPhysician", "OtherPatientIDsSequence")
 
 
 def test_a_sequence_within_a_sequence_for_ever_is_left_alone() -> None:

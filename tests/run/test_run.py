@@ -10,7 +10,7 @@ from laden.run.run import Run, running
 from laden.values.errors import ExitCode, SourceError
 from laden.values.events import Event, PlanReady, Summary
 from laden.values.records import (
-    NOT_AN_IMAGE,
+    NOT_LOOKED_INTO,
     Action,
     Digests,
     Entry,
@@ -29,7 +29,9 @@ def item(number: int, action: Action = Action.SEND) -> Item:
     return Item(Entry("0.zip", f"{number}.png", 10, number, None, 0, 10, 0), f"png/{number}.png", action, "", None)
 
 
-def receipt(number: int, outcome: Outcome, action: Action = Action.SEND, image: ImageFacts = NOT_AN_IMAGE) -> Receipt:
+def receipt(
+    number: int, outcome: Outcome, action: Action = Action.SEND, image: ImageFacts = NOT_LOOKED_INTO
+) -> Receipt:
     return Receipt(item(number, action), outcome, Digests(10, number, bytes(16)), image, "put-failed", "no room")
 
 

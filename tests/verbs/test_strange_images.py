@@ -100,8 +100,10 @@ def test_gzip_data_are_held_against_their_own_checksum(tmp_path: Path) -> None:
     told = load(source, str(tmp_path / "out"))
     assert (told.exit_code, told.findings, told.damaged) == (3, {"gzip-damaged": 1, "gzip-truncated": 1}, 2)
     assert states(tmp_path / "out") == {
-        "a.nii.gz": ("nifti", "whole"), "b.nii.gz": ("nifti", "gzip-damaged"), "notes.txt.gz": ("gzip", "gzip-truncated"),
-    }  # fmt: skip
+        "a.nii.gz": ("nifti", "whole"),
+        "b.nii.gz": ("nifti", "gzip-damaged"),
+        "notes.txt.gz": ("gzip", "gzip-truncated"),
+    }
 
 
 NAMED = headed(PatientName=SECRET, PatientID="4711-0815", InstitutionName="Hospital Quux")

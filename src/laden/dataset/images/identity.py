@@ -17,7 +17,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pydicom import Dataset
+    from pydicom import DataElement, Dataset
+    from pydicom.dataelem import RawDataElement
     from pydicom.tag import BaseTag
 
 _NAMES = (
@@ -53,6 +54,7 @@ _ABOUT = (
 ATTRIBUTES = (*_NAMES, *_BIRTHS, *_IDS, *_PLACES, *_ABOUT)
 """Keywords (PS3.6) of what may say who a person is."""
 
+_KNOWN = frozenset(ATTRIBUTES)
 PRIVATE = "private attributes"
 _FACE = {"BurnedInAnnotation": "burned-in annotation", "RecognizableVisualFeatures": "recognisable face"}
 """Attributes that say YES where the pixels themselves identify somebody (PS3.3, C.7.6.1.1.4 and C.7.6.3)."""
@@ -92,18 +94,31 @@ def in_dicom(dataset: Dataset) -> tuple[str, ...]:
 def _walked(dataset: Dataset, depth: int) -> Iterator[str]:
     from pydicom.datadict import keyword_for_tag
 
-    known = frozenset(ATTRIBUTES)
     for tag in dataset.keys():  # noqa: SIM118 - to iterate a data set parses its values
         keyword = PRIVATE if tag.is_private else keyword_for_tag(tag)
         element = dataset.get_item(tag)
         value = element.value
-        if element.VR == "SQ" or not isinstance(value, bytes | None):
-            if keyword in known or keyword == PRIVATE:
+        if not value:
+            continue
+        if _is_sequence(element) or not isinstance(value, bytes):
+            if keyword in _KNOWN or keyword == PRIVATE:
                 yield keyword
             elif depth < _DEEPEST:
                 yield from _nested(dataset, tag, depth)
-        elif (keyword in known and not _EMPTY.fullmatch(value or b"")) or (keyword == PRIVATE and value):
+        elif (keyword in _KNOWN and not _EMPTY.fullmatch(value)) or keyword == PRIVATE:
             yield keyword
+
+
+def _is_sequence(element: RawDataElement | DataElement) -> bool:
+    """Whether it holds data sets; where the file does not say it, by the standard's dictionary."""
+    from pydicom.datadict import dictionary_VR
+
+    if element.VR not in (None, "UN") or element.tag.is_private:
+        return element.VR == "SQ"
+    try:
+        return dictionary_VR(element.tag) == "SQ"
+    except KeyError:
+        return False
 
 
 def _nested(dataset: Dataset, tag: BaseTag, depth: int) -> Iterator[str]:
