@@ -11,6 +11,7 @@ from PIL import Image
 from pydicom import dcmread
 from pydicom.uid import UID, JPEG2000Lossless, JPEGLosslessSV1, JPEGLSLossless
 
+from laden import check, load
 from laden.dataset.images import child, judges, look
 from laden.dataset.images.child import Decoder, DecodingStopped
 from laden.dataset.images.judges import JUDGES, Judges
@@ -145,3 +146,29 @@ def test_what_the_extra_decodes_is_judged(syntax: str, uid: UID, tmp_path: Path)
     dataset.Rows = 60
     dataset.save_as(target)
     assert look("a.dcm", target.read_bytes(), "pixels").state == "dicom-pixels", "GDCM itself might die of it"
+
+
+@pytest.mark.parametrize("name", ["scan.jpg", "scan.tif", "scan.png", "scan.dcm", "scan"])
+def test_a_program_in_an_image_s_clothes_is_not_run(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh: None
+) -> None:
+    """PostScript would start Ghostscript, were Pillow left to choose the format."""
+    trace, program = tmp_path / "started", tmp_path / "gs"
+    program.write_text(f"#!/bin/sh\ntouch {trace}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    script = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n"
+    for kind in ("jpeg", "tiff"):
+        assert decoded(kind, script)[0].endswith("-signature")
+    assert look(name, script, "pixels").state != "whole"
+    assert not trace.exists()
+
+
+def test_a_load_leaves_no_process_behind(tmp_path: Path, fresh: None) -> None:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "a.jpg").write_bytes(GOOD)
+    (tmp_path / "source" / "b.dcm").write_bytes(GOOD_DICOMS["RLE"])
+    assert load(tmp_path / "source", str(tmp_path / "out"), images="pixels", phi="off").exit_code == 0
+    assert JUDGES._idle == []
+    assert check(tmp_path / "source", images="pixels", phi="off").exit_code == 0
+    assert JUDGES._idle == []
