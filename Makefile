@@ -30,6 +30,7 @@ audit: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m bench
+	$(BIN)/python -m bench.weather
 
 # The pictures of the pages, drawn anew from real runs; the second needs Chromium.
 picture: $(READY)

@@ -13,6 +13,7 @@ from azure.storage.blob import ContainerClient
 
 from laden.demo.emulator import Emulator
 from laden.demo.install import cache_folder
+from laden.values import secrets
 from tests.support.management import Management, tally
 from tests.support.management.certificate import make_certificate
 
@@ -39,6 +40,9 @@ def clean_environment(
         monkeypatch.setenv(name, str(home))
     monkeypatch.setenv("LADEN_CACHE", str(CACHE))
     monkeypatch.chdir(tmp_path)
+    # What one test's command was given in confidence is a word like any other in the next.
+    monkeypatch.setattr(secrets, "_noted", {})
+    monkeypatch.setattr(secrets, "_of_environment", {})
 
 
 @pytest.fixture(scope="session")

@@ -30,14 +30,14 @@ def test_rows_come_back_as_they_went_in(given_rows: list[tuple[Any, ...]]) -> No
 def test_many_rows_in_batches_keep_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("laden.relations.BATCH_ROWS", 7)
     with Relations() as relations:
-        made = [(number, None, str(number), None, None, number % 3 == 0, True) for number in range(100)]
+        made = [(number, None, str(number), None, None, number % 3 == 0, True, "") for number in range(100)]
         assert relations.feed("rows", made) == 100
         assert sorted(relations.stream("FROM rows")) == made
 
 
 def test_a_stream_is_not_harmed_by_what_happens_meanwhile() -> None:
     with Relations() as relations:
-        relations.feed("rows", ((number, "", "", "", "", True, True) for number in range(5000)))
+        relations.feed("rows", ((number, "", "", "", "", True, True, "") for number in range(5000)))
         seen = 0
         for (number,) in relations.stream("SELECT row FROM rows ORDER BY row"):
             assert number == seen
@@ -85,7 +85,7 @@ def test_a_folder_with_a_quote_in_its_name_works(tmp_path: Path, monkeypatch: py
     (tmp_path / "it's here").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "it's here"))
     with Relations() as relations:
-        relations.feed("rows", [(1, "", "", "", "", True, True)])
+        relations.feed("rows", [(1, "", "", "", "", True, True, "")])
         quoted = str(relations.folder / "x.parquet").replace("'", "''")
         relations.run(f"COPY rows TO '{quoted}' (FORMAT parquet)")
         assert relations.one(f"SELECT count(*) FROM read_parquet('{quoted}')") == (1,)

@@ -31,6 +31,7 @@ class Query(NamedTuple):
 
     prefix: str
     marker: str
+    start_from: str
     delimiter: str
     max_results: int
     with_metadata: bool
@@ -67,7 +68,7 @@ class Container:
     def walk(self, query: Query) -> Iterator[tuple[str, bool]]:
         """Names from the marker on, as `(name, is_prefix)`: names below a delimiter are rolled up in one."""
         names = self.names()
-        at = bisect_left(names, max(query.prefix, query.marker))
+        at = bisect_left(names, max(query.prefix, query.marker, query.start_from))
         while at < len(names) and names[at].startswith(query.prefix):
             name = names[at]
             cut = name.find(query.delimiter, len(query.prefix)) if query.delimiter else -1

@@ -15,7 +15,7 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-from bench.endpoint.limits import Pace
+from bench.endpoint.limits import Limits, Pace
 from bench.endpoint.messages import Request, keeps_body, parse_head
 from bench.endpoint.service import Service
 
@@ -23,12 +23,24 @@ HEAD_BYTES = 64 << 10
 DISCARD_BYTES = 4 << 20
 PACED_BYTES = 256 << 10
 """Largest take while a bandwidth cap is on, so that pauses stay short."""
+LEAST_PACED_BYTES = 4 << 10
+PACED_S = 0.05
+"""A link that all connections share is shared fairly: each takes what it carries in this time, then others do."""
+SLOW_BYTES_PER_S = 16_000_000
+SLOW_BUFFER_BYTES = 64 << 10
+"""The receive buffer on a link below that, so that what was sent is not far ahead of what arrived."""
 SHORTEST_PAUSE_S = 0.001
 """The event loop's timers are no finer; a cap stays exact, as shorter debts add up to a pause."""
 READS_PER_TURN = 16
 """After so many reads other connections get their turn."""
 _head_view = memoryview(bytearray(HEAD_BYTES))
 _discard_view = memoryview(bytearray(DISCARD_BYTES))
+
+
+def _take_bytes(limits: Limits) -> int:
+    if not limits.total_bytes_per_s:
+        return PACED_BYTES
+    return max(LEAST_PACED_BYTES, min(PACED_BYTES, int(limits.total_bytes_per_s * PACED_S)))
 
 
 class Connection:
@@ -40,7 +52,7 @@ class Connection:
         self._paces = (Pace(limits.connection_bytes_per_s), total)
         self._paced = bool(limits.connection_bytes_per_s or limits.total_bytes_per_s)
         self._flags = 0 if limits.verify_md5 else socket.MSG_TRUNC
-        self._most_bytes = PACED_BYTES if self._paced else DISCARD_BYTES
+        self._most_bytes = _take_bytes(limits) if self._paced else DISCARD_BYTES
         self._pending = b""
         self._unsent = b""
         self._waiting = False
@@ -122,7 +134,7 @@ class Connection:
     def _is_to_be_cut(self) -> bool:
         every = self._service.limits.cut_every
         self._service.bodies += 1
-        return every > 0 and self._service.bodies % every == 0
+        return (every > 0 and self._service.bodies % every == 0) or self._service.weather.cuts()
 
     def _take(self, part: memoryview) -> None:
         """Account for a part of the body that has arrived (its bytes are real only where they are needed)."""

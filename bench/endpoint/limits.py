@@ -1,7 +1,8 @@
-"""What slows the endpoint down on purpose: latency, bandwidth caps, refusals, cut connections."""
+"""What slows the endpoint down on purpose: latency, bandwidth caps, refusals, cut connections, and all by chance."""
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
 from time import monotonic
 
@@ -21,6 +22,13 @@ class Limits:
     """Blob requests above this are answered 503 ServerBusy with `Retry-After: 1`."""
     cut_every: int = 0
     """Every so many blob bodies, the connection is reset half-way through one."""
+    cut_share: float = 0.0
+    """Of blob bodies, drawn by chance: the same."""
+    refused_share: float = 0.0
+    """Of requests that put, drawn by chance: answered 503 ServerBusy without `Retry-After`."""
+    down_from_s: float = 0.0
+    down_s: float = 0.0
+    """For so long every request that puts is refused, from so many seconds after the first one on."""
     verify_md5: bool = False
 
 
@@ -44,6 +52,33 @@ class Rate:
             return False
         self._tokens -= 1.0
         return True
+
+
+class Weather:
+    """Draws what befalls a request, the same from one start of the endpoint to the next."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self.clear()
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self._chance = random.Random(1)
+        self._first_s: float | None = None
+
+    def refuses(self) -> bool:
+        """Whether one more put is refused."""
+        limits = self._limits
+        if limits.down_s:
+            now_s = monotonic()
+            self._first_s = self._first_s or now_s
+            if limits.down_from_s <= now_s - self._first_s < limits.down_from_s + limits.down_s:
+                return True
+        return limits.refused_share > 0 and self._chance.random() < limits.refused_share
+
+    def cuts(self) -> bool:
+        """Whether one more body is cut."""
+        return self._limits.cut_share > 0 and self._chance.random() < self._limits.cut_share
 
 
 class Pace:

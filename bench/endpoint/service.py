@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 from bench.endpoint.blobs import PAGE_LIMIT, Container, Query, StoredBlob, listing_xml
-from bench.endpoint.limits import Limits, Rate
+from bench.endpoint.limits import Limits, Rate, Weather
 from bench.endpoint.messages import Request, clock, error, response
 
 ACCOUNT = "devstoreaccount1"
@@ -31,6 +31,7 @@ class Service:
         self.counts: Counter[str] = Counter()
         self.containers: dict[str, Container] = {}
         self.bodies = 0
+        self.weather = Weather(limits)
         self._rate = Rate(limits.requests_per_s)
         self._serial = 0
 
@@ -41,6 +42,9 @@ class Service:
         if not self._rate.admit():
             self.counts["refused"] += 1
             return error(503, "ServerBusy", request.method, "Retry-After: 1\r\n")
+        if request.method == b"PUT" and request.body_bytes and self.weather.refuses():
+            self.counts["refused"] += 1
+            return error(503, "ServerBusy", request.method)
         _, _, rest = request.path[1:].partition(b"/")
         container_name, _, name = rest.partition(b"/")
         if name:
@@ -188,6 +192,7 @@ class Service:
             self.containers.clear()
         if request.path in (b"/_reset", b"/_clear", b"/_preload"):
             self.counts.clear()
+            self.weather.clear()
         elif request.path != b"/_stats":
             return self._not_done(request)
         return response(200, "Content-Type: application/json\r\n", json.dumps(self.stats()).encode())
@@ -224,6 +229,7 @@ def _list(container: Container, name: str, query: dict[str, str]) -> bytes:
     wanted = Query(
         query.get("prefix", ""),
         query.get("marker", ""),
+        query.get("startFrom", ""),
         query.get("delimiter", ""),
         min(int(query.get("maxresults") or PAGE_LIMIT), PAGE_LIMIT),
         "metadata" in query.get("include", ""),

@@ -13,16 +13,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from laden.values.events import Summary
     from laden.verbs.check import check
+    from laden.verbs.columns import columns
     from laden.verbs.labels import export_labels
     from laden.verbs.load import load
     from laden.verbs.register import register
-    from laden.verbs.select import columns, select
+    from laden.verbs.select import select
     from laden.verbs.verify import verify
 
 _HOMES = {
     "Summary": "values.events",
     "check": "verbs.check",
-    "columns": "verbs.select",
+    "columns": "verbs.columns",
     "export_labels": "verbs.labels",
     "load": "verbs.load",
     "register": "verbs.register",

@@ -1,5 +1,10 @@
 """The embedded database in which plan, verification and manifest are questions.
 
+One DuckDB in memory per run, which spills to a private temporary folder, removed afterwards, when memory is
+short. It is locked before anything else happens: no file outside that folder, no extension, no setting can be
+reached by any text that a user or a file supplies. Relations are fed in batches as NumPy columns, which is several
+times leaner than row-wise parameters, or straight from memory as Arrow columns (`absorb`), without any Python object.
+
 One DuckDB in memory per run, which spills to a private temporary folder, removed afterwards, when its share of memory
 is used up. The share grows with the threads, which need some each, up to a quarter of what the machine (or the
 container that this process is in) has; `LADEN_MEMORY` sets another. It is locked before anything else happens: no file
@@ -12,8 +17,9 @@ from __future__ import annotations
 import errno
 import os
 import re
-import shutil
 import tempfile
+import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -24,6 +30,8 @@ from typing import Any
 import duckdb
 import numpy as np
 
+from laden.values import scratch
+from laden.values.arrow import Stream
 from laden.values.errors import UsageError
 
 BATCH_ROWS = 50_000
@@ -47,9 +55,10 @@ _SCHEMA = """
 CREATE TABLE entries (
     archive VARCHAR, member VARCHAR, size_bytes BIGINT, crc32 BIGINT, mtime_ns BIGINT,
     offset_bytes BIGINT, stored_bytes BIGINT, method INTEGER,
-    id BIGINT, key VARCHAR, home VARCHAR, blob VARCHAR);
+    id BIGINT, key VARCHAR, home VARCHAR, blob VARCHAR, place VARCHAR);
 CREATE TABLE rows (
-    row BIGINT, key VARCHAR, name VARCHAR, home VARCHAR, blob VARCHAR, usable BOOLEAN, selected BOOLEAN);
+    row BIGINT, key VARCHAR, name VARCHAR, home VARCHAR, blob VARCHAR, usable BOOLEAN, selected BOOLEAN,
+    place VARCHAR);
 CREATE TABLE table_starts (name VARCHAR, before BIGINT);
 CREATE TABLE sizes (row BIGINT, width INTEGER, height INTEGER);
 CREATE TABLE blobs (
@@ -59,7 +68,7 @@ CREATE TABLE known (
     blob VARCHAR NOT NULL, archive VARCHAR NOT NULL, member VARCHAR NOT NULL, size_bytes BIGINT NOT NULL,
     md5 VARCHAR NOT NULL, crc32 BIGINT NOT NULL, key VARCHAR NOT NULL,
     kind VARCHAR NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL, bits INTEGER NOT NULL,
-    state VARCHAR NOT NULL);
+    state VARCHAR NOT NULL, known VARCHAR NOT NULL);
 CREATE TABLE receipts (
     blob VARCHAR, archive VARCHAR, member VARCHAR, outcome VARCHAR, size_bytes BIGINT, md5 VARCHAR, crc32 BIGINT,
     kind VARCHAR, width INTEGER, height INTEGER, bits INTEGER, state VARCHAR);
@@ -80,11 +89,12 @@ class Relations:
     """What a statement raises that cannot be executed."""
 
     def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="laden-"))
+        scratch.sweep()
+        self.folder = scratch.make()
         try:
             self._connection = self._opened()
         except BaseException:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            scratch.remove(self.folder)
             raise
 
     def _opened(self) -> duckdb.DuckDBPyConnection:
@@ -112,6 +122,41 @@ class Relations:
         """Execute a statement that returns nothing."""
         self._connection.execute(sql, parameters)
 
+    def run_within(self, sql: str, limit_s: float) -> bool:
+        """Execute a statement that somebody else wrote; False if it was ended for taking too long.
+
+        It runs beside the calling thread, so that a signal is seen at once and ends it, too.
+        """
+        failed: list[BaseException] = []
+        ended = threading.Event()
+
+        def work() -> None:
+            try:
+                self._connection.execute(sql)
+            except duckdb.Error as error:
+                failed.append(error)
+            finally:
+                ended.set()
+
+        threading.Thread(target=work, name="statement", daemon=True).start()
+        in_time = False
+        try:
+            # An event, for a signal that comes during `join` leaves a thread that only seems to have ended; in short
+            # steps, for not every system lets a signal through to one that waits.
+            ends_s = time.monotonic() + limit_s
+            while not (in_time := ended.wait(0.05)) and time.monotonic() < ends_s:
+                pass
+        finally:
+            while not ended.is_set():
+                # One call is not enough: it is forgotten where the statement has not begun yet.
+                self._connection.interrupt()
+                ended.wait(0.05)
+        if not in_time:
+            return False
+        if failed:
+            raise failed[0]
+        return True
+
     def one(self, sql: str, parameters: Sequence[object] | Mapping[str, object] = ()) -> tuple[Any, ...]:
         """The first row of an answer."""
         row: tuple[Any, ...] | None = self._connection.execute(sql, parameters).fetchone()
@@ -137,6 +182,23 @@ class Relations:
             self.feed_columns(table, dict(zip(names, zip(*batch, strict=True), strict=True)))
             count += len(batch)
         return count
+
+    def absorb(self, statement: str, stream: Stream, parameters: Sequence[object] = ()) -> None:
+        """Execute a statement that reads the relation `batch`: the columns of a stream; raises what that raises."""
+        self._connection.register("batch", stream)
+        try:
+            self._connection.execute(statement, parameters)
+        except duckdb.Error:
+            if stream.error is not None:
+                raise stream.error from stream.error.__cause__
+            raise
+        finally:
+            self._connection.unregister("batch")
+
+    def numbers(self, sql: str, parameters: Sequence[object] = ()) -> np.typing.NDArray[np.int64]:
+        """The one column of an answer that has whole numbers and no NULL, whole."""
+        (column,) = self._connection.execute(sql, parameters).fetchnumpy().values()
+        return np.asarray(column, dtype=np.int64)
 
     def feed_columns(
         self, table: str, columns: Mapping[str, Column], constants: Mapping[str, object] | None = None
@@ -179,7 +241,7 @@ class Relations:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._connection.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        scratch.remove(self.folder)
 
 
 @contextmanager

@@ -50,7 +50,7 @@ def test_a_containers_own_sas_cannot_make_it(emulator: Emulator) -> None:
 
 
 def test_a_folder_needs_none() -> None:
-    ran = run("container", "create", "folder")
+    ran = run("container", "create", "./folder")
     assert ran.code == 2
     assert "a folder needs no container" in ran.err
 

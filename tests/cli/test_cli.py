@@ -6,14 +6,15 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from laden.cli.app import app
+from laden.cli.demo import run_demo
 from laden.cli.faces import Face, Interrupts, run_verb
 from laden.cli.terminal import Terminal
 from laden.values.errors import AccessDenied, UsageError
@@ -102,15 +103,37 @@ def test_a_summary_is_short_and_honest(capsys: pytest.CaptureFixture[str]) -> No
     ("summary", "words"),
     [
         (Summary("load", exit_code=3, complete=True), "need a person"),
-        (Summary("load"), "Nothing was written"),
-        (Summary("check"), "Table and archives fit"),
+        (Summary("load"), "Dry run: nothing was written. 905 images (1.0 GB) would be sent"),
+        (Summary("load", exit_code=3), "would be sent; the findings above need a person"),
+        (Summary("check"), "Table and archives fit; no image was looked into"),
+        (Summary("check", examined=1), "Table and archives fit; 1 file read whole"),
         (Summary("check", exit_code=3), "need a person"),
         (Summary("verify"), "All there, unchanged"),
         (Summary("verify", exit_code=3), "Not as the manifest says"),
     ],
 )
 def test_each_end_has_its_verdict(capsys: pytest.CaptureFixture[str], summary: Summary, words: str) -> None:
-    assert words in drawn(capsys, summary)[0]
+    assert words in drawn(capsys, PLAN, summary)[0]
+
+
+def test_no_verdict_claims_what_was_not_looked_at(capsys: pytest.CaptureFixture[str]) -> None:
+    without = replace(PLAN, table="", selection=())
+    out, _ = drawn(capsys, without, Summary("check", images=1))
+    assert "1 file can be loaded; no image was looked into" in out
+    assert "fit" not in out
+    for summary in (Summary("load"), Summary("load", exit_code=3), Summary("load", complete=True, exit_code=3)):
+        assert "Complete" not in drawn(capsys, PLAN, summary)[0]
+
+
+def test_the_demo_loses_nothing_of_an_error_to_markup(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def failing(*_: object, **__: object) -> int:
+        raise UsageError("run `pip install 'laden[demo]'` in [/x]")
+
+    monkeypatch.setattr("laden.cli.demo._demo", failing)
+    assert run_demo(keep=False, folder=tmp_path) == 2
+    assert "run `pip install 'laden[demo]'` in [/x]" in capsys.readouterr().out
 
 
 def test_a_failure_is_told_on_stderr_without_a_verdict(capsys: pytest.CaptureFixture[str]) -> None:
@@ -209,23 +232,52 @@ def test_a_bug_is_not_hidden() -> None:
 
 @pytest.fixture
 def signals() -> Iterator[None]:
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
 
 
 @pytest.mark.usefixtures("signals")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_one_signal_asks_to_stop(capsys: pytest.CaptureFixture[str], number: signal.Signals) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(("stage", "orderly"), [("", False), ("table", False), ("transfer", True), ("images", True)])
+def test_one_signal_asks_to_stop_or_stops(
+    capsys: pytest.CaptureFixture[str], number: signal.Signals, stage: str, orderly: bool
+) -> None:
     interrupts = Interrupts()
-    assert not interrupts.asked()
-    handler = signal.getsignal(number)
-    assert callable(handler)
-    frame: FrameType | None = None
-    handler(number, frame)
-    assert interrupts.asked()
-    assert "Ctrl-C again" in capsys.readouterr().err
+
+    def work(observer: Observer) -> Summary:
+        if stage:
+            observer(Started(stage))
+        assert not interrupts.asked()
+        signal.raise_signal(number)
+        assert interrupts.asked()
+        return Summary("load", exit_code=3)
+
+    assert run_verb("load", work, Face(json=True), interrupts=interrupts) == (3 if orderly else 130)
+    assert ("Ctrl-C again" in capsys.readouterr().err) is orderly
+
+
+@pytest.mark.usefixtures("signals")
+def test_signals_are_given_back_and_what_nohup_ignores_stays_ignored() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with Interrupts() as interrupts:
+        assert signal.getsignal(signal.SIGINT) != before[0]
+        signal.raise_signal(signal.SIGHUP)
+        assert not interrupts.asked()
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_an_error_that_an_interruption_became_is_one() -> None:
+    def work(_: Observer) -> Summary:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            raise ValueError("query interrupted") from None
+        raise AssertionError
+
+    assert run_verb("load", work, Face(json=True)) == 130
 
 
 def test_help_tells_every_exit_code_and_every_verb() -> None:

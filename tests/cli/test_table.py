@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
+import laden
 from laden.dataset.profile import open_profile
 from laden.dataset.selection import Part, Records
 from laden.dataset.selection.condition import parse_condition
 from laden.dataset.table import Table
 from laden.relations import Relations
 from laden.values.units import share
+from laden.verbs.load import load
 from laden.verbs.select import select
 from tests.support.dataset import Dataset, make_dataset
 from tests.support.harness import run
@@ -89,6 +91,31 @@ def test_columns_as_json(dataset: Dataset) -> None:
     assert json.loads(ran.out.splitlines()[-1])["rows"] == 11
 
 
+def test_all_values_of_a_column(dataset: Dataset) -> None:
+    ran = run("columns", dataset.table, "Projection", "ImageDir", env={"COLUMNS": "80"})
+    assert ran.code == 0
+    lines = [" ".join(line.split()) for line in ran.out.splitlines()]
+    assert {"6 55 % 0", "5 45 % 1"} <= set(lines)
+    assert "Labels" not in ran.out
+    told = run("columns", dataset.table, "Labels", "--json")
+    (event,) = [event for event in told.events if event["event"] == "columns"]
+    (column,) = event["facts"]["columns"]
+    assert event["all_values"]
+    assert len(column["commonest"]) == column["distinct"]
+    assert run("columns", dataset.table, "Lables").code == 2
+
+
+def test_columns_of_a_folder_and_of_a_destination(dataset: Dataset, tmp_path: Path) -> None:
+    place = tmp_path / "there"
+    assert load(dataset.folder, str(place)).complete
+    seen = [laden.columns(where) for where in (dataset.table, dataset.folder, place)]
+    assert [facts.columns for facts in seen[1:]] == [seen[0].columns] * 2
+    assert seen[2].rows == 11
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "notes.txt").write_text("no table")
+    assert run("columns", tmp_path / "notes").code == 2
+
+
 @pytest.mark.parametrize("verb", ["select", "columns"])
 def test_each_verb_has_help_and_stands_in_its_page(verb: str) -> None:
     ran = run(verb, "--help")
@@ -106,7 +133,7 @@ def test_every_condition_of_the_page_is_one(padchest_table: Path) -> None:
     assert len(conditions) >= 10
     shape = open_profile("padchest").table
     with Relations() as relations:
-        records = Records(relations, [Part(Table.open(padchest_table), shape)])
+        records = Records(relations, [Part(Table.open(padchest_table).hold(relations.folder), shape)])
         for condition in conditions:
             assert parse_condition(condition, records, relations).columns
 

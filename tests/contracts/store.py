@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from laden.store import CREATE_ONLY, Properties, Store, list_all
+from laden.store import CREATE_ONLY, Properties, Store
+from laden.store.listing import list_all
 from laden.values.errors import BlobConflict, BlobMissing, ContainerMissing, StoreError, TransientStoreError
 from laden.values.records import Blob
 

@@ -168,7 +168,7 @@ def test_a_load_leaves_no_process_behind(tmp_path: Path, fresh: None) -> None:
     (tmp_path / "source").mkdir()
     (tmp_path / "source" / "a.jpg").write_bytes(GOOD)
     (tmp_path / "source" / "b.dcm").write_bytes(GOOD_DICOMS["RLE"])
-    assert load(tmp_path / "source", str(tmp_path / "out"), images="pixels", phi="off").exit_code == 0
+    assert load(tmp_path / "source", str(tmp_path / "out"), images="pixels", phi="off", profile="files").exit_code == 0
     assert JUDGES._idle == []
-    assert check(tmp_path / "source", images="pixels", phi="off").exit_code == 0
+    assert check(tmp_path / "source", images="pixels", phi="off", profile="files").exit_code == 0
     assert JUDGES._idle == []

@@ -19,7 +19,8 @@ from laden.dataset.table import Table
 from laden.relations import Relations
 from laden.values.errors import SourceError, UsageError
 from laden.values.events import Described, Event, Found, Selected, Summary
-from laden.verbs.select import columns, select
+from laden.verbs.columns import columns
+from laden.verbs.select import select
 
 PROFILE = """
 name = "tiny"
@@ -270,9 +271,9 @@ def test_columns_of_some_rows(table: Path) -> None:
     """As a report asks, of what was selected."""
     shape = open_profile("tiny.toml").table
     with Relations() as relations:
-        relations.feed("rows", [(row, "", "", "", "", True, row in (1, 4, 6)) for row in range(1, 7)])
+        relations.feed("rows", [(row, "", "", "", "", True, row in (1, 4, 6), "") for row in range(1, 7)])
         found = describe(
-            Records(relations, [Part(Table.open(table), shape)]),
+            Records(relations, [Part(Table.open(table).hold(relations.folder), shape)]),
             relations,
             ["labels", "age"],
             most=1,
@@ -281,6 +282,15 @@ def test_columns_of_some_rows(table: Path) -> None:
     labels, age = found.columns
     assert (found.rows, labels.rows, labels.empty, age.empty, age.lowest, age.highest) == (3, 3, 1, 1, "30", "41")
     assert [(value.text, value.rows) for value in labels.commonest] == [("x", 2)]
+
+
+def test_named_columns_are_told_whole(table: Path) -> None:
+    facts = columns(table, ["labels", "AGE"], profile="tiny.toml", most=1)
+    labels, age = facts.columns
+    assert [(value.text, value.rows) for value in labels.commonest] == [("x", 3), ("y", 2), ("z", 1)]
+    assert [value.text for value in age.commonest] == ["30", "31", "32", "40", "41"]
+    with pytest.raises(UsageError, match=r"no column 'label' \(did you mean labels\?\)"):
+        columns(table, ["label"], profile="tiny.toml")
 
 
 def test_columns_of_an_empty_table(table: Path) -> None:

@@ -1,6 +1,8 @@
 """The text of a `--where`: what it may say, what it is told when it is wrong, and that it gets out of no door."""
 
+import _thread
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 
 from laden.dataset.profile.parse import parse_profile
 from laden.dataset.selection import Part, Records
-from laden.dataset.selection.condition import execute, parse_condition
+from laden.dataset.selection.condition import Condition, execute, parse_condition
 from laden.dataset.selection.functions import ALLOWED
 from laden.dataset.table import Table
 from laden.relations import Relations
@@ -61,7 +63,7 @@ def relations() -> Iterator[Relations]:
 def records(relations: Relations, tmp_path: Path) -> Records:
     path = tmp_path / "t.csv"
     path.write_text(CONTENT)
-    return Records(relations, [Part(Table.open(path), PROFILE.table)])
+    return Records(relations, [Part(Table.open(path).hold(relations.folder), PROFILE.table)])
 
 
 def rows(text: str, records: Records, relations: Relations) -> list[int]:
@@ -281,7 +283,7 @@ def test_any_words_are_a_condition_or_refused(tmp_path_factory: pytest.TempPathF
     path = tmp_path_factory.getbasetemp() / "words.csv"
     path.write_text(CONTENT)
     with Relations() as relations:
-        records = Records(relations, [Part(Table.open(path), PROFILE.table)])
+        records = Records(relations, [Part(Table.open(path).hold(relations.folder), PROFILE.table)])
         relations.run("DROP TABLE blobs")
         relations.run("DROP TABLE rows")
         try:
@@ -314,3 +316,43 @@ def test_what_no_type_can_hold_is_null_and_told(records: Records, relations: Rel
     assert "7.5" in told["n"].message
     assert "'['a''" in told["labels"].message
     assert told["x"].message.startswith("x is declared as number, and 1 rows hold what is none, first row 3: 'inf'")
+
+
+FOREVER = "(SELECT count(*) FROM records a, records b, records c, records d WHERE a.id || b.id <> c.id || d.id) > 5"
+
+
+@pytest.fixture
+def endless(relations: Relations, tmp_path: Path) -> tuple[Condition, Relations]:
+    """A condition over so many rows that it never comes to an end."""
+    path = tmp_path / "t.csv"
+    path.write_bytes(b"id\n" + b"".join(b"%d\n" % n for n in range(20_000)))
+    records = Records(relations, [Part(Table.open(path).hold(relations.folder))])
+    condition = parse_condition(FOREVER, records, relations)
+    records.read()
+    return condition, relations
+
+
+def test_a_condition_that_takes_too_long_is_ended(
+    endless: tuple[Condition, Relations], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("laden.dataset.selection.condition._LIMIT_S", 0.1)
+    with pytest.raises(UsageError, match=r"takes more than .* minutes"):
+        execute(*endless)
+    assert endless[1].one("SELECT count(*) FROM fields") == (20_000,)
+
+
+def test_ctrl_c_ends_a_condition(endless: tuple[Condition, Relations]) -> None:
+    timer = threading.Timer(0.1, _thread.interrupt_main)
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        execute(*endless)
+    timer.join()
+    assert endless[1].one("SELECT count(*) FROM fields") == (20_000,)
+
+
+@pytest.mark.parametrize(
+    "bomb", ["length(lpad(id, 1000000000, 'y')) > 5", "length(rpad(id, 9, 'y')) > 5", "repeat(id, 9) = ''"]
+)
+def test_what_makes_texts_of_any_length_is_refused(bomb: str, records: Records, relations: Relations) -> None:
+    with pytest.raises(UsageError, match="cannot be used"):
+        parse_condition(bomb, records, relations)

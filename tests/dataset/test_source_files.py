@@ -67,9 +67,25 @@ def test_a_file_whose_name_cannot_travel_is_a_finding(tmp_path):
     assert findings[0].member.encode() == b"caf\\udce9.png"
 
 
-def test_a_file_that_is_gone(tmp_path):
-    with pytest.raises(SourceError, match=r"a\.csv cannot be read"):
-        list(file_entries(tmp_path, ["a.csv"]))
+def test_a_file_that_is_gone_is_told_and_the_rest_goes_on(tmp_path):
+    touch(tmp_path, "b.csv")
+    gone, there = file_entries(tmp_path, ["a.csv", "b.csv"])
+    assert isinstance(gone, Finding)
+    assert (gone.code, gone.member, gone.severity) == ("source-unreadable", "a.csv", Severity.ERROR)
+    assert isinstance(there, Entry)
+
+
+@pytest.mark.parametrize("year_ns", [10**19, -(10**19), 2**63 - 1])
+def test_times_that_64_bits_do_not_hold(tmp_path, year_ns):
+    touch(tmp_path, "a.png")
+    try:
+        os.utime(tmp_path / "a.png", ns=(year_ns, year_ns))
+    except (OSError, OverflowError):
+        pytest.skip("this file system holds no such year")
+    (entry,) = file_entries(tmp_path, ["a.png"])
+    assert -(2**63) <= entry.mtime_ns < 2**63
+    with Reader(str(tmp_path)) as reader:
+        assert content(reader, entry) == b"x"
 
 
 def test_find_walks_a_folder_in_natural_order(tmp_path):
@@ -86,40 +102,50 @@ def test_find_walks_a_folder_in_natural_order(tmp_path):
     )
     assert find([tmp_path]) == Found(
         tmp_path.resolve(),
-        ["0.zip", "1.ZIP", "2.zip", "10.zip", "sub/3.zip"],
-        ["img/2/b.png", "img/10/a.png", "table.csv.gz"],
-        0,
+        archives=["0.zip", "1.ZIP", "2.zip", "10.zip", "sub/3.zip"],
+        files=["img/2/b.png", "img/10/a.png", "table.csv.gz"],
+        findings=[],
+        excluded=[],
+        lost=[],
+        alike={},
     )
 
 
-def test_find_counts_junk(tmp_path):
-    touch(tmp_path, "0.zip", "._0.zip", "__MACOSX/x/y.png", "sub/Thumbs.db", ".azDownload-1-a.png")
-    assert find([tmp_path]) == Found(tmp_path.resolve(), ["0.zip"], [], 4)
+def taken(found: Found) -> tuple[list[str], list[str]]:
+    assert found.findings == []
+    return found.archives, found.files
+
+
+def test_find_tells_of_junk_once(tmp_path):
+    touch(tmp_path, "0.zip", "._0.zip", "__MACOSX/x/y.png", "sub/Thumbs.db")
+    found = find([tmp_path])
+    assert (found.archives, found.files) == (["0.zip"], [])
+    (junk,) = found.findings
+    assert (junk.code, junk.severity) == ("junk-ignored", Severity.INFO)
+    assert junk.message.startswith("3 files")
 
 
 def test_find_named_files_below_their_common_parent(tmp_path):
     touch(tmp_path, "a/10.zip", "a/9.zip", "b/table.csv", "b/other.csv")
     named = [tmp_path / "a/10.zip", tmp_path / "a/9.zip", tmp_path / "b/../b/table.csv", tmp_path / "a/9.zip"]
-    assert find(named) == Found(tmp_path.resolve(), ["a/9.zip", "a/10.zip"], ["b/table.csv"], 0)
+    assert taken(find(named)) == (["a/9.zip", "a/10.zip"], ["b/table.csv"])
 
 
 def test_find_takes_relative_paths(tmp_path, monkeypatch):
     touch(tmp_path, "0.zip")
     monkeypatch.chdir(tmp_path)
-    assert find([Path()]) == find([Path("0.zip")]) == Found(tmp_path.resolve(), ["0.zip"], [], 0)
+    assert find([Path()]) == find([Path("0.zip")])
+    assert taken(find([Path()])) == (["0.zip"], [])
 
 
 @posix
-def test_find_keeps_the_names_of_links_and_does_not_follow_folders(tmp_path):
+def test_named_links_are_followed_and_keep_their_names(tmp_path):
     touch(tmp_path, "store/blob-17", "data/table.csv")
     (tmp_path / "data/0.zip").symlink_to(tmp_path / "store/blob-17")
-    (tmp_path / "data/loop").symlink_to(tmp_path / "data")
-    (tmp_path / "data/dangling.zip").symlink_to(tmp_path / "nowhere")
-    os.mkfifo(tmp_path / "data/pipe.zip")
-    (tmp_path / "data/folder.zip").mkdir()
-    expected = Found((tmp_path / "data").resolve(), ["0.zip"], ["table.csv"], 0)
-    assert find([tmp_path / "data"]) == expected
-    assert find([tmp_path / "data/0.zip", tmp_path / "data/table.csv"]) == expected
+    assert taken(find([tmp_path / "data/0.zip", tmp_path / "data/table.csv"])) == (["0.zip"], ["table.csv"])
+    (tmp_path / "data/1.zip").symlink_to(tmp_path / "unmounted/1.zip")
+    with pytest.raises(SourceError, match=r"1\.zip is a link to .*unmounted/1\.zip, which is not there"):
+        find([tmp_path / "data/1.zip"])
 
 
 @posix
@@ -154,8 +180,22 @@ def test_no_permission_is_said(tmp_path):
     entries = list(file_entries(tmp_path, ["b.png"]))
     (tmp_path / "sub").chmod(0)
     (tmp_path / "b.png").chmod(0)
-    with pytest.raises(SourceError, match="sub cannot be listed"):
-        find([tmp_path])
+    assert [one.code for one in find([tmp_path]).findings] == ["folder-unreadable"]
     with Reader(str(tmp_path)) as reader, pytest.raises(SourceError, match=r"b\.png cannot be read"):
         content(reader, entries[0])
     (tmp_path / "sub").chmod(0o700)
+
+
+def test_ladens_own_outputs_are_left_out_and_what_only_looks_like_them_is_not(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    for name, text in (
+        ("laden-report.html", "<!DOCTYPE html>\n<!-- laden report -->\n<p>"),
+        ("deep/laden-findings.csv", '"code","severity","message","archive","member","row","blob"\r\n'),
+        ("deep/laden-report.html", "<p>mine</p>"),
+        ("laden-findings.csv", "ImageID,Labels\n"),
+        ("a.png", ""),
+    ):
+        (tmp_path / name).write_text(text)
+    found = find([tmp_path])
+    assert sorted(found.files) == ["a.png", "deep/laden-report.html", "laden-findings.csv"]
+    assert [(one.code, one.message[:7]) for one in found.findings] == [("junk-ignored", "2 files")]

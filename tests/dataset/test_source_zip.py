@@ -266,7 +266,9 @@ def test_names_in_utf_8_and_code_page_437(tmp_path, raw, flag, name):
     with zipfile.ZipFile(path) as archive:
         stale = archive.infolist()[0].orig_filename
     patch(path, stale, flags=flag)
-    assert verdicts(path) == {name: NOISE}
+    got = verdicts(path)
+    assert got.pop("", None) == (None if name.isascii() or raw.decode("utf-8", "ignore") == name else "names-encoding")
+    assert got == {name: NOISE}
 
 
 def run(*command: str, cwd: Path, **options) -> bytes:
@@ -374,7 +376,7 @@ def test_refused_members_leave_the_others(tmp_path, values, code):
 def test_an_encrypted_archive(tmp_path):
     (tmp_path / "a.png").write_bytes(NOISE)
     run("zip", "-P", "secret", "0.zip", "a.png", cwd=tmp_path)
-    assert verdicts(tmp_path / "0.zip") == {"a.png": "member-encrypted"}
+    assert refused(tmp_path / "0.zip").code == "archive-encrypted"
 
 
 def test_equal_duplicates_are_loaded_once(tmp_path):
@@ -594,8 +596,8 @@ def test_a_member_on_another_disk(tmp_path):
 
 @pytest.mark.parametrize(
     ("offset", "code"),
-    [(8, "archive-multi-disk"), (10, "archive-multi-disk"), (12, "archive-directory")],
-    ids=["count here", "count", "size"],
+    [(10, "archive-directory"), (12, "archive-directory")],
+    ids=["count", "size"],
 )
 def test_end_records_that_lie(tmp_path, offset, code):
     path = make(tmp_path / "0.zip")

@@ -125,7 +125,7 @@ def expected(dataset: Set, without: set[str] | frozenset[str] = frozenset()) -> 
 def test_each_defect_has_its_code_and_nothing_good_is_suspected(dataset: Set, tmp_path: Path) -> None:
     ran = run("check", dataset.folder, "--images", "pixels", "--json", cwd=tmp_path)
     assert ran.code == 3
-    assert found(tmp_path / "laden-findings.csv") == expected(dataset)
+    assert found(tmp_path / "laden-findings-check.csv") == expected(dataset)
     summary = ran.summary
     assert (summary["examined"], summary["rows"]) == (GOOD + len(dataset.names), GOOD + len(dataset.names))
     assert summary["damaged"] == sum(code.startswith("png-") for code in dataset.names)

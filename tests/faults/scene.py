@@ -21,9 +21,8 @@ import pytest
 
 from laden.demo.emulator import Emulator
 from laden.demo.sample import Member, write_archive
-from laden.stages import transfer
-from laden.stages.transfer import Settings
-from laden.store import blob, retry
+from laden.stages.transfer import Settings, sizes
+from laden.store import connection, retry
 from laden.values.errors import StoreError
 from laden.values.events import Event, Summary
 from laden.verbs import load as loading
@@ -46,7 +45,8 @@ def small_settings(**given: Any) -> Settings:
 def small_blocks() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loading, "Settings", small_settings)
-        patch.setattr(transfer, "_MIB", BLOCK_BYTES)
+        patch.setattr(sizes, "_MIB", BLOCK_BYTES)
+        patch.setattr(sizes, "_LEAST_BLOCK_BYTES", BLOCK_BYTES)
         yield
 
 
@@ -57,8 +57,7 @@ def impatience() -> Iterator[None]:
         patch.setattr(retry, "Retrying", partial(retry.Retrying, patience_s=0.3, first_pause_s=0.002))
         patch.setattr(retry, "FIRST_PATIENCE_S", 0.25)
         patch.setattr(retry, "LONGEST_PAUSE_S", 0.05)
-        patch.setattr(blob, "_LEAST_TIMEOUT_S", TIMEOUT_S)
-        patch.setattr(blob, "_SLOWEST_BYTES_PER_S", 1 << 30)
+        patch.setattr(connection, "_STALL_S", TIMEOUT_S)
         yield
 
 

@@ -132,8 +132,9 @@ def read_table(path: Path) -> dict[str, object]:
     started_mib, started_s = _peak_mib(), time.process_time()
     told, sentence = "", ""
     try:
-        table = tables.Table.open(path)
-        rows = sum(1 for _ in table.records())
+        with tempfile.TemporaryDirectory() as folder:
+            table = tables.Table.open(path).hold(Path(folder))
+            rows = sum(len(block.starts) for block in tables.blocks(table))
         told = f"{len(table.columns)} columns, {rows} rows"
     except tables.SourceError as error:
         sentence = str(error)

@@ -5,10 +5,14 @@ import csv
 import gzip
 import io
 import random
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from laden.dataset.table import Table, TableWatch
+import numpy as np
+
+from laden.dataset.table import Record, Table, TableWatch, copy, write_subset
+from laden.dataset.table.blocks import Block, blocks
 from laden.values.errors import SourceError
 
 _QUOTED = b'"a ""quoted"" cell","of\r\ntwo lines"'
@@ -72,16 +76,18 @@ def case(seed: int, number: int) -> tuple[str, bytes]:
 
 def judge(path: Path) -> str:
     """Read a table in every way: `read`, or `refused`; raises where bytes get lost or an error is of another kind."""
-    try:
-        table = Table.open(path)
-        watch = TableWatch(table, table.columns[0], table.columns)
-        raws = [record.raw for record in table.records() if watch.see(record) is None or record.raw]
-        watch.finish()
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            table = Table.open(path).hold(Path(folder))
+            found = list(blocks(table, 1 << 12))
+            records = list(table.records())
+        except SourceError as error:
+            return "refused" if str(path) in str(error) else f"a sentence without a place: {error}"
+        raws = [record.raw for record in records]
+        compare(table, records, found)
         whole, subset = io.BytesIO(), io.BytesIO()
-        table.copy(whole)
-        assert table.write_subset(subset, lambda _: True) == len(raws)
-    except SourceError as error:
-        return "refused" if str(path) in str(error) else f"a sentence without a place: {error}"
+        copy(table, whole)
+        assert write_subset(table, subset, np.arange(1, len(raws) + 1)) == len(raws)
     content = whole.getvalue()
     packed = path.read_bytes()
     assert content == (gzip.decompress(packed) if packed[:2] == b"\x1f\x8b" else packed)
@@ -89,11 +95,29 @@ def judge(path: Path) -> str:
     at = len(table.header_bytes)
     for raw in raws:
         # What lies between two records is blank lines.
-        found = content.index(raw, at)
-        assert not content[at:found].strip(b"\r\n")
-        at = found + len(raw)
+        start = content.index(raw, at)
+        assert not content[at:start].strip(b"\r\n")
+        at = start + len(raw)
     assert not content[at:].strip(b"\r\n")
     rows = csv.reader(io.StringIO(content.removeprefix(codecs.BOM_UTF8).decode("utf-8", "replace"), newline=""))
     if table.delimiter == ",":
         assert sum(map(bool, rows)) == len(raws) + 1
     return "read"
+
+
+def compare(table: Table, records: list[Record], found: list[Block]) -> None:
+    """Hold blocks, and what a watch sees in them, against the records that the `csv` module makes."""
+    watch = TableWatch(table, table.columns[0], table.columns)
+    right = [record.fields for record in records if len(record.fields) == len(table.columns)]
+    for place in range(min(len(table.columns), 10)):
+        cells: list[str] = []
+        for block in found:
+            edges = zip(*block.edges(place, trimmed=True), strict=True)
+            cells += [block.text[head:tail].tobytes().decode() for head, tail in edges]
+        assert cells == [fields[place].strip() for fields in right]
+    for block in found:
+        watch.see(block)
+    told = {finding.row for finding in watch.of_rows()}
+    odd = {record.row for record in records if len(record.fields) != len(table.columns)}
+    assert told == odd | {record.row for record in records if not record.fields[0].strip() and record.row not in odd}
+    watch.of_table()

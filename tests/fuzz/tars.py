@@ -6,6 +6,7 @@ a header that is changed gets its checksum again, mostly. `case` and `parts_case
 
 import gzip
 import random
+import re
 import tarfile
 import zlib
 from collections.abc import Callable
@@ -230,16 +231,24 @@ def right_member(data: bytes, entry: Entry) -> bool:
     sized = (
         wide == entry.size_bytes
         or (size and size[0] < 0x80 and int(size, 8) == entry.size_bytes)
-        or (b"size=%d\n" % entry.size_bytes) in before
+        or re.search(b"size=0*%d\n" % entry.size_bytes, before)
         or (not size and not entry.size_bytes)
     )
-    named = all(part in before for part in entry.member.encode().split(b"/"))
+    # The name of a hard link stands behind the data that it names.
+    named = all(part in data for part in entry.member.encode().split(b"/"))
     return bool(told in (sum(checksum), signed) and head[156:157] in (b"0", b"\0", b"7") and sized and named)
 
 
 def inflated(data: bytes) -> bytes | None:
-    """What gzip data hold, by the standard library; None where they are not whole."""
-    try:
-        return gzip.decompress(data)
-    except (OSError, EOFError, zlib.error):
-        return None
+    """What gzip data hold, by the standard library; None where they are not whole. What begins no stream is no data."""
+    found = b""
+    while data.startswith(b"\x1f\x8b\x08"):
+        stream = zlib.decompressobj(31)
+        try:
+            found += stream.decompress(data)
+        except zlib.error:
+            return None
+        if not stream.eof:
+            return None
+        data = stream.unused_data.lstrip(b"\0")
+    return None if data in (b"\x1f", b"\x1f\x8b") or not found else found

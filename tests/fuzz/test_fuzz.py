@@ -128,7 +128,7 @@ def test_what_is_not_mutated_is_read_whole(tmp_path: Path, number: int) -> None:
     (tmp_path / "0.zip").write_bytes(data)
     verdict = judge.judge(tmp_path / "0.zip", data, 1000)
     assert verdict.accepted == len(archive.members)
-    assert not verdict.refused
+    assert set(verdict.refused) <= {"names-encoding"}
 
 
 HEADER = b"ImageID,Report\n"

@@ -19,8 +19,8 @@ from laden.report.facts import (
     Speed,
 )
 from laden.report.page import render
-from laden.report.reporter import START
 from laden.values.events import Summary
+from laden.values.ownfiles import REPORT_START
 from laden.values.records import Finding, Severity
 from laden.verbs.load import load
 from tests.support.chromium import CHROMIUM, Browser
@@ -104,7 +104,7 @@ def everything(name: str) -> Facts:
 
 def written(facts: Facts) -> Path:
     file = Path.cwd() / "page.html"
-    file.write_text(START + render(facts), "utf-8")
+    file.write_text(REPORT_START + render(facts), "utf-8")
     return file
 
 
@@ -182,7 +182,7 @@ def test_bars_are_as_long_as_their_numbers(browser: Browser) -> None:
 
 def test_the_figures_of_a_real_load_are_the_summarys(browser: Browser, tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path / "source", {"0": 30, "1": 12}, missing=3, stray=1, broken=2, corrupt=1, size=64)
-    summary = load(dataset.folder, "there", report_file=Path.cwd() / "real.html")
+    summary = load(dataset.folder, "./there", report_file=Path.cwd() / "real.html")
     for width in (1280, 390):
         browser.open(Path.cwd() / "real.html", width=width)
         assert browser.complaints == []

@@ -13,6 +13,7 @@ import pytest
 from laden.dataset.profile import known_profile
 from laden.dataset.table import Table
 from laden.demo.emulator import Emulator
+from laden.relations import Relations
 from laden.report.columns import ReadTable, count_columns
 from laden.report.meanings import meanings
 from laden.report.numbers import binned, limits
@@ -43,7 +44,7 @@ def page(name: str = "report.html") -> Path:
 
 
 def test_the_figures_are_the_summarys(faulty: Dataset) -> None:
-    summary = load(faulty.folder, "there", report_file=page())
+    summary = load(faulty.folder, "./there", report_file=page())
     assert summary.report_file == str(page())
     shown = Shown(page())
     rows, images = shown.sums
@@ -56,7 +57,7 @@ def test_the_figures_are_the_summarys(faulty: Dataset) -> None:
 
 
 def test_each_archive_is_told_as_it_was_built(faulty: Dataset) -> None:
-    load(faulty.folder, "there", report_file=page())
+    load(faulty.folder, "./there", report_file=page())
     damaged = Counter(place[0] for place in faulty.broken + faulty.corrupt)
     missing = Counter(f"{faulty.rows[name]}.zip" for name in faulty.missing)
     there = Counter(f"{folder}.zip" for name, folder in faulty.rows.items() if name not in faulty.missing)
@@ -71,7 +72,7 @@ def test_each_archive_is_told_as_it_was_built(faulty: Dataset) -> None:
 
 
 def test_labels_and_projections_are_those_of_the_selected_rows(faulty: Dataset) -> None:
-    load(faulty.folder, "there", archives="0,54", report_file=page())
+    load(faulty.folder, "./there", archives="0,54", report_file=page())
     with faulty.table.open(newline="") as file:
         records = [record for record in csv.DictReader(file) if record["ImageDir"] in ("0", "54")]
     projections = Counter(record["Projection"] for record in records)
@@ -88,8 +89,8 @@ def test_labels_and_projections_are_those_of_the_selected_rows(faulty: Dataset) 
 
 
 def test_a_second_load_says_that_all_is_there_and_shows_the_same_images(faulty: Dataset) -> None:
-    load(faulty.folder, "there", report_file=page("first.html"))
-    load(faulty.folder, "there", report_file=page("again.html"))
+    load(faulty.folder, "./there", report_file=page("first.html"))
+    load(faulty.folder, "./there", report_file=page("again.html"))
     first, again = Shown(page("first.html")), Shown(page("again.html"))
     assert sorted(again.sums[1]) == sorted([(20, "images"), (18, "already there"), (2, "damaged, not sent")])
     assert again.table("Images per archive") == first.table("Images per archive")
@@ -99,7 +100,7 @@ def test_a_second_load_says_that_all_is_there_and_shows_the_same_images(faulty: 
 
 
 def test_damaged_images_are_shown_as_far_as_they_go(faulty: Dataset) -> None:
-    load(faulty.folder, "there", report_file=page())
+    load(faulty.folder, "./there", report_file=page())
     damaged = Shown(page()).pictures("sheet damaged")
     for _, name in faulty.broken:
         assert damaged[name][:40, :, 3].min() == 255
@@ -114,7 +115,7 @@ def test_of_a_member_with_a_wrong_checksum_the_beginning_is_shown(tmp_path: Path
     content = bytearray(archive.read_bytes())
     content[content.index(data) + len(data) * 3 // 4] ^= 0x10
     archive.write_bytes(content)
-    assert load(dataset.folder, "there", report_file=page()).findings == {"member-crc": 1}
+    assert load(dataset.folder, "./there", report_file=page()).findings == {"member-crc": 1}
     pixels = Shown(page()).pictures("sheet damaged")[name]
     assert pixels[:80, :, 3].min() == 255
     assert pixels[-3:, :, 3].max() == 0
@@ -123,7 +124,7 @@ def test_of_a_member_with_a_wrong_checksum_the_beginning_is_shown(tmp_path: Path
 
 def test_many_damaged_images_are_counted_and_not_all_shown(tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path / "source", {"0": 20}, broken=20, size=120)
-    load(dataset.folder, "there", report_file=page())
+    load(dataset.folder, "./there", report_file=page())
     shown = Shown(page())
     assert len(shown.pictures("sheet damaged")) == 12
     assert "8 more are damaged and not shown" in shown.told()
@@ -131,9 +132,9 @@ def test_many_damaged_images_are_counted_and_not_all_shown(tmp_path: Path) -> No
 
 def test_an_image_that_the_table_calls_inverted_is_turned(tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path / "source", {"0": 1}, size=120)
-    load(dataset.folder, "plain", report_file=page("plain.html"))
+    load(dataset.folder, "./plain", report_file=page("plain.html"))
     dataset.table.write_bytes(dataset.table.read_bytes().replace(b"MONOCHROME2", b"MONOCHROME1"))
-    load(dataset.folder, "turned", report_file=page("turned.html"))
+    load(dataset.folder, "./turned", report_file=page("turned.html"))
     (plain,), (turned,) = (list(Shown(page(f"{name}.html")).pictures().values()) for name in ("plain", "turned"))
     assert np.abs(plain[..., 0].astype(int) + turned[..., 0] - 255).mean() < 6
     assert np.abs(plain[..., 0].astype(int) - turned[..., 0]).mean() > 60
@@ -180,8 +181,8 @@ def test_what_was_deleted_since_is_told(faulty: Dataset, emulator: Emulator, con
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_every_dataset_has_a_true_report_from_both_ends(name: str, tmp_path: Path) -> None:
     made = PUBLISHED[name](tmp_path / "source", whole=False)
-    summary = load(made.source, "there", report_file=page())
-    verify("there", report_file=page("there.html"))
+    summary = load(made.source, "./there", report_file=page())
+    verify("./there", report_file=page("there.html"))
     shown, there = Shown(page()), Shown(page("there.html"))
     assert shown.sums[0] == [
         (made.rows, "rows"), (made.rows - made.missing_rows, "with their image"), (made.missing_rows, "missing"),
@@ -202,7 +203,7 @@ def test_a_load_that_was_stopped_tells_how_far_it_came(tmp_path: Path) -> None:
         nonlocal settled
         settled = event.images if isinstance(event, Progress) else settled
 
-    summary = load(dataset.folder, "there", report_file=page(), observer=observe, stopping=lambda: settled > 0)
+    summary = load(dataset.folder, "./there", report_file=page(), observer=observe, stopping=lambda: settled > 0)
     assert summary.exit_code == 130
     shown = Shown(page())
     assert "Interrupted" in shown.told()
@@ -218,7 +219,7 @@ def test_a_load_that_fails_tells_why_and_how_far_it_came(faulty: Dataset) -> Non
             shutil.rmtree("there")
 
     with pytest.raises(LadenError) as failed:
-        load(faulty.folder, "there", report_file=page(), observer=lose_the_destination)
+        load(faulty.folder, "./there", report_file=page(), observer=lose_the_destination)
     shown = Shown(page())
     assert "Not finished" in shown.told()
     assert str(failed.value) in shown.told()
@@ -227,32 +228,32 @@ def test_a_load_that_fails_tells_why_and_how_far_it_came(faulty: Dataset) -> Non
 
 def test_a_load_that_never_began_leaves_no_report(tmp_path: Path) -> None:
     with pytest.raises(LadenError):
-        load(tmp_path / "nothing", "there", report_file=page())
+        load(tmp_path / "nothing", "./there", report_file=page())
     assert not page().exists()
 
 
 def test_nothing_is_written_unless_asked_for_and_nothing_in_a_dry_run(faulty: Dataset) -> None:
     before = set(Path.cwd().iterdir())
-    load(faulty.folder, "there", dry_run=True, report_file=page())
+    load(faulty.folder, "./there", dry_run=True, report_file=page())
     check(faulty.folder)
     assert set(Path.cwd().iterdir()) == before
-    assert load(faulty.folder, "there").report_file == ""
+    assert load(faulty.folder, "./there").report_file == ""
     assert not list(Path.cwd().glob("*.html"))
 
 
 def test_an_earlier_report_is_replaced_and_anything_else_is_not(faulty: Dataset) -> None:
     check(faulty.folder, report_file=page())
     first = page().read_bytes()
-    load(faulty.folder, "there", report_file=page())
+    load(faulty.folder, "./there", report_file=page())
     assert page().read_bytes() != first
     page().write_text("<!DOCTYPE html><p>my thesis</p>")
     with pytest.raises(UsageError, match="no report of laden's"):
-        load(faulty.folder, "elsewhere", report_file=page())
+        load(faulty.folder, "./elsewhere", report_file=page())
     assert page().read_text() == "<!DOCTYPE html><p>my thesis</p>"
     assert not Path("elsewhere").exists(), "told before anything was sent"
     for wrong in (Path("absent") / "report.html", Path.cwd()):
         with pytest.raises(UsageError, match="--report"):
-            load(faulty.folder, "elsewhere", report_file=wrong)
+            load(faulty.folder, "./elsewhere", report_file=wrong)
 
 
 def test_a_report_that_cannot_be_written_is_a_warning(faulty: Dataset) -> None:
@@ -265,29 +266,29 @@ def test_a_report_that_cannot_be_written_is_a_warning(faulty: Dataset) -> None:
         if event == Started("manifest"):
             folder.rmdir()
 
-    summary = load(faulty.folder, "there", report_file=folder / "report.html", observer=observe)
+    summary = load(faulty.folder, "./there", report_file=folder / "report.html", observer=observe)
     assert (summary.complete, summary.report_file) == (True, "")
     assert any(isinstance(event, Warned) and "could not be written" in event.message for event in told)
 
 
 def test_the_command_writes_a_report_unless_told_otherwise(tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path / "source", {"0": 2})
-    ran = run("load", dataset.folder, "there", "--json")
+    ran = run("load", dataset.folder, "./there", "--json")
     assert ran.summary["report_file"] == "laden-report.html"
     assert Shown(page("laden-report.html")).sums[1][0] == (2, "images")
     page("laden-report.html").unlink()
-    assert run("load", dataset.folder, "there", "--report", "none").code == 0
+    assert run("load", dataset.folder, "./there", "--report", "none").code == 0
     assert not page("laden-report.html").exists()
 
 
 def test_the_verb_tells_a_destination_from_a_source(faulty: Dataset) -> None:
-    load(faulty.folder, "there")
-    assert run("report", "there", "-o", "of-there.html").code == 0
+    load(faulty.folder, "./there")
+    assert run("report", "./there", "-o", "of-there.html").code == 0
     assert len(Shown(page("of-there.html")).sums) == 2
     ran = run("report", faulty.folder, "--archives", "0,1", "--output", "of-source.html", "--json")
     assert (ran.code, ran.summary["command"]) == (3, "check")
     assert [line[0] for line in Shown(page("of-source.html")).table("Images per archive")] == ["0.zip", "1.zip"]
-    wrong = run("report", "there", "--archives", "0")
+    wrong = run("report", "./there", "--archives", "0")
     assert wrong.code == 2
     assert "--archives is for sources" in wrong.err
 
@@ -310,7 +311,9 @@ def test_the_real_table_is_counted_as_it_is(padchest_table: Path) -> None:
     profile = known_profile("padchest")
     assert profile is not None
     assert profile.table is not None
-    counts = count_columns([ReadTable(Table.open(padchest_table), profile.table, 0)], None, ())
+    with Relations() as relations:
+        table = Table.open(padchest_table).hold(relations.folder)
+        counts = count_columns(relations, [ReadTable(table, profile.table, 0)], "", ())
     projection, labels = counts.columns
     assert dict(projection.values) == {
         "PA": 91_728, "L": 49_579, "AP_horizontal": 14_346, "AP": 4_559, "COSTAL": 630, "EXCLUDE": 11, "UNK": 8,

@@ -73,9 +73,94 @@ def test_a_clean_run_removes_the_list_of_the_last(tmp_path: Path) -> None:
     with FindingLog(path, ignore) as log:
         log.add(Finding("x", Severity.INFO, "of the last run"))
     assert path.exists()
-    with FindingLog(path, ignore):
-        pass
+    with FindingLog(path, ignore) as log:
+        log.settle()
     assert not path.exists()
+
+
+def refused(path: Path) -> None:
+    with FindingLog(path, ignore) as log:
+        log.add(Finding("y", Severity.ERROR, "found before the option was looked at"))
+        raise UsageError("no such column")
+
+
+def test_a_command_that_is_refused_leaves_the_list_of_the_run_before(tmp_path: Path) -> None:
+    path = tmp_path / "f.csv"
+    logged(path, Finding("x", Severity.INFO, "of the last run"))
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    with pytest.raises(UsageError, match="no such column"):
+        refused(path)
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+    with FindingLog(path, ignore) as log:
+        log.add(Finding("y", Severity.ERROR, "found"))
+        log.discard()
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
+def test_a_run_that_is_planned_takes_its_place_and_is_seen_as_it_grows(tmp_path: Path) -> None:
+    path = tmp_path / "f.csv"
+    logged(path, Finding("x", Severity.INFO, "of the last run"))
+    with FindingLog(path, ignore) as log:
+        log.add(Finding("y", Severity.INFO, "while planning"))
+        assert [row["code"] for row in read(path)] == ["x"]
+        log.settle()
+        log.add(Finding("z", Severity.INFO, "while sending"))
+        assert [row["code"] for row in read(path)] == ["y", "z"]
+        assert [file.name for file in tmp_path.iterdir()] == ["f.csv"], "the old Parquet file is of another run"
+
+
+@pytest.mark.parametrize("name", ["f.csv", "f.parquet"])
+def test_nothing_is_written_through_a_link(tmp_path: Path, name: str) -> None:
+    theirs = tmp_path / "theirs.csv"
+    theirs.touch()
+    (tmp_path / name).symlink_to(theirs)
+    with pytest.raises(UsageError, match="is a link"), FindingLog(tmp_path / "f.csv", ignore):
+        pytest.fail("the run began")
+    (tmp_path / name).unlink()
+    (tmp_path / name).symlink_to(tmp_path / "nowhere")
+    with pytest.raises(UsageError, match="is a link"), FindingLog(tmp_path / "f.csv", ignore):
+        pytest.fail("the run began")
+    assert theirs.read_bytes() == b""
+
+
+def test_a_link_that_comes_in_between_is_not_followed(tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs.csv"
+    theirs.write_text("a\n")
+    with FindingLog(tmp_path / "f.csv", ignore) as log:
+        log.add(Finding("x", Severity.INFO, ""))
+        (tmp_path / "f.csv").symlink_to(theirs)
+        with pytest.raises(UsageError, match="cannot be written"):
+            log.settle()
+    assert (theirs.read_text(), sorted(path.name for path in tmp_path.iterdir())) == ("a\n", ["f.csv", "theirs.csv"])
+
+
+def test_a_list_of_an_earlier_version_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "f.csv").write_text("code,severity,message,archive,member,row,blob\r\nx,info,m,,,0,\r\n")
+    logged(tmp_path / "f.csv", Finding("y", Severity.INFO, ""))
+    assert [row["code"] for row in read(tmp_path / "f.csv")] == ["y"]
+
+
+@pytest.mark.parametrize("separator", [";", ",", "\t"])
+@pytest.mark.parametrize("sign", ["=", "+", "-", "@", "\uff1d", "\uff20"])
+def test_no_cell_is_a_formula_whatever_separates_lists_here(tmp_path: Path, separator: str, sign: str) -> None:
+    """A spreadsheet of another country takes lines apart elsewhere, and minds no quotes within a cell."""
+    name = f"x{separator}{sign}cmd|'/C calc'!A0{separator}y.png"
+    logged(tmp_path / "f.csv", Finding("x", Severity.INFO, name, name, name, 0, name))
+    lines = (tmp_path / "f.csv").read_text("utf-8").splitlines()
+    assert all(line.startswith('"') and line.endswith('"') and line.count('","') == 6 for line in lines)
+    for cut in (";", ",", "\t"):
+        for line in lines:
+            for cell in line.split(cut):
+                assert not cell.strip('"').startswith(("=", "+", "-", "@", "\uff1d", "\uff20")), (cut, cell)
+
+
+@pytest.mark.parametrize("place", ["message", "archive", "member", "blob"])
+def test_no_list_holds_a_secret(tmp_path: Path, place: str) -> None:
+    told: list[Event] = []
+    finding = Finding("x", Severity.INFO, "")._replace(**{place: "0.zip?sv=1&sig=c2VjcmV0&sp=r"})
+    with FindingLog(tmp_path / "f.csv", told.append) as log, Relations() as relations, log.kept_in(relations):
+        log.add(finding)
+    assert "c2VjcmV0" not in (tmp_path / "f.csv").read_text() + repr(typed(tmp_path / "f.parquet")) + repr(told)
 
 
 def test_a_file_that_is_no_list_of_findings_is_not_replaced(tmp_path: Path) -> None:
@@ -131,7 +216,8 @@ def test_parquet_holds_thousands(tmp_path: Path) -> None:
 def test_a_clean_run_removes_the_parquet_file_of_the_last(tmp_path: Path) -> None:
     logged(tmp_path / "f.csv", Finding("x", Severity.INFO, ""))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["f.csv", "f.parquet"]
-    logged(tmp_path / "f.csv")
+    with FindingLog(tmp_path / "f.csv", ignore) as log:
+        log.settle()
     assert list(tmp_path.iterdir()) == []
 
 

@@ -29,7 +29,7 @@ def told(
         relations.feed("receipts", images)
         relations.feed("table_starts", [("first.csv", 0), ("second.csv", 10)])
         names = list(sizes or {})
-        relations.feed("rows", [(11 + n, name, name, None, name, True, True) for n, name in enumerate(names)])
+        relations.feed("rows", [(11 + n, name, name, None, name, True, True, "") for n, name in enumerate(names)])
         relations.feed("sizes", [(11 + n, *size) for n, size in enumerate((sizes or {}).values())])
         relations.run("CREATE TABLE wanted AS SELECT blob FROM receipts WHERE blob <> ?", [unwanted])
         return list(contradictions(relations, "receipts", 16))
@@ -71,8 +71,8 @@ def test_fewer_bits_than_the_dataset_has_are_told() -> None:
 
 def test_every_row_of_the_real_table_says_how_large_its_image_is(padchest_table: Path) -> None:
     profile = open_profile("padchest")
-    table = Table.open(padchest_table)
     with Relations() as relations, FindingLog(None, ignore) as log:
+        table = Table.open(padchest_table).hold(relations.folder)
         feed_tables(relations, log, profile, [SourceTable(table, padchest_table.name)], None)
         assert relations.one("SELECT count(*), min(height), max(height), min(width), max(width) FROM sizes") == (
             160_861, 636, 4280, 612, 4280,

@@ -40,8 +40,8 @@ def receipt(name: str, number: int, outcome: str = "sent") -> tuple[Any, ...]:
     return (name, "0.zip", f"{number}.png", outcome, 10, MD5[number], number, "png", 4, 5, 16, "whole")
 
 
-def known(name: str, number: int, state: str = "whole") -> tuple[Any, ...]:
-    return (name, "0.zip", f"{number}.png", 10, MD5[number], number, "", "png", 4, 5, 16, state)
+def known(name: str, number: int, state: str = "whole", how: str = "sent") -> tuple[Any, ...]:
+    return (name, "0.zip", f"{number}.png", 10, MD5[number], number, "", "png", 4, 5, 16, state, how)
 
 
 def manifest(relations: Relations) -> list[tuple[Any, ...]]:
@@ -56,7 +56,8 @@ def test_it_holds_what_was_sent_what_was_there_and_what_was_known(relations: Rel
     relations.feed("receipts", [receipt("a", 1)])
     relations.feed("known", [known("c", 3)])
     assert manifest(relations) == [
-        (name, "0.zip", f"{n}.png", 10, MD5[n], n, "", "png", 4, 5, 16, "whole") for n, name in enumerate("abc", 1)
+        (name, "0.zip", f"{n}.png", 10, MD5[n], n, "", "png", 4, 5, 16, "whole", "sent")
+        for n, name in enumerate("abc", 1)
     ]
 
 
@@ -88,9 +89,9 @@ def test_what_nobody_looked_into_is_unseen_also_where_earlier_versions_wrote_tha
         there("a", 1, "a.nrrd", ";0;0;0;whole"), there("b", 2, None), there("c", 3, "c.nrrd", ";0;0;0;unseen"),
         there("d", 4, "d.nrrd", "nonsense"), there("e", 5, "e.nrrd"),
     ])  # fmt: skip
-    relations.feed("known", [("b", "", "b.nrrd", 10, MD5[2], 2, "", "", 0, 0, 0, "whole")])
+    relations.feed("known", [("b", "", "b.nrrd", 10, MD5[2], 2, "", "", 0, 0, 0, "whole", "sent")])
     relations.feed("receipts", [("e", "", "e.nrrd", "sent", 10, MD5[5], 5, "", 0, 0, 0, "unseen")])
-    assert {(row[0], row[7], row[-1]) for row in manifest(relations)} == {(name, "", "unseen") for name in "abcde"}
+    assert {(row[0], row[7], row[11]) for row in manifest(relations)} == {(name, "", "unseen") for name in "abcde"}
     relations.run("DELETE FROM known")
     relations.run("UPDATE loaded SET state = 'whole'")
     read_manifest(relations, write_manifest(relations))
@@ -127,7 +128,7 @@ def test_a_manifest_is_read_again(relations: Relations, tmp_path: Path) -> None:
     rows = manifest(relations)
     read_manifest(relations, write_manifest(relations))
     assert list(relations.stream("SELECT * FROM known")) == rows
-    assert rows[0][-1] == "png-truncated"
+    assert rows[0][-2:] == ("png-truncated", "sent")
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"not parquet at all" * 10])
@@ -156,7 +157,7 @@ def test_a_manifest_with_gaps_is_told(relations: Relations) -> None:
 
 def test_a_page_says_what_and_how_much_and_no_time(relations: Relations) -> None:
     relations.feed("blobs", [there("a", 1, "0.zip:1.png"), there("b", 2, "1.zip:2.png", "png;0;0;0;png-header")])
-    relations.feed("rows", [(1, "k", "k", "0.zip", "a", True, True), (2, "l", "l", "0.zip", "z", True, True)])
+    relations.feed("rows", [(1, "k", "k", "0.zip", "a", True, True, ""), (2, "l", "l", "0.zip", "z", True, True, "")])
     manifest(relations)
     document = Document("t.csv", 5, MD5[3])
     pages = [

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from laden.dataset.source import Scope
 from laden.relations import Relations
 from laden.run.findings import FindingLog
 from laden.stages.plan import Plan
@@ -78,7 +79,7 @@ def test_the_real_table_without_archives(surveyed: Surveyed, padchest_table: Pat
 
 
 def test_the_real_table_with_two_archives(surveyed: Surveyed, padchest: Path) -> None:
-    looked = surveyed.look(padchest, choice=Choice(archives="0,50"))
+    looked = surveyed.look(padchest, choice=Choice(archives="0,50", scope=Scope(follow_links=True)))
     assert (looked.absent, surveyed.log.counts) == ((), {})
     plan = Plan(surveyed.relations, send_strays=False, replace=False, documents=[])
     told = plan.summary(profile="", table="", absent=())

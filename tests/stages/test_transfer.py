@@ -327,7 +327,7 @@ def test_a_file_that_changed_since_it_was_listed_is_not_sent(tmp_path: Path, the
     assert isinstance(entry, Entry)
     (tmp_path / "a.bin").write_bytes(b"longer than before")
     (receipt,) = move(tmp_path, there, [item(entry)]).values()
-    assert (receipt.outcome, receipt.code) == (Outcome.DAMAGED, "file-changed")
+    assert (receipt.outcome, receipt.code) == (Outcome.FAILED, "file-changed")
     assert there.content() == {}
 
 

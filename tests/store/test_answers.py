@@ -168,7 +168,25 @@ def test_what_may_pass_is_transient(status):
     assert (error.retry_after_s, error.throttled) == (7, status in (429, 503))
 
 
-@pytest.mark.parametrize("text", ["", "-1", "soon", "Wed, 21 Oct 2026 07:28:00 GMT", "1" * 9, "nan"])
+@pytest.mark.parametrize(
+    ("text", "date", "expected_s"),
+    [
+        ("7", "", 7),
+        ("1" * 9, "", 111_111_111),
+        ("Wed, 21 Oct 2026 07:28:30 GMT", "Wed, 21 Oct 2026 07:28:00 GMT", 30),
+        ("Wednesday, 21-Oct-26 07:28:30 GMT", "Wed, 21 Oct 2026 07:28:00 GMT", 30),
+        ("Wed, 21 Oct 2026 07:28:00 GMT", "Wed, 21 Oct 2026 07:28:30 GMT", 0),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", "", 0),
+    ],
+)
+def test_a_retry_after_is_seconds_or_a_date_by_the_clock_of_who_gave_it(text, date, expected_s):
+    error = refusal(503, {"retry-after": text, "date": date}, b"", AZURE, "", "list", "SAS")
+    assert isinstance(error, TransientStoreError)
+    assert error.retry_after_s == expected_s
+    assert error.answered
+
+
+@pytest.mark.parametrize("text", ["", "-1", "soon", "Wed, 99 Oct 2026 07:28:00 GMT", "1.5", "nan"])
 def test_a_retry_after_that_is_no_number_of_seconds_is_passed_over(text):
     error = refusal(503, {"retry-after": text}, b"", AZURE, "", "list", "SAS")
     assert isinstance(error, TransientStoreError)

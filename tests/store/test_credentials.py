@@ -6,11 +6,14 @@ import threading
 import time
 import traceback
 import urllib.parse
+from collections.abc import Callable
 
 import pytest
+from azure.core.credentials import AccessToken
 
 from laden.store import credentials, parse_destination
 from laden.store.credentials import EMULATOR_KEY, Credential, Grant, find_credential
+from laden.store.sas import parse_sas
 from laden.values.errors import AccessDenied, AccessEnded, UsageError
 
 SECRET = "c2VjcmV0LWtleS1vci1zaWc="
@@ -331,3 +334,82 @@ def test_a_setting_that_azure_s_library_refuses_is_told(monkeypatch):
     with pytest.raises((UsageError, AccessDenied)) as raised:
         granted(found())
     silent(raised.value)
+
+
+async def refused_until(credential: Credential, good: Callable[[Grant], bool], service_s: float | None) -> list[Grant]:
+    """Grants that were tried, as a request tries them, until one is good."""
+    tried = []
+    while True:
+        grant = await credential.grant()
+        tried.append(grant)
+        if good(grant):
+            credential.accepted(grant)
+            return tried
+        await credential.replace(grant, AccessEnded("refused"), again=True, service_s=service_s)
+
+
+class Chain:
+    """Stands for azure-identity: gives the next of its tokens, the last one for ever."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *tokens: str) -> None:
+        self.tokens = list(tokens)
+        self.asked = 0
+        monkeypatch.setattr(credentials, "SignIn", lambda: self)
+
+    def __enter__(self) -> "Chain":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def get_token(self, _: str) -> AccessToken:
+        self.asked += 1
+        return AccessToken(self.tokens.pop(0) if len(self.tokens) > 1 else self.tokens[0], int(time.time()) + 3600)
+
+
+def test_a_token_that_is_refused_is_replaced_once(monkeypatch):
+    chain = Chain(monkeypatch, "old", "new", "newer")
+    tried = asyncio.run(refused_until(found(), lambda grant: grant.header == "Bearer new", None))
+    assert [grant.header for grant in tried] == ["Bearer old", "Bearer new"]
+    assert chain.asked == 2
+
+
+def test_a_token_that_is_refused_again_later_is_replaced_again(monkeypatch):
+    Chain(monkeypatch, "1", "2", "3")
+    credential = found()
+
+    async def work() -> None:
+        for token in "123":
+            await refused_until(credential, lambda grant, token=token: grant.header == f"Bearer {token}", None)
+
+    asyncio.run(work())
+
+
+@pytest.mark.parametrize("tokens", [("old",), ("old", "old", "new"), ("old", "new", "newer")])
+def test_where_another_token_does_not_help_it_ends(monkeypatch, tokens):
+    chain = Chain(monkeypatch, *tokens)
+    with pytest.raises(AccessEnded, match="refused"):
+        asyncio.run(refused_until(found(), lambda _: False, None))
+    assert chain.asked == 2
+
+
+@pytest.mark.parametrize("off_s", [-7 * 24 * 3600, -1200, 1200, 86_400])
+def test_what_a_key_signs_follows_the_service_s_clock(monkeypatch, off_s):
+    monkeypatch.setenv("AZURE_STORAGE_KEY", SECRET)
+    service_s = time.time() + off_s
+
+    def holds(grant: Grant) -> bool:
+        sas = parse_sas(grant.query)
+        return sas.start.timestamp() <= service_s < sas.end.timestamp()
+
+    tried = asyncio.run(refused_until(found(), holds, service_s))
+    assert len(tried) <= 2
+    assert len(tried) == 1 or tried[1].expires_s == pytest.approx(service_s + 12 * 3600, abs=60)
+
+
+def test_a_key_that_is_wrong_is_tried_twice(monkeypatch):
+    monkeypatch.setenv("AZURE_STORAGE_KEY", SECRET)
+    tried = []
+    with pytest.raises(AccessEnded, match="refused"):
+        asyncio.run(refused_until(found(), lambda grant: bool(tried.append(grant)), time.time()))
+    assert len(tried) == 2

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -345,3 +346,35 @@ def test_a_file_cannot_be_the_folder(tmp_path):
         asyncio.run(FolderStore(tmp_path / "file").create())
     with pytest.raises(StoreError, match="cannot be written"):
         asyncio.run(FolderStore(tmp_path / "file/below").create())
+
+
+@pytest.fixture(params=[1_000_000_000, 2_000_000_000, 10_000_000], ids=["1 s", "2 s", "10 ms"])
+def coarse(request, monkeypatch):
+    """A file system with times of that many nanoseconds, on which everything happens at once."""
+    real, now_ns = os.utime, time.time_ns() // request.param * request.param
+    monkeypatch.setattr("laden.store.folder.os.utime", lambda path, ns: real(path, ns=(now_ns, now_ns)))
+
+
+def test_on_coarse_times_a_create_that_failed_tells_nothing_of_the_file(store, coarse):
+    put(store, "x", b"A", v="of A")
+    with pytest.raises(BlobConflict):
+        put(store, "x", b"B", v="of B")
+    assert listing(store) == [("x", 1, md5(b"A"), {"v": "of A"})]
+    assert facts(asyncio.run(store.head("x"))) == ("x", 1, md5(b"A"), {"v": "of A"})
+
+
+def test_on_coarse_times_a_version_that_was_replaced_is_no_condition(store, coarse):
+    put(store, "x", b"A")
+    old = asyncio.run(store.head("x")).etag
+    put(store, "x", b"B", old, v="of B")
+    with pytest.raises(BlobConflict):
+        put(store, "x", b"C", old)
+    assert listing(store) == [("x", 1, md5(b"B"), {"v": "of B"})]
+
+
+def test_on_coarse_times_an_edit_in_place_is_seen(store, tmp_path, coarse):
+    put(store, "x", b"A", v="of A")
+    stamp = (tmp_path / "x").stat().st_mtime_ns
+    (tmp_path / "x").write_bytes(b"E")
+    os.utime(tmp_path / "x", ns=(stamp, stamp))
+    assert listing(store) == [("x", 1, md5(b"E"), {})]

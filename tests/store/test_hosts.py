@@ -262,7 +262,7 @@ def test_requests_carry_what_the_service_must_check():
 
 
 def test_a_silent_host_is_given_up(monkeypatch):
-    monkeypatch.setattr("laden.store.blob._LEAST_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("laden.store.connection._STALL_S", 0.05)
 
     error = asyncio.run(told(Host(), "list"))
     assert type(error) is TransientStoreError

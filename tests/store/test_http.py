@@ -47,7 +47,6 @@ def ask(
     body: bytes = b"",
     *,
     times: int = 1,
-    timeout_s: float = 5.0,
     most: int = 1000,
 ) -> list[Answer]:
     """The answers to the same request, made several times through one client."""
@@ -56,10 +55,7 @@ def ask(
         async with serving(handler) as port:
             client = HttpClient(f"http://127.0.0.1:{port}")
             try:
-                return [
-                    await client.request(method, "/x?y=1", {"A": "b"}, body, timeout_s=timeout_s, most_bytes=most)
-                    for _ in range(times)
-                ]
+                return [await client.request(method, "/x?y=1", {"A": "b"}, body, most_bytes=most) for _ in range(times)]
             finally:
                 await client.close()
 
@@ -121,13 +117,61 @@ def test_a_connection_that_says_close_is_not() -> None:
     assert connections == 3
 
 
+async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answers one request, takes another, and hangs up."""
+    await read_request(reader)
+    writer.write(OK)
+    await read_request(reader)
+
+
 def test_an_idle_connection_closed_by_the_host_is_told_apart() -> None:
-    async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    assert trouble(once, times=2, method="PUT") is Trouble.STALE
+
+
+def test_what_only_reads_is_asked_again_on_a_new_connection() -> None:
+    assert len(ask(once, times=5)) == 5
+
+
+def test_a_connection_that_the_host_closed_while_idle_is_not_written_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing was sent, so nobody need repeat anything: a new one is taken."""
+    monkeypatch.setattr("laden.store.connection._ASK_AFTER_S", 0)
+    closed: list[bool] = []
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)
         writer.write(OK)
-        await read_request(reader)
+        await writer.drain()
+        writer.close()
+        closed.append(True)
 
-    assert trouble(once, times=2) is Trouble.STALE
+    assert [answer.status for answer in ask(handler, "PUT", b"x", times=4)] == [200] * 4
+    assert len(closed) == 4
+
+
+@pytest.mark.parametrize("said", [b"timeout=1", b"max=0", b"timeout=1, max=5", b'max="0" , timeout=90'])
+def test_a_host_that_lets_nobody_stay_is_heeded(said: bytes) -> None:
+    connections = 0
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        await answering(OK.replace(b"\r\n\r\n", b"\r\nKeep-Alive: " + said + b"\r\n\r\n"))(reader, writer)
+
+    ask(handler, times=3)
+    assert connections == 3
+
+
+@pytest.mark.parametrize("said", [b"timeout=60, max=100", b"timeout=x", b"", b"whatever"])
+def test_a_host_that_lets_people_stay_keeps_its_connection(said: bytes) -> None:
+    connections = 0
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        await answering(OK.replace(b"\r\n\r\n", b"\r\nKeep-Alive: " + said + b"\r\n\r\n"))(reader, writer)
+
+    ask(handler, times=3)
+    assert connections == 1
 
 
 @pytest.mark.parametrize(
@@ -136,10 +180,23 @@ def test_an_idle_connection_closed_by_the_host_is_told_apart() -> None:
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n", b"abcde"),
         (b"HTTP/1.1 204 No Content\r\n\r\n", b""),
         (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx", b"x"),
+        (b"HTTP/1.1 102 Processing\r\n\r\n" * 3 + b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx", b"x"),
+        (b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx", b"x"),
     ],
 )
 def test_forms_of_an_answer(answer: bytes, expected: bytes) -> None:
     assert [part.body for part in ask(answering(answer), times=2)] == [expected, expected]
+
+
+@pytest.mark.parametrize("method", ["PUT", "HEAD"])
+@pytest.mark.parametrize("status", [100, 102, 103, 199])
+def test_fields_of_an_answer_on_the_way_are_not_the_answer_s(method: str, status: int) -> None:
+    interim = f"HTTP/1.1 {status} Wait\r\nX-Ms-Error-Code: Wrong\r\nContent-Length: 0\r\nETag: no\r\n\r\n".encode()
+    body = b"" if method == "HEAD" else b"hi"
+    final = b"HTTP/1.1 201 Created\r\nContent-Length: 2\r\nETag: yes\r\n\r\n" + body
+    for answer in ask(answering(interim + interim + final), method, times=2):
+        assert (answer.status, answer.body) == (201, body)
+        assert answer.headers == {"content-length": "2", "etag": "yes"}
 
 
 def test_an_answer_without_length_ends_with_the_connection() -> None:
@@ -178,11 +235,13 @@ def test_a_connection_that_breaks(answer: bytes) -> None:
     assert trouble(handler) is Trouble.BROKEN
 
 
-def test_silence_ends_with_the_timeout() -> None:
+def test_silence_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("laden.store.connection._STALL_S", 0.05)
+
     async def handler(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
         await reader.read(-1)
 
-    assert trouble(handler, timeout_s=0.05) is Trouble.TIMEOUT
+    assert trouble(handler) is Trouble.TIMEOUT
 
 
 def test_words_nobody_asked_for_end_the_connection() -> None:
@@ -212,7 +271,7 @@ def test_nobody_listens() -> None:
     async def asking() -> None:
         async with serving(answering(OK)) as port:
             pass
-        await HttpClient(f"http://127.0.0.1:{port}").request("GET", "/", {}, timeout_s=5, most_bytes=1)
+        await HttpClient(f"http://127.0.0.1:{port}").request("GET", "/", {}, most_bytes=1)
 
     with pytest.raises(HttpError) as caught:
         run(asking())
@@ -221,7 +280,7 @@ def test_nobody_listens() -> None:
 
 def test_line_breaks_never_reach_the_wire() -> None:
     async def asking(target: str, headers: dict[str, str]) -> None:
-        await HttpClient("http://127.0.0.1:9").request("GET", target, headers, timeout_s=5, most_bytes=1)
+        await HttpClient("http://127.0.0.1:9").request("GET", target, headers, most_bytes=1)
 
     for target, headers in [("/\r\nX: y", {}), ("/", {"A": "b\r\nX: y"}), ("/", {"A\r\nX": "b"}), ("/", {"A": "b\ny"})]:
         with pytest.raises(ValueError, match="line break"):
@@ -238,7 +297,7 @@ def test_a_proxy_is_asked_for_a_tunnel(monkeypatch: pytest.MonkeyPatch) -> None:
     async def asking() -> None:
         async with serving(proxy) as port:
             monkeypatch.setenv("HTTPS_PROXY", f"http://me:se%20cret@127.0.0.1:{port}")
-            await HttpClient("https://account.example.org").request("GET", "/", {}, timeout_s=5, most_bytes=1)
+            await HttpClient("https://account.example.org").request("GET", "/", {}, most_bytes=1)
 
     with pytest.raises(HttpError) as caught:
         run(asking())
@@ -250,30 +309,3 @@ def test_a_proxy_is_asked_for_a_tunnel(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_this_machine_is_never_asked_for_through_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     assert ask(answering(OK))[0].status == 200
-
-
-@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"])
-def test_what_does_not_move_is_given_up_long_before_its_time(monkeypatch: pytest.MonkeyPatch, answer: bytes) -> None:
-    """Half-open connections: a large body would have minutes, but the host takes nothing of it."""
-    monkeypatch.setattr("laden.store.http._STALL_S", 0.05)
-
-    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(answer)
-        await reader.read(1)
-        await asyncio.sleep(3600)
-
-    assert trouble(handler, method="PUT", body=bytes(64 << 20), timeout_s=600.0) is Trouble.TIMEOUT
-
-
-def test_what_moves_slowly_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("laden.store.http._STALL_S", 0.2)
-
-    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await read_request(reader)
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n")
-        for _ in range(20):
-            await asyncio.sleep(0.03)
-            writer.write(b"x")
-
-    assert ask(handler)[0].body == b"x" * 20

@@ -1,91 +1,140 @@
-"""The controller: what it does over time against simulated links, and that nothing drives it out of its bounds."""
+"""The control: what it decides from what it is shown. What that makes of weather is in `test_simulator`."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
+from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from laden.store.pace import FEWEST, FIRST, MOST, Pace, Seen, adapt
+from laden.store.pace import FIRST, LINK_S, MOST, Pace, Phase, Seen, adapt, fixed, most_bytes
 
 seen = st.builds(
     Seen,
-    seconds=st.floats(0.01, 10),
     done=st.integers(0, 100_000),
-    amount=st.floats(0, 1e12),
-    throttled=st.integers(0, 1_000),
-    broken=st.integers(0, 1_000),
+    bad=st.integers(0, 1_000),
+    speed=st.floats(0, 1e12),
     full=st.booleans(),
-)
+    asked_rest_s=st.floats(0, 60),
+).filter(lambda seen: seen.done + seen.bad)
 
 
-def run(pace: Pace, speed_of: object, windows: int) -> list[Pace]:
-    """Let the controller live on a link whose throughput is a function of the number of connections."""
+def live(pace: Pace, speed_of: Callable[[float], float], rounds: int, share: float = 0.0) -> list[Pace]:
+    """Let the control live on a link whose throughput is a function of the requests in flight."""
     history = [pace]
-    for _ in range(windows):
-        speed = speed_of(history[-1].connections)  # type: ignore[operator]
-        history.append(adapt(history[-1], Seen(1.0, int(speed), speed, 0, 0, full=True)))
+    for _ in range(rounds):
+        now = history[-1]
+        bad = round(share * now.round)
+        round_ = Seen(now.round - bad, bad, speed_of(now.flight) * (1 - share), full=True)
+        history.append(adapt(now, round_))
     return history
 
 
-@given(st.lists(seen, max_size=200))
-def test_stays_within_its_bounds(windows: list[Seen]) -> None:
+@given(st.lists(seen, max_size=200), st.sampled_from([Pace(), fixed(1), fixed(7), fixed(1_000)]))
+def test_stays_within_its_bounds(rounds: list[Seen], pace: Pace) -> None:
+    for round_ in rounds:
+        pace = adapt(pace, round_)
+        assert 1 <= pace.flight <= pace.most
+        assert 0 <= pace.usual <= 1
+        assert 0 <= pace.rest_s <= 60
+        assert 1 <= pace.round <= max(1_000, pace.most)
+        assert (pace.rest_s > 0) == (pace.phase is Phase.SILENT)
+
+
+@given(st.lists(seen, max_size=100))
+def test_from_wherever_it_is_a_good_link_brings_it_back(rounds: list[Seen]) -> None:
     pace = Pace()
-    for window in windows:
-        pace = adapt(pace, window)
-        assert FEWEST <= pace.connections <= MOST
-        assert pace.per_s >= 1
+    for round_ in rounds:
+        pace = adapt(pace, round_)
+    later = live(pace, lambda flight: flight * 33.0, 400)
+    assert later[-1].flight > MOST / 2
 
 
-def test_latency_bound_link_grows_until_the_link_is_full() -> None:
-    # 30 ms a request: 33 a second for each connection, 10,000 in all.
-    history = run(Pace(), lambda connections: min(connections * 33.0, 10_000.0), 8)
-    assert history[-1].connections >= 256
-    assert [pace.connections for pace in history[:5]] == [64, 128, 256, 512, 512]
-
-
-def test_more_connections_that_bring_nothing_are_given_back() -> None:
-    history = run(Pace(), lambda _: 3_000.0, 10)
-    assert history[1].connections == 2 * FIRST
-    assert {pace.connections for pace in history[2:]} == {FIRST}
+def test_grows_by_doubling_until_the_link_is_full() -> None:
+    history = live(Pace(), lambda flight: min(flight * 33.0, 3_000.0), 6)
+    assert [pace.flight for pace in history] == [FIRST, 32, 64, 128, 256, 128, 128]
+    assert history[-1].phase is Phase.STEADY
 
 
 def test_a_faster_link_is_found_by_probing() -> None:
-    settled = run(Pace(), lambda _: 1_000.0, 10)[-1]
-    later = run(settled, lambda connections: connections * 33.0, 300)[-1]
-    assert later.connections > 2 * settled.connections
+    settled = live(Pace(), lambda _: 1_000.0, 10)[-1]
+    later = live(settled, lambda flight: flight * 33.0, 100)[-1]
+    assert later.flight > 2 * settled.flight
 
 
-def test_idle_connections_are_no_reason_to_open_more() -> None:
-    pace = adapt(Pace(), Seen(1.0, 100, 1e6, 0, 0, full=False))
-    assert pace == Pace()
+def test_a_link_that_slumps_is_searched_anew() -> None:
+    settled = live(Pace(), lambda flight: min(flight, 20.0) * 200, 10)[-1]
+    assert settled.phase is Phase.STEADY
+    later = live(settled, lambda flight: flight * 5.0, 8)[-1]
+    assert later.flight > 4 * settled.flight
 
 
-def test_throttling_sets_a_rate_just_below_what_went_through() -> None:
-    pace = adapt(Pace(), Seen(1.0, 2_000, 1e6, 900, 0, full=True))
-    assert 1_900 <= pace.per_s < 2_000
-    assert pace.connections == FIRST
+def test_idle_places_are_no_reason_for_more() -> None:
+    assert adapt(Pace(), Seen(100, 0, 1e6, full=False)).flight == FIRST
 
 
-def test_a_lasting_limit_is_met_with_few_refusals() -> None:
-    # A service that takes 2,000 a second and refuses the rest; windows of a quarter second.
-    pace, refused, done = Pace(), 0.0, 0.0
-    for _ in range(400):
-        wanted = min(pace.per_s, 6_000.0) / 4
-        taken = min(wanted, 500.0)
-        refused, done = refused + wanted - taken, done + taken
-        pace = adapt(pace, Seen(0.25, int(taken), taken, math.ceil(wanted - taken), 0, full=True))
-    assert refused / (refused + done) < 0.1
-    assert done / 100 > 0.85 * 2_000
+@pytest.mark.parametrize("share", [0.01, 0.05, 0.12, 0.3])
+def test_a_constant_share_of_refusals_does_not_hold_it_down(share: float) -> None:
+    history = live(Pace(), lambda flight: flight * 33.0, 60, share)
+    assert max(pace.flight for pace in history) > MOST / 2
+    assert sum(pace.phase is Phase.TRIAL for pace in history) < 12
 
 
-def test_the_rate_is_forgotten_when_it_no_longer_binds() -> None:
-    pace = adapt(Pace(per_s=2_000.0), Seen(1.0, 100, 1e6, 0, 0, full=True))
-    assert pace.per_s == math.inf
+def test_refusals_that_go_with_fewer_requests_keep_it_there() -> None:
+    pace = adapt(replace(Pace(), flight=100.0), Seen(60, 40, 1_000.0, full=True))
+    assert pace.phase is Phase.TRIAL
+    assert 50 < pace.flight < 60
+    after = adapt(pace, Seen(pace.round, 0, 990.0, full=True))
+    assert after.phase is Phase.STEADY
+    assert after.flight == pace.flight
+    assert after.usual == 0
 
 
-def test_broken_connections_halve_the_number() -> None:
-    pace = adapt(Pace(connections=128, proven=128), Seen(1.0, 10, 1e6, 0, 100, full=True))
-    assert pace.connections == 64
-    assert not pace.growing
+def test_refusals_that_stay_are_usual_and_the_old_number_comes_back() -> None:
+    before = replace(Pace(), flight=100.0, phase=Phase.STEADY, growing=False, speed=1_000.0)
+    pace = adapt(before, Seen(80, 20, 1_000.0, full=True))
+    assert pace.flight < 80
+    count = pace.round
+    after = adapt(pace, Seen(count - count // 5, count // 5, 1_000.0 * pace.flight / 100, full=True))
+    assert after.flight == before.flight
+    assert after.usual == pytest.approx(0.2, abs=0.01)
+    assert adapt(after, Seen(80, 20, 2_000.0, full=True)).phase is not Phase.TRIAL
+
+
+def test_a_doubling_that_pays_is_kept_in_spite_of_some_refusals() -> None:
+    grown = adapt(replace(Pace(), speed=500.0), Seen(17, 3, 900.0, full=True))
+    assert (grown.phase, grown.flight) == (Phase.GROWING, 2 * FIRST)
+    assert adapt(replace(Pace(), speed=500.0), Seen(17, 3, 550.0, full=True)).phase is Phase.TRIAL
+
+
+def test_what_is_called_usual_is_doubted_now_and_then() -> None:
+    pace = replace(Pace(), flight=100.0, usual=0.2, phase=Phase.STEADY, growing=False, speed=1_000.0)
+    history = live(pace, lambda _: 1_000.0, 40, share=0.2)
+    assert any(later.phase is Phase.TRIAL for later in history)
+
+
+def test_silence_leaves_one_request_and_rests_and_the_way_back_doubles() -> None:
+    pace = replace(Pace(), flight=200.0)
+    nothing = Seen(0, 20, 0.0, full=True)
+    rests = []
+    for _ in range(8):
+        pace = adapt(pace, nothing)
+        rests.append(pace.rest_s)
+        assert (pace.flight, pace.phase, pace.round) == (1, Phase.SILENT, 1)
+    assert rests[0] == pytest.approx(0.05)
+    assert rests[-1] == 1.0
+    flights = [pace.flight for pace in live(pace, lambda flight: flight * 33.0, 6)]
+    assert flights == [1, FIRST, 32, 64, 128, 180, 180]
+
+
+def test_silence_lasts_as_long_as_the_service_asks() -> None:
+    assert adapt(Pace(), Seen(0, 20, 0.0, full=True, asked_rest_s=20.0)).rest_s == 20.0
+
+
+def test_a_link_carries_what_it_carried() -> None:
+    assert most_bytes(0.0, 125_000.0) == LINK_S * 125_000
+    less = most_bytes(1e9, 125_000.0)
+    assert LINK_S * 125_000 < less < 1e9
+    assert most_bytes(1e3, 1e9) == LINK_S * 1e9

@@ -9,6 +9,7 @@ import pytest
 
 from laden.store import CREATE_ONLY, Page, Retry
 from laden.store import retry as module
+from laden.store.limit import Limited
 from laden.store.retry import Retrying
 from laden.values.errors import (
     AccessDenied,
@@ -22,6 +23,7 @@ from laden.values.errors import (
 )
 from laden.values.records import Blob
 from tests.contracts.store import properties
+from tests.store.weather import virtual_time
 
 PAUSE_S = 0.001
 BLOB = Blob("a", 1, None, '"1"', {})
@@ -135,19 +137,25 @@ def test_the_service_s_wish_is_honoured():
     assert told[0].throttled
 
 
-def test_a_wish_beyond_the_patience_is_not_waited_for():
-    inner = Scripted(busy(3600, throttled=True), None)
-    with pytest.raises(TransientStoreError):
-        once(inner)
-    assert len(inner.calls) == 1
+def test_a_wish_beyond_all_measure_is_capped_and_told(monkeypatch):
+    monkeypatch.setattr(module, "LONGEST_WISH_S", 0.02)
+    told: list[Retry] = []
+    once(Scripted(busy(3600, throttled=True), None), told=told)
+    assert told[0].wait_s < 0.03
+    assert told[0].reason == "the service is busy, and asks for 3,600 s; asked again after 0 s"
+
+
+@pytest.mark.parametrize("wish_s", [0, 0.0, None])
+def test_a_wish_of_nothing_lets_the_pauses_grow(wish_s):
+    told: list[Retry] = []
+    once(Scripted(*[busy(wish_s)] * 6, None), told=told)
+    assert told[5].wait_s > 4 * told[0].wait_s
 
 
 def test_patience_ends():
     inner = Scripted(busy())
-    started_s = time.monotonic()
     with pytest.raises(TransientStoreError, match="busy"):
         once(inner, patience_s=0.05)
-    assert time.monotonic() - started_s < 0.05 + 0.05
     assert 3 < len(inner.calls) < 50
 
 
@@ -173,16 +181,96 @@ def test_patience_is_long_once_the_service_has_answered(monkeypatch, answer):
     assert len(inner.calls) == 4
 
 
+@pytest.mark.parametrize("answered", [False, True])
 @pytest.mark.parametrize("throttled", [False, True])
-def test_patience_is_short_before_unless_the_service_says_that_it_is_busy(monkeypatch, throttled):
+def test_patience_is_short_before_unless_somebody_answers(monkeypatch, throttled, answered):
     monkeypatch.setattr(module, "FIRST_PATIENCE_S", 0)
-    inner = Scripted(busy(throttled=throttled), BLOB)
-    if throttled:
+    inner = Scripted(TransientStoreError("500", throttled=throttled, answered=answered), BLOB)
+    if throttled or answered:
         assert once(inner, "head") == BLOB
     else:
         with pytest.raises(TransientStoreError):
             once(inner, "head")
-    assert len(inner.calls) == 1 + throttled
+    assert len(inner.calls) == 1 + (throttled or answered)
+
+
+class Clocked:
+    """Puts that last as long as a script says and then fail or succeed, in virtual time."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, *script: tuple[float, bool]) -> None:
+        self._loop = loop
+        self._script = list(script)
+        self.calls = 0
+
+    async def put(self, *_: object) -> None:
+        self.calls += 1
+        lasts_s, good = self._script.pop(0) if len(self._script) > 1 else self._script[0]
+        await asyncio.sleep(lasts_s)
+        if not good:
+            raise TransientStoreError("the connection broke")
+
+    async def head(self, _: str) -> Blob:
+        return BLOB
+
+
+def in_virtual_time(*script: tuple[float, bool], connections: int = 4) -> tuple[Clocked, list[object], float]:
+    """After one good answer, two puts at once; what became of them, and how long it took."""
+    with virtual_time() as runner:
+        inner = Clocked(runner.get_loop(), *script)
+
+        async def work() -> tuple[Clocked, list[object], float]:
+            store = Retrying(Limited(inner, connections=connections))  # type: ignore[arg-type]
+            await store.head("a")
+            puts = (store.put(name, b"x", properties(b"x"), CREATE_ONLY) for name in "bc")
+            results = await asyncio.gather(*puts, return_exceptions=True)
+            return inner, list(results), asyncio.get_running_loop().time()
+
+        return runner.run(work())
+
+
+@pytest.mark.parametrize("connections", [1, 2])
+def test_neither_sending_nor_waiting_for_a_place_uses_up_the_patience(connections):
+    """Each put of five thousand seconds breaks twice at its end; moving bytes is a sign of life."""
+    script = [(5_000.0, False)] * 4 + [(5_000.0, True)]
+    inner, results, _ = in_virtual_time(*script, connections=connections)
+    assert results == [None, None]
+    assert inner.calls == 6
+
+
+def test_silence_uses_it_up_for_all_together():
+    _, results, seconds = in_virtual_time((7.0, False))
+    assert all(isinstance(result, TransientStoreError) for result in results)
+    assert module.PATIENCE_S - 2 * module.LONGEST_PAUSE_S < seconds < module.PATIENCE_S + 2 * module.LONGEST_PAUSE_S
+
+
+def test_a_request_that_fails_while_others_succeed_is_given_up_after_some_attempts():
+    with virtual_time() as runner:
+
+        class Picky:
+            calls = 0
+
+            async def put(self, name: str, *_: object) -> None:
+                await asyncio.sleep(1)
+                if name == "bad":
+                    self.calls += 1
+                    raise TransientStoreError("the connection broke")
+
+        inner = Picky()
+
+        async def work() -> None:
+            store = Retrying(inner)  # type: ignore[arg-type]
+
+            async def others() -> None:
+                while True:
+                    await store.put("good", b"", properties(b""), None)
+
+            beside = asyncio.create_task(others())
+            with pytest.raises(TransientStoreError):
+                await store.put("bad", b"", properties(b""), None)
+            beside.cancel()
+
+        runner.run(work())
+    assert module.MOST_FAILURES <= inner.calls <= module.MOST_FAILURES + 3
 
 
 @pytest.mark.parametrize("request_", ["put", "commit"])

@@ -335,3 +335,35 @@ def test_a_sas_of_this_command_is_taken_by_the_service(emulator, container) -> N
     with ContainerClient.from_container_url(ran.out.strip(), api_version=EMULATOR_API_VERSION) as client:
         client.upload_blob("a", b"x")
         assert [blob.name for blob in client.list_blobs()] == ["a"]
+
+
+GOOD = "sv=2023-11-03&sr=c&sp=rcwl&se=2099-01-01T00%3A00%3A00Z&sig=c2VjcmV0LXNpZ25hdHVyZS1vZi0zMi1ieXRlcy1sb25nLg%3D"
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        (GOOD.replace("%3A", "A"), "se=2099-01-01T00A00A00Z is no time and its percent signs were lost"),
+        (GOOD.replace("se=", "st=2020-01-01T00A00A00Z&se="), "st=2020-01-01T00A00A00Z is no time and its percent"),
+        (GOOD.replace("2099-01-01", "soon"), "is no time"),
+        (GOOD.replace("sp=rcwl", "sp=rc wl"), "sp=rc wl makes no sense"),
+        (GOOD.replace("sp=rcwl", "sp=READ"), "sp=READ makes no sense"),
+        (GOOD.replace("sv=2023-11-03", "sv=2023"), "sv=2023 makes no sense"),
+        (GOOD + "&spr=ftp", "spr=ftp makes no sense"),
+        (GOOD + "&sip=my-host", "sip=my-host makes no sense"),
+        (GOOD.replace("sr=c", "ss=x&srt=co"), "ss=x makes no sense"),
+        (GOOD.replace("sr=c", "ss=b&srt=container"), "srt=container makes no sense"),
+        (GOOD[: GOOD.index("sig=")] + "sig=" + "QUJD" * 11, "its percent signs were lost"),
+        (GOOD.replace("sr=c", "sr=d&sdd=1"), "one directory (sr=d)"),
+        (GOOD.replace("sr=c", "sr=s"), "not for containers (sr=s)"),
+        (GOOD, ""),
+        (GOOD + "&sip=10.0.0.1-10.0.0.9&spr=https", ""),
+        (GOOD.replace("&se=2099-01-01T00%3A00%3A00Z", "&se=2099-01-01"), ""),
+    ],
+)
+def test_what_no_service_would_have_written_is_named(query: str, told: str) -> None:
+    sas = parse_sas(query)
+    for lacking in (lacking_for_load(sas), lacking_for_verify(sas)):
+        assert told in lacking
+        assert bool(lacking) is bool(told)
+    assert "QUJD" not in repr(sas)

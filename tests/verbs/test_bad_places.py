@@ -295,13 +295,10 @@ FAKETIME = next(iter(sorted(Path("/usr").glob("lib*/**/libfaketimeMT.so.1"))), N
 
 
 @pytest.mark.skipif(FAKETIME is None, reason="needs libfaketime")
-@pytest.mark.parametrize(("shift", "code"), [("-20m", 0), ("+20m", 4)])
-def test_a_clock_that_is_twenty_minutes_off(container: str, shift: str, code: int) -> None:
-    """The SAS that a key signs begins a quarter of an hour back; a clock further ahead is named as the cause."""
+@pytest.mark.parametrize("shift", ["-20m", "+20m", "+3d"])
+def test_a_clock_that_is_off(container: str, shift: str) -> None:
+    """What a key signs is signed again by the service's clock, which the refusal tells."""
     dataset = make_dataset(Path("source"), {"0": 3})
     wrong = {"LD_PRELOAD": str(FAKETIME), "FAKETIME": shift, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
     ran = run("load", dataset.folder, container, "--yes", "--json", env=wrong)
-    assert ran.code == code
-    if code:
-        assert "clock" in one_sentence(ran, code)
-    assert run("load", dataset.folder, container, "--yes", "--json").summary["images"] == 3
+    assert (ran.code, ran.summary["images"]) == (0, 3)

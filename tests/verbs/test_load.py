@@ -404,8 +404,12 @@ def test_one_path_with_two_contents_is_never_passed_over(place: Place, tmp_path:
     (tmp_path / "source").mkdir()
     add_member(tmp_path / "source" / "one.zip", "x.txt", b"first")
     add_member(tmp_path / "source" / "two.zip", "x.txt", b"other one")
+    with pytest.raises(SourceError, match="that is certainly its own"):
+        load(tmp_path / "source", place.url, profile="files")
+    add_member(tmp_path / "source" / "two.zip", "y.txt", b"y")
     summary = load(tmp_path / "source", place.url, profile="files")
-    assert (summary.exit_code, summary.findings) == (3, {"image-duplicate": 1, "image-unseen": 1})
+    assert (summary.exit_code, summary.findings) == (3, {"image-ambiguous": 1, "image-unseen": 1})
+    assert "x.txt" not in place.read()
 
 
 def test_a_flat_layout(place: Place, tmp_path: Path) -> None:

@@ -52,6 +52,33 @@ def page(destination: str) -> dict[str, Any]:
     return found
 
 
+def spoil(path: Path) -> None:
+    """Another table of the same name, as an editor or a new download leaves it."""
+    path.write_bytes(b"nothing,of,the,kind\n1,2,3,4\n")
+
+
+@pytest.mark.parametrize("how", [spoil, Path.unlink], ids=["edited", "gone"])
+@pytest.mark.parametrize("wanted", [{}, {"where": "ImageDir = 0"}], ids=["whole", "selected"])
+def test_the_table_that_lands_is_the_one_that_was_surveyed(
+    dataset: Dataset, tmp_path: Path, how: Callable[[Path], None], wanted: dict[str, Any]
+) -> None:
+    """Whatever happens to it while images are sent."""
+    expected = chosen(dataset, **wanted)
+    assert wanted or expected == dataset.table.read_bytes()
+    place = str(tmp_path / "there")
+
+    def confirm(_: PlanReady) -> bool:
+        how(dataset.table)
+        return True
+
+    done = load(dataset.folder, place, confirm=confirm, report_file="page.html", **wanted)
+    assert done.complete
+    (name,) = tables(place)
+    assert there(place)[name] == expected
+    assert "<h2" in Path("page.html").read_text()
+    assert verify(place).exit_code == 0
+
+
 def chosen(dataset: Dataset, **wanted: Any) -> bytes:
     """What `select` writes for the same selection."""
     select(dataset.table, output="chosen.csv", **wanted)

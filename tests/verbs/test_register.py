@@ -231,7 +231,7 @@ def test_without_the_extra_it_is_told_what_to_install(
 
 def test_a_folder_is_not_registered() -> None:
     with pytest.raises(UsageError, match="load to a container"):
-        register("somewhere", WORKSPACE, GROUP)
+        register("./somewhere", WORKSPACE, GROUP)
 
 
 class TestSecrets:

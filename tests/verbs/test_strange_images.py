@@ -3,13 +3,15 @@
 import csv
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 
-from laden import LadenError, check, load
+import laden
+from laden import LadenError
 from laden.cli.terminal import Terminal
 from laden.values.events import Event, Found, PlanReady, Warned
 from laden.verbs import load as loading
@@ -17,6 +19,8 @@ from tests.dataset.test_images_identity import SECRET, headed
 from tests.dataset.test_images_other import GOOD_DICOMS
 from tests.support import png
 from tests.support.volumes import nifti, packed
+
+load, check = partial(laden.load, profile="files"), partial(laden.check, profile="files")
 
 TOO_LARGE = png.encode([png.header(width=1 << 31, height=(1 << 32) - 1), *png.chunks()[1:]])
 
@@ -85,12 +89,12 @@ def test_where_nobody_was_to_look_nothing_is_told_of_it(tmp_path: Path) -> None:
 def test_a_verdict_claims_what_was_looked_into(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = written(tmp_path / "source", d__png=png.encode(png.chunks()), **UNKNOWN)
     check(source, images="structure", observer=Terminal(quiet=True, verbose=False).show)
-    assert "1 images are whole, 4 were not looked into" in capsys.readouterr().out
+    assert "1 image looked into, 4 files not: nobody knows whether they are whole." in capsys.readouterr().out
     (source / "README").unlink()
     for name in ("a.nrrd", "b.NRRD", "c.mha"):
         (source / name).unlink()
     check(source, images="structure", observer=Terminal(quiet=True, verbose=False).show)
-    assert "images fit." in capsys.readouterr().out
+    assert "1 image looked into, and whole." in capsys.readouterr().out
 
 
 def test_gzip_data_are_held_against_their_own_checksum(tmp_path: Path) -> None:

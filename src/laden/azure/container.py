@@ -14,6 +14,7 @@ from laden.store import Destination, FolderDestination, open_store, parse_destin
 from laden.store.account import Container, Privacy, list_containers, look_from_outside, stranger
 from laden.store.clouds import find_cloud
 from laden.store.credentials import find_credential
+from laden.store.slips import bare, slip
 from laden.values.errors import StoreError, UsageError
 
 _ANY_CONTAINER = "laden"
@@ -55,7 +56,10 @@ def account_address(text: str) -> Destination:
     Raises:
         UsageError: it is no account.
     """
+    text = bare(text)
     if "://" not in text:
+        if sentence := slip(text):
+            raise UsageError(sentence)
         check_name(text)
         text = f"https://{text}.{find_cloud().blob_suffix}"
     address, _, query = text.strip().partition("?")

@@ -9,17 +9,8 @@ import ctypes
 import gc
 import os
 import sys
-from importlib import import_module
 
-_VERBS = (
-    "verbs_table",
-    "verbs_report",
-    "verbs_profiles",
-    "verbs_cloud",
-    "verbs_sas",
-    "verbs_aml",
-)
-"""Modules that declare verbs, in the order of `laden --help`; `app` declares the first ones."""
+from laden.values.secrets import guarded, note_environment
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 """Parameters of mallopt(3), as in glibc's malloc.h."""
@@ -27,23 +18,26 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 
 def main() -> None:
     """Entry point of the `laden` command."""
-    from laden.cli.app import app
-
-    for declarations in _VERBS:
-        import_module(f"laden.cli.{declarations}")
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     # Nothing that laden makes by the million is cyclic: looking for cycles in it is time lost.
     gc.set_threshold(50_000, 20, 50)
     _keep_memory()
-    try:
-        app()
-    except SystemExit as end:
-        # Taking the interpreter down object by object takes longer than loading a small dataset; nothing is left to do.
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(end.code if isinstance(end.code, int) else int(end.code is not None))
+    code = run_command(sys.argv[1:])
+    # Taking the interpreter down object by object takes longer than loading a small dataset; nothing is left to do.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def run_command(arguments: list[str]) -> int:
+    """Run a command line, and return its exit code; nothing that it was given in confidence leaves on the way."""
+    from laden.cli.usage import run_typer
+
+    note_environment()
+    with guarded():
+        return run_typer(arguments)
 
 
 def _keep_memory() -> None:

@@ -13,6 +13,7 @@ from laden.cli.options import (
     EXIT_CODES,
     NO_REPORT,
     REPORT_FILE,
+    Checking,
     Choosing,
     Dest,
     Renewing,
@@ -20,6 +21,7 @@ from laden.cli.options import (
     Selecting,
     Showing,
     Sources,
+    Verifying,
     asked,
     takes,
 )
@@ -34,6 +36,13 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+class Compare(StrEnum):
+    """When an image that is there already is read at the source and compared."""
+
+    auto = "auto"
+    all = "all"
 
 
 class Overwrite(StrEnum):
@@ -104,12 +113,24 @@ def load(
         Overwrite,
         typer.Option("--overwrite", help="A blob with other content: leave and list it, or replace it."),
     ] = Overwrite.never,
+    compare: Annotated[
+        Compare,
+        typer.Option("--compare", help="Read and compare what is there: where CRC-32 and time do not tell, or all."),
+    ] = Compare.auto,
     strays: Annotated[Strays, typer.Option("--strays", help="Images that no row names.")] = Strays.skip,
     damaged: Annotated[
         Damaged, typer.Option("--damaged", help="Images broken inside, though whole as archive members.")
     ] = Damaged.send,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan; write nothing.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="No question before sending.")] = False,
+    limit: Annotated[
+        str | None,
+        typer.Option(
+            "--limit",
+            metavar="RATE",
+            help="Bytes a second that are sent at most: 20M; by time of day: 08:00-18:00=5M,20M. Default: no limit.",
+        ),
+    ] = None,
     workers: Annotated[
         str,
         typer.Option("--workers", help="Processes that send: a number, or auto. Several help very many small files."),
@@ -131,9 +152,11 @@ def load(
         **asked(options, "structure"),
         "layout": layout,
         "overwrite": overwrite.value,
+        "compare": compare.value,
         "strays": strays.value,
         "damaged": damaged.value,
         "dry_run": dry_run,
+        "limit": limit,
         "workers": _workers(workers),
         "report_file": None if report == NO_REPORT else Path(report),
     }
@@ -141,7 +164,7 @@ def load(
 
 
 @app.command(epilog=EXIT_CODES, short_help="Hold a table against its archives; look into images.")
-@takes(Choosing, Selecting, Showing)
+@takes(Choosing, Selecting, Checking)
 def check(
     source: Sources,
     checksums: Annotated[
@@ -166,7 +189,7 @@ def check(
 
 
 @app.command(epilog=EXIT_CODES, short_help="Is all that was loaded still in DEST, unchanged?")
-@takes(Renewing, Showing)
+@takes(Renewing, Verifying)
 def verify(
     destination: Dest,
     deep: Annotated[
@@ -179,6 +202,8 @@ def verify(
 
     face = Face.of(options)
     findings_file = options.pop("findings")
+    # Heard when it was read.
+    options.pop("trust_host")
     wishes = {**options, "findings_file": findings_file, "deep": deep.value if deep else None}
     raise typer.Exit(run_verify(destination, wishes, face))
 

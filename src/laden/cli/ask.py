@@ -1,4 +1,4 @@
-"""Asks the person at the terminal for a new SAS, without showing what is typed.
+"""Asks the person at the terminal: whether to go on, and for a new SAS, without showing what is typed.
 
 It takes the progress bar away first, reads without echo and looks often whether the run still wants an answer, so
 that Ctrl-C leaves the terminal as it was. Where there is no terminal, nobody is asked.
@@ -33,28 +33,52 @@ def somebody_is_there() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
+def agreed(question: str) -> bool:
+    """Whether the person agrees; Enter does, the end of the input and Ctrl-C do not."""
+    while True:
+        try:
+            sys.stdout.write(f"{question} [Y/n]: ")
+            sys.stdout.flush()
+            line = _line(sys.stdin.fileno(), lambda: False) if os.name == "posix" else sys.stdin.readline()
+        except KeyboardInterrupt:
+            line = ""
+        if not line:
+            sys.stdout.write("\n")
+        answer = line.strip().lower()
+        if not line or answer in ("n", "no"):
+            return False
+        if answer in ("", "y", "yes"):
+            return True
+
+
 def _answer(question: str, over: Callable[[], bool]) -> str:
     """A line from the terminal, without echo."""
     if os.name != "posix":
         from getpass import getpass
 
         return getpass(question)
-    import select
-
-    answer = ""
     descriptor = sys.stdin.fileno()
     # Quiet first: nothing that is typed once the question stands there is shown or lost.
     with _without_echo(descriptor):
         sys.stderr.write(question)
         sys.stderr.flush()
-        while not over() and "\n" not in answer:
-            if select.select([descriptor], [], [], _LOOK_S)[0]:
-                piece = os.read(descriptor, 4096).decode(errors="replace")
-                if not piece:
-                    break
-                answer += piece
+        answer = _line(descriptor, over)
     sys.stderr.write("\n")
-    return answer.partition("\n")[0].strip()
+    return answer.strip()
+
+
+def _line(descriptor: int, over: Callable[[], bool]) -> str:
+    """A line; a part of one where the input ends or it is over. Looks up often: no signal is slept through."""
+    import select
+
+    typed = ""
+    while not over() and "\n" not in typed:
+        if select.select([descriptor], [], [], _LOOK_S)[0]:
+            piece = os.read(descriptor, 4096).decode(errors="replace")
+            if not piece:
+                return typed
+            typed += piece
+    return typed[: typed.find("\n") + 1]
 
 
 @contextmanager

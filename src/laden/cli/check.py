@@ -18,4 +18,4 @@ def run_check(source: list[Path], options: dict[str, Any], face: Face) -> int:
 
         return check(source, observer=observer, stopping=interrupts.asked, **options)
 
-    return run_verb("check", work, face)
+    return run_verb("check", work, face, interrupts=interrupts)

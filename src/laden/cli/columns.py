@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from laden.cli.faces import Face, run_verb
 from laden.values.events import Event, Observer, Summary
 
 
-def run_columns(table: Path, profile: str | None, *, json: bool) -> int:
+def run_columns(table: str, names: list[str], profile: str | None, *, json: bool) -> int:
     """Show the columns of a table, and return the exit code."""
 
     def work(observer: Observer) -> Summary:
-        from laden.verbs.select import columns
+        from laden.verbs.columns import columns
 
         told: list[Event] = []
 
@@ -20,7 +18,7 @@ def run_columns(table: Path, profile: str | None, *, json: bool) -> int:
             told.append(event)
             observer(event)
 
-        columns(table, profile=profile, observer=observe)
+        columns(table, names, profile=profile, observer=observe)
         return next(event for event in told if isinstance(event, Summary))
 
     return run_verb("columns", work, Face(json=json))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
 
 from laden.cli.faces import Face, run_verb
+from laden.cli.text import escaped
+from laden.values import scratch
 from laden.values.errors import ExitCode, LadenError
 from laden.values.events import Event, Observer, Summary
 from laden.values.units import size
@@ -22,10 +23,10 @@ def run_demo(*, keep: bool, folder: Path | None) -> int:
     """Run the demo, and return its exit code: 0 when everything came out as it must."""
     console = Console(highlight=False, soft_wrap=True)
     try:
-        with tempfile.TemporaryDirectory(prefix="laden-demo-") as temporary:
-            return _demo(console, folder or Path(temporary), keep=keep)
+        with scratch.folder() as temporary:
+            return _demo(console, folder or temporary, keep=keep)
     except LadenError as error:
-        console.print(f"[red]laden demo:[/] {error}")
+        console.print(f"[red]laden demo:[/] {escaped(str(error))}")
         return int(error.exit_code)
 
 
@@ -80,7 +81,7 @@ def _verify(destination: str, observer: Observer) -> Summary:
 
 
 def _heading(console: Console, text: str) -> None:
-    console.print(f"\n[bold cyan]{text}[/]")
+    console.print(f"\n[bold cyan]{escaped(text)}[/]")
 
 
 def _step(console: Console, command: str, work: Callable[[Observer], Summary], *, quiet: bool = False) -> Summary:

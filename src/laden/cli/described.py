@@ -26,6 +26,9 @@ def draw_columns(console: Console, event: Described) -> None:
     for column in facts.columns:
         console.print()
         console.print(f"[bold]{escaped(column.name)}[/]  [cyan]{column.kind}[/]  {_extent(column)}", soft_wrap=False)
+        if event.all_values:
+            _draw_all(console, column)
+            continue
         lines = textwrap.wrap(
             ", ".join(value.replace(" ", _JOINED) for value in _values(column)),
             console.width - 1,
@@ -35,6 +38,17 @@ def draw_columns(console: Console, event: Described) -> None:
             break_on_hyphens=False,
         )
         console.print("\n".join(lines).replace(_JOINED, " "), markup=False)
+
+
+def _draw_all(console: Console, column: ColumnFacts) -> None:
+    """A line for each value: how many rows have it, and it, whole."""
+    for value in column.commonest:
+        console.print(
+            f"{amount(value.rows):>11}  {share(value.rows, column.rows):>7}  {plain(value.text)}",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 def _extent(column: ColumnFacts) -> str:

@@ -9,34 +9,76 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from laden.cli.ask import SasPrompt
 from laden.values.errors import ExitCode, LadenError
-from laden.values.events import Event, Observer, Summary, to_json
+from laden.values.events import Event, Observer, Started, Summary, to_json
+from laden.values.scratch import remove_all
+from laden.values.secrets import redacted
+
+_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+"""Ctrl-C, what ends services and containers, and a terminal that is closed."""
+_STOPPED = "stopped as you asked: run the same command again to go on"
+_ORDERLY = frozenset({"transfer", "images"})
+"""Stages in which the first signal lets what was begun come to its end; `stopping` tells the verb."""
 
 
 class Interrupts:
-    """Ctrl-C once: stop taking new work. Twice: end at once; the container is the journal, so nothing is lost."""
+    """Ctrl-C once: while images are sent or read, begin nothing more; elsewhere, end now. Twice: end at once.
+
+    The container is the journal, so nothing is lost, whenever it ends.
+    """
 
     def __init__(self) -> None:
         self.stopping = False
-        signal.signal(signal.SIGINT, self._handle)
-        signal.signal(signal.SIGTERM, self._handle)
+        self.cut = False
+        """Whether the run was ended wherever it was."""
+        self._orderly = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        """Take the signals over, where they can be: in the main thread."""
+        if threading.current_thread() is threading.main_thread():
+            for number in _SIGNALS:
+                # A command that was started with nohup goes on when its terminal is closed.
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    self._before[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Give them back."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before.clear()
 
     def asked(self) -> bool:
         """Whether the run should come to an end."""
         return self.stopping
 
+    def see(self, event: Event) -> None:
+        """Follow the run, to know what a signal means."""
+        if isinstance(event, Started):
+            self._orderly = event.stage in _ORDERLY
+
     def _handle(self, _: int, __: FrameType | None) -> None:
         if self.stopping:
-            sys.stdout.flush()
+            with suppress(OSError):
+                sys.stdout.flush()
+            remove_all()
             os._exit(ExitCode.INTERRUPTED)
         self.stopping = True
-        sys.stderr.write("\nFinishing what is in flight; Ctrl-C again stops at once.\n")
+        if not self._orderly:
+            self.cut = True
+            raise KeyboardInterrupt
+        # The terminal may be gone.
+        with suppress(OSError):
+            sys.stderr.write("\nFinishing what is in flight, 10 s at most; Ctrl-C again stops at once.\n")
+            sys.stderr.flush()
 
 
 class Face(NamedTuple):
@@ -62,6 +104,7 @@ def run_verb(
     *,
     prompt: SasPrompt | None = None,
     aside: bool = False,
+    interrupts: Interrupts | None = None,
 ) -> int:
     """Run a verb and return its exit code.
 
@@ -71,6 +114,7 @@ def run_verb(
         shown: how.
         prompt: asks on the terminal while the work runs; what is drawn makes way for it.
         aside: whether all is shown on stderr, because stdout takes what the verb makes.
+        interrupts: what tells the verb to stop, where it can do so in an orderly way.
     """
     face: Observer = json_face
     with ExitStack() as stack:
@@ -82,30 +126,40 @@ def run_verb(
             face = terminal.show
             if prompt is not None:
                 prompt.hold = terminal.hold
-        return run_with(command, work, face)
+        return run_with(command, work, face, interrupts)
 
 
-def run_with(command: str, work: Callable[[Observer], Summary], face: Observer) -> int:
+def run_with(
+    command: str, work: Callable[[Observer], Summary], face: Observer, interrupts: Interrupts | None = None
+) -> int:
     """Run a verb with a face of its own, and return its exit code; see `run_verb`."""
+    interrupts = interrupts or Interrupts()
     seen: list[Summary] = []
 
     def observe(event: Event) -> None:
         if isinstance(event, Summary):
             seen.append(event)
-        face(event)
+        interrupts.see(event)
+        # Before it is drawn: on a narrow terminal, lines break within what has to be found whole.
+        face(redacted(event))
 
     try:
-        return work(observe).exit_code
-    except LadenError as error:
-        if not seen:
-            face(Summary(command, message=str(error), exit_code=int(error.exit_code)))
-        return int(error.exit_code)
-    except KeyboardInterrupt:
-        face(Summary(command, message="stopped as you asked", exit_code=int(ExitCode.INTERRUPTED)))
-        return int(ExitCode.INTERRUPTED)
+        with interrupts:
+            return work(observe).exit_code
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return int(ExitCode.INTERRUPTED)
+    except (KeyboardInterrupt, Exception) as error:
+        # What is interrupted within a library may come out as an error of its own.
+        if interrupts.cut or isinstance(error, KeyboardInterrupt):
+            message, exit_code = _STOPPED, ExitCode.INTERRUPTED
+        elif isinstance(error, LadenError):
+            message, exit_code = str(error), error.exit_code
+        else:
+            raise
+        if not seen:
+            face(Summary(command, message=message, exit_code=int(exit_code)))
+        return int(exit_code)
 
 
 def json_face(event: Event) -> None:

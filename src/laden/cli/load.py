@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from laden.cli.ask import SasPrompt, somebody_is_there
+from laden.cli.ask import SasPrompt, agreed, somebody_is_there
 from laden.cli.faces import Face, Interrupts, run_verb
 from laden.values.events import Observer, PlanReady, Summary, Warned
 
@@ -43,7 +43,7 @@ def run_load(
             **options,
         )
 
-    return run_verb("load", work, face, prompt=prompt)
+    return run_verb("load", work, face, prompt=prompt, interrupts=interrupts)
 
 
 def _agree(_: PlanReady) -> bool:
@@ -51,8 +51,4 @@ def _agree(_: PlanReady) -> bool:
 
 
 def _ask(plan: PlanReady) -> bool:
-    import typer
-
-    if not plan.send + plan.replace + plan.compare:
-        return True
-    return typer.confirm("Go on?", default=True)
+    return not plan.send + plan.replace + plan.compare or agreed("Go on?")

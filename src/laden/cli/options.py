@@ -14,6 +14,9 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
+from laden.store.trust import trust_host
+from laden.values.errors import UsageError
+
 EXIT_CODES = """\b
 Exit codes:
   0    complete
@@ -50,6 +53,29 @@ Trusted = Annotated[
         help="A file that is right, whatever a publisher's listing or checksum file says. May be repeated.",
     ),
 ]
+Exclude = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--exclude",
+        metavar="GLOB",
+        help="Leave out files, folders and archive members of this name or path, as in '*.txt'. May be repeated.",
+    ),
+]
+Include = Annotated[
+    list[str] | None,
+    typer.Option("--include", metavar="GLOB", help="Only files and members of such a name or path. May be repeated."),
+]
+FollowLinks = Annotated[
+    bool, typer.Option("--follow-links", help="Follow links that lead out of SOURCE, and links to folders.")
+]
+Names = Annotated[
+    str | None,
+    typer.Option(
+        "--names",
+        metavar="ENCODING",
+        help="How names in archives are encoded that do not say it, as in cp932 (Japanese), gbk, cp1252.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON event a line on stdout; the last is the summary.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings, errors and the last line.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Also each archive and each retry.")]
@@ -63,6 +89,25 @@ SasCommand = Annotated[
         "--sas-command",
         metavar="CMD",
         help="A program that prints a SAS for DEST; run before the last one ends. No shell: sh -c '...' gives one.",
+    ),
+]
+
+
+def _trust(hosts: list[str] | None) -> None:
+    for host in hosts or ():
+        try:
+            trust_host(host)
+        except UsageError as error:
+            raise typer.BadParameter(str(error)) from None
+
+
+TrustHost = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--trust-host",
+        metavar="NAME",
+        callback=_trust,
+        help="A host of your own that may get a sign-in's token or what a key signs, beside Azure's. May be repeated.",
     ),
 ]
 Findings = Annotated[
@@ -123,6 +168,9 @@ TableName = Annotated[
 ]
 LEVELS = ("none", "structure", "pixels")
 FINDINGS_FILE = Path("laden-findings.csv")
+CHECK_FINDINGS_FILE = Path("laden-findings-check.csv")
+VERIFY_FINDINGS_FILE = Path("laden-findings-verify.csv")
+"""Each command its own: a check that is clean does not take away what a load found."""
 REPORT_FILE = "laden-report.html"
 NO_REPORT = "none"
 
@@ -147,6 +195,10 @@ class Choosing:
     table_name: TableName = None
     images: Images = None
     phi: PersonalData = Phi.warn
+    exclude: Exclude = None
+    include: Include = None
+    follow_links: FollowLinks = False
+    names: Names = None
 
 
 class Renewing:
@@ -154,6 +206,7 @@ class Renewing:
 
     connections: Connections = None
     sas_command: SasCommand = None
+    trust_host: TrustHost = None
 
 
 class Showing:
@@ -163,6 +216,18 @@ class Showing:
     json: Json = False
     quiet: Quiet = False
     verbose: Verbose = False
+
+
+class Checking(Showing):
+    """The same for a check, with a list of its own."""
+
+    findings: Findings = CHECK_FINDINGS_FILE
+
+
+class Verifying(Showing):
+    """The same for a verification."""
+
+    findings: Findings = VERIFY_FINDINGS_FILE
 
 
 def takes(*groups: type) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -192,13 +257,15 @@ def asked(options: dict[str, Any], level: str) -> dict[str, Any]:
         level: how closely images are looked at where nothing is said.
     """
     looked, listed = split_images(options["images"])
-    given = {name: value for name, value in options.items() if name != "findings"}
+    given = {name: value for name, value in options.items() if name not in ("findings", "trust_host")}
     return {
         **given,
         "images": looked or level,
         "images_file": listed,
         "phi": options["phi"].value,
         "trust": options["trust"] or (),
+        "exclude": options["exclude"] or (),
+        "include": options["include"] or (),
         "findings_file": options["findings"],
     }
 

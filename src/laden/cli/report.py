@@ -31,8 +31,9 @@ def run_report(places: list[str], output: Path, options: dict[str, Any], face: F
 def _is_destination(place: str) -> bool:
     """Whether something was loaded there, or only can have been."""
     from laden.stages.manifest import LOAD
+    from laden.store.slips import is_meant_for_a_cloud
 
-    return "://" in place or (Path(place).expanduser() / LOAD).is_file()
+    return is_meant_for_a_cloud(place) or (Path(place).expanduser() / LOAD).is_file()
 
 
 def _shown(places: list[str]) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from laden.store import Destination, parse_destination, without_secret
 from laden.store.sas import PERMISSIONS, Sas, abilities, lacking_for_load, letters_of, parse_sas, query_of, utc
 from laden.values.errors import ExitCode, LadenError, UsageError
+from laden.values.secrets import give, note
 from laden.values.units import duration
 
 if TYPE_CHECKING:
@@ -34,14 +35,14 @@ def run_make(
         _say(f"laden sas: {error}")
         return int(error.exit_code)
     _explain(target, minted, addresses, policy)
-    print(f"{target.url()}?{minted.query}", flush=True)
+    give(f"{target.url()}?{minted.query}")
     return int(ExitCode.COMPLETE)
 
 
 def _container(destination: str) -> Destination:
     target = parse_destination(destination)
     if not isinstance(target, Destination):
-        raise UsageError(f"a SAS is for a container, and '{destination}' is a folder: give the container's URL")
+        raise UsageError(f"a SAS is for a container, and '{target}' is a folder: give the container's URL")
     return target
 
 
@@ -115,6 +116,7 @@ def _given(url: str | None) -> tuple[str, str]:
             raise UsageError("there is nothing to inspect: give a SAS URL, '-' to read it from stdin, or set LADEN_SAS")
     else:
         text = url
+        note(url)
         if "sig=" in url:
             _say("A SAS on the command line can be seen by other users of this machine: '-' reads it from stdin.")
     return text, without_secret(text.strip()) if "://" in text else ""
@@ -134,6 +136,7 @@ def _lines(sas: Sas, where: str, now: datetime) -> list[str]:
     lines.append(f"begins       {_both(sas.start) if sas.start else 'at once' + _policy_says(sas)}")
     lines.append(f"ends         {_ending(sas, now)}")
     lines.append(f"addresses    {sas.addresses or 'any'}")
+    lines += [f"nonsense     {what}" for what in sas.nonsense]
     lines.append(f"protocol     {sas.protocol.replace(',', ' and ')}")
     lines.append("laden can")
     for what, why_not in abilities(sas).items():
@@ -171,6 +174,7 @@ def _as_json(sas: Sas, where: str, now: datetime) -> dict[str, Any]:
         "addresses": sas.addresses,
         "protocol": sas.protocol,
         "version": sas.version,
+        "nonsense": list(sas.nonsense),
         "can": {what: not why_not for what, why_not in abilities(sas).items()},
         "cannot": {what: why_not for what, why_not in abilities(sas).items() if why_not},
     }

@@ -11,11 +11,12 @@ from rich.table import Table
 
 from laden.cli.described import draw_columns
 from laden.cli.text import cut, escaped
+from laden.cli.verdict import verdict
 from laden.values.errors import ExitCode
 from laden.values.events import Described, Event, Found, PlanReady, Selected, Started, Summary, Warned
 from laden.values.events import Progress as ProgressEvent
 from laden.values.records import Finding, Severity, Step
-from laden.values.units import amount, duration, size
+from laden.values.units import amount, duration, plural, size
 
 _STAGES = {
     "source": "Looking at the source",
@@ -31,6 +32,7 @@ _STAGES = {
 }
 _COLOURS = {Severity.INFO: "cyan", Severity.WARNING: "yellow", Severity.ERROR: "red"}
 _SEVERITIES = (Severity.ERROR, Severity.WARNING, Severity.INFO)
+_SYMPTOMS = ("image-missing", "image-stray")
 _SHOWN = 10
 """Findings that are drawn, the gravest first; the file has all."""
 _SHOWN_PER_CODE = 3
@@ -50,6 +52,7 @@ class Terminal:
         self._held = False
         self._bar: Progress | None = None
         self._task = TaskID(0)
+        self._plan_told: PlanReady | None = None
 
     def show(self, event: Event) -> None:
         """Draw one event."""
@@ -59,14 +62,15 @@ class Terminal:
             case Summary():
                 self.close()
                 self._summary(event)
+            case PlanReady():
+                self._plan_told = event
+                self._plan(event)
             case Found():
                 self._findings.setdefault(event.finding.code, []).append(event.finding)
             case _ if self._quiet:
                 pass
             case Started():
                 self._started(event)
-            case PlanReady():
-                self._plan(event)
             case Selected():
                 self._console.print(_counted([*_steps(event.selection)], ""))
             case Described():
@@ -99,6 +103,8 @@ class Terminal:
         self._stage = event.stage
 
     def _plan(self, plan: PlanReady) -> None:
+        if self._quiet:
+            return
         rows = [
             *(
                 _steps(plan.selection)
@@ -107,6 +113,7 @@ class Terminal:
             (plan.matched, "of them have their image here"),
             (plan.missing, "of them have none (missing)"),
             (plan.stray, "images that no row names (strays)"),
+            (plan.excluded, "files and members left out, as asked"),
             (plan.images, f"images wanted, {size(plan.bytes_in_all)}"),
             (plan.already_there, "of them are in the destination already"),
             (plan.send + plan.replace, f"to be sent, {size(plan.bytes_to_send)}"),
@@ -118,6 +125,8 @@ class Terminal:
         always = ("rows", "of them have", "images wanted", "to be sent")
         shown = [(count, what) for count, what in rows if count or what.startswith(always)]
         self._console.print(_counted(shown, f"Plan ({escaped(plan.profile)})"))
+        if plan.place:
+            self._console.print(f"  to {escaped(plan.place)}")
         if plan.examples:
             self._console.print(f"  [dim]such as {escaped(plan.examples[0])}[/]")
         if plan.archives_absent:
@@ -149,23 +158,26 @@ class Terminal:
             parts = [
                 f"{amount(summary.rows)} rows = {amount(summary.matched)} matched + {amount(summary.missing)} missing"
             ]
+            if self._plan_told is not None and not self._plan_told.table:
+                # Without a table, rows are the files themselves.
+                parts = [plural(summary.rows, "file")]
             if summary.command == "load":
                 parts += _counts(summary, "sent", "already_there", "damaged", "held", "conflicts", "failed", "stray")
                 speed = int(summary.bytes_sent / summary.seconds) if summary.seconds else 0
                 if summary.bytes_sent:
                     parts.append(f"{size(summary.bytes_sent)} in {duration(summary.seconds)} ({size(speed)}/s)")
             else:
-                parts += [f"{amount(summary.images)} images", *_counts(summary, "stray", "damaged", "failed")]
+                parts += [plural(summary.images, "image"), *_counts(summary, "stray", "damaged", "failed")]
                 if summary.bytes_examined:
                     speed = int(summary.bytes_examined / summary.seconds)
                     read = f"{amount(summary.examined)} of them read, {size(summary.bytes_examined)}"
                     parts.append(f"{read} in {duration(summary.seconds)} ({size(speed)}/s)")
             self._console.print("; ".join(parts))
         elif summary.command == "select" and summary.rows and summary.complete:
-            self._console.print(f"{amount(summary.rows)} rows written to {escaped(_place(summary.destination))}")
+            self._console.print(f"{plural(summary.rows, 'row')} written to {escaped(_place(summary.destination))}")
         elif summary.command == "verify" and summary.images:
             parts = [
-                f"{amount(summary.images)} images in the manifest",
+                f"{plural(summary.images, 'image')} in the manifest",
                 *_counts(summary, "deleted", "changed", "foreign"),
             ]
             self._console.print("; ".join(parts))
@@ -180,32 +192,19 @@ class Terminal:
             self._console.print(f"A page to look at: {escaped(summary.report_file)}")
         if summary.message or summary.command == "columns":
             return
-        if summary.exit_code == ExitCode.FINDINGS:
-            verdict = {
-                "load": "Loaded and verified what is there to load; the findings above need a person.",
-                "check": "The findings above need a person.",
-                "verify": "Not as the manifest says.",
-                "select": "The findings above need a person.",
-            }
-            self._console.print(f"[yellow]{verdict[summary.command]}[/]")
-        elif summary.command == "load" and summary.complete:
-            self._console.print(f"[green]Complete and verified.[/] Later: laden verify {escaped(summary.destination)}")
-        elif summary.command == "load":
-            self._console.print("Nothing was written. Without --dry-run, this is what would be done.")
-        elif summary.command == "select":
-            if not summary.complete:
-                self._console.print("Nothing was written. -o small.csv writes these rows.")
-        elif summary.command == "check":
-            self._console.print(f"[green]{_fit(summary)}[/]")
-        else:
-            self._console.print("[green]All there, unchanged.[/]")
+        colour = "yellow" if summary.exit_code == ExitCode.FINDINGS else "green"
+        later = summary.command == "load" and summary.complete and not summary.exit_code
+        more = f" Later: laden verify {escaped(summary.destination)}" if later else ""
+        if last := verdict(summary, self._plan_told):
+            self._console.print(f"[{colour}]{last}[/]{more}")
 
     def _draw_findings(self, summary: Summary) -> None:
         """The counts of all codes, then the findings that matter most."""
         known = [code for code in summary.findings if code in self._findings]
         if not known:
             return
-        known.sort(key=lambda code: (_gravity(self._findings[code]), -summary.findings[code], code))
+        # What is missing is often so because of what stands above it.
+        known.sort(key=lambda code: (_gravity(self._findings[code]), code in _SYMPTOMS, -summary.findings[code], code))
         table = Table(title="Findings", title_justify="left", show_header=False, box=None, padding=(0, 2))
         table.add_column(justify="right")
         table.add_column()
@@ -222,16 +221,6 @@ class Terminal:
             self._console.print(f"  [{_COLOURS[finding.severity]}]{finding.code}[/] {text}")
         if left := sum(summary.findings.values()) - len(shown):
             self._console.print(f"  [dim]and {amount(left)} more[/]")
-
-
-def _fit(summary: Summary) -> str:
-    """What a check without findings may claim: of images, only what was looked into."""
-    if not summary.examined:
-        return "Table and archives fit."
-    if not summary.unseen:
-        return "Table, archives and images fit."
-    looked = amount(summary.examined - summary.unseen)
-    return f"Table and archives fit; {looked} images are whole, {amount(summary.unseen)} were not looked into."
 
 
 def _gravity(findings: list[Finding]) -> int:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from laden.cli.app import app
-from laden.cli.options import EXIT_CODES, Dest, Json
+from laden.cli.options import EXIT_CODES, Dest, Json, TrustHost
 from laden.cli.verbs_cloud import Subscription
 
 labels = typer.Typer(help="The labels of a loaded dataset.", epilog=EXIT_CODES, rich_markup_mode=None)
@@ -53,6 +53,7 @@ def labels_export(
         ),
     ] = "relative",
     profile: LabelProfile = None,
+    _: TrustHost = None,
     json: Json = False,
 ) -> None:
     """Write the labels of the dataset loaded to DEST to FILE. Reads table and manifest there, no image.
@@ -92,6 +93,7 @@ def register(
     ] = None,
     profile: LabelProfile = None,
     force: Annotated[bool, typer.Option("--force", help="Also what is not complete.")] = False,
+    _: TrustHost = None,
     json: Json = False,
 ) -> None:
     """Register the load in DEST with Azure Machine Learning, once it is complete: a datastore and a data asset.

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from laden.cli.app import app
-from laden.cli.options import EXIT_CODES, Dest, Json
+from laden.cli.options import EXIT_CODES, Dest, Json, TrustHost
 
 account = typer.Typer(help="Make or look at a storage account.", epilog=EXIT_CODES, rich_markup_mode=None)
 container = typer.Typer(help="Make or list containers.", epilog=EXIT_CODES, rich_markup_mode=None)
@@ -66,7 +66,7 @@ def account_show(
 
 
 @container.command("create", epilog=EXIT_CODES)
-def container_create(destination: Dest, json: Json = False) -> None:
+def container_create(destination: Dest, _: TrustHost = None, json: Json = False) -> None:
     """Make the container of DEST, private. Says so when its account allows public ones."""
     from laden.cli.container import run_create
 
@@ -78,6 +78,7 @@ def container_list(
     account_or_url: Annotated[
         str, typer.Argument(metavar="ACCOUNT", help="An account's name, or the address of its Blob service.")
     ],
+    _: TrustHost = None,
     json: Json = False,
 ) -> None:
     """List the containers of ACCOUNT, and what anybody may read of each."""
@@ -87,7 +88,7 @@ def container_list(
 
 
 @app.command(epilog=EXIT_CODES, short_help="Try all that a load to DEST needs; what to do.")
-def doctor(destination: Dest, json: Json = False) -> None:
+def doctor(destination: Dest, _: TrustHost = None, json: Json = False) -> None:
     """Try all that a load to DEST needs, and say what is wrong and what to do: a line for each check.
 
     Signs in, resolves, lists, writes, reads back and deletes a probe blob below _laden/, measures clock, latency

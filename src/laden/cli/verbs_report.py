@@ -9,7 +9,7 @@ import typer
 
 from laden.cli.app import app
 from laden.cli.faces import Face
-from laden.cli.options import EXIT_CODES, REPORT_FILE, Archives, Json, ProfileName, Quiet, TableFile, Verbose
+from laden.cli.options import EXIT_CODES, REPORT_FILE, Archives, Json, ProfileName, Quiet, TableFile, TrustHost, Verbose
 
 
 @app.command(epilog=EXIT_CODES, short_help="A page about DEST or SOURCE: counts, charts, images.")
@@ -24,6 +24,7 @@ def report(
     table: TableFile = None,
     profile: ProfileName = None,
     archives: Archives = None,
+    _: TrustHost = None,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,

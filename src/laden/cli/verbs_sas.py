@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from laden.cli.app import app
-from laden.cli.options import EXIT_CODES
+from laden.cli.options import EXIT_CODES, TrustHost
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -58,6 +58,7 @@ def make(
         str | None,
         typer.Option("--policy", metavar="NAME", help="Through a stored access policy, so that it can be revoked."),
     ] = None,
+    _: TrustHost = None,
 ) -> None:
     """Make a SAS for the container of DEST, and print its URL, alone, on stdout.
 

@@ -54,8 +54,23 @@ def select(
 
 
 @app.command(epilog=EXIT_CODES, short_help="What the columns of TABLE hold, to select by.")
-def columns(table: Table, profile: ProfileName = None, json: Json = False) -> None:
-    """Tell what the columns of TABLE hold: type, share of NULL, range, commonest values. All a --where needs."""
+def columns(
+    table: Annotated[
+        str,
+        typer.Argument(metavar="TABLE", help="The label table, a folder that has it, or a DEST that was loaded to."),
+    ],
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="COLUMN...", help="Only these columns, and all of their values.")
+    ] = None,
+    profile: ProfileName = None,
+    json: Json = False,
+) -> None:
+    """Tell what the columns of TABLE hold: type, share of NULL, range, commonest values. All a --where needs.
+
+    Named columns are listed with all of their values:
+
+        laden columns padchest.csv.gz Labels
+    """
     from laden.cli.columns import run_columns
 
-    raise typer.Exit(run_columns(table, profile, json=json))
+    raise typer.Exit(run_columns(table, names or [], profile, json=json))

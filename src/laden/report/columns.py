@@ -1,4 +1,4 @@
-"""Counts what the selected rows of the tables hold: one more pass over their records.
+"""Counts what the selected rows of the tables hold: a question to the relations, of the columns that are charted.
 
 Which columns are worth a chart, and which one says how pixels are to be read, the profile tells.
 """
@@ -6,13 +6,15 @@ Which columns are worth a chart, and which one says how pixels are to be read, t
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Container, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from laden.dataset.profile import TableShape
-from laden.dataset.table import Table
+from laden.dataset.selection.keys import fold, row_key
+from laden.dataset.table import BATCH, Table, columns
 from laden.dataset.table.cells import parse_list
+from laden.relations import Relations
 from laden.report.facts import ColumnCounts, Count
 
 _EMPTY = frozenset({"", "none", "nan"})
@@ -23,7 +25,7 @@ _KEPT = 500
 
 
 class ReadTable(NamedTuple):
-    """A table that can be read again."""
+    """A table that is held, and can be read again."""
 
     table: Table
     shape: TableShape
@@ -33,19 +35,20 @@ class ReadTable(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TableCounts:
-    """What one pass over the tables tells."""
+    """What the tables tell."""
 
     columns: tuple[ColumnCounts, ...] = ()
     inverted: frozenset[str] = field(default_factory=frozenset)
     """Of the keys asked for, those whose lowest value means white."""
 
 
-def count_columns(tables: Sequence[ReadTable], rows: Container[int] | None, keys: Collection[str]) -> TableCounts:
+def count_columns(relations: Relations, tables: Sequence[ReadTable], within: str, keys: Collection[str]) -> TableCounts:
     """Count values, and tell which images are inverted. Columns of one name in several tables are counted together.
 
     Args:
-        tables: opened; columns that the profile names and a table lacks are left out.
-        rows: numbers of the selected rows, or None for all.
+        relations: where they are counted.
+        tables: held; columns that the profile names and a table lacks are left out.
+        within: a query of the numbers of the rows that count, or empty for all.
         keys: of the images that will be shown, as `TableShape.row_key` gives them.
 
     Raises:
@@ -56,27 +59,45 @@ def count_columns(tables: Sequence[ReadTable], rows: Container[int] | None, keys
     inverted: set[str] = set()
     for one in tables:
         kinds = {**one.shape.columns, **kinds}
-        _count(one, rows, counters, inverted)
-    columns = (_counts(column, counter, kinds[column]) for column, counter in counters.items())
-    return TableCounts(tuple(columns), frozenset(inverted.intersection(keys)))
+        inverted |= _count(relations, one, within, counters, keys)
+    return TableCounts(
+        tuple(_counts(column, counter, kinds[column]) for column, counter in counters.items()), frozenset(inverted)
+    )
 
 
-def _count(one: ReadTable, rows: Container[int] | None, counters: dict[str, Counter[str]], inverted: set[str]) -> None:
-    """Count the cells of one table, and add to the keys of inverted images."""
+def _count(
+    relations: Relations, one: ReadTable, within: str, counters: dict[str, Counter[str]], keys: Collection[str]
+) -> set[str]:
+    """Count the cells of one table; returns which of the images asked for are inverted."""
     table, shape, before = one
     wanted = dict.fromkeys((*shape.charts, *([shape.labels] if shape.labels else ())))
-    places = [
-        (table.columns.index(name), counters.setdefault(name, Counter())) for name in wanted if name in table.columns
-    ]
+    places = {name: table.columns.index(name) for name in wanted if name in table.columns}
     key_at = table.column(shape.key)
     tone_at = table.columns.index(shape.photometric) if shape.photometric in table.columns else None
-    for record in table.records():
-        if len(record.fields) != len(table.columns) or (rows is not None and before + record.row not in rows):
-            continue
-        for place, counter in places:
-            counter[record.fields[place]] += 1
-        if tone_at is not None and record.fields[tone_at].strip() == _INVERTED:
-            inverted.add(shape.row_key(record.fields[key_at].strip()))
+    needed = sorted({*places.values(), key_at, *([] if tone_at is None else [tone_at])})
+    # Images are few, and so are their keys; cells of a chart are alike.
+    tone = "''" if tone_at is None else f"c{tone_at}"
+    relations.run(
+        "CREATE OR REPLACE TABLE counted (row BIGINT, key VARCHAR, tone VARCHAR"
+        + "".join(f", v{place} VARCHAR" for place in sorted(set(places.values())))
+        + ")"
+    )
+    values = "".join(f", c{place}" for place in sorted(set(places.values())))
+    relations.absorb(
+        f"INSERT INTO counted SELECT row + {before}, {row_key(shape, f'c{key_at}')}, {tone}{values} FROM {BATCH}",  # noqa: S608
+        columns(table, needed),
+    )
+    chosen = f"FROM counted WHERE row IN ({within})" if within else "FROM counted WHERE true"
+    for name, place in places.items():
+        counted = relations.stream(f"SELECT v{place}, count(*) {chosen} GROUP BY v{place}")
+        counters.setdefault(name, Counter()).update(dict(counted))
+    if not keys:
+        return set()
+    fold(relations, "counted", shape)
+    inverted = relations.stream(
+        f"SELECT DISTINCT key {chosen} AND tone = ? AND list_contains(?::VARCHAR[], key)", [_INVERTED, list(keys)]
+    )
+    return {key for (key,) in inverted}
 
 
 def _counts(column: str, texts: Counter[str], kind: str) -> ColumnCounts:

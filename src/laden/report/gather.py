@@ -35,6 +35,9 @@ SELECT k.blob, k.key, k.archive AS home, NULL::BIGINT AS id, k.size_bytes, 0 AS 
   k.width, k.height, k.bits, k.state
 FROM known k LEFT JOIN blobs b ON b.name = k.blob
 """
+SELECTED = "SELECT row FROM rows WHERE selected"
+"""Query of the numbers of the selected rows."""
+
 _GOOD = "('sent', 'already_there', 'there')"
 _LOST = "('deleted', 'changed')"
 
@@ -54,13 +57,6 @@ def show_plan(relations: Relations) -> None:
 def show_manifest(relations: Relations) -> None:
     """Make `shown` of a manifest and a listing."""
     relations.run(_OF_MANIFEST)
-
-
-def selected(relations: Relations) -> frozenset[int] | None:
-    """Numbers of the selected rows, or None where all are."""
-    if not relations.one("SELECT count(*) FROM rows WHERE NOT selected")[0]:
-        return None
-    return frozenset(row for (row,) in relations.stream("SELECT row FROM rows WHERE selected"))
 
 
 def fates(relations: Relations) -> tuple[Count, ...]:

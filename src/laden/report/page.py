@@ -17,7 +17,6 @@ from laden.report.facts import Facts, FindingKind, Gallery, Picture
 from laden.report.figures import figures
 from laden.report.markup import Child, clean, h, name, to_html
 from laden.values.errors import ExitCode
-from laden.values.events import Summary
 from laden.values.records import Finding, Severity
 from laden.values.units import amount, duration, size
 
@@ -76,7 +75,7 @@ def _sections(facts: Facts) -> Iterator[Element]:
 
 def _head(facts: Facts) -> Element:
     summary = facts.summary
-    verdict, mood = _verdict(summary)
+    verdict, mood = _verdict(facts)
     places = [
         (what, place)
         for what, place in (("from", summary.source), ("to" if summary.source else "of", summary.destination))
@@ -97,13 +96,14 @@ def _head(facts: Facts) -> Element:
     )
 
 
-def _verdict(summary: Summary) -> tuple[str, str]:
+def _verdict(facts: Facts) -> tuple[str, str]:
+    summary = facts.summary
     if summary.message:
         return ("Interrupted" if summary.exit_code == ExitCode.INTERRUPTED else "Not finished"), "bad"
     person = summary.exit_code == ExitCode.FINDINGS
     words = {
         "load": ("Complete and verified", "Loaded and verified; findings need a person"),
-        "check": ("Table and archives fit", "Findings need a person"),
+        "check": ("Table and archives fit" if facts.table else "All files can be loaded", "Findings need a person"),
         "verify": ("All there, unchanged", "Not as the manifest says"),
     }
     return words[summary.command][person], "warn" if person else "good"

@@ -23,11 +23,10 @@ from laden.report.facts import Facts, Gallery, Speed
 from laden.report.gallery import Choice
 from laden.report.watch import Watch
 from laden.store import Store
-from laden.values.errors import LadenError, SourceError, UsageError
+from laden.values.errors import ExitCode, LadenError, SourceError
 from laden.values.events import Event, Observer, Summary, Warned
-
-START = "<!DOCTYPE html>\n<!-- laden report -->\n"
-"""How every report begins: a file that does may be replaced by the next one."""
+from laden.values.ownfiles import REPORT_START, is_report, placed, refuse
+from laden.values.secrets import redacted
 
 
 class Reporter:
@@ -44,7 +43,7 @@ class Reporter:
             UsageError: the file is there and is no report, or cannot be there.
         """
         if path is not None:
-            _refuse(path)
+            refuse(path, is_report, "report", "--report")
         self._path = path
         self._observer = observer
         self._watch = Watch()
@@ -84,13 +83,14 @@ class Reporter:
         choice = gallery.choose(relations, shape.row_key if shape else str)
         with Decoder() as decoder:
             self._start(decoder)
-            self._counts = self._counted(choice, None)
+            self._counts = self._counted(relations, choice, "")
             drawing = gallery.Drawing(decoder, choice, self._counts.inverted, self._warn)
             self._gallery = await gallery.from_store(store, choice, drawing)
 
     def conclude(self, summary: Summary, relations: Relations | None) -> Summary:
         """Write the report, if there is anything to tell; returns the summary that names it."""
-        if self._path is None or not (self._watch.planned or self._listed or summary.findings):
+        began = self._watch.planned or self._listed
+        if self._path is None or not (began or (summary.findings and summary.exit_code != ExitCode.USAGE)):
             return summary
         from laden.report.page import render
 
@@ -98,7 +98,8 @@ class Reporter:
         try:
             if self._watch.planned and relations is not None:
                 self._show_plan(relations)
-            _write(self._path, START + render(self._facts(summary, speed, relations)))
+            with placed(self._path, is_report) as file:
+                file.write((REPORT_START + render(redacted(self._facts(summary, speed, relations)))).encode())
         except (LadenError, OSError, Relations.Error) as error:
             reason = getattr(error, "strerror", None) or str(error)
             self._observer(Warned(f"the report could not be written to {self._path}: {reason}"))
@@ -114,7 +115,7 @@ class Reporter:
         choice = gallery.choose(relations)
         with Decoder() as decoder:
             self._start(decoder)
-            self._counts = self._counted(choice, gather.selected(relations))
+            self._counts = self._counted(relations, choice, gather.SELECTED)
             drawing = gallery.Drawing(decoder, choice, self._counts.inverted, self._warn)
             self._gallery = gallery.from_source(relations, self._root, choice, drawing)
 
@@ -126,9 +127,9 @@ class Reporter:
     def _warn(self, sentence: str) -> None:
         self._observer(Warned(sentence))
 
-    def _counted(self, choice: Choice, rows: frozenset[int] | None) -> TableCounts:
+    def _counted(self, relations: Relations, choice: Choice, within: str) -> TableCounts:
         try:
-            return count_columns(self._tables, rows, {wanted.key for wanted in choice.wanted})
+            return count_columns(relations, self._tables, within, {wanted.key for wanted in choice.wanted})
         except SourceError:
             # It could be read when the run began; what it says then is in the findings and the counts.
             return TableCounts()
@@ -153,32 +154,3 @@ class Reporter:
             made=f"{now.day} {now:%B %Y, %H:%M} {now.tzname()}",
             version=version("laden"),
         )
-
-
-def _refuse(path: Path) -> None:
-    """Refuse to replace what is no report, and a folder that is not there: told before the work, not after."""
-    try:
-        path.absolute().parent.resolve(strict=True)
-        if not path.exists() or (not path.is_file() and not path.is_dir()):
-            return
-        with path.open("rb") as file:
-            start = file.read(len(START))
-    except OSError as error:
-        raise UsageError(
-            f"the report cannot be written to {path} ({error.strerror}): name another file, or none, with --report"
-        ) from None
-    if start and start != START.encode():
-        raise UsageError(f"{path} is there and is no report of laden's: name another file, or none, with --report")
-
-
-def _write(path: Path, page: str) -> None:
-    """Write beside the place first, so that nobody ever opens half a page."""
-    if path.exists() and not path.is_file():
-        path.write_text(page, "utf-8")
-        return
-    part = path.with_name(f"{path.name}.part")
-    try:
-        part.write_text(page, "utf-8")
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

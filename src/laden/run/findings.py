@@ -1,26 +1,30 @@
 """Collects findings: counts every one, shows some, and writes all to a CSV and a Parquet file.
 
-The CSV is made with the first finding and written line by line, so that a clean run leaves none and a killed one what
-it found; at the end a Parquet file of the same name follows, its columns typed and its texts as they are. Files of
-these names from an earlier run are replaced or removed. Findings name images, so the files stay on this machine.
+The CSV is begun with the first finding, beside its place, and written line by line; it gets its name once the run has a
+plan (`settle`), so that a killed run leaves what it found, a clean one leaves none, and a command that was refused
+leaves the list of the run before it as it was. At the end a Parquet file of the same name follows, its columns typed
+and its texts as they are. Findings name images, so the files stay on this machine; secrets are taken out of them.
 """
 
 from __future__ import annotations
 
 import contextlib
 import csv
+import os
 import re
 import shutil
 from collections import Counter
 from collections.abc import Container, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import TextIO
+from typing import Any, TextIO
 
 from laden.relations import Relations
 from laden.values.errors import UsageError
 from laden.values.events import Found, Observer
+from laden.values.ownfiles import FINDINGS_MARK, exclusive, is_device, is_findings, placed, put, refuse
 from laden.values.records import Finding, Severity
+from laden.values.secrets import redacted
 
 SHOWN_PER_CODE = 10
 """Findings of one code that are told to the observer; the file has all."""
@@ -28,13 +32,13 @@ SHOWN_PER_CODE = 10
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 """Control characters, and those that change the direction of what follows (Unicode 9, UAX 9)."""
 
-_FORMULA = ("=", "+", "-", "@", "\\t", "\\r", "\\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""The wide forms too: spreadsheets in East Asian languages take them for the narrow ones."""
+_FORMULA = re.compile("(^|[;,])(?=[=+@\uff1d\uff0b\uff0d\uff20-]|\\\\[trn])")
+"""Where a cell begins, or would begin with another list separator, and what makes a formula of it.
 
+The wide forms too: spreadsheets in East Asian languages take them for the narrow ones. Tabs and line ends are escaped
+by then.
+"""
 
-_MARK = "laden_findings"
-"""Key in the footer of the Parquet file: what laden may replace."""
-_FOOTER_BYTES = 64 << 10
 _PENDING = 2_000
 """Findings handed to the database at once."""
 
@@ -57,6 +61,9 @@ class FindingLog:
         self._path = path
         self._observer = observer
         self._file: TextIO | None = None
+        self._beside: Path | None = None
+        """Where the CSV is written until it gets its name."""
+        self._settled = False
         self._relations: Relations | None = None
         self._pending: list[tuple[object, ...]] = []
 
@@ -73,6 +80,7 @@ class FindingLog:
 
     def add(self, finding: Finding) -> None:
         """Count, tell and write one finding."""
+        finding = redacted(finding)
         image = (finding.member or finding.blob).rpartition("/")[2].casefold()
         if image and image in self.known_suspects:
             finding = finding._replace(message=f"{finding.message}; also known from elsewhere")
@@ -82,7 +90,7 @@ class FindingLog:
             self._observer(Found(finding))
         if self._path is not None:
             try:
-                csv.writer(self._open(self._path)).writerow(_safe(finding))
+                _writer(self._open(self._path)).writerow(_safe(finding))
             except OSError as error:
                 raise _unwritable(self._path, error) from None
             if self._relations is not None:
@@ -91,16 +99,41 @@ class FindingLog:
                 if len(self._pending) >= _PENDING:
                     self._feed(self._relations)
 
+    def settle(self) -> None:
+        """Let the list take the place of the one before: this run has a plan, or came to its end."""
+        if self._path is None or self._settled:
+            return
+        self._settled = True
+        beside = self._path.with_suffix(".parquet")
+        try:
+            for earlier in (self._path, beside):
+                if earlier.is_file() and not earlier.is_symlink() and is_findings(earlier):
+                    earlier.unlink()
+            if self._beside is not None:
+                put(self._beside, self._path, is_findings)
+                self._beside = None
+        except OSError as error:
+            raise _unwritable(self._path, error) from None
+
+    def discard(self) -> None:
+        """Forget what a run found that was refused before it had a plan, and leave the list before it as it is."""
+        if not self._settled:
+            self._close()
+            self._path = None
+
     def finish(self) -> Path | None:
         """Complete the files, after the last finding; returns the CSV, if there was anything to write."""
         relations, self._relations = self._relations, None
         if self._file is None or self._path is None:
             return None
+        self.settle()
         if relations is not None and self._path.is_file():
             self._feed(relations)
             beside = self._path.with_suffix(".parquet")
             try:
-                shutil.copyfile(relations.to_parquet("FROM findings", "findings.parquet", _MARK), beside)
+                made = relations.to_parquet("FROM findings", "findings.parquet", FINDINGS_MARK)
+                with made.open("rb") as whole, placed(beside, is_findings) as file:
+                    shutil.copyfileobj(whole, file)
             except OSError as error:
                 raise _unwritable(beside, error) from None
         return self._path
@@ -112,52 +145,45 @@ class FindingLog:
     def _open(self, path: Path) -> TextIO:
         if self._file is None:
             # Line by line: a disk that is full shows at once, and a run that is killed leaves what it found.
-            self._file = path.open("w", buffering=1, newline="", encoding="utf-8")
-            csv.writer(self._file).writerow(Finding._fields)
+            if is_device(path):
+                self._file = path.open("w", buffering=1, newline="", encoding="utf-8")
+            else:
+                self._beside, descriptor = exclusive(path)
+                self._file = os.fdopen(descriptor, "w", buffering=1, newline="", encoding="utf-8")
+            _writer(self._file).writerow(Finding._fields)
+            if self._settled and self._beside is not None:
+                put(self._beside, path, is_findings)
+                self._beside = None
         return self._file
+
+    def _close(self) -> None:
+        if self._file is not None:
+            # What could not be written was told when it was to be.
+            with contextlib.suppress(OSError):
+                self._file.close()
+        if self._beside is not None:
+            self._beside.unlink(missing_ok=True)
+            self._beside = None
 
     def __enter__(self) -> FindingLog:
         if self._path is not None:
-            try:
-                _clear(self._path)
-                _clear_parquet(self._path)
-                self._path.absolute().parent.resolve(strict=True)
-            except OSError as error:
-                raise _unwritable(self._path, error) from None
+            beside = self._path.with_suffix(".parquet")
+            if self._path == beside:
+                raise UsageError(
+                    f"{self._path} is where the Parquet file goes: name a .csv with --findings, and find that beside it"
+                )
+            for path in (self._path, beside):
+                refuse(path, is_findings, "list of findings", "--findings")
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._file is not None:
-            # What could not be written was told when it was to be.
-            with contextlib.suppress(OSError):
-                self._file.close()
-
-
-def _clear(path: Path) -> None:
-    """Remove an earlier run's list, and nothing else: a wrong option must not cost anybody's table, or a device."""
-    if not path.exists() or (not path.is_file() and not path.is_dir()):
-        return
-    with path.open("rb") as file:
-        start = file.readline(1000)
-    if start and start.strip() != ",".join(Finding._fields).encode():
-        raise UsageError(f"{path} is there and is no list of findings of laden's: name another --findings")
-    path.unlink()
-
-
-def _clear_parquet(path: Path) -> None:
-    """The same for the Parquet file beside it."""
-    beside = path.with_suffix(".parquet")
-    if path == beside:
-        raise UsageError(f"{path} is where the Parquet file goes: name a .csv, and find that beside it")
-    if not beside.is_file():
-        return
-    with beside.open("rb") as file:
-        file.seek(-min(_FOOTER_BYTES, beside.stat().st_size), 2)
-        if _MARK.encode() not in file.read():
-            raise UsageError(f"{beside} is there and is no list of findings of laden's: name another --findings")
-    beside.unlink()
+        # What was found stays also where the run broke off, but for a command that was refused.
+        with contextlib.suppress(UsageError):
+            if self._beside is not None and not isinstance(error, UsageError):
+                self.settle()
+        self._close()
 
 
 def _unwritable(path: Path, error: OSError) -> UsageError:
@@ -167,7 +193,12 @@ def _unwritable(path: Path, error: OSError) -> UsageError:
 def _safe(finding: Finding) -> list[str]:
     """Cells that no spreadsheet runs as a formula (OWASP, "CSV Injection"), no terminal obeys, any encoding holds."""
     cells = [_CONTROL.sub(_told, str(value)).encode("utf-8", "backslashreplace").decode() for value in finding]
-    return ["'" + cell if cell.startswith(_FORMULA) else cell for cell in cells]
+    return [_FORMULA.sub(r"\1'", cell) for cell in cells]
+
+
+def _writer(file: TextIO) -> Any:
+    """Every cell in quotes: a spreadsheet with another list separator still takes none of them apart."""
+    return csv.writer(file, quoting=csv.QUOTE_ALL)
 
 
 def _told(control: re.Match[str]) -> str:

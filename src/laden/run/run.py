@@ -21,6 +21,7 @@ from laden.run.outcome import Outcomes, outcomes
 from laden.values.errors import ExitCode, LadenError
 from laden.values.events import Observer, PlanReady, Summary
 from laden.values.records import Finding
+from laden.values.secrets import note_environment
 
 Conclude = Callable[[Summary, Relations | None], Summary]
 """Given the final summary before anybody is told; what it returns is told."""
@@ -79,7 +80,9 @@ class Run:
             stray=plan.stray,
             foreign=plan.foreign,
             selection=plan.selection,
+            excluded=plan.excluded,
         )
+        self.log.settle()
         self.meter.begin(plan.to_settle, plan.bytes_to_send)
         self.tell(plan)
 
@@ -100,6 +103,9 @@ class Run:
         """
         if exit_code is None:
             exit_code = ExitCode.FINDINGS if self.log.needs_person else ExitCode.COMPLETE
+            self.log.settle()
+        elif exit_code is ExitCode.USAGE:
+            self.log.discard()
         written = self.log.finish()
         if self._relations is not None:
             self.note(**outcomes(self._relations).counts())
@@ -158,6 +164,7 @@ def running(
         stopping: asked often; once true, what is in flight ends and the run stops.
         conclude: given the final summary, and the relations where they are open, before anybody is told.
     """
+    note_environment()
     with FindingLog(findings_file, observer) as log:
         run = Run(summary, log, observer, stopping, conclude)
         with run.opened():

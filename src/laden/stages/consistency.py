@@ -69,11 +69,13 @@ def contradictions(relations: Relations, seen: Literal["receipts", "loaded"], bi
         seen: the relation with what was seen of every image.
         bits: that a sample of the dataset's images has, where the profile says.
     """
+    has_table = relations.one("SELECT count(*) FROM table_starts")[0]
+    labelled = ", which another row may label otherwise" if has_table else ""
     for blob, archive, member, first in relations.stream(_TWINS.format(seen=seen)):
         yield Finding(
             "image-twin",
             Severity.WARNING,
-            f"its bytes are the same as those of {first}, which another row may label otherwise",
+            f"its bytes are the same as those of {first}{labelled}",
             archive=archive,
             member=member,
             blob=blob,

@@ -6,6 +6,7 @@ The listing goes into the relation `blobs`, the earlier manifest into `known`. N
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from laden.dataset.table import Table
 from laden.relations import BATCH_ROWS, Relations
 from laden.stages.manifest import LOAD, MANIFEST, Document, LoadPage, read_load_page, read_manifest
 from laden.stages.metadata import to_columns
-from laden.store import Store, list_all
+from laden.store import Store
+from laden.store.listing import NAMES_IN_RANGE, RangesDoNotFit, list_all, list_ranges
 from laden.values.errors import BlobMissing, ContainerMissing, SourceError, StoreError
 from laden.values.records import Blob
 
@@ -23,31 +25,78 @@ _TABLE_BYTES = 512 << 20
 """PADCHEST's is 99 MB; a larger one is not worth its transfer for a few counts."""
 
 
+_STARTS = f"""
+WITH names AS (SELECT name FROM blobs UNION SELECT blob FROM rows UNION SELECT blob FROM known),
+numbered AS (SELECT name, row_number() OVER (ORDER BY name) AS number FROM names WHERE name IS NOT NULL)
+SELECT name FROM numbered WHERE number % {NAMES_IN_RANGE} = 0 AND regexp_full_match(name, '[ -~]+') ORDER BY name
+"""  # noqa: S608 - a number
+"""Names that part what is expected into ranges of about a page."""
+
+
 class Listing:
-    """The container's listing, begun early so that a wrong address or credential is told before anything else."""
+    """The container's listing, begun early so that a wrong address or credential is told before anything else.
+
+    What is known of names by then (of an earlier listing, the table or the manifest) parts the rest into ranges, which
+    are listed at once where the service can do that.
+    """
 
     def __init__(self, store: Store, relations: Relations) -> None:
         self._store = store
         self._relations = relations
-        self._pages = list_all(store)
+        self._marker = ""
+        self._in_ranges = True
         self.absent = False
         """Whether there is no container yet."""
 
     async def begin(self) -> None:
+        """The first page, which is all of it for most containers."""
         try:
-            self._feed(await anext(self._pages))
+            page = await self._store.list_page()
         except ContainerMissing:
             self.absent = True
+            return
+        self._marker = page.marker
+        self._feed(page.blobs)
 
     async def finish(self) -> None:
-        if not self.absent:
-            async for blobs in self._pages:
-                self._feed(blobs)
+        """The rest."""
+        if self._marker:
+            with suppress(StoreError):
+                await read_known(self._store, self._relations)
+            await self._rest(self._starts())
 
     async def repeat(self) -> None:
+        """All of it, anew."""
+        starts = self._starts()
         self._relations.run("DELETE FROM blobs")
-        async for blobs in list_all(self._store):
+        page = await self._store.list_page()
+        self._marker = page.marker
+        self._feed(page.blobs)
+        if self._marker:
+            if not starts:
+                with suppress(StoreError):
+                    await read_known(self._store, self._relations)
+                starts = self._starts()
+            await self._rest(starts)
+
+    async def _rest(self, starts: list[str]) -> None:
+        (last,) = self._relations.one("SELECT max(name) FROM blobs")
+        starts = [start for start in starts if last is None or start > last]
+        if self._in_ranges and starts:
+            try:
+                async for blobs in list_ranges(self._store, self._marker, starts):
+                    self._feed(blobs)
+            except RangesDoNotFit:
+                self._in_ranges = False
+                self._marker = ""
+                self._relations.run("DELETE FROM blobs")
+            else:
+                return
+        async for blobs in list_all(self._store, self._marker):
             self._feed(blobs)
+
+    def _starts(self) -> list[str]:
+        return [name for (name,) in self._relations.stream(_STARTS)]
 
     def _feed(self, blobs: list[Blob]) -> None:
         for start in range(0, len(blobs), BATCH_ROWS):
@@ -77,6 +126,8 @@ async def read_known(store: Store, relations: Relations) -> bool:
     """Bring the manifest of an earlier load into the relation `known`; False if there is none."""
     if not is_listed(relations, MANIFEST):
         return False
+    if relations.one("SELECT count(*) FROM known")[0]:
+        return True  # the listing needed it already
     path = relations.folder / "known.parquet"
     await fetch(store, relations, MANIFEST, path)
     read_manifest(relations, path)
@@ -105,7 +156,7 @@ async def fetch_table(store: Store, relations: Relations, landed: Document) -> T
     """The table that a load landed, of any size; raises `SourceError` where it is none, `StoreError` as `fetch`."""
     path = relations.folder / "landed-table"
     await fetch(store, relations, landed.name, path)
-    return replace(Table.open(path), name=landed.name)
+    return replace(Table.open(path).hold(relations.folder), name=landed.name)
 
 
 async def fetch(store: Store, relations: Relations, name: str, path: Path) -> None:

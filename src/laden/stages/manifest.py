@@ -31,11 +31,32 @@ CREATE OR REPLACE TABLE loaded (
     blob VARCHAR NOT NULL, archive VARCHAR NOT NULL, member VARCHAR NOT NULL, size_bytes BIGINT NOT NULL,
     md5 VARCHAR NOT NULL, crc32 BIGINT NOT NULL, key VARCHAR NOT NULL,
     kind VARCHAR NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL, bits INTEGER NOT NULL,
-    state VARCHAR NOT NULL)
+    state VARCHAR NOT NULL, known VARCHAR NOT NULL)
 """
 """Columns that may hold nulls are encoded by how they were computed; these only by their values."""
 
-_COLUMNS = "blob, archive, member, size_bytes, md5, crc32, key, kind, width, height, bits, state"
+_COLUMNS_BEFORE = "blob, archive, member, size_bytes, md5, crc32, key, kind, width, height, bits, state"
+_COLUMNS = f"{_COLUMNS_BEFORE}, known"
+"""`known` says on what its content rests: `sent` by laden, whose MD5 the service checked; `compared`, another tool's
+blob that laden read back; `adopted`, another tool's on that tool's word, which only earlier versions of laden took."""
+
+_BELOW = """
+CREATE OR REPLACE TABLE below AS
+WITH loads AS (
+    SELECT left(name, length(name) - length('_laden/load.json')) AS prefix
+    FROM blobs WHERE ends_with(name, '/_laden/load.json')),
+above AS (
+    SELECT name, unnest(list_transform(range(1, len(string_split(name, '/'))),
+        lambda parts: array_to_string(string_split(name, '/')[:parts], '/') || '/')) AS prefix
+    FROM blobs WHERE (SELECT count(*) FROM loads) > 0 AND contains(name, '/'))
+SELECT DISTINCT name FROM above WHERE prefix IN (SELECT prefix FROM loads)
+"""
+
+
+def find_loads_below(relations: Relations) -> None:
+    """Fill the relation `below`: blobs of the listing that lie below a prefix with a load of its own."""
+    relations.run(_BELOW)
+
 
 _NAMED = """
 CREATE OR REPLACE TABLE named AS SELECT min(row) AS row FROM rows WHERE usable AND blob IS NOT NULL GROUP BY blob
@@ -47,16 +68,22 @@ _COLLECT = f"""
 INSERT INTO loaded
 WITH found AS (
     SELECT b.name AS blob, coalesce(r.archive, k.archive) AS archive, coalesce(r.member, k.member) AS member,
-           b.source, b.size_bytes, b.md5, coalesce(r.crc32, b.crc32, k.crc32) AS crc32,
+           b.source, b.size_bytes, coalesce(b.md5, r.md5) AS md5, coalesce(r.crc32, b.crc32, k.crc32) AS crc32,
            coalesce(n.name, k.key, '') AS key, {facts_in_sql("b.image")} AS image,
            coalesce(r.kind, k.kind) AS kind, coalesce(r.width, k.width) AS width,
-           coalesce(r.height, k.height) AS height, coalesce(r.bits, k.bits) AS bits, coalesce(r.state, k.state) AS state
+           coalesce(r.height, k.height) AS height, coalesce(r.bits, k.bits) AS bits,
+           coalesce(r.state, k.state) AS state,
+           CASE WHEN b.source IS NOT NULL AND b.crc32 IS NOT NULL THEN 'sent' WHEN r.outcome = 'sent' THEN 'sent'
+                WHEN r.blob IS NOT NULL THEN 'compared' ELSE k.known END AS known
     FROM blobs b
-    LEFT JOIN receipts r ON r.blob = b.name AND r.md5 = b.md5 AND r.outcome IN ('sent', 'already_there')
+    LEFT JOIN receipts r ON r.blob = b.name AND r.outcome IN ('sent', 'already_there') AND (r.md5 = b.md5
+      -- Another tool's blob may have no MD5; its bytes were read back.
+      OR (b.md5 IS NULL AND r.outcome = 'already_there' AND r.size_bytes = b.size_bytes))
     LEFT JOIN known k ON k.blob = b.name AND k.md5 = b.md5 AND k.size_bytes = b.size_bytes
     LEFT JOIN (SELECT blob, name FROM rows SEMI JOIN named USING (row)) n ON n.blob = b.name
     WHERE (r.blob IS NOT NULL OR k.blob IS NOT NULL OR (b.source IS NOT NULL AND b.crc32 IS NOT NULL))
-      AND b.md5 IS NOT NULL
+      AND coalesce(b.md5, r.md5) IS NOT NULL AND NOT starts_with(b.name, '_laden/')
+      AND (NOT EXISTS (FROM below o WHERE o.name = b.name) OR EXISTS (FROM wanted w WHERE w.blob = b.name))
       AND NOT EXISTS (FROM todo t WHERE t.blob = b.name AND t.action = 'conflict')
       AND NOT EXISTS (FROM receipts c WHERE c.blob = b.name AND c.outcome = 'conflict'))
 SELECT blob, coalesce(archive, {_ARCHIVE}), coalesce(member, {_MEMBER}), size_bytes, md5, crc32, key,
@@ -65,13 +92,14 @@ SELECT blob, coalesce(archive, {_ARCHIVE}), coalesce(member, {_MEMBER}), size_by
        coalesce(height, TRY_CAST(split_part(image, ';', 3) AS INTEGER), 0),
        coalesce(bits, TRY_CAST(split_part(image, ';', 4) AS INTEGER), 0),
        CASE WHEN coalesce(kind, split_part(image, ';', 1), '') = '' THEN '{UNSEEN}'
-            ELSE coalesce(state, split_part(image, ';', 5)) END
+            ELSE coalesce(state, split_part(image, ';', 5)) END, known
 FROM found
 """  # noqa: S608 - own text
 
 
 def collect(relations: Relations) -> None:
     """Fill the relation `loaded` from the listing, the receipts and the earlier manifest."""
+    find_loads_below(relations)
     relations.run(_LOADED)
     relations.run(_NAMED)
     relations.run(_COLLECT)
@@ -91,8 +119,12 @@ def read_manifest(relations: Relations, path: Path) -> None:
         StoreError: it is not a manifest laden can read.
     """
     try:
-        relations.run(f"INSERT INTO known SELECT {_COLUMNS} FROM read_parquet('{_quoted(path)}')")  # noqa: S608
-        # Of what nobody looked into, earlier versions wrote that it is whole.
+        file = f"read_parquet('{_quoted(path)}')"
+        columns = {name for (name, *_) in relations.stream(f"DESCRIBE FROM {file}")}
+        # What earlier versions did not find sent they had taken on another tool's word.
+        known = "known" if "known" in columns else "'adopted'"
+        relations.run(f"INSERT INTO known SELECT {_COLUMNS_BEFORE}, {known} FROM {file}")  # noqa: S608 - own names
+        # Of what nobody looked into, they wrote that it is whole.
         relations.run(f"UPDATE known SET state = '{UNSEEN}' WHERE kind = '' AND state <> '{UNSEEN}'")  # noqa: S608
         (bad,) = relations.one("SELECT count(*) FROM known WHERE NOT regexp_full_match(md5, '[0-9a-f]{32}')")
     except relations.Error:

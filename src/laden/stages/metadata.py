@@ -34,6 +34,11 @@ def to_metadata(entry: Entry, digests: Digests, image: ImageFacts) -> dict[str, 
     return metadata
 
 
+def is_own(blob: Blob) -> bool:
+    """Whether laden put it there: then the service checked its MD5."""
+    return _SIZE in blob.metadata
+
+
 def to_columns(blobs: Sequence[Blob]) -> dict[str, list[Any]]:
     """Listed blobs as columns of the relation `blobs`; what is not laden's own, or not well formed, is None."""
     metadata = [blob.metadata for blob in blobs]

@@ -7,18 +7,16 @@ later; `read_back` reads blobs back and hashes them. All of them answer with fin
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import AsyncIterator, Iterable, Iterator
 from itertools import islice
 from typing import NamedTuple
 
 from laden.relations import Relations
-from laden.stages.manifest import LOAD, LoadPage
-from laden.store import Store
+from laden.stages.manifest import LOAD, LoadPage, find_loads_below
+from laden.store import Store, digest
 from laden.values.errors import BlobMissing
 from laden.values.records import Finding, Severity
 
-_PART_BYTES = 8 << 20
 _READING = 32
 """Blobs read at the same time; with their parts, they bound the memory to a quarter of a gigabyte."""
 
@@ -28,7 +26,7 @@ _GONE = "it is gone: run the load again to send it"
 _UNPROVEN = """
 SELECT r.blob, r.archive, r.member, b.name IS NOT NULL FROM receipts r LEFT JOIN blobs b ON b.name = r.blob
 WHERE r.outcome IN ('sent', 'already_there')
-  AND (b.name IS NULL OR b.md5 IS DISTINCT FROM r.md5 OR b.size_bytes <> r.size_bytes)
+  AND (b.name IS NULL OR b.md5 <> r.md5 OR (b.md5 IS NULL AND r.outcome = 'sent') OR b.size_bytes <> r.size_bytes)
 UNION ALL
 SELECT t.blob, e.archive, e.member, b.name IS NOT NULL
 FROM todo t JOIN entries e USING (id) LEFT JOIN blobs b ON b.name = t.blob LEFT JOIN known k ON k.blob = t.blob
@@ -67,12 +65,14 @@ def compare(relations: Relations, page: LoadPage) -> Iterator[Finding]:
             blob=LOAD,
         )
     names = [document.name for document in page.documents]
-    relations.run("CREATE OR REPLACE TABLE promised AS SELECT blob, size_bytes, md5 FROM known")
-    relations.feed("promised", (document[:3] for document in page.documents))
+    relations.run("CREATE OR REPLACE TABLE promised AS SELECT blob, size_bytes, md5, known FROM known")
+    relations.feed("promised", ((*document[:3], "sent") for document in page.documents))
+    find_loads_below(relations)
     for blob, listed, size_bytes, now_bytes in relations.stream(
         "SELECT k.blob, b.name IS NOT NULL, k.size_bytes, b.size_bytes FROM promised k"
         " LEFT JOIN blobs b ON b.name = k.blob"
-        " WHERE b.name IS NULL OR b.md5 IS DISTINCT FROM k.md5 OR b.size_bytes <> k.size_bytes ORDER BY k.blob"
+        " WHERE b.name IS NULL OR b.size_bytes <> k.size_bytes OR b.md5 <> k.md5"
+        " OR (b.md5 IS NULL AND k.known = 'sent') ORDER BY k.blob"
     ):
         if listed:
             what = (
@@ -86,6 +86,7 @@ def compare(relations: Relations, page: LoadPage) -> Iterator[Finding]:
             yield Finding("blob-deleted", Severity.ERROR, _GONE, blob=blob)
     for (blob,) in relations.stream(
         "SELECT name FROM blobs WHERE name NOT IN (SELECT blob FROM known)"
+        " AND name NOT IN (SELECT name FROM below)"
         " AND NOT list_contains(?::VARCHAR[], name) AND NOT starts_with(name, '_laden/') ORDER BY name",
         [names],
     ):
@@ -101,9 +102,12 @@ class Target(NamedTuple):
 
 
 def to_read_back(relations: Relations, sample: int | None) -> list[Target]:
-    """Blobs to read back: all of the manifest's, or a sample spread by name so that any two runs read the same."""
+    """Blobs to read back: all of the manifest's, or a sample, first of those that laden did not send.
+
+    It is spread by name, so that any two runs read the same.
+    """
     limit = "" if sample is None else f" LIMIT {int(sample)}"
-    rows = relations.stream(f"SELECT blob, size_bytes, md5 FROM known ORDER BY md5(blob), blob{limit}")  # noqa: S608
+    rows = relations.stream(f"SELECT blob, size_bytes, md5 FROM known ORDER BY known = 'sent', md5(blob), blob{limit}")  # noqa: S608
     return [Target(blob, size_bytes, bytes.fromhex(md5)) for blob, size_bytes, md5 in rows]
 
 
@@ -131,18 +135,11 @@ async def _read_back(store: Store, target: Target) -> tuple[Target, Finding | No
 
 
 async def _wrong(store: Store, target: Target) -> Finding | None:
-    digest = hashlib.md5(usedforsecurity=False)
-    size_bytes = 0
     try:
-        while size_bytes < target.size_bytes:
-            part = await store.get(target.blob, size_bytes, min(_PART_BYTES, target.size_bytes - size_bytes))
-            if not part:
-                break
-            size_bytes += len(part)
-            await asyncio.to_thread(digest.update, part)
+        size_bytes, md5 = await digest(store, target.blob, target.size_bytes)
     except BlobMissing:
         return Finding("blob-deleted", Severity.ERROR, _GONE, blob=target.blob)
-    if (size_bytes, digest.digest()) == (target.size_bytes, target.md5):
+    if (size_bytes, md5) == (target.size_bytes, target.md5):
         return None
     return Finding(
         "blob-bytes",

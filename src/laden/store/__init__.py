@@ -7,16 +7,20 @@ Names are relative to the destination's prefix everywhere above this package.
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import mimetypes
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from laden.store.destination import Destination, FolderDestination, parse_destination, quoted, without_secret
+from laden.values.errors import UsageError
 from laden.values.records import Blob
 
 if TYPE_CHECKING:
+    from laden.store.cap import Cap
     from laden.store.credentials import SasSource
 
 __all__ = [
@@ -29,12 +33,14 @@ __all__ = [
     "Store",
     "block_id",
     "content_type",
-    "list_all",
+    "digest",
     "open_store",
     "parse_destination",
     "quoted",
     "without_secret",
 ]
+
+_PART_BYTES = 8 << 20
 
 CREATE_ONLY = ""
 """The `etag` of a put that must create: any blob of that name makes it fail with `BlobConflict`."""
@@ -81,7 +87,10 @@ class Store(Protocol):
         """Make the container (private) or folder if it is absent; True if it was made now."""
 
     async def list_page(self, marker: str = "") -> Page:
-        """One page of the blobs below the prefix, in name order, with MD5 and metadata."""
+        """One page of the blobs below the prefix, in name order, with MD5 and metadata.
+
+        A marker is what the page before gave, or `laden.store.listing.StartFrom`, which not every store heeds.
+        """
 
     async def head(self, name: str) -> Blob:
         """One blob's facts. Raises `BlobMissing`."""
@@ -116,15 +125,17 @@ def block_id(number: int, md5: bytes) -> str:
     return f"laden-{number:06d}-{md5.hex()}"
 
 
-async def list_all(store: Store) -> AsyncIterator[list[Blob]]:
-    """Every blob below the prefix, a page at a time."""
-    marker = ""
-    while True:
-        page = await store.list_page(marker)
-        yield page.blobs
-        marker = page.marker
-        if not marker:
-            return
+async def digest(store: Store, name: str, size_bytes: int) -> tuple[int, bytes]:
+    """Read a blob of so many bytes back, a part at a time: how many there were, and their MD5; raises as `get`."""
+    md5 = hashlib.md5(usedforsecurity=False)
+    read_bytes = 0
+    while read_bytes < size_bytes:
+        part = await store.get(name, read_bytes, min(_PART_BYTES, size_bytes - read_bytes))
+        if not part:
+            break
+        read_bytes += len(part)
+        await asyncio.to_thread(md5.update, part)
+    return read_bytes, md5.digest()
 
 
 def open_store(
@@ -134,6 +145,7 @@ def open_store(
     on_retry: Callable[[Retry], None] = lambda _: None,
     stopping: Callable[[], bool] = lambda: False,
     sas: SasSource | None = None,
+    cap: Cap | None = None,
 ) -> Store:
     """The store behind a destination, retries included.
 
@@ -143,23 +155,28 @@ def open_store(
         on_retry: called in the event loop for every attempt that will be repeated.
         stopping: once true, writes that have not begun raise `Interrupted`, and nothing is repeated any more.
         sas: gives the SAS and its successors (`laden.store.access`); None for the credential of the environment.
+        cap: bytes a second that are sent at most, by all connections together; None for no limit.
 
     Raises:
-        UsageError: the credentials in the environment do not fit.
+        UsageError: the credentials or the proxy in the environment do not fit; or a cap for a folder.
     """
     from laden.store.limit import Limited
     from laden.store.retry import Retrying
 
     inner: Store
     if isinstance(destination, FolderDestination):
+        if cap is not None:
+            raise UsageError("--limit is for a container: what is written to a folder is not capped, leave it out")
         from laden.store.folder import FolderStore
 
         inner = FolderStore(destination.path)
     else:
         from laden.store.blob import BlobStore
+        from laden.store.cap import Throttle
         from laden.store.credentials import find_credential
 
-        inner = BlobStore(destination, find_credential(destination, sas))
+        throttle = None if cap is None else Throttle(cap)
+        inner = BlobStore(destination, find_credential(destination, sas), throttle)
     limited = Limited(inner, connections=connections, stopping=stopping)
     return Retrying(limited, on_retry=on_retry, stopping=stopping)
 

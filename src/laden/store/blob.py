@@ -16,14 +16,20 @@ from urllib.parse import quote, urlsplit
 
 from laden.store import CREATE_ONLY, Data, Page, Properties
 from laden.store.answers import blob_from_headers, page_from_xml, refusal, uncommitted_from_xml
+from laden.store.cap import Throttle
 from laden.store.credentials import Credential, Grant
+from laden.store.denial import service_time
 from laden.store.destination import Destination, quoted
 from laden.store.http import Answer, HttpClient, HttpError, Trouble
+from laden.store.listing import StartFrom
 from laden.values.errors import AccessDenied, AccessEnded, BlobConflict, StoreError, TransientStoreError
 from laden.values.records import Blob
 
 API_VERSION = "2023-11-03"
 """`x-ms-version`; old enough for every cloud and emulator, new enough for Put Blob of 5,000 MiB (2019-12-12)."""
+
+_START_FROM_VERSION = "2026-02-06"
+"""The first that knows `startFrom` in "List Blobs"."""
 
 _MOST_ANSWER_BYTES = 64 << 20
 """A listing page of 5,000 names of 1,024 characters with metadata stays below a quarter of this."""
@@ -31,35 +37,51 @@ _MOST_ANSWER_BYTES = 64 << 20
 _MOST_GRANTS = 3
 """Credentials that one request is tried with, where the service does not accept them."""
 
-_LEAST_TIMEOUT_S = 60
-_SLOWEST_BYTES_PER_S = 100_000
-"""A request that moves less than this is given up and repeated on a fresh connection."""
-
 _TROUBLES = {
     Trouble.NAME: "the name {host} cannot be resolved: check the account's name and the network",
     Trouble.REFUSED: "{host} does not accept connections: check the address and the firewall",
+    Trouble.UNREACHED: "no connection to {host} came about: check the network; a firewall may drop what is sent there",
     Trouble.CERTIFICATE: "{host} shows a certificate that is not trusted here: a proxy may be in between;"
     " give its certificate in SSL_CERT_FILE",
     Trouble.TLS: "{host} does not complete the TLS handshake: check that it speaks https",
-    Trouble.PROXY_REFUSED: "the proxy to {host} does not accept connections: check HTTPS_PROXY",
-    Trouble.PROXY: "the proxy refuses the way to {host} with {status}: check HTTPS_PROXY",
+    Trouble.PROXY_NAME: "the name of the proxy to {host} cannot be resolved: check {proxy}",
+    Trouble.PROXY_REFUSED: "the proxy to {host} does not accept connections: check {proxy}",
+    Trouble.PROXY_UNREACHED: "no connection to the proxy to {host} came about: check {proxy} and the network",
+    Trouble.PROXY_CERTIFICATE: "the proxy to {host} shows a certificate that is not trusted here: give its authority's"
+    " certificate in SSL_CERT_FILE",
+    Trouble.PROXY_TLS: "the proxy to {host} does not complete the TLS handshake: check whether {proxy} should say http://",
+    Trouble.PROXY_LOGIN: "the proxy to {host} wants another login (407): check user and password in {proxy}",
+    Trouble.PROXY: "the proxy refuses the way to {host} with {detail}: ask whoever runs it, or check {proxy}",
+    Trouble.PROXY_BUSY: "the proxy could not reach {host} ({detail})",
     Trouble.TIMEOUT: "{host} did not answer in time",
     Trouble.BROKEN: "the connection to {host} broke",
     Trouble.STALE: "{host} had closed an idle connection",
     Trouble.GARBLED: "{host} answers in something that is not HTTP",
     Trouble.TOO_LONG: "{host} answers with more than it may",
 }
-_LASTING = frozenset({Trouble.CERTIFICATE, Trouble.PROXY, Trouble.TOO_LONG})
+_LASTING = frozenset(
+    {Trouble.CERTIFICATE, Trouble.PROXY_CERTIFICATE, Trouble.PROXY_LOGIN, Trouble.PROXY, Trouble.TOO_LONG}
+)
 """Troubles that asking again does not mend."""
 
 
 class BlobStore:
     """A container, or a prefix in it. Needs a running event loop; see `laden.store.Store` for the contract."""
 
-    def __init__(self, destination: Destination, credential: Credential) -> None:
+    def __init__(self, destination: Destination, credential: Credential, throttle: Throttle | None = None) -> None:
+        """Prepare; nothing is opened yet.
+
+        Args:
+            destination: where it is.
+            credential: what requests are sent with.
+            throttle: says when connections may write; None for no cap.
+
+        Raises:
+            UsageError: the environment names a proxy that cannot be used.
+        """
         self._destination = destination
         self._credential = credential
-        self._client = HttpClient(destination.endpoint)
+        self._client = HttpClient(destination.endpoint, throttle)
         self._blob_path = urlsplit(destination.url()).path + "/"
         self._container_path = f"{urlsplit(destination.endpoint).path}/{destination.container}"
 
@@ -77,8 +99,14 @@ class BlobStore:
             query += f"&prefix={quote(prefix + '/', safe='')}"
         if marker:
             query += f"&marker={quote(marker, safe='')}"
-        answer = await self.request("GET", "", (200,), "list", query)
-        return page_from_xml(answer.body, strip=len(prefix) + 1 if prefix else 0)
+        headers = {}
+        if isinstance(marker, StartFrom):
+            start = f"{prefix}/{marker.name}" if prefix else marker.name
+            query += f"&startFrom={quote(start, safe='')}"
+            headers["x-ms-version"] = _START_FROM_VERSION
+        answer = await self.request("GET", "", (200,), "list", query, headers)
+        page = page_from_xml(answer.body, strip=len(prefix) + 1 if prefix else 0)
+        return Page(page.blobs, StartFrom(marker.name, page.marker)) if isinstance(marker, StartFrom) else page
 
     async def head(self, name: str) -> Blob:
         answer = await self.request("HEAD", name, (200,), "read")
@@ -159,7 +187,6 @@ class BlobStore:
             StoreError: any other status, or no answer.
         """
         path = self._blob_path + quoted(name) if name else self._container_path
-        timeout_s = _LEAST_TIMEOUT_S + (len(data) + (most_bytes or 0)) / _SLOWEST_BYTES_PER_S
         bound_bytes = _MOST_ANSWER_BYTES if most_bytes is None else max(most_bytes, 1 << 16)
         for attempt in range(1, _MOST_GRANTS + 1):
             grant = await self._credential.grant()
@@ -168,17 +195,19 @@ class BlobStore:
                 sent["Authorization"] = grant.header
             target = f"{path}?" + "&".join(part for part in (query, grant.query) if part)
             try:
-                answer = await self._client.request(
-                    method, target, sent, data, timeout_s=timeout_s, most_bytes=bound_bytes
-                )
+                answer = await self._client.request(method, target, sent, data, most_bytes=bound_bytes)
             except HttpError as trouble:
                 raise self._unreachable(trouble) from None
             if answer.status in expected:
+                self._credential.accepted(grant)
                 return answer
             error = self._refusal(answer, name, permission, grant)
             if not isinstance(error, AccessEnded):
                 raise error
-            await self._credential.replace(grant, error, again=attempt < _MOST_GRANTS)
+            date = service_time(answer.headers)
+            await self._credential.replace(
+                grant, error, again=attempt < _MOST_GRANTS, service_s=date.timestamp() if date else None
+            )
         raise AssertionError("the last refusal raises")
 
     def _refusal(self, answer: Answer, name: str, permission: str, grant: Grant) -> StoreError:
@@ -196,11 +225,14 @@ class BlobStore:
     def _unreachable(self, error: HttpError) -> StoreError:
         """A sentence for a failure below HTTP."""
         sentence = _TROUBLES[error.trouble].format(
-            host=urlsplit(self._destination.endpoint).netloc, status=error.status
+            host=urlsplit(self._destination.endpoint).netloc,
+            proxy=self._client.proxy_setting,
+            detail=error.detail,
         )
         if error.trouble in _LASTING:
             return StoreError(sentence)
-        return TransientStoreError(sentence, 0.0 if error.trouble is Trouble.STALE else None)
+        retry_after_s = 0.0 if error.trouble is Trouble.STALE else None
+        return TransientStoreError(sentence, retry_after_s, throttled=error.throttled)
 
 
 def _base64(raw: bytes) -> str:

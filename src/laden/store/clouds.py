@@ -46,6 +46,11 @@ _CLOUDS = {
     ),
 }
 
+BLOB_SUFFIXES = (*(cloud.blob_suffix for cloud in _CLOUDS.values()), "blob.storage.azure.net")
+"""What follows an account's name, or `account.privatelink` or `account.zNN`, in a Blob endpoint of any cloud.
+
+The last is of accounts with DNS zones ("Storage account overview", "Azure DNS zone endpoints")."""
+
 
 def find_cloud() -> Cloud:
     """The cloud that the environment names.

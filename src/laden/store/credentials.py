@@ -3,7 +3,8 @@
 Order: a SAS in the URL, `LADEN_SAS`, `AZURE_STORAGE_CONNECTION_STRING`, `AZURE_STORAGE_KEY`, the emulator's public
 key on this machine, azure-identity's default chain. An account key never travels: it signs short account SAS
 tokens, made anew before they end. Bearer tokens renew themselves the same way; a SAS does where a `SasSource` stands
-behind it. Nothing here is ever printed.
+behind it. What the service refuses is renewed once more, by the service's clock. Tokens, and what a key signs, go to
+trusted hosts only (`laden.store.trust`). Nothing here is ever printed.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from urllib.parse import urlsplit
 from laden.store.destination import Destination
 from laden.store.sas import parse_sas, query_of
 from laden.store.signin import STORAGE_SCOPE, SignIn
+from laden.store.trust import require_trust
 from laden.values.errors import AccessDenied, AccessEnded, UsageError
+from laden.values.secrets import note
 
 EMULATOR_ACCOUNT = "devstoreaccount1"
 EMULATOR_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
@@ -66,6 +69,21 @@ class SasSource(Protocol):
         """
 
 
+class ServiceClock:
+    """The time as the service has it: this machine's, until an answer of the service has told otherwise."""
+
+    def __init__(self) -> None:
+        self._ahead_s = 0.0
+
+    def now_s(self) -> float:
+        """Unix time."""
+        return time.time() + self._ahead_s
+
+    def learn(self, service_s: float) -> None:
+        """An answer of this moment bears the service's time."""
+        self._ahead_s = service_s - time.time()
+
+
 class Credential:
     """Gives the grant of the moment; renews it in a thread five minutes before it ends (a short one: a quarter before).
 
@@ -79,6 +97,9 @@ class Credential:
         kind: str,
         renew: Callable[[Grant | None], Grant],
         replace: Callable[[Grant], Grant] | None = None,
+        *,
+        clock: ServiceClock | None = None,
+        by_itself: bool = False,
     ) -> None:
         """Prepare; nothing is asked for yet.
 
@@ -86,10 +107,16 @@ class Credential:
             kind: for people: `SAS`, `account key`, `sign-in`.
             renew: gives the first grant, and one in good time before the last one ends.
             replace: gives another for one that the service did not accept; None where there can be none.
+            clock: of the service; set by refusals.
+            by_itself: whether a replacement is made here without anybody's doing, so that a second one in a row
+                would fare no better than the first.
         """
         self.kind = kind
         self._renew = renew
         self._replace = replace
+        self._clock = clock or ServiceClock()
+        self._by_itself = by_itself
+        self._untried: Grant | None = None
         self._grant: Grant | None = None
         self._due_s = 0.0
         self._ended = ""
@@ -107,41 +134,47 @@ class Credential:
                 pass  # whoever holds it may be getting another one
             if self._ended:
                 raise AccessEnded(self._ended)
-        if self._grant is None or time.time() > self._due_s:
+        if self._grant is None or self._clock.now_s() > self._due_s:
             async with self._lock:
-                if self._grant is None or time.time() > self._due_s:
+                if self._grant is None or self._clock.now_s() > self._due_s:
                     self._grant = await self._renewed()
         return self._grant
 
     async def _renewed(self) -> Grant:
         old = self._grant
-        if old and time.time() < old.expires_s:
+        if old and self._clock.now_s() < old.expires_s:
             # Others go on with the old one meanwhile.
-            self._due_s = time.time() + _RENEWAL_PAUSE_S
+            self._due_s = self._clock.now_s() + _RENEWAL_PAUSE_S
         try:
             return self._taken(await asyncio.to_thread(self._renew, old))
         except AccessDenied as error:
             if old is None:
                 raise
-            if time.time() > old.expires_s:
+            if self._clock.now_s() > old.expires_s:
                 self._ended = str(error)
                 raise AccessEnded(self._ended) from None
             return old
 
     def _taken(self, grant: Grant) -> Grant:
         """Note when a grant is to be renewed: of a short one, only its last quarter is left unused."""
-        now_s = time.time()
+        now_s = self._clock.now_s()
         left_s = grant.expires_s - now_s
         self._due_s = now_s + max(left_s - _RENEWAL_AHEAD_S, left_s * _USED_BEFORE_RENEWAL, _SHORTEST_USE_S)
         return grant
 
-    async def replace(self, grant: Grant, refusal: AccessEnded, *, again: bool) -> None:
+    def accepted(self, grant: Grant) -> None:
+        """The service let a request in with this grant."""
+        if self._untried is grant:
+            self._untried = None
+
+    async def replace(self, grant: Grant, refusal: AccessEnded, *, again: bool, service_s: float | None = None) -> None:
         """Get another grant for one that the service did not accept.
 
         Args:
             grant: the one refused.
             refusal: why.
             again: whether one more may be asked for.
+            service_s: the service's clock, Unix time; None where it was not told.
 
         Raises:
             AccessEnded: there is none, and nothing is sent any more.
@@ -152,10 +185,13 @@ class Credential:
             if self._grant is not grant:
                 return
             self._ended = str(refusal)
-            if self._replace is None or not again:
+            in_vain = self._by_itself and self._untried is grant
+            if self._replace is None or not again or in_vain:
                 raise AccessEnded(self._ended)
+            if service_s is not None:
+                self._clock.learn(service_s)
             try:
-                self._grant = self._taken(await asyncio.to_thread(self._replace, grant))
+                self._grant = self._untried = self._taken(await asyncio.to_thread(self._replace, grant))
             except AccessDenied as failure:
                 self._ended = f"{refusal}; {failure}"
                 raise AccessEnded(self._ended) from None
@@ -178,6 +214,7 @@ def find_credential(destination: Destination, source: SasSource | None = None) -
         return Credential("SAS", lambda _: Grant(query, "", math.inf))
     if key := find_key(destination):
         return key_credential(destination, key)
+    require_trust(destination, "the token of a sign-in")
     return identity_credential()
 
 
@@ -188,7 +225,8 @@ def find_sas(destination: Destination) -> str:
         UsageError: it cannot be used.
     """
     sas = destination.sas or os.environ.get("LADEN_SAS", "")
-    sas = sas or _connection_of(destination).get("sharedaccesssignature", "")
+    if not sas and (sas := _connection_of(destination).get("sharedaccesssignature", "")):
+        require_trust(destination, "the SAS of AZURE_STORAGE_CONNECTION_STRING", _endpoint_of(destination))
     return query_of(sas) if sas else ""
 
 
@@ -205,6 +243,10 @@ def find_key(destination: Destination) -> str:
         base64.b64decode(key, validate=True)
     except ValueError:
         raise UsageError("the account key is not valid base64: copy it again from the account") from None
+    if key:
+        require_trust(destination, "what an account key signs", _endpoint_of(destination))
+    if key != EMULATOR_KEY:
+        note(key)
     return key
 
 
@@ -221,6 +263,11 @@ def _renewed_sas(source: SasSource) -> Credential:
 
 def _connection_of(destination: Destination) -> dict[str, str]:
     return _connection_string(os.environ.get("AZURE_STORAGE_CONNECTION_STRING", ""), destination.account)
+
+
+def _endpoint_of(destination: Destination) -> str:
+    """The host that the connection string itself is for."""
+    return urlsplit(_connection_of(destination).get("blobendpoint", "")).hostname or ""
 
 
 def _connection_string(text: str, account: str) -> dict[str, str]:
@@ -244,11 +291,12 @@ def _key_from_environment(destination: Destination) -> str:
 
 def key_credential(destination: Destination, key: str) -> Credential:
     """A key, which signs a short SAS for each while."""
+    clock = ServiceClock()
 
     def mint(_: Grant | None) -> Grant:
         from azure.storage.blob import AccountSasPermissions, ResourceTypes, Services, generate_account_sas
 
-        now = datetime.now(UTC)
+        now = datetime.fromtimestamp(clock.now_s(), UTC)
         expiry = now + timedelta(seconds=_SAS_LIFE_S)
         query = generate_account_sas(
             destination.account,
@@ -260,9 +308,10 @@ def key_credential(destination: Destination, key: str) -> Credential:
             services=Services(blob=True),
             protocol=protocol_for(destination),
         )
+        note(query)
         return Grant(query, "", expiry.timestamp())
 
-    return Credential("account key", mint)
+    return Credential("account key", mint, mint, clock=clock, by_itself=True)
 
 
 def protocol_for(destination: Destination) -> str:
@@ -276,6 +325,12 @@ def identity_credential() -> Credential:
     def sign_in(_: Grant | None) -> Grant:
         with SignIn() as signed_in:
             token = signed_in.get_token(STORAGE_SCOPE)
+        note(token.token)
         return Grant("", f"Bearer {token.token}", float(token.expires_on))
 
-    return Credential("sign-in", sign_in)
+    def sign_in_anew(old: Grant) -> Grant:
+        if (grant := sign_in(old)).header == old.header:
+            raise AccessDenied("the sign-in gives no other token")
+        return grant
+
+    return Credential("sign-in", sign_in, sign_in_anew, by_itself=True)

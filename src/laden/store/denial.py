@@ -104,7 +104,7 @@ def explain(refused: Refused) -> Denial:
 def _outside(sas: Sas, headers: Mapping[str, str]) -> str:
     """Why it does not hold at this moment of the service's clock; or empty."""
     here = datetime.now(UTC)
-    service = _date(headers) or here
+    service = service_time(headers) or here
     state = sas.state(service)
     if state == "ended" and sas.end:
         told = f"it ended at {utc(sas.end)}, and the service's clock says {utc(service)}"
@@ -118,7 +118,7 @@ def _outside(sas: Sas, headers: Mapping[str, str]) -> str:
     return f"{told}: {'make a new one' if state == 'ended' else 'wait, or make a new one that begins earlier'}"
 
 
-def _date(headers: Mapping[str, str]) -> datetime | None:
+def service_time(headers: Mapping[str, str]) -> datetime | None:
     """The service's clock, from `Date` (RFC 9110, 6.6.1)."""
     try:
         return parsedate_to_datetime(headers.get("date", "")).replace(tzinfo=UTC)

@@ -1,19 +1,24 @@
 """DEST, as a person types it: parsed once, checked, and printable without its secret.
 
 A destination is `https://<account>.blob.core.windows.net/<container>[/<prefix>][?<SAS>]`, the emulator's
-`http://127.0.0.1:<port>/<account>/<container>[/<prefix>]`, or a local folder. Nothing is asked of the network here.
+`http://127.0.0.1:<port>/<account>/<container>[/<prefix>]`, or a local folder, written as a path. What else is meant for
+a cloud is refused with the right form (`laden.store.slips`). Nothing is asked of the network here.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import re
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
+from laden.store.slips import bare, no_folder, slip
 from laden.values.errors import UsageError
 from laden.values.names import problem
+from laden.values.secrets import redact
+from laden.values.units import size
 
 _CONTAINER = re.compile(r"[a-z0-9](?:[a-z0-9]|-(?=[a-z0-9])){2,62}")
 """3 to 63 lower-case letters, digits and single dashes (Naming and Referencing Containers, Microsoft Learn)."""
@@ -36,6 +41,12 @@ class Destination:
         return "/".join(part for part in (self.endpoint, self.container, self.prefix) if part)
 
     @property
+    def about(self) -> str:
+        """What it is, for a person."""
+        below = f", below {self.prefix}" if self.prefix else ""
+        return f"the container {self.container} of the account {self.account}{below}"
+
+    @property
     def is_local(self) -> bool:
         """Whether the service runs on this machine (an emulator, a test)."""
         return _is_loopback(urlsplit(self.endpoint).hostname or "")
@@ -47,13 +58,12 @@ class Destination:
 
 
 def without_secret(destination: str) -> str:
-    """A destination as it may be shown: without query, or what was meant as one, and without anything before an @."""
+    """A destination as it may be shown: without its query or what was meant as one, and without secrets."""
     shown = re.split(r"[?#]" if "://" in destination else r"\?", destination)[0]
     # A SAS's fields come in any order, so that nothing behind the container's name is safe where one of them is.
     if "sig=" in unquote(shown):
         shown = re.split(r"[&;,]|[^/]*sig(?:=|%3D)", shown, flags=re.IGNORECASE)[0]
-    # A password may hold slashes: keys do.
-    return re.sub(r"//.*@", "//", shown)
+    return redact(shown)
 
 
 def quoted(path: str) -> str:
@@ -70,6 +80,13 @@ class FolderDestination:
     def __str__(self) -> str:
         return str(self.path)
 
+    @property
+    def about(self) -> str:
+        """What it is, for a person: that it is on this machine, and how much room there is."""
+        there = next((path for path in (self.path, *self.path.parents) if path.is_dir()), None)
+        room = f" ({size(shutil.disk_usage(there).free)} free)" if there else ""
+        return f"a local folder, {self.path}{room}"
+
 
 def parse_destination(text: str) -> Destination | FolderDestination:
     """What a person typed as DEST.
@@ -77,10 +94,13 @@ def parse_destination(text: str) -> Destination | FolderDestination:
     Raises:
         UsageError: not an address laden can load to, with what is wrong with it.
     """
-    if not re.match(r"\s*[A-Za-z][A-Za-z0-9+.-]+://", text):
+    text = bare(text)
+    if sentence := slip(text):
+        raise UsageError(sentence)
+    if not re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", text):
         return _folder(text)
     try:
-        parts = urlsplit(text.strip())
+        parts = urlsplit(text)
         host, _ = parts.hostname or "", parts.port
         segments = [unquote(segment, errors="strict") for segment in parts.path.split("/") if segment]
     except ValueError:
@@ -104,10 +124,10 @@ def parse_destination(text: str) -> Destination | FolderDestination:
 
 
 def _folder(text: str) -> FolderDestination:
-    if not text.strip():
+    if not text:
         raise UsageError("the destination is empty: give a container's URL or a folder")
-    if "sig=" in text or re.match(r"https?:|[^/\\]*\.blob\.[a-z]", text, re.IGNORECASE):
-        raise UsageError("the destination looks like a container's URL, and those begin with https://")
+    if sentence := no_folder(text):
+        raise UsageError(sentence)
     try:
         return FolderDestination(Path(text).expanduser().absolute())
     except RuntimeError:

@@ -2,7 +2,8 @@
 
 Blobs are files. A put writes beside its place, notes in the `journal` what a file cannot say (MD5, metadata), and then
 links or renames, so no reader ever sees part of a blob. A file that no line speaks of (somebody else's, or changed
-since) is read for its MD5 whenever it is listed, and has no metadata. Links to folders are followed.
+since) is read for its MD5 whenever it is listed, and has no metadata. So is every file where times are coarse, and its
+line is looked for by that MD5. Links to folders are followed.
 
 What it cannot keep of a container: a name that the file system refuses, `a` and `a/b` side by side, content types.
 Replacing one version among several processes is guarded by a file lock, which Windows lacks. Nothing is flushed to
@@ -24,7 +25,7 @@ from pathlib import Path
 
 from laden.store import CREATE_ONLY, Data, Page, Properties
 from laden.store.disk import files, linked, reading, writing
-from laden.store.journal import JOURNAL, Journal, Told, Version
+from laden.store.journal import JOURNAL, Journal, Lines, Told, Version
 from laden.values.errors import (
     BlobConflict,
     BlobMissing,
@@ -152,7 +153,7 @@ class FolderStore:
             return
         with self._lock, self._journal.exclusively():
             if etag is not None:
-                there = _version("", target).etag if target.is_file() else CREATE_ONLY
+                there = _etag(target) if target.is_file() else CREATE_ONLY
                 if there != etag:
                     raise BlobConflict(f"{target} is there already, or changed meanwhile")
             staged.replace(target)
@@ -223,13 +224,23 @@ def _version(name: str, path: Path) -> Version:
     return Version(name, status.st_size, status.st_mtime_ns)
 
 
-def _blob(name: str, path: Path, told: dict[Version, Told]) -> Blob:
+def _etag(path: Path) -> str:
+    version = _version("", path)
+    return version.etag(_hashed(path) if version.is_coarse else b"")
+
+
+def _hashed(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).digest()
+
+
+def _blob(name: str, path: Path, told: Lines) -> Blob:
     with reading(path):
         if path.is_dir():
             raise BlobMissing(f"there is no file {path}")
         version = _version(name, path)
-        if line := told.get(version):
-            return Blob(name, version.size_bytes, line.md5, version.etag, line.metadata)
-        with path.open("rb") as file:
-            md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).digest()
-    return Blob(name, version.size_bytes, md5, version.etag, {})
+        if line := told.fine.get(version):
+            return Blob(name, version.size_bytes, line.md5, version.etag(line.md5), line.metadata)
+        md5 = _hashed(path)
+    line = told.coarse.get((version, md5))
+    return Blob(name, version.size_bytes, md5, version.etag(md5), line.metadata if line else {})

@@ -4,6 +4,10 @@ A line is `[name, size_bytes, mtime_ns, md5, metadata]` and speaks of one versio
 and modification time. It is appended before the file gets its name, so that a file of a finished put always has its
 line; lines of versions that never came to be, or are gone, mean nothing. Nothing is ever taken out. A line begins
 with its line break, so that one torn in half by a crash spoils no other.
+
+Some file systems keep times of 10 milliseconds (exFAT), or of one or two seconds (FAT, HFS+, ext2): there, several
+versions of a file may have one size and time, and a line may speak of one that never came to be. Such a time is
+`coarse`, and its line holds only for a file whose bytes hash to the line's MD5.
 """
 
 from __future__ import annotations
@@ -32,9 +36,17 @@ class Version(NamedTuple):
     mtime_ns: int
 
     @property
-    def etag(self) -> str:
-        """Another one for every version of a name: `laden.store.folder` gives each a time in nanoseconds."""
-        return f"{self.size_bytes}-{self.mtime_ns}"
+    def is_coarse(self) -> bool:
+        """Whether its time has no more than milliseconds, so that it may be other versions' too.
+
+        Of the times in nanoseconds that `laden.store.folder` gives, one in a million looks so, which costs one hash.
+        """
+        return self.mtime_ns % 1_000_000 == 0
+
+    def etag(self, md5: bytes) -> str:
+        """Another one for every version of a name; of one with a coarse time, for every content."""
+        text = f"{self.size_bytes}-{self.mtime_ns}"
+        return f"{text}-{md5.hex()}" if self.is_coarse else text
 
 
 class Told(NamedTuple):
@@ -42,6 +54,20 @@ class Told(NamedTuple):
 
     md5: bytes
     metadata: dict[str, str]
+
+
+class Lines(NamedTuple):
+    """What is told of versions; the last line about one holds."""
+
+    fine: dict[Version, Told]
+    coarse: dict[tuple[Version, bytes], Told]
+    """With the MD5 that the file must have."""
+
+    def add(self, version: Version, told: Told) -> None:
+        if version.is_coarse:
+            self.coarse[version, told.md5] = told
+        else:
+            self.fine[version] = told
 
 
 class Journal:
@@ -65,15 +91,15 @@ class Journal:
                 fcntl.flock(journal, fcntl.LOCK_EX)
             yield
 
-    def read(self) -> dict[Version, Told]:
+    def read(self) -> Lines:
         """Every line that is whole. Raises `OSError`."""
-        lines: dict[Version, Told] = {}
+        lines = Lines({}, {})
         try:
             with self._path.open("rb") as journal:
                 for raw in journal:
                     with contextlib.suppress(ValueError, TypeError, RecursionError):
                         name, size_bytes, mtime_ns, md5, metadata = json.loads(raw)
-                        lines[Version(name, size_bytes, mtime_ns)] = Told(bytes.fromhex(md5), dict(metadata))
+                        lines.add(Version(name, size_bytes, mtime_ns), Told(bytes.fromhex(md5), dict(metadata)))
         except FileNotFoundError:
             pass
         return lines

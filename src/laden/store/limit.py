@@ -1,32 +1,123 @@
 """Bounds what is asked of a store at once: a store around a store.
 
-Each request waits for a free connection and, where the service has set a limit, for its turn in time. What happens
-to requests is measured in windows and handed to `pace.adapt`, unless the user fixed the number of connections.
-It sits below the retries, so that a request that pauses before another attempt holds no connection.
+Each request waits at the door until fewer are in flight than the pace allows, and less than the link carries in some
+seconds. Those who wait keep their order; they are let in when a request ends, when the pace changes or a rest is over,
+and are sent home when the run is to stop. Behind the door nothing waits. What becomes of requests is measured in rounds
+and handed to `pace.adapt`. It sits below the retries, so that a request that pauses before another attempt holds
+no place.
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
-import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from time import monotonic
+from typing import NamedTuple, TypeVar
 
 from laden.store import Data, Page, Properties, Store
-from laden.store.pace import Pace, Seen, adapt
+from laden.store.pace import FIRST_BYTES, LEAST_ROUND, Pace, Seen, adapt, fixed, most_bytes
 from laden.values.errors import Interrupted, TransientStoreError
 from laden.values.records import Blob
 
 T = TypeVar("T")
 
+STOP_WITHIN_S = 10.0
+"""What requests in flight get to end, once the run is to stop."""
+LONGEST_REST_S = 60.0
+"""However long a service asks to be left alone."""
+
 _REQUEST_AMOUNT = 65_536
 """What a request counts for beside its bytes: about what fits on the wire while a small one is answered."""
+_SHORTEST_ROUND_S = 0.05
+_LOOK_S = 0.2
+_STOPPED = "stopped before it was sent"
+_DITHER = 0.618
+"""Spreads a broken number of requests evenly (the golden ratio's fraction)."""
 
-_SHORTEST_WINDOW_S = 0.05
-_LONGEST_WINDOW_S = 1.0
-_PACED_WINDOW_S = 0.25
+
+class _Round:
+    """Measures the requests that began after one decision, for the next."""
+
+    __slots__ = (
+        "area_s",
+        "asked_rest_s",
+        "bad",
+        "began_s",
+        "done",
+        "first_s",
+        "fresh",
+        "full",
+        "lasted_s",
+        "moved",
+        "now_s",
+    )
+
+    def __init__(self, now_s: float) -> None:
+        self.began_s = self.now_s = now_s
+        self.first_s = 0.0
+        """When the first of them ended."""
+        self.fresh = self.done = self.bad = 0
+        """In flight, ended well, ended badly."""
+        self.moved = 0.0
+        self.lasted_s = 0.0
+        """All that ended, added up."""
+        self.area_s = 0.0
+        """The integral of `fresh` since `first_s`."""
+        self.asked_rest_s = 0.0
+        self.full = False
+
+    def begin(self, now_s: float) -> None:
+        self.area_s += self.fresh * (now_s - self.now_s)
+        self.now_s = now_s
+        self.fresh += 1
+
+    def end(self, now_s: float, begun: _Begun, done: int, bad: int, rest_s: float) -> None:
+        self.area_s += self.fresh * (now_s - self.now_s)
+        self.now_s = now_s
+        if not self.done + self.bad:
+            self.first_s, self.area_s = now_s, 0.0
+        self.fresh -= 1
+        self.done += done
+        self.bad += bad
+        self.moved += done * (begun.size_bytes + _REQUEST_AMOUNT)
+        self.lasted_s += now_s - begun.at_s
+        self.asked_rest_s = max(self.asked_rest_s, min(rest_s, LONGEST_REST_S))
+
+    def enough(self, pace: Pace) -> bool:
+        """Whether a decision can be made: after a round, or as soon as it is clear that nothing comes through."""
+        if not self.done and self.bad >= LEAST_ROUND:
+            return True
+        return self.done + self.bad >= pace.round and (
+            self.now_s - self.began_s >= _SHORTEST_ROUND_S or pace.rest_s > 0
+        )
+
+    def seen(self) -> Seen:
+        """What it showed.
+
+        Speed is what a place moved per second, times the places there were, once the first had ended. Sums of what
+        ended in a span of time would mislead: requests that begin together end together.
+        """
+        span_s = self.now_s - self.first_s
+        places = self.area_s / span_s if span_s > 0 else self.fresh + 1.0
+        speed = self.moved / self.lasted_s * places if self.lasted_s > 0 else 0.0
+        return Seen(self.done, self.bad, speed, self.full, self.asked_rest_s)
+
+
+class _Begun(NamedTuple):
+    """What is remembered of a request in flight."""
+
+    at_s: float
+    size_bytes: int
+    round: _Round
+    carried_bytes: int
+    """What had been carried when it began."""
+
+
+class _Waiter(NamedTuple):
+    turn: asyncio.Future[_Begun]
+    size_bytes: int
+    write: bool
 
 
 class Limited:
@@ -38,17 +129,24 @@ class Limited:
         Args:
             inner: the store.
             connections: requests in flight at most, as fixed by the user; None to find out.
-            stopping: once true, writes that still wait for their turn raise `Interrupted`.
+            stopping: once true, writes that still wait for their turn raise `Interrupted`, and so does what is in
+                flight and does not end within `STOP_WITHIN_S`.
         """
         self._inner = inner
         self._stopping = stopping
-        self.pace = Pace() if connections is None else Pace(connections, proven=connections)
-        self._fixed = connections is not None
+        self.pace = Pace() if connections is None else fixed(connections)
+        self._waiting: deque[_Waiter] = deque()
+        self._running: set[asyncio.Task[object]] = set()
+        self._given_up: set[asyncio.Task[object]] = set()
+        self._stop_at_s: float | None = None
         self._in_use = 0
-        self._waiting: deque[asyncio.Future[None]] = deque()
-        self._next_start_s = 0.0
-        self._begin_window()
-        self._idle_s = self._began_s
+        self._bytes = 0
+        self._most_bytes = float(FIRST_BYTES)
+        self._carried_bytes = 0
+        self._resting_until_s = 0.0
+        self._dither = 0.0
+        self._looking = False
+        self._round = _Round(monotonic())
 
     async def create(self) -> bool:
         return await self._bounded(self._inner.create, 0)
@@ -81,80 +179,125 @@ class Limited:
         await self._inner.close()
 
     async def _bounded(self, request: Callable[[], Awaitable[T]], size_bytes: int, *, write: bool = False) -> T:
-        await self._enter()
-        done = throttled = broken = 0
+        if write and self._stopping():
+            raise Interrupted(_STOPPED)
+        begun = await self._enter(size_bytes, write)
+        task = asyncio.current_task()
+        assert task is not None
+        self._running.add(task)
+        done = bad = 0
+        rest_s = 0.0
         try:
-            await self._take_turn()
-            if write and self._stopping():
-                raise Interrupted("stopped before it was sent")
             result = await request()
             done = 1
         except TransientStoreError as error:
-            throttled, broken = int(error.throttled), int(not error.throttled)
+            bad, rest_s = 1, error.retry_after_s or 0.0
+            error.lasted_s = monotonic() - begun.at_s
+            raise
+        except asyncio.CancelledError:
+            if task in self._given_up and not task.uncancel():
+                raise Interrupted("stopped while it was being sent") from None
             raise
         else:
             return result
         finally:
-            self._in_use -= 1
-            if self._in_use == 0:
-                self._idle_s = time.monotonic()
-            self._observe(size_bytes, done, throttled, broken)
-            self._wake()
+            self._running.discard(task)
+            self._given_up.discard(task)
+            self._leave(begun, done, bad, rest_s)
 
-    async def _enter(self) -> None:
-        """Wait for a free connection, and take it."""
-        while self._in_use >= self.pace.connections:
-            self._full = True
-            turn = asyncio.get_running_loop().create_future()
-            self._waiting.append(turn)
-            try:
-                await turn
-            except asyncio.CancelledError:
-                if turn.done() and not turn.cancelled():
-                    self._wake()
-                raise
-        if self._in_use == 0:
-            # Time in which nothing was asked says nothing about the service.
-            self._began_s += time.monotonic() - self._idle_s
+    async def _enter(self, size_bytes: int, write: bool) -> _Begun:
+        """Wait for a place, and take it."""
+        if not self._looking:
+            self._looking = True
+            asyncio.get_running_loop().call_later(_LOOK_S, self._look)
+        if not self._waiting and self._room():
+            return self._begin(size_bytes)
+        self._round.full |= self._in_use >= int(self.pace.flight)
+        turn: asyncio.Future[_Begun] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiter(turn, size_bytes, write))
+        try:
+            return await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled() and turn.exception() is None:
+                # Let in and cancelled in one moment: the place is the next one's.
+                self._leave(turn.result(), 0, 0, 0.0)
+            raise
+
+    def _room(self) -> bool:
+        slots = self.pace.flight
+        if slots < LEAST_ROUND:
+            slots += self._dither
+        return (
+            self._in_use < int(slots)
+            and (self._bytes < self._most_bytes or not self._in_use)
+            and not (self.pace.rest_s and monotonic() < self._resting_until_s)
+        )
+
+    def _begin(self, size_bytes: int) -> _Begun:
+        now_s = monotonic()
+        self._round.begin(now_s)
         self._in_use += 1
-
-    async def _take_turn(self) -> None:
-        """Start no sooner than the rate allows."""
-        if self.pace.per_s < math.inf:
-            now_s = time.monotonic()
-            self._next_start_s = max(now_s, self._next_start_s + 1 / self.pace.per_s)
-            await asyncio.sleep(self._next_start_s - now_s)
+        self._bytes += size_bytes
+        return _Begun(now_s, size_bytes, self._round, self._carried_bytes)
 
     def _wake(self) -> None:
-        """Let as many go on as there are free connections."""
-        free = self.pace.connections - self._in_use
-        while free > 0 and self._waiting:
-            turn = self._waiting.popleft()
-            if not turn.done():
-                turn.set_result(None)
-                free -= 1
+        """Let in as many as there is room for, the first ones first."""
+        while self._waiting and (self._waiting[0].turn.done() or self._room()):
+            waiter = self._waiting.popleft()
+            if waiter.turn.done():
+                continue
+            if waiter.write and self._stopping():
+                waiter.turn.set_exception(Interrupted(_STOPPED))
+            else:
+                waiter.turn.set_result(self._begin(waiter.size_bytes))
 
-    def _observe(self, size_bytes: int, done: int, throttled: int, broken: int) -> None:
-        self._done += done
-        self._amount += done * (size_bytes + _REQUEST_AMOUNT)
-        self._throttled += throttled
-        self._broken += broken
-        seconds = time.monotonic() - self._began_s
-        if self._fixed and not self._throttled:
+    def _look(self) -> None:
+        """See whether the run is to stop; it comes from a signal, which nothing here can await."""
+        self._looking = bool(self._in_use or self._waiting)
+        if not self._looking:
             return
-        if self._throttled:
-            over = seconds >= _SHORTEST_WINDOW_S
-        elif self.pace.per_s < math.inf:
-            over = seconds >= _PACED_WINDOW_S
+        if self._stopping():
+            self._send_home()
         else:
-            over = self._done + self._broken >= 2 * self.pace.connections and seconds >= _SHORTEST_WINDOW_S
-        if over or seconds >= _LONGEST_WINDOW_S:
-            seen = Seen(seconds, self._done, self._amount, self._throttled, self._broken, self._full)
-            self.pace = adapt(self.pace, seen)
-            self._begin_window()
+            self._stop_at_s = None
+        self._wake()
+        asyncio.get_running_loop().call_later(_LOOK_S, self._look)
 
-    def _begin_window(self) -> None:
-        self._began_s = time.monotonic()
-        self._done = self._throttled = self._broken = 0
-        self._amount = 0.0
-        self._full = False
+    def _send_home(self) -> None:
+        """Writes that wait, at once; what is in flight, when its time is over."""
+        staying: deque[_Waiter] = deque()
+        for waiter in self._waiting:
+            if not waiter.write:
+                staying.append(waiter)
+            elif not waiter.turn.done():
+                waiter.turn.set_exception(Interrupted(_STOPPED))
+        self._waiting = staying
+        if self._stop_at_s is None:
+            self._stop_at_s = monotonic() + STOP_WITHIN_S
+        elif monotonic() >= self._stop_at_s:
+            for task in self._running - self._given_up:
+                self._given_up.add(task)
+                task.cancel()
+
+    def _leave(self, begun: _Begun, done: int, bad: int, rest_s: float) -> None:
+        now_s = monotonic()
+        self._in_use -= 1
+        self._bytes -= begun.size_bytes
+        if done and begun.size_bytes and now_s > begun.at_s:
+            self._carried_bytes += begun.size_bytes
+            bytes_per_s = (self._carried_bytes - begun.carried_bytes) / (now_s - begun.at_s)
+            self._most_bytes = most_bytes(self._most_bytes, bytes_per_s)
+        if begun.round is self._round:
+            self._round.end(now_s, begun, done, bad, rest_s)
+            if self._round.enough(self.pace):
+                self._decide(now_s)
+        self._dither = (self._dither + _DITHER) % 1.0
+        if self._waiting:
+            self._wake()
+
+    def _decide(self, now_s: float) -> None:
+        self.pace = adapt(self.pace, self._round.seen())
+        self._round = _Round(now_s)
+        if self.pace.rest_s:
+            self._resting_until_s = now_s + self.pace.rest_s
+            asyncio.get_running_loop().call_later(self.pace.rest_s, self._wake)

@@ -18,6 +18,7 @@ from laden.store.credentials import CLOCK_SKEW_S, find_key, protocol_for
 from laden.store.destination import Destination
 from laden.store.sas import DEFAULT_LETTERS, moment
 from laden.store.signin import SignIn, trust
+from laden.store.trust import require_trust
 from laden.values.errors import AccessDenied, ContainerMissing, StoreError, UsageError
 
 if TYPE_CHECKING:
@@ -139,6 +140,7 @@ def _by_key(destination: Destination, key: str, wanted: Wanted, hours: float, ad
 def _by_delegation(destination: Destination, wanted: Wanted, hours: float, addresses: str | None) -> Minted:
     from azure.storage.blob import BlobServiceClient
 
+    require_trust(destination, "the token of a sign-in")
     start, end = _times(hours)
     # The key holds for 7 days from its start, so that the longest SAS begins now.
     start = max(start, end - timedelta(hours=MOST_DELEGATED_HOURS))

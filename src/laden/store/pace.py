@@ -1,99 +1,280 @@
-"""How many requests at once, and how many a second: a pure function from what was seen to what to do next.
+"""How many requests at once: a pure function from what a round of them showed to what to do next.
 
-Connections double while that brings more through, then stay, with a small probe now and then; they are halved when
-requests break off. A service that says "too much" (429, 503) gets a rate a little below what it just took, which
-grows again, carefully first and then boldly, so that a lasting limit is met with few refusals. There is no clock and no
-randomness in here: `Limited` measures, `adapt` decides.
+One thing is controlled, the requests in flight; how many a second that makes, the answers decide. A decision is made
+after a round: enough requests that began after the last decision, so that nothing is judged by what was asked before.
+
+1. Growing: from a few, twice as many while that brings more through; then a small probe now and then.
+2. More refused or broken than is known to be usual: fewer, as a trial. If the refusals go, or if as much gets through
+   as before, the smaller number stays. If less gets through and the refusals stay, they have another cause, and going
+   slowly would help nobody: the old number comes back, and that share of refusals is remembered as usual. A large one
+   is doubted now and then.
+3. Nothing at all comes through: one request at a time, with rests between, until one does; then back, doubling.
+
+Apart from that, no more bytes are under way than the link carries in `LINK_S`. There is no clock and no randomness in
+here: `Limited` measures, `adapt` decides.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from enum import Enum
 
-FEWEST = 2
+FIRST = 16
 MOST = 512
-FIRST = 64
+LEAST_ROUND = 20
+"""Requests that a decision needs at least."""
+_SURE_ROUND = 60
+"""The same where there is no hurry, and chance would be mistaken for a change."""
 
-_WORTH_MORE = 1.1
-"""Throughput must grow by this factor to keep a doubling of connections."""
+LINK_S = 30.0
+FIRST_BYTES = 4 << 20
+"""In flight until something is known of the link; one request may always go, whatever its size."""
+_LEAST_BYTES = 64 << 10
+_BYTES_FADE = 0.9
 
-_PROBE_EVERY = 24
-_PROBE_FACTOR = 1.25
-_PROBE_WORTH = 1.05
-_RATE_CUT = 0.97
-_DEEPEST_CUT = 0.7
-"""Of one window: a second in which nothing was taken must not bring the rate to a standstill."""
+_WORTH_MORE, _CLEARLY_MORE = 1.1, 1.4
+"""Throughput must grow by this factor to keep a doubling, and by that one to keep it in spite of refusals."""
+_PROBE_FACTOR, _BOLDEST_PROBE = 1.15, 1.3
+_PROBE_WORTH = 0.4
+"""Of what a probe added, that throughput must have grown by."""
+_PROBE_FIRST, _PROBE_LAST = 6, 24
+"""Quiet rounds before a probe: few at first, more with each that brought nothing or refusals."""
+_SLUMP = 0.7
+"""Of the usual throughput: below it the link is another one than it was, and the search begins anew."""
 
-_QUIET_STEP = 4
-_RATE_GROWTHS = (1.01, 1.03, 1.1)
-"""Growth of the rate in a window without refusals: careful near the limit, bold after some quiet windows."""
+_HARMLESS = 0.02
+_ABOVE_USUAL = 1.3
+"""A share of refusals above both is looked into."""
+_DOUBTFUL = 0.05
+"""What is called usual and is more than this is tried again now and then."""
+_CUT_BELOW = 0.95
+_DEEPEST_CUT, _LIGHTEST_CUT = 0.1, 0.9
+_TRIAL_BAD = 10
+"""Refusals that a trial would see if it changed nothing, so that chance does not decide it."""
+_AGAIN = 3
+_MANY = 0.3
+"""Of so many refusals, some would be left if there were far too many requests, so throughput is the better witness; of
+fewer, none would be, while throughput would hardly tell."""
+_LONGEST_TRIAL = 1000
+_USUAL_FADE = 0.05
+
+_REST_S = 0.05
+_LONGEST_REST_S = 1.0
+_RETURN = 0.9
+"""Of what was in flight before an outage: to there the way back needs no proof."""
+
+
+class Phase(Enum):
+    """What the present number is there for."""
+
+    GROWING = "whether twice as many bring more"
+    STEADY = "kept"
+    PROBE = "whether a few more bring more"
+    TRIAL = "whether fewer are refused less"
+    SILENT = "whether anything comes through at all"
+    RETURNING = "on the way back from an outage"
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What happened in one window of time."""
+    """What a round of requests showed."""
 
-    seconds: float
     done: int
     """Requests that succeeded."""
-    amount: float
-    """What they moved: bytes, plus a fixed amount for each request, so that empty requests count too."""
-    throttled: int
-    """Requests refused because the service had too much to do."""
-    broken: int
-    """Requests that timed out or lost their connection."""
+    bad: int
+    """Requests that were refused for now, timed out or lost their connection."""
+    speed: float
+    """What the successful ones moved per second: bytes, plus a fixed amount for each."""
     full: bool
-    """Whether requests had to wait for a connection."""
+    """Whether requests had to wait for others to end."""
+    asked_rest_s: float = 0.0
+    """The longest `Retry-After` of the refusals."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
     """What to do, and what the next decision needs to know."""
 
-    connections: int = FIRST
-    per_s: float = math.inf
-    """Requests started per second at most."""
+    flight: float = FIRST
+    """Requests in flight at most; of a broken number, that is the mean."""
+    most: int = MOST
+    rest_s: float = 0.0
+    """Between the end of one request and the begin of the next, while nothing comes through."""
+    phase: Phase = Phase.GROWING
     growing: bool = True
-    best: float = 0.0
-    """Most that was moved per second, with `proven` connections."""
-    proven: int = FIRST
-    """Connections to go back to if the present number turns out to bring nothing."""
+    """Whether to look for more by doubling, once it is quiet."""
+    speed: float = 0.0
+    """The usual throughput, with `before` in flight while something is tried; 0 where it is not known."""
+    before: float = FIRST
+    """Requests in flight to go back to."""
+    share: float = 0.0
+    """Refusals that led to a trial, of all requests."""
+    usual: float = 0.0
+    """Share of refusals that is known to have other causes than too many requests."""
+    again: bool = False
+    """Whether the trial was undecided, and is repeated with more requests."""
+    doubt: bool = True
+    """Whether the next thing to try is fewer requests, where there is something to doubt."""
     quiet: int = 0
-    """Windows since anything was tried."""
+    """Rounds since anything was tried."""
+    patience: int = _PROBE_FIRST
+    """Quiet rounds before the next probe."""
+
+    @property
+    def round(self) -> int:
+        """Requests that the next decision needs."""
+        if self.phase is Phase.SILENT:
+            return 1
+        sure = self.phase in (Phase.STEADY, Phase.PROBE)
+        least = max(_SURE_ROUND if sure else LEAST_ROUND, math.ceil(self.flight))
+        if self.phase is Phase.TRIAL:
+            wanted = math.ceil(_TRIAL_BAD / self.share) * (_AGAIN if self.again else 1)
+            return max(least, min(_LONGEST_TRIAL, wanted))
+        return least
+
+
+def fixed(connections: int) -> Pace:
+    """The pace of a user who says how many; only refusals make it fewer."""
+    return Pace(connections, most=connections, before=connections)
+
+
+def most_bytes(before_bytes: float, bytes_per_s: float) -> float:
+    """How many bytes in flight keep another request from beginning, from what the link carried beside the last one.
+
+    More at once, less in steps: one request may be slow for reasons of its own.
+    """
+    return max(_LEAST_BYTES, LINK_S * bytes_per_s, before_bytes * _BYTES_FADE)
 
 
 def adapt(pace: Pace, seen: Seen) -> Pace:
-    """Decide for the next window, from the pace of the last and what was seen in it."""
-    if seen.throttled:
-        taken_per_s = seen.done / seen.seconds
-        if pace.per_s < math.inf:
-            taken_per_s = min(max(taken_per_s, pace.per_s * _DEEPEST_CUT), pace.per_s)
-        per_s = max(1.0, _RATE_CUT * taken_per_s)
-        return replace(pace, per_s=per_s, growing=False, proven=pace.connections, quiet=0)
-    if seen.broken > seen.done // 20:
-        connections = max(FEWEST, pace.connections // 2)
-        return Pace(connections, pace.per_s, growing=False, best=0.0, proven=connections)
-    if pace.per_s < math.inf:
-        slack = seen.done / seen.seconds < pace.per_s / 2
-        growth = _RATE_GROWTHS[min(pace.quiet // _QUIET_STEP, len(_RATE_GROWTHS) - 1)]
-        return replace(pace, per_s=math.inf if slack else pace.per_s * growth, quiet=pace.quiet + 1)
-    return _searched(pace, seen) if seen.full else pace
+    """Decide, from the last pace and what the round after it showed."""
+    if not seen.done:
+        return _silent(pace, seen)
+    if pace.phase is Phase.SILENT:
+        return replace(
+            pace, flight=min(FIRST, pace.most, pace.before), rest_s=0.0, phase=Phase.RETURNING, speed=0.0, quiet=0
+        )
+    share = seen.bad / (seen.done + seen.bad)
+    if pace.phase is Phase.TRIAL:
+        return _judged(pace, seen, share)
+    if _unusual(pace, seen) and not _pays(pace, seen, share):
+        return _back(pace) if pace.phase is Phase.PROBE else _tried(pace, seen, share)
+    pace = replace(pace, usual=pace.usual + min(0.0, share - pace.usual) * _USUAL_FADE)
+    if pace.phase is Phase.RETURNING:
+        return _returned(pace)
+    if pace.usual > _DOUBTFUL and pace.doubt and pace.quiet >= pace.patience:
+        return _tried(pace, seen, pace.usual)
+    return _searched(pace, seen) if seen.full else replace(pace, quiet=pace.quiet + 1)
+
+
+def _silent(pace: Pace, seen: Seen) -> Pace:
+    rest_s = min(max(_REST_S, pace.rest_s * 2), _LONGEST_REST_S)
+    aside = pace.phase in (Phase.SILENT, Phase.TRIAL, Phase.RETURNING)
+    before = max(pace.before, pace.flight) if aside else pace.flight
+    return replace(
+        pace,
+        flight=1.0,
+        rest_s=max(rest_s, seen.asked_rest_s),
+        before=before,
+        phase=Phase.SILENT,
+        growing=True,
+        patience=_PROBE_FIRST,
+    )
+
+
+def _tried(pace: Pace, seen: Seen, share: float) -> Pace:
+    """Fewer, by as much as would do if there were too many."""
+    factor = min(max((1 - share) * _CUT_BELOW, _DEEPEST_CUT), _LIGHTEST_CUT)
+    fewer = max(1.0, pace.flight * factor)
+    if fewer == pace.flight:
+        return pace
+    return replace(
+        pace,
+        flight=fewer,
+        before=pace.flight,
+        phase=Phase.TRIAL,
+        share=share,
+        speed=seen.speed,
+        doubt=False,
+        again=False,
+    )
+
+
+def _pays(pace: Pace, seen: Seen, share: float) -> bool:
+    """Whether a doubling brought so much, or nothing was doubled yet, that some refusals are no reason to stop."""
+    doubling = pace.phase is Phase.GROWING and share < _MANY
+    return doubling and seen.full and seen.speed >= pace.speed * _CLEARLY_MORE
+
+
+def _unusual(pace: Pace, seen: Seen) -> bool:
+    """Whether more was refused than is harmless or usual, by more than chance would have it."""
+    expected = max(_HARMLESS, _ABOVE_USUAL * pace.usual) * (seen.done + seen.bad)
+    return seen.bad > expected + 2 * math.sqrt(expected)
+
+
+def _judged(pace: Pace, seen: Seen, share: float) -> Pace:
+    """The verdict of a trial."""
+    left = max(pace.usual if pace.share > pace.usual else 0.0, 1 - (1 - pace.share) * pace.before / pace.flight)
+    many = pace.share > _MANY
+    gone = share < left + (pace.share - left) * (0.5 if many else 0.25)
+    held = seen.speed > pace.speed * (1 + pace.flight / pace.before) / 2
+    if gone != held and not pace.again and (gone or many):
+        return replace(pace, again=True)
+    if held if many else gone:
+        return replace(
+            pace,
+            phase=Phase.STEADY,
+            growing=False,
+            speed=seen.speed,
+            quiet=0,
+            patience=min(pace.patience * 2, _PROBE_LAST),
+            before=pace.flight,
+            usual=min(pace.usual, share),
+        )
+    # If this was not known, what made the number small before may have been a mistake as well.
+    growing = pace.growing or pace.usual < share / 2
+    phase = Phase.GROWING if growing else Phase.STEADY
+    usual = max(pace.usual, share)
+    return replace(
+        pace, flight=pace.before, phase=phase, growing=growing, usual=usual, speed=0.0, quiet=0, patience=_PROBE_FIRST
+    )
+
+
+def _returned(pace: Pace) -> Pace:
+    aim = pace.before * _RETURN
+    if pace.flight >= aim:
+        return replace(pace, phase=Phase.GROWING if pace.growing else Phase.STEADY, speed=0.0, quiet=0)
+    return replace(pace, flight=min(pace.flight * 2, aim))
 
 
 def _searched(pace: Pace, seen: Seen) -> Pace:
-    """Look for the number of connections beyond which more bring nothing."""
-    speed = seen.amount / seen.seconds
-    if pace.connections > pace.proven or pace.best == 0.0:
-        worth = _WORTH_MORE if pace.growing else _PROBE_WORTH
-        if pace.best and speed < pace.best * worth:
-            return replace(pace, connections=pace.proven, growing=False, quiet=0)
-        return _larger(replace(pace, best=speed, proven=pace.connections, quiet=0))
-    if pace.quiet >= _PROBE_EVERY:
-        return _larger(replace(pace, best=speed, quiet=0))
-    return replace(pace, quiet=pace.quiet + 1)
+    """Look for the number beyond which more bring nothing."""
+    if pace.phase is Phase.PROBE:
+        factor = pace.flight / pace.before
+        if seen.speed < pace.speed * (1 + _PROBE_WORTH * (factor - 1)):
+            return _back(pace)
+        return _more(replace(pace, speed=seen.speed), min(_BOLDEST_PROBE, factor**2), Phase.PROBE)
+    if pace.growing:
+        if pace.speed and seen.speed < pace.speed * _WORTH_MORE:
+            return replace(_back(pace), growing=False)
+        return _more(replace(pace, speed=seen.speed), 2.0, Phase.GROWING)
+    usual = seen.speed if not pace.speed else 0.8 * pace.speed + 0.2 * seen.speed
+    if seen.speed < pace.speed * _SLUMP:
+        return _more(replace(pace, speed=seen.speed, growing=True), 2.0, Phase.GROWING)
+    if pace.quiet >= pace.patience:
+        return _more(replace(pace, speed=usual), _PROBE_FACTOR, Phase.PROBE)
+    return replace(pace, speed=usual, quiet=pace.quiet + 1)
 
 
-def _larger(pace: Pace) -> Pace:
-    factor = 2.0 if pace.growing else _PROBE_FACTOR
-    return replace(pace, connections=min(MOST, math.ceil(pace.connections * factor)))
+def _more(pace: Pace, factor: float, phase: Phase) -> Pace:
+    more = min(pace.most, pace.flight * factor)
+    if more <= pace.flight:
+        return replace(pace, phase=Phase.STEADY, growing=False, quiet=0, doubt=True)
+    return replace(pace, flight=more, before=pace.flight, phase=phase)
+
+
+def _back(pace: Pace) -> Pace:
+    """What was tried brought nothing."""
+    patience = min(pace.patience * 2, _PROBE_LAST)
+    return replace(pace, flight=pace.before, phase=Phase.STEADY, quiet=0, patience=patience, doubt=True)

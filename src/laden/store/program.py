@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import shlex
 import shutil
 import signal
@@ -18,6 +17,7 @@ import time
 from collections.abc import Callable
 
 from laden.values.errors import AccessDenied, Interrupted, UsageError
+from laden.values.secrets import note, redact
 
 TIMEOUT_S = 60.0
 """`az` takes some seconds; a sign-in that waits for a person is not for here."""
@@ -25,9 +25,6 @@ TIMEOUT_S = 60.0
 _LOOK_S = 0.1
 _MOST_CHARACTERS = 64 << 10
 _MOST_TOLD = 500
-_SECRET = re.compile(
-    r"((?:sig|sharedaccesssignature|accountkey|password|token|secret)\s*[=:]\s*)[^&\s;]+", re.IGNORECASE
-)
 
 
 def words_of(command: str) -> list[str]:
@@ -89,6 +86,7 @@ def printed_sas(words: list[str], stopping: Callable[[], bool], tell: Callable[[
         except BaseException:
             _kill(process)
             raise
+    note(*(line for line in out[:_MOST_CHARACTERS].splitlines() if "sig=" in line))
     if told := _without_secrets(err):
         tell(f"--sas-command says: {told}")
     if process.returncode:
@@ -123,6 +121,6 @@ def _kill(process: subprocess.Popen[str]) -> None:
 
 def _without_secrets(text: str) -> str:
     """One line, not long, printable, and without what looks like a secret."""
-    told = " ".join(_SECRET.sub(r"\1...", text[:_MOST_CHARACTERS]).split())
+    told = " ".join(redact(text[:_MOST_CHARACTERS]).split())
     told = "".join(character for character in told if character.isprintable())
     return told if len(told) <= _MOST_TOLD else f"{told[:_MOST_TOLD]} ..."

@@ -1,17 +1,21 @@
 """Repeats what may succeed later: a store around a store.
 
-Only errors marked transient are repeated, with exponential pauses and jitter or after what `Retry-After` asks,
-until the patience is used up or the run is asked to stop. Before the service has answered at all there is little
-patience, so that a wrong address is told in seconds; after its first answer, be it a refusal, an outage of some
-minutes is waited out.
+Only errors marked transient are repeated, with exponential pauses and jitter or after what `Retry-After` asks (a
+minute at most), until the run is asked to stop or it is hopeless:
+
+- The destination did nothing useful for anybody for as long as the patience lasts. Waiting for a place and sending do
+  not count; an attempt that lasted long must have moved something. Before the service has answered at all there is
+  little patience, so that a wrong address is told in seconds; after its first answer, whatever it was, an outage of
+  some minutes is waited out.
+- One request failed many times while the destination served others.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-import time
 from collections.abc import Awaitable, Callable
+from time import monotonic
 from typing import TypeVar
 
 from laden.store import Data, Page, Properties, Retry, Store
@@ -20,8 +24,17 @@ from laden.values.records import Blob
 
 FIRST_PATIENCE_S = 5.0
 PATIENCE_S = 600.0
-FIRST_PAUSE_S = 0.5
+MOST_FAILURES = 20
+"""Of one request, while others succeed."""
+FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 30.0
+LONGEST_PAUSE_BESIDE_OTHERS_S = 4.0
+"""Where others succeed meanwhile, there is no outage to wait for, and how much is asked at once the pace decides."""
+_GROWTH, _GROWTH_BESIDE_OTHERS = 2.0, 1.5
+LONGEST_WISH_S = 60.0
+"""A `Retry-After` beyond this is not obeyed to the letter: many are set for people's browsers, not for what sends."""
+STALL_S = 120.0
+"""A request of which nothing moves does not last longer: one that did was of use until then."""
 _STOP_WITHIN_S = 0.5
 
 T = TypeVar("T")
@@ -45,6 +58,9 @@ class Retrying:
         self._patience_s = patience_s
         self._first_pause_s = first_pause_s
         self._answered = False
+        self._useful_s = -1.0
+        """When the destination last did something, for whomever."""
+        self._silent_since_s: float | None = None
 
     async def create(self) -> bool:
         return await self._repeat(self._inner.create)
@@ -77,37 +93,64 @@ class Retrying:
         await self._inner.close()
 
     async def _repeat(self, request: Callable[[], Awaitable[T]]) -> T:
-        started_s = time.monotonic()
         pause_s = self._first_pause_s
+        failures = 0
+        failed_s = monotonic()
         repeated = False
         while True:
             try:
                 result = await request()
             except TransientStoreError as error:
-                self._answered |= error.throttled
-                patience_s = self._patience_s if self._answered else min(FIRST_PATIENCE_S, self._patience_s)
-                wait_s = _jittered(pause_s)
-                if error.retry_after_s is not None:
-                    wait_s = error.retry_after_s + _jittered(self._first_pause_s)
-                if time.monotonic() - started_s + wait_s > patience_s:
+                self._note(error)
+                beside_others = self._useful_s > failed_s
+                failures += beside_others
+                failed_s = monotonic()
+                if beside_others:
+                    pause_s = min(pause_s, LONGEST_PAUSE_BESIDE_OTHERS_S)
+                wait_s = self._wait_s(error, pause_s)
+                if failures >= MOST_FAILURES or self._hopeless(failed_s + wait_s):
                     raise
                 repeated = True
-                self._on_retry(Retry(str(error), wait_s, error.throttled))
+                self._on_retry(Retry(_told(error), wait_s, error.throttled))
                 await self._pause(wait_s)
-                pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+                pause_s = min(pause_s * (_GROWTH_BESIDE_OTHERS if beside_others else _GROWTH), LONGEST_PAUSE_S)
             except StoreError as error:
-                self._answered = True
+                self._useful()
                 if isinstance(error, BlobConflict):
                     error.repeated = repeated
                 raise
             else:
-                self._answered = True
+                self._useful()
                 return result
+
+    def _useful(self) -> None:
+        self._answered = True
+        self._useful_s = monotonic()
+        self._silent_since_s = None
+
+    def _note(self, error: TransientStoreError) -> None:
+        """Since when the destination is silent, as far as a failed attempt tells."""
+        self._answered |= error.answered
+        now_s = monotonic()
+        if self._silent_since_s is None:
+            self._silent_since_s = max(self._useful_s, now_s - min(error.lasted_s, STALL_S))
+        elif error.lasted_s > STALL_S:
+            self._silent_since_s = max(self._silent_since_s, now_s - STALL_S)
+
+    def _hopeless(self, until_s: float) -> bool:
+        """Whether the patience ends before then, should the silence last."""
+        patience_s = self._patience_s if self._answered else min(FIRST_PATIENCE_S, self._patience_s)
+        return self._silent_since_s is not None and until_s - self._silent_since_s > patience_s
+
+    def _wait_s(self, error: TransientStoreError, pause_s: float) -> float:
+        if not error.retry_after_s:
+            return _jittered(pause_s)
+        return max(min(error.retry_after_s, LONGEST_WISH_S), pause_s / 2) + _jittered(self._first_pause_s)
 
     async def _pause(self, wait_s: float) -> None:
         """Wait, unless the run is asked to stop: nothing is gained by waiting then."""
-        until_s = time.monotonic() + wait_s
-        while (left_s := until_s - time.monotonic()) > 0:
+        until_s = monotonic() + wait_s
+        while (left_s := until_s - monotonic()) > 0:
             if self._stopping():
                 raise Interrupted("stopped while waiting to ask again")
             await asyncio.sleep(min(left_s, _STOP_WITHIN_S))
@@ -116,3 +159,11 @@ class Retrying:
 def _jittered(pause_s: float) -> float:
     """Between half of it and all of it, so that many requests do not come back at once."""
     return pause_s * random.uniform(0.5, 1)  # noqa: S311 - spreads load, keeps no secret
+
+
+def _told(error: TransientStoreError) -> str:
+    """What a person reads while it waits."""
+    asked_s = error.retry_after_s or 0.0
+    if asked_s > LONGEST_WISH_S:
+        return f"{error}, and asks for {asked_s:,.0f} s; asked again after {LONGEST_WISH_S:.0f} s"
+    return f"{error}, and asks for {asked_s:,.0f} s" if asked_s >= 1 else str(error)

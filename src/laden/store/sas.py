@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from difflib import get_close_matches
@@ -19,6 +20,7 @@ from typing import NamedTuple
 from urllib.parse import parse_qsl
 
 from laden.values.errors import UsageError
+from laden.values.secrets import note
 
 
 class Permission(NamedTuple):
@@ -80,6 +82,8 @@ class Sas:
     """`sip`: the IPv4 address or range it is for; empty for any."""
     protocol: str = "https,http"
     version: str = ""
+    nonsense: tuple[str, ...] = ()
+    """What no service would have written: each field, and what is wrong with it."""
 
     @property
     def ends_s(self) -> float:
@@ -104,6 +108,8 @@ class Sas:
 
     def out_of_reach(self) -> str:
         """Why it is not for the blobs of a container and their listing; or empty."""
+        if self.nonsense:
+            return f"{' and '.join(self.nonsense)}: copy it again"
         if self.kind == "account":
             if "b" not in self.services:
                 return "it is not for the Blob service (ss=b)"
@@ -111,6 +117,10 @@ class Sas:
                 return f"it is not for {' and '.join(missing)}: an account SAS needs srt=co"
         if self.resource in ("b", "bs", "bv"):
             return "it is for a single blob: make one for the container"
+        if self.resource == "d":
+            return "it is for one directory (sr=d), and a load lists its container: make one for the container (sr=c)"
+        if self.resource not in ("", "c"):
+            return f"it is not for containers (sr={self.resource}): make one for the container (sr=c)"
         return ""
 
 
@@ -173,11 +183,12 @@ def query_of(text: str) -> str:
         raise UsageError("the SAS has no signature (sig=...): copy the whole query string, or the whole SAS URL")
     if not _QUERY.fullmatch(query):
         raise UsageError("the SAS holds a character that no query string can hold: copy it again, without quotes")
+    note(query)
     return query
 
 
 def parse_sas(query: str) -> Sas:
-    """Read a query string; fields that make no sense are taken as absent."""
+    """Read a query string; times that make no sense are taken as absent, and told as `nonsense`."""
     fields = dict(parse_qsl(query))
     ends = [end for end in (moment(fields.get("se", "")), moment(fields.get("ske", ""))) if end]
     account = "ss" in fields or "srt" in fields
@@ -194,7 +205,44 @@ def parse_sas(query: str) -> Sas:
         addresses=fields.get("sip", ""),
         protocol=fields.get("spr", "https,http"),
         version=fields.get("sv", ""),
+        nonsense=tuple(_nonsense(fields)),
     )
+
+
+_TIMES = ("st", "se", "skt", "ske")
+_FORMS = {
+    "sv": r"\d{4}-\d\d-\d\d",
+    "sp": "[racwdxyltfmeopiu]*",
+    "spr": "https|https,http|http,https|http",
+    "ss": "[bqtf]+",
+    "srt": "[sco]+",
+    "sip": r"[\d.]+(?:-[\d.]+)?",
+}
+"""What the fields look like ("Create a service SAS", "Create an account SAS")."""
+_MANGLED = r"\d{4}-\d\d-\d\dT\d\dA\d\d(?:A\d\d)?Z"
+_SIGNATURE_CHARACTERS = 44
+"""32 bytes in Base64 (HMAC-SHA-256), of which the last one is always an equals sign."""
+
+
+def _nonsense(fields: dict[str, str]) -> Iterator[str]:
+    times = [name for name in _TIMES if name in fields and moment(fields[name]) is None]
+    mangled = any(re.fullmatch(_MANGLED, fields[name]) for name in times)
+    for name in times:
+        yield f"{name}={_short(fields[name])} is no time"
+    for name, form in _FORMS.items():
+        if name in fields and not re.fullmatch(form, fields[name]):
+            yield f"{name}={_short(fields[name])} makes no sense"
+    signature = fields.get("sig", "")
+    if mangled or (len(signature) == _SIGNATURE_CHARACTERS and not signature.endswith("=")):
+        yield "its percent signs were lost (in a batch file, write %% for %)"
+
+
+def _short(text: str) -> str:
+    """A value for a sentence."""
+    return "".join(sign if sign.isprintable() else "\ufffd" for sign in text[:_MOST_SHOWN])
+
+
+_MOST_SHOWN = 40
 
 
 def moment(text: str) -> datetime | None:

@@ -15,12 +15,15 @@
         BlobRefused                   this one request is not acceptable; others may be
 
 Every message is one sentence for a person: what is wrong, where, and what to do next. Problems of the data are
-findings (`laden.values.records.Finding`), not exceptions. No message ever holds a signature, key or token.
+findings (`laden.values.records.Finding`), not exceptions. No message ever holds a signature, key or token:
+each passes `laden.values.secrets.redact` when it is made.
 """
 
 from __future__ import annotations
 
 from enum import IntEnum
+
+from laden.values.secrets import redact
 
 
 class ExitCode(IntEnum):
@@ -42,6 +45,9 @@ class LadenError(Exception):
 
     exit_code = ExitCode.BUG
 
+    def __init__(self, message: str = "") -> None:
+        super().__init__(redact(message))
+
 
 class UsageError(LadenError):
     """An argument, option, environment setting or profile file is wrong."""
@@ -58,6 +64,11 @@ class SourceError(LadenError):
         super().__init__(message)
         self.code = code
         """The finding code, where the load can go on without what could not be read."""
+
+    @property
+    def is_change(self) -> bool:
+        """Whether the source changed since it was surveyed: what was planned of it does not hold any more."""
+        return self.code in ("archive-changed", "file-changed")
 
 
 class MemberDamaged(SourceError):  # noqa: N818 - named for what happened, as the finding it becomes
@@ -82,12 +93,24 @@ class StoreError(LadenError):
 class TransientStoreError(StoreError):
     """The same request may succeed later."""
 
-    def __init__(self, message: str, retry_after_s: float | None = None, *, throttled: bool = False) -> None:
+    lasted_s = 0.0
+    """How long the request itself took until it failed, without any waiting before it."""
+
+    def __init__(
+        self,
+        message: str,
+        retry_after_s: float | None = None,
+        *,
+        throttled: bool = False,
+        answered: bool = False,
+    ) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
         """What the service asked for in `Retry-After`, in seconds."""
         self.throttled = throttled
         """Whether the service said that it has too much to do (429, 503)."""
+        self.answered = answered or throttled
+        """Whether it is an answer, whatever it says: somebody is there."""
 
 
 class AccessDenied(StoreError):  # noqa: N818 - named for what the service said

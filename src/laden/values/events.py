@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
 from laden.values.records import Finding, Step, TableFacts
+from laden.values.secrets import redacted
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,8 @@ class Counts:
     """Blobs in the destination that neither table nor manifest knows."""
     selection: tuple[Step, ...] = ()
     """What each step of a selection left, in order; empty where all rows were wanted."""
+    excluded: int = 0
+    """Files and members that were left out as asked (`--exclude`, `--include`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +80,8 @@ class PlanReady(Counts):
     archives_absent: tuple[str, ...] = ()
     examples: tuple[str, ...] = ()
     """Some names of blobs to be sent."""
+    place: str = ""
+    """Where it goes, for a person: the container, or the local folder; empty where nothing is sent."""
 
     @property
     def to_settle(self) -> int:
@@ -100,6 +105,8 @@ class Described:
     profile: str
     """Name of the profile that declares their types; empty where none knows the table."""
     facts: TableFacts
+    all_values: bool = False
+    """Whether every value is listed, and not the commonest ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +207,7 @@ Observer = Callable[[Event], None]
 def to_json(event: Event) -> str:
     """One line of JSON in ASCII, whatever names hold and the terminal can show; `event` comes first."""
     fields = event.finding._asdict() if isinstance(event, Found) else asdict(event)
-    return json.dumps({"event": event.event, **fields}, separators=(", ", ": "))
+    return json.dumps({"event": event.event, **redacted(fields)}, separators=(", ", ": "))
 
 
 def ignore(_: Event) -> None:

@@ -14,6 +14,9 @@ import re
 MAX_CHARACTERS = 1024
 MAX_SEGMENTS = 254
 
+OWN_FOLDER = "_laden"
+"""Where laden keeps its notes about a load, below the destination's prefix."""
+
 _DRIVE = re.compile(r"[A-Za-z]:")
 _UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f"  # control characters (Unicode category Cc)
@@ -65,6 +68,16 @@ def _segment_problem(segments: list[str]) -> str | None:
             return f"has a `{segment}` segment"
         if segment.endswith("."):
             return "has a segment that ends with a dot"
+    return None
+
+
+def reserved(name: str) -> str | None:
+    """Why no blob of a dataset may be called so, or None: laden keeps its own notes below `_laden/`.
+
+    At any depth: where `_laden/load.json` lies, a load of its own begins.
+    """
+    if OWN_FOLDER in name and OWN_FOLDER in name.split("/"):
+        return f"lies in {OWN_FOLDER}/, where laden keeps its own notes"
     return None
 
 

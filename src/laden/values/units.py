@@ -8,6 +8,11 @@ def amount(count: int) -> str:
     return f"{count:,}"
 
 
+def plural(count: int, noun: str) -> str:
+    """`1 image`, `2,000 images`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def share(part: int, whole: int) -> str:
     """`31 %`, `0.4 %`; the smallest that is shown is `<0.1 %`."""
     percent = 100 * part / whole if whole else 0.0

@@ -8,8 +8,10 @@ from typing import Any, TypedDict, cast, get_args, get_type_hints
 
 from laden.dataset.images import Level, Phi
 from laden.dataset.selection import Selection
+from laden.dataset.source import Scope
 from laden.stages.survey import Choice
 from laden.values.errors import UsageError
+from laden.values.secrets import redact
 
 Paths = str | Path | Sequence[str | Path]
 
@@ -46,6 +48,14 @@ class Choosing(Selecting, total=False):
     """What the table of the selected rows is called; by default the profile's name for a subset."""
     trust: Sequence[str]
     """Names of files that are right, whatever a listing or checksum file of their publisher says."""
+    exclude: Sequence[str]
+    """Globs of files, folders and members that are left out."""
+    include: Sequence[str]
+    """Globs of which files and members must match one."""
+    follow_links: bool
+    """Whether links are followed that lead out of the source or to folders."""
+    names: str | None
+    """Encoding of names in archives that do not say how theirs are encoded, as in `"cp932"`."""
 
 
 def selection_of(asked: Selecting) -> Selection:
@@ -76,6 +86,12 @@ def choice_of(asked: Choosing) -> Choice:
         asked.get("layout"),
         tuple(asked.get("trust", ())),
         _selection(asked),
+        Scope(
+            tuple(asked.get("exclude", ())),
+            tuple(asked.get("include", ())),
+            asked.get("follow_links", False),
+            asked.get("names"),
+        ),
     )
 
 
@@ -115,4 +131,18 @@ def path_of(path: str | Path | None) -> Path | None:
 
 def shown(source: Paths) -> str:
     """The source as a summary names it."""
-    return ", ".join(map(str, paths(source)))
+    return redact(", ".join(map(str, paths(source))))
+
+
+def refuse_secrets(**options: str | None) -> None:
+    """Refuse what would be written into a name or a page for everybody to read.
+
+    Raises:
+        UsageError: an option holds what looks like a signature, a key or a login.
+    """
+    for option, text in options.items():
+        if text is not None and redact(text) != text:
+            raise UsageError(
+                f"--{option.replace('_', '-')} holds what looks like a signature, key or password, and it names what"
+                " others see: is it in the place of another option?"
+            )

@@ -29,8 +29,8 @@ WHERE t.action IN ('send', 'replace', 'compare') AND e.method <> $gzip AND e.siz
 """
 _SPREAD = f"""
 SELECT archive, member, size_bytes, crc32, mtime_ns, offset_bytes, stored_bytes, method FROM (
-    SELECT e.*, row_number() OVER (ORDER BY e.id) AS place {_CANDIDATES})
-WHERE place % $step = 0 ORDER BY id
+    SELECT e.*, row_number() OVER (ORDER BY e.id) AS nth {_CANDIDATES})
+WHERE nth % $step = 0 ORDER BY id
 """  # noqa: S608 - own text
 
 

@@ -6,8 +6,7 @@ collect the labels, write. Needs nothing but the destination; images are not rea
 
 from __future__ import annotations
 
-import contextlib
-import os
+import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from laden.stages.manifest import LoadPage
 from laden.store import Destination, FolderDestination, Store, open_store, parse_destination, quoted
 from laden.values.errors import UsageError
 from laden.values.events import Observer, Started, ignore
+from laden.values.ownfiles import placed
 
 NOT_LOADED = "no load was completed in {place}: load it first, to its end"
 
@@ -114,15 +114,8 @@ def _profile(page: LoadPage, named: str | None) -> Profile:
 
 
 def _written(path: Path, labels: LabelSet, form: str, address: Callable[[str], str]) -> int:
-    """Write beside its place, then rename: nobody finds half of it."""
-    staged = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with staged.open("w", encoding="utf-8", newline="") as out:
-            count = FORMS[form](labels, address, out)
-        staged.replace(path)
+        with placed(path) as file, io.TextIOWrapper(file, "utf-8", newline="") as out:
+            return FORMS[form](labels, address, out)
     except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror}") from None
-    finally:
-        with contextlib.suppress(OSError):
-            staged.unlink(missing_ok=True)
-    return count
+        raise UsageError(f"{path} cannot be written ({error.strerror}): name another file with -o") from None

@@ -28,13 +28,26 @@ from laden.stages.survey import Choice, Survey, survey
 from laden.stages.transfer import Settings
 from laden.store import FolderDestination, without_secret
 from laden.store.access import Ask, Renewal
+from laden.store.cap import Cap, parse_cap
 from laden.store.sas import lacking_for_load
-from laden.values.errors import AccessEnded, ExitCode, SourceError, UsageError
+from laden.store.slips import swapped
+from laden.values.errors import AccessEnded, ExitCode, UsageError
 from laden.values.events import Observer, PlanReady, Started, Summary, ignore
-from laden.verbs.asked import Choosing, Paths, choice_of, level_of, one_of, path_of, paths, phi_of, shown
+from laden.verbs.asked import (
+    Choosing,
+    Paths,
+    choice_of,
+    level_of,
+    one_of,
+    path_of,
+    paths,
+    phi_of,
+    refuse_secrets,
+    shown,
+)
 from laden.verbs.identity import look_for_identity, refuse_unlooked
 from laden.verbs.opening import Opened, opened
-from laden.verbs.planning import bits_of, planned, read_again
+from laden.verbs.planning import bits_of, nothing_here, planned, read_again
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +56,10 @@ class _Wishes:
 
     choice: Choice
     settings: Settings
+    compare_all: bool
     send_strays: bool
     connections: int | None
+    cap: Cap | None
     workers: int | None
     dry_run: bool
     renewal: Renewal
@@ -56,11 +71,13 @@ def load(
     destination: str,
     *,
     overwrite: Literal["never", "changed"] = "never",
+    compare: Literal["auto", "all"] = "auto",
     strays: Literal["skip", "send"] = "skip",
     damaged: Literal["send", "skip"] = "send",
     images: Level = "structure",
     phi: Phi = "warn",
     connections: int | None = None,
+    limit: str | None = None,
     workers: int | None = None,
     dry_run: bool = False,
     findings_file: str | Path | None = None,
@@ -78,12 +95,15 @@ def load(
         source: a folder of archives and a table, an extracted tree, or named files.
         destination: URL of a container or a prefix in it, or a folder.
         overwrite: what to do with a blob of other content: leave it and list it, or replace it.
+        compare: when an image that is there is read at the source and compared by MD5: where CRC-32, size and time do
+            not tell that it is the same, or always.
         strays: whether images without a row are sent.
         damaged: whether images that are broken inside, though whole as members, are sent as they are.
         images: how closely each image is looked at as it passes: not at all, its structure, or every pixel decoded.
         phi: what becomes of images whose header may say who a person is: they are told, told and not sent, or nobody
             looks.
         connections: requests in flight at most; None to find out what the link bears.
+        limit: bytes a second that are sent at most, as in `"20M"`; by time of day, as in `"08:00-18:00=5M,20M"`.
         workers: processes that send; None to decide by the number and size of the images.
         dry_run: plan only; nothing is written anywhere but to `findings_file`.
         findings_file: CSV file for all findings; None writes none.
@@ -96,7 +116,8 @@ def load(
         confirm: asked once the plan is known; False ends the run before anything is written.
         stopping: asked often; once true, what is in flight ends and the run stops.
         asked: what of the source, as `Choosing` says: `table`, `profile`, `archives`, `layout`, `where`,
-            `images_file`, `sample`, `by`, `seed`, `first`, `table_name`, `trust`.
+            `images_file`, `sample`, `by`, `seed`, `first`, `table_name`, `trust`, `exclude`, `include`,
+            `follow_links`, `names`.
 
     Returns:
         How it ended; `exit_code` says whether findings need a person.
@@ -123,8 +144,10 @@ def load(
         wishes = _Wishes(
             choice_of(asked),
             settings,
+            one_of("compare", compare, ("auto", "all")) == "all",
             one_of("strays", strays, ("skip", "send")) == "send",
             connections,
+            None if limit is None else parse_cap(limit),
             workers,
             dry_run,
             Renewal(sas_command, ask_sas),
@@ -136,6 +159,9 @@ def load(
 async def _load(
     run: Run, sources: list[Path], destination: str, wishes: _Wishes, reporter: Reporter, deadline: Deadline
 ) -> Summary:
+    refuse_secrets(layout=wishes.choice.layout, table_name=wishes.choice.selection.table_name)
+    if sentence := swapped(sources, destination):
+        raise UsageError(sentence)
     sending = _Sending(run)
     async with opened(
         run,
@@ -143,6 +169,7 @@ async def _load(
         lacking_for_load,
         wishes.renewal,
         connections=wishes.connections,
+        cap=wishes.cap,
         stopping=sending.stopping,
     ) as there:
         deadline.ends_s = there.access.ends_s
@@ -156,15 +183,13 @@ async def _load(
         earlier = await read_documents(there.store, run.relations)
         _refuse_inside(there, surveyed.root)
         landings = _landings(surveyed, wishes.choice)
-        plan, ready = _planned(run, surveyed, wishes, landings, earlier)
+        plan, ready = _planned(run, surveyed, there, wishes, landings, earlier)
         unlooked = wishes.dry_run or wishes.settings.images == "none"
         look_for_identity(run, surveyed.root, wishes.settings.phi, alone=unlooked)
         if wishes.dry_run:
             return run.end()
         if not ready.images:
-            raise SourceError(
-                f"no row has its image in {surveyed.root}: put the archives there, or name another folder"
-            )
+            raise nothing_here(run, surveyed)
         if not wishes.confirm(ready):
             return run.end(ExitCode.INTERRUPTED, "nothing was sent, as you said")
         if listing.absent:
@@ -184,14 +209,22 @@ async def _load(
 
 
 def _planned(
-    run: Run, surveyed: Survey, wishes: _Wishes, landings: Sequence[Landing], earlier: Sequence[Document]
+    run: Run,
+    surveyed: Survey,
+    there: Opened,
+    wishes: _Wishes,
+    landings: Sequence[Landing],
+    earlier: Sequence[Document],
 ) -> tuple[Plan, PlanReady]:
     return planned(
         run,
         surveyed,
         send_strays=wishes.send_strays,
         replace_other=wishes.settings.replace_other,
+        compare_all=wishes.compare_all,
+        selected_as=landings[0].subset if landings and landings[0].selection else None,
         documents=[*(landing.subset for landing in landings), *(document.name for document in earlier)],
+        place=there.target.about,
     )
 
 
@@ -226,7 +259,8 @@ def _landings(surveyed: Survey, choice: Choice) -> list[Landing]:
     names = [placed.shape.subset for placed in surveyed.tables]
     names[:1] = [selection.table_name or name for name in names[:1]]
     return [
-        Landing(placed.table, name, placed.rows, steps) for placed, name in zip(surveyed.tables, names, strict=True)
+        Landing(placed.table, placed.shape, name, placed.rows, steps)
+        for placed, name in zip(surveyed.tables, names, strict=True)
     ]
 
 
@@ -240,7 +274,7 @@ async def _withdraw(run: Run, ready: PlanReady, wishes: _Wishes, publisher: Publ
 async def _transfer(run: Run, plan: Plan, ready: PlanReady, surveyed: Survey, there: Opened, wishes: _Wishes) -> None:
     run.tell(Started("transfer"))
     moving = move(
-        Job(str(surveyed.root), there.target, wishes.connections, wishes.settings),
+        Job(str(surveyed.root), there.target, wishes.connections, wishes.settings, wishes.cap),
         plan.items(),
         there.store,
         workers=wishes.workers or workers_for(ready.to_settle, ready.bytes_to_send),

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from laden.run.run import Run, never
 from laden.store import Destination, FolderDestination, Store, open_store, parse_destination
 from laden.store.access import Access, Renewal
+from laden.store.cap import Cap
 from laden.store.sas import Sas
 from laden.values.events import Warned
 
@@ -30,6 +31,7 @@ async def opened(
     renewal: Renewal,
     *,
     connections: int | None,
+    cap: Cap | None = None,
     stopping: Callable[[], bool] = never,
 ) -> AsyncIterator[Opened]:
     """Open a destination, and close it afterwards.
@@ -40,6 +42,7 @@ async def opened(
         lacking: why a SAS is not enough for what is to be done, or empty.
         renewal: where another SAS comes from.
         connections: requests in flight at most; None to find out what the link bears.
+        cap: bytes a second that are sent at most; None for no limit.
         stopping: once true, no request is begun any more.
 
     Raises:
@@ -54,7 +57,7 @@ async def opened(
 
     access = Access(target, lacking, renewal, tell=tell, stopping=run.stopping)
     store = open_store(
-        target, connections=connections, on_retry=run.meter.retried, stopping=stopping, sas=access.source
+        target, connections=connections, on_retry=run.meter.retried, stopping=stopping, sas=access.source, cap=cap
     )
     try:
         yield Opened(target, store, access)

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from laden.report import ReadTable
 from laden.run.receipts import looked
 from laden.run.run import Run
-from laden.stages.plan import Plan
+from laden.stages.nearness import near_names
+from laden.stages.plan import Plan, Written
 from laden.stages.survey import Survey
+from laden.values.errors import SourceError
 from laden.values.events import PlanReady
+
+_REFUSED = frozenset(
+    {"name-refused", "member-encrypted", "member-method", "member-size", "member-overlap", "member-link", "member-kind"}
+)
+"""Findings of the source that keep a member from being loaded."""
 
 
 def planned(
@@ -19,6 +27,9 @@ def planned(
     send_strays: bool = False,
     replace_other: bool = False,
     documents: Sequence[str] = (),
+    compare_all: bool = False,
+    selected_as: str | None = None,
+    place: str = "",
 ) -> tuple[Plan, PlanReady]:
     """The plan and its counts.
 
@@ -28,6 +39,9 @@ def planned(
         send_strays: whether entries without a row are wanted too.
         replace_other: whether a blob with other content is replaced.
         documents: further names that laden may write.
+        compare_all: whether every image that is there is read and compared.
+        selected_as: the name under which the first table's selected rows land, where only those do.
+        place: where it goes, for a person.
     """
     tables = [name for placed in surveyed.tables for name in (placed.table.name, placed.shape.subset)]
     plan = Plan(
@@ -35,19 +49,51 @@ def planned(
         send_strays=send_strays,
         replace=replace_other,
         documents=[*tables, *documents, *surveyed.sidecars],
+        written=_written(surveyed, selected_as),
+        places=len(surveyed.profile.place_fields),
+        compare_all=compare_all,
         many_rows=any(placed.shape.many for placed in surveyed.tables),
     )
-    ready = plan.summary(
+    counts = plan.summary(
         profile=surveyed.profile.name,
         table=surveyed.table.name if surveyed.table else "",
         absent=surveyed.absent,
         selection=surveyed.steps,
     )
+    ready = replace(counts, excluded=surveyed.excluded, place=place)
     run.plan(ready)
+    if ready.missing and ready.stray and (near := near_names(run.relations)) is not None:
+        run.add([near])
     run.add(plan.findings(surveyed.absent, surveyed.unreadable))
     for found in plan.found_before():
         run.add(looked(*found, stored=run.command == "load"))
     return plan, ready
+
+
+def _written(surveyed: Survey, selected_as: str | None) -> list[Written]:
+    """All that a load may write beside the images and laden's own notes."""
+    written: list[Written] = []
+    for number, placed in enumerate(surveyed.tables):
+        subset = selected_as if selected_as and not number else placed.shape.subset
+        whole = () if selected_as else (placed.table.name,)
+        # A table that is called like its own subset has one name.
+        written += [Written(name, f"the table {placed.table.name}") for name in dict.fromkeys((*whole, subset))]
+    written += [Written(name, f"{entry.place}, which is copied as it is,") for name, entry in surveyed.sidecars.items()]
+    return written
+
+
+def nothing_here(run: Run, surveyed: Survey) -> SourceError:
+    """Why no row has its image, in one sentence, where a plan has none to send."""
+    if run.log.counts["image-ambiguous"]:
+        return SourceError(f"no row has an image in {surveyed.root} that is certainly its own: see the findings")
+    if (near := near_names(run.relations)) is not None:
+        return SourceError(near.message)
+    if surveyed.unreadable:
+        names = ", ".join(surveyed.unreadable[:3])
+        return SourceError(f"no row has its image in what can be read of {surveyed.root}: see the findings on {names}")
+    if run.log.counts.keys() & _REFUSED:
+        return SourceError(f"nothing that could be loaded is in {surveyed.root}: see the findings on its members")
+    return SourceError(f"no row has its image in {surveyed.root}: put the archives there, or name another folder")
 
 
 def read_again(surveyed: Survey) -> list[ReadTable]:

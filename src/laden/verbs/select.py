@@ -1,9 +1,8 @@
-"""What can be done with a table alone, without archives, images or a destination: `select` and `columns`."""
+"""`select`: a part of a table, without archives, images or a destination."""
 
 from __future__ import annotations
 
 import gzip
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,12 +10,13 @@ from pathlib import Path
 from typing import BinaryIO, Unpack, cast
 
 from laden.dataset.profile import open_profile, recognise
-from laden.dataset.selection import Part, Records, choose, describe
+from laden.dataset.selection import Part, Records, choose
+from laden.dataset.table import write_subset
 from laden.run.run import running
 from laden.stages.survey import open_table
 from laden.values.errors import UsageError
-from laden.values.events import Described, Observer, Selected, Started, Summary, ignore
-from laden.values.records import TableFacts
+from laden.values.events import Observer, Selected, Started, Summary, ignore
+from laden.values.ownfiles import placed
 from laden.verbs.asked import Selecting, path_of, selection_of
 
 STDOUT = "-"
@@ -55,41 +55,19 @@ def select(
     ) as run:
         relations = run.relations
         selection = selection_of(asked)
-        part, _ = _opened(path, profile, relations.folder, observer)
+        part, _ = open_part(path, profile, relations.folder, observer)
         _refuse_input(output, path)
         steps = choose(selection, Records(relations, [part], run.log.add), relations, run.log.add)
         run.tell(Selected(steps))
         if output is not None:
-            rows = {row for (row,) in relations.stream("SELECT row FROM chosen")}
+            rows = relations.numbers("SELECT row FROM chosen ORDER BY row")
             with _written(output) as file:
-                part.table.write_subset(file, rows.__contains__)
+                write_subset(part.table, file, rows)
         run.note(rows=steps[-1].rows, selection=steps, complete=output is not None)
         return run.end()
 
 
-def columns(table: str | Path, *, profile: str | None = None, most: int = 5, observer: Observer = ignore) -> TableFacts:
-    """Tell what the columns of a table hold: their types, how much is NULL, the commonest values.
-
-    Args:
-        table: `.csv`, `.csv.gz`, or a zip that holds one.
-        profile: as in `laden.load`.
-        most: how many of the commonest values.
-        observer: told of them too.
-
-    Raises:
-        LadenError: the table cannot be read.
-    """
-    path = Path(table).expanduser()
-    with running(Summary("columns", source=str(path)), observer) as run:
-        part, known = _opened(path, profile, run.relations.folder, observer)
-        facts = describe(Records(run.relations, [part]), run.relations, most=most)
-        run.tell(Described(known, facts))
-        run.note(rows=facts.rows, complete=True)
-        run.end()
-        return facts
-
-
-def _opened(path: Path, profile: str | None, folder: Path, observer: Observer) -> tuple[Part, str]:
+def open_part(path: Path, profile: str | None, folder: Path, observer: Observer) -> tuple[Part, str]:
     """The table as the profile declares it that was named, or that has such columns; and that profile's name."""
     observer(Started("table", path.name))
     source = open_table(path, folder)
@@ -97,10 +75,11 @@ def _opened(path: Path, profile: str | None, folder: Path, observer: Observer) -
     if profile and known.table is None:
         raise UsageError(f"the profile '{known.name}' has no table: name another, or leave --profile out")
     shape = next((shape for shape in known.tables if shape.fits(source.place)), known.table)
+    table = source.table.hold(folder)
     if shape is None:
-        return Part(source.table), ""
-    source.table.column(shape.key)
-    return Part(source.table, shape), known.name
+        return Part(table), ""
+    table.column(shape.key)
+    return Part(table, shape), known.name
 
 
 def _refuse_input(output: str | Path | None, table: Path) -> None:
@@ -119,18 +98,8 @@ def _written(output: str | Path) -> Iterator[BinaryIO]:
         return
     path = Path(output).expanduser()
     try:
-        # Next to it, so that the last step is one rename. A device such as /dev/null is written to as it is.
-        if path.exists() and not path.is_file():
-            with path.open("wb") as file:
-                yield file
-            return
-        part = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            with part.open("wb") as file, _packed(path, file) as packed:
-                yield packed
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        with placed(path) as file, _packed(path, file) as packed:
+            yield packed
     except OSError as error:
         raise UsageError(f"the table cannot be written to {path} ({error.strerror}): name another -o") from error
 

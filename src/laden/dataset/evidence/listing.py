@@ -22,6 +22,11 @@ _SUM = re.compile(r" *([0-9]+) +([0-9]+) files?")
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
 
 
+def is_listing(file: str) -> bool:
+    """Whether the file at that path is called as listings are."""
+    return file.endswith(SUFFIX)
+
+
 def compared(
     root: Path, archive: str, found: Iterable[Entry | Finding], files: frozenset[str], trust: Trust
 ) -> Iterator[Entry | Finding]:

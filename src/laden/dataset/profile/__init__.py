@@ -18,11 +18,13 @@ from laden.dataset.profile.catalogue import (
     the_only,
 )
 from laden.dataset.profile.parse import close_match
-from laden.dataset.profile.shape import COLUMN_TYPES, Profile, TableShape
+from laden.dataset.profile.shape import COLUMN_TYPES, NO_PLACE, PLACE_SEPARATOR, Profile, TableShape
 from laden.dataset.profile.template import WHOLE_PATH, Template, parse_ranges
 
 __all__ = [
     "COLUMN_TYPES",
+    "NO_PLACE",
+    "PLACE_SEPARATOR",
     "WHOLE_PATH",
     "Profile",
     "TableShape",

@@ -6,9 +6,11 @@ from TOML is in `parse`; which profiles there are, and which one fits a source, 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from unicodedata import normalize
 
 from laden.dataset.profile.template import WHOLE_PATH, Template
 
@@ -19,6 +21,14 @@ MATCHES = ("name", "stem", "path")
 """How the key names an image: by its file name, by that without its ending, or by its path."""
 
 ROWS_PER_IMAGE = ("one", "many")
+
+PLACE_SEPARATOR = "\x1f"
+"""Between the values of a place (`Profile.place`): no name of a file that is read holds a control character."""
+
+NO_PLACE = frozenset({"", "None", "nan"})
+"""Spellings of "no value" in a cell."""
+_INTEGER = re.compile(r"([+-]?[0-9]{1,30})(?:\.0*)?")
+"""A whole number, also as programs write it that took its column for decimal numbers: `0.0`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +98,9 @@ class TableShape:
         return not self.suffixes or path.lower().endswith(self.suffixes)
 
     def _folded(self, key: str) -> str:
+        if not key.isascii():
+            # macOS takes letters and their accents apart, others do not (Unicode Standard Annex 15).
+            key = normalize("NFC", key)
         return key.casefold() if self.ignore_case else key
 
     def _last_segments(self, path: str) -> str:
@@ -136,17 +149,58 @@ class Profile:
         """Destination of the images that a table names."""
         return shape.layout or self.layout
 
-    def archive_values(self, path: str) -> dict[str, str] | None:
-        """What the file name of the archive at `path` says; None if it is not called as the profile's are.
+    @property
+    def place_fields(self) -> tuple[str, ...]:
+        """Columns that say where an image lies, beside its key: those that names of archives and folders show."""
+        if self.table is None:
+            return ()
+        templates = (template for template in (self.archive, self.folder) if template is not None)
+        fields = dict.fromkeys(field for template in templates for field in template.fields)
+        return tuple(field for field in fields if field in self.table.columns and field != self.table.key)
 
-        Where the complete dataset is known, numbers are read as its names spell them: `01` as `001`.
+    def spelled(self, field: str, text: str) -> str:
+        """A value as the complete dataset spells it: `01` as `001`, where that is one of `expected`.
+
+        Else an integer without leading zeros and decimal point, whatever program wrote it, and other text as it is.
         """
-        values = self.archive.match(path.rpartition("/")[2]) if self.archive else None
-        if values is None or not self.expected:
-            return values
-        ((field, value),) = values.items()
-        same = (one for one in self.expected if one == value or _number(one) == _number(value) is not None)
-        return {field: next(same, value)}
+        if self.expected and self.archive is not None and field in self.archive.fields:
+            same = (one for one in self.expected if one == text or _number(one) == _number(text) is not None)
+            if (expected := next(same, None)) is not None:
+                return expected
+        number = _number(text) if self._is_integer(field) else None
+        return text if number is None else str(number)
+
+    def place(self, values: Mapping[str, str], fields: Sequence[str]) -> str:
+        """What is known of a place, as one text that SQL takes apart again: a value for each of the fields, in order.
+
+        Args:
+            values: of a row or an entry, as `spelled` gives them; what is not in it, or is no value, is unknown.
+            fields: `place_fields`.
+        """
+        known = (values.get(field, "") for field in fields)
+        texts = ("" if text in NO_PLACE else text.replace(PLACE_SEPARATOR, "\ufffd") for text in known)
+        place = PLACE_SEPARATOR.join(texts)
+        return place.casefold() if self.table is not None and self.table.ignore_case else place
+
+    def archive_values(self, path: str) -> dict[str, str] | None:
+        """What the file name of the archive at `path` says, as `spelled`; None if it is not called as the profile's.
+
+        A name that is no integer, where the column holds integers, says nothing: the archive was renamed.
+        """
+        return self._said(self.archive.match(path.rpartition("/")[2]) if self.archive else None)
+
+    def folder_values(self, path: str) -> dict[str, str] | None:
+        """What the end of a path says, outside or inside an archive; as `archive_values`."""
+        return self._said(self.folder.match_end(path) if self.folder else None)
+
+    def _said(self, values: dict[str, str] | None) -> dict[str, str] | None:
+        if values is None or any(self._is_integer(field) and _number(values[field]) is None for field in values):
+            return None
+        return {field: self.spelled(field, value) for field, value in values.items()}
+
+    def _is_integer(self, field: str) -> bool:
+        # A key is the name of a file: it is compared as it is.
+        return self.table is not None and field != self.table.key and self.table.columns.get(field) == "integer"
 
     def home(self, path: str) -> str | None:
         """The name that the archive at `path` has in the complete dataset; None if it is none of the profile's."""
@@ -185,4 +239,5 @@ class Profile:
 
 
 def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdecimal() else None
+    found = _INTEGER.fullmatch(text)
+    return int(found[1]) if found else None

@@ -67,6 +67,12 @@ class Template:
             )
         return _FIELD.sub(lambda found: values[found[1]], self.text)
 
+    def sql(self, cells: Mapping[str, str]) -> str:
+        """Return SQL that renders a row's name, given SQL for each field's value; `render` for a whole column."""
+        parts = enumerate(_FIELD.split(self.text))
+        texts = (cells[part] if place % 2 else "'" + part.replace("'", "''") + "'" for place, part in parts)
+        return " || ".join(texts)
+
     def render_all(self, values: Mapping[str, str], field: str, column: Sequence[str]) -> list[str]:
         """Return the text for each value of one field, the others being the same for all; errors as `render`."""
         pieces = self.render({**values, field: _CUT}).split(_CUT)

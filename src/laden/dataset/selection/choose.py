@@ -18,6 +18,7 @@ from laden.relations import Relations
 from laden.values.errors import UsageError
 from laden.values.names import problem
 from laden.values.records import Finding, Severity, Step
+from laden.values.secrets import redacted
 
 _SEED = 1
 _LIST_LIMIT_BYTES = 256 << 20
@@ -106,7 +107,8 @@ def choose(
         steps.append(_sample(selection, unit, relations))
     if selection.first is not None:
         steps.append(_first(selection.first, records, relations))
-    return tuple(steps)
+    # They stand in the load's page.
+    return redacted(tuple(steps))
 
 
 def _left(relations: Relations) -> int:

@@ -1,7 +1,7 @@
 """What the columns of a table hold: type, share of NULL, range, commonest values. What it takes to write a condition.
 
-`describe` asks the relation `records`, all of it or some of its rows; `hint` says in a sentence what a column has,
-to a person whose condition selects nothing.
+`describe` asks the columns that `records` was filled with, of all rows or some; `hint` says in a sentence what a column
+has, to a person whose condition selects nothing.
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Sequence
 
-from laden.dataset.selection.view import LISTS, RELATION, ROW, Column, Records
+from laden.dataset.selection.lists import LISTS
+from laden.dataset.selection.view import Column, Records, typed
 from laden.relations import Relations
 from laden.values.records import ColumnFacts, TableFacts, Value
 
-_AT_ONCE = 12
+_AT_ONCE = 40
 """Columns read in one pass: enough to be quick, few enough for the database's memory."""
 
 _COMPARED = 5_000
@@ -24,15 +25,20 @@ _RANGED = ("integer", "number", "date")
 
 
 def describe(
-    records: Records, relations: Relations, names: Collection[str] | None = None, *, most: int = 5, within: str = ""
+    records: Records,
+    relations: Relations,
+    names: Collection[str] | None = None,
+    *,
+    most: int | None = 5,
+    within: str = "",
 ) -> TableFacts:
     """Return what the table's columns hold.
 
     Args:
-        records: the table; it is read once for every dozen columns.
+        records: the table; it is read once for every forty columns.
         relations: where the relation is made.
         names: only these columns, by their names in conditions; raises UsageError for one that is none.
-        most: how many of the commonest values.
+        most: how many of the commonest values; None for all values.
         within: a query of the rows that count, as in `SELECT row FROM rows WHERE selected`; by default all do.
     """
     wanted = records.columns if names is None else tuple(map(records.column, names))
@@ -48,29 +54,40 @@ def describe(
     return TableFacts(records.name, rows, tuple(found))
 
 
-def facts(column: Column, relations: Relations, *, most: int, within: str = "") -> ColumnFacts:
-    """Return what one column holds, which the relation `records` must have been filled with."""
-    source = f"(SELECT {column.quoted} AS value FROM {RELATION}"  # noqa: S608 - quoted
-    source += f" WHERE {ROW} IN ({within}))" if within else ")"
-    rows, filled = relations.one(f"SELECT count(*), count(value) FROM {source}")  # noqa: S608 - own names
+def facts(column: Column, relations: Relations, *, most: int | None, within: str = "") -> ColumnFacts:
+    """Return what one column holds, which the relation `records` must have been filled with.
+
+    Cells are alike: the texts that differ are counted first, and only these are read as what they are.
+    """
+    chosen = f" WHERE row IN ({within})" if within else ""
+    joined = f" LEFT JOIN lists{column.place} ON c{column.place} = text{column.place}" if column.kind in LISTS else ""
+    relations.run(
+        f"CREATE OR REPLACE TABLE typed AS SELECT {typed(column)} AS value, rows FROM"  # noqa: S608 - own names
+        f" (SELECT c{column.place}, count(*) AS rows FROM fields{chosen} GROUP BY c{column.place}){joined}"
+    )
+    rows, filled = relations.one(
+        "SELECT coalesce(sum(rows), 0), coalesce(sum(rows) FILTER (value NOT NULL), 0) FROM typed"
+    )
     # A list counts once for each item it has, however often.
     each = "unnest(list_distinct(value))" if column.kind in LISTS else "value"
     relations.run(
-        f"CREATE OR REPLACE TABLE held AS SELECT value, count(*) AS rows FROM (SELECT {each} AS value FROM {source})"  # noqa: S608
+        "CREATE OR REPLACE TABLE held AS SELECT value, sum(rows) AS rows FROM"  # noqa: S608 - own names
+        f" (SELECT {each} AS value, rows FROM typed)"
         " WHERE value IS NOT NULL GROUP BY value"
     )
     ranged = "min(value)::VARCHAR, max(value)::VARCHAR" if column.kind in _RANGED else "'', ''"
     distinct, lowest, highest = relations.one(f"SELECT count(*), {ranged} FROM held")  # noqa: S608 - own names
-    values = relations.stream("SELECT value::VARCHAR, rows FROM held ORDER BY rows DESC, value LIMIT ?", [most])
+    limit = "" if most is None else f" LIMIT {most}"
+    values = relations.stream(f"SELECT value::VARCHAR, rows FROM held ORDER BY rows DESC, value{limit}")  # noqa: S608
     return ColumnFacts(
         column.name,
         column.kind,
-        rows,
-        rows - filled,
+        int(rows),
+        int(rows - filled),
         distinct,
         lowest or "",
         highest or "",
-        tuple(Value(text, count) for text, count in values),
+        tuple(Value(text, int(count)) for text, count in values),
     )
 
 

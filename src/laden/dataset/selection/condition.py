@@ -16,9 +16,11 @@ from typing import Any
 
 from laden.dataset.profile import close_match
 from laden.dataset.selection.functions import ALLOWED
-from laden.dataset.selection.view import LISTS, RELATION, ROW, Column, Records
+from laden.dataset.selection.lists import LISTS
+from laden.dataset.selection.view import RELATION, ROW, Column, Records
 from laden.relations import Relations, local_trouble
 from laden.values.errors import UsageError
+from laden.values.secrets import redact
 
 _QUERY = f"SELECT {ROW} FROM {RELATION} WHERE "  # noqa: S608 - own names
 _EXPRESSIONS = {"BETWEEN", "CASE", "CAST", "COLLATE", "COLUMN_REF", "COMPARISON", "CONJUNCTION", "CONSTANT"}
@@ -33,6 +35,8 @@ _CHANGES |= {"localtime", "localtimestamp", "random", "uuid"}
 """What would give another answer on another day."""
 
 _MOST_CHARACTERS = 1_000_000
+_LIMIT_S = 600.0
+"""A condition over ten million rows takes seconds; what takes longer than this pairs every row with every other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +81,13 @@ def parse_condition(text: str, records: Records, relations: Relations) -> Condit
 def execute(condition: Condition, relations: Relations) -> None:
     """Put the rows for which it is true into the relation `passed`; raises UsageError with DuckDB's reason."""
     try:
-        relations.run(f"CREATE OR REPLACE TABLE passed AS {condition.sql}")
+        in_time = relations.run_within(f"CREATE OR REPLACE TABLE passed AS {condition.sql}", _LIMIT_S)
     except Relations.Error as error:
         if local_trouble(error):
             raise
         raise _wrong(condition.text, _sentence(str(error)) + _hint(condition)) from error
+    if not in_time:
+        raise _wrong(condition.text, f"it takes more than {_LIMIT_S / 60:.0f} minutes: write it so that it takes less")
 
 
 def _hint(condition: Condition) -> str:
@@ -215,6 +221,8 @@ def _only_the_table(text: str, name: str) -> UsageError:
 
 
 def _wrong(text: str, reason: str) -> UsageError:
+    # Cut off, a secret would not be known any more.
+    text = redact(text)
     shown = text if len(text) <= 80 else text[:77] + "..."
     return UsageError(f"the condition {shown} is wrong: {reason}")
 

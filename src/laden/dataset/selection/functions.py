@@ -1,7 +1,8 @@
 """What a condition may call: functions of values alone, that give the same for the same row on any day and machine.
 
 A list of what is allowed, not of what is not: a function that a later DuckDB brings is refused until it stands here.
-None of these reads a file, a setting, a clock, another relation, or chance.
+None of these reads a file, a setting, a clock, another relation, or chance, and none makes a text as long as a number
+in the condition says: `lpad('x', 1000000000, 'y')` would take all memory.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ _NUMBERS = (
 _TEXT = (
     "array_to_string ascii char_length character_length chr concat concat_ws contains damerau_levenshtein ends_with"
     " ilike_escape instr jaccard jaro_similarity jaro_winkler_similarity lcase left length levenshtein like_escape"
-    " lower lpad ltrim md5 nfc_normalize not_ilike_escape not_like_escape ord position prefix regexp_escape"
+    " lower ltrim md5 nfc_normalize not_ilike_escape not_like_escape ord position prefix regexp_escape"
     " regexp_extract regexp_extract_all regexp_full_match regexp_matches regexp_replace regexp_split_to_array replace"
-    " reverse right rpad rtrim sha1 sha256 split split_part starts_with str_split str_split_regex string_split"
+    " reverse right rtrim sha1 sha256 split split_part starts_with str_split str_split_regex string_split"
     " string_split_regex string_to_array strip_accents strlen strpos substr substring suffix translate trim ucase"
     " unicode upper"
 )

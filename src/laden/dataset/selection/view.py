@@ -3,22 +3,22 @@
 A dataset may have several tables of one kind (train and test, say): they are one relation, as if one followed
 the other.
 
-A record's fields are read once by the CSV reader that all of laden uses, trimmed, and laid into a table of texts; only
-the columns that are wanted are. The view above it types them as the profile declares: what is missing is NULL, and so
-is what its type cannot hold, which is counted and told. Records with too many or too few fields are not in it.
+The columns that are wanted pass, trimmed, from the run's copy of the table into a relation of texts. The view above it
+types them as the profile declares: what is missing is NULL, and so is what its type cannot hold, which is counted and
+told. Of lists each different text is read once (`lists`). Records with too many or too few fields are not in it.
 """
 
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from laden.dataset.profile import TableShape
-from laden.dataset.table import Table, TableWatch
-from laden.dataset.table.cells import Items, parse_cuis, parse_list, present
+from laden.dataset.selection.keys import fold, row_key
+from laden.dataset.selection.lists import LISTS, declare_lists, read_lists
+from laden.dataset.table import BATCH, Table, TableWatch, columns, count
+from laden.dataset.table.cells import MISSING
 from laden.relations import Relations
 from laden.values.errors import UsageError
 from laden.values.records import Finding, Severity
@@ -29,10 +29,7 @@ RELATION = "records"
 ROW = "laden_row"
 """Column of the relation with the number of the record; a column of the table that is called so is renamed."""
 
-LISTS = ("list", "cuis")
-
-_UNREADABLE = "!"
-"""Stands before a text that should be a list and is none; no JSON begins so."""
+_PRESENT = "CASE WHEN {0} NOT IN (" + ", ".join(f"'{spelling}'" for spelling in sorted(MISSING)) + ") THEN {0} END"
 
 _SQL_TYPES = {
     "text": "VARCHAR",
@@ -48,8 +45,6 @@ _TYPED = {
     " THEN TRY_CAST(split_part({0}, '.', 1) AS BIGINT) END",
     "number": "CASE WHEN isfinite(TRY_CAST({0} AS DOUBLE)) THEN TRY_CAST({0} AS DOUBLE) END",
     "date": "CASE WHEN regexp_full_match({0}, '[0-9]{{8}}') THEN TRY_STRPTIME({0}, '%Y%m%d')::DATE END",
-    "list": "CASE WHEN starts_with({0}, '[') THEN from_json({0}, '[\"VARCHAR\"]') END",
-    "cuis": "CASE WHEN starts_with({0}, '[') THEN from_json({0}, '[\"VARCHAR\"]') END",
 }
 
 
@@ -134,59 +129,60 @@ class Records:
         self._filled = tuple(sorted(set(wanted), key=lambda column: column.place))
         texts = "".join(f", c{column.place} VARCHAR" for column in self._filled)
         self._relations.run(f"CREATE OR REPLACE TABLE fields (row BIGINT, key VARCHAR{texts})")
-        typed = "".join(f", {self._typed(column)} AS {column.quoted}" for column in self.columns)
+        lists = [column for column in self._filled if column.kind in LISTS]
+        for column in lists:
+            declare_lists(self._relations, column.place)
+        cells = "".join(f", {self._typed(column)} AS {column.quoted}" for column in self.columns)
+        joined = "".join(f" LEFT JOIN lists{column.place} ON c{column.place} = text{column.place}" for column in lists)
         self._relations.run(
-            f"CREATE OR REPLACE VIEW {RELATION} AS SELECT row AS {ROW}{typed} FROM fields"  # noqa: S608 - quoted
+            f"CREATE OR REPLACE VIEW {RELATION} AS SELECT row AS {ROW}{cells} FROM fields{joined}"  # noqa: S608 - quoted
         )
 
     def _typed(self, column: Column) -> str:
         if column not in self._filled:
             return f"NULL::{_SQL_TYPES[column.kind]}"
-        return _TYPED[column.kind].format(f"c{column.place}")
+        return typed(column)
 
     def read(self) -> int:
         """Fill the relation from the tables; returns how many records there are. Raises SourceError."""
-        return sum(map(self._read, self.parts))
+        rows = sum(map(self._read, self.parts))
+        for column in self._filled:
+            if column.kind in LISTS:
+                read_lists(self._relations, "fields", column.place, column.kind)
+        return rows
 
     def _read(self, part: Part) -> int:
-        table, shape = part.table, part.shape
+        table, shape, before = part.table, part.shape, part.before
         own = {column.name.casefold(): column.place for column in _named(table, shape)}
-        cells = [(own.get(column.name.casefold()), _cell_reader(column.kind)) for column in self._filled]
-        key = table.column(shape.key) if shape else None
+        places = [own.get(column.name.casefold()) for column in self._filled]
+        key = f"nullif({row_key(shape, f'c{table.column(shape.key)}')}, '')" if shape else "NULL"
+        cells = "".join(", NULL" if place is None else f", {_PRESENT.format(f'c{place}')}" for place in places)
+        needed = {place for place in places if place is not None} | ({table.column(shape.key)} if shape else set())
         watch = _watch(part) if self._tell is not None else None
-        width = len(table.columns)
-        count = 0
-
-        def rows() -> Iterator[tuple[Any, ...]]:
-            nonlocal count
-            for record in table.records():
-                count += 1
-                if watch is not None and self._tell is not None and (finding := watch.see(record)) is not None:
-                    self._tell(finding)
-                fields = record.fields
-                if len(fields) == width:
-                    name = shape.row_key(fields[key].strip()) or None if shape and key is not None else None
-                    texts = [None if place is None else read(fields[place]) for place, read in cells]
-                    yield part.before + record.row, name, *texts
-
-        self._relations.feed("fields", rows())
+        self._relations.absorb(
+            f"INSERT INTO fields SELECT row + {before}, {key}{cells} FROM {BATCH}",  # noqa: S608 - own names
+            columns(table, sorted(needed), watch.see if watch is not None else lambda _: None),
+        )
+        if shape is not None:
+            fold(self._relations, "fields", shape)
         if watch is not None and self._tell is not None:
-            for finding in watch.finish():
+            for finding in (*watch.of_rows(), *watch.of_table()):
                 self._tell(finding)
-        return count
+        return count(table)
 
     def unreadable(self) -> Iterator[Finding]:
         """One finding for each column that was read and holds texts which its type does not."""
-        for column in self._filled:
-            text = f"c{column.place}"
+        for column in (column for column in self._filled if column.kind != "text"):
+            # Whose column it is must be said: those of the table may have any name, also one that stands here.
+            text = f"given.c{column.place}"
             count, row, example = self._relations.one(
-                f"SELECT count(*), min({ROW}), arg_min({text}, {ROW}) FROM {RELATION}"  # noqa: S608 - own names
-                f" JOIN fields ON row = {ROW} WHERE {text} IS NOT NULL AND {column.quoted} IS NULL"
+                f"SELECT count(*), min(given.row), arg_min({text}, given.row) FROM {RELATION} AS typed"  # noqa: S608
+                f" JOIN fields AS given ON given.row = typed.{ROW}"
+                f" WHERE {text} IS NOT NULL AND typed.{column.quoted} IS NULL"
             )
             if count:
                 part = [part for part in self.parts if part.before < row][-1]
                 where = f"row {row - part.before}" + (f" of {part.table.name}" if len(self.parts) > 1 else "")
-                example = example.removeprefix(_UNREADABLE) if column.kind in LISTS else example
                 yield Finding(
                     "value-unreadable",
                     Severity.WARNING,
@@ -194,6 +190,11 @@ class Records:
                     f" {where}: '{example[:40]}'; conditions take these for NULL",
                     row=row - part.before,
                 )
+
+
+def typed(column: Column) -> str:
+    """SQL for what a cell of a column holds, of one that was declared; of lists, the relation of theirs is needed."""
+    return f"items{column.place}" if column.kind in LISTS else _TYPED[column.kind].format(f"c{column.place}")
 
 
 def _watch(part: Part) -> TableWatch:
@@ -224,26 +225,3 @@ def _named(table: Table, shape: TableShape | None) -> tuple[Column, ...]:
         taken.add(name.casefold())
         columns.append(Column(name, header, index, kinds.get(header, "text")))
     return tuple(columns)
-
-
-def _cell_reader(kind: str) -> Callable[[str], str | None]:
-    if kind not in LISTS:
-        return present
-    return partial(_list_cell, parse_list if kind == "list" else parse_cuis, {})
-
-
-def _list_cell(parse: Callable[[str], Items | None], seen: dict[str, str | None], text: str) -> str | None:
-    """A list as JSON. The same few lists stand in most rows: each is parsed once."""
-    try:
-        return seen[text]
-    except KeyError:
-        found = present(text)
-        items = parse(found) if found is not None else None
-        given = found if found is None else _UNREADABLE + found if items is None else json.dumps(items)
-        if len(seen) < _REMEMBERED:
-            seen[text] = given
-        return given
-
-
-_REMEMBERED = 100_000
-"""Lists of a column that are kept, so that a table in which no two are alike does not fill the memory."""

@@ -1,8 +1,9 @@
 """Where bytes come from: zips, tars, tars in gzip data, and plain files, on a local or mounted disk.
 
-In this order: `find` says which archives and files there are, `entries` lists what one archive holds (from its
-directory or headers; only gzip data have to be read whole), `file_entries` lists plain files, and a `Reader` reads
-any entry's bytes and checks them against what was declared. Archives in parts are read as one.
+In this order: `find` says which archives and files there are and what else lies there (as far as a `Scope` goes),
+`entries` lists what one archive holds (from its directory or headers; only gzip data have to be read whole),
+`file_entries` lists plain files, and a `Reader` reads any entry's bytes and checks them against what was declared.
+Archives in parts are read as one.
 
 Problems of single members come as findings or as `MemberDamaged`; an archive that cannot be read as a whole raises
 `SourceError`.
@@ -21,12 +22,14 @@ from laden.dataset.source.kinds import archive_of, is_zip, stem
 from laden.dataset.source.opening import opened
 from laden.dataset.source.positional import Buffer
 from laden.dataset.source.reader import Reader
+from laden.dataset.source.scope import Scope
 from laden.values.records import Entry, Finding
 
 __all__ = [
     "Buffer",
     "Found",
     "Reader",
+    "Scope",
     "archive_of",
     "crc32",
     "entries",
@@ -37,10 +40,17 @@ __all__ = [
 ]
 
 
-def entries(root: Path, archive: str) -> Iterator[Entry | Finding]:
+def entries(root: Path, archive: str, encoding: str | None = None) -> Iterator[Entry | Finding]:
     """List what the archive `root / archive` holds, in the order in which it lies there, and what is wrong with it.
+
+    Args:
+        root: the source's folder.
+        archive: path of the archive below it.
+        encoding: of names that do not say how their letters are encoded, where a person named it.
 
     Raises `SourceError` where the archive as a whole is unreadable. Codes as in `laden.dataset.source.zips` and
     `laden.dataset.source.tars`.
     """
-    return zips.entries(root, archive) if is_zip(archive) else tars.entries(root, archive)
+    if is_zip(archive):
+        return zips.entries(root, archive, encoding)
+    return tars.entries(root, archive, encoding)

@@ -1,25 +1,25 @@
 """Opens one zip archive's central directory, or says in one sentence why that cannot be done.
 
 In this order: the end of the file is searched for the end-of-central-directory record (APPNOTE 4.3.16); where
-it is missing, the first bytes tell what the file is instead; then the standard library's `zipfile` parses the
-directory (zip64 included), and the count of what it found is compared with what the record declares.
+it is missing, the first bytes tell what the file is instead; its zip64 record is taken where there is one (4.3.14);
+then the directory is taken apart (`central`), and the count of what it holds is compared with what is declared.
 
 No member is judged here (`laden.dataset.source.zips`), and none is read.
 """
 
 from __future__ import annotations
 
-import io
-import os
 import struct
-import zipfile
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
+from laden.dataset.source.central import IN_ZIP64, MARK, BrokenRecord, Member, members
+from laden.dataset.source.header import LOCAL_HEADER_BYTES
 from laden.dataset.source.opening import not_an_archive, opened
 from laden.dataset.source.parts import PartsFile
-from laden.dataset.source.positional import ArchiveFile, InOrder
+from laden.dataset.source.positional import ArchiveFile
 from laden.values.errors import SourceError
+from laden.values.records import Entry
 
 _END = struct.Struct("<4sHHHHIIH")
 """The end-of-central-directory record: signature, disk, directory's disk, members here, members, the directory's
@@ -27,24 +27,21 @@ length and start, length of the comment that follows.
 """
 _END_MARK = b"PK\5\6"
 _MAX_COMMENT_BYTES = 0xFFFF
+_LOCATOR = struct.Struct("<4sIQI")
+"""In front of it, where the zip64 record lies: signature, disk, offset, number of disks (APPNOTE 4.3.15)."""
+_LOCATOR_MARK = b"PK\6\7"
+_END64 = struct.Struct("<4sQHHIIQQQQ")
+"""The zip64 record: signature, its length, versions, two disks, two counts, the directory's length and start."""
+_END64_MARK = b"PK\6\6"
 _IN_ZIP64 = 0xFFFF
-_START_IN_ZIP64 = 0xFFFFFFFF
-"""In a field of 16 or 32 bits: the real value is in the zip64 record (APPNOTE 4.4.1.4)."""
-
-_DAMAGED = (
-    zipfile.BadZipFile,
-    struct.error,
-    NotImplementedError,
-    ValueError,  # UnicodeDecodeError is one
-    OverflowError,
-    EOFError,
-)
+_WRAP_BYTES = 1 << 32
+"""What is lost of an offset that a writer without zip64 cuts to 32 bits."""
 
 
 class Directory(NamedTuple):
     """What the central directory says."""
 
-    members: list[zipfile.ZipInfo]
+    members: list[Member]
     start_bytes: int
     """Where the directory starts: no member's data can lie beyond."""
     missing_bytes: int
@@ -60,7 +57,7 @@ def read_directory(root: Path, archive: str) -> Directory:
     """
     with opened(root, archive) as file:
         try:
-            directory = _parse(io.BufferedReader(InOrder(file)), archive)
+            directory = _parse(file, archive)
         except SourceError as error:
             if (blamed := _part_to_blame(file, archive, error.code)) is not None:
                 raise blamed from error
@@ -68,6 +65,20 @@ def read_directory(root: Path, archive: str) -> Directory:
         if directory.missing_bytes > 0 and (blamed := _part_to_blame(file, archive, "")) is not None:
             raise blamed
         return directory
+
+
+def raw_name(file: ArchiveFile, entry: Entry) -> bytes | None:
+    """The bytes of the entry's name in the directory, which is read once more for the first that asks.
+
+    None where the directory is not what it was any more.
+    """
+    if file.raw_names is None:
+        try:
+            found = _parse(file, entry.archive).members
+        except SourceError:
+            found = []
+        file.raw_names = {member.offset_bytes: member.raw_name for member in found}
+    return file.raw_names.get(entry.offset_bytes)
 
 
 def _part_to_blame(file: ArchiveFile, archive: str, code: str) -> SourceError | None:
@@ -84,57 +95,98 @@ def _part_to_blame(file: ArchiveFile, archive: str, code: str) -> SourceError | 
 
 
 class _End(NamedTuple):
-    """What the end-of-central-directory record declares, and how the file begins."""
+    """What the end of the file declares, where it lies, and how the file begins."""
 
-    member_count: int
-    """The low 16 bits."""
+    disks: frozenset[int]
+    """Numbers of the disks that it names."""
+    members: int
+    """Of members; of a record without zip64, the low 16 bits."""
+    length_bytes: int
+    """Of the directory."""
     start_bytes: int
+    """Of the directory; without zip64 the low 32 bits, or `IN_ZIP64`."""
+    at_bytes: int
+    """Where the record lies, which is where the directory ends."""
     head: bytes
 
 
-def _parse(file: BinaryIO, archive: str) -> Directory:
-    end = _check_end(file, archive)
+def _parse(file: ArchiveFile, archive: str) -> Directory:
+    end = _find_end(file, archive)
+    start_bytes = end.at_bytes - end.length_bytes
+    if start_bytes < 0:
+        raise _directory_damaged(archive, "it should be longer than the archive")
     try:
-        with zipfile.ZipFile(file) as opened:
-            members, start_bytes = opened.infolist(), opened.start_dir
-    except _DAMAGED as error:
+        found = list(members(memoryview(_directory(file, end, start_bytes))))
+    except BrokenRecord as error:
         raise _directory_damaged(archive, str(error)) from error
-    if any(member.volume not in (0, _IN_ZIP64) for member in members):
+    if end.disks - {0, _IN_ZIP64} or any(member.disk for member in found):
         raise _multi_disk(archive)
     # Some writers keep only the low 16 bits of a count that would need zip64.
-    if end.member_count not in (_IN_ZIP64, len(members) & 0xFFFF):
-        raise _directory_damaged(archive, f"{len(members):,} members found, {end.member_count:,} declared")
-    if _is_of_another(end, start_bytes):
-        detail = "it belongs to another archive that lies inside this one or was joined to it"
-        raise _directory_damaged(archive, detail)
-    return Directory(members, start_bytes, end.start_bytes - start_bytes if end.start_bytes != _START_IN_ZIP64 else 0)
+    if end.members not in (_IN_ZIP64, len(found), len(found) & 0xFFFF):
+        raise _directory_damaged(archive, f"{len(found):,} members found, {end.members:,} declared")
+    shift_bytes = 0 if end.start_bytes == IN_ZIP64 else start_bytes - end.start_bytes
+    if shift_bytes > 0 and end.head.startswith(b"PK\3\4"):
+        # Bytes in front of a zip are common (programs that unpack themselves), but those do not begin as a zip.
+        if shift_bytes % _WRAP_BYTES:
+            detail = "it belongs to another archive that lies inside this one or was joined to it"
+            raise _directory_damaged(archive, detail)
+        found, shift_bytes = _unwrapped(found), 0
+    if shift_bytes:
+        found = [member._replace(offset_bytes=member.offset_bytes + shift_bytes) for member in found]
+    return Directory(found, start_bytes, -shift_bytes)
 
 
-def _is_of_another(end: _End, start_bytes: int) -> bool:
-    """Whether the file begins as one zip and ends as another: cut off behind a zip within it, or two in a row.
+def _directory(file: ArchiveFile, end: _End, start_bytes: int) -> bytes:
+    # Looked at before it is read: a length that lies may be that of a whole disk.
+    if end.length_bytes and file.read_at(len(MARK), start_bytes) != MARK:
+        raise BrokenRecord("it is not where it should be")
+    return file.read_at(end.length_bytes, start_bytes)
 
-    Bytes in front of a zip are common (programs that unpack themselves), but those do not begin as a zip. Some
-    writers keep only the low 32 bits of a start that would need zip64.
+
+def _unwrapped(found: list[Member]) -> list[Member]:
+    """Offsets of an archive over 4 GiB whose writer (macOS' Archive Utility, for one) keeps their low 32 bits.
+
+    Its directory names members as they lie, so that each offset must be beyond the end of the member before.
     """
-    shift_bytes = start_bytes - end.start_bytes
-    shifted = end.start_bytes != _START_IN_ZIP64 and shift_bytes > 0 and shift_bytes & 0xFFFFFFFF != 0
-    return shifted and end.head.startswith(b"PK\3\4")
+    least_bytes = 0
+    right: list[Member] = []
+    for member in found:
+        lost_bytes = -(-max(0, least_bytes - member.offset_bytes) // _WRAP_BYTES) * _WRAP_BYTES
+        offset_bytes = member.offset_bytes + lost_bytes
+        right.append(member._replace(offset_bytes=offset_bytes))
+        least_bytes = offset_bytes + LOCAL_HEADER_BYTES + len(member.raw_name) + member.stored_bytes
+    return right
 
 
-def _check_end(file: BinaryIO, archive: str) -> _End:
-    size_bytes = file.seek(0, os.SEEK_END)
-    head = _read_at(file, 0, 512)
-    most_bytes = _END.size + _MAX_COMMENT_BYTES
-    tail = _read_at(file, max(0, size_bytes - most_bytes), most_bytes)
+def _find_end(file: ArchiveFile, archive: str) -> _End:
+    size_bytes = file.size_bytes
+    head = file.read_at(512, 0)
+    tail_at_bytes = max(0, size_bytes - _END.size - _MAX_COMMENT_BYTES)
+    tail = file.read_at(size_bytes - tail_at_bytes, tail_at_bytes)
     at = tail.rfind(_END_MARK)
     if at < 0 or len(tail) - at < _END.size:
         raise _no_end(archive, head, size_bytes)
     if _in_a_comment(tail, at):
         raise _directory_damaged(archive, "the archive's comment holds another one, and nobody knows which is meant")
-    _, disk, directory_disk, count_here, count, _, start_bytes, _ = _END.unpack_from(tail, at)
-    if {disk, directory_disk} - {0, _IN_ZIP64} or count_here != count:
-        raise _multi_disk(archive)
-    return _End(count, start_bytes, head)
+    _, disk, directory_disk, _, count, length_bytes, start_bytes, _ = _END.unpack_from(tail, at)
+    end = _End(frozenset({disk, directory_disk}), count, length_bytes, start_bytes, tail_at_bytes + at, head)
+    return _find_end64(file, end) or end
+
+
+def _find_end64(file: ArchiveFile, end: _End) -> _End | None:
+    """The zip64 record in front of the other one, where there is one."""
+    locator_at_bytes = end.at_bytes - _LOCATOR.size
+    locator = file.read_at(_LOCATOR.size, max(0, locator_at_bytes))
+    if locator_at_bytes < 0 or not locator.startswith(_LOCATOR_MARK):
+        return None
+    # Where it usually lies, also when something was put in front of the archive; then where the locator says.
+    for at_bytes in (locator_at_bytes - _END64.size, _LOCATOR.unpack(locator)[2]):
+        record = file.read_at(_END64.size, at_bytes) if 0 <= at_bytes < locator_at_bytes else b""
+        if len(record) == _END64.size and record.startswith(_END64_MARK):
+            _, _, _, _, disk, directory_disk, _, count, length_bytes, start_bytes = _END64.unpack(record)
+            disks = end.disks | {disk, directory_disk}
+            return _End(frozenset(disks), count, length_bytes, start_bytes, at_bytes, end.head)
+    return None
 
 
 def _in_a_comment(tail: bytes, last: int) -> bool:
@@ -145,11 +197,6 @@ def _in_a_comment(tail: bytes, last: int) -> bool:
             return True
         at = tail.find(_END_MARK, at + 1)
     return False
-
-
-def _read_at(file: BinaryIO, offset_bytes: int, count_bytes: int) -> bytes:
-    file.seek(offset_bytes)
-    return file.read(count_bytes)
 
 
 def _no_end(archive: str, head: bytes, size_bytes: int) -> SourceError:

@@ -12,6 +12,8 @@ import tarfile
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
+from laden.dataset.source.membername import relative
+
 BLOCK_BYTES = 512
 
 _MAX_EXTENSION_BYTES = 1 << 20
@@ -55,6 +57,23 @@ class TarMember(NamedTuple):
     crc32: int | None
     link: str
     sparse: bool
+
+
+def linked(members: list[TarMember]) -> list[TarMember]:
+    """The members, each hard link with the data of the regular file before it that it names.
+
+    A link that names none stays one.
+    """
+    files: dict[str, TarMember] = {}
+    found: list[TarMember] = []
+    for member in members:
+        target = files.get(relative(member.link)) if member.kind == tarfile.LNKTYPE else None
+        if target is not None:
+            member = target._replace(name=member.name)
+        if member.kind == tarfile.REGTYPE:
+            files[member.name] = member
+        found.append(member)
+    return found
 
 
 class BrokenTar(Exception):  # noqa: N818 - named for what was found; never leaves this package
@@ -140,15 +159,8 @@ def _member(tape: Tape, header: tarfile.TarInfo, more: dict[str, str]) -> TarMem
     regular = header.type in (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE)
     kind = tarfile.REGTYPE if regular else header.type
     return TarMember(
-        _relative(name), kind, size_bytes, offset_bytes, checksum, more.get("linkpath", header.linkname), sparse
+        relative(name), kind, size_bytes, offset_bytes, checksum, more.get("linkpath", header.linkname), sparse
     )
-
-
-def _relative(name: str) -> str:
-    """Without the `./` that `tar -c .` puts in front."""
-    while name.startswith("./"):
-        name = name[2:].lstrip("/")
-    return name
 
 
 def _long_name(tape: Tape, size_bytes: int) -> str:
@@ -188,10 +200,11 @@ def _pax(tape: Tape, size_bytes: int) -> dict[str, str]:
 
 
 def _size(tape: Tape, text: str) -> int:
-    if not re.fullmatch("[0-9]{1,18}", text):
+    digits = text.lstrip("0") or text[-1:]
+    if not re.fullmatch("[0-9]{1,18}", digits):
         reason = f"an extended header {tape.offset_bytes:,} bytes from its start declares no proper size"
         raise BrokenTar(reason, "archive-header")
-    return int(text)
+    return int(digits)
 
 
 def _skip_sparse_headers(tape: Tape, header: tarfile.TarInfo) -> None:

@@ -7,7 +7,9 @@ stored data are not copied. The checksum is the caller's matter (`laden.dataset.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
+from laden.dataset.source.directory import raw_name
 from laden.dataset.source.header import LOCAL_HEADER_BYTES, data_start, disagreement
 from laden.dataset.source.inflate import BrokenData, Decompressor, decompressor, fill
 from laden.dataset.source.positional import ArchiveFile, Buffer
@@ -88,7 +90,7 @@ def _open(file: ArchiveFile, entry: Entry, piece_bytes: int) -> tuple[memoryview
         first = memoryview(file.read_at(start + piece_bytes, entry.offset_bytes))
     if len(first) < start:
         raise _damaged(entry, "member-header", "the archive ends inside its local header")
-    if difference := disagreement(first, entry):
+    if difference := disagreement(first, entry, partial(raw_name, file, entry)):
         raise _damaged(entry, "member-header", difference)
     return first, start
 

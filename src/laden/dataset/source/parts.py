@@ -47,6 +47,7 @@ class PartsFile:
     def __init__(self, parts: Sequence[Path]) -> None:
         self._parts = [str(part) for part in parts]
         self.stamp: tuple[int, ...] = self._stat()
+        self.raw_names: dict[int, bytes] | None = None
         self._ends = list(accumulate(self.stamp[::2]))
         self.size_bytes = self._ends[-1]
 

@@ -15,17 +15,8 @@ from typing import Protocol, Self
 Buffer = bytes | bytearray | memoryview
 """What readers yield and hashes take."""
 
-
 _TIMES = 1 << 63
-"""As many as a column of the relations holds."""
-
-
-def time_ns(status: os.stat_result) -> int:
-    """When a file was modified last, in nanoseconds since 1970 as a number that 63 bits hold.
-
-    They do until the year 2262; other times, which clocks and tools get wrong, are counted round from there.
-    """
-    return status.st_mtime_ns % _TIMES
+"""As many as a column of the relations holds on either side of 1970."""
 
 
 class ArchiveFile(Protocol):
@@ -34,6 +25,8 @@ class ArchiveFile(Protocol):
     size_bytes: int
     stamp: tuple[int, ...]
     """Sizes and modification times, as they are expected to stay."""
+    raw_names: dict[int, bytes] | None
+    """Of a zip, once it was asked for: the bytes of each member's name in the directory, by the header's offset."""
 
     @property
     def mtime_ns(self) -> int:
@@ -49,6 +42,16 @@ class ArchiveFile(Protocol):
         """Close it; a second call does nothing."""
 
 
+def time_ns(status: os.stat_result) -> int:
+    """When a file was modified last, in nanoseconds since 1970 as a number that 63 bits hold.
+
+    They do from the year 1678 to 2262; other times, which clocks and tools get wrong, are counted round from there, so
+    that two of them stay two.
+    """
+    time = status.st_mtime_ns
+    return time if -_TIMES <= time < _TIMES else time % _TIMES
+
+
 class PositionalFile:
     """An open file: `read_at` is safe from any number of threads, `close` only when none of them reads.
 
@@ -61,6 +64,7 @@ class PositionalFile:
         self._lock = threading.Lock()
         self.stamp: tuple[int, ...] = self._stat()
         self.size_bytes = self.stamp[0]
+        self.raw_names: dict[int, bytes] | None = None
 
     @property
     def mtime_ns(self) -> int:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Iterator
 
+from laden.dataset.source.kinds import is_packed
 from laden.values.names import problem
 from laden.values.records import Finding, Severity
 
@@ -29,8 +30,19 @@ def printable(name: str) -> str:
 
 def junk_finding(archive: str, names: list[str]) -> Finding:
     """The one finding about all members that are no data."""
-    message = f"{len(names):,} members that are no data (folders, system files) were left out, like "
-    return Finding("junk-ignored", Severity.INFO, f"{message}{printable(names[0])}.", archive=archive)
+    what = "member that is" if len(names) == 1 else "members that are"
+    left_out = "was left out" if len(names) == 1 else "were left out"
+    message = f"{len(names):,} {what} no data (folders, system files) {left_out}, like {printable(names[0]) or './'}."
+    return Finding("junk-ignored", Severity.INFO, message, archive=archive)
+
+
+def nested_findings(archive: str, names: Iterable[str]) -> Iterator[Finding]:
+    """The one finding about members that are archives themselves, where there are any."""
+    nested = [name for name in names if is_packed(name)]
+    if nested:
+        what = "member is an archive itself" if len(nested) == 1 else "members are archives themselves"
+        message = f"{len(nested):,} {what}, like {printable(nested[0])}, into which laden does not look: if images "
+        yield Finding("archive-nested", Severity.WARNING, message + "are in there, unpack it first.", archive=archive)
 
 
 class Duplicates:

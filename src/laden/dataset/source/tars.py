@@ -18,28 +18,41 @@ from pathlib import Path
 from isal.isal_zlib import crc32
 
 from laden.dataset.source.gzips import GZIP_MARK, BrokenGzip, Inflated
-from laden.dataset.source.headers import BrokenTar, NotATar, Tape, TarMember, walk
+from laden.dataset.source.headers import BrokenTar, NotATar, Tape, TarMember, linked, walk
 from laden.dataset.source.opening import not_an_archive, opened
 from laden.dataset.source.parts import PartsFile
 from laden.dataset.source.positional import ArchiveFile, InOrder
-from laden.dataset.source.refusal import Duplicates, Refusal, junk_finding, printable, refused, refused_name
+from laden.dataset.source.refusal import (
+    Duplicates,
+    Refusal,
+    junk_finding,
+    nested_findings,
+    printable,
+    refused,
+    refused_name,
+)
 from laden.values.errors import SourceError
 from laden.values.names import is_junk
 from laden.values.records import IN_GZIP, IN_TAR, Entry, Finding, Severity
 
 _PIECE_BYTES = 1 << 20
-_NO_FILES = (tarfile.DIRTYPE, b"V")
-"""Folders, and the label that GNU's `tar -V` writes."""
-_LINKS = (tarfile.LNKTYPE, tarfile.SYMTYPE)
+_NO_FILES = (tarfile.DIRTYPE, b"D", b"V")
+"""Folders, the same with a list of what was in them (GNU's `tar -g`), and the label that `tar -V` writes."""
 _BUFFER_BYTES = 8 << 10
 """Read around each header: enough for the next ones of tiny members, little beside a large one's data."""
 
 
-def entries(root: Path, archive: str) -> Iterator[Entry | Finding]:
-    """List the members of `root / archive` in the order in which they lie in it, then what is wrong with the whole.
+def entries(root: Path, archive: str, encoding: str | None = None) -> Iterator[Entry | Finding]:
+    """List the members of `root / archive` in the order in which they lie in it, then what is to be said of them all.
 
-    Findings: `name-refused`, `member-link`, `member-kind`, `member-sparse`, `member-duplicate`, `junk-ignored`; of the
-    whole, from where on nothing can be read: `archive-truncated`, `archive-header`, `archive-rest`.
+    A hard link is listed with the data of the member that it names. Findings: `name-refused`, `member-link`,
+    `member-kind`, `member-sparse`, `member-duplicate`, `archive-nested`, `junk-ignored`; of the whole, from where on
+    nothing can be read: `archive-truncated`, `archive-header`, `archive-rest`; `archive-trailing` of bytes behind it.
+
+    Args:
+        root: the source's folder.
+        archive: path of the archive below it.
+        encoding: of names that are not UTF-8.
 
     Raises `SourceError` where the archive as a whole is unreadable; its `code` is `archive-empty`, `archive-html`,
     `archive-not-tar`, `archive-changed`, for gzip data `archive-gzip` or `archive-truncated`, or one of
@@ -47,7 +60,12 @@ def entries(root: Path, archive: str) -> Iterator[Entry | Finding]:
     """
     with opened(root, archive) as file:
         in_gzip = file.read_at(len(GZIP_MARK), 0) == GZIP_MARK
-        members, broken = _proven(file, archive) if in_gzip else _collected(_Plain(file), archive)
+        trailing = False
+        if in_gzip:
+            members, broken, trailing = _proven(file, archive)
+        else:
+            members, broken = _collected(_Plain(file), archive)
+        members = linked([_named(member, encoding) for member in members])
         if file.changed():
             message = f"{archive} changed while it was read; run the same command again when it is complete."
             raise SourceError(message, "archive-changed")
@@ -66,8 +84,12 @@ def entries(root: Path, archive: str) -> Iterator[Entry | Finding]:
             yield Finding(*refusal, archive=archive, member=printable(member.name))
         else:
             yield _entry(archive, member, mtime_ns)
+    yield from nested_findings(archive, names)
     if junk := [member.name or "./" for member in members if _is_junk(member)]:
         yield junk_finding(archive, junk)
+    if trailing:
+        message = f"Bytes follow the end of the gzip data in {archive}; these met their checksum, so what is in them is"
+        yield Finding("archive-trailing", Severity.WARNING, f"{message} loaded.", archive=archive)
     if broken is not None:
         message = f"{archive} cannot be read to its end: {broken}; download it again."
         yield Finding(broken.code, Severity.ERROR, message, archive=archive)
@@ -105,11 +127,28 @@ def _collected(tape: Tape, archive: str) -> tuple[list[TarMember], BrokenTar | N
     return members, None
 
 
-def _proven(file: ArchiveFile, archive: str) -> tuple[list[TarMember], BrokenTar | None]:
-    """The same of gzip data, all of which were read and met their checksum."""
+def _named(member: TarMember, encoding: str | None) -> TarMember:
+    """The member, with a name that is not UTF-8 read as a person said."""
+    try:
+        name, link = (_text(text, encoding) for text in (member.name, member.link))
+    except UnicodeDecodeError:
+        return member
+    return member._replace(name=name, link=link)
+
+
+def _text(text: str, encoding: str | None) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text if encoding is None else text.encode("utf-8", "surrogateescape").decode(encoding)
+    return text
+
+
+def _proven(file: ArchiveFile, archive: str) -> tuple[list[TarMember], BrokenTar | None, bool]:
+    """The same of gzip data, all of which were read and met their checksum, and whether other bytes follow them."""
     tape = Inflated(file)
     try:
-        collected = _collected(tape, archive)
+        members, broken = _collected(tape, archive)
         tape.finish()
     except BrokenGzip as error:
         again = "download it again"
@@ -117,7 +156,7 @@ def _proven(file: ArchiveFile, archive: str) -> tuple[list[TarMember], BrokenTar
             again = f"are there parts after {file.last_part}? {again}"
         message = f"{archive} is damaged: {error}, and so nothing in it is vouched for; {again}."
         raise SourceError(message, error.code) from error
-    return collected
+    return members, broken, tape.trailing
 
 
 def _contents(file: ArchiveFile, members: list[TarMember]) -> dict[int, int]:
@@ -138,13 +177,22 @@ def _checksum(file: ArchiveFile, member: TarMember) -> int:
 
 
 def _is_junk(member: TarMember) -> bool:
-    return member.kind in _NO_FILES or (member.kind == tarfile.REGTYPE and is_junk(member.name))
+    if member.kind in _NO_FILES:
+        return True
+    # What has data is a file, whatever its name: it falls through to the refusal of that.
+    named = member.name and not member.name.endswith("/")
+    return member.kind == tarfile.REGTYPE and (is_junk(member.name) if named else not member.size_bytes)
 
 
 def _refusal(member: TarMember) -> Refusal | None:
     if refusal := refused_name(member.name):
         return refusal
-    if member.kind in _LINKS:
+    if member.kind == tarfile.LNKTYPE:
+        reason = (
+            f"it is a hard link to {printable(member.link)}, which does not stand before it; pack the archive again"
+        )
+        return refused("member-link", reason)
+    if member.kind == tarfile.SYMTYPE:
         reason = f"it is a link to {printable(member.link)}; pack the archive again with what it points to (tar -h)"
         return refused("member-link", reason)
     if member.sparse:

@@ -1,18 +1,21 @@
-"""The label table as CSV: header, records, and writing them again byte for byte.
+"""The label table as CSV: its header, its records one by one, and the run's own copy of its bytes.
 
 The CSV is what Python's `csv` module reads, which is RFC 4180 and the separators of spreadsheets. The parser
 is fed with lines whose bytes are remembered: the lines that it takes for one record are that record's bytes.
-A blank line between records or after the last is no record: `copy` keeps it, `write_subset` leaves it out.
+A blank line between records or after the last is no record. Millions of records are read by `blocks`, which comes here
+only for what is not plain CSV.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 from laden.dataset.table import file
 from laden.values.errors import SourceError
@@ -22,7 +25,6 @@ BOM = b"\xef\xbb\xbf"
 
 _HEADER_LIMIT_BYTES = 256 * 2**10
 """Room for more than 10,000 columns."""
-_BLOCK_BYTES = 2**20
 _DELIMITERS = (",", ";", "\t")
 
 # The limit is one of the whole process; the default of 128 KiB is too small for reports with long texts.
@@ -42,7 +44,7 @@ class Record(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A label table that was opened; it holds no open file and can be read any number of times."""
+    """A label table that was opened; it has no open file."""
 
     path: Path
     name: str
@@ -52,6 +54,8 @@ class Table:
     """The exact bytes before the first record: byte order mark, header, line end."""
     delimiter: str
     """`,`, `;` or a tab: the one that splits the header into most columns."""
+    held: Path | None = None
+    """The run's own copy of its bytes, decompressed: all that is read of it from then on."""
 
     @classmethod
     def open(cls, path: Path) -> Table:
@@ -59,6 +63,29 @@ class Table:
         columns, header_bytes, delimiter = _read_header(path, file.start(path, _HEADER_LIMIT_BYTES))
         name = path.name[:-3] if path.name.lower().endswith(".gz") else path.name
         return cls(path, name, columns, header_bytes, delimiter)
+
+    def hold(self, folder: Path) -> Table:
+        """Return the table with a copy in the run's private folder: what happens to the file later changes nothing.
+
+        A table that lies there already is taken as it is. Raises SourceError if it cannot be read, or is not any more
+        what was opened.
+        """
+        if self.path.is_relative_to(folder) and not file.is_gzip(self.path):
+            held = self.path
+        else:
+            number, name = tempfile.mkstemp(".csv", "table-", folder)
+            os.close(number)
+            held = Path(name)
+            file.copy(self.path, held)
+        if _read_header(self.path, file.start(held, _HEADER_LIMIT_BYTES))[1] != self.header_bytes:
+            raise SourceError(f"the table {self.path} changed while it was read: run the same command again")
+        return replace(self, held=held)
+
+    @property
+    def content(self) -> Path:
+        """The copy that is held."""
+        assert self.held is not None
+        return self.held
 
     def column(self, name: str) -> int:
         """Return the index of the first column of that name; raises SourceError if there is none."""
@@ -70,13 +97,28 @@ class Table:
         return self.columns.index(name)
 
     def records(self) -> Iterator[Record]:
-        """Yield the records in order; raises SourceError where the file stops being readable as CSV."""
-        lines = _Lines(file.lines(self.path, len(self.header_bytes)))
-        row = 0
+        """Yield the records in order, one by one; raises SourceError where the file stops being readable as CSV."""
+        found = self.records_from(len(self.header_bytes), 1)
+        return (record for record, _ in found if record is not None)
+
+    def records_from(self, at: int, row: int) -> Iterator[tuple[Record | None, int]]:
+        """Yield the records that begin at a byte or later, and where each ends; for blank lines, None.
+
+        Args:
+            at: place of a record's first byte in the decompressed file.
+            row: number of the first record there.
+
+        Raises:
+            SourceError: the file stops being readable as CSV.
+        """
+        lines = _Lines(file.lines(self.held or self.path, at, self.path))
+        row -= 1
         try:
             for fields in csv.reader(lines, delimiter=self.delimiter):
                 raw = lines.take()
+                at += len(raw)
                 if not fields:
+                    yield None, at
                     continue
                 row += 1
                 if lines.ended:
@@ -84,30 +126,12 @@ class Table:
                         f"row {row} of the table {self.path} opens a quote that is never closed; "
                         "the file is cut or was edited: fetch it again"
                     )
-                yield Record(row, fields, raw)
+                yield Record(row, fields, raw), at
         except csv.Error as error:
             raise SourceError(
                 f"row {row + 1} of the table {self.path} cannot be read ({error}); "
                 "a quote or a line end is damaged there: fetch the file again"
             ) from error
-
-    def copy(self, out: BinaryIO) -> None:
-        """Write the whole table, decompressed, to `out`; raises SourceError if it cannot be read."""
-        out.writelines(file.blocks(self.path, _BLOCK_BYTES))
-
-    def write_subset(self, out: BinaryIO, keep: Callable[[int], bool]) -> int:
-        """Write the header and the records whose row `keep` accepts, and return how many those are.
-
-        Every record but the file's last has a line end of its own, so none can run into the next. Raises
-        SourceError as `records` does.
-        """
-        out.write(self.header_bytes)
-        count = 0
-        for record in self.records():
-            if keep(record.row):
-                out.write(record.raw)
-                count += 1
-        return count
 
 
 class _Lines:
@@ -135,19 +159,32 @@ class _Lines:
         return taken
 
 
+def is_clean_text(raw: bytes) -> bool:
+    """Whether bytes are UTF-8 without NUL."""
+    try:
+        return "\0" not in raw.decode()
+    except UnicodeDecodeError:
+        return False
+
+
 def _read_header(path: Path, start: bytes) -> tuple[tuple[str, ...], bytes, str]:
     """Return the columns, the header's exact bytes and the separator; raises SourceError if there is none."""
     best: tuple[tuple[str, ...], bytes, str] = ((), b"", "")
+    broken: csv.Error | None = None
     bom = BOM if start.startswith(BOM) else b""
     for delimiter in _DELIMITERS:
         lines = _Lines(io.BytesIO(start[len(bom) :]))
         try:
             fields = next(filter(None, csv.reader(lines, delimiter=delimiter)), [])
         except csv.Error as error:
-            raise SourceError(f"the header of the table {path} cannot be read ({error}); fetch it again") from error
+            # With another separator than the file's, good quotes may make no sense.
+            broken = error
+            continue
         is_cut = len(start) >= _HEADER_LIMIT_BYTES and not lines.taken.endswith(b"\n")
         if not any(fields) or lines.ended or is_cut:
             raise SourceError(f"the table {path} does not start with a line of column names; add it, or fetch it again")
         if len(fields) > len(best[0]):
             best = (tuple(fields), bom + bytes(lines.taken), delimiter)
+    if broken is not None and not best[0]:
+        raise SourceError(f"the header of the table {path} cannot be read ({broken}); fetch it again") from broken
     return best

@@ -1,15 +1,19 @@
 """What a person should know about a table, found while its records pass by.
 
-A watch is shown each record once, in order: what is wrong with one record it tells at once, what concerns the
-table as a whole at the end, in one sentence each. It corrects nothing.
+A watch is shown each block of records once, in order, and tells what it found afterwards: of single records first, in
+their order, then of the table as a whole, in one sentence each. It corrects nothing.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
-from laden.dataset.table.table import BOM, Record, Table
+import numpy as np
+from numpy.typing import NDArray
+
+from laden.dataset.table.blocks import Block
+from laden.dataset.table.table import BOM, Table
 from laden.values.records import Finding, Severity
 
 _SCIENTIFIC = re.compile(r"-?\d([.,]\d+)?E\+\d{2,}")
@@ -17,7 +21,7 @@ _SCIENTIFIC = re.compile(r"-?\d([.,]\d+)?E\+\d{2,}")
 
 
 class TableWatch:
-    """Looks at each record once. `row-fields` and `row-key-empty` come at once, the rest with `finish`."""
+    """Looks at each record once."""
 
     def __init__(self, table: Table, key: str | None, texts: Collection[str]) -> None:
         """Watch `table`, whose column `key` names the images; it and the columns `texts` may hold long ids.
@@ -31,30 +35,71 @@ class TableWatch:
         self._rewritten: tuple[int, str] | None = None
         """First row with an id in scientific form, and that id."""
         self._unclean_row = 0
+        self._odd: list[NDArray[np.int64]] = []
+        """Rows of another width, and their widths; rows without a key, and the width of all."""
 
-    def see(self, record: Record) -> Finding | None:
-        """Return what is wrong with the shape of this record, if anything is."""
-        row, fields, raw = record
-        if (not raw.isascii() or b"\0" in raw) and not self._unclean_row and not _is_clean_text(raw):
-            self._unclean_row = row
-        if len(fields) != self._width:
-            message = (
-                f"row {row} has {len(fields)} fields where the header has {self._width}; "
-                "a quote or separator is damaged there: correct it, or fetch the table again"
-            )
-            return Finding("row-fields", Severity.ERROR, message, row=row)
-        # Looking for two bytes first spares the fields of nearly every row.
-        if b"E+" in raw and self._rewritten is None:
-            ids = (fields[index] for index in self._texts if _SCIENTIFIC.fullmatch(fields[index]))
-            self._rewritten = next(((row, text) for text in ids), None)
-        if self._key is not None and not fields[self._key].strip():
-            column = self._table.columns[self._key]
-            message = f"row {row} names no image, for its {column!r} is empty; fill it in or drop the row"
-            return Finding("row-key-empty", Severity.ERROR, message, row=row)
-        return None
+    def see(self, block: Block) -> None:
+        """Look at the next records."""
+        if block.unclean >= 0 and not self._unclean_row:
+            self._unclean_row = block.row + block.unclean
+        rows = np.flatnonzero(~block.right) + block.row
+        widths = block.widths[~block.right]
+        if self._key is not None:
+            heads, tails = block.edges(self._key, trimmed=True)
+            keyless = block.rows[heads == tails]
+            rows = np.concatenate([rows, keyless])
+            widths = np.concatenate([widths, np.full(len(keyless), self._width)])
+        if len(rows):
+            order = np.argsort(rows)
+            self._odd.append(np.stack([rows[order], widths[order]], axis=1))
+        if self._rewritten is None:
+            self._rewritten = self._number_in(block)
 
-    def finish(self) -> list[Finding]:
-        """Return what is wrong with the table as a whole, after the last record."""
+    def _number_in(self, block: Block) -> tuple[int, str] | None:
+        """The first row of a block with an id in scientific form, and that id."""
+        marks = np.array(list(_places(block.text.tobytes(), b"E+")), np.int32)
+        if not len(marks):
+            return None
+        found: list[tuple[int, int, str]] = []
+        for place in self._texts:
+            heads, tails = block.edges(place, trimmed=False)
+            holding = np.searchsorted(marks, heads) < np.searchsorted(marks, tails)
+            for index in np.flatnonzero(holding):
+                text = block.text[heads[index] : tails[index]].tobytes().decode()
+                if _SCIENTIFIC.fullmatch(text):
+                    found.append((int(block.rows[index]), place, text))
+                    break
+        if not found:
+            return None
+        row, _, text = min(found)
+        return row, text
+
+    def misshapen(self) -> NDArray[np.int64]:
+        """The rows that have more or fewer fields than the header, in order."""
+        odd = np.concatenate([np.zeros((0, 2), np.int64), *self._odd])
+        return np.ascontiguousarray(odd[odd[:, 1] != self._width, 0])
+
+    def of_rows(self) -> Iterator[Finding]:
+        """What is wrong with single records (`row-fields`, `row-key-empty`), in their order."""
+        for part in self._odd:
+            for row, width in part.tolist():
+                yield self._odd_width(row, width) if width != self._width else self._no_key(row)
+
+    def _odd_width(self, row: int, width: int) -> Finding:
+        message = (
+            f"row {row} has {width} fields where the header has {self._width}; "
+            "a quote or separator is damaged there: correct it, or fetch the table again"
+        )
+        return Finding("row-fields", Severity.ERROR, message, row=row)
+
+    def _no_key(self, row: int) -> Finding:
+        assert self._key is not None
+        column = self._table.columns[self._key]
+        message = f"row {row} names no image, for its {column!r} is empty; fill it in or drop the row"
+        return Finding("row-key-empty", Severity.ERROR, message, row=row)
+
+    def of_table(self) -> list[Finding]:
+        """What is wrong with the table as a whole."""
         findings = []
         if signs := self._spreadsheet_signs():
             row = self._rewritten[0] if self._rewritten else 0
@@ -86,8 +131,8 @@ class TableWatch:
         return signs
 
 
-def _is_clean_text(raw: bytes) -> bool:
-    try:
-        return "\0" not in raw.decode()
-    except UnicodeDecodeError:
-        return False
+def _places(text: bytes, part: bytes) -> Iterator[int]:
+    at = text.find(part)
+    while at >= 0:
+        yield at
+        at = text.find(part, at + 1)

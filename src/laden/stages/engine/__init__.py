@@ -18,6 +18,7 @@ from laden.store import Destination, FolderDestination, Retry, Store
 from laden.values.records import Item, Receipt
 
 if TYPE_CHECKING:
+    from laden.store.cap import Cap
     from laden.store.credentials import SasSource
 
 _WORTH_ITEMS = 20_000
@@ -35,6 +36,8 @@ class Job:
     connections: int | None
     """Requests in flight at most, in each process; None to find out."""
     settings: Settings
+    cap: Cap | None = None
+    """Bytes a second that this process sends at most."""
 
 
 def workers_for(items: int, size_bytes: int, processors: int | None = None) -> int:

@@ -26,6 +26,7 @@ from laden.stages.transfer import transfer
 from laden.store import Retry, open_store
 from laden.values.errors import AccessEnded, Interrupted, LadenError
 from laden.values.records import Item, Receipt
+from laden.values.secrets import guarded, note_environment
 
 if TYPE_CHECKING:
     from laden.stages.engine import Job
@@ -51,7 +52,9 @@ async def move_in_processes(
     sas: SasSource | None = None,
 ) -> AsyncIterator[Receipt]:
     """Move items in so many worker processes; see `laden.stages.engine.move`."""
-    share = replace(job, settings=replace(job.settings, window_bytes=job.settings.window_bytes // workers))
+    window_bytes = job.settings.window_bytes // workers
+    cap = job.cap and job.cap.shared(workers)
+    share = replace(job, settings=replace(job.settings, window_bytes=window_bytes), cap=cap)
     coordinator = _Coordinator(share, _batches(items), workers, on_retry, stopping, sas)
     try:
         async for receipts in coordinator.receipts():
@@ -203,17 +206,28 @@ def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:
 
 def _work(job: Job, pipe: Connection, asking: Connection | None, stop: Event) -> None:
     """What a worker process does, from its first batch to the end of its pipe."""
-    # Ctrl-C reaches every process of the terminal; the coordinator decides what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C, a closed terminal and the end of a service reach every process; the coordinator decides what they mean,
+    # and a worker ends when its pipe does.
+    for name in ("SIGINT", "SIGHUP", "SIGTERM"):
+        if number := getattr(signal, name, None):
+            signal.signal(number, signal.SIG_IGN)
+    note_environment()
     # Where the coordinator is gone, there is nobody to tell.
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+    with guarded(), contextlib.suppress(BrokenPipeError, ConnectionResetError):
         run(_serve(job, pipe, asking, stop))
 
 
 async def _serve(job: Job, pipe: Connection, asking: Connection | None, stop: Event) -> None:
     turn = asyncio.Lock()
     sas = SasAsker(asking) if asking else None
-    store = open_store(job.destination, connections=job.connections, on_retry=pipe.send, stopping=stop.is_set, sas=sas)
+    store = open_store(
+        job.destination,
+        connections=job.connections,
+        on_retry=pipe.send,
+        stopping=stop.is_set,
+        sas=sas,
+        cap=job.cap,
+    )
 
     async def next_batch() -> list[Item] | None:
         async with turn:

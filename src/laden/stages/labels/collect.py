@@ -9,11 +9,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from itertools import groupby
-from typing import Any
 
 from laden.dataset.images import BROKEN
 from laden.dataset.profile import Profile, Template
-from laden.dataset.table import Table
+from laden.dataset.table import BATCH, Table, columns
 from laden.dataset.table.labels import labels_of
 from laden.relations import Relations
 from laden.stages.labels.images import LabelCounts, LabelledImage
@@ -25,7 +24,7 @@ def collect(relations: Relations, table: Table, profile: Profile, layout: Templa
 
     Args:
         relations: with the manifest in `known`.
-        table: as it lies in the container.
+        table: as it lies in the container, held.
         profile: says which column holds labels.
         layout: of the load, which its page names.
 
@@ -41,23 +40,25 @@ def collect(relations: Relations, table: Table, profile: Profile, layout: Templa
     wanted = [*layout.fields, shape.labels]
     if absent := [name for name in wanted if name not in table.columns]:
         raise UsageError(f"the table {table.name} has no column '{absent[0]}', which the labels need: check --profile")
-    column, kind = table.column(shape.labels), shape.columns[shape.labels]
-    fields = {name: table.column(name) for name in layout.fields}
-    unreadable = 0
+    places = {name: table.column(name) for name in wanted}
+    text = f"c{places[shape.labels]}"
+    relations.run("CREATE OR REPLACE TABLE labels (row BIGINT, blob VARCHAR, text VARCHAR)")
+    relations.absorb(
+        f"INSERT INTO labels SELECT row, {layout.sql({name: f'c{place}' for name, place in places.items()})}, {text}"  # noqa: S608
+        f" FROM {BATCH}",
+        columns(table, sorted(set(places.values()))),
+    )
+    return LabelSet(relations, _read(relations, shape.columns[shape.labels]))
 
-    def rows() -> Iterator[tuple[Any, ...]]:
-        nonlocal unreadable
-        for record in table.records():
-            if len(record.fields) != len(table.columns):
-                continue
-            labels = labels_of(record.fields[column], kind)
-            unreadable += labels is None
-            blob = layout.render({name: record.fields[index].strip() for name, index in fields.items()})
-            yield record.row, blob, json.dumps(labels or ())
 
-    relations.run("CREATE OR REPLACE TABLE labels (row BIGINT, blob VARCHAR, labels VARCHAR)")
-    relations.feed("labels", rows())
-    return LabelSet(relations, unreadable)
+def _read(relations: Relations, kind: str) -> int:
+    """Read each different cell once, into the relation `label_texts`; returns how many rows hold what is no labels."""
+    relations.run("CREATE OR REPLACE TABLE label_texts (text VARCHAR, labels VARCHAR, readable BOOLEAN)")
+    different = relations.stream("SELECT DISTINCT text FROM labels")
+    read = ((text, labels_of(text, kind)) for (text,) in different)
+    relations.feed("label_texts", ((text, json.dumps(labels or ()), labels is not None) for text, labels in read))
+    unreadable: int = relations.one("SELECT count(*) FROM labels JOIN label_texts USING (text) WHERE NOT readable")[0]
+    return unreadable
 
 
 class LabelSet:
@@ -70,7 +71,8 @@ class LabelSet:
     def images(self) -> Iterator[LabelledImage]:
         """Every image of the manifest that is not broken inside, by name."""
         found = self._relations.stream(
-            "SELECT k.blob, k.kind, k.width, k.height, l.labels FROM known k LEFT JOIN labels l USING (blob)"
+            "SELECT k.blob, k.kind, k.width, k.height, t.labels FROM known k LEFT JOIN labels l USING (blob)"
+            " LEFT JOIN label_texts t ON t.text = l.text"
             " WHERE NOT list_contains(?::VARCHAR[], k.state) ORDER BY k.blob, l.row",
             [list(BROKEN)],
         )
@@ -82,7 +84,7 @@ class LabelSet:
         """How many there are."""
         images, whole, labelled = self._relations.one(
             "SELECT count(*), count(*) FILTER (fine), count(*) FILTER (fine"
-            " AND blob IN (SELECT blob FROM labels WHERE labels <> '[]'))"
+            " AND blob IN (SELECT blob FROM labels JOIN label_texts USING (text) WHERE labels <> '[]'))"
             " FROM (SELECT blob, NOT list_contains(?::VARCHAR[], state) AS fine FROM known)",
             [list(BROKEN)],
         )

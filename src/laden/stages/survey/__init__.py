@@ -9,7 +9,7 @@ read, or fits nothing, becomes a finding; only a source of which nothing at all 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from laden.dataset.evidence import Trust
@@ -22,12 +22,12 @@ from laden.stages.survey.entries import EntryFeed, chosen_homes, home_of
 from laden.stages.survey.recognition import Choice, recognise_source
 from laden.stages.survey.rows import PlacedTable, feed_tables
 from laden.stages.survey.steps import take_steps
-from laden.stages.survey.tables import open_table
-from laden.values.errors import UsageError
+from laden.stages.survey.tables import is_table, open_table
+from laden.values.errors import LadenError, SourceError, UsageError
 from laden.values.events import Observer, Started
-from laden.values.records import Entry, Step
+from laden.values.records import Entry, Finding, Severity, Step
 
-__all__ = ["Choice", "PlacedTable", "Survey", "open_table", "survey"]
+__all__ = ["Choice", "PlacedTable", "Survey", "open_table", "recognise_source", "survey"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,8 @@ class Survey:
     """Those of its archives that were asked for."""
     steps: tuple[Step, ...] = ()
     """What each step of the selection left of the tables; empty where all of them is wanted."""
+    excluded: int = 0
+    """Files and members that a person left out."""
 
     @property
     def table(self) -> Table | None:
@@ -74,43 +76,58 @@ def survey(
         UsageError: an option does not fit, or selects no row.
     """
     observer(Started("source", ", ".join(map(str, sources))))
-    found = find(sources)
+    found = find(sources, choice.scope)
+    for finding in found.findings:
+        log.add(finding)
     profile, tables = recognise_source(found, choice, relations.folder)
+    if not tables and choice.profile is None:
+        log.add(_no_table(found))
     log.known_suspects = profile.suspects
     homes = chosen_homes(profile, choice.archives, found)
     trust = Trust(choice.trust)
     trust.require([*found.archives, *found.files])
     for table in tables:
         observer(Started("table", table.table.name))
+    # From here on nothing reads the source's tables again: what lands is what was surveyed.
+    tables = [replace(table, table=table.table.hold(relations.folder)) for table in tables]
     placed = feed_tables(relations, log, profile, tables, homes)
-    feed = EntryFeed(found, profile, tables, trust, log)
+    feed = EntryFeed(found, profile, tables, trust, choice.scope, log)
     feed.feed(relations, homes, observer)
+    feed.leave_out(relations)
     if not tables:
         relations.run(
-            "INSERT INTO rows SELECT min(id), key, key, NULL, blob, true, true FROM entries GROUP BY key, blob"
+            "INSERT INTO rows SELECT min(id), key, key, NULL, blob, true, true, '' FROM entries GROUP BY key, blob"
         )
     elif homes is not None and not profile.places_rows:
         # Nothing but the archives themselves tells which rows are in them.
         relations.run("UPDATE rows SET selected = coalesce(key IN (SELECT key FROM entries), false)")
     if relations.one("SELECT count(*) FROM rows WHERE selected")[0] == 0:
-        raise _nothing_selected(choice, placed, profile)
+        raise _nothing_selected(choice, placed, profile, found, feed)
     steps = take_steps(choice, placed, relations, log)
-    absent = _absent(relations, profile, found, homes)
     return Survey(
-        profile, found.root, placed, feed.sidecars, absent, tuple(feed.unreadable), found, tuple(feed.archives), steps
+        profile,
+        found.root,
+        placed,
+        feed.sidecars,
+        _absent(relations, profile, found, homes),
+        tuple(feed.unreadable),
+        found,
+        tuple(feed.archives),
+        steps,
+        feed.excluded,
     )
 
 
 def _absent(relations: Relations, profile: Profile, found: Found, homes: frozenset[str] | None) -> tuple[str, ...]:
     """Archives that should be here: as the rows say, or where these do not, as the complete dataset has them."""
-    here = {home_of(profile, archive) for archive in found.archives}
+    here = {home_of(profile, archive) for archive in (*found.archives, *found.lost)}
     if profile.places_rows:
         wanted = relations.stream(
             "SELECT home FROM rows WHERE selected AND home IS NOT NULL AND home NOT IN"
             " (SELECT home FROM entries WHERE home IS NOT NULL) GROUP BY home ORDER BY min(row)"
         )
         return tuple(home for (home,) in wanted if home not in here)
-    if profile.archive is None or not profile.expected or not any(map(profile.is_called_after, found.archives)):
+    if profile.archive is None or not profile.expected or not any(map(profile.is_called_after, here)):
         # Nobody knows, or it is packed in another way, or unpacked.
         return ()
     (field,) = profile.archive.fields
@@ -118,11 +135,31 @@ def _absent(relations: Relations, profile: Profile, found: Found, homes: frozens
     return tuple(home for home in complete if home not in here and (homes is None or home in homes))
 
 
-def _nothing_selected(choice: Choice, tables: tuple[PlacedTable, ...], profile: Profile) -> UsageError:
+def _no_table(found: Found) -> Finding:
+    """That files are loaded as they are, because no table was recognised; a warning where something looks like one."""
+    message = "No label table was recognised: files are loaded under their paths"
+    if maybe := next(filter(is_table, found.files), None):
+        try:
+            Table.open(found.root / maybe)
+            message += f". {maybe} looks like a table: if it names images, a profile says how (laden profiles)."
+        except SourceError as error:
+            message += f". {maybe} may be one, but {error}."
+        return Finding("table-unrecognised", Severity.WARNING, message, member=maybe)
+    return Finding("table-unrecognised", Severity.INFO, message + ".")
+
+
+def _nothing_selected(
+    choice: Choice, tables: tuple[PlacedTable, ...], profile: Profile, found: Found, feed: EntryFeed
+) -> LadenError:
+    if feed.excluded:
+        return UsageError(f"--exclude and --include leave nothing of {found.root} to load")
     if choice.archives is not None:
         known = f"; the dataset's archives are {', '.join(profile.expected)}" if profile.expected else ""
         where = tables[0].table.name if tables else "the source"
         return UsageError(f"--archives {choice.archives} selects no row of {where}{known}")
     if tables:
         return UsageError(f"the table {tables[0].table.path} has no rows")
-    return UsageError("the source holds no file that could be loaded")
+    if feed.refused is not None:
+        place = ": ".join(filter(None, (feed.refused.archive, feed.refused.member)))
+        return SourceError(f"nothing in {found.root} can be loaded; {place}: {feed.refused.message}")
+    return SourceError(f"{found.root} holds no file that could be loaded")

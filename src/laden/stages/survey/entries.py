@@ -5,25 +5,30 @@ A table that lies in an archive, and a sidecar, is no entry: they are not held a
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import groupby, islice
 from operator import attrgetter
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from laden.dataset.evidence import Trust, compared
+from laden.dataset.evidence import Trust, compared, is_listing, is_sums
 from laden.dataset.profile import Profile, parse_ranges
-from laden.dataset.source import Found, entries, file_entries, stem
+from laden.dataset.source import Found, Scope, archive_of, entries, file_entries, stem
 from laden.relations import BATCH_ROWS, Column, Relations
 from laden.run.findings import FindingLog
 from laden.stages.survey.tables import SourceTable
 from laden.values.errors import SourceError, UsageError
 from laden.values.events import Observer, Started
-from laden.values.names import problem
+from laden.values.names import OWN_FOLDER, problem, reserved
 from laden.values.records import Entry, Finding, Severity
 
 _archive_of = attrgetter("archive")
+_NOTHING: Mapping[str, str] = {}
+
+_OWN_NOTES = frozenset({"load.json", "manifest.parquet", "folder.jsonl"})
+"""What laden writes there itself: the copy of a container has them, and nobody misses them."""
 
 
 def chosen_homes(profile: Profile, archives: str | None, found: Found) -> frozenset[str] | None:
@@ -51,21 +56,35 @@ class EntryFeed:
     """Reads all directories once; afterwards it knows the sidecars, and what could not be opened."""
 
     def __init__(
-        self, found: Found, profile: Profile, tables: Collection[SourceTable], trust: Trust, log: FindingLog
+        self,
+        found: Found,
+        profile: Profile,
+        tables: Collection[SourceTable],
+        trust: Trust,
+        scope: Scope,
+        log: FindingLog,
     ) -> None:
         self._found = found
+        self._scope = scope
         self._files = frozenset(found.files)
         self._profile = profile
         self._trust = trust
         self._log = log
         self._tables = {(table.archive, table.place) for table in tables if table.archive}
-        self._table_paths = {table.table.path for table in tables}
+        self._table_files = {name for table in tables for name in _below(found.root, table.table.path)}
+        self._places = profile.place_fields
         self._errors: list[SourceError] = []
         self._archives: dict[str, tuple[str | None, dict[str, str]]] = {}
         self.sidecars: dict[str, Entry] = {}
         """What is copied as it is, by the name under which it lands."""
         self.unreadable: list[str] = []
         """Names of archives that are here and could not be opened."""
+        self.excluded = len(found.excluded)
+        """How many files and members a person left out."""
+        self._excluded: list[tuple[str | None, str | None]] = [self._key_and_home(name) for name in found.excluded]
+        self.refused: Finding | None = None
+        """The first of what is wrong with single members and files."""
+        self._ignored: list[str] = []
         self.archives: list[str] = []
         """Paths of those that were asked for."""
 
@@ -80,6 +99,7 @@ class EntryFeed:
         Raises:
             SourceError: no archive can be read, and there is nothing else.
         """
+        self.unreadable += [home_of(self._profile, archive) for archive in self._found.lost]
         count = 0
         for archive, members in groupby(self._accepted(homes, observer), key=_archive_of):
             while batch := list(islice(members, BATCH_ROWS)):
@@ -88,6 +108,8 @@ class EntryFeed:
                 if batch:
                     self._feed(relations, archive, batch, count)
                 count += len(batch)
+        if self._ignored:
+            self._log.add(_ignored(self._ignored))
         if self._errors and not count:
             raise self._errors[0]
 
@@ -104,8 +126,15 @@ class EntryFeed:
     def _accepted(self, homes: frozenset[str] | None, observer: Observer) -> Iterator[Entry]:
         for entry in self._entries(homes, observer):
             if isinstance(entry, Finding):
+                if entry.severity is Severity.ERROR:
+                    self.refused = self.refused or entry
                 self._log.add(entry)
-            elif (entry.archive, entry.member) not in self._tables and not self._is_sidecar(entry):
+            elif (entry.archive, entry.member) in self._tables:
+                continue
+            elif self._scope.narrows and not self._is_meant(entry):
+                self.excluded += 1
+                self._excluded.append(self._key_and_home(entry.member, entry.archive))
+            elif not (self._is_sidecar(entry) or self._is_note(entry)):
                 yield entry
 
     def _entries(self, homes: frozenset[str] | None, observer: Observer) -> Iterator[Entry | Finding]:
@@ -115,14 +144,41 @@ class EntryFeed:
             self.archives.append(archive)
             observer(Started("archives", archive))
             try:
-                members = entries(self._found.root, archive)
+                members = entries(self._found.root, archive, self._scope.encoding)
                 yield from compared(self._found.root, archive, members, self._files, self._trust)
             except SourceError as error:
                 self._errors.append(error)
                 self.unreadable.append(home_of(self._profile, archive))
-                self._log.add(Finding(error.code, Severity.ERROR, str(error), archive=archive))
-        files = (name for name in self._found.files if self._found.root / name not in self._table_paths)
+                message = str(error)
+                if archive in self._found.alike:
+                    message += f" {self._found.alike[archive]} beside it looks like another copy."
+                self._log.add(Finding(error.code, Severity.ERROR, message, archive=archive))
+        files = (name for name in self._found.files if name not in self._table_files)
         yield from file_entries(self._found.root, files)
+
+    def _is_meant(self, entry: Entry) -> bool:
+        if self._profile.is_sidecar(entry.member):
+            return not self._scope.leaves_out(entry.member, entry.archive)
+        return self._scope.holds(entry.member, entry.archive)
+
+    def _key_and_home(self, path: str, archive: str = "") -> tuple[str | None, str | None]:
+        """What rows may be told by that are about an excluded file or member: its key, or for an archive its home."""
+        shape = self._profile.table
+        if not archive and (own := archive_of(path)):
+            return None, home_of(self._profile, own)
+        is_image = shape is not None and (archive or shape.is_image(path))
+        return shape.entry_key(path) if shape and is_image else None, None
+
+    def leave_out(self, relations: Relations) -> None:
+        """Take the rows back of which every image that is here was left out; `entries` and `rows` are filled."""
+        if self._excluded:
+            relations.run("CREATE TABLE excluded (key VARCHAR, home VARCHAR)")
+            relations.feed("excluded", self._excluded)
+            relations.run(
+                "UPDATE rows SET selected = false WHERE key NOT IN (SELECT key FROM entries) AND ("
+                "key IN (SELECT key FROM excluded WHERE key IS NOT NULL)"
+                " OR coalesce(home IN (SELECT home FROM excluded WHERE home IS NOT NULL), false))"
+            )
 
     def _is_sidecar(self, entry: Entry) -> bool:
         if not self._profile.is_sidecar(entry.member):
@@ -136,23 +192,56 @@ class EntryFeed:
         return True
 
     def _images(self, files: list[Entry], homes: frozenset[str] | None) -> list[Entry]:
-        """The plain files that are images of the dataset, of the archives asked for."""
+        """The plain files that are images of the dataset, of the archives asked for; the others are told."""
         shape = self._profile.table
         images = [file for file in files if shape is None or shape.is_image(file.member)]
-        return [file for file in images if homes is None or self._of_folder(file.member)[0] in homes]
+        if shape is not None and len(images) < len(files):
+            others = (file.member for file in files if not shape.is_image(file.member))
+            self._ignored += (path for path in others if not _is_evidence(path))
+        return [file for file in images if homes is None or self._of_place(self._values(file.member))[0] in homes]
+
+    def _is_note(self, entry: Entry) -> bool:
+        """Whether it would land among laden's own notes, as its own path says: told, and never sent."""
+        if self._profile.table is not None:
+            return False
+        (blob,) = self._profile.blobs(None, [entry.member], {})
+        reason = reserved(blob or "")
+        if reason is None:
+            return False
+        own = entry.member.rpartition(f"{OWN_FOLDER}/")[2] in _OWN_NOTES
+        what = "it is laden's own about another load" if own else f"its name {reason}"
+        act = "a load writes its own" if own else "rename the folder"
+        message = f"{what}; it is not loaded: {act}"
+        severity = Severity.WARNING if own else Severity.ERROR
+        self._log.add(Finding("name-reserved", severity, message, archive=entry.archive, member=entry.member))
+        return True
 
     def _of_members(self, archive: str, members: Sequence[str]) -> dict[str, object]:
         """Columns that the names of an archive's members make: a list of values, or one for all of them."""
         home, values = self._of_archive(archive)
-        return {"key": self._keys(members), "home": home, "blob": self._blobs(members, values)}
+        if not all(field in values for field in self._places):
+            # Their paths may tell what the archive's name does not.
+            return self._each(members, home, values)
+        blobs = self._blobs(members, values)
+        place = self._profile.place(values, self._places)
+        return {"key": self._keys(members), "home": home, "blob": blobs, "place": place}
 
     def _of_files(self, paths: Sequence[str]) -> dict[str, object]:
-        """The same of plain files, of which each folder may stand for another archive."""
-        if self._profile.table is None or self._profile.folder is None:
-            return {"key": self._keys(paths), "home": None, "blob": self._blobs(paths, {})}
-        folders = [self._of_folder(path) for path in paths]
-        blobs = [self._blobs([path], values)[0] for path, (_, values) in zip(paths, folders, strict=True)]
-        return {"key": self._keys(paths), "home": [home for home, _ in folders], "blob": blobs}
+        """The same of plain files."""
+        if self._profile.table is None:
+            return {"key": self._keys(paths), "home": None, "blob": self._blobs(paths, {}), "place": ""}
+        return self._each(paths, None, {})
+
+    def _each(self, paths: Sequence[str], home: str | None, values: Mapping[str, str]) -> dict[str, object]:
+        """The same, each path by itself; of a field that both show, what the archive's name says counts."""
+        known = [self._values(path, values) for path in paths]
+        placed = [self._of_place(one) for one in known]
+        return {
+            "key": self._keys(paths),
+            "home": [home or own for own, _ in placed],
+            "blob": [self._blobs([path], one)[0] for path, one in zip(paths, known, strict=True)],
+            "place": [place for _, place in placed],
+        }
 
     def _keys(self, paths: Sequence[str]) -> list[str]:
         shape = self._profile.table
@@ -161,13 +250,18 @@ class EntryFeed:
     def _blobs(self, paths: Sequence[str], values: Mapping[str, str]) -> list[str | None]:
         """Destinations; None where there is none that may be."""
         blobs = self._profile.blobs(self._profile.table, paths, values)
-        return [blob if blob and problem(blob) is None else None for blob in blobs]
+        return [blob if blob and problem(blob) is None and reserved(blob) is None else None for blob in blobs]
 
-    def _of_folder(self, path: str) -> tuple[str | None, dict[str, str]]:
-        """What a plain file's folder says of it: the archive that it stands for, and values for names."""
+    def _values(self, path: str, values: Mapping[str, str] = _NOTHING) -> dict[str, str]:
+        """What the end of a path says, and what is known of it already."""
+        return {**(self._profile.folder_values(path) or {}), **values}
+
+    def _of_place(self, values: Mapping[str, str]) -> tuple[str | None, str]:
+        """The archive that such values stand for, and the place that they are."""
         profile = self._profile
-        values = (profile.folder.match_end(path) if profile.folder else None) or {}
-        return profile.archive.render(values) if values and profile.archive and profile.places_rows else None, values
+        archive = profile.archive if profile.places_rows else None
+        whole = archive is not None and all(field in values for field in archive.fields)
+        return archive.render(values) if archive and whole else None, profile.place(values, self._places)
 
     def _of_archive(self, archive: str) -> tuple[str | None, dict[str, str]]:
         """What an archive's name says of its members: their home, and values for their names; asked once for each."""
@@ -175,3 +269,24 @@ class EntryFeed:
             home = self._profile.home(archive) if self._profile.places_rows else None
             self._archives[archive] = home, self._profile.archive_values(archive) or {}
         return self._archives[archive]
+
+
+def _is_evidence(path: str) -> bool:
+    """Whether a file is one that the publisher's word is read from."""
+    return is_sums(path) or is_listing(path)
+
+
+def _ignored(names: list[str]) -> Finding:
+    """The one finding about plain files beside a table that are no images of the dataset."""
+    kinds = Counter(PurePosixPath(name).suffix.lower() or "no ending" for name in names)
+    told = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common(5))
+    what = "file is no image" if len(names) == 1 else "files are no images"
+    message = f"{len(names):,} {what} of the dataset ({told}) and not loaded, like {names[0]}."
+    return Finding("file-ignored", Severity.INFO, message, member=names[0])
+
+
+def _below(root: Path, path: Path) -> Iterator[str]:
+    """The names, below the root, of a file that was given by any path: as a link is called, and what it leads to."""
+    for real in (path.parent.resolve() / path.name, path.resolve()):
+        if real.is_relative_to(root):
+            yield real.relative_to(root).as_posix()

@@ -20,7 +20,7 @@ from laden.dataset.profile import (
     the_only,
 )
 from laden.dataset.selection import Selection
-from laden.dataset.source import Found
+from laden.dataset.source import Found, Scope
 from laden.stages.survey.tables import Candidates, SourceTable, open_table
 from laden.values.errors import MemberDamaged, UsageError
 
@@ -37,6 +37,8 @@ class Choice:
     trust: tuple[str, ...] = ()
     """Names of files that are right whatever their publisher says of them."""
     selection: Selection = field(default_factory=Selection)
+    scope: Scope = field(default_factory=Scope)
+    """Which files and members, and how they are read."""
 
 
 def recognise_source(found: Found, choice: Choice, folder: Path) -> tuple[Profile, list[SourceTable]]:

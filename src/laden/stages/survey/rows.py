@@ -2,24 +2,31 @@
 
 Rows are numbered through all tables: those of the second follow those of the first. The relation `table_starts` says
 where each begins, so that a message can name table and row as a person counts them.
+
+The cells that are needed go into the relation `cells`, once; `rows` and `sizes` are asked of it, so a further column of
+`rows` is a further expression over cells.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import heapq
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
-from laden.dataset.profile import Profile, TableShape, Template
-from laden.dataset.table import Record, Table, TableWatch
+import numpy as np
+from numpy.typing import NDArray
+
+from laden.dataset.profile import NO_PLACE, PLACE_SEPARATOR, Profile, TableShape, Template
+from laden.dataset.selection.keys import fold, folded, row_key
+from laden.dataset.table import BATCH, Table, TableWatch, columns, count
 from laden.relations import Relations
 from laden.run.findings import FindingLog
 from laden.stages.survey.tables import SourceTable
+from laden.values.arrow import Stream
 from laden.values.errors import UsageError
-from laden.values.names import problem
+from laden.values.names import OWN_FOLDER, problem, reserved
 from laden.values.records import Finding, Severity
-
-_SIZES_AT_ONCE = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,68 +78,125 @@ def _feed(
     homes: frozenset[str] | None,
     before: int,
 ) -> int:
-    key = table.column(shape.key)
     layout = profile.layout_of(shape)
     archive = profile.archive if profile.places_rows else None
-    fields = {name: table.column(name) for name in _table_fields(layout, archive, table)}
-    texts = [name for name, kind in shape.columns.items() if kind == "text"]
-    watch = TableWatch(table, shape.key, texts)
-    sizes = _Sizes(relations, table, shape, before)
-
-    def rows() -> Iterator[tuple[Any, ...]]:
-        for record in table.records():
-            row = before + record.row
-            finding = watch.see(record)
-            if finding is not None:
-                log.add(finding)
-                yield row, None, "", None, None, False, homes is None
-                continue
-            values = {name: record.fields[index].strip() for name, index in fields.items()}
-            home = archive.render(values) if archive else None
-            blob: str | None = layout.render(values)
-            if (refusal := problem(blob or "")) is not None:
-                log.add(_refused_row(record.row, blob or "", refusal))
-                blob = None
-            name = record.fields[key].strip()
-            sizes.add(record)
-            yield row, shape.row_key(name), name, home, blob, blob is not None, homes is None or home in homes
-
-    count = relations.feed("rows", rows())
-    sizes.close()
-    for finding in watch.finish():
+    places = profile.place_fields
+    cells = _Cells(table)
+    # A table without a column of places says nothing of them, unless its names are made of it.
+    shown = (name for name in places if name in table.columns)
+    fields = dict.fromkeys([*_table_fields(layout, archive, table), *shown])
+    named = {name: cells.of(name) for name in fields}
+    key = cells.of(shape.key)
+    home = archive.sql(named) if archive else "NULL"
+    sizes = [cells.of(name) for name in (shape.width, shape.height) if name in table.columns]
+    watch = TableWatch(table, shape.key, [name for name, kind in shape.columns.items() if kind == "text"])
+    cells.read(relations, watch)
+    for name, cell in named.items():
+        _spell(relations, cell, partial(profile.spelled, name))
+    relations.run(
+        "INSERT INTO rows (row, key, name, home, blob, usable, selected, place)"  # noqa: S608 - own names, quoted
+        f" SELECT row + {before}, CASE WHEN named THEN {row_key(shape, key)} END, {key},"
+        f" CASE WHEN named THEN {home} END,"
+        f" CASE WHEN named THEN {layout.sql(named)} END, named,"
+        f" ? IS NULL OR named AND coalesce(list_contains(?::VARCHAR[], {home}), false),"
+        f" CASE WHEN named THEN {folded(shape, _place([named.get(name) for name in places]))} ELSE '' END"
+        f" FROM (SELECT *, {key} <> '' AS named FROM cells)",
+        [wanted := None if homes is None else sorted(homes), wanted],
+    )
+    fold(relations, "rows", shape, ("key", "place"))
+    if len(sizes) == 2:
+        _feed_sizes(relations, sizes[0], sizes[1], before)
+    relations.absorb(
+        f"INSERT INTO rows (row, name, usable, selected, place)"  # noqa: S608 - own names
+        f" SELECT row + {before}, '', false, {homes is None}, '' FROM batch",
+        _one_column(watch.misshapen()),
+    )
+    for finding in heapq.merge(watch.of_rows(), _refused_rows(relations, before), key=lambda one: one.row or 0):
         log.add(finding)
-    return count
+    for finding in watch.of_table():
+        log.add(finding)
+    return count(table)
 
 
-class _Sizes:
-    """Takes the sizes that rows give their images into the relation `sizes`, where the table has such columns."""
+class _Cells:
+    """The columns that are needed of a table, as texts, in the relation `cells`."""
 
-    def __init__(self, relations: Relations, table: Table, shape: TableShape, before: int) -> None:
-        self._relations = relations
-        self._before = before
-        columns = [table.column(name) for name in (shape.width, shape.height) if name in table.columns]
-        self._columns = columns if len(columns) == 2 else []
-        self._pending: list[tuple[int, ...]] = []
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._places: set[int] = set()
 
-    def add(self, record: Record) -> None:
-        if not self._columns:
-            return
-        width, height = (_pixels(record.fields[column]) for column in self._columns)
-        if width and height:
-            self._pending.append((self._before + record.row, width, height))
-        if len(self._pending) >= _SIZES_AT_ONCE:
-            self.close()
+    def of(self, name: str) -> str:
+        """SQL for a cell of that column, trimmed, and never NULL."""
+        place = self._table.column(name)
+        self._places.add(place)
+        return f"c{place}"
 
-    def close(self) -> None:
-        """Hand over what is pending."""
-        self._relations.feed("sizes", self._pending)
-        self._pending.clear()
+    def read(self, relations: Relations, watch: TableWatch) -> None:
+        places = sorted(self._places)
+        texts = [f"c{place}" for place in places]
+        declared = "".join(f", {text} VARCHAR" for text in texts)
+        relations.run(f"CREATE OR REPLACE TABLE cells (row BIGINT{declared})")
+        relations.absorb(
+            f"INSERT INTO cells SELECT row, {', '.join(texts)} FROM {BATCH}",  # noqa: S608 - own names
+            columns(self._table, places, watch.see),
+        )
 
 
-def _pixels(text: str) -> int | None:
-    """Width or height in a cell; None for whatever is no size, such as `None` and `nan`."""
-    whole = text.strip().removesuffix(".0")
-    return int(whole) if whole.isdecimal() and len(whole) < 10 else None
+def _spell(relations: Relations, cell: str, spelled: Callable[[str], str]) -> None:
+    """Write the values of a column as the dataset spells them (`Profile.spelled`): each different one is asked once."""
+    given = relations.stream(f"SELECT DISTINCT {cell} FROM cells")  # noqa: S608 - own names
+    relations.run("CREATE OR REPLACE TABLE spelling (given VARCHAR, spelled VARCHAR)")
+    if relations.feed("spelling", ((text, other) for (text,) in given if (other := spelled(text)) != text)):
+        relations.run(f"UPDATE cells SET {cell} = spelled FROM spelling WHERE given = {cell}")  # noqa: S608 - own names
+
+
+def _place(cells: Sequence[str | None]) -> str:
+    """SQL for what cells say of a place (`Profile.place`); None is a column that the table has not."""
+    nothing = ", ".join(f"'{text}'" for text in sorted(NO_PLACE))
+    separator = f"chr({ord(PLACE_SEPARATOR)})"
+    known = "CASE WHEN {0} IN (" + nothing + ") THEN '' ELSE replace({0}, " + separator + ", '\ufffd') END"
+    return f" || {separator} || ".join(known.format(cell) if cell else "''" for cell in cells) or "''"
+
+
+def _feed_sizes(relations: Relations, width: str, height: str, before: int) -> None:
+    """Take the sizes that rows give their images; whatever is no size, such as `None` and `nan`, is left out."""
+    whole = "CASE WHEN regexp_full_match({0}, '[0-9]{{1,9}}([.]0)?') THEN split_part({0}, '.', 1)::INTEGER ELSE 0 END"
+    relations.run(
+        f"INSERT INTO sizes SELECT row + {before}, width, height FROM (SELECT row, {whole.format(width)} AS width,"  # noqa: S608
+        f" {whole.format(height)} AS height FROM cells) WHERE width > 0 AND height > 0"
+    )
+
+
+def _one_column(numbers: NDArray[np.int64]) -> Stream:
+    return Stream({"row": "integer"}, iter([(len(numbers), (numbers,))] if len(numbers) else []))
+
+
+def _refused_rows(relations: Relations, before: int) -> Iterator[Finding]:
+    """What `names.problem` says of the rows' names; a row that it refuses has none afterwards.
+
+    Most names are plainly fine, which SQL sees; of the others, each different one is judged once.
+    """
+    doubtful = relations.stream(
+        f"SELECT DISTINCT blob FROM rows WHERE row > ? AND blob IS NOT NULL AND NOT ({_FINE})",  # noqa: S608 - own text
+        [before],
+    )
+    judged = ((blob, problem(blob) or reserved(blob)) for (blob,) in doubtful)
+    relations.run("CREATE OR REPLACE TABLE refused (blob VARCHAR, reason VARCHAR)")
+    if not relations.feed("refused", ((blob, reason) for blob, reason in judged if reason is not None)):
+        return
+    for row, blob, reason in relations.stream(
+        "SELECT row, blob, reason FROM rows JOIN refused USING (blob) WHERE row > ? ORDER BY row", [before]
+    ):
+        yield _refused_row(row - before, blob, reason)
+    relations.run(
+        "UPDATE rows SET blob = NULL, usable = false WHERE row > ? AND blob IN (SELECT blob FROM refused)", [before]
+    )
+
+
+_SIGNS = r"!-,\-0-9;-\[\]-~ "
+_FINE = f"length(blob) < 250 AND NOT contains(blob, '{OWN_FOLDER}')"
+_FINE += f" AND regexp_full_match(blob, '(?:[{_SIGNS}.]*[{_SIGNS}]/)*[{_SIGNS}.]*[{_SIGNS}]')"
+"""Printable ASCII but colons and backslashes, in segments none of which is empty or ends in a dot."""
 
 
 def _table_fields(layout: Template, archive: Template | None, table: Table) -> list[str]:

@@ -11,6 +11,7 @@ from laden.stages.survey.recognition import Choice
 from laden.stages.survey.rows import PlacedTable
 from laden.values.errors import UsageError
 from laden.values.records import Step
+from laden.values.secrets import redact
 
 
 def take_steps(
@@ -44,7 +45,7 @@ def take_steps(
     rows, selected = relations.one("SELECT count(*), count(*) FILTER (selected) FROM rows")
     whole = Step("table", ", ".join(placed.table.name for placed in tables), rows)
     if choice.archives is not None:
-        return whole, Step("archives", choice.archives, selected)
+        return whole, Step("archives", redact(choice.archives), selected)
     return (whole,) if selection.lands_alone else ()
 
 

@@ -22,8 +22,11 @@ from typing import TypeVar
 
 from laden.dataset.images import JUDGES, Level, Phi
 from laden.dataset.source import Buffer, Reader
+from laden.stages.transfer.comparing import is_same
 from laden.stages.transfer.reading import BlockReader, Loaded, conflicting, properties, read_item, settle, unread
-from laden.store import CREATE_ONLY, Store, block_id
+from laden.stages.transfer.sizes import BLOCKS_IN_FLIGHT, Sizes, resumed_block_bytes
+from laden.stages.transfer.window import Window
+from laden.store import CREATE_ONLY, Store, block_id, digest
 from laden.values.errors import (
     AccessEnded,
     BlobConflict,
@@ -39,11 +42,6 @@ from laden.values.records import Action, Item, Outcome, Receipt
 T = TypeVar("T")
 
 _MIB = 1 << 20
-
-_MOST_BLOCKS = 50_000
-"""Blocks of one blob at most (Scalability and performance targets for Blob Storage)."""
-
-_BLOCKS_IN_FLIGHT = 4
 _BATCH_BYTES = 1 * _MIB
 _BATCH_ITEMS = 32
 """Small items are read this many at a time, so that handing them between threads costs little."""
@@ -70,8 +68,10 @@ class Settings:
     readers: int = max(2, os.cpu_count() or 2)
     """Threads that read, inflate and hash."""
     single_put_bytes: int = 256 * _MIB
-    """Larger members go as blocks. The service takes 5,000 MiB in one Put Blob; a retry would send all of it again."""
+    """Larger members go as blocks, on slow links smaller ones too (`sizes`). The service takes 5,000 MiB in one Put
+    Blob; a retry would send all of it again."""
     block_bytes: int = 32 * _MIB
+    """Of a block at most, but for members that would have too many."""
     images: Level = "structure"
     """How closely images are looked at on the way."""
     send_broken: bool = True
@@ -80,27 +80,6 @@ class Settings:
     """Whether a blob whose content turns out to be other is replaced."""
     phi: Phi = "off"
     """What becomes of an image with fields that may say who a person is."""
-
-
-class _Window:
-    """A budget of bytes in flight. An item larger than the budget passes when nothing else is in it."""
-
-    def __init__(self, size_bytes: int) -> None:
-        self._size_bytes = size_bytes
-        self._used_bytes = 0
-        self._left = asyncio.Event()
-
-    async def enter(self, cost_bytes: int) -> None:
-        """Wait until there is room for so many bytes, and take it. One waiter at a time."""
-        while self._used_bytes and self._used_bytes + cost_bytes > self._size_bytes:
-            self._left.clear()
-            await self._left.wait()
-        self._used_bytes += cost_bytes
-
-    def leave(self, cost_bytes: int) -> None:
-        """Give it back."""
-        self._used_bytes -= cost_bytes
-        self._left.set()
 
 
 async def transfer(
@@ -162,7 +141,8 @@ class _Mover:
         self._asked_to_stop = stopping
         self._ended = False
         self._sending = 0
-        self._window = _Window(settings.window_bytes)
+        self._window = Window(settings.window_bytes)
+        self._sizes = Sizes(settings.single_put_bytes, settings.block_bytes)
         self._small_readers = 1
         self._small_turns = asyncio.Semaphore(1)
         self._last_success_s = time.monotonic()
@@ -175,14 +155,13 @@ class _Mover:
         async with asyncio.TaskGroup() as group:
             for batch in _batches(items, min(_BATCH_BYTES, self._settings.single_put_bytes)):
                 size_bytes = sum(item.entry.size_bytes for item in batch)
-                block_bytes = self._block_bytes(size_bytes)
-                large = size_bytes > self._settings.single_put_bytes
-                cost_bytes = block_bytes * (_BLOCKS_IN_FLIGHT + 1) if large else sum(map(_cost_bytes, batch))
+                large = size_bytes > self._sizes.single_put_bytes(time.monotonic())
+                cost_bytes = self._large_bytes(size_bytes) if large else sum(map(_cost_bytes, batch))
                 await self._window.enter(cost_bytes)
                 if self._stopping():
                     return
                 if large:
-                    task = group.create_task(self._move_large(batch[0], block_bytes))
+                    task = group.create_task(self._move_large(batch[0]))
                     task.add_done_callback(partial(self._leave, cost_bytes))
                 else:
                     group.create_task(self._move(batch, group))
@@ -218,21 +197,19 @@ class _Mover:
         return [None if self._stopping() else self._read(item) for item in batch]
 
     def _read(self, item: Item) -> Loaded | Receipt:
-        settings = self._settings
-        return read_item(
-            self._reader,
-            item,
-            level=settings.images,
-            send_broken=settings.send_broken,
-            replace_other=settings.replace_other,
-            phi=settings.phi,
-        )
+        asked = self._settings
+        broken, other, phi = asked.send_broken, asked.replace_other, asked.phi
+        return read_item(self._reader, item, level=asked.images, send_broken=broken, replace_other=other, phi=phi)
 
     async def _send(self, loaded: Loaded) -> None:
-        put = self._store.put(loaded.item.blob, loaded.data, properties(loaded), _etag(loaded.item))
         self._sending += 1
         try:
-            self._done(await self._settled(loaded, put))
+            settled = await self._read_back(loaded)
+            if isinstance(settled, Loaded):
+                item = settled.item
+                put = self._store.put(item.blob, settled.data, properties(settled), _etag(item))
+                settled = await self._settled(settled, put)
+            self._done(settled)
         except Interrupted:
             pass
         except AccessEnded as error:
@@ -240,14 +217,17 @@ class _Mover:
         finally:
             self._sending -= 1
 
-    async def _move_large(self, item: Item, block_bytes: int) -> None:
+    async def _move_large(self, item: Item) -> None:
         # What may have to stay is read to its end before a block of it leaves.
         first_read = item.action is Action.COMPARE or self._settings.phi == "stop"
         self._sending += 1
         try:
-            settled, block_ids = await self._pass_blocks(item, block_bytes, sending=not first_read)
+            settled, block_ids = await self._pass_blocks(item, sending=not first_read)
+            if isinstance(settled, Loaded):
+                settled = await self._read_back(settled)
             if first_read and isinstance(settled, Loaded):
-                settled, block_ids = await self._pass_blocks(item, block_bytes, sending=True)
+                item = settled.item
+                settled, block_ids = await self._pass_blocks(item, sending=True)
             if isinstance(settled, Loaded):
                 commit = self._store.commit(item.blob, block_ids, properties(settled), _etag(item))
                 settled = await self._settled(settled, commit)
@@ -259,6 +239,24 @@ class _Mover:
         finally:
             self._sending -= 1
 
+    async def _read_back(self, loaded: Loaded) -> Loaded | Receipt:
+        """Settle an item whose blob was put there by another tool: what its bytes are, not what it says of them."""
+        item, digests = loaded.item, loaded.digests
+        if item.action is not Action.COMPARE or item.md5 is not None:
+            return loaded
+        started_s = time.monotonic()
+        try:
+            _, md5 = await digest(self._store, item.blob, digests.size_bytes)
+        except (BlobMissing, BlobRefused, TransientStoreError) as error:
+            return self._failed(Receipt(item, Outcome.FAILED, digests, loaded.image), error, started_s)
+        self._last_success_s = time.monotonic()
+        return self._decided(loaded._replace(item=item._replace(md5=md5)))
+
+    def _decided(self, loaded: Loaded) -> Loaded | Receipt:
+        """Whether an item whose content is known still has to be sent."""
+        asked = self._settings
+        return settle(loaded, send_broken=asked.send_broken, replace_other=asked.replace_other, phi=asked.phi)
+
     async def _end(self, error: AccessEnded) -> None:
         """Begin nothing more; the first to learn it raises, once those that were let in before had time to end."""
         if self._ended:
@@ -269,25 +267,27 @@ class _Mover:
             await asyncio.sleep(_LOOK_S)
         raise error
 
-    async def _pass_blocks(self, item: Item, block_bytes: int, *, sending: bool) -> tuple[Loaded | Receipt, list[str]]:
+    async def _pass_blocks(self, item: Item, *, sending: bool) -> tuple[Loaded | Receipt, list[str]]:
         """Read every block and stage it, a few at a time, but for those that an earlier run staged.
 
         Uncommitted blocks are invisible and expire by themselves. A block's id names its bytes.
         """
-        settings = self._settings
-        blocks = BlockReader(self._reader, item, block_bytes, settings.images, settings.phi)
         block_ids: list[str] = []
         started_s = time.monotonic()
-        room = asyncio.Semaphore(_BLOCKS_IN_FLIGHT)
+        room = asyncio.Semaphore(BLOCKS_IN_FLIGHT)
 
         async def put(name: str, block: Buffer, md5: bytes) -> None:
             await self._store.put_block(item.blob, name, block, md5)
-            self._last_success_s = time.monotonic()
+            self._arrived(len(block))
             room.release()
 
         try:
+            staged = await self._store.staged(item.blob) if sending else {}
+            settings = self._settings
+            block_bytes = self._block_bytes(item, staged)
+            blocks = BlockReader(self._reader, item, block_bytes, settings.images, settings.phi)
+            self._sizes.begin(time.monotonic())
             async with asyncio.TaskGroup() as group:
-                staged = await self._store.staged(item.blob) if sending else {}
                 while (await room.acquire()) and (block := await self._in_thread(blocks.next_block)):
                     if self._stopping():
                         raise Interrupted("stopped within a large member; what is staged of it stays invisible")
@@ -296,33 +296,25 @@ class _Mover:
                         group.create_task(put(block_ids[-1], *block))
                     else:
                         room.release()
-        except BaseExceptionGroup as group_error:
-            error = _first(group_error)
+        except (BaseExceptionGroup, SourceError, StoreError) as raised:
+            error = _first(raised)
             if isinstance(error, SourceError):
                 return unread(item, error), []
             return self._failed(Receipt(item, Outcome.FAILED), error, started_s), []
-        loaded = blocks.loaded()
-        return (
-            settle(
-                loaded,
-                send_broken=settings.send_broken,
-                replace_other=settings.replace_other,
-                phi=settings.phi,
-            ),
-            block_ids,
-        )
+        return self._decided(blocks.loaded()), block_ids
 
     async def _settled(self, loaded: Loaded, request: Awaitable[None]) -> Receipt:
         """Await a put or commit, and tell what became of its item."""
         receipt = Receipt(loaded.item, Outcome.SENT, loaded.digests, loaded.image)
         started_s = time.monotonic()
+        self._sizes.begin(started_s)
         try:
             await request
         except BlobConflict as error:
             return await self._explained(receipt, error)
         except (BlobRefused, TransientStoreError) as error:
             return self._failed(receipt, error, started_s)
-        self._last_success_s = time.monotonic()
+        self._arrived(len(loaded.data))
         return receipt
 
     def _failed(self, receipt: Receipt, error: BaseException, started_s: float) -> Receipt:
@@ -341,14 +333,28 @@ class _Mover:
             blob = await self._store.head(receipt.item.blob)
         except BlobMissing:
             return replace(receipt, outcome=Outcome.FAILED, code="put-failed", reason=str(error))
-        if (blob.md5, blob.size_bytes) != (receipt.digests.md5, receipt.digests.size_bytes):
-            return conflicting(receipt, str(error))
+        try:
+            if not await is_same(self._store, blob, receipt.digests):
+                return conflicting(receipt, str(error))
+        except (BlobMissing, TransientStoreError) as lost:
+            return replace(receipt, outcome=Outcome.FAILED, code="put-failed", reason=str(lost))
         self._last_success_s = time.monotonic()
         return receipt if error.repeated else replace(receipt, outcome=Outcome.ALREADY_THERE)
 
-    def _block_bytes(self, size_bytes: int) -> int:
-        smallest = -(-size_bytes // _MOST_BLOCKS)
-        return max(self._settings.block_bytes, -(-smallest // _MIB) * _MIB)
+    def _block_bytes(self, item: Item, staged: dict[str, int]) -> int:
+        """The size of the blocks that an earlier run staged, or one that the link carries soon enough."""
+        size_bytes = item.entry.size_bytes
+        most_bytes = self._sizes.most_block_bytes(size_bytes)
+        earlier_bytes = resumed_block_bytes(staged, block_id(0, b""), most_bytes, size_bytes)
+        return earlier_bytes or self._sizes.block_bytes(size_bytes, time.monotonic())
+
+    def _large_bytes(self, size_bytes: int) -> int:
+        """What a member in blocks takes of the window at most."""
+        return min(size_bytes, self._sizes.most_block_bytes(size_bytes) * (BLOCKS_IN_FLIGHT + 1))
+
+    def _arrived(self, size_bytes: int) -> None:
+        self._last_success_s = time.monotonic()
+        self._sizes.arrived(size_bytes, self._last_success_s)
 
     async def _in_thread(self, work: Callable[..., T], *arguments: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
@@ -378,8 +384,8 @@ def _etag(item: Item) -> str:
     return CREATE_ONLY if item.action is Action.SEND else item.etag
 
 
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The error that ended a task group: the one a person can act on, where there are several."""
+def _first(group: BaseException) -> BaseException:
+    """The error that ended a task group, or itself: the one a person can act on, where there are several."""
     leaves = list(_leaves(group))
     return next((leaf for leaf in leaves if isinstance(leaf, StoreError)), leaves[0])
 

@@ -48,9 +48,15 @@ def read_item(
 
 
 def settle(loaded: Loaded, *, send_broken: bool, replace_other: bool, phi: Phi = "off") -> Loaded | Receipt:
-    """Decide, once content is known, whether an item still has to be sent."""
+    """Decide, once content is known, whether an item still has to be sent.
+
+    One that is to be compared with a blob whose MD5 nobody checked is returned as it is: that blob has to be read back
+    first, and its MD5 given to `settle` with the item.
+    """
     item, _, digests, image = loaded
     if item.action is Action.COMPARE:
+        if item.md5 is None:
+            return loaded
         if digests.md5 == item.md5:
             return Receipt(item, Outcome.ALREADY_THERE, digests, image)
         if not replace_other:
@@ -64,8 +70,12 @@ def settle(loaded: Loaded, *, send_broken: bool, replace_other: bool, phi: Phi =
 
 
 def unread(item: Item, error: SourceError) -> Receipt:
-    """The receipt of an item whose bytes could not be had: damaged for good, or failed for now."""
-    outcome = Outcome.DAMAGED if isinstance(error, MemberDamaged) else Outcome.FAILED
+    """The receipt of an item whose bytes could not be had: damaged for good, or failed for now.
+
+    A source that changed since it was surveyed is no damage: what was planned of it does not hold any more.
+    """
+    damaged = isinstance(error, MemberDamaged) and not error.is_change
+    outcome = Outcome.DAMAGED if damaged else Outcome.FAILED
     return Receipt(item, outcome, code=error.code, reason=str(error))
 
 

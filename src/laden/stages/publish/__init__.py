@@ -1,12 +1,14 @@
 """Lands tables, sidecars and the manifest, after the images are proved to be there; nothing is sent that is there.
 
-Order: each table, what is copied as it is, then the manifest, then the JSON page. Each is compared by MD5 with what the
-listing shows.
+Order: what is copied as it is is read, so that a source that changed since it was surveyed ends the run before anything
+lands; then each table, those copies, the manifest, and the JSON page are put. Each is compared by MD5 with what the
+listing shows; where neither laden put a document there nor its page names it, its bytes are read back.
 
 Without a selection a table goes with all the images that are there: the whole one when every row of it has its image,
 else the rows that have, under the subset's name; the other of the two is removed, where the credential may do that, and
 told where it may not. With a selection a table holds the selected rows that have their image, and nothing is removed. A
-table that replaces one of another selection is told; the page names every selection's table that is still there.
+table that replaces one of another selection is told; the page names every selection's table that is still there. A
+table of another dataset, whose images are there too, is not replaced (`others`).
 """
 
 from __future__ import annotations
@@ -16,15 +18,20 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BufferedIOBase
+from pathlib import Path
 
-from laden.dataset.profile import Profile
+import numpy as np
+from numpy.typing import NDArray
+
+from laden.dataset.profile import Profile, TableShape
 from laden.dataset.source import Reader
-from laden.dataset.table import Table
+from laden.dataset.table import Table, copy, write_subset
 from laden.relations import Relations
 from laden.stages.manifest import LOAD, MANIFEST, Document, collect, write_load_page, write_manifest
-from laden.store import CREATE_ONLY, Properties, Store, block_id, content_type
+from laden.stages.publish.others import holds_others, names_others
+from laden.store import CREATE_ONLY, Properties, Store, block_id, content_type, digest
 from laden.values.errors import AccessDenied, BlobConflict, BlobMissing, SourceError
-from laden.values.records import Entry, Finding, Severity, Step
+from laden.values.records import Blob, Entry, Finding, Severity, Step
 
 _BLOCK_BYTES = 32 << 20
 _SINGLE_PUT_BYTES = 256 << 20
@@ -38,6 +45,7 @@ class Landing:
     """A table that is to land, whole or in part."""
 
     table: Table
+    shape: TableShape
     subset: str
     """Its name where not all of its rows land."""
     rows: range
@@ -64,6 +72,8 @@ class Publisher:
         self._relations = relations
         self._replace_other = replace_other
         self._earlier = {document.name: document for document in earlier}
+        self._kept_others = False
+        self._copies = 0
 
     async def publish(
         self, profile: Profile, tables: Sequence[Landing], sidecars: Mapping[str, Entry], reader: Reader
@@ -75,16 +85,20 @@ class Publisher:
             tables: the label table first.
             sidecars: what is copied as it is, by the name under which it lands.
             reader: of the source.
+
+        Raises:
+            SourceError: what is copied as it is changed since it was surveyed; nothing landed.
         """
         collect(self._relations)
         findings: list[Finding] = []
-        documents = [await self._table(table, findings) for table in tables] or [None]
-        documents += [await self._sidecar(name, sidecars[name], reader, findings) for name in sorted(sidecars)]
+        copies = {name: path for name in sorted(sidecars) if (path := self._copy(sidecars[name], reader, findings))}
+        documents = [await self._table(profile, table, findings) for table in tables] or [None]
+        documents += [await self._sidecar(name, path, findings) for name, path in copies.items()]
         with write_manifest(self._relations).open("rb") as file:
             manifest = await self.put(MANIFEST, file)
         # A selection says nothing about what goes with all the images.
         partial = any(table.selection for table in tables)
-        await self._page(profile, "complete", documents, manifest, keep_all=partial)
+        await self._page(profile, "complete", documents, manifest, keep_all=partial or self._kept_others)
         return findings
 
     async def withdraw(self, profile: Profile) -> None:
@@ -125,19 +139,22 @@ class Publisher:
         )
         await self.put(LOAD, io.BytesIO(page))
 
-    async def _table(self, landing: Landing, findings: list[Finding]) -> Document | None:
+    async def _table(self, profile: Profile, landing: Landing, findings: list[Finding]) -> Document | None:
         table, rows = landing.table, landing.rows
         named = self._named_rows(landing)
-        if landing.selection and not named:
+        if landing.selection and not len(named):
             return None
         whole = not landing.selection and len(named) == len(rows)
         name, other = (table.name, landing.subset) if whole else (landing.subset, table.name)
         with (self._relations.folder / "table").open("w+b") as file:
             if whole:
-                table.copy(file)
+                copy(table, file)
             else:
-                table.write_subset(file, lambda row: rows.start + row - 1 in named)
+                write_subset(table, file, named - (rows.start - 1))
             file.seek(0)
+            if await self._is_others(profile, landing, name, file):
+                findings.append(self._keep_other("table-conflict", "table", name))
+                return None
             try:
                 landed = (await self.put(name, file))._replace(selection=landing.selection)
             except BlobConflict:
@@ -146,7 +163,12 @@ class Publisher:
         findings += self._replaced(landed)
         # A selection's table holds whatever else is loaded: its images are there.
         kept = other in self._earlier and self._earlier[other].selection
-        if other != name and not landing.selection and not kept:
+        if (
+            other != name
+            and not landing.selection
+            and not kept
+            and not await self._names_others(profile, landing, other)
+        ):
             findings += await self._remove(other)
         return landed
 
@@ -160,40 +182,68 @@ class Publisher:
         act = "to have both, load each with a --table-name of its own"
         return [Finding("table-replaced", Severity.WARNING, f"{reason}: {act}", blob=landed.name)]
 
-    async def _sidecar(self, name: str, entry: Entry, reader: Reader, findings: list[Finding]) -> Document | None:
-        """Copy a file or member as it is; what cannot be read, or is in the way, is told."""
-        with (self._relations.folder / "sidecar").open("w+b") as file:
-            try:
+    async def _is_others(self, profile: Profile, landing: Landing, name: str, file: BufferedIOBase) -> bool:
+        """Whether another dataset's table is there, which this one must not replace unasked."""
+        if self._replace_other or self._listed_md5(name) in (None, _md5(file).hex()):
+            return False
+        return await self._is_ours(name) and await self._names_others(profile, landing, name)
+
+    async def _names_others(self, profile: Profile, landing: Landing, name: str) -> bool:
+        if self._listed_md5(name) is None:
+            return False
+        return await names_others(self._store, self._relations, profile, landing.shape, name)
+
+    def _keep_other(self, code: str, what: str, name: str) -> Finding:
+        self._kept_others = True
+        reason = f"a {what} of this name that belongs to other images, which are there too, was left as it is"
+        act = "load to another prefix, or replace it with --overwrite changed"
+        return Finding(code, Severity.ERROR, f"{reason}: {act}", blob=name)
+
+    def _copy(self, entry: Entry, reader: Reader, findings: list[Finding]) -> Path | None:
+        """Read a file or member into the run's folder; None where it cannot be read, which is told."""
+        self._copies += 1
+        path = self._relations.folder / f"copy-{self._copies}"
+        try:
+            with path.open("wb") as file:
                 file.writelines(reader.read(entry, _BLOCK_BYTES))
-                file.seek(0)
+        except SourceError as error:
+            if error.is_change or not (Path(reader.root) / (entry.archive or entry.member)).exists():
+                raise
+            findings.append(Finding(error.code, Severity.ERROR, str(error), archive=entry.archive, member=entry.member))
+            return None
+        return path
+
+    async def _sidecar(self, name: str, path: Path, findings: list[Finding]) -> Document | None:
+        """Land a copy; what is in the way is told."""
+        with path.open("rb") as file:
+            other = self._listed_md5(name) not in (None, _md5(file).hex()) and not self._replace_other
+            if other and holds_others(self._relations) and await self._is_ours(name):
+                findings.append(self._keep_other("sidecar-conflict", "file", name))
+                return None
+            try:
                 return await self.put(name, file)
-            except SourceError as error:
-                findings.append(
-                    Finding(error.code, Severity.ERROR, str(error), archive=entry.archive, member=entry.member)
-                )
             except BlobConflict:
                 findings.append(_conflict("sidecar-conflict", "file", name))
         return None
 
-    def _named_rows(self, landing: Landing) -> set[int]:
+    def _named_rows(self, landing: Landing) -> NDArray[np.int64]:
         """Those of its rows whose image is in the container, from this or an earlier run: all, or the selected ones."""
-        return {
-            row
-            for (row,) in self._relations.stream(
-                "SELECT row FROM rows WHERE usable AND blob IN (SELECT blob FROM loaded) AND row >= ? AND row < ?"
-                " AND (selected OR NOT ?)",
-                [landing.rows.start, landing.rows.stop, bool(landing.selection)],
-            )
-        }
+        return self._relations.numbers(
+            "SELECT row FROM rows WHERE usable AND blob IN (SELECT blob FROM loaded) AND row >= ? AND row < ?"
+            # Of several images that would have one name, it is the one that has its image.
+            " AND (blob NOT IN (SELECT blob FROM shared) OR row IN (SELECT row FROM matches))"
+            " AND (selected OR NOT ?) ORDER BY row",
+            [landing.rows.start, landing.rows.stop, bool(landing.selection)],
+        )
 
     async def put(self, name: str, file: BufferedIOBase) -> Document:
         """Store a document unless the same bytes are there. Raises `BlobConflict` for somebody else's blob."""
-        md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).digest()
-        size_bytes = file.tell()
+        md5 = _md5(file)
+        size_bytes = file.seek(0, io.SEEK_END)
         file.seek(0)
         listed = self._listed_md5(name)
         document = Document(name, size_bytes, md5.hex())
-        if listed == md5.hex():
+        if listed == md5.hex() and await self._holds(name, md5):
             return document
         may_replace = listed is not None and (
             self._replace_other or name.startswith("_laden/") or await self._is_ours(name)
@@ -205,13 +255,28 @@ class Publisher:
         except BlobConflict:
             # Our own put whose answer was lost, or another load that was sooner: equal bytes are as good as ours.
             there = await self._store.head(name)
-            if there.md5 != md5:
+            if not await self._is_same(there, md5):
                 if _OURS not in there.metadata:
                     raise
                 file.seek(0)
                 await self._send(name, file, size_bytes, properties, there.etag)
         self._relations.run("UPDATE blobs SET md5 = ? WHERE name = ?", [md5.hex(), name])
         return document
+
+    async def _holds(self, name: str, md5: bytes) -> bool:
+        """Whether a blob that is listed with this MD5 has it: what laden did not put there is read back."""
+        earlier = self._earlier.get(name)
+        if name.startswith("_laden/") or (earlier is not None and earlier.md5 == md5.hex()):
+            return True
+        try:
+            return await self._is_same(await self._store.head(name), md5)
+        except BlobMissing:
+            return False
+
+    async def _is_same(self, there: Blob, md5: bytes) -> bool:
+        if there.md5 != md5:
+            return False
+        return _OURS in there.metadata or (await digest(self._store, there.name, there.size_bytes))[1] == md5
 
     async def _send(
         self, name: str, file: BufferedIOBase, size_bytes: int, properties: Properties, etag: str | None
@@ -249,6 +314,13 @@ class Publisher:
             reason = "an earlier load's table is still there, and the credential may not delete it: remove it by hand"
             return [Finding("table-stale", Severity.WARNING, reason, blob=name)]
         return []
+
+
+def _md5(file: BufferedIOBase) -> bytes:
+    """Of all of a file, which is at its start before and after."""
+    md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).digest()
+    file.seek(0)
+    return md5
 
 
 def _conflict(code: str, what: str, name: str) -> Finding:

@@ -1,0 +1,96 @@
+"""Runs a command line through typer, and says in laden's words what is wrong with it.
+
+In order: the verbs are declared, the command runs, and where its words cannot be taken (a place left out, an option
+that is none) one sentence tells what to do, with exit code 2. What is a bug is told as one, without what it held.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from importlib import import_module
+from typing import Any
+
+import typer
+
+from laden.values.errors import ExitCode
+from laden.values.secrets import redact
+
+_VERBS = (
+    "verbs_table",
+    "verbs_report",
+    "verbs_profiles",
+    "verbs_cloud",
+    "verbs_sas",
+    "verbs_aml",
+)
+"""Modules that declare verbs, in the order of `laden --help`; `app` declares the first ones."""
+
+_UsageError: Any = typer.BadParameter.__base__
+"""Which typer does not name itself."""
+
+
+def all_verbs() -> Any:
+    """The command `laden`, with every verb declared."""
+    from laden.cli.app import app
+
+    for declarations in _VERBS:
+        import_module(f"laden.cli.{declarations}")
+    return typer.main.get_command(app)
+
+
+def run_typer(arguments: list[str]) -> int:
+    """Run a command line, and return its exit code."""
+    try:
+        ended = all_verbs().main(arguments, prog_name="laden", standalone_mode=False)
+    except (typer.Abort, KeyboardInterrupt):
+        print("laden: stopped as you asked", file=sys.stderr)
+        return int(ExitCode.INTERRUPTED)
+    except typer.TyperException as error:
+        return _explain(error, arguments)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except Exception:  # noqa: BLE001 - the last place where anything can be told
+        print(redact(traceback.format_exc()), file=sys.stderr)
+        print("laden: this is a bug in laden: please report it with what stands above", file=sys.stderr)
+        return int(ExitCode.BUG)
+    return ended if isinstance(ended, int) else int(ExitCode.COMPLETE)
+
+
+def _explain(error: Any, arguments: list[str]) -> int:
+    """Show the error as typer would, in laden's words where it has better ones; returns the exit code."""
+    if sentence := _missing(error, arguments):
+        error = _UsageError(sentence, error.ctx)
+    error.show(file=sys.stderr)
+    return int(error.exit_code)
+
+
+def _missing(error: Any, arguments: list[str]) -> str:
+    """Which of SOURCE and DEST is missing, and what the whole command would be; empty for other errors."""
+    from laden.store.slips import FORM, is_meant_for_a_cloud, shown
+
+    context, parameter = getattr(error, "ctx", None), getattr(error, "param", None)
+    if type(error).__name__ != "MissingParameter" or context is None or parameter is None:
+        return ""
+    if parameter.name not in ("source", "destination"):
+        return ""
+    command = context.command_path
+    if command == "laden check":
+        return f"SOURCE is missing: {command} FOLDER"
+    if command != "laden load":
+        return f"DEST is missing: {command} {FORM}"
+    given = _first(context, arguments)
+    if not given:
+        return f"SOURCE and DEST are missing: {command} FOLDER {FORM}"
+    if is_meant_for_a_cloud(given):
+        return f"SOURCE is missing: {command} FOLDER {shown(given.partition('?')[0])}"
+    return f"DEST is missing: {command} {shown(given)} {FORM}"
+
+
+def _first(context: Any, arguments: list[str]) -> str:
+    """The one place that was given: SOURCE takes any number, so that one alone counts as DEST."""
+    try:
+        given, _, _ = context.command.make_parser(context).parse_args(list(arguments[1:]))
+    except _UsageError:
+        return ""
+    return str(given.get("destination") or "")

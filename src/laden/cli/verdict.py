@@ -1,0 +1,55 @@
+"""The last line of a run: one sentence that claims what was done and looked at, and nothing else."""
+
+from __future__ import annotations
+
+from laden.values.errors import ExitCode
+from laden.values.events import PlanReady, Summary
+from laden.values.units import plural, size
+
+
+def verdict(summary: Summary, plan: PlanReady | None) -> str:
+    """How a run ended that raised nothing; empty where the counts say it all.
+
+    Args:
+        summary: of the run; its `message` is empty.
+        plan: what the run told of its plan, where it made one.
+    """
+    needs_person = summary.exit_code == ExitCode.FINDINGS
+    match summary.command:
+        case "load":
+            return _loaded(summary, plan, needs_person=needs_person)
+        case "check":
+            return "The findings above need a person." if needs_person else _checked(summary, plan)
+        case "select" if not needs_person:
+            return "" if summary.complete else "Nothing was written. -o small.csv writes these rows."
+        case "verify":
+            return "Not as the manifest says." if needs_person else "All there, unchanged."
+        case _:
+            return "The findings above need a person."
+
+
+def _loaded(summary: Summary, plan: PlanReady | None, *, needs_person: bool) -> str:
+    if not summary.complete:
+        if plan is None:
+            return "Nothing was written."
+        would = f"{plural(plan.send + plan.replace, 'image')} ({size(plan.bytes_to_send)}) would be sent"
+        if plan.compare:
+            would += f", {plural(plan.compare, 'image')} read and compared with what is there"
+        told = "; the findings above need a person" if needs_person else ""
+        return f"Dry run: nothing was written. {would}{told}."
+    if needs_person:
+        return "What could be loaded is there and verified; the findings above need a person."
+    return "Complete and verified." if "://" in summary.destination else "Complete and verified, in a local folder."
+
+
+def _checked(summary: Summary, plan: PlanReady | None) -> str:
+    """Only what was looked at fits: names and lengths, or the images too."""
+    if plan is None:
+        return "Nothing was looked at."
+    told = "Table and archives fit" if plan.table else f"{plural(summary.images, 'file')} can be loaded"
+    if not summary.examined:
+        return f"{told}; no image was looked into (--images structure or pixels does that)."
+    looked = plural(summary.examined - summary.unseen, "image")
+    if not summary.unseen:
+        return f"{told}; {looked} looked into, and whole."
+    return f"{told}; {looked} looked into, {plural(summary.unseen, 'file')} not: nobody knows whether they are whole."

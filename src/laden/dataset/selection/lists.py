@@ -1,0 +1,48 @@
+"""Columns of lists: each different text is read once, into a relation of its own that the view joins.
+
+Nearly all lists are printed without escapes or double quotes; SQL takes the items out of those. The others are read by
+`cells`, one by one, and give what it makes of them. A text that is no list has no items (NULL).
+"""
+
+from __future__ import annotations
+
+import json
+
+from laden.dataset.table.cells import parse_cuis, parse_list
+from laden.relations import Relations
+
+LISTS = ("list", "cuis")
+"""Types of columns that hold lists."""
+
+_PARSERS = {"list": parse_list, "cuis": parse_cuis}
+
+_PLAIN = r"''[^''\"\\\\\x{0}-\x{1f}\x{7f}-\x{a0}\x{1680}\x{2000}-\x{200f}\x{2028}-\x{202f}\x{205f}\x{3000}]*''"
+"""An item in single quotes, without any escape, and without blanks that SQL's `trim` leaves."""
+_SIMPLE = {"list": rf"\[(?:{_PLAIN}(?:, ?{_PLAIN})*)?\]", "cuis": rf"\[(?:{_PLAIN}(?:[ \n]+{_PLAIN})*)?\]"}
+_ITEMS = (
+    "list_transform(regexp_extract_all({0}, '''([^'']*)''', 1),"
+    " lambda item: CASE WHEN trim(item) NOT IN ('', 'None', 'nan') THEN trim(item) END)"
+)
+
+
+def declare_lists(relations: Relations, place: int) -> None:
+    """Make the relation of the column at a place, still empty."""
+    relations.run(f"CREATE OR REPLACE TABLE lists{place} (text{place} VARCHAR, items{place} VARCHAR[])")
+
+
+def read_lists(relations: Relations, table: str, place: int, kind: str) -> None:
+    """Read every different text of `c{place}` in a relation."""
+    simple = f"regexp_full_match(c{place}, '{_SIMPLE[kind]}')"
+    different = f"FROM {table} WHERE c{place} IS NOT NULL"
+    relations.run(
+        f"INSERT INTO lists{place} SELECT c{place}, {_ITEMS.format(f'c{place}')}"  # noqa: S608 - own names
+        f" FROM (SELECT DISTINCT c{place} {different}) WHERE {simple}"
+    )
+    parse = _PARSERS[kind]
+    odd = relations.stream(f"SELECT DISTINCT c{place} {different} AND NOT {simple}")
+    relations.run("CREATE OR REPLACE TABLE odd_lists (text VARCHAR, items VARCHAR)")
+    parsed = ((text, parse(text)) for (text,) in odd)
+    relations.feed("odd_lists", ((text, None if items is None else json.dumps(items)) for text, items in parsed))
+    relations.run(
+        f"INSERT INTO lists{place} SELECT text, from_json(items, '[\"VARCHAR\"]') FROM odd_lists"  # noqa: S608 - own names
+    )

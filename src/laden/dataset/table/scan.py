@@ -1,0 +1,107 @@
+"""Where the records and fields of a block of CSV lie, found for all bytes at once.
+
+A separator or line end counts where the quotes before it are even. That is what the `csv` module does as long as each
+quote opens a field, closes one, or stands doubled within one, and each CR outside of quotes ends a line with its LF.
+A block in which anything else is seen is not read here: `scan` says so, and the `csv` module itself has to.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Places = NDArray[np.int32]
+"""Of bytes in a block."""
+
+_QUOTE, _CR, _LF = b'"\r\n'
+
+
+class Scan(NamedTuple):
+    """The whole records of a block, blank lines not counted."""
+
+    size_bytes: int
+    """Up to the end of the last whole record or blank line."""
+    starts: Places
+    """Of records."""
+    ends: Places
+    """Of records: behind their LF."""
+    widths: NDArray[np.int64]
+    """How many fields each has."""
+    separators: Places
+    """All separators and line ends, in order."""
+    lasts: NDArray[np.int64]
+    """Of each record, the index of its line end in `separators`."""
+    doubled: Places
+    """The second quote of each doubled one."""
+
+
+def scan(block: NDArray[np.uint8], delimiter: int) -> Scan | None:
+    """Return where records lie in a block that begins with one; None if not all of it is plain CSV.
+
+    A block that holds no whole record is none either.
+    """
+    places, kinds, odd = _marks(block, delimiter)
+    outside = ~odd & (kinds != _QUOTE)
+    separators, kind = places[outside & (kinds != _CR)], kinds[outside & (kinds != _CR)]
+    lines = np.flatnonzero(kind == _LF)
+    if not len(lines):
+        return None
+    size = int(separators[lines[-1]]) + 1
+    if not (_quotes_fit(block, delimiter, places, kinds, odd, size) and _ends_fit(block, places, kinds, odd, size)):
+        return None
+    ends = separators[lines] + 1
+    starts = np.concatenate([np.zeros(1, np.int32), ends[:-1]])
+    widths = np.diff(lines, prepend=-1)
+    lengths = ends - starts
+    blank = (lengths == 1) | ((lengths == 2) & (block[starts] == _CR))
+    if blank.any():
+        starts, ends, widths, lines = starts[~blank], ends[~blank], widths[~blank], lines[~blank]
+    return Scan(size, starts, ends, widths, separators, lines, _doubled(places, kinds, odd, size))
+
+
+def _marks(block: NDArray[np.uint8], delimiter: int) -> tuple[Places, NDArray[np.uint8], NDArray[np.bool_]]:
+    """Quotes, separators and line ends: their places, what they are, and whether the quotes up to each are odd."""
+    found = block == _QUOTE
+    for mark in (delimiter, _LF, _CR):
+        found |= block == mark
+    places = np.flatnonzero(found).astype(np.int32)
+    kinds = block[places]
+    odd = np.logical_xor.accumulate(kinds == _QUOTE) if len(kinds) else np.zeros(0, np.bool_)
+    return places, kinds, odd
+
+
+def _quotes_fit(
+    block: NDArray[np.uint8],
+    delimiter: int,
+    places: Places,
+    kinds: NDArray[np.uint8],
+    odd: NDArray[np.bool_],
+    size: int,
+) -> bool:
+    """Whether each quote stands where it opens or closes a field, or is one of two."""
+    chosen = (kinds == _QUOTE) & (places < size)
+    quotes, opening = places[chosen], odd[chosen]
+    before = block[np.maximum(quotes[opening] - 1, 0)]
+    begins = (before == delimiter) | (before == _LF) | (before == _QUOTE) | (quotes[opening] == 0)
+    # Behind the last one there is at least the line end that closes the block.
+    after = block[quotes[~opening] + 1]
+    closes = (after == delimiter) | (after == _LF) | (after == _QUOTE) | (after == _CR)
+    return bool(begins.all() and closes.all())
+
+
+def _ends_fit(
+    block: NDArray[np.uint8], places: Places, kinds: NDArray[np.uint8], odd: NDArray[np.bool_], size: int
+) -> bool:
+    """Whether each CR outside of quotes stands before an LF."""
+    returns = places[(kinds == _CR) & ~odd & (places < size)]
+    return bool((block[returns + 1] == _LF).all())
+
+
+def _doubled(places: Places, kinds: NDArray[np.uint8], odd: NDArray[np.bool_], size: int) -> Places:
+    is_quote = (kinds == _QUOTE) & (places < size)
+    quotes, closing = places[is_quote], ~odd[is_quote]
+    pairs = closing[:-1] & (np.diff(quotes) == 1)
+    doubled: Places = quotes[1:][pairs]
+    return doubled

@@ -1,0 +1,241 @@
+"""What to send: the joins of table rows, archive entries and blobs.
+
+Order: match rows with entries by key and place (`matching`), collect the wanted blobs, refuse names that two contents
+or documents would share, hold them against the listing, ask whether what must hold of every plan does (`invariants`),
+then name what does not fit (`telling`). Everything is asked of `Relations`; nothing here reads a disk or a network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from laden.dataset.images import WHOLE, facts_from_text
+from laden.relations import Relations
+from laden.stages.manifest import find_loads_below
+from laden.stages.plan.invariants import hold
+from laden.stages.plan.matching import CONTENT, match
+from laden.stages.plan.telling import FOREIGN, Telling
+from laden.values.errors import UsageError
+from laden.values.events import PlanReady
+from laden.values.records import UNSEEN, Action, Entry, Finding, Item, Step
+
+_SHARED = """
+CREATE OR REPLACE TABLE shared AS
+SELECT blob FROM rows WHERE usable AND blob IS NOT NULL
+GROUP BY blob HAVING min(hash(name, place)) <> max(hash(name, place))
+"""
+"""Blobs that rows of different images name: only a row that has its image may claim one."""
+
+_COLLISIONS = f"""
+SELECT r.blob, arg_min(r.name, r.row), arg_max(r.name, r.row), min(r.row), max(r.row)
+FROM rows r LEFT JOIN matches m USING (row) LEFT JOIN entries e ON e.id = m.id
+WHERE r.selected AND r.usable AND r.blob IN (SELECT blob FROM shared)
+GROUP BY r.blob HAVING min(r.name) <> max(r.name)
+    OR (min(nullif(r.place, '')) <> max(nullif(r.place, ''))
+        AND (count(m.id) < count(*) OR min({CONTENT.format("e")}) <> max({CONTENT.format("e")})))
+ORDER BY r.blob LIMIT 1
+"""  # noqa: S608 - own text
+
+_WANTED = """
+CREATE OR REPLACE TABLE wanted AS
+SELECT r.blob, min(m.id) AS id FROM matches m JOIN rows r USING (row) WHERE r.selected GROUP BY r.blob;
+"""
+
+_SEND_STRAYS = f"""
+INSERT INTO wanted
+SELECT s.blob, min(s.id) FROM strays s JOIN entries e USING (id)
+WHERE s.blob IS NOT NULL AND s.blob NOT IN (SELECT blob FROM rows WHERE blob IS NOT NULL)
+    AND s.blob NOT IN (SELECT name FROM written)
+GROUP BY s.blob HAVING min({CONTENT.format("e")}) = max({CONTENT.format("e")})
+"""  # noqa: S608 - own text
+
+_TELLING_NS = 347_155_200 * 10**9
+"""1981-01-01: what is older is what archives and file systems write where they know no time (1970, 1980)."""
+
+_WEAK_TIMES = """
+CREATE OR REPLACE TABLE weak_times AS
+WITH files AS (
+    SELECT mtime_ns, count(*) AS files FROM entries WHERE archive = '' AND mtime_ns IS NOT NULL GROUP BY mtime_ns
+    UNION ALL SELECT mtime_ns, count(*) FROM (
+        SELECT max(mtime_ns) AS mtime_ns FROM entries WHERE archive <> '' AND mtime_ns IS NOT NULL GROUP BY archive)
+    GROUP BY mtime_ns),
+times AS (SELECT mtime_ns, sum(files) AS files FROM files GROUP BY mtime_ns)
+SELECT mtime_ns FROM times
+WHERE mtime_ns < ? OR (files > 1 AND 2 * files >= (SELECT sum(files) FROM times))
+"""
+"""Times that are no evidence of a content: too old, or shared by half of a source's files, as a script sets them."""
+
+_TODO = """
+CREATE OR REPLACE TABLE todo AS
+SELECT w.blob, w.id, e.size_bytes,
+  -- Whose MD5 somebody checked: the service when laden sent it, or laden when it read it.
+  CASE WHEN b.source_bytes IS NOT NULL OR (k.md5 = b.md5 AND k.size_bytes = b.size_bytes AND k.known <> 'adopted')
+       THEN b.md5 END AS checked_md5,
+  CASE
+    WHEN b.name IS NULL THEN 'send'
+    WHEN NOT ? AND checked_md5 IS NOT NULL AND b.size_bytes = e.size_bytes AND (
+           (e.crc32 IS NOT NULL AND b.crc32 = e.crc32 AND b.source_bytes = e.size_bytes)
+        OR (e.mtime_ns IS NOT NULL AND b.mtime_ns = e.mtime_ns AND b.source_bytes = e.size_bytes
+            AND e.mtime_ns NOT IN (SELECT mtime_ns FROM weak_times))
+        OR (e.crc32 IS NOT NULL AND k.crc32 = e.crc32 AND k.md5 = b.md5)) THEN 'done'
+    WHEN b.size_bytes = e.size_bytes
+         AND (e.crc32 IS NULL OR e.crc32 = coalesce(
+             b.crc32, CASE WHEN k.md5 = b.md5 AND k.known <> 'adopted' THEN k.crc32 END, e.crc32))
+         THEN 'compare'
+    WHEN ? THEN 'replace'
+    ELSE 'conflict'
+  END AS action
+FROM wanted w JOIN entries e USING (id)
+LEFT JOIN blobs b ON b.name = w.blob
+LEFT JOIN known k ON k.blob = w.blob;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A blob that a load may write and that is no image."""
+
+    name: str
+    what: str
+    """How a person knows it: `the table t.csv`, `docs/t.csv, which is copied as it is`."""
+
+
+class Plan:
+    """The joins of one run, made once `rows`, `entries`, `blobs` and `known` are filled."""
+
+    def __init__(
+        self,
+        relations: Relations,
+        *,
+        send_strays: bool,
+        replace: bool,
+        documents: Sequence[str],
+        written: Sequence[Written] = (),
+        places: int = 0,
+        many_rows: bool = False,
+        compare_all: bool = False,
+    ) -> None:
+        """Make the joins.
+
+        Args:
+            relations: filled with everything but receipts.
+            send_strays: whether entries without a row are wanted too.
+            replace: whether a blob with other content is replaced; otherwise it is a conflict.
+            documents: names that tables and sidecars of this and of earlier loads may have in the destination.
+            written: what this load may write beside the images.
+            places: how many values a place has (`Profile.place_fields`).
+            many_rows: whether several rows may name one image.
+            compare_all: whether every image that is there is read and compared, whatever its CRC-32 or time say.
+
+        Raises:
+            UsageError: two things would get one name.
+            LadenError: the plan is not what a plan must be, which is a bug.
+        """
+        self._relations = relations
+        relations.run("CREATE OR REPLACE TABLE documents AS SELECT unnest(?::VARCHAR[]) AS name", [list(documents)])
+        self._refuse_doubles(written)
+        find_loads_below(relations)
+        match(relations, places)
+        relations.run(_SHARED)
+        self._refuse_collisions()
+        relations.run(_WANTED)
+        self._refuse_documents(written)
+        if send_strays:
+            relations.run(_SEND_STRAYS)
+        relations.run(_WEAK_TIMES, [_TELLING_NS])
+        relations.run(_TODO, [compare_all, replace])
+        hold(relations, places)
+        self._telling = Telling(relations, send_strays=send_strays, many_rows=many_rows)
+
+    def _refuse_doubles(self, written: Sequence[Written]) -> None:
+        taken: dict[str, Written] = {}
+        for one in written:
+            other = taken.setdefault(one.name, one)
+            if other != one:
+                raise UsageError(
+                    f"{other.what} and {one.what} would both be '{one.name}' in the destination: rename one of them"
+                )
+        self._relations.run("CREATE OR REPLACE TABLE written AS SELECT unnest(?::VARCHAR[]) AS name", [list(taken)])
+
+    def _refuse_collisions(self) -> None:
+        for blob, first, last, row, other in self._relations.stream(_COLLISIONS):
+            what = f"{first} and {last}" if first != last else f"two images called {first} (rows {row} and {other})"
+            raise UsageError(f"the layout gives {what} the same name '{blob}': choose another --layout")
+
+    def _refuse_documents(self, written: Sequence[Written]) -> None:
+        for (blob,) in self._relations.stream(
+            "SELECT blob FROM wanted WHERE blob IN (SELECT name FROM written) ORDER BY blob LIMIT 1"
+        ):
+            what = next(one.what for one in written if one.name == blob)
+            raise UsageError(f"{what} and an image would both be '{blob}' in the destination: choose another --layout")
+
+    def items(self) -> Iterator[Item]:
+        """What has to be read: everything to send, replace or compare, in the order it lies in the archives."""
+        for row in self._relations.stream(
+            "SELECT e.archive, e.member, e.size_bytes, e.crc32, e.mtime_ns, e.offset_bytes, e.stored_bytes, e.method,"
+            " t.blob, t.action, coalesce(b.etag, ''), t.checked_md5"
+            " FROM todo t JOIN entries e USING (id) LEFT JOIN blobs b ON b.name = t.blob"
+            " WHERE t.action IN ('send', 'replace', 'compare') ORDER BY t.id"
+        ):
+            blob, action, etag, md5 = row[8:]
+            yield Item(Entry(*row[:8]), blob, Action(action), etag, bytes.fromhex(md5) if md5 else None)
+
+    def found_before(self) -> Iterator[tuple[str, str, str, str]]:
+        """Images already there that an earlier run found broken or doubtful: blob, archive, member, state."""
+        for blob, archive, member, image, known in self._relations.stream(
+            "SELECT t.blob, e.archive, e.member, b.image, k.state"
+            " FROM todo t JOIN entries e USING (id) JOIN blobs b ON b.name = t.blob"
+            " LEFT JOIN known k ON k.blob = t.blob WHERE t.action = 'done'"
+            " AND (b.image NOT LIKE '%;whole' OR (b.image IS NULL AND k.state <> 'whole'))"
+            " ORDER BY t.id"
+        ):
+            facts = facts_from_text(image) if image else None
+            state = facts.state if facts else known
+            if state not in (None, WHOLE, UNSEEN):
+                yield blob, archive, member, state
+
+    def summary(
+        self, *, profile: str, table: str, absent: tuple[str, ...], selection: tuple[Step, ...] = ()
+    ) -> PlanReady:
+        """The counts of the plan. `rows = matched + missing` by construction."""
+        one = self._relations.one
+        rows, matched = one(
+            "SELECT count(*), count(*) FILTER (row IN (SELECT row FROM matches)) FROM rows WHERE selected"
+        )
+        send, replace, compare, done, conflicts, images, to_send, in_all = one(
+            "SELECT count(*) FILTER (action = 'send'), count(*) FILTER (action = 'replace'),"
+            " count(*) FILTER (action = 'compare'), count(*) FILTER (action = 'done'),"
+            " count(*) FILTER (action = 'conflict'), count(*),"
+            " coalesce(sum(size_bytes) FILTER (action IN ('send', 'replace')), 0), coalesce(sum(size_bytes), 0)"
+            " FROM todo"
+        )
+        examples = self._relations.stream("SELECT blob FROM todo WHERE action = 'send' ORDER BY id LIMIT 3")
+        return PlanReady(
+            profile=profile,
+            table=table,
+            rows=rows,
+            matched=matched,
+            missing=rows - matched,
+            images=images,
+            stray=one("SELECT count(*) FROM strays")[0],
+            send=send,
+            replace=replace,
+            compare=compare,
+            already_there=done,
+            conflicts=conflicts,
+            foreign=self._foreign(),
+            bytes_to_send=to_send,
+            bytes_in_all=in_all,
+            archives_absent=absent,
+            examples=tuple(blob for (blob,) in examples),
+            selection=selection,
+        )
+
+    def _foreign(self) -> int:
+        count: int = self._relations.one(f"SELECT count(*) FROM ({FOREIGN})")[0]  # noqa: S608 - own text
+        return count
+
+    def findings(self, absent: tuple[str, ...], unreadable: tuple[str, ...]) -> Iterator[Finding]:
+        """Everything in the joins that a person should know; arguments as `Telling.findings`."""
+        return self._telling.findings(absent, unreadable)

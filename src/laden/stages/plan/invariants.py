@@ -1,0 +1,51 @@
+"""What must hold of every plan, whatever the data: asked in SQL before anything is sent.
+
+These are not checks of the data; a plan that breaks one is a bug of laden's, and ends the run with nothing sent.
+"""
+
+from __future__ import annotations
+
+from laden.relations import Relations
+from laden.stages.plan.matching import CONTENT, disagreement
+from laden.values.errors import LadenError
+
+_ONE_IMAGE = "a row has two images"
+_PLACE = "a row has an image of another key or place"
+_CONTENT = "one blob would get the content of two images"
+_TWICE = "one image would become two blobs"
+_NAME = "a blob is wanted twice, or where a document or laden's own notes go"
+_OTHER = "an image would be sent under the name of a row that has none"
+
+
+def hold(relations: Relations, places: int) -> None:
+    """Ask whether every invariant holds.
+
+    Args:
+        relations: with `matches`, `shared`, `wanted`, `written` and `todo`.
+        places: how many values a place has.
+
+    Raises:
+        LadenError: one does not.
+    """
+    content, other = CONTENT.format("e"), CONTENT.format("w")
+    questions = {
+        _ONE_IMAGE: "SELECT row FROM matches GROUP BY row HAVING count(*) > 1",
+        _PLACE: "SELECT m.row FROM matches m JOIN rows r USING (row) JOIN entries e ON e.id = m.id"  # noqa: S608 - own texts
+        f" WHERE {disagreement(places)}",
+        _CONTENT: "SELECT m.row FROM matches m JOIN rows r USING (row) JOIN wanted USING (blob)"  # noqa: S608 - own texts
+        " JOIN entries e ON e.id = m.id JOIN entries w ON w.id = wanted.id"
+        f" WHERE r.selected AND m.id <> wanted.id AND {content} <> {other}",
+        _TWICE: "SELECT m.id FROM matches m JOIN rows r USING (row) GROUP BY m.id"
+        " HAVING min(hash(r.blob)) <> max(hash(r.blob)) AND min(hash(r.name, r.place)) <> max(hash(r.name, r.place))",
+        _NAME: "SELECT blob FROM wanted GROUP BY blob HAVING count(*) > 1"
+        " UNION ALL SELECT blob FROM wanted WHERE blob IN (SELECT name FROM written)"
+        " OR starts_with(blob, '_laden/') OR contains(blob, '/_laden/')"
+        " UNION ALL SELECT blob FROM todo ANTI JOIN wanted USING (blob, id)",
+        _OTHER: "SELECT r.row FROM rows r JOIN wanted USING (blob) WHERE r.usable"
+        " AND r.row NOT IN (SELECT row FROM matches) AND r.blob NOT IN (SELECT blob FROM shared)",
+    }
+    for broken, question in questions.items():
+        if relations.one(f"SELECT count(*) FROM ({question} LIMIT 1)")[0]:  # noqa: S608 - own texts
+            raise LadenError(
+                f"{broken}: this is a bug of laden's, so nothing was sent; please report it, with profile and layout"
+            )

@@ -1,0 +1,196 @@
+"""Which entry is a row's image: the joins of `rows` and `entries`.
+
+A row names its image by a key and by a place: the values of the columns that names of archives and folders show. An
+entry has a key, and as much of a place as its own names say. They agree where their keys are equal and no value that
+both know differs. Of the entries that agree with a row, those that say most of the place are its candidates. It gets
+one of them
+
+- if all candidates have provably equal content, and
+- if that place is known whole; or else if the row is the only one in all tables that could mean that entry, and
+- if no other rows want the same entry under other names than the row's.
+
+A row that has candidates and gets none is ambiguous: nothing is sent for it, and a person is told. An entry whose names
+say another place than the row's is no candidate, however alone it is.
+
+Values are compared in groups, never pair by pair, so that a name that all folders have costs no more than others. Every
+join is by equal texts: rows and entries are taken by which values they know, for which the number of ways is small.
+"""
+
+from __future__ import annotations
+
+from laden.dataset.profile.shape import PLACE_SEPARATOR
+from laden.relations import Relations
+
+CONTENT = (
+    "CASE WHEN {0}.crc32 IS NULL THEN -1 - {0}.id::HUGEINT ELSE {0}.size_bytes::HUGEINT * 4294967296 + {0}.crc32 END"
+)
+"""A number that is equal for entries of provably equal content; of a plain file nobody knows, so it has its own."""
+
+_SCHEMA = """
+CREATE OR REPLACE TABLE offers (row BIGINT, level INTEGER, entries BIGINT, id BIGINT, low HUGEINT, high HUGEINT);
+CREATE OR REPLACE TABLE agreed (id BIGINT);
+CREATE OR REPLACE TABLE claims (id BIGINT, places BIGINT);
+"""
+
+_OFFERS = """
+INSERT INTO offers
+SELECT r.row, {level}, g.entries, g.id, g.low, g.high
+FROM rows r JOIN (
+    SELECT e.key, {entry_value} AS value, count(*) AS entries, min(e.id) AS id,
+           min({content}) AS low, max({content}) AS high
+    FROM entries e WHERE {entry_mask} = {of_entry} GROUP BY e.key, value) g
+  ON g.key = r.key AND g.value = {row_value}
+WHERE {row_mask} = {of_row} AND r.usable AND r.blob IS NOT NULL
+"""
+"""For each row what the entries of one kind offer it: how many, the first, and whether their content is equal."""
+
+_BEST = """
+CREATE OR REPLACE TABLE best AS
+SELECT row, level, sum(entries)::BIGINT AS entries, min(id) AS id, min(low) AS low, max(high) AS high
+FROM offers GROUP BY row, level QUALIFY level = max(level) OVER (PARTITION BY row)
+"""
+
+_AGREED = """
+INSERT INTO agreed
+SELECT e.id FROM entries e SEMI JOIN (SELECT r.key, {row_value} AS value FROM rows r
+    WHERE r.key IS NOT NULL AND {row_mask} = {of_row}) g ON g.key = e.key AND g.value = {entry_value}
+WHERE {entry_mask} = {of_entry}
+"""
+
+_CLAIMS = """
+INSERT INTO claims
+SELECT c.id, g.places FROM (
+    SELECT e.id, e.key, {entry_value} AS value FROM entries e
+    WHERE {entry_mask} = {of_entry} AND e.id IN (SELECT id FROM best WHERE level < {whole})) c
+JOIN (
+    SELECT r.key, {row_value} AS value, count(DISTINCT r.place) AS places FROM rows r
+    WHERE r.key IS NOT NULL AND {row_mask} = {of_row} GROUP BY r.key, value) g ON g.key = c.key AND g.value = c.value
+"""
+"""How many places, as rows give them, an entry could be meant by that does not say its own whole."""
+
+_MATCHES = """
+CREATE OR REPLACE TABLE matches AS
+SELECT b.row, b.id, e.home IS DISTINCT FROM r.home AS elsewhere
+FROM best b JOIN rows r USING (row) JOIN entries e ON e.id = b.id
+WHERE b.low = b.high AND (b.level = {whole} OR b.id IN (SELECT id FROM claims GROUP BY id HAVING sum(places) = 1))
+"""
+"""A row and its image, one each. Narrow: names stay in `rows` and `entries`."""
+
+_TORN = """
+CREATE OR REPLACE TABLE torn AS
+SELECT m.id FROM matches m JOIN rows r USING (row) GROUP BY m.id HAVING min(hash(r.blob)) <> max(hash(r.blob))
+"""
+_TOLD_APART = """
+DELETE FROM torn WHERE id IN (
+    SELECT id FROM (
+        SELECT m.id, r.name, r.place, r.blob,
+               coalesce((SELECT max(s.before) FROM table_starts s WHERE s.before < r.row), 0) AS before
+        FROM torn JOIN matches m USING (id) JOIN rows r USING (row))
+    GROUP BY id HAVING min(name) = max(name) AND min(place) = max(place)
+        AND count(DISTINCT (before, blob)) = count(DISTINCT before))
+"""
+"""Tables with layouts of their own may want one image twice, if they name it by the same name and place."""
+
+_AMBIGUOUS = """
+CREATE OR REPLACE TABLE ambiguous AS
+SELECT b.row, b.id, CASE WHEN b.low = b.high THEN 1 ELSE b.entries END AS entries, b.id IN (SELECT id FROM torn) AS torn
+FROM best b WHERE b.row NOT IN (SELECT row FROM matches) OR b.id IN (SELECT id FROM torn)
+"""
+
+_STRAYS = """
+CREATE OR REPLACE TABLE strays AS SELECT id, blob FROM entries WHERE id NOT IN (SELECT id FROM agreed)
+"""
+
+_SPARE = """
+INSERT INTO spare
+SELECT e.id, g.id FROM entries e JOIN (
+    SELECT r.key, {row_value} AS value, min(m.id) AS id FROM matches m JOIN rows r USING (row)
+    WHERE {row_mask} = {of_row} GROUP BY r.key, value) g ON g.key = e.key AND g.value = {entry_value}
+WHERE {entry_mask} = {of_entry} AND e.id NOT IN (SELECT id FROM matches) AND e.id NOT IN (SELECT id FROM ambiguous)
+"""
+
+
+def match(relations: Relations, places: int) -> None:
+    """Make `matches` (row, id), `ambiguous` (rows that get none of their candidates), `strays` and `spare`.
+
+    Args:
+        relations: `rows` and `entries` are filled.
+        places: how many values a place has (`Profile.place_fields`).
+    """
+    relations.run(_SCHEMA)
+    kinds = [_Pair(places, *masks) for masks in relations.stream(_masks(places))]
+    for pair in kinds:
+        relations.run(pair.fill(_OFFERS, content=CONTENT.format("e")))
+        relations.run(pair.fill(_AGREED))
+    relations.run("CREATE OR REPLACE TABLE best AS FROM offers" if len(kinds) <= 1 else _BEST)
+    # In a whole dataset every place is known, and nothing is left over: that costs nothing then.
+    if relations.one("SELECT count(*) FROM best WHERE level < ?", [places])[0]:
+        for pair in kinds:
+            relations.run(pair.fill(_CLAIMS, whole=places))
+    relations.run(_MATCHES.format(whole=places))
+    relations.run(_TORN)
+    relations.run(_TOLD_APART)
+    relations.run(_AMBIGUOUS)
+    relations.run("DELETE FROM matches WHERE id IN (SELECT id FROM torn)")
+    relations.run(_STRAYS)
+    relations.run("CREATE OR REPLACE TABLE spare (id BIGINT, chosen BIGINT)")
+    taken = "SELECT count(*) > (SELECT count(DISTINCT id) FROM matches) FROM agreed"
+    for pair in kinds if relations.one(taken)[0] else ():
+        relations.run(pair.fill(_SPARE))
+    for done in ("offers", "agreed", "claims", "best", "torn"):
+        relations.run(f"DROP TABLE {done}")
+
+
+def disagreement(places: int) -> str:
+    """A condition on a row `r` and an entry `e`: a key or a value that both know differs."""
+    differing = (
+        f"({_value('r', at)} <> '' AND {_value('e', at)} <> '' AND {_value('r', at)} <> {_value('e', at)})"
+        for at in range(places)
+    )
+    return " OR ".join(["r.key <> e.key", *differing])
+
+
+class _Pair:
+    """Rows that know some values of their place, and entries that know some of theirs, as numbers of bits."""
+
+    def __init__(self, places: int, of_row: int, of_entry: int) -> None:
+        shared = of_row & of_entry
+        self._parts = {
+            "level": str(shared.bit_count()),
+            "of_row": str(of_row),
+            "of_entry": str(of_entry),
+            "row_mask": _mask("r", places),
+            "entry_mask": _mask("e", places),
+            "row_value": _values("r", places, shared),
+            "entry_value": _values("e", places, shared),
+        }
+
+    def fill(self, statement: str, **more: object) -> str:
+        """The statement about these rows and entries."""
+        return statement.format(**self._parts, **more)
+
+
+def _masks(places: int) -> str:
+    """A query of which values rows know and which entries know, every way with every way."""
+    rows = f"SELECT DISTINCT {_mask('r', places)} AS of_row FROM rows r WHERE r.key IS NOT NULL"  # noqa: S608 - own text
+    entries = f"SELECT DISTINCT {_mask('e', places)} AS of_entry FROM entries e"  # noqa: S608 - own text
+    return f"SELECT of_row, of_entry FROM ({rows}) CROSS JOIN ({entries}) ORDER BY ALL"  # noqa: S608 - own text
+
+
+def _mask(table: str, places: int) -> str:
+    bits = (f"CASE WHEN {_value(table, at)} <> '' THEN {1 << at} ELSE 0 END" for at in range(places))
+    return f"({' + '.join(bits) or '0'})"
+
+
+def _values(table: str, places: int, mask: int) -> str:
+    """The values of a place that `mask` has bits for, as one text."""
+    if not mask:
+        return "''"
+    if mask == (1 << places) - 1:
+        return f"{table}.place"
+    wanted = ", ".join(_value(table, at) for at in range(places) if mask >> at & 1)
+    return f"concat_ws(chr({ord(PLACE_SEPARATOR)}), {wanted})"
+
+
+def _value(table: str, at: int) -> str:
+    return f"split_part({table}.place, chr({ord(PLACE_SEPARATOR)}), {at + 1})"

@@ -1,0 +1,74 @@
+"""Whether what lies under a document's name speaks of images that this dataset does not know.
+
+A table of laden's may give way to the next version of itself. Another dataset's must not: it says which images are
+which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from laden.dataset.profile import Profile, TableShape
+from laden.dataset.table import Table
+from laden.relations import Relations
+from laden.store import Store
+from laden.values.errors import BlobMissing, SourceError
+
+_PART_BYTES = 16 << 20
+
+_OTHERS = "loaded.blob NOT IN (SELECT blob FROM rows WHERE usable AND blob IS NOT NULL)"
+
+_NAMED = f"""
+SELECT count(*) FROM former f
+WHERE f.blob NOT IN (SELECT blob FROM rows WHERE usable AND blob IS NOT NULL)
+  AND (f.blob IN (SELECT blob FROM loaded) OR f.name IN (SELECT key FROM loaded WHERE key <> '' AND {_OTHERS}))
+"""  # noqa: S608 - own text
+
+
+def holds_others(relations: Relations) -> bool:
+    """Whether the manifest has images that a row named once, and none of this dataset's rows does."""
+    return bool(relations.one(f"SELECT count(*) FROM loaded WHERE key <> '' AND {_OTHERS}")[0])  # noqa: S608 - own text
+
+
+async def names_others(store: Store, relations: Relations, profile: Profile, shape: TableShape, name: str) -> bool:
+    """Whether a landed table names images that are there and that no row of this load's tables names.
+
+    Args:
+        store: where it lies.
+        relations: with `rows` and `loaded`.
+        profile: of this load, by which the table is read.
+        shape: of the table that is to land in its place.
+        name: of the blob.
+    """
+    if not holds_others(relations):
+        return False
+    path = relations.folder / "former-table"
+    try:
+        with path.open("wb") as file:
+            while part := await store.get(name, file.tell(), _PART_BYTES):
+                file.write(part)
+                if len(part) < _PART_BYTES:
+                    break
+        table = Table.open(path)
+        relations.run("CREATE OR REPLACE TABLE former (name VARCHAR, blob VARCHAR)")
+        relations.feed("former", _images(table, profile, shape))
+    except BlobMissing:
+        return False
+    except SourceError:
+        # Whatever it is, it is not an earlier version of this table.
+        return True
+    return bool(relations.one(_NAMED)[0])
+
+
+def _images(table: Table, profile: Profile, shape: TableShape) -> Iterator[tuple[str, str]]:
+    """Name and blob of every image that the records name, as this load would call them; raises SourceError."""
+    layout = profile.layout_of(shape)
+    key = table.column(shape.key)
+    missing = [field for field in layout.fields if field not in table.columns]
+    if missing:
+        raise SourceError(f"the table {table.name} has no column {missing[0]}")
+    columns = {field: table.column(field) for field in layout.fields}
+    for record in table.records():
+        if len(record.fields) == len(table.columns):
+            values = {field: profile.spelled(field, record.fields[at].strip()) for field, at in columns.items()}
+            yield record.fields[key].strip(), layout.render(values)

@@ -1,0 +1,158 @@
+"""Lists a container: a page after the other, or ranges of names at once where the service can begin at a name.
+
+A listing in ranges is a chain of pages for each range, each of which begins at a name and ends where the next one
+begins. That they fit together is proved, not assumed: the name at which a chain ends must be the first that the next
+chain was given. So what is listed is what a single chain would have listed, in whatever order the service keeps names;
+where a joint does not fit (an older service, another writer at that very name), the caller lists anew, in one chain.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from laden.store import Page, Store
+from laden.values.errors import AccessDenied, Interrupted, StoreError, TransientStoreError
+from laden.values.records import Blob
+
+_AT_ONCE = 12
+"""Chains at once at most, each with an answer of some MB; how many requests the destination bears is decided below."""
+
+_PAGES_WAITING = 2
+
+NAMES_IN_RANGE = 4900
+"""A page holds 5,000 names at most ("List Blobs", `maxresults`); a little room for those that nobody expects."""
+
+
+class StartFrom(str):
+    """A marker of a listing that begins at a name; as text, what the page before gave, empty for the first one."""
+
+    name: str
+
+    def __new__(cls, name: str, marker: str = "") -> StartFrom:
+        made = super().__new__(cls, marker)
+        made.name = name
+        return made
+
+
+class RangesDoNotFit(Exception):  # noqa: N818 - named for what happened
+    """The ranges are not one whole listing; nothing of it may be used."""
+
+
+@dataclass(slots=True)
+class _Chain:
+    """One range: its first page's marker, the name that ends it, and the names at its two joints."""
+
+    marker: str
+    bound: str | None
+    first: str | None = None
+    """The first name that is there from the beginning of the range on, be it in it or not."""
+    stop: str | None = None
+    """The first name at or after the bound; None where the listing ended before."""
+
+
+async def list_all(store: Store, marker: str = "") -> AsyncIterator[list[Blob]]:
+    """Every blob below the prefix, from a marker on, a page at a time."""
+    while True:
+        page = await store.list_page(marker)
+        yield page.blobs
+        marker = page.marker
+        if not marker:
+            return
+
+
+async def list_ranges(store: Store, marker: str, starts: Sequence[str]) -> AsyncIterator[list[Blob]]:
+    """Every blob from a marker on, several pages at once and in any order.
+
+    Args:
+        store: where.
+        marker: where the first range begins.
+        starts: names at which the others begin, ascending, in ASCII: their order is the same everywhere.
+
+    Raises:
+        RangesDoNotFit: what was given cannot be used; list anew.
+        StoreError: as `list_page`.
+    """
+    chains = [_Chain(marker, None), *(_Chain(StartFrom(name), None) for name in starts)]
+    for chain, name in zip(chains, starts, strict=False):
+        chain.bound = name
+    pages = _Pages()
+    tasks = [asyncio.create_task(_follow(store, chain, pages)) for chain in chains]
+    following = asyncio.gather(*tasks)
+    following.add_done_callback(lambda _: pages.end())
+    try:
+        while (blobs := await pages.get()) is not None:
+            yield blobs
+        await following
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, following, return_exceptions=True)
+    if any(one.stop != other.first for one, other in pairwise(chains)):
+        raise RangesDoNotFit
+
+
+class _Pages:
+    """Pages on their way to whoever takes them, a few at a time: they are large."""
+
+    def __init__(self) -> None:
+        self.chains = asyncio.Semaphore(_AT_ONCE)
+        self._room = asyncio.Semaphore(_PAGES_WAITING)
+        self._waiting: asyncio.Queue[list[Blob] | None] = asyncio.Queue()
+
+    async def put(self, blobs: list[Blob]) -> None:
+        await self._room.acquire()
+        self._waiting.put_nowait(blobs)
+
+    async def get(self) -> list[Blob] | None:
+        """The next page; None after the last."""
+        blobs = await self._waiting.get()
+        self._room.release()
+        return blobs
+
+    def end(self) -> None:
+        self._waiting.put_nowait(None)
+
+
+async def _follow(store: Store, chain: _Chain, pages: _Pages) -> None:
+    marker = chain.marker
+    begun = False
+    async with pages.chains:
+        while True:
+            page = await _page(store, marker)
+            if page.blobs and not begun:
+                begun = True
+                chain.first = page.blobs[0].name
+                if isinstance(marker, StartFrom) and chain.first < marker.name:
+                    # It does not know how to begin at a name, and began at the beginning.
+                    raise RangesDoNotFit
+            if within := _within(page.blobs, chain):
+                await pages.put(within)
+            marker = page.marker
+            if chain.stop is not None or not marker:
+                return
+
+
+async def _page(store: Store, marker: str) -> Page:
+    try:
+        return await store.list_page(marker)
+    except (TransientStoreError, AccessDenied, Interrupted):
+        raise
+    except StoreError:
+        if isinstance(marker, StartFrom):
+            # An older service says that it does not know the version.
+            raise RangesDoNotFit from None
+        raise
+
+
+def _within(blobs: list[Blob], chain: _Chain) -> list[Blob]:
+    """The blobs before the bound; notes the first that is not."""
+    if chain.bound is None or not blobs:
+        return blobs
+    for at, blob in enumerate(blobs):
+        if blob.name >= chain.bound:
+            chain.stop = blob.name
+            return blobs[:at]
+    return blobs

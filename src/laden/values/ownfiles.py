@@ -1,0 +1,128 @@
+"""Files that laden leaves on this machine: put in place whole, through no link, and known again as its own.
+
+In order: a file is written beside its place under a name that nobody can guess or prepare (`placed`, or `exclusive`
+and `put` where it is read while it grows), then moved there in one step. What is there already is replaced only where
+the caller says that it may be; a list of findings or a report only where its mark says that laden wrote it
+(`is_findings`, `is_report`). `is_own` knows them again in a folder that is loaded. Blobs are not written here.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from laden.values.errors import UsageError
+from laden.values.records import Finding
+
+REPORT_START = "<!DOCTYPE html>\n<!-- laden report -->\n"
+"""How every report begins."""
+FINDINGS_MARK = "laden_findings"
+"""Key in the footer of a Parquet file of findings."""
+
+_HEADERS = tuple(quote + f"{quote},{quote}".join(Finding._fields) + quote for quote in ('"', ""))
+"""First lines of a list of findings, as it is written and as it once was."""
+_FOOTER_BYTES = 64 << 10
+_REPORT = re.compile(r"laden-report[^/]*\.html", re.IGNORECASE)
+_FINDINGS = re.compile(r"laden-findings[^/]*\.(?:csv|parquet)", re.IGNORECASE)
+_UNFINISHED = re.compile(r"\..+\.[0-9a-f]{16}\.laden")
+
+
+def is_findings(path: Path) -> bool:
+    """Whether a file is a list of findings of laden's, CSV or Parquet, or empty. Raises `OSError`."""
+    with path.open("rb") as file:
+        if path.suffix.lower() == ".parquet":
+            file.seek(-min(_FOOTER_BYTES, path.stat().st_size), os.SEEK_END)
+            return FINDINGS_MARK.encode() in file.read()
+        start = file.readline(1000)
+    return not start or start.strip() in {header.encode() for header in _HEADERS}
+
+
+def is_report(path: Path) -> bool:
+    """Whether a file is a report of laden's, or empty. Raises `OSError`."""
+    with path.open("rb") as file:
+        start = file.read(len(REPORT_START))
+    return not start or start == REPORT_START.encode()
+
+
+def is_own(path: Path) -> bool:
+    """Whether a file is one that laden left there: by its name, and then by its mark; no other is opened."""
+    name = path.name
+    try:
+        if _FINDINGS.fullmatch(name):
+            return is_findings(path)
+        return is_report(path) if _REPORT.fullmatch(name) else bool(_UNFINISHED.fullmatch(name))
+    except OSError:
+        return False
+
+
+def is_device(path: Path) -> bool:
+    """Whether it is neither file nor folder, as /dev/null: written to as it is."""
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def anything(_: Path) -> bool:
+    """Lets any file be replaced: whoever named it asked for that."""
+    return True
+
+
+def refuse(path: Path, may_replace: Callable[[Path], bool], what: str, option: str) -> None:
+    """Refuse a place before the work, not after it.
+
+    Args:
+        path: where a file is to be.
+        may_replace: whether one that is there may be replaced.
+        what: laden would write: `list of findings`.
+        option: names another place.
+
+    Raises:
+        UsageError: something else is there, or no file can be.
+    """
+    if is_device(path):
+        return
+    try:
+        folder = path.absolute().parent.resolve(strict=True)
+        if path.is_symlink():
+            raise UsageError(f"{path} is a link, and no {what} is written through one: name the file itself, {option}")
+        if path.exists() and not may_replace(path):
+            raise UsageError(f"{path} is there and is no {what} of laden's: name another file with {option}")
+        if not folder.is_dir() or not os.access(folder, os.W_OK):
+            raise UsageError(f"the {what} cannot be written into {folder}: name another place with {option}")
+    except OSError as error:
+        raise UsageError(
+            f"the {what} cannot be written to {path} ({error.strerror}): name another place with {option}"
+        ) from None
+
+
+def exclusive(path: Path) -> tuple[Path, int]:
+    """A new file beside a place, under a name that nobody can have prepared: path and descriptor. Raises `OSError`."""
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}.laden")
+    flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    return beside, os.open(beside, flags, 0o666)
+
+
+def put(beside: Path, path: Path, may_replace: Callable[[Path], bool]) -> None:
+    """Move a file to its place, in one step. Raises `OSError`, also where what is there may not be replaced."""
+    if path.is_symlink() or (path.exists() and not may_replace(path)):
+        raise FileExistsError(0, "something else is there")
+    beside.replace(path)
+
+
+@contextmanager
+def placed(path: Path, may_replace: Callable[[Path], bool] = anything) -> Iterator[BinaryIO]:
+    """A file that is there only once it is whole; one that was there stays as it was until then. Raises `OSError`."""
+    if is_device(path):
+        with path.open("wb") as file:
+            yield file
+        return
+    beside, descriptor = exclusive(path)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+        put(beside, path, may_replace)
+    finally:
+        beside.unlink(missing_ok=True)

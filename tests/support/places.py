@@ -1,0 +1,68 @@
+"""Small datasets in which one file name stands for several images, and what lands of them."""
+
+import os
+import time
+import zipfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from laden.values.events import Summary
+from laden.verbs.load import load
+
+NOW_NS = time.time_ns()
+
+
+def profile(
+    folder: Path,
+    *,
+    archive: str | None = None,
+    in_folder: str | None = None,
+    layout: str = "png/{ImageDir}/{ImageID}",
+    kind: str = "integer",
+    more: str = "",
+    of_table: str = "",
+) -> str:
+    """Write a profile beside the dataset; returns its path. A row has ImageDir, ImageID and Label."""
+    lines = ['name = "t"', 'title = "t"', f'layout = "{layout}"']
+    lines += [f'archive = "{archive}"'] if archive else []
+    lines += [f'folder = "{in_folder}"'] if in_folder else []
+    lines += [more, "[table]", 'name = "t.csv"', 'subset = "t_small.csv"', 'key = "ImageID"', 'suffixes = [".bin"]']
+    lines += [of_table, "[table.columns]", f'ImageDir = "{kind}"', 'ImageID = "text"', 'Label = "text"']
+    path = folder / "t.toml"
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(lines))
+    return str(path)
+
+
+def table(source: Path, rows: Iterable[tuple[str, str, str]], name: str = "t.csv") -> Path:
+    source.mkdir(parents=True, exist_ok=True)
+    (source / name).write_text("ImageDir,ImageID,Label\n" + "".join(",".join(row) + "\n" for row in rows))
+    return source / name
+
+
+def pack(path: Path, members: Mapping[str, str]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, text in members.items():
+            archive.writestr(zipfile.ZipInfo(name), text)
+
+
+def put(path: Path, text: str, mtime_ns: int | None = None) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    if mtime_ns is not None:
+        os.utime(path, ns=(mtime_ns, mtime_ns))
+
+
+def images(there: Path) -> dict[str, str]:
+    """What landed beside tables and laden's own."""
+    files = {path.relative_to(there).as_posix(): path for path in there.rglob("*") if path.is_file()}
+    return {
+        name: path.read_text()
+        for name, path in sorted(files.items())
+        if "_laden" not in name.split("/") and path.suffix not in (".csv", ".pdf")
+    }
+
+
+def run(source: Path, there: Path, profiled: str, **options: object) -> Summary:
+    return load(source, str(there), profile=profiled, **options)  # type: ignore[arg-type]
