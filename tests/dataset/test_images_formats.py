@@ -62,6 +62,7 @@ BAD_TIFFS = {
     "cut before the directory": (PLAIN[: AT - 1], "tiff-truncated"),
     "cut in the directory": (PLAIN[: AT + 20], "tiff-truncated"),
     "cut in its values": (PLAIN[:-1], "tiff-truncated"),
+    "a directory beyond all files": (tiff(HALVES, big=True)[:8] + b"\xff" * 8 + bytes(200), "tiff-truncated"),
     "no directory": (PLAIN[:4] + bytes(4) + PLAIN[8:], "tiff-header"),
     "a circle": (PLAIN[: AT + 2 + 9 * 12] + struct.pack("<I", AT) + PLAIN[AT + 6 + 9 * 12 :], "tiff-header"),
     "no width": (tiff(HALVES, width=0), "tiff-header"),

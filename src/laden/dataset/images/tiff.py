@@ -96,7 +96,7 @@ class TiffLook:
     def _number(self, form: _Form, at: int, kind: str) -> int:
         try:
             (number,) = struct.unpack_from(form.order + kind, self._data, at)
-        except struct.error:
+        except (struct.error, OverflowError):
             raise BadImageError("tiff-truncated", f"at byte {at:,}") from None
         return int(number)
 
