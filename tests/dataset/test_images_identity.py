@@ -117,6 +117,21 @@ def test_a_header_that_breaks_off_is_a_state_and_no_crash(rest: bytes) -> None:
     assert SECRET not in repr(found)
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        bytes(5000),
+        headed(PatientName=SECRET)[132:],
+        headed(None, DeflatedExplicitVRLittleEndian, PatientName=SECRET)[:-900],
+    ],
+    ids=["empty", "zeros", "without preamble", "deflated and cut"],
+)
+def test_a_header_that_cannot_be_read_is_told_as_such(data: bytes) -> None:
+    assert look("a.dcm", data, identity=True).identity == ("a header that cannot be read",)
+    assert look("a.dcm", data).identity == ()
+
+
 def text(kind: bytes, data: bytes) -> bytes:
     parts = png.chunks()
     return png.encode([*parts[:-1], png.Chunk(kind, data), parts[-1]])

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from laden.dataset.images.frames import JPEG_2000, JPEG_EXTENDED, RLE, judge_frame, judge_pixels
-from laden.dataset.images.identity import in_dicom
+from laden.dataset.images.identity import UNREAD, in_dicom
 from laden.dataset.images.states import MOST_BYTES, MOST_PIXELS, BadImageError, Buffer, is_short_of_memory, one_line
 
 _MAGIC = slice(128, 132)
@@ -56,7 +56,7 @@ class DicomLook:
         self._head = memoryview(head)
         self._size_bytes = size_bytes
         self._wants_identity = identity
-        self.identity: tuple[str, ...] = ()
+        self.identity: tuple[str, ...] = (UNREAD,) if identity else ()
         self.width = self.height = self.bits = 0
         self._samples = self._frames = 1
         self._syntax = ""

@@ -56,6 +56,8 @@ ATTRIBUTES = (*_NAMES, *_BIRTHS, *_IDS, *_PLACES, *_ABOUT)
 
 _KNOWN = frozenset(ATTRIBUTES)
 PRIVATE = "private attributes"
+UNREAD = "a header that cannot be read"
+"""Told instead of fields: nobody knows whom it names."""
 _FACE = {"BurnedInAnnotation": "burned-in annotation", "RecognizableVisualFeatures": "recognisable face"}
 """Attributes that say YES where the pixels themselves identify somebody (PS3.3, C.7.6.1.1.4 and C.7.6.3)."""
 _STAND_INS = frozenset({"PatientName", "PatientID"})
