@@ -2,18 +2,30 @@
 
 `load`, `check`, `verify` and `select` do what the commands of these names do, tell an observer of each event, and
 return a `Summary`; `columns` returns what the columns of a table hold; `register` and `export_labels` do what comes
-after a load. What goes wrong raises a kind of `LadenError`.
+after a load, `explore` serves a page about a place. What goes wrong raises a kind of `LadenError`.
 """
 
 from laden.values.errors import LadenError
 
-__all__ = ["LadenError", "Summary", "check", "columns", "export_labels", "load", "register", "select", "verify"]
+__all__ = [
+    "LadenError",
+    "Summary",
+    "check",
+    "columns",
+    "explore",
+    "export_labels",
+    "load",
+    "register",
+    "select",
+    "verify",
+]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from laden.values.events import Summary
     from laden.verbs.check import check
     from laden.verbs.columns import columns
+    from laden.verbs.explore import explore
     from laden.verbs.labels import export_labels
     from laden.verbs.load import load
     from laden.verbs.register import register
@@ -24,6 +36,7 @@ _HOMES = {
     "Summary": "values.events",
     "check": "verbs.check",
     "columns": "verbs.columns",
+    "explore": "verbs.explore",
     "export_labels": "verbs.labels",
     "load": "verbs.load",
     "register": "verbs.register",

@@ -118,7 +118,7 @@ class Relations:
         connection.execute(_SCHEMA)
         return connection
 
-    def run(self, sql: str, parameters: Sequence[object] = ()) -> None:
+    def run(self, sql: str, parameters: Sequence[object] | Mapping[str, object] = ()) -> None:
         """Execute a statement that returns nothing."""
         self._connection.execute(sql, parameters)
 

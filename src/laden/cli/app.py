@@ -215,8 +215,11 @@ def demo(
         Path | None,
         typer.Option("--folder", help="Keep the sample dataset here. Default: a temporary folder."),
     ] = None,
+    explore: Annotated[
+        bool, typer.Option("--explore", help="Then show what was loaded in the browser, as laden explore does.")
+    ] = False,
 ) -> None:
     """Load a sample dataset into a real emulator of Azure Blob Storage, verify it, load it again. Under a minute."""
     from laden.cli.demo import run_demo
 
-    raise typer.Exit(run_demo(keep=keep, folder=folder))
+    raise typer.Exit(run_demo(keep=keep, folder=folder, explore=explore))

@@ -13,7 +13,7 @@ from laden.cli.described import draw_columns
 from laden.cli.text import cut, escaped
 from laden.cli.verdict import verdict
 from laden.values.errors import ExitCode
-from laden.values.events import Described, Event, Found, PlanReady, Selected, Started, Summary, Warned
+from laden.values.events import Described, Event, Found, PlanReady, Selected, Serving, Started, Summary, Warned
 from laden.values.events import Progress as ProgressEvent
 from laden.values.records import Finding, Severity, Step
 from laden.values.units import amount, duration, plural, size
@@ -71,18 +71,23 @@ class Terminal:
                 pass
             case Started():
                 self._started(event)
-            case Selected():
-                self._console.print(_counted([*_steps(event.selection)], ""))
-            case Described():
-                draw_columns(self._console, event)
+            case Selected() | Described():
+                self._described(event)
             case ProgressEvent():
                 self._progress(event)
+            case Serving():
+                self._serving(event)
 
     def close(self) -> None:
         """Take the progress bar off the screen."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+    def _serving(self, event: Serving) -> None:
+        self._console.print(f"The explorer is at {escaped(event.url)}\nThe link works once; Ctrl-C stops the server.")
+        if event.write:
+            self._console.print("[yellow]With --write: what is shown can be changed from the page.[/]")
 
     @contextmanager
     def hold(self) -> Iterator[None]:
@@ -93,6 +98,12 @@ class Terminal:
             yield
         finally:
             self._held = False
+
+    def _described(self, event: Selected | Described) -> None:
+        if isinstance(event, Described):
+            draw_columns(self._console, event)
+        else:
+            self._console.print(_counted([*_steps(event.selection)], ""))
 
     def _started(self, event: Started) -> None:
         self.close()

@@ -164,6 +164,17 @@ class Checked:
 
 
 @dataclass(frozen=True, slots=True)
+class Serving:
+    """A page is served on this machine, and can be opened."""
+
+    event: ClassVar[str] = "serving"
+    url: str
+    """With a token that works once."""
+    write: bool
+    """Whether what is shown may be changed from the page."""
+
+
+@dataclass(frozen=True, slots=True)
 class Summary(Counts):
     """How a run ended: the last event."""
 
@@ -200,7 +211,20 @@ class Summary(Counts):
     exit_code: int = 0
 
 
-Event = Started | Warned | Found | PlanReady | Selected | Described | Progress | Waiting | Shown | Checked | Summary
+Event = (
+    Started
+    | Warned
+    | Found
+    | PlanReady
+    | Selected
+    | Described
+    | Progress
+    | Waiting
+    | Shown
+    | Checked
+    | Serving
+    | Summary
+)
 Observer = Callable[[Event], None]
 
 

@@ -31,9 +31,9 @@ MEMORY_BYTES = 256 << 20
 TIME_S = 20.0
 """For one image; the largest that are decoded take one second."""
 
-_REQUEST = struct.Struct("<QI8s")
-"""Bytes of the file that follows, pixels of the longer side, 0 for all, and the kind of a file that is to be judged;
-empty where its pixels are wanted."""
+_REQUEST = struct.Struct("<QII8s")
+"""Bytes of the file that follows, pixels of the longer side (0 for all), the frame, and the kind of a file that is to
+be judged; empty where its pixels are wanted."""
 _ANSWER = struct.Struct("<IQ")
 """Bytes of the JSON that follows, and of the pixels behind it, if there are any."""
 _PROGRAM = "from laden.dataset.images.child import serve; serve({memory_bytes})"
@@ -79,13 +79,13 @@ class Decoder:
         except OSError as error:
             raise DecodingStopped(f"no process can be started to decode images ({error.strerror})") from error
 
-    def decode(self, data: Buffer, edge_pixels: int | None = None) -> Decoded | None:
+    def decode(self, data: Buffer, edge_pixels: int | None = None, frame: int = 0) -> Decoded | None:
         """The pixels of an image file, as `laden.dataset.images.decode.decode` gives them.
 
         Raises:
             DecodingStopped: the process died or took too long; the next image may be decoded all the same.
         """
-        told, answers = self._asked(_REQUEST.pack(len(data), edge_pixels or 0, b""), data, self._time_s)
+        told, answers = self._asked(_REQUEST.pack(len(data), edge_pixels or 0, frame, b""), data, self._time_s)
         if told is None:
             return None
         kind, shape, *found = told
@@ -103,7 +103,7 @@ class Decoder:
         Raises:
             DecodingStopped: as `decode` does.
         """
-        told, _ = self._asked(_REQUEST.pack(len(data), 0, kind.encode()), data, time_s)
+        told, _ = self._asked(_REQUEST.pack(len(data), 0, 0, kind.encode()), data, time_s)
         assert told is not None
         state, detail = told
         return state, detail
@@ -178,15 +178,15 @@ def serve(memory_bytes: int) -> None:
     warnings.simplefilter("ignore")
     with contextlib.suppress(BrokenPipeError, EOFError):
         while head := sys.stdin.buffer.read(_REQUEST.size):
-            length, edge_pixels, kind = _REQUEST.unpack(head)
+            length, edge_pixels, frame, kind = _REQUEST.unpack(head)
             if kind := kind.rstrip(b"\0").decode():
                 _answer(answers, [*decoded(kind, _exactly(sys.stdin.buffer, length))])
             else:
-                _answer_pixels(answers, length, edge_pixels or None)
+                _answer_pixels(answers, length, edge_pixels or None, frame)
 
 
-def _answer_pixels(answers: IO[bytes], length: int, edge_pixels: int | None) -> None:
-    found = decode(_exactly(sys.stdin.buffer, length), edge_pixels)
+def _answer_pixels(answers: IO[bytes], length: int, edge_pixels: int | None, frame: int) -> None:
+    found = decode(_exactly(sys.stdin.buffer, length), edge_pixels, frame)
     if found is None:
         _answer(answers, None)
     else:
