@@ -178,10 +178,10 @@ def check(
 ) -> None:
     """Hold the table of SOURCE against its archives' directories: what is missing, stray, twice, in the wrong place.
 
-    By itself it reads no image and touches no network, so a terabyte of zips takes seconds; .tar.gz have to be read
-    whole. --images structure reads every image that a row names, --images pixels decodes it too: broken, constant and
-    equal ones, and those that are not of the table's size. The publisher's listings beside the archives
-    (0.zip.unzip-l.txt) are compared too, checksum files when asked for:
+    By itself it reads no image, but for the headers of 200 DICOM files at most (--phi), and touches no network, so a
+    terabyte of zips takes seconds; .tar.gz have to be read whole. --images structure reads every image that a row
+    names, --images pixels decodes it too: broken, constant and equal ones, and those that are not of the table's size.
+    The publisher's listings beside the archives (0.zip.unzip-l.txt) are compared too, checksum files when asked for:
 
         laden check ~/padchest --images pixels --checksums --trust 17.zip
     """

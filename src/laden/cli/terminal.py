@@ -173,7 +173,7 @@ class Terminal:
                 # Without a table, rows are the files themselves.
                 parts = [plural(summary.rows, "file")]
             if summary.command == "load":
-                parts += _counts(summary, "sent", "already_there", "damaged", "conflicts", "failed", "stray")
+                parts += _counts(summary, "sent", "already_there", "damaged", "held", "conflicts", "failed", "stray")
                 speed = int(summary.bytes_sent / summary.seconds) if summary.seconds else 0
                 if summary.bytes_sent:
                     parts.append(f"{size(summary.bytes_sent)} in {duration(summary.seconds)} ({size(speed)}/s)")

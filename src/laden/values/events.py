@@ -191,7 +191,11 @@ class Summary(Counts):
     changed: int = 0
     """Of `verify`: blobs whose length or MD5 is not the manifest's."""
     examined: int = 0
-    """Of `check`: images that were read whole and looked into."""
+    """Of `check`: files that were read whole, and looked into where their kind is known."""
+    unseen: int = 0
+    """Files of this run that were not looked into, or not to the end: nobody knows whether they are whole."""
+    held: int = 0
+    """Not sent, as asked, because they may say who a person is."""
     bytes_sent: int = 0
     bytes_examined: int = 0
     retries: int = 0

@@ -18,7 +18,7 @@ from laden.stages.plan.matching import CONTENT, match
 from laden.stages.plan.telling import FOREIGN, Telling
 from laden.values.errors import UsageError
 from laden.values.events import PlanReady
-from laden.values.records import Action, Entry, Finding, Item, Step
+from laden.values.records import UNSEEN, Action, Entry, Finding, Item, Step
 
 _SHARED = """
 CREATE OR REPLACE TABLE shared AS
@@ -195,7 +195,7 @@ class Plan:
         ):
             facts = facts_from_text(image) if image else None
             state = facts.state if facts else known
-            if state not in (None, WHOLE):
+            if state not in (None, WHOLE, UNSEEN):
                 yield blob, archive, member, state
 
     def summary(
