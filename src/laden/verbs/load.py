@@ -25,6 +25,7 @@ from laden.stages.plan import Plan
 from laden.stages.proof import confirm
 from laden.stages.publish import Landing, Publisher
 from laden.stages.survey import Choice, Survey, survey
+from laden.stages.survey.unchanged import changed
 from laden.stages.transfer import Settings
 from laden.store import FolderDestination, without_secret
 from laden.store.access import Ask, Renewal
@@ -298,7 +299,11 @@ async def _transfer(run: Run, plan: Plan, ready: PlanReady, surveyed: Survey, th
 async def _conclude(
     run: Run, surveyed: Survey, landings: Sequence[Landing], publisher: Publisher, level: Level
 ) -> Summary:
-    """Hold the last listing against the receipts; only if all is proved, land table and manifest."""
+    """Hold source and last listing against what was sent; only if all is proved, land table and manifest."""
+    before = run.log.counts.total()
+    run.add(changed(run.relations, surveyed.root, surveyed.stamps))
+    if run.log.counts.total() > before:
+        return run.end(ExitCode.SOURCE, "the source changed while it was loaded: run the same command again")
     run.add(confirm(run.relations))
     at_store = any(code.startswith(_AT_STORE) for code in run.log.counts)
     if at_store or run.outcomes().failed:
