@@ -16,9 +16,8 @@ from laden.stages import transfer
 from laden.store.journal import JOURNAL
 from laden.values.errors import SourceError, UsageError
 from laden.values.events import Event, Started
-from laden.verbs.load import load
 from laden.verbs.verify import verify
-from tests.support.places import NOW_NS, images, pack, profile, put, run, table
+from tests.support.places import NOW_NS, images, load, pack, profile, put, run, table
 
 HOSPITAL_A = [("0", "a.bin", "normal")]
 HOSPITAL_B = [("1", "b.bin", "tumour")]
