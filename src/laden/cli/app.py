@@ -201,10 +201,10 @@ def verify(
     from laden.cli.verify import run_verify
 
     face = Face.of(options)
-    findings_file = options.pop("findings")
+    findings_file, log_file = options.pop("findings"), options.pop("log")
     # Heard when it was read.
     options.pop("trust_host")
-    wishes = {**options, "findings_file": findings_file, "deep": deep.value if deep else None}
+    wishes = {**options, "findings_file": findings_file, "log_file": log_file, "deep": deep.value if deep else None}
     raise typer.Exit(run_verify(destination, wishes, face))
 
 

@@ -13,7 +13,7 @@ from laden.cli.described import draw_columns
 from laden.cli.text import cut, escaped
 from laden.cli.verdict import verdict
 from laden.values.errors import ExitCode
-from laden.values.events import Described, Event, Found, PlanReady, Selected, Started, Summary, Warned
+from laden.values.events import Described, Event, Found, Outage, PlanReady, Retried, Selected, Started, Summary, Warned
 from laden.values.events import Progress as ProgressEvent
 from laden.values.records import Finding, Severity, Step
 from laden.values.units import amount, duration, plural, size
@@ -67,8 +67,12 @@ class Terminal:
                 self._plan(event)
             case Found():
                 self._findings.setdefault(event.finding.code, []).append(event.finding)
-            case _ if self._quiet:
-                pass
+            case _ if not self._quiet:
+                self._follow(event)
+
+    def _follow(self, event: Event) -> None:
+        """Draw what is of interest only while it runs."""
+        match event:
             case Started():
                 self._started(event)
             case Selected():
@@ -77,6 +81,13 @@ class Terminal:
                 draw_columns(self._console, event)
             case ProgressEvent():
                 self._progress(event)
+            case Retried() if self._verbose:
+                what = f"{plural(event.attempts, 'attempt')} will be repeated ({amount(event.throttled)} throttled)"
+                self._console.print(f"[dim]{what}: {escaped(event.reason)}[/]")
+            case Outage() if event.over:
+                self._console.print(f"The destination answers again, after {duration(event.seconds)}")
+            case Outage():
+                self._console.print(f"[yellow]Nothing got through for {duration(event.seconds)}[/]; it is tried again")
 
     def close(self) -> None:
         """Take the progress bar off the screen."""

@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
+from laden.run.weather import Weather
 from laden.store import Retry
 from laden.values.events import Observer, Progress
 
@@ -31,6 +32,7 @@ class Meter:
         self._told_s = -_TELL_S
         self._began_s: float | None = None
         self._window: deque[tuple[float, int]] = deque()
+        self._weather = Weather(observer, clock)
         self.retries = 0
         """Failed attempts that were repeated."""
 
@@ -46,12 +48,14 @@ class Meter:
         self._items += 1
         self._bytes += size_bytes
         self._waiting = ""
+        self._weather.went()
         self.tell()
 
     def retried(self, retry: Retry) -> None:
         """Count a failed attempt that will be repeated."""
         self.retries += 1
         self._waiting = retry.reason
+        self._weather.failed(retry)
         self.tell()
 
     def reading(self, items: int, items_in_all: int, size_bytes: int, bytes_in_all: int) -> None:
@@ -69,6 +73,8 @@ class Meter:
         if not last and now_s - self._told_s < _TELL_S:
             return
         self._told_s = now_s
+        if last:
+            self._weather.flush()
         items, size_bytes = self._in_all
         self._observer(
             Progress(

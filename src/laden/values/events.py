@@ -129,6 +129,29 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class Retried:
+    """Attempts that failed and will be repeated, since this was told last; once a second at most."""
+
+    event: ClassVar[str] = "retried"
+    attempts: int
+    throttled: int
+    """So many of them because the service asked for less."""
+    reason: str
+    """Of the last one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """The destination does nothing for anybody, or does so again."""
+
+    event: ClassVar[str] = "outage"
+    seconds: float
+    """For how long already, or how long it was."""
+    over: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Waiting:
     """Something that the cloud takes its time for."""
 
@@ -196,7 +219,21 @@ class Summary(Counts):
     exit_code: int = 0
 
 
-Event = Started | Warned | Found | PlanReady | Selected | Described | Progress | Waiting | Shown | Checked | Summary
+Event = (
+    Started
+    | Warned
+    | Found
+    | PlanReady
+    | Selected
+    | Described
+    | Progress
+    | Retried
+    | Outage
+    | Waiting
+    | Shown
+    | Checked
+    | Summary
+)
 Observer = Callable[[Event], None]
 
 

@@ -21,6 +21,8 @@ from laden.values.records import Finding
 
 REPORT_START = "<!DOCTYPE html>\n<!-- laden report -->\n"
 """How every report begins."""
+LOG_START = '{"laden_log": [1'
+"""How every log begins; the number of its form, and laden's version follow."""
 FINDINGS_MARK = "laden_findings"
 """Key in the footer of a Parquet file of findings."""
 
@@ -29,6 +31,7 @@ _HEADERS = tuple(quote + f"{quote},{quote}".join(Finding._fields) + quote for qu
 _FOOTER_BYTES = 64 << 10
 _REPORT = re.compile(r"laden-report[^/]*\.html", re.IGNORECASE)
 _FINDINGS = re.compile(r"laden-findings[^/]*\.(?:csv|parquet)", re.IGNORECASE)
+_LOG = re.compile(r".+\.(?:jsonl|log)", re.IGNORECASE)
 _UNFINISHED = re.compile(r"\..+\.[0-9a-f]{16}\.laden")
 
 
@@ -49,12 +52,21 @@ def is_report(path: Path) -> bool:
     return not start or start == REPORT_START.encode()
 
 
+def is_log(path: Path) -> bool:
+    """Whether a file is a log of laden's, or empty. Raises `OSError`."""
+    with path.open("rb") as file:
+        start = file.read(len(LOG_START))
+    return not start or start == LOG_START.encode()
+
+
 def is_own(path: Path) -> bool:
     """Whether a file is one that laden left there: by its name, and then by its mark; no other is opened."""
     name = path.name
     try:
         if _FINDINGS.fullmatch(name):
             return is_findings(path)
+        if _LOG.fullmatch(name):
+            return path.stat().st_size > 0 and is_log(path)
         return is_report(path) if _REPORT.fullmatch(name) else bool(_UNFINISHED.fullmatch(name))
     except OSError:
         return False

@@ -14,6 +14,7 @@ from laden.dataset.images import Level
 from laden.dataset.source import Reader
 from laden.report import Reporter
 from laden.run.deadline import Deadline
+from laden.run.logfile import LogFile
 from laden.run.loop import run as run_loop
 from laden.run.receipts import Receipts
 from laden.run.run import Run, never, running
@@ -69,6 +70,7 @@ def load(
     dry_run: bool = False,
     findings_file: str | Path | None = None,
     report_file: str | Path | None = None,
+    log_file: str | Path | None = None,
     sas_command: str | None = None,
     ask_sas: Ask | None = None,
     observer: Observer = ignore,
@@ -93,6 +95,7 @@ def load(
         dry_run: plan only; nothing is written anywhere but to `findings_file`.
         findings_file: CSV file for all findings; None writes none.
         report_file: HTML file to show what was loaded, also where the load fails or is stopped; None writes none.
+        log_file: file to which every event is added, as a line of JSON with the time; None writes none.
         sas_command: a program that prints a SAS for the destination; run without a shell before the last one ends,
             when one is refused, and at first where there is none.
         ask_sas: asked for another SAS when one is not accepted any more, with the reason and a function that tells
@@ -110,15 +113,19 @@ def load(
     Raises:
         LadenError: it could not be done; the error's kind says whose turn it is.
     """
-    reporter = Reporter(None if dry_run else path_of(report_file), observer)
+    log = LogFile(path_of(log_file), observer)
+    reporter = Reporter(None if dry_run else path_of(report_file), log.observe)
     deadline = Deadline(reporter.observe)
-    with running(
-        Summary("load", source=shown(source), destination=without_secret(destination)),
-        deadline,
-        findings_file=path_of(findings_file),
-        stopping=stopping,
-        conclude=reporter.conclude,
-    ) as run:
+    with (
+        log,
+        running(
+            Summary("load", source=shown(source), destination=without_secret(destination)),
+            deadline,
+            findings_file=path_of(findings_file),
+            stopping=stopping,
+            conclude=reporter.conclude,
+        ) as run,
+    ):
         settings = Settings(
             images=level_of(images),
             send_broken=one_of("damaged", damaged, ("send", "skip")) == "send",
