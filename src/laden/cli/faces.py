@@ -23,6 +23,7 @@ from laden.values.secrets import redacted
 
 _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 """Ctrl-C, what ends services and containers, and a terminal that is closed."""
+_SHOW_CURSOR = "\x1b[?25h\n"
 _STOPPED = "stopped as you asked: run the same command again to go on"
 _ORDERLY = frozenset({"transfer", "images"})
 """Stages in which the first signal lets what was begun come to its end; `stopping` tells the verb."""
@@ -68,6 +69,9 @@ class Interrupts:
     def _handle(self, _: int, __: FrameType | None) -> None:
         if self.stopping:
             with suppress(OSError):
+                if sys.stdout.isatty():
+                    # The line that moves hides it.
+                    sys.stdout.write(_SHOW_CURSOR)
                 sys.stdout.flush()
             remove_all()
             os._exit(ExitCode.INTERRUPTED)

@@ -29,12 +29,14 @@ _STAGES = {
     "source": "Looking at the source",
     "table": "Reading the table",
     "archives": "Reading the archives' directories",
+    "plan": "Holding rows against files",
     "images": "Looking into every image",
     "checksums": "Hashing what the publisher's checksums name",
     "transfer": "Sending",
     "reading": "Reading blobs back",
     "verify": "Verifying",
     "manifest": "Writing table and manifest",
+    "report": "Reading samples for this page",
 }
 
 

@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import TextIO
 
 from laden.values.errors import UsageError
-from laden.values.events import Event, Observer, Progress, Summary, Warned, to_json
+from laden.values.events import Counted, Event, Observer, Progress, Summary, Warned, to_json
 from laden.values.ownfiles import LOG_START, is_device, is_log, refuse
 
 MOST_BYTES = 10_000_000
@@ -57,7 +57,7 @@ class LogFile:
         self._left_out: Counter[str] = Counter()
         self._stride_s = 1.0
         self._noted_s = 0.0
-        self._last: Progress | None = None
+        self._last: Progress | Counted | None = None
         self._ended = False
 
     def observe(self, event: Event) -> None:
@@ -65,14 +65,14 @@ class LogFile:
         self._observer(event)
         if self._file is None:
             return
-        if isinstance(event, Progress):
+        if isinstance(event, Progress | Counted):
             self._progress(event)
             return
         self._flush()
         self._ended |= isinstance(event, Summary)
         self._note(event)
 
-    def _progress(self, event: Progress) -> None:
+    def _progress(self, event: Progress | Counted) -> None:
         now_s = self._clock()
         if 0 <= now_s - self._noted_s < self._stride_s:
             self._last = event

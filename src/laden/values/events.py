@@ -19,7 +19,8 @@ from laden.values.secrets import redacted
 class Started:
     """A stage begins.
 
-    `listing`, `source`, `table`, `archives`, `checksums`, `images`, `transfer`, `verify`, `reading` or `manifest`.
+    `listing`, `source`, `table`, `archives`, `checksums`, `images`, `plan`, `transfer`, `verify`, `reading`,
+    `manifest` or `report`.
     """
 
     event: ClassVar[str] = "started"
@@ -126,6 +127,17 @@ class Progress:
     """Why requests are waiting for a retry right now; empty while all is well."""
     bytes_per_s: float = 0.0
     """Of the last half minute."""
+    limit: str = ""
+    """What keeps it from being faster: `service`, `link`, `disk` or `processor`; empty where nobody knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """How far a stage is that only counts: rows read, members or blobs listed; a few times a second at most."""
+
+    event: ClassVar[str] = "counted"
+    count: int
+    what: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +239,7 @@ Event = (
     | Selected
     | Described
     | Progress
+    | Counted
     | Retried
     | Outage
     | Waiting

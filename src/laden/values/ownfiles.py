@@ -18,6 +18,7 @@ from typing import BinaryIO
 
 from laden.values.errors import UsageError
 from laden.values.records import Finding
+from laden.values.secrets import redact
 
 REPORT_START = "<!DOCTYPE html>\n<!-- laden report -->\n"
 """How every report begins."""
@@ -94,6 +95,8 @@ def refuse(path: Path, may_replace: Callable[[Path], bool], what: str, option: s
     Raises:
         UsageError: something else is there, or no file can be.
     """
+    if redact(str(path)) != str(path):
+        raise UsageError(f"the name of the {what} looks like a signature, key or password: name another with {option}")
     if is_device(path):
         return
     try:

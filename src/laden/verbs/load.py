@@ -164,7 +164,7 @@ async def _load(
     ) as there:
         deadline.ends_s = there.access.ends_s
         run.tell(Started("listing", without_secret(destination)))
-        listing = Listing(there.store, run.relations)
+        listing = Listing(there.store, run.relations, run.tell)
         await listing.begin()
         surveyed = survey(sources, wishes.choice, run.relations, run.log, run.tell)
         reporter.look_at_source(surveyed.profile, surveyed.root, read_again(surveyed))
@@ -267,6 +267,7 @@ async def _transfer(run: Run, plan: Plan, ready: PlanReady, surveyed: Survey, th
         there.store,
         workers=wishes.workers or workers_for(ready.to_settle, ready.bytes_to_send),
         on_retry=run.meter.retried,
+        on_limit=run.meter.limited,
         stopping=run.stopping,
         sas=there.access.source,
     )

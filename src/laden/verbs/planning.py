@@ -12,7 +12,7 @@ from laden.stages.nearness import near_names
 from laden.stages.plan import Plan, Written
 from laden.stages.survey import Survey
 from laden.values.errors import SourceError
-from laden.values.events import PlanReady
+from laden.values.events import PlanReady, Started
 
 _REFUSED = frozenset(
     {"name-refused", "member-encrypted", "member-method", "member-size", "member-overlap", "member-link", "member-kind"}
@@ -43,6 +43,7 @@ def planned(
         selected_as: the name under which the first table's selected rows land, where only those do.
         place: where it goes, for a person.
     """
+    run.tell(Started("plan"))
     tables = [name for placed in surveyed.tables for name in (placed.table.name, placed.shape.subset)]
     plan = Plan(
         run.relations,

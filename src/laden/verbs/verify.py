@@ -83,7 +83,7 @@ async def _verify(
 ) -> Summary:
     async with opened(run, destination, lacking_for_verify, renewal, connections=connections) as there:
         run.tell(Started("listing", without_secret(destination)))
-        page = await read_load(there.store, run.relations)
+        page = await read_load(there.store, run.relations, run.tell)
         if page is None:
             run.add([_no_manifest()])
             return run.end()
