@@ -36,7 +36,8 @@ def listing_case() -> dict[str, Any]:
 
 async def _listed_s(served: Endpoint, expected: list[str]) -> float:
     with Relations() as relations:
-        relations.feed("rows", ((number, "", "", "", name, True, True) for number, name in enumerate(expected)))
+        if expected:
+            relations.feed_columns("rows", {"row": range(len(expected)), "blob": expected}, {"usable": True})
         store = open_store(parse_destination(f"{served.container_url}?{SAS}"), connections=None)
         try:
             listing = Listing(store, relations)

@@ -130,7 +130,7 @@ def listed_by(store: Store, monkeypatch: pytest.MonkeyPatch, rows: list[str]) ->
 
     async def work() -> list[str]:
         with Relations() as relations:
-            relations.feed("rows", [(number, "", "", "", name, True, True) for number, name in enumerate(rows)])
+            relations.feed_columns("rows", {"row": range(len(rows)), "blob": rows}, {"usable": True})
             listing = Listing(store, relations)
             await listing.begin()
             await listing.finish()

@@ -19,6 +19,7 @@ from xml.etree import ElementTree as ET
 from laden.store import Page
 from laden.store.denial import CODES, Refused, explain
 from laden.store.destination import Destination
+from laden.store.pages import PlainBlob, plain_page
 from laden.values.errors import (
     AccessDenied,
     AccessEnded,
@@ -31,6 +32,7 @@ from laden.values.errors import (
 )
 from laden.values.records import Blob
 
+_NAMELESS = "the service answered with a listing that lacks names"
 _TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
 _THROTTLED = frozenset({429, 503})
 
@@ -73,7 +75,10 @@ def page_from_xml(body: bytes, *, strip: int = 0) -> Page:
         TransientStoreError: the listing is cut off or garbled.
     """
     try:
-        root = _tree(body)
+        text = body.decode("utf-8-sig")
+        if (plain := plain_page(text)) is not None:
+            return Page([blob for one in plain[0] if (blob := _plain(one, strip)) is not None], plain[1])
+        root = _tree(text)
     except (ET.ParseError, LookupError, ValueError):
         raise TransientStoreError("the service answered with a listing that is not whole") from None
     listed = root.find("Blobs")
@@ -83,13 +88,21 @@ def page_from_xml(body: bytes, *, strip: int = 0) -> Page:
     return Page(blobs, root.findtext("NextMarker") or "")
 
 
-def _tree(body: bytes) -> ET.Element:
+def _plain(blob: PlainBlob, strip: int) -> Blob | None:
+    """A blob of a plain page, as `_blob`."""
+    said, metadata = blob.property, blob.metadata
+    if metadata.get("hdi_isfolder") == "true" or said("ResourceType") == "directory":
+        return None
+    length, md5 = _length(said("Content-Length")), _md5(said("Content-MD5"))
+    return Blob(blob.name[strip:], length, md5, _etag(said("Etag") or ""), metadata)
+
+
+def _tree(text: str) -> ET.Element:
     """The XML of an answer; raises ParseError or ValueError.
 
     A document type declares entities, which can stand for gigabytes, and no answer of the service has one. Text that
     is no UTF-8 could hide it.
     """
-    text = body.decode("utf-8-sig")
     if "<!DOCTYPE" in text:
         raise ValueError("a document type")
     return ET.fromstring(text)  # noqa: S314 - without one, nothing is loaded or expanded
@@ -99,7 +112,7 @@ def _blob(element: ET.Element, strip: int) -> Blob | None:
     name = element.find("Name")
     properties = element.find("Properties")
     if name is None or properties is None or not name.text:
-        raise TransientStoreError("the service answered with a listing that lacks names")
+        raise TransientStoreError(_NAMELESS)
     metadata = {item.tag.lower(): item.text or "" for item in element.iterfind("Metadata/*")}
     if properties.findtext("ResourceType") == "directory" or metadata.get("hdi_isfolder") == "true":
         return None
@@ -119,7 +132,7 @@ def uncommitted_from_xml(body: bytes) -> dict[str, int]:
     Raises `TransientStoreError` if the list is cut off or garbled.
     """
     try:
-        root = _tree(body)
+        root = _tree(body.decode("utf-8-sig"))
         blocks = {}
         for block in root.iterfind("UncommittedBlocks/Block"):
             with suppress(UnicodeDecodeError, binascii.Error):
