@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
+from laden.cli.ask import Question
 from laden.cli.lines import numbered, say
 from laden.cli.live import Line
 from laden.cli.terminal import Terminal
@@ -142,3 +144,34 @@ def test_a_whole_run_fits(width: int, monkeypatch: pytest.MonkeyPatch, capsys: p
         assert len(line.rstrip()) <= width
     assert "Nothing got through for 12 s" in out
     assert "The destination answers again, after 1 min 20 s" in out
+
+
+def test_before_the_question_stand_time_cost_and_what_is_wrong(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    terminal = Terminal(quiet=False, verbose=False)
+    terminal.show(replace(PLAN, writes=160_861, assumed_s=83_000.0, place="the container c of the account a"))
+    for number in range(10):
+        terminal.show(Found(Finding("image-missing", Severity.ERROR, "it is not here", "0.zip", f"{number}.png")))
+    terminal.show(Found(Finding("archive-cut", Severity.ERROR, "it is cut off", "1.zip")))
+    asked: list[str] = []
+    monkeypatch.setattr("laden.cli.ask.agreed", lambda question: not asked.append(question))
+    question = Question()
+    question.known = terminal.known
+    assert question(PLAN)
+    assert asked == ["The findings above need a person. Send 905 images anyway?"]
+    out = capsys.readouterr().out
+    assert "about 23 h 03 min at 12.5 MB/s and 500 images/s, assumed until it is measured" in out
+    assert "at least 160,861 writes: 0.88 to 2.90 USD" in out
+    assert re.search(r"10\+ +image-missing", out)
+    assert out.index("archive-cut") < out.index("image-missing"), "the cause before its symptom"
+
+
+def test_the_question_is_plain_where_nothing_is_wrong_and_none_where_nothing_is_sent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr("laden.cli.ask.agreed", lambda question: bool(asked.append(question)))
+    assert not Question()(PLAN)
+    assert Question()(replace(PLAN, send=0, replace=0))
+    assert asked == ["Go on?"]

@@ -15,7 +15,7 @@ from contextlib import ExitStack, suppress
 from types import FrameType
 from typing import Any, NamedTuple, Self
 
-from laden.cli.ask import SasPrompt
+from laden.cli.ask import Question, SasPrompt
 from laden.values.errors import ExitCode, LadenError
 from laden.values.events import Event, Observer, Started, Summary, to_json
 from laden.values.scratch import remove_all
@@ -107,6 +107,7 @@ def run_verb(
     shown: Face = Face(),
     *,
     prompt: SasPrompt | None = None,
+    question: Question | None = None,
     aside: bool = False,
     interrupts: Interrupts | None = None,
 ) -> int:
@@ -117,6 +118,7 @@ def run_verb(
         work: does it, telling the observer.
         shown: how.
         prompt: asks on the terminal while the work runs; what is drawn makes way for it.
+        question: asks whether to go on; what is known to be wrong is drawn before it.
         aside: whether all is shown on stderr, because stdout takes what the verb makes.
         interrupts: what tells the verb to stop, where it can do so in an orderly way.
     """
@@ -130,6 +132,8 @@ def run_verb(
             face = terminal.show
             if prompt is not None:
                 prompt.hold = terminal.hold
+            if question is not None:
+                question.known = terminal.known
         return run_with(command, work, face, interrupts)
 
 

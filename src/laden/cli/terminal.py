@@ -47,8 +47,12 @@ _STAGES = {
 _COLOURS = {Severity.INFO: "cyan", Severity.WARNING: "yellow", Severity.ERROR: "red"}
 _SEVERITIES = (Severity.ERROR, Severity.WARNING, Severity.INFO)
 _SYMPTOMS = ("image-missing", "image-stray")
+WRITE_PRICES = (0.055, 0.18)
+"""USD for 10,000 writes, hot and cold: sample prices (Microsoft Learn, "Estimate the cost of using AzCopy")."""
 _SHOWN = 10
 """Findings that are drawn, the gravest first; the file has all."""
+_TOLD_PER_CODE = 10
+"""So many of one code are told as events, and no more (`laden.run.findings.SHOWN_PER_CODE`)."""
 _SHOWN_PER_CODE = 3
 """At most so many of one code."""
 
@@ -155,6 +159,13 @@ class Terminal:
         numbered(self._console, f"Plan ({escaped(plan.profile)})", shown)
         if plan.place:
             self._say(f"  to {escaped(plan.place)}", 5)
+        if plan.assumed_s:
+            pace = "12.5 MB/s and 500 images/s, assumed until it is measured"
+            self._say(f"  about {duration(plan.assumed_s)} at {pace}", 4)
+        if plan.writes:
+            low, high = (plan.writes / 10_000 * price for price in WRITE_PRICES)
+            cost = f"{_usd(low)} to {_usd(high)} USD at the sample prices of Azure's documentation, hot to cold"
+            self._say(f"  at least {amount(plan.writes)} writes: {cost}", 4)
         if plan.examples:
             self._say(f"  [dim]such as {escaped(plan.examples[0])}[/]", 10)
         if plan.archives_absent:
@@ -207,17 +218,27 @@ class Terminal:
         if last := verdict(summary, self._plan_told):
             self._say(f"[{colour}]{last}[/]{more}", 2)
 
+    def known(self) -> bool:
+        """Draw what is known to be wrong before anything is sent; whether it needs a person."""
+        self.close()
+        counts = {code: len(findings) for code, findings in self._findings.items()}
+        self._list_findings("Known already", counts, more="+")
+        return any(_gravity(findings) == 0 for findings in self._findings.values())
+
     def _draw_findings(self, summary: Summary) -> None:
-        """The counts of all codes, then the findings that matter most."""
-        known = [code for code in summary.findings if code in self._findings]
+        self._list_findings("Findings", summary.findings)
+
+    def _list_findings(self, title: str, counts: dict[str, int], more: str = "") -> None:
+        """The counts of all codes, then the findings that matter most; `more` marks counts of lists that are cut."""
+        known = [code for code in counts if code in self._findings]
         if not known:
             return
         # What is missing is often so because of what stands above it.
-        known.sort(key=lambda code: (_gravity(self._findings[code]), code in _SYMPTOMS, -summary.findings[code], code))
-        self._say("[italic]Findings[/]")
-        counts = [amount(summary.findings[code]) for code in known]
-        widths = max(map(len, counts)), max(map(len, known))
-        for code, count in zip(known, counts, strict=True):
+        known.sort(key=lambda code: (_gravity(self._findings[code]), code in _SYMPTOMS, -counts[code], code))
+        self._say(f"[italic]{title}[/]")
+        told = [f"{amount(counts[code])}{more if counts[code] >= _TOLD_PER_CODE else ''}" for code in known]
+        widths = max(map(len, told)), max(map(len, known))
+        for code, count in zip(known, told, strict=True):
             severity = _SEVERITIES[_gravity(self._findings[code])]
             coloured = f"[{_COLOURS[severity]}]{code}[/]{'':{widths[1] - len(code)}}"
             self._say(f"  {count:>{widths[0]}}  {coloured}  {severity.value}")
@@ -227,8 +248,12 @@ class Terminal:
             place = ": ".join(part for part in (finding.archive, finding.member or finding.blob) if part)
             text = escaped(f"{place} - {finding.message}" if place else finding.message)
             self._say(f"  [{_COLOURS[finding.severity]}]{finding.code}[/] {text}", 4)
-        if left := sum(summary.findings.values()) - len(shown):
+        if left := sum(counts.values()) - len(shown):
             self._say(f"  [dim]and {amount(left)} more[/]")
+
+
+def _usd(price: float) -> str:
+    return f"{price:,.2f}" if price >= 0.01 else "under 0.01"
 
 
 def _gravity(findings: list[Finding]) -> int:

@@ -212,7 +212,7 @@ def _planned(
         compare_all=wishes.compare_all,
         selected_as=landings[0].subset if landings and landings[0].selection else None,
         documents=[*(landing.subset for landing in landings), *(document.name for document in earlier)],
-        place=there.target.about,
+        target=there.target,
     )
 
 
