@@ -164,6 +164,7 @@ NEEDED = {
     "load": ["SOURCE", "./dest"],
     "check": ["SOURCE"],
     "verify": ["./dest"],
+    "status": ["./dest"],
     "select": ["TABLE"],
     "columns": ["TABLE"],
     "report": ["SOURCE"],

@@ -9,11 +9,13 @@ import hashlib
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
+from laden.dataset.images import BROKEN
 from laden.dataset.table import Table
 from laden.relations import BATCH_ROWS, Relations
 from laden.run.ticks import Ticks
-from laden.stages.manifest import LOAD, MANIFEST, Document, LoadPage, read_load_page, read_manifest
+from laden.stages.manifest import LOAD, MANIFEST, Document, LoadPage, find_loads_below, read_load_page, read_manifest
 from laden.stages.metadata import to_columns
 from laden.store import Store
 from laden.store.listing import NAMES_IN_RANGE, RangesDoNotFit, list_all, list_ranges
@@ -183,6 +185,32 @@ async def fetch(store: Store, relations: Relations, name: str, path: Path) -> No
     (listed,) = relations.one("SELECT md5 FROM blobs WHERE name = ?", [name])
     if listed not in (None, md5.hex()) and (await store.head(name)).md5 != md5:
         raise StoreError(f"{name} was read otherwise than it is stored: run the same command again")
+
+
+class Sent(NamedTuple):
+    """What a listing shows of laden's images."""
+
+    images: int
+    size_bytes: int
+    broken: int
+    """Broken inside, as their metadata say."""
+    newer: int
+    """Not in the manifest."""
+
+
+def count_sent(relations: Relations) -> Sent:
+    """Count the images in the listing that laden sent, whether or not a load was completed."""
+    find_loads_below(relations)
+    return Sent(*relations.one(_SENT, [list(BROKEN)]))
+
+
+_SENT = """
+SELECT count(*), coalesce(sum(b.size_bytes), 0)::BIGINT,
+       count(*) FILTER (list_contains(?::VARCHAR[], split_part(b.image, ';', 5))), count(*) FILTER (k.blob IS NULL)
+FROM blobs b LEFT JOIN known k ON k.blob = b.name
+WHERE b.source IS NOT NULL AND b.source_bytes IS NOT NULL AND NOT starts_with(b.name, '_laden/')
+  AND NOT EXISTS (FROM below o WHERE o.name = b.name)
+"""
 
 
 def is_listed(relations: Relations, name: str) -> bool:

@@ -10,7 +10,7 @@ from laden.report import Reporter
 from laden.run.logfile import LogFile
 from laden.run.loop import run as run_loop
 from laden.run.run import Run, running
-from laden.stages.inventory import read_load, read_table
+from laden.stages.inventory import count_sent, read_load, read_table
 from laden.stages.manifest import MANIFEST, LoadPage
 from laden.stages.proof import compare, read_back, to_read_back
 from laden.store import Store, without_secret
@@ -85,7 +85,7 @@ async def _verify(
         run.tell(Started("listing", without_secret(destination)))
         page = await read_load(there.store, run.relations, run.tell)
         if page is None:
-            run.add([_no_manifest()])
+            run.add([_no_manifest(count_sent(run.relations).images)])
             return run.end()
         run.tell(Started("verify"))
         run.add(compare(run.relations, page))
@@ -122,7 +122,9 @@ def _note(run: Run, page: LoadPage) -> None:
     )
 
 
-def _no_manifest() -> Finding:
-    return Finding(
-        "manifest-missing", Severity.ERROR, "there is no manifest: no load was completed here", blob=MANIFEST
-    )
+def _no_manifest(images: int) -> Finding:
+    message = "there is no manifest: no load was completed here"
+    if images:
+        there = "image is" if images == 1 else "images are"
+        message = f"the load is unfinished: {images:,} {there} there, and no manifest yet; the same load again goes on"
+    return Finding("manifest-missing", Severity.ERROR, message, blob=MANIFEST)
