@@ -25,7 +25,7 @@ from laden.report.watch import Watch
 from laden.store import Store
 from laden.values.errors import ExitCode, LadenError, SourceError
 from laden.values.events import Event, Observer, Started, Summary, Warned
-from laden.values.ownfiles import REPORT_START, is_report, placed, refuse
+from laden.values.ownfiles import REPORT_START, is_report, keep, placed, refuse
 from laden.values.secrets import redacted
 
 
@@ -100,8 +100,11 @@ class Reporter:
         try:
             if self._watch.planned and relations is not None:
                 self._show_plan(relations)
+            page = (REPORT_START + render(redacted(self._facts(summary, speed, relations)))).encode()
+            if self._path.is_file() and is_report(self._path):
+                keep(self._path)
             with placed(self._path, is_report) as file:
-                file.write((REPORT_START + render(redacted(self._facts(summary, speed, relations)))).encode())
+                file.write(page)
         except (LadenError, OSError, Relations.Error) as error:
             reason = getattr(error, "strerror", None) or str(error)
             self._observer(Warned(f"the report could not be written to {self._path}: {reason}"))

@@ -13,6 +13,7 @@ import re
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -29,6 +30,8 @@ FINDINGS_MARK = "laden_findings"
 
 _HEADERS = tuple(quote + f"{quote},{quote}".join(Finding._fields) + quote for quote in ('"', ""))
 """First lines of a list of findings, as it is written and as it once was."""
+_MOST_KEPT = 100
+"""Of one second."""
 _FOOTER_BYTES = 64 << 10
 _REPORT = re.compile(r"laden-report[^/]*\.html", re.IGNORECASE)
 _FINDINGS = re.compile(r"laden-findings[^/]*\.(?:csv|parquet)", re.IGNORECASE)
@@ -111,6 +114,24 @@ def refuse(path: Path, may_replace: Callable[[Path], bool], what: str, option: s
         raise UsageError(
             f"the {what} cannot be written to {path} ({error.strerror}): name another place with {option}"
         ) from None
+
+
+def keep(path: Path, stamp: str = "") -> str:
+    """Give a file of an earlier run a name with its time, `x-2026-11-26T110502.csv`, so that the next can have its own.
+
+    Args:
+        path: of a file that laden wrote, or of none.
+        stamp: another time, as for a file that belongs to one that was kept.
+
+    Returns:
+        The time, or nothing where there was nothing to keep. Raises `OSError`.
+    """
+    if path.is_symlink() or not path.is_file() or not path.stat().st_size:
+        return stamp
+    stamp = stamp or datetime.fromtimestamp(path.stat().st_mtime, UTC).strftime("%Y-%m-%dT%H%M%S")
+    names = (path.with_stem(f"{path.stem}-{stamp}{again}") for again in ("", *(f"-{n}" for n in range(2, _MOST_KEPT))))
+    path.rename(next((name for name in names if not name.exists()), path))
+    return stamp
 
 
 def exclusive(path: Path) -> tuple[Path, int]:
