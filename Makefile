@@ -30,12 +30,14 @@ audit: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m bench
+	$(BIN)/python -m bench.explore
 	$(BIN)/python -m bench.weather
 
-# The pictures of the pages, drawn anew from real runs; the second needs Chromium.
+# The pictures of the pages, drawn anew from real runs; all but the first need Chromium.
 picture: $(READY)
 	$(BIN)/python docs/picture.py
 	$(BIN)/python docs/report_picture.py
+	PYTHONPATH=. $(BIN)/python docs/explore_picture.py
 
 .venv: $(READY)
 

@@ -66,6 +66,7 @@ def feed_rows(relations: Relations, count: int) -> None:
             "name": keys,
             "home": [f"{number % _HOMES}.zip" for number in numbers],
             "blob": [*map(blob_name, numbers)],
+            "place": [str(number % _HOMES) for number in numbers],
         }
         relations.feed_columns("rows", columns, {"usable": True, "selected": True})
 
@@ -86,9 +87,8 @@ def feed_entries(relations: Relations, count: int) -> None:
                 "blob": [*map(blob_name, numbers)],
             }
             name = f"{home}.zip"
-            relations.feed_columns(
-                "entries", columns, {"archive": name, "home": name, "stored_bytes": 7_900_000, "method": 8}
-            )
+            alike = {"archive": name, "home": name, "stored_bytes": 7_900_000, "method": 8, "place": str(home)}
+            relations.feed_columns("entries", columns, alike)
 
 
 def feed_blobs(relations: Relations, count: int, *, every: bool = False) -> None:
@@ -109,7 +109,7 @@ def plan(count: int) -> PlanCost:
         feed_rows(relations, count)
         feed_entries(relations, count)
         feed_blobs(relations, count)
-        made = Plan(relations, send_strays=False, replace=False, documents=())
+        made = Plan(relations, send_strays=False, replace=False, documents=(), places=1)
         ready = made.summary(profile="bench", table="bench.csv", absent=())
         findings = sum(1 for _ in made.findings((), ()))
         to_send = sum(1 for _ in made.items())

@@ -2,7 +2,8 @@
 
 `load`, `check`, `verify` and `select` do what the commands of these names do, tell an observer of each event, and
 return a `Summary`, as `status` does, which tells how far a load is; `columns` returns what the columns of a table hold;
-`register` and `export_labels` do what comes after a load. What goes wrong raises a kind of `LadenError`.
+`register` and `export_labels` do what comes after a load, `explore` serves a page about a
+place. What goes wrong raises a kind of `LadenError`.
 """
 
 from laden.values.errors import LadenError
@@ -12,6 +13,7 @@ __all__ = [
     "Summary",
     "check",
     "columns",
+    "explore",
     "export_labels",
     "load",
     "register",
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from laden.values.events import Summary
     from laden.verbs.check import check
     from laden.verbs.columns import columns
+    from laden.verbs.explore import explore
     from laden.verbs.labels import export_labels
     from laden.verbs.load import load
     from laden.verbs.register import register
@@ -36,6 +39,7 @@ _HOMES = {
     "Summary": "values.events",
     "check": "verbs.check",
     "columns": "verbs.columns",
+    "explore": "verbs.explore",
     "export_labels": "verbs.labels",
     "load": "verbs.load",
     "register": "verbs.register",

@@ -118,7 +118,7 @@ class Relations:
         connection.execute(_SCHEMA)
         return connection
 
-    def run(self, sql: str, parameters: Sequence[object] = ()) -> None:
+    def run(self, sql: str, parameters: Sequence[object] | Mapping[str, object] = ()) -> None:
         """Execute a statement that returns nothing."""
         self._connection.execute(sql, parameters)
 
@@ -163,7 +163,7 @@ class Relations:
         assert row is not None
         return row
 
-    def stream(self, sql: str, parameters: Sequence[object] = ()) -> Iterator[tuple[Any, ...]]:
+    def stream(self, sql: str, parameters: Sequence[object] | Mapping[str, object] = ()) -> Iterator[tuple[Any, ...]]:
         """The rows of an answer, in constant memory, unharmed by other statements meanwhile."""
         cursor = self._connection.cursor()
         try:

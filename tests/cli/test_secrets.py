@@ -165,6 +165,7 @@ NEEDED = {
     "check": ["SOURCE"],
     "verify": ["./dest"],
     "status": ["./dest"],
+    "explore": ["./dest", "--no-open"],
     "select": ["TABLE"],
     "columns": ["TABLE"],
     "report": ["SOURCE"],

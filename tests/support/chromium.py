@@ -87,7 +87,7 @@ class Browser:
 
     def evaluate(self, script: str) -> Any:
         """The value of an expression in the page."""
-        answer = self._ask("Runtime.evaluate", expression=script, returnByValue=True)
+        answer = self._ask("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
 
@@ -116,7 +116,7 @@ class Browser:
         message: dict[str, Any] = json.loads(text)
         told = message.get("params", {})
         if message.get("method") == "Log.entryAdded":
-            self.complaints.append(told["entry"]["text"])
+            self.complaints.append(f"{told['entry']['text']} {told['entry'].get('url', '')}".strip())
         elif message.get("method") == "Runtime.exceptionThrown" or (
             message.get("method") == "Runtime.consoleAPICalled" and told["type"] in ("error", "warning", "assert")
         ):

@@ -343,3 +343,20 @@ def test_a_file_that_changed_ends_it_with_five(source: Path, there: Path) -> Non
     summary = load(source, str(there), profile="files", observer=edit)
     assert (summary.exit_code, summary.complete) == (5, False)
     assert not (there / "_laden/load.json").exists()
+
+
+def test_bytes_of_a_folder_that_changed_under_their_time_are_found_and_mended(source: Path, tmp_path: Path) -> None:
+    """What laden noted of a file is no proof of what the file holds now."""
+    put(source / "x.bin", "right")
+    there = tmp_path / "there"
+    load(source, str(there), profile="files")
+    landed = there / "x.bin"
+    before = landed.stat()
+    landed.write_bytes(b"wrong")
+    os.utime(landed, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert verify(str(there), deep="all").findings == {"blob-bytes": 1}
+    assert load(source, str(there), profile="files", compare="all").findings["blob-conflict"] == 1
+    mended = load(source, str(there), profile="files", compare="all", overwrite="changed")
+    assert (mended.sent, mended.exit_code) == (1, 0)
+    assert landed.read_bytes() == b"right"
+    assert verify(str(there), deep="all").exit_code == 0

@@ -116,7 +116,10 @@ def load(
     ] = Overwrite.never,
     compare: Annotated[
         Compare,
-        typer.Option("--compare", help="Read and compare what is there: where CRC-32 and time do not tell, or all."),
+        typer.Option(
+            "--compare",
+            help="Read and compare: where CRC-32 and time do not tell, or all (in a folder, what is there too).",
+        ),
     ] = Compare.auto,
     strays: Annotated[Strays, typer.Option("--strays", help="Images that no row names.")] = Strays.skip,
     damaged: Annotated[
@@ -176,10 +179,10 @@ def check(
 ) -> None:
     """Hold the table of SOURCE against its archives' directories: what is missing, stray, twice, in the wrong place.
 
-    By itself it reads no image and touches no network, so a terabyte of zips takes seconds; .tar.gz have to be read
-    whole. --images structure reads every image that a row names, --images pixels decodes it too: broken, constant and
-    equal ones, and those that are not of the table's size. The publisher's listings beside the archives
-    (0.zip.unzip-l.txt) are compared too, checksum files when asked for:
+    By itself it reads no image, but for the headers of 200 DICOM files at most (--phi), and touches no network, so a
+    terabyte of zips takes seconds; .tar.gz have to be read whole. --images structure reads every image that a row
+    names, --images pixels decodes it too: broken, constant and equal ones, and those that are not of the table's size.
+    The publisher's listings beside the archives (0.zip.unzip-l.txt) are compared too, checksum files when asked for:
 
         laden check ~/padchest --images pixels --checksums --trust 17.zip
     """
@@ -230,8 +233,11 @@ def demo(
         Path | None,
         typer.Option("--folder", help="Keep the sample dataset here. Default: a temporary folder."),
     ] = None,
+    explore: Annotated[
+        bool, typer.Option("--explore", help="Then show what was loaded in the browser, as laden explore does.")
+    ] = False,
 ) -> None:
     """Load a sample dataset into a real emulator of Azure Blob Storage, verify it, load it again. Under a minute."""
     from laden.cli.demo import run_demo
 
-    raise typer.Exit(run_demo(keep=keep, folder=folder))
+    raise typer.Exit(run_demo(keep=keep, folder=folder, explore=explore))

@@ -19,18 +19,18 @@ from laden.values.units import size
 _CONTAINER = "padchest"
 
 
-def run_demo(*, keep: bool, folder: Path | None) -> int:
+def run_demo(*, keep: bool, folder: Path | None, explore: bool = False) -> int:
     """Run the demo, and return its exit code: 0 when everything came out as it must."""
     console = Console(highlight=False, soft_wrap=True)
     try:
         with scratch.folder() as temporary:
-            return _demo(console, folder or temporary, keep=keep)
+            return _demo(console, folder or temporary, keep=keep, explore=explore)
     except LadenError as error:
         console.print(f"[red]laden demo:[/] {escaped(str(error))}")
         return int(error.exit_code)
 
 
-def _demo(console: Console, folder: Path, *, keep: bool) -> int:
+def _demo(console: Console, folder: Path, *, keep: bool, explore: bool) -> int:
     from laden.demo.emulator import Emulator
     from laden.demo.sample import write
 
@@ -61,6 +61,8 @@ def _demo(console: Console, folder: Path, *, keep: bool) -> int:
         )
         if good:
             _explain(console)
+        if explore:
+            _explore(console, place)
         if keep:
             console.print(f"\nThe emulator keeps running, with the data in it: {place}\nCtrl-C stops it.")
             _wait_for_interrupt()
@@ -78,6 +80,14 @@ def _verify(destination: str, observer: Observer) -> Summary:
     from laden.verbs.verify import verify
 
     return verify(destination, deep="all", observer=observer)
+
+
+def _explore(console: Console, place: str) -> None:
+    """Show it in the browser, until Ctrl-C."""
+    from laden.cli.explore import run_explore
+
+    _heading(console, f"$ laden explore {place}")
+    run_explore(place, None, None, open_page=True, write=False, json=False)
 
 
 def _heading(console: Console, text: str) -> None:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Self
 
 from laden.cli.ask import Question, SasPrompt
 from laden.values.errors import ExitCode, LadenError
-from laden.values.events import Event, Observer, Started, Summary, to_json
+from laden.values.events import Event, Observer, Serving, Started, Summary, to_json
 from laden.values.scratch import remove_all
 from laden.values.secrets import redacted
 
@@ -65,6 +65,8 @@ class Interrupts:
         """Follow the run, to know what a signal means."""
         if isinstance(event, Started):
             self._orderly = event.stage in _ORDERLY
+        elif isinstance(event, Serving):
+            self._orderly = True
 
     def _handle(self, _: int, __: FrameType | None) -> None:
         if self.stopping:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
@@ -130,6 +131,20 @@ Images = Annotated[
         " or a file that lists the ones wanted. May be given twice.",
     ),
 ]
+
+
+class Phi(StrEnum):
+    """What becomes of images whose headers may say who a person is."""
+
+    warn = "warn"
+    stop = "stop"
+    off = "off"
+
+
+PersonalData = Annotated[
+    Phi,
+    typer.Option("--phi", help="Images whose header may name a person: warn, do not send them (stop), or do not look."),
+]
 ImagesFile = Annotated[
     Path | None,
     typer.Option("--images", metavar="FILE", help="Only images whose keys stand in this file, one a line."),
@@ -183,6 +198,7 @@ class Choosing:
     trust: Trusted = None
     table_name: TableName = None
     images: Images = None
+    phi: PersonalData = Phi.warn
     exclude: Exclude = None
     include: Include = None
     follow_links: FollowLinks = False
@@ -251,6 +267,7 @@ def asked(options: dict[str, Any], level: str) -> dict[str, Any]:
         **given,
         "images": looked or level,
         "images_file": listed,
+        "phi": options["phi"].value,
         "trust": options["trust"] or (),
         "exclude": options["exclude"] or (),
         "include": options["include"] or (),

@@ -23,6 +23,7 @@ from laden.values.events import (
     Progress,
     Retried,
     Selected,
+    Serving,
     Started,
     Summary,
     Warned,
@@ -93,10 +94,10 @@ class Terminal:
         match event:
             case Started():
                 self._started(event)
-            case Selected():
-                numbered(self._console, "", _steps(event.selection))
-            case Described():
-                draw_columns(self._console, event)
+            case Selected() | Described():
+                self._described(event)
+            case Serving():
+                self._serving(event)
             case Progress() | Counted() if not self._held:
                 self._line.see(event)
             case Retried() if self._verbose:
@@ -111,6 +112,13 @@ class Terminal:
         """Take the line that moves off the screen."""
         self._line.end()
 
+    def _serving(self, event: Serving) -> None:
+        self.close()
+        self._say(f"The explorer is at {escaped(event.url)}")
+        self._say("The link works once; Ctrl-C stops the server.")
+        if event.write:
+            self._say("[yellow]With --write: what is shown can be changed from the page.[/]")
+
     @contextmanager
     def hold(self) -> Iterator[None]:
         """Draw no progress while somebody is asked something."""
@@ -120,6 +128,12 @@ class Terminal:
             yield
         finally:
             self._held = False
+
+    def _described(self, event: Selected | Described) -> None:
+        if isinstance(event, Described):
+            draw_columns(self._console, event)
+        else:
+            numbered(self._console, "", _steps(event.selection))
 
     def _started(self, event: Started) -> None:
         what = _STAGES[event.stage]
@@ -182,7 +196,7 @@ class Terminal:
                 # Without a table, rows are the files themselves.
                 parts = [plural(summary.rows, "file")]
             if summary.command == "load":
-                parts += _counts(summary, "sent", "already_there", "damaged", "conflicts", "failed", "stray")
+                parts += _counts(summary, "sent", "already_there", "damaged", "held", "conflicts", "failed", "stray")
                 speed = int(summary.bytes_sent / summary.seconds) if summary.seconds else 0
                 if summary.bytes_sent:
                     parts.append(f"{size(summary.bytes_sent)} in {duration(summary.seconds)} ({size(speed)}/s)")

@@ -19,6 +19,7 @@ from laden.values.secrets import redact
 _VERBS = (
     "verbs_table",
     "verbs_report",
+    "verbs_explore",
     "verbs_profiles",
     "verbs_cloud",
     "verbs_sas",

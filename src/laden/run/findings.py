@@ -2,7 +2,8 @@
 
 The CSV is begun with the first finding, beside its place, and written line by line; it gets its name once the run has a
 plan (`settle`), so that a killed run leaves what it found, a clean one leaves none, and a command that was refused
-leaves the list of the run before it as it was. An earlier list gets a name with its time and stays. At the end a Parquet file of the same name follows, its columns typed
+leaves the list of the run before it as it was. An earlier list gets a name with its time and stays. At the end a
+Parquet file of the same name follows, its columns typed
 and its texts as they are. Findings name images, so the files stay on this machine; secrets are taken out of them.
 """
 

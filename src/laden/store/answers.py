@@ -78,18 +78,18 @@ def page_from_xml(body: bytes, *, strip: int = 0) -> Page:
         text = body.decode("utf-8-sig")
         if (plain := plain_page(text)) is not None:
             return Page([blob for one in plain[0] if (blob := _plain(one, strip)) is not None], plain[1])
-        root = _tree(text)
+        root = tree(text)
     except (ET.ParseError, LookupError, ValueError):
         raise TransientStoreError("the service answered with a listing that is not whole") from None
     listed = root.find("Blobs")
     if root.tag != "EnumerationResults" or listed is None:
         raise TransientStoreError("the service answered with something that is not a listing")
-    blobs = [blob for element in listed.iter("Blob") if (blob := _blob(element, strip)) is not None]
+    blobs = [blob for element in listed.iter("Blob") if (blob := blob_from_element(element, strip)) is not None]
     return Page(blobs, root.findtext("NextMarker") or "")
 
 
 def _plain(blob: PlainBlob, strip: int) -> Blob | None:
-    """A blob of a plain page, as `_blob`."""
+    """A blob of a plain page, as `blob_from_element`."""
     said, metadata = blob.property, blob.metadata
     if metadata.get("hdi_isfolder") == "true" or said("ResourceType") == "directory":
         return None
@@ -97,7 +97,7 @@ def _plain(blob: PlainBlob, strip: int) -> Blob | None:
     return Blob(blob.name[strip:], length, md5, _etag(said("Etag") or ""), metadata)
 
 
-def _tree(text: str) -> ET.Element:
+def tree(text: str) -> ET.Element:
     """The XML of an answer; raises ParseError or ValueError.
 
     A document type declares entities, which can stand for gigabytes, and no answer of the service has one. Text that
@@ -108,7 +108,8 @@ def _tree(text: str) -> ET.Element:
     return ET.fromstring(text)  # noqa: S314 - without one, nothing is loaded or expanded
 
 
-def _blob(element: ET.Element, strip: int) -> Blob | None:
+def blob_from_element(element: ET.Element, strip: int) -> Blob | None:
+    """One blob of a listing; None for a folder of an account with a hierarchical namespace."""
     name = element.find("Name")
     properties = element.find("Properties")
     if name is None or properties is None or not name.text:
@@ -132,7 +133,7 @@ def uncommitted_from_xml(body: bytes) -> dict[str, int]:
     Raises `TransientStoreError` if the list is cut off or garbled.
     """
     try:
-        root = _tree(body.decode("utf-8-sig"))
+        root = tree(body.decode("utf-8-sig"))
         blocks = {}
         for block in root.iterfind("UncommittedBlocks/Block"):
             with suppress(UnicodeDecodeError, binascii.Error):

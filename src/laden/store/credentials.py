@@ -302,7 +302,7 @@ def key_credential(destination: Destination, key: str) -> Credential:
             destination.account,
             key,
             resource_types=ResourceTypes(service=True, container=True, object=True),
-            permission=AccountSasPermissions(read=True, write=True, delete=True, list=True, create=True),
+            permission=AccountSasPermissions(read=True, write=True, delete=True, list=True, create=True, tag=True),
             expiry=expiry,
             start=now - timedelta(seconds=CLOCK_SKEW_S),
             services=Services(blob=True),

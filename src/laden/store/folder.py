@@ -39,7 +39,8 @@ from laden.values.names import problem
 from laden.values.records import Blob
 
 _STAGING = "_laden/staging"
-_HIDDEN = frozenset({JOURNAL, _STAGING})
+HIDDEN = frozenset({JOURNAL, _STAGING})
+"""Where the folder keeps its own notes."""
 _STAGED_LIFE_S = 7 * 24 * 3600
 """As long as the service keeps uncommitted blocks ("Put Block", Remarks)."""
 
@@ -96,7 +97,7 @@ class FolderStore:
         try:
             self._sweep()
             told = self._journal.read()
-            found = sorted(files(self._path, _HIDDEN))
+            found = sorted(files(self._path, HIDDEN))
         except OSError as error:
             raise StoreError(f"{self._path} cannot be read: {error.strerror}") from None
         blobs: list[Blob] = []
@@ -209,7 +210,7 @@ class FolderStore:
         """Where a blob lies: always below the folder, and never on the store's own files."""
         if reason := problem(name):
             raise BlobRefused(f"'{name}' cannot be a blob's name: it {reason}")
-        if name in _HIDDEN or name.startswith(_STAGING + "/"):
+        if name in HIDDEN or name.startswith(_STAGING + "/"):
             raise BlobRefused(f"'{name}' is where the folder keeps its own notes")
         return self._path / name
 

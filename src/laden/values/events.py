@@ -203,6 +203,17 @@ class Checked:
 
 
 @dataclass(frozen=True, slots=True)
+class Serving:
+    """A page is served on this machine, and can be opened."""
+
+    event: ClassVar[str] = "serving"
+    url: str
+    """With a token that works once."""
+    write: bool
+    """Whether what is shown may be changed from the page."""
+
+
+@dataclass(frozen=True, slots=True)
 class Summary(Counts):
     """How a run ended: the last event."""
 
@@ -219,7 +230,11 @@ class Summary(Counts):
     changed: int = 0
     """Of `verify`: blobs whose length or MD5 is not the manifest's."""
     examined: int = 0
-    """Of `check`: images that were read whole and looked into."""
+    """Of `check`: files that were read whole, and looked into where their kind is known."""
+    unseen: int = 0
+    """Files of this run that were not looked into, or not to the end: nobody knows whether they are whole."""
+    held: int = 0
+    """Not sent, as asked, because they may say who a person is."""
     bytes_sent: int = 0
     bytes_examined: int = 0
     retries: int = 0
@@ -249,6 +264,7 @@ Event = (
     | Waiting
     | Shown
     | Checked
+    | Serving
     | Summary
 )
 Observer = Callable[[Event], None]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Unpack
 
-from laden.dataset.images import Level
+from laden.dataset.images import Level, Phi
 from laden.dataset.source import Reader
 from laden.report import Reporter
 from laden.run.deadline import Deadline
@@ -18,7 +18,7 @@ from laden.run.logfile import LogFile
 from laden.run.loop import run as run_loop
 from laden.run.receipts import Receipts
 from laden.run.run import Run, never, running
-from laden.stages.consistency import contradictions
+from laden.stages.consistency import contradictions, not_looked_into
 from laden.stages.engine import Job, move, workers_for
 from laden.stages.inventory import Listing, is_listed, read_documents, read_known
 from laden.stages.manifest import LOAD, Document
@@ -34,7 +34,19 @@ from laden.store.sas import lacking_for_load
 from laden.store.slips import swapped
 from laden.values.errors import AccessEnded, ExitCode, UsageError
 from laden.values.events import Observer, PlanReady, Started, Summary, ignore
-from laden.verbs.asked import Choosing, Paths, choice_of, level_of, one_of, path_of, paths, refuse_secrets, shown
+from laden.verbs.asked import (
+    Choosing,
+    Paths,
+    choice_of,
+    level_of,
+    one_of,
+    path_of,
+    paths,
+    phi_of,
+    refuse_secrets,
+    shown,
+)
+from laden.verbs.identity import look_for_identity, refuse_unlooked
 from laden.verbs.opening import Opened, opened
 from laden.verbs.planning import bits_of, nothing_here, planned, read_again
 
@@ -64,6 +76,7 @@ def load(
     strays: Literal["skip", "send"] = "skip",
     damaged: Literal["send", "skip"] = "send",
     images: Level = "structure",
+    phi: Phi = "warn",
     connections: int | None = None,
     limit: str | None = None,
     workers: int | None = None,
@@ -89,6 +102,8 @@ def load(
         strays: whether images without a row are sent.
         damaged: whether images that are broken inside, though whole as members, are sent as they are.
         images: how closely each image is looked at as it passes: not at all, its structure, or every pixel decoded.
+        phi: what becomes of images whose header may say who a person is: they are told, told and not sent, or nobody
+            looks.
         connections: requests in flight at most; None to find out what the link bears.
         limit: bytes a second that are sent at most, as in `"20M"`; by time of day, as in `"08:00-18:00=5M,20M"`.
         workers: processes that send; None to decide by the number and size of the images.
@@ -130,7 +145,9 @@ def load(
             images=level_of(images),
             send_broken=one_of("damaged", damaged, ("send", "skip")) == "send",
             replace_other=one_of("overwrite", overwrite, ("never", "changed")) == "changed",
+            phi=phi_of(phi),
         )
+        refuse_unlooked(settings.phi, settings.images)
         wishes = _Wishes(
             choice_of(asked),
             settings,
@@ -174,6 +191,8 @@ async def _load(
         _refuse_inside(there, surveyed.root)
         landings = _landings(surveyed, wishes.choice)
         plan, ready = _planned(run, surveyed, there, wishes, landings, earlier)
+        unlooked = wishes.dry_run or wishes.settings.images == "none"
+        look_for_identity(run, surveyed.root, wishes.settings.phi, alone=unlooked)
         if wishes.dry_run:
             return run.end()
         if not ready.images:
@@ -193,7 +212,7 @@ async def _load(
         if outcomes.unlisted:
             run.tell(Started("verify"))
             await listing.repeat()
-        return await _conclude(run, surveyed, landings, publisher)
+        return await _conclude(run, surveyed, landings, publisher, wishes.settings.images)
 
 
 def _planned(
@@ -210,6 +229,8 @@ def _planned(
         send_strays=wishes.send_strays,
         replace_other=wishes.settings.replace_other,
         compare_all=wishes.compare_all,
+        # A service keeps the MD5 that it checked with the bytes; in a folder, anybody may write beside laden's notes.
+        read_back=wishes.compare_all and isinstance(there.target, FolderDestination),
         selected_as=landings[0].subset if landings and landings[0].selection else None,
         documents=[*(landing.subset for landing in landings), *(document.name for document in earlier)],
         target=there.target,
@@ -272,7 +293,7 @@ async def _transfer(run: Run, plan: Plan, ready: PlanReady, surveyed: Survey, th
         sas=there.access.source,
     )
     try:
-        with Receipts(run) as settled:
+        with Receipts(run, wishes.settings.phi) as settled:
             async for receipt in moving:
                 settled.add(receipt)
     except AccessEnded as error:
@@ -282,7 +303,9 @@ async def _transfer(run: Run, plan: Plan, ready: PlanReady, surveyed: Survey, th
             raise AccessEnded(f"{error}. {run.standing()}, and the same command with {remedy} goes on") from None
 
 
-async def _conclude(run: Run, surveyed: Survey, landings: Sequence[Landing], publisher: Publisher) -> Summary:
+async def _conclude(
+    run: Run, surveyed: Survey, landings: Sequence[Landing], publisher: Publisher, level: Level
+) -> Summary:
     """Hold the last listing against the receipts; only if all is proved, land table and manifest."""
     run.add(confirm(run.relations))
     at_store = any(code.startswith(_AT_STORE) for code in run.log.counts)
@@ -293,6 +316,8 @@ async def _conclude(run: Run, surveyed: Survey, landings: Sequence[Landing], pub
     with Reader(str(surveyed.root)) as reader:
         run.add(await publisher.publish(surveyed.profile, landings, surveyed.sidecars, reader))
     run.add(contradictions(run.relations, "loaded", bits_of(surveyed)))
+    if level != "none":
+        run.add(not_looked_into(run.relations, "loaded"))
     run.note(complete=True)
     return run.end()
 

@@ -31,6 +31,7 @@ def planned(
     replace_other: bool = False,
     documents: Sequence[str] = (),
     compare_all: bool = False,
+    read_back: bool = False,
     selected_as: str | None = None,
     target: Destination | FolderDestination | None = None,
 ) -> tuple[Plan, PlanReady]:
@@ -43,6 +44,7 @@ def planned(
         replace_other: whether a blob with other content is replaced.
         documents: further names that laden may write.
         compare_all: whether every image that is there is read and compared.
+        read_back: whether what is there is read for that, too.
         selected_as: the name under which the first table's selected rows land, where only those do.
         target: where it goes.
     """
@@ -56,6 +58,7 @@ def planned(
         written=_written(surveyed, selected_as),
         places=len(surveyed.profile.place_fields),
         compare_all=compare_all,
+        read_back=read_back,
         many_rows=any(placed.shape.many for placed in surveyed.tables),
     )
     counts = plan.summary(

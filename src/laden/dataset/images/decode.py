@@ -48,17 +48,18 @@ class Decoded(NamedTuple):
     """Whether the lowest value means white (PS3.3 C.7.6.3.1.2, MONOCHROME1); None where the file does not tell."""
 
 
-def decode(data: bytes, edge_pixels: int | None = None) -> Decoded | None:
+def decode(data: bytes, edge_pixels: int | None = None, frame: int = 0) -> Decoded | None:
     """The pixels of an image file, or None where nothing of it can be decoded.
 
     Args:
         data: the file, or what there is of it.
         edge_pixels: averaged down to no less than so many on the longer side, and no more than four times that; None
             for all pixels.
+        frame: of a DICOM file with several, from 0; there must be so many.
     """
     try:
         if data[_DICOM_AT : _DICOM_AT + 4] == b"DICM":
-            return _dicom(data, edge_pixels)
+            return _dicom(data, edge_pixels, frame)
         return _picture(data, edge_pixels)
     except Exception:  # noqa: BLE001 - decoders raise anything at all over broken files
         return None
@@ -112,8 +113,9 @@ def _ended(data: bytes, edge_pixels: int | None) -> Decoded | None:
     return taken._replace(part=there, there=there) if there else None
 
 
-def _dicom(data: bytes, edge_pixels: int | None) -> Decoded | None:
+def _dicom(data: bytes, edge_pixels: int | None, frame: int) -> Decoded | None:
     from pydicom import dcmread
+    from pydicom.pixels.processing import apply_color_lut
     from pydicom.pixels.utils import pixel_array
 
     dataset = dcmread(io.BytesIO(data))
@@ -121,8 +123,12 @@ def _dicom(data: bytes, edge_pixels: int | None) -> Decoded | None:
     frame_bytes = width * height * int(dataset.get("SamplesPerPixel", 1)) * dataset.BitsAllocated // 8
     if frame_bytes > MOST_BYTES:
         return None
-    part = 1.0 if dataset.file_meta.TransferSyntaxUID.is_compressed else _completed(dataset, frame_bytes)
-    values = pixel_array(dataset, index=0)
+    compressed = dataset.file_meta.TransferSyntaxUID.is_compressed
+    part = 1.0 if compressed else _completed(dataset, frame_bytes, frame)
+    values = pixel_array(dataset, index=frame if compressed else 0)
+    if dataset.PhotometricInterpretation == "PALETTE COLOR":
+        values = apply_color_lut(values, dataset)
+        values = values >> 8 if values.dtype.itemsize > 1 else values
     if values.ndim > _ONE_FRAME_DIMENSIONS:
         step = _step((width, height), edge_pixels)
         return Decoded(values.astype(np.uint8)[::step, ::step], width, height, part, part, None)
@@ -130,9 +136,9 @@ def _dicom(data: bytes, edge_pixels: int | None) -> Decoded | None:
     return Decoded(_averaged(values, edge_pixels), width, height, part, int(part * height) / height, inverted)
 
 
-def _completed(dataset: Any, frame_bytes: int) -> float:
+def _completed(dataset: Any, frame_bytes: int, frame: int) -> float:
     """Leave one frame of pixel data that are not compressed, filled up where they end early; how much is there."""
-    there = dataset.PixelData
+    there = dataset.PixelData[frame * frame_bytes :]
     dataset.PixelData = there[:frame_bytes].ljust(frame_bytes, b"\0")
     if "NumberOfFrames" in dataset:
         dataset.NumberOfFrames = 1

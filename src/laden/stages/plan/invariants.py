@@ -32,17 +32,21 @@ def hold(relations: Relations, places: int) -> None:
         _ONE_IMAGE: "SELECT row FROM matches GROUP BY row HAVING count(*) > 1",
         _PLACE: "SELECT m.row FROM matches m JOIN rows r USING (row) JOIN entries e ON e.id = m.id"  # noqa: S608 - own texts
         f" WHERE {disagreement(places)}",
-        _CONTENT: "SELECT m.row FROM matches m JOIN rows r USING (row) JOIN wanted USING (blob)"  # noqa: S608 - own texts
-        " JOIN entries e ON e.id = m.id JOIN entries w ON w.id = wanted.id"
-        f" WHERE r.selected AND m.id <> wanted.id AND {content} <> {other}",
-        _TWICE: "SELECT m.id FROM matches m JOIN rows r USING (row) GROUP BY m.id"
+        # Nearly every row's image is the one that is wanted under its name: those need no second look.
+        _CONTENT: "WITH others AS MATERIALIZED (SELECT m.row, m.id, r.blob FROM matches m JOIN rows r USING (row)"  # noqa: S608 - own texts
+        " ANTI JOIN wanted w ON w.id = m.id AND w.blob = r.blob WHERE r.selected)"
+        " SELECT o.row FROM others o JOIN wanted s ON s.blob = o.blob"
+        f" JOIN entries e ON e.id = o.id JOIN entries w ON w.id = s.id WHERE {content} <> {other}",
+        _TWICE: "WITH often AS (SELECT id FROM matches GROUP BY id HAVING count(*) > 1)"
+        " SELECT m.id FROM matches m SEMI JOIN often USING (id) JOIN rows r USING (row) GROUP BY m.id"
         " HAVING min(hash(r.blob)) <> max(hash(r.blob)) AND min(hash(r.name, r.place)) <> max(hash(r.name, r.place))",
         _NAME: "SELECT blob FROM wanted GROUP BY blob HAVING count(*) > 1"
         " UNION ALL SELECT blob FROM wanted WHERE blob IN (SELECT name FROM written)"
         " OR starts_with(blob, '_laden/') OR contains(blob, '/_laden/')"
         " UNION ALL SELECT blob FROM todo ANTI JOIN wanted USING (blob, id)",
-        _OTHER: "SELECT r.row FROM rows r JOIN wanted USING (blob) WHERE r.usable"
-        " AND r.row NOT IN (SELECT row FROM matches) AND r.blob NOT IN (SELECT blob FROM shared)",
+        _OTHER: "WITH left_over AS MATERIALIZED"
+        " (SELECT r.row, r.blob FROM rows r ANTI JOIN matches m ON m.row = r.row WHERE r.usable)"
+        " SELECT row FROM left_over JOIN wanted USING (blob) WHERE blob NOT IN (SELECT blob FROM shared)",
     }
     for broken, question in questions.items():
         if relations.one(f"SELECT count(*) FROM ({question} LIMIT 1)")[0]:  # noqa: S608 - own texts

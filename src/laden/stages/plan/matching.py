@@ -78,7 +78,9 @@ WHERE b.low = b.high AND (b.level = {whole} OR b.id IN (SELECT id FROM claims GR
 
 _TORN = """
 CREATE OR REPLACE TABLE torn AS
-SELECT m.id FROM matches m JOIN rows r USING (row) GROUP BY m.id HAVING min(hash(r.blob)) <> max(hash(r.blob))
+WITH often AS (SELECT id FROM matches GROUP BY id HAVING count(*) > 1)
+SELECT m.id FROM matches m SEMI JOIN often USING (id) JOIN rows r USING (row)
+GROUP BY m.id HAVING min(hash(r.blob)) <> max(hash(r.blob))
 """
 _TOLD_APART = """
 DELETE FROM torn WHERE id IN (
@@ -147,7 +149,7 @@ def disagreement(places: int) -> str:
         f"({_value('r', at)} <> '' AND {_value('e', at)} <> '' AND {_value('r', at)} <> {_value('e', at)})"
         for at in range(places)
     )
-    return " OR ".join(["r.key <> e.key", *differing])
+    return f"r.key <> e.key OR (r.place <> e.place AND ({' OR '.join(differing) or 'false'}))"
 
 
 class _Pair:

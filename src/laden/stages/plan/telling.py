@@ -8,12 +8,19 @@ from laden.relations import Relations
 from laden.run.receipts import conflict
 from laden.values.records import Finding, Severity
 
+_UNNAMED = """
+CREATE OR REPLACE TABLE unnamed AS
+SELECT name, source FROM blobs b
+WHERE NOT EXISTS (FROM rows r WHERE r.blob = b.name) AND NOT starts_with(name, '_laden/');
+DELETE FROM unnamed u
+WHERE EXISTS (FROM wanted w WHERE w.blob = u.name) OR EXISTS (FROM below o WHERE o.name = u.name);
+"""
+"""Blobs that this load has no name for: asked once, for most of them are named."""
+
 FOREIGN = """
-SELECT name FROM blobs b
-WHERE NOT EXISTS (FROM rows r WHERE r.blob = b.name) AND NOT EXISTS (FROM wanted w WHERE w.blob = b.name)
-  AND NOT EXISTS (FROM known k WHERE k.blob = b.name) AND NOT EXISTS (FROM documents d WHERE d.name = b.name)
-  AND NOT EXISTS (FROM below o WHERE o.name = b.name)
-  AND source IS NULL AND NOT starts_with(name, '_laden/')
+SELECT name FROM unnamed u
+WHERE NOT EXISTS (FROM known k WHERE k.blob = u.name) AND NOT EXISTS (FROM documents d WHERE d.name = u.name)
+  AND source IS NULL
 """
 """Blobs that neither table nor manifest knows and that laden did not put there."""
 
@@ -24,10 +31,8 @@ SELECT row FROM rows WHERE selected AND row NOT IN (SELECT row FROM matches) AND
 
 _UNCLAIMED = """
 CREATE OR REPLACE TABLE unclaimed AS
-SELECT b.name, k.key, url_decode(b.source) AS source FROM blobs b LEFT JOIN known k ON k.blob = b.name
-WHERE b.name NOT IN (SELECT blob FROM rows WHERE blob IS NOT NULL) AND b.name NOT IN (SELECT blob FROM wanted)
-  AND b.name NOT IN (SELECT name FROM below) AND NOT starts_with(b.name, '_laden/')
-  AND (k.key IS NOT NULL OR b.source IS NOT NULL)
+SELECT u.name, k.key, url_decode(u.source) AS source FROM unnamed u LEFT JOIN known k ON k.blob = u.name
+WHERE k.key IS NOT NULL OR u.source IS NOT NULL
 """
 """Images of earlier loads under names that this one has not."""
 
@@ -45,6 +50,7 @@ class Telling:
     def __init__(self, relations: Relations, *, send_strays: bool, many_rows: bool) -> None:
         """Arguments as `Plan`."""
         self._relations = relations
+        relations.run(_UNNAMED)
         self._send_strays = send_strays
         self._many_rows = many_rows
         self._tables = list(relations.stream("SELECT name, before FROM table_starts ORDER BY before DESC"))
@@ -230,7 +236,8 @@ class Telling:
                 " earlier load had another layout or other rows; remove them, or load to another prefix",
             )
         count, examples = one(
-            "SELECT count(*), min(blob, 3) FROM todo WHERE action = 'compare' AND checked_md5 IS NULL"
+            "SELECT count(*), min(t.blob, 3) FROM todo t JOIN blobs b ON b.name = t.blob"
+            " WHERE t.action = 'compare' AND t.checked_md5 IS NULL AND b.source_bytes IS NULL"
         )
         if count:
             yield Finding(

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
-from laden.dataset.images import Level
+from laden.dataset.images import JUDGES, Level, Phi
 from laden.dataset.source import Buffer, Reader
 from laden.stages.transfer.bottleneck import Bottleneck
 from laden.stages.transfer.comparing import is_same
@@ -72,6 +72,8 @@ class Settings:
     """Whether an image that is whole as a member but broken inside is sent as it is."""
     replace_other: bool = False
     """Whether a blob whose content turns out to be other is replaced."""
+    phi: Phi = "off"
+    """What becomes of an image with fields that may say who a person is."""
 
 
 async def transfer(
@@ -112,6 +114,7 @@ async def transfer(
             pump.cancel()
             await asyncio.wait([pump])
             threads.shutdown(wait=False, cancel_futures=True)
+            JUDGES.rest()
 
 
 class _Mover:
@@ -199,14 +202,9 @@ class _Mover:
         return [None if self._stopping() else self._read(item) for item in batch]
 
     def _read(self, item: Item) -> Loaded | Receipt:
-        settings = self._settings
-        return read_item(
-            self._reader,
-            item,
-            level=settings.images,
-            send_broken=settings.send_broken,
-            replace_other=settings.replace_other,
-        )
+        asked = self._settings
+        broken, other, phi = asked.send_broken, asked.replace_other, asked.phi
+        return read_item(self._reader, item, level=asked.images, send_broken=broken, replace_other=other, phi=phi)
 
     async def _send(self, loaded: Loaded) -> None:
         self._sending += 1
@@ -225,13 +223,14 @@ class _Mover:
             self._sending -= 1
 
     async def _move_large(self, item: Item) -> None:
-        compare = item.action is Action.COMPARE
+        # What may have to stay is read to its end before a block of it leaves.
+        first_read = item.action is Action.COMPARE or self._settings.phi == "stop"
         self._sending += 1
         try:
-            settled, block_ids = await self._pass_blocks(item, sending=not compare)
+            settled, block_ids = await self._pass_blocks(item, sending=not first_read)
             if isinstance(settled, Loaded):
                 settled = await self._read_back(settled)
-            if compare and isinstance(settled, Loaded):
+            if first_read and isinstance(settled, Loaded):
                 item = settled.item
                 settled, block_ids = await self._pass_blocks(item, sending=True)
             if isinstance(settled, Loaded):
@@ -247,7 +246,7 @@ class _Mover:
 
     async def _read_back(self, loaded: Loaded) -> Loaded | Receipt:
         """Settle an item whose blob was put there by another tool: what its bytes are, not what it says of them."""
-        item, digests, settings = loaded.item, loaded.digests, self._settings
+        item, digests = loaded.item, loaded.digests
         if item.action is not Action.COMPARE or item.md5 is not None:
             return loaded
         started_s = time.monotonic()
@@ -256,8 +255,12 @@ class _Mover:
         except (BlobMissing, BlobRefused, TransientStoreError) as error:
             return self._failed(Receipt(item, Outcome.FAILED, digests, loaded.image), error, started_s)
         self._last_success_s = time.monotonic()
-        known = loaded._replace(item=item._replace(md5=md5))
-        return settle(known, send_broken=settings.send_broken, replace_other=settings.replace_other)
+        return self._decided(loaded._replace(item=item._replace(md5=md5)))
+
+    def _decided(self, loaded: Loaded) -> Loaded | Receipt:
+        """Whether an item whose content is known still has to be sent."""
+        asked = self._settings
+        return settle(loaded, send_broken=asked.send_broken, replace_other=asked.replace_other, phi=asked.phi)
 
     async def _end(self, error: AccessEnded) -> None:
         """Begin nothing more; the first to learn it raises, once those that were let in before had time to end."""
@@ -285,7 +288,9 @@ class _Mover:
 
         try:
             staged = await self._store.staged(item.blob) if sending else {}
-            blocks = BlockReader(self._reader, item, self._block_bytes(item, staged), self._settings.images)
+            settings = self._settings
+            block_bytes = self._block_bytes(item, staged)
+            blocks = BlockReader(self._reader, item, block_bytes, settings.images, settings.phi)
             self._sizes.begin(time.monotonic())
             async with asyncio.TaskGroup() as group:
                 while (await room.acquire()) and (block := await self._in_thread(blocks.next_block)):
@@ -301,9 +306,7 @@ class _Mover:
             if isinstance(error, SourceError):
                 return unread(item, error), []
             return self._failed(Receipt(item, Outcome.FAILED), error, started_s), []
-        settings = self._settings
-        settled = settle(blocks.loaded(), send_broken=settings.send_broken, replace_other=settings.replace_other)
-        return settled, block_ids
+        return self._decided(blocks.loaded()), block_ids
 
     async def _settled(self, loaded: Loaded, request: Awaitable[None]) -> Receipt:
         """Await a put or commit, and tell what became of its item."""

@@ -1,0 +1,270 @@
+"""What changes blobs: first a plan, then, with the plan's number and its count typed back, the act.
+
+A plan names every blob with the ETag that was listed, says how many and how many bytes, in whose account, and whether
+it can be undone. It is used once, and for some minutes. A blob that changed since the listing is left alone and
+counted. What could not be done is told as the job's findings; nothing is done at a place that was not opened with
+`--write`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from laden.explore.jobs import Job
+from laden.explore.stored import StoredPlace
+from laden.store import Destination
+from laden.store.manage import TIERS, Undo
+from laden.values.errors import BlobConflict, BlobMissing, LadenError, UsageError
+from laden.values.names import problem
+from laden.values.records import Finding, Severity
+from laden.values.units import plural
+
+_LIFE_S = 15 * 60
+_AT_ONCE = 16
+MOST = 1_000_000
+_NAMED = 20
+"""Of a plan, shown."""
+_METADATA_NAME = re.compile(r"[a-z_][a-z0-9_]*")
+"""As a header carries it and C# takes it ("Setting and retrieving properties and metadata for Blob resources")."""
+_MOST_TAGS = 10
+_MOST_TAG_NAME = 128
+_TAG = re.compile(r"[A-Za-z0-9 +\-./:=_]{0,256}")
+"""What names and values of tags may hold ("Set Blob Tags", Remarks); names have at least one, 128 at most."""
+_TYPE = re.compile(r"[A-Za-z0-9.+-]+/[A-Za-z0-9.+-]+(; ?[A-Za-z0-9.=+-]+)?")
+
+
+@dataclass(frozen=True)
+class Target:
+    """One blob of a plan."""
+
+    name: str
+    etag: str
+    size_bytes: int
+
+
+@dataclass
+class Plan:
+    """What would be done."""
+
+    number: str
+    action: str
+    targets: list[Target]
+    sentence: str
+    undo: str
+    values: dict[str, Any] = field(default_factory=dict)
+    made_s: float = field(default_factory=time.monotonic)
+
+    def told(self) -> dict[str, Any]:
+        """The plan, for the page."""
+        return {
+            "plan": self.number,
+            "action": self.action,
+            "count": len(self.targets),
+            "bytes": sum(target.size_bytes for target in self.targets),
+            "sentence": self.sentence,
+            "undo": self.undo,
+            "names": [target.name for target in self.targets[:_NAMED]],
+        }
+
+
+class Acts:
+    """Plans of one place, and what became of them."""
+
+    def __init__(self, place: StoredPlace) -> None:
+        self._place = place
+        self._plans: dict[str, Plan] = {}
+
+    async def plan(self, action: str, names: list[str], values: dict[str, Any]) -> Plan:
+        """What an action would do to blobs.
+
+        Raises:
+            UsageError: it cannot be done so, or the listing is not complete yet.
+        """
+        if action not in _ACTIONS:
+            raise UsageError(f"'{action}' is nothing that can be done here")
+        values = _checked(action, values)
+        targets = await asyncio.to_thread(self._targets, action, names)
+        if not targets:
+            raise UsageError("nothing was chosen that is there")
+        plan = Plan(secrets.token_urlsafe(16), action, targets, "", "", values)
+        verb = _ACTIONS[action].format(**{**values, "to": values.get("prefix", "")})
+        plan.sentence = f"{verb} {plural(len(targets), 'blob')} in {self._where()}"
+        plan.undo = await self._undo(action)
+        self._plans = {key: one for key, one in self._plans.items() if time.monotonic() - one.made_s < _LIFE_S}
+        self._plans[plan.number] = plan
+        return plan
+
+    def take(self, number: str, count: str) -> Plan:
+        """The plan, to be carried out; it is void afterwards, and also where the count was wrong.
+
+        Raises:
+            UsageError: there is none, it is too old, or another count was typed.
+        """
+        plan = self._plans.pop(number, None)
+        if plan is None or time.monotonic() - plan.made_s > _LIFE_S:
+            raise UsageError("there is no such plan (any more): make it again")
+        if re.sub(r"[,. \u2019_]", "", count) != str(len(plan.targets)):
+            raise UsageError(
+                f"the plan is about {len(plan.targets):,} blobs, and '{count}' was typed: nothing was done"
+            )
+        return plan
+
+    async def carry_out(self, plan: Plan, job: Job) -> None:
+        """Do it, many at once; each blob on its own."""
+        job.in_all, job.bytes_in_all = len(plan.targets), sum(target.size_bytes for target in plan.targets)
+        pending = iter(plan.targets)
+        work = self._work(plan)
+        outcomes = {"done": 0, "changed": 0, "gone": 0, "failed": 0}
+
+        async def worker() -> None:
+            for target in pending:
+                if job.stopping:
+                    return
+                outcome = await _tried(work, target, job)
+                outcomes[outcome] += 1
+                job.done, job.done_bytes = job.done + 1, job.done_bytes + target.size_bytes
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(_AT_ONCE):
+                group.create_task(worker())
+        job.result["outcomes"] = outcomes
+        left = sum(count for outcome, count in outcomes.items() if outcome != "done")
+        job.message = f"{outcomes['done']:,} of {len(plan.targets):,} blobs are done"
+        if left:
+            job.message += f"; {outcomes['changed']:,} changed since the listing, {outcomes['gone']:,} were gone"
+            job.message += f", {outcomes['failed']:,} were refused: nothing was done to these"
+
+    def _work(self, plan: Plan) -> Callable[[Target], Awaitable[None]]:
+        manage, values = self._place.manage, plan.values
+
+        async def metadata(target: Target) -> None:
+            # What laden wrote is how a listing proves a blob: it stays.
+            there = (await self._place.store.head(target.name)).metadata
+            kept = {key: value for key, value in there.items() if key.startswith("laden_")}
+            await manage.set_metadata(target.name, {**values["metadata"], **kept}, target.etag)
+
+        return {
+            "delete": lambda target: manage.delete(target.name, target.etag),
+            "undelete": lambda target: manage.undelete(target.name),
+            "tier": lambda target: manage.set_tier(target.name, values["tier"]),
+            "tags": lambda target: manage.set_tags(target.name, values["tags"]),
+            "type": lambda target: manage.set_content_type(target.name, values["type"], target.etag),
+            "copy": lambda target: manage.copy(target.name, values["prefix"] + target.name, target.etag),
+            "metadata": metadata,
+        }[plan.action]
+
+    def _targets(self, action: str, names: list[str]) -> list[Target]:
+        if action == "undelete":
+            return [Target(name, "", 0) for name in names if problem(name) is None]
+        relations = self._place.relations
+        relations.run("CREATE OR REPLACE TABLE chosen_names (name VARCHAR)")
+        relations.feed("chosen_names", ((name,) for name in names))
+        rows = relations.all(
+            "SELECT name, coalesce(etag, ''), size_bytes FROM items WHERE name IN (SELECT name FROM chosen_names)"  # noqa: S608
+            f" AND fate <> 'deleted' ORDER BY pos LIMIT {MOST + 1}",
+        )
+        if len(rows) > MOST:
+            raise UsageError(f"more than {MOST:,} blobs at once are not changed here: choose fewer")
+        if any(not etag for _, etag, _ in rows):
+            raise UsageError("the listing is still coming in, and only what was listed can be changed: wait for it")
+        return [Target(*row) for row in rows]
+
+    def _where(self) -> str:
+        destination = self._place.destination
+        if isinstance(destination, Destination):
+            prefix = f"/{destination.prefix}" if destination.prefix else ""
+            return f"the container {destination.container}{prefix} of the account {destination.account}"
+        return f"the folder {destination}"
+
+    async def _undo(self, action: str) -> str:
+        if action in ("undelete", "copy", "tags", "type", "tier"):
+            return {
+                "undelete": "",
+                "copy": "Copies can be deleted again; nothing is replaced.",
+                "tags": "The tags that were there are replaced.",
+                "type": "",
+                "tier": "Another tier may cost, and blobs of the archive tier cannot be read for hours.",
+            }[action]
+        if action == "metadata":
+            return "Metadata that were there are replaced, but for laden's own."
+        return told_undo(await self._place.manage.undo(), folder=self._place.kind == "folder")
+
+
+def told_undo(undo: Undo, *, folder: bool) -> str:
+    """Whether a deletion can be undone, in a sentence that promises nothing that was not looked at."""
+    if folder:
+        return "This cannot be undone: a folder keeps nothing of what was deleted."
+    if undo.versions:
+        return "The account keeps versions: what is deleted stays as an earlier version, and can be brought back."
+    if undo.kept_days:
+        return f"Soft delete is on: for {undo.kept_days} days it can be brought back."
+    if undo.kept_days == 0:
+        return "This cannot be undone: soft delete is off in this account."
+    return "Whether it can be undone is not known: this credential may not ask. Take it for final."
+
+
+_ACTIONS = {
+    "delete": "Delete",
+    "undelete": "Bring back",
+    "tier": "Move to the tier {tier}",
+    "tags": "Replace the tags of",
+    "metadata": "Replace the metadata of",
+    "type": "Give the type {type} to",
+    "copy": "Copy below {prefix}",
+}
+
+
+def _checked(action: str, given: dict[str, Any]) -> dict[str, Any]:
+    """The values that an action needs, and no others; raises `UsageError`."""
+    if action == "tier":
+        if given.get("tier") not in TIERS:
+            raise UsageError(f"the tier must be one of {', '.join(TIERS)}")
+        return {"tier": given["tier"]}
+    if action == "type":
+        if not isinstance(given.get("type"), str) or not _TYPE.fullmatch(given["type"]):
+            raise UsageError("a content type looks like image/png")
+        return {"type": given["type"]}
+    if action == "copy":
+        prefix = given.get("prefix")
+        if not isinstance(prefix, str) or not prefix.strip("/") or problem(prefix.strip("/")):
+            raise UsageError("name the prefix that the copies go below, as in review/")
+        return {"prefix": prefix.strip("/") + "/"}
+    if action in ("tags", "metadata"):
+        return {action: _pairs(action, given.get(action))}
+    return {}
+
+
+def _pairs(action: str, given: Any) -> dict[str, str]:
+    if not isinstance(given, dict) or not all(isinstance(one, str) for pair in given.items() for one in pair):
+        raise UsageError(f"the {action} must be names with values")
+    for name, value in given.items():
+        if action == "metadata" and not (_METADATA_NAME.fullmatch(name) and value.isascii() and value.isprintable()):
+            raise UsageError(f"'{name}' cannot be metadata: names are lower-case letters, digits and _, values ASCII")
+    if action == "tags" and len(given) > _MOST_TAGS:
+        raise UsageError(f"a blob has at most {_MOST_TAGS} tags")
+    for name, value in given.items() if action == "tags" else ():
+        if not (name and len(name) <= _MOST_TAG_NAME and _TAG.fullmatch(name) and _TAG.fullmatch(value)):
+            raise UsageError(f"'{name}' cannot be a tag: letters, digits, spaces and + - . / : = _ are allowed")
+    return dict(given)
+
+
+async def _tried(work: Callable[[Target], Awaitable[None]], target: Target, job: Job) -> str:
+    try:
+        await work(target)
+    except LadenError as error:
+        outcome = (
+            "changed" if isinstance(error, BlobConflict) else "gone" if isinstance(error, BlobMissing) else "failed"
+        )
+        code = f"left-{outcome}"
+        job.counts[code] = job.counts.get(code, 0) + 1
+        kept = job.examples.setdefault(code, [])
+        if len(kept) < _NAMED:
+            kept.append(Finding(code, Severity.ERROR, str(error), blob=target.name))
+        return outcome
+    return "done"

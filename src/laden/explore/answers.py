@@ -1,0 +1,122 @@
+"""How routes read requests and answer: errors as sentences with a status, work that ends when nobody waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from laden.relations import Relations
+from laden.values.errors import (
+    AccessDenied,
+    AccessEnded,
+    BlobConflict,
+    BlobMissing,
+    LadenError,
+    SourceError,
+    TransientStoreError,
+    UsageError,
+)
+
+T = TypeVar("T")
+Handler = Callable[[Request], Awaitable[Response]]
+
+_STATUS: tuple[tuple[type[LadenError], int, str], ...] = (
+    (UsageError, 400, "usage"),
+    (AccessEnded, 403, "ended"),
+    (AccessDenied, 403, "denied"),
+    (BlobMissing, 404, "missing"),
+    (BlobConflict, 409, "conflict"),
+    (SourceError, 422, "source"),
+    (TransientStoreError, 503, "busy"),
+    (LadenError, 502, "store"),
+)
+CLIENT_GONE = 499
+
+
+class Gone(Exception):  # noqa: N818 - named for what happened
+    """Nobody waits for the answer any more."""
+
+
+class Stale(Exception):  # noqa: N818 - named for what happened
+    """What was asked of is out of date."""
+
+
+def told(handler: Handler) -> Handler:
+    """A route whose errors are answers."""
+
+    async def answering(request: Request) -> Response:
+        try:
+            return await handler(request)
+        except LadenError as error:
+            status, kind = next((status, kind) for of, status, kind in _STATUS if isinstance(error, of))
+            return JSONResponse({"error": str(error), "kind": kind}, status)
+        except Gone:
+            return Response(status_code=CLIENT_GONE)
+        except (Stale, Relations.Error):
+            # No error: what was asked of has just been made anew, and the page asks again.
+            return JSONResponse({"stale": True})
+
+    return answering
+
+
+async def body(request: Request) -> dict[str, Any]:
+    """The request's object; raises `UsageError` where it is none."""
+    try:
+        given = json.loads(await request.body())
+    except (ValueError, RecursionError):
+        given = None
+    if not isinstance(given, dict):
+        raise UsageError("the request is not an object in JSON")
+    return given
+
+
+def text(given: dict[str, Any], name: str, default: str = "") -> str:
+    """A text of a request."""
+    value = given.get(name, default)
+    if not isinstance(value, str):
+        raise UsageError(f"'{name}' must be a text")
+    return value
+
+
+def texts(given: dict[str, Any], name: str) -> list[str]:
+    """A list of texts of a request."""
+    value = given.get(name, [])
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise UsageError(f"'{name}' must be a list of texts")
+    return value
+
+
+def number(request: Request, name: str, default: int = 0) -> int:
+    """A whole number of the address, from 0 on."""
+    given = request.query_params.get(name, str(default))
+    if not (given.isascii() and given.isdecimal() and len(given) < 16):
+        raise UsageError(f"'{name}' must be a whole number")
+    return int(given)
+
+
+async def until_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """Do the work, unless the page goes away meanwhile: an image that was scrolled past is not read to its end."""
+    task = asyncio.ensure_future(work)
+    gone = asyncio.ensure_future(_gone(request))
+    try:
+        await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise Gone
+        return task.result()
+    finally:
+        for one in (task, gone):
+            if not one.done():
+                one.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await one
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

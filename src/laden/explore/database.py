@@ -1,0 +1,51 @@
+"""The embedded database as several threads use it: questions at once, changes one after the other.
+
+Each question has a cursor of its own. Rows that are taken in are made ready outside the lock, so that a long table does
+not keep questions of a page waiting.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from laden.relations import Relations
+
+_AT_ONCE = 10_000
+
+Parameters = Sequence[object] | Mapping[str, object]
+
+
+class Shared(Relations):
+    """`laden.relations.Relations`, for many threads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lock = threading.RLock()
+
+    def run(self, sql: str, parameters: Parameters = ()) -> None:
+        with self._lock:
+            super().run(sql, parameters)
+
+    def one(self, sql: str, parameters: Parameters = ()) -> tuple[Any, ...]:
+        return self.all(sql, parameters)[0]
+
+    def all(self, sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
+        """All rows of an answer that is known to be short."""
+        return list(self.stream(sql, parameters))
+
+    def feed_columns(
+        self, table: str, columns: Mapping[str, Any], constants: Mapping[str, object] | None = None
+    ) -> None:
+        with self._lock:
+            super().feed_columns(table, columns, constants)
+
+    def feed(self, table: str, rows: Iterable[tuple[Any, ...]]) -> int:
+        count = 0
+        pending = iter(rows)
+        while batch := list(islice(pending, _AT_ONCE)):
+            with self._lock:
+                count += super().feed(table, batch)
+        return count

@@ -1,0 +1,169 @@
+"""The relation `items`: one row for each image or file of a place, in the order of their names.
+
+Filled from a manifest at once, from a listing while it comes in, or from a survey. The place of a row in the order of
+names (`pos`) is what views count with; it holds until the relation is made anew, which raises the `generation`. Nothing
+is asked of a store here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from laden.explore.database import Shared
+from laden.stages.metadata import facts_in_sql, source_in_sql, to_columns
+from laden.store.manage import Detail
+
+_ITEMS = """
+CREATE OR REPLACE TABLE items (
+    pos BIGINT, name VARCHAR, size_bytes BIGINT, modified_s BIGINT, md5 VARCHAR, etag VARCHAR, tier VARCHAR,
+    type VARCHAR, fate VARCHAR, archive VARCHAR, member VARCHAR, crc32 BIGINT, key VARCHAR, kind VARCHAR,
+    width INTEGER, height INTEGER, bits INTEGER, state VARCHAR, entry BIGINT, mark VARCHAR, note VARCHAR)
+"""
+_LISTED = """
+CREATE OR REPLACE TABLE listed (
+    name VARCHAR, size_bytes BIGINT, md5 VARCHAR, etag VARCHAR, crc32 BIGINT, image VARCHAR, source VARCHAR,
+    modified_s BIGINT, tier VARCHAR, type VARCHAR)
+"""
+_ARCHIVE, _MEMBER = source_in_sql("l.source")
+_IMAGE = facts_in_sql("l.image")
+_FROM_LISTING = f"""
+SELECT row_number() OVER (ORDER BY l.name) - 1 + ? AS pos, l.name, l.size_bytes, l.modified_s, l.md5, l.etag, l.tier,
+  l.type, '' AS fate, {_ARCHIVE} AS archive,
+  {_MEMBER} AS member, l.crc32, NULL::VARCHAR AS key,
+  nullif(split_part({_IMAGE}, ';', 1), '') AS kind,
+  nullif(TRY_CAST(split_part({_IMAGE}, ';', 2) AS INTEGER), 0) AS width,
+  nullif(TRY_CAST(split_part({_IMAGE}, ';', 3) AS INTEGER), 0) AS height,
+  nullif(TRY_CAST(split_part({_IMAGE}, ';', 4) AS INTEGER), 0) AS bits,
+  nullif(split_part({_IMAGE}, ';', 5), '') AS state, NULL::BIGINT AS entry, NULL::VARCHAR AS mark, NULL::VARCHAR AS note
+FROM listed l ORDER BY l.name
+"""  # noqa: S608 - own text
+
+
+_BOTH = f"""
+SELECT coalesce(l.name, k.blob) AS name,
+  coalesce(l.size_bytes, k.size_bytes) AS size_bytes, l.modified_s, coalesce(l.md5, k.md5) AS md5,
+  l.etag, coalesce(l.tier, '') AS tier, coalesce(l.type, '') AS type,
+  CASE WHEN NOT $listed THEN '' WHEN l.name IS NULL THEN 'deleted'
+       WHEN k.blob IS NULL THEN if(starts_with(l.name, '_laden/') OR list_contains($own, l.name), '', 'foreign')
+       WHEN l.md5 IS DISTINCT FROM k.md5 OR l.size_bytes <> k.size_bytes THEN 'changed' ELSE 'there' END AS fate,
+  coalesce(k.archive, {_ARCHIVE}) AS archive,
+  coalesce(k.member, {_MEMBER}) AS member,
+  coalesce(k.crc32, l.crc32) AS crc32, nullif(k.key, '') AS key,
+  nullif(coalesce(k.kind, split_part({_IMAGE}, ';', 1)), '') AS kind,
+  nullif(coalesce(k.width, TRY_CAST(split_part({_IMAGE}, ';', 2) AS INTEGER)), 0) AS width,
+  nullif(coalesce(k.height, TRY_CAST(split_part({_IMAGE}, ';', 3) AS INTEGER)), 0) AS height,
+  nullif(coalesce(k.bits, TRY_CAST(split_part({_IMAGE}, ';', 4) AS INTEGER)), 0) AS bits,
+  nullif(coalesce(k.state, split_part({_IMAGE}, ';', 5)), '') AS state,
+  NULL::BIGINT AS entry, NULL::VARCHAR AS mark, NULL::VARCHAR AS note
+FROM listed l FULL JOIN known k ON k.blob = l.name
+"""  # noqa: S608 - own text
+_SURVEYED = """
+SELECT if(e.archive = '', e.member, e.archive || '/' || e.member) AS name, e.size_bytes,
+  e.mtime_ns // 1000000000 AS modified_s, NULL::VARCHAR AS md5, '' AS etag, '' AS tier, '' AS type,
+  CASE WHEN NOT $table THEN '' WHEN e.key IN (SELECT key FROM rows) THEN 'named' ELSE 'stray' END AS fate,
+  e.archive, e.member, e.crc32, e.key, NULL::VARCHAR AS kind, NULL::INTEGER AS width, NULL::INTEGER AS height,
+  NULL::INTEGER AS bits, NULL::VARCHAR AS state, e.id AS entry, NULL::VARCHAR AS mark, NULL::VARCHAR AS note
+FROM entries e
+"""
+
+
+@dataclass
+class State:
+    """How far the index is, for a page that asks."""
+
+    phase: str = "opening"
+    """`opening`, `listing`, `ready` or `failed`."""
+    as_of_s: int = 0
+    """Unix time of the manifest that is shown while the listing comes; 0 where it is a listing."""
+    listed: int = 0
+    """Blobs of the listing so far."""
+    table: str = ""
+    """The label table's name; empty until it is joined, or where there is none."""
+    error: str = ""
+    generation: int = 0
+    """Raised when what was asked before is out of date."""
+    read_bytes: int = 0
+    """Read from the place for the page, the index included."""
+    notes: list[str] = field(default_factory=list)
+    """What a person should know: no table could be read, and why."""
+
+
+class Index:
+    """What is known of one place."""
+
+    def __init__(self, relations: Shared) -> None:
+        self.relations = relations
+        self.state = State()
+        self.epoch = 0
+        """Of positions: views of an earlier one would show other items."""
+        relations.run(_ITEMS)
+        relations.run(_LISTED)
+
+    def raised(self, *, moved: bool = False) -> None:
+        """What was asked before is out of date; `moved` is whether positions mean other items now."""
+        self.state.generation += 1
+        self.epoch += moved
+
+    def begin_listing(self) -> None:
+        """Forget an earlier listing, and nothing that is shown."""
+        self.relations.run(_LISTED)
+        self.state.listed = 0
+
+    def take(self, details: Iterable[Detail], *, show: bool) -> int:
+        """Take in a page of a listing; where nothing else is there to be shown, show it at once."""
+        rows = _rows([detail for detail in details if detail.current])
+        if show:
+            self._append(rows)
+        else:
+            self.relations.feed("listed", rows)
+        self.state.listed += len(rows)
+        return len(rows)
+
+    def _append(self, rows: list[tuple[Any, ...]]) -> None:
+        """A page after those that are shown: names come in order."""
+        self.relations.run("DELETE FROM listed")
+        self.relations.feed("listed", rows)
+        self.relations.run(f"INSERT INTO items {_FROM_LISTING}", [self.state.listed])
+        self.raised()
+
+    def clear(self) -> None:
+        """Show nothing."""
+        self.relations.run(_ITEMS)
+        self.raised(moved=True)
+
+    def merge(self, own: Collection[str], *, listed: bool) -> None:
+        """Show manifest and listing together.
+
+        Args:
+            own: names of blobs that belong to the load and are in no manifest.
+            listed: whether the listing is complete; else only the manifest is believed.
+        """
+        self._replace(_BOTH, {"own": list(own), "listed": listed})
+        self.relations.run(_LISTED)
+
+    def survey(self, *, table: bool) -> None:
+        """Show the relation `entries`; `table` is whether rows name them."""
+        self._replace(_SURVEYED, {"table": table})
+
+    def _replace(self, query: str, parameters: dict[str, object]) -> None:
+        self.relations.run(
+            "CREATE OR REPLACE TABLE items AS"  # noqa: S608 - own text
+            f" SELECT row_number() OVER () - 1 AS pos, * FROM ({query} ORDER BY name, entry)",
+            parameters,
+        )
+        self.raised(moved=True)
+
+    def count(self) -> tuple[int, int]:
+        """Items, and bytes of all."""
+        items, size_bytes = self.relations.one("SELECT count(*), coalesce(sum(size_bytes), 0)::BIGINT FROM items")
+        return items, size_bytes
+
+
+def _rows(details: list[Detail]) -> list[tuple[Any, ...]]:
+    """Rows of `listed`."""
+    columns = to_columns([detail.blob for detail in details])
+    told = [columns[name] for name in ("name", "size_bytes", "md5", "etag", "crc32", "image", "source")]
+    more = [(detail.modified_s, detail.tier, detail.content_type) for detail in details]
+    return [(*row, *rest) for row, rest in zip(zip(*told, strict=True), more, strict=True)]

@@ -1,0 +1,182 @@
+"""What takes longer than an answer: begun from the page, watched by asking, stopped on request.
+
+A job is known by a number. What it does runs as a task of the server's loop, or, for a verb, in a thread that tells its
+events. A page that is closed ends no job; the server's end stops all of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from laden.report.meanings import Meaning, meanings
+from laden.values.errors import LadenError
+from laden.values.events import Event, Found, PlanReady, Progress, Started, Summary, Warned
+from laden.values.records import Finding
+
+_EXAMPLES = 200
+"""Findings of one kind that a page can list; the rest is counted."""
+
+
+_COUNTS = (
+    "rows", "images", "matched", "missing", "stray", "damaged", "conflicts", "foreign", "deleted", "changed", "sent",
+    "already_there", "failed",
+)  # fmt: skip
+
+
+@dataclass
+class Job:
+    """Something that runs, or ran."""
+
+    number: int
+    kind: str
+    """`verify`, `check`, `download`, `delete` ..."""
+    title: str
+    state: str = "running"
+    """`running`, `done`, `stopped` or `failed`."""
+    stage: str = ""
+    done: int = 0
+    in_all: int = 0
+    done_bytes: int = 0
+    bytes_in_all: int = 0
+    message: str = ""
+    stopping: bool = False
+    began_s: float = field(default_factory=time.monotonic)
+    seconds: float = 0.0
+    counts: dict[str, int] = field(default_factory=dict)
+    examples: dict[str, list[Finding]] = field(default_factory=dict)
+    result: dict[str, Any] = field(default_factory=dict)
+
+    def observe(self, event: Event) -> None:
+        """Take note of a verb's event."""
+        match event:
+            case Found(finding):
+                self.counts[finding.code] = self.counts.get(finding.code, 0) + 1
+                kept = self.examples.setdefault(finding.code, [])
+                if len(kept) < _EXAMPLES:
+                    kept.append(finding)
+            case Started(stage, about):
+                self.stage = f"{stage}: {about}" if about and "://" not in about else stage
+            case Progress():
+                self.done, self.in_all = event.images, event.images_in_all
+                self.done_bytes, self.bytes_in_all = event.bytes, event.bytes_in_all
+            case Warned(message):
+                self.message = message
+            case PlanReady():
+                self.result["plan"] = {"rows": event.rows, "matched": event.matched, "missing": event.missing}
+            case Summary():
+                self._end(event)
+
+    def _end(self, summary: Summary) -> None:
+        # Of kinds with very many findings, events stop and the summary has the counts.
+        self.counts = dict(summary.findings)
+        self.message = summary.message
+        names = (
+            "rows",
+            "images",
+            "matched",
+            "missing",
+            "stray",
+            "damaged",
+            "conflicts",
+            "foreign",
+            "deleted",
+            "changed",
+        )
+        self.result["counts"] = {name: getattr(summary, name) for name in (*names, "sent", "already_there", "failed")}
+        self.result["exit_code"] = summary.exit_code
+
+    def told(self) -> dict[str, Any]:
+        """The job, for the page."""
+        seconds = self.seconds or time.monotonic() - self.began_s
+        return {
+            "number": self.number,
+            "kind": self.kind,
+            "title": self.title,
+            "state": self.state,
+            "stage": self.stage,
+            "done": self.done,
+            "in_all": self.in_all,
+            "done_bytes": self.done_bytes,
+            "bytes_in_all": self.bytes_in_all,
+            "message": self.message,
+            "seconds": round(seconds, 1),
+            "result": self.result,
+            "findings": [self._kind(code, count) for code, count in self.counts.items()],
+        }
+
+    def _kind(self, code: str, count: int) -> dict[str, Any]:
+        examples = self.examples.get(code, [])
+        told = meanings().get(code, Meaning("", ""))
+        return {
+            "code": code,
+            "count": count,
+            "severity": examples[0].severity.value if examples else "info",
+            "meaning": told.meaning,
+            "advice": told.advice,
+            "examples": [one._asdict() for one in examples],
+        }
+
+
+class Jobs:
+    """All jobs of one server. Of its loop's thread."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[int, Job] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def running(self) -> bool:
+        """Whether any job is not over."""
+        return any(job.state == "running" for job in self._jobs.values())
+
+    def get(self, number: int) -> Job | None:
+        """The job of that number."""
+        return self._jobs.get(number)
+
+    def all(self) -> list[Job]:
+        """Every job, the latest first."""
+        return sorted(self._jobs.values(), key=lambda job: -job.number)
+
+    def begin(self, kind: str, title: str, work: Callable[[Job], Awaitable[None]]) -> Job:
+        """Begin one in the loop; `work` looks at `job.stopping` and says how far it is."""
+        job = Job(len(self._jobs) + 1, kind, title)
+        self._jobs[job.number] = job
+        task = asyncio.get_running_loop().create_task(self._run(job, work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return job
+
+    def begin_verb(self, kind: str, title: str, verb: Callable[[Job], object]) -> Job:
+        """Begin one in a thread, where it may have an event loop of its own."""
+
+        async def work(job: Job) -> None:
+            await asyncio.to_thread(verb, job)
+
+        return self.begin(kind, title, work)
+
+    async def _run(self, job: Job, work: Callable[[Job], Awaitable[None]]) -> None:
+        try:
+            await work(job)
+        except LadenError as error:
+            job.state, job.message = "failed", str(error)
+        except asyncio.CancelledError:
+            job.state, job.message = "stopped", "the server was stopped; begin it again to finish"
+            raise
+        except Exception as error:  # noqa: BLE001 - a page that waits forever would be worse
+            job.state, job.message = "failed", f"a bug: {type(error).__name__}; please report it"
+        else:
+            job.state = "stopped" if job.stopping else "done"
+        finally:
+            job.seconds = time.monotonic() - job.began_s
+
+    async def close(self) -> None:
+        """Stop all of them."""
+        for job in self._jobs.values():
+            job.stopping = True
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)

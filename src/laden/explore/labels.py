@@ -1,0 +1,184 @@
+"""The table beside the images: joined to them, and asked by conditions that were proved first.
+
+In order: the table's records are read and typed as a selection reads them, and kept as the relation `labels`; then the
+relation `records` is made, one row for each image and each row that names it, with the table's columns and what is
+known of the image (`laden_width`, `laden_state`, `laden_mark` ...). A condition is proved by `laden.dataset.selection`
+in a database of its own, against an empty table with these columns, and only its very text is executed here.
+"""
+
+from __future__ import annotations
+
+import csv
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from laden.dataset.profile import TableShape
+from laden.dataset.selection import Part, Records
+from laden.dataset.selection.condition import Condition, parse_condition
+from laden.dataset.table import Table
+from laden.explore.database import Shared
+from laden.relations import Relations
+
+IMAGE_COLUMNS = {
+    "laden_name": ("name", "text"),
+    "laden_bytes": ("size_bytes", "integer"),
+    "laden_archive": ("archive", "text"),
+    "laden_kind": ("kind", "text"),
+    "laden_width": ("width", "integer"),
+    "laden_height": ("height", "integer"),
+    "laden_bits": ("bits", "integer"),
+    "laden_state": ("state", "text"),
+    "laden_fate": ("fate", "text"),
+    "laden_tier": ("tier", "text"),
+    "laden_mark": ("mark", "text"),
+    "laden_note": ("note", "text"),
+}
+"""What a condition may name beside the table's columns: the column of `items`, and its type."""
+
+_OF_ITEMS = ", ".join(f"nullif(i.{column}, '') AS {name}" if kind == "text" else f"i.{column} AS {name}"
+                      for name, (column, kind) in IMAGE_COLUMNS.items())  # fmt: skip
+_NO_TABLE = f"CREATE OR REPLACE VIEW records AS SELECT i.pos AS laden_pos, {_OF_ITEMS} FROM items i"  # noqa: S608
+
+
+_REMEMBERED = 1_000
+
+
+class LabelColumn(NamedTuple):
+    """A column that can be asked for."""
+
+    name: str
+    kind: str
+    """One of `laden.dataset.profile.COLUMN_TYPES`."""
+
+    @property
+    def quoted(self) -> str:
+        """The name as SQL text, whatever letters it has."""
+        return '"' + self.name.replace('"', '""') + '"'
+
+
+class Labels:
+    """The columns of one place, and the conditions over them."""
+
+    def __init__(self, relations: Shared) -> None:
+        self._relations = relations
+        self._lock = threading.Lock()
+        self.columns: tuple[LabelColumn, ...] = ()
+        """Of the table."""
+        self.table = ""
+        self.shape: TableShape | None = None
+        relations.run(_NO_TABLE)
+        self._proof = Relations()
+        self._prepare()
+
+    def close(self) -> None:
+        """Let go of the second database."""
+        with self._proof:
+            pass
+
+    def read(self, parts: Sequence[Part]) -> None:
+        """Read the tables of a dataset; raises `SourceError`."""
+        with Relations() as own:
+            records = Records(own, parts)
+            records.declare(records.columns)
+            records.read()
+            self._take(own)
+        self.table, self.shape = records.name, records.shape
+        self.columns = tuple(LabelColumn(column.name, column.kind) for column in records.columns)
+        self._prepare()
+
+    def _take(self, own: Relations) -> None:
+        """Bring the typed records over: the views of the reading database go with it."""
+        path = own.to_parquet(
+            "SELECT f.key AS laden_key, r.* FROM records r JOIN fields f ON f.row = r.laden_row",
+            "labels.parquet",
+            "laden_labels",
+        )
+        kept = self._relations.folder / "labels.parquet"
+        path.replace(kept)
+        quoted = str(kept).replace("'", "''")
+        self._relations.run(f"CREATE OR REPLACE TABLE labels AS SELECT * FROM read_parquet('{quoted}')")  # noqa: S608
+        kept.unlink()
+
+    def join(self) -> None:
+        """Make `records` anew, for the items that are there now."""
+        if self.shape is None:
+            self._relations.run(_NO_TABLE)
+            return
+        shape = self.shape
+        self._relations.run("CREATE OR REPLACE TABLE keys (pos BIGINT, row_key VARCHAR)")
+        self._relations.feed("keys", _keys(shape, self._relations.stream("SELECT pos, name, key, entry FROM items")))
+        self._relations.run(
+            "CREATE OR REPLACE TABLE lines AS SELECT k.pos, l.laden_row AS line FROM keys k"
+            " JOIN labels l ON l.laden_key = k.row_key"
+        )
+        # A view: a million items with all that their rows say would not fit into the memory that the database has.
+        self._relations.run(
+            f"CREATE OR REPLACE VIEW records AS SELECT i.pos AS laden_pos, {_OF_ITEMS}, l.* EXCLUDE (laden_key)"  # noqa: S608
+            " FROM items i LEFT JOIN lines n USING (pos) LEFT JOIN labels l ON l.laden_row = n.line"
+        )
+        self._relations.run("DROP TABLE keys")
+
+    @property
+    def all_columns(self) -> tuple[LabelColumn, ...]:
+        """The table's, then the images'."""
+        return (*self.columns, *(LabelColumn(name, kind) for name, (_, kind) in IMAGE_COLUMNS.items()))
+
+    def column(self, name: str) -> LabelColumn | None:
+        """The column of that name."""
+        return next((column for column in self.all_columns if column.name == name), None)
+
+    def prove(self, parts: Iterable[str]) -> str:
+        """One condition that is true where all parts are, each of them proved; empty for no parts.
+
+        Raises:
+            UsageError: one of them is no condition over the columns.
+        """
+        conditions = list(parts)
+        for text in conditions:
+            self._parsed(text)
+        return " AND ".join(f"(\n{text}\n)" for text in conditions)
+
+    def names_images(self, parts: Iterable[str]) -> bool:
+        """Whether a condition asks what no table says, so that no other command can be given it."""
+        return any(column.name in IMAGE_COLUMNS for text in parts for column in self._parsed(text).columns)
+
+    def _parsed(self, text: str) -> Condition:
+        """A condition, proved once: the page sends those that are on with every request."""
+        with self._lock:
+            if text not in self._proved:
+                if len(self._proved) > _REMEMBERED:
+                    self._proved.clear()
+                self._proved[text] = parse_condition(text, self._records, self._proof)
+            return self._proved[text]
+
+    def _prepare(self) -> None:
+        """The empty table that conditions are held against."""
+        columns = self.all_columns
+        path = self._proof.folder / "columns.csv"
+        with path.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerow([column.name for column in columns])
+        shape = replace(_PLAIN, columns={column.name: column.kind for column in columns}, key=columns[0].name)
+        with self._lock:
+            self._records = Records(
+                self._proof, [Part(replace(Table.open(path), name=self.table or "the images"), shape)]
+            )
+            self._proved: dict[str, Condition] = {}
+
+
+_PLAIN = TableShape(
+    name="*", subset="", key="", labels=None, columns={}, suffixes=(), ignore_case=False, match="name", segments=0,
+    many=True, recognised_by=(), layout=None, charts=(), photometric=None, height=None, width=None, bits=None,
+)  # fmt: skip
+
+
+def _keys(shape: TableShape, items: Iterator[tuple[Any, ...]]) -> Iterator[tuple[int, str]]:
+    """Under which key a row names each item: as its manifest or its name says; a survey has found it already."""
+    for pos, name, key, entry in items:
+        if entry is not None:
+            yield pos, key
+        elif key:
+            yield pos, shape.row_key(key)
+        elif shape.is_image(name):
+            yield pos, shape.entry_key(name)

@@ -1,0 +1,89 @@
+// What changes a place, with --write alone: first the server's plan, then its count typed back.
+import { amount, counted, html, post, size, useEffect, useState } from "./lib.js";
+import { meant } from "./keys.js";
+import { set } from "./state.js";
+
+const ACTIONS = /** @type {Record<string, string>} */ ({
+  delete: "Delete", tier: "Move to another tier", copy: "Copy below a prefix", metadata: "Replace metadata", tags: "Replace tags",
+  type: "Give a content type", undelete: "Bring deleted blobs back", upload: "Upload from this machine", sas: "Make a link to read (SAS)",
+});
+const VALUES = /** @type {Record<string, [string, string]>} */ ({
+  tier: ["Tier: Hot, Cool, Cold or Archive", "Cool"], copy: ["Prefix", "review/"], metadata: ["name=value, one a line", ""],
+  tags: ["name=value, one a line", ""], type: ["Content type", "image/png"], undelete: ["Names, one a line", ""],
+  upload: ["Files or folders, one a line", ""], sas: ["Hours, 24 at most", "1"],
+});
+const LINES = ["metadata", "tags", "undelete", "upload"];
+
+/** @param {string} text */
+const lines = (text) => text.split("\n").map((line) => line.trim()).filter(Boolean);
+
+/** @param {string} action @param {string} text */
+function values(action, text) {
+  if (action === "metadata" || action === "tags") {
+    return { [action]: Object.fromEntries(lines(text).map((line) => [line.split("=")[0].trim(), line.split("=").slice(1).join("=").trim()])) };
+  }
+  return { tier: { tier: text }, copy: { prefix: text }, type: { type: text } }[action] || {};
+}
+
+/** @param {{state: any}} given */
+export function Change({ state }) {
+  const { view, chosen } = state;
+  const folder = state.status.place.kind === "folder";
+  const actions = Object.keys(ACTIONS).filter((one) => !folder || !["tier", "tags", "type", "undelete", "sas"].includes(one));
+  const [action, setAction] = useState("delete");
+  const [text, setText] = useState("");
+  const [all, setAll] = useState(false);
+  const [plan, setPlan] = useState(/** @type {any} */ (null));
+  const [count, setCount] = useState("");
+  const [error, setError] = useState("");
+  const [url, setUrl] = useState("");
+  const [names, setNames] = useState(/** @type {string[]} */ ([]));
+  useEffect(() => { meant().then(setNames); }, [chosen]);
+  const tried = (/** @type {() => Promise<any>} */ work) => async (/** @type {Event} */ event) => {
+    event.preventDefault();
+    setError("");
+    try { await work(); } catch (refusal) { setError(/** @type {Error} */ (refusal).message); }
+  };
+  const ask = tried(async () => {
+    if (action === "sas") return setUrl((await post("sas", { hours: Number(text) || 1 })).url);
+    if (action === "upload") { await post("upload", { paths: lines(text), prefix: state.look.folder }); return set({ dialog: "jobs" }); }
+    const what = action === "undelete" ? { names: lines(text) } : all ? { view: view.view } : { names };
+    return setPlan(await post("plan", { action, ...what, values: values(action, text) }));
+  });
+  const carryOut = tried(async () => {
+    try {
+      await post("act", { plan: plan.plan, count });
+      set({ dialog: "jobs", chosen: new Set() });
+    } catch (refusal) {
+      setPlan(null);
+      throw refusal;
+    }
+  });
+  if (plan) {
+    return html`<form onSubmit=${carryOut} class="plan">
+      <p><strong>${plan.sentence}.</strong> ${size(plan.bytes)}.</p>
+      <p class=${/cannot|final/.test(plan.undo) ? "bad" : ""}>${plan.undo}</p>
+      <ul>${plan.names.map((/** @type {string} */ one) => html`<li key=${one}><bdi>${one}</bdi></li>`)}</ul>
+      ${plan.count > plan.names.length && html`<p>and ${amount(plan.count - plan.names.length)} more</p>`}
+      <p><label>Type the number of blobs, ${amount(plan.count)}, to do it <input id="count" value=${count} autocomplete="off" inputmode="numeric"
+        onInput=${(/** @type {any} */ event) => setCount(event.target.value)} /></label></p>
+      ${error && html`<p class="bad" role="alert">${error}</p>`}
+      <button class="danger">${ACTIONS[plan.action]}</button> <button type="button" onClick=${() => setPlan(null)}>Not now</button>
+    </form>`;
+  }
+  const given = VALUES[action];
+  const change = (/** @type {any} */ event) => { setAction(event.target.value); setText(VALUES[event.target.value]?.[1] || ""); setUrl(""); };
+  return html`<form onSubmit=${ask}>
+    <p><label class="pick">What <select id="action" value=${action} onChange=${change}>${actions.map((one) => html`<option value=${one}>${ACTIONS[one]}</option>`)}</select></label></p>
+    ${!["undelete", "upload", "sas"].includes(action) && html`
+      <p><label><input type="radio" name="which" checked=${!all} onChange=${() => setAll(false)} /> ${chosen.size ? counted(names.length, "chosen item") : html`<bdi>${names[0] || "nothing"}</bdi>`}</label></p>
+      <p><label><input type="radio" name="which" checked=${all} onChange=${() => setAll(true)} /> all that is shown: ${counted(view.rows, "item")}, ${size(view.bytes)}</label></p>`}
+    ${given && html`<p><label>${given[0]} ${LINES.includes(action)
+      ? html`<textarea rows="4" value=${text} onInput=${(/** @type {any} */ event) => setText(event.target.value)}></textarea>`
+      : html`<input value=${text} onInput=${(/** @type {any} */ event) => setText(event.target.value)} />`}</label></p>`}
+    ${action === "upload" && html`<p>To ${state.look.folder || "the root"}. What is there with other content is left and told.</p>`}
+    ${error && html`<p class="bad" role="alert">${error}</p>`}
+    ${url && html`<p>Shown once; whoever has it may read and list all that is here:</p><pre tabindex="0">${url}</pre>`}
+    <button>${action === "upload" || action === "sas" ? ACTIONS[action] : "Show the plan"}</button>
+  </form>`;
+}

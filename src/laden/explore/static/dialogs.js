@@ -1,0 +1,154 @@
+// What opens above the page: commands, downloads, exports, the load, what runs, help. Each a dialog that Escape closes.
+import { address, amount, counted, get, html, post, size, useEffect, useRef, useState } from "./lib.js";
+import { Change } from "./change.js";
+import { Jobs } from "./jobs.js";
+import { link, say, set } from "./state.js";
+
+/** @param {{title: string, children?: any}} given */
+export function Dialog({ title, children }) {
+  const box = useRef(/** @type {any} */ (null));
+  useEffect(() => { box.current.showModal(); }, []);
+  const close = () => set({ dialog: "" });
+  return html`<dialog ref=${box} onClose=${close} aria-label=${title}>
+    <header><h2>${title}</h2><button onClick=${close} aria-label="Close">✕</button></header>
+    ${children}
+  </dialog>`;
+}
+
+/** @param {{text: string, label: string}} given */
+function Copied({ text, label }) {
+  const copy = () => navigator.clipboard.writeText(text).then(() => say("Copied"), () => say("The browser refuses: select and copy it"));
+  return html`<div class="copied"><h3>${label}</h3><pre tabindex="0">${text}</pre><button class="small" onClick=${copy}>Copy</button></div>`;
+}
+
+/** @param {{state: any}} given */
+function Commands({ state }) {
+  const { commands } = state.view;
+  return html`<${Dialog} title="The same for a terminal">
+    ${commands.cli && html`<${Copied} label="laden" text=${commands.cli} />`}
+    ${commands.python && html`<${Copied} label="Python" text=${commands.python} />`}
+    <${Copied} label="SQL, over the relation that this page asks" text=${commands.sql} />
+    ${commands.note && html`<p>${commands.note}</p>`}
+    <${Copied} label="A link to this very look, while the server runs" text=${link()} />
+  </${Dialog}>`;
+}
+
+/** @param {{state: any}} given */
+function Download({ state }) {
+  const { view, chosen, status } = state;
+  const [folder, setFolder] = useState("laden-download");
+  const [what, setWhat] = useState(chosen.size ? "chosen" : "view");
+  const [error, setError] = useState("");
+  const begin = async (/** @type {Event} */ event) => {
+    event.preventDefault();
+    try {
+      await post("download", { folder, ...(what === "chosen" ? { names: [...chosen] } : { view: view.view }) });
+      set({ dialog: "jobs" });
+    } catch (refusal) {
+      setError(/** @type {Error} */ (refusal).message);
+    }
+  };
+  return html`<${Dialog} title="Download to this machine">
+    <form onSubmit=${begin}>
+      <p><label><input type="radio" name="what" checked=${what === "view"} onChange=${() => setWhat("view")} />
+        all that is shown: ${counted(view.rows, "item")}, ${size(view.bytes)}</label></p>
+      ${chosen.size > 0 && html`<p><label><input type="radio" name="what" checked=${what === "chosen"} onChange=${() => setWhat("chosen")} />
+        what is chosen: ${counted(chosen.size, "item")}</label></p>`}
+      <p><label>Folder, below ${status.folder} or whole <input value=${folder} onInput=${(/** @type {any} */ event) => setFolder(event.target.value)} /></label></p>
+      <p>Each file is held against its MD5. What is there already is not fetched again, so the same download finishes what was interrupted. <code>laden-downloads.csv</code> in the folder says what came.</p>
+      ${error && html`<p class="bad" role="alert">${error}</p>`}
+      <button>Begin</button>
+    </form>
+  </${Dialog}>`;
+}
+
+/** @param {{state: any}} given */
+function Export({ state }) {
+  const { view, status } = state;
+  const of = (/** @type {string} */ form) => address("export", { view: view.view, form });
+  return html`<${Dialog} title="Export what is shown">
+    <p>${counted(view.rows, "item")}, with the labels of the rows that name them, marks included.</p>
+    <ul>
+      <li><a href=${of("csv")} download>CSV</a></li>
+      <li><a href=${of("parquet")} download>Parquet</a></li>
+      <li><a href=${of("keys")} download>Keys alone, one a line</a>: what <code>laden load … --images FILE</code> takes</li>
+    </ul>
+    <p>Marks are kept in ${status.marks}. <code>laden_mark = 'exclude'</code> is a condition as any other.</p>
+  </${Dialog}>`;
+}
+
+/** @param {{state: any}} given */
+function Load({ state }) {
+  const [found, setFound] = useState(/** @type {any} */ (null));
+  useEffect(() => { get("load").then(setFound, (error) => say(error.message)); }, [state.view?.generation]);
+  const source = state.status.place.kind === "source";
+  const begin = (/** @type {string} */ verb) => post(verb).then(() => set({ dialog: "jobs" }), (error) => say(error.message));
+  const load = found?.load;
+  const counts = load && [
+    ["State", load.state], ["Profile", load.profile], ["Rows of the table", amount(load.rows)], ["of them with image", amount(load.rows_with_image)],
+    ["of them without", amount(load.rows - load.rows_with_image)], ["Images", amount(load.images)], ["Bytes", size(load.bytes)],
+  ];
+  const fates = Object.entries(found?.fates || {}).filter(([name]) => name);
+  return html`<${Dialog} title=${source ? "This source" : "This load"}>
+    ${found && !load && !source && html`<p>No load was completed here: there is no <code>_laden/load.json</code>. What is listed is shown.</p>`}
+    ${counts && html`<dl>${counts.map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`}
+    ${load?.state === "changing" && html`<p class="bad">A load is replacing blobs right now, or was interrupted while it did.</p>`}
+    ${fates.length > 0 && html`<h3>Held against the manifest</h3><dl>${fates.map(([name, count]) => html`<div key=${name}><dt>${name}</dt><dd>${amount(count)}</dd></div>`)}</dl>`}
+    ${(found?.findings || []).map((/** @type {any} */ one, /** @type {number} */ index) => html`<p key=${index} class="hint"><code>${one.code}</code> <bdi>${one.archive} ${one.member}</bdi> ${one.message}</p>`)}
+    <p><button onClick=${() => begin(source ? "check" : "verify")}>${source ? "Check" : "Verify"} it now</button>
+      <button onClick=${() => post("refresh").then(() => say("Looking again"))}>Look again</button></p>
+    <${Watch} state=${state} />
+  </${Dialog}>`;
+}
+
+/** Looks again every few seconds while a load runs somewhere, and says how fast it goes. @param {{state: any}} given */
+function Watch({ state }) {
+  const [seen, setSeen] = useState(/** @type {{at: number, items: number, bytes: number}[]} */ ([]));
+  const [on, setOn] = useState(false);
+  const { status } = state;
+  useEffect(() => {
+    if (!on) return undefined;
+    const timer = setInterval(() => post("refresh").catch(() => {}), 5000);
+    return () => clearInterval(timer);
+  }, [on]);
+  useEffect(() => {
+    if (on && status.state.phase === "ready") setSeen([...seen.slice(-60), { at: Date.now() / 1000, items: status.items, bytes: status.bytes }]);
+  }, [on, status.state.generation, status.state.phase]);
+  if (status.place.kind === "source") return "";
+  const [first, last] = [seen[0], seen[seen.length - 1]];
+  const seconds = last ? last.at - first.at : 0;
+  const rate = seconds > 0 ? (last.bytes - first.bytes) / seconds : 0;
+  const images = seconds > 0 ? (last.items - first.items) / seconds : 0;
+  return html`<p><label><input type="checkbox" checked=${on} onChange=${() => { setSeen([]); setOn(!on); }} /> Watch a load that runs elsewhere</label></p>
+    ${on && html`<p role="status">${amount(status.items)} items, ${size(status.bytes)}${seconds > 0 ? `; ${images.toFixed(1)} a second, ${size(rate)}/s` : "; the next listing tells how fast"}</p>`}`;
+}
+
+/** [keys, what they do] */
+const KEYS = [
+  ["↑ ↓ PgUp PgDn Home End", "move in the list; with Shift choose"], ["Enter", "open the image"], ["Space", "choose"],
+  ["x  l  u", "mark: exclude, look again, take the mark off"], ["/", "find by name"], ["← →", "previous and next image"],
+  ["drag, or , . [ ]", "window: across its width, down its centre"], ["1 to 9", "windows by name"], ["i", "invert"], ["r", "all as at first"],
+  ["f  z  + −  wheel", "fit, 1:1, zoom"], ["Shift-drag, w a s d", "pan"], ["↑ ↓", "frames"], ["c", "compare with the next images"], ["Escape", "back"],
+];
+
+function Help() {
+  return html`<${Dialog} title="Keys">
+    <dl>${KEYS.map(([keys, what]) => html`<div key=${keys}><dt><kbd>${keys}</kbd></dt><dd>${what}</dd></div>`)}</dl>
+    <p>Not for diagnosis. Nothing is sent anywhere but to the store that is shown.</p>
+  </${Dialog}>`;
+}
+
+/** @param {{state: any}} given */
+export function Dialogs({ state }) {
+  const { dialog, view } = state;
+  if (dialog === "jobs") return html`<${Dialog} title="What runs, and ran"><${Jobs} state=${state} /></${Dialog}>`;
+  if (dialog === "help") return html`<${Help} />`;
+  if (!view || !dialog) return "";
+  if (dialog === "commands") return html`<${Commands} state=${state} />`;
+  if (dialog === "download") return html`<${Download} state=${state} />`;
+  if (dialog === "export") return html`<${Export} state=${state} />`;
+  if (dialog === "load") return html`<${Load} state=${state} />`;
+  if (dialog === "change") return html`<${Dialog} title="Change what is here"><${Change} state=${state} /></${Dialog}>`;
+  return "";
+}
+

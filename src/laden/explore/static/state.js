@@ -1,0 +1,123 @@
+// The one state of the page, and what changes it. What a person looks at is a "look": it goes into the browser's history,
+// so that back and forward work, and never into the address bar, which other programs keep.
+import { get, post } from "./lib.js";
+
+/** @typedef {{folder: string, find: string, how: string, where: string[], sort: string, descending: boolean,
+ *   mode: string, image: string, compare: string}} Look */
+
+/** @type {Look} */
+export const START = {
+  folder: "", find: "", how: "part", where: [], sort: "name", descending: false, mode: "table", image: "", compare: "",
+};
+
+/** @type {Record<string, any>} */
+let state = {
+  look: START, status: null, view: null, error: "", lost: "", active: 0, chosen: new Set(), dialog: "", jobs: [],
+  columns: null, extra: [], panel: true, notice: "", stale: 0,
+};
+/** @type {Set<(state: Record<string, any>) => void>} */
+const listeners = new Set();
+
+export const current = () => state;
+
+/** @param {(state: Record<string, any>) => void} listener */
+export function subscribe(listener) {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+/** @param {Record<string, any>} patch */
+export function set(patch) {
+  state = { ...state, ...patch };
+  for (const listener of listeners) listener(state);
+}
+
+/** What the server needs to know of a look. @param {Look} look */
+function query({ folder, find, how, where, sort, descending }) {
+  return { folder, find, how, where, sort, descending };
+}
+
+let asked = 0;
+
+/** Ask for the view of the present look. @param {{keep?: boolean}} [how] */
+export async function refreshView({ keep = false } = {}) {
+  const number = ++asked;
+  const look = state.look;
+  try {
+    const view = await post("view", query(look));
+    if (number !== asked) return;
+    set({ view: { ...view, look }, error: "", ...(keep ? {} : { active: 0, chosen: new Set() }) });
+  } catch (error) {
+    if (number === asked) set({ error: /** @type {Error} */ (error).message });
+  }
+}
+
+/** Look at something else. @param {Partial<Look>} patch @param {{replace?: boolean}} [how] */
+export function go(patch, { replace = false } = {}) {
+  const look = { ...state.look, ...patch };
+  history[replace ? "replaceState" : "pushState"]({ look }, "", "/");
+  show(look);
+}
+
+/** @param {Look} look */
+function show(look) {
+  const same = JSON.stringify(query(look)) === JSON.stringify(query(state.look));
+  set({ look });
+  if (!same || !state.view) refreshView();
+}
+
+window.addEventListener("popstate", (event) => show(event.state?.look || START));
+
+/** A link to this very look, for whoever may open this server's pages. */
+export function link() {
+  const text = JSON.stringify(state.look);
+  return `${location.origin}/#look=${encodeURIComponent(text)}`;
+}
+
+/** What an address says beside its path; it is taken out of the address bar at once. */
+export function fromAddress() {
+  const hash = location.hash.slice(1);
+  history.replaceState(history.state, "", "/");
+  if (hash.startsWith("open=")) return { token: hash.slice(5) };
+  if (hash.startsWith("look=")) {
+    try {
+      return { look: { ...START, ...JSON.parse(decodeURIComponent(hash.slice(5))) } };
+    } catch {
+      return {};
+    }
+  }
+  return history.state?.look ? { look: history.state.look } : {};
+}
+
+/** Add a condition, or take it off where it is. @param {string} condition */
+export function toggle(condition) {
+  const { where } = state.look;
+  go({ where: where.includes(condition) ? where.filter((one) => one !== condition) : [...where, condition] });
+}
+
+let generation = -1;
+let place = -1;
+
+/** Ask how far the server is; a view that is out of date is asked for again. */
+export async function poll() {
+  const status = await get("status");
+  set({ status, ...(status.jobs || state.dialog === "jobs" ? { jobs: (await get("jobs")).jobs } : {}) });
+  if (!status.place) return status;
+  if (status.place.number !== place || status.state.generation !== generation) {
+    const other = status.place.number !== place;
+    place = status.place.number;
+    generation = status.state.generation;
+    await refreshView({ keep: !other });
+    if (status.state.phase !== "opening") get("columns").then((columns) => set({ columns })).catch(() => {});
+  }
+  return status;
+}
+
+/** Mark images, and show it at once. @param {string[]} names @param {string} mark @param {string} [note] */
+export async function mark(names, mark, note) {
+  await post("mark", { names, mark, ...(note === undefined ? {} : { note }) });
+  set({ stale: state.stale + 1, notice: mark ? `Marked: ${mark}` : note ? "The word is kept" : "The mark is off" });
+}
+
+/** Say something for a moment. @param {string} notice */
+export const say = (notice) => set({ notice });

@@ -1,0 +1,215 @@
+"""A container or a folder that holds a load, or anything else.
+
+In order: what a load left about itself is looked for; where there is a manifest, it is shown at once, as of its date;
+then the listing comes in, a page at a time (shown at once where there is no manifest), and the label table is read and
+joined. Nothing is written here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import partial
+from typing import Any
+
+from laden.dataset.profile import known_profile, recognise
+from laden.dataset.selection import Part
+from laden.dataset.table import Table
+from laden.explore.database import Shared
+from laden.explore.index import Index
+from laden.explore.labels import Labels
+from laden.explore.place import PART_BYTES
+from laden.explore.views import Views
+from laden.stages.inventory import fetch
+from laden.stages.manifest import LOAD, MANIFEST, Document, LoadPage, read_load_page, read_manifest
+from laden.stages.metadata import to_columns
+from laden.store import Destination, FolderDestination, Store, open_store
+from laden.store.credentials import SasSource
+from laden.store.manage import Manage, open_manage
+from laden.values.errors import BlobMissing, ContainerMissing, LadenError, SourceError
+
+_PAGE_BYTES = 16 << 20
+_TABLE_BYTES = 512 << 20
+
+
+class StoredPlace:
+    """See `laden.explore.place.Place`."""
+
+    def __init__(self, destination: Destination | FolderDestination, sas: SasSource | None = None) -> None:
+        self.destination = destination
+        self.title = str(destination)
+        self.kind = "folder" if isinstance(destination, FolderDestination) else "container"
+        self.store: Store = open_store(destination, connections=None, sas=sas)
+        self.manage: Manage = open_manage(destination, sas)
+        self.relations = Shared()
+        self.index = Index(self.relations)
+        self.labels = Labels(self.relations)
+        self.views = Views(self.relations, self.labels)
+        self.load: LoadPage | None = None
+        self._known = False
+
+    async def fill(self) -> None:
+        state = self.index.state
+        try:
+            await self._read_load()
+            table = asyncio.ensure_future(self._read_table())
+            try:
+                await self.refresh()
+            finally:
+                await table
+        except LadenError as error:
+            state.phase, state.error = "failed", str(error)
+            self.index.raised()
+
+    async def refresh(self) -> None:
+        state = self.index.state
+        state.phase, state.error = "listing", ""
+        marker = ""
+        self.index.begin_listing()
+        show = not self._known
+        if show:
+            self.index.clear()
+        try:
+            while True:
+                page = await self.manage.list_details(marker)
+                await asyncio.to_thread(self.index.take, page.details, show=show)
+                marker = page.marker
+                if not marker:
+                    break
+        except ContainerMissing:
+            if self.kind == "container":
+                raise
+        if self._known:
+            own = [document.name for document in self.load.documents] if self.load else []
+            await asyncio.to_thread(self.index.merge, own, listed=True)
+            state.as_of_s = 0
+        await self._read_other_table()
+        await self._join()
+
+    def read(self, name: str) -> AsyncIterator[bytes]:
+        return self._read(name)
+
+    async def _read(self, name: str) -> AsyncIterator[bytes]:
+        at_bytes = 0
+        while part := await self.store.get(name, at_bytes, PART_BYTES):
+            yield part
+            at_bytes += len(part)
+            if len(part) < PART_BYTES:
+                return
+
+    async def properties(self, name: str) -> dict[str, Any]:
+        properties = await self.manage.properties(name)
+        found: dict[str, Any] = {"properties": properties, "tags": {}, "history": [], "notes": []}
+        if self.kind == "folder":
+            return found
+        try:
+            found["tags"] = await self.manage.tags(name)
+        except LadenError as error:
+            found["notes"].append(f"Tags cannot be read: {error}")
+        try:
+            found["history"] = [
+                {
+                    "version": detail.version,
+                    "snapshot": detail.snapshot,
+                    "deleted": detail.deleted,
+                    "days_left": detail.days_left,
+                    "current": detail.current,
+                    "modified_s": detail.modified_s,
+                    "size_bytes": detail.blob.size_bytes,
+                }
+                for detail in await self.manage.history(name)
+            ]
+        except LadenError as error:
+            found["notes"].append(f"Versions and snapshots cannot be listed: {error}")
+        return found
+
+    async def close(self) -> None:
+        await self.store.close()
+        await self.manage.close()
+        self.labels.close()
+        with self.relations:
+            pass
+
+    async def _read_load(self) -> None:
+        """What an earlier load wrote about itself; where that cannot be read, the listing is all there is."""
+        try:
+            self.load = read_load_page(await self.store.get(LOAD, 0, _PAGE_BYTES))
+        except (BlobMissing, ContainerMissing):
+            return
+        except LadenError as error:
+            self.index.state.notes.append(str(error))
+            return
+        try:
+            await self._note(MANIFEST)
+            path = self.relations.folder / "known.parquet"
+            await fetch(self.store, self.relations, MANIFEST, path)
+            self.index.state.read_bytes += path.stat().st_size
+            await asyncio.to_thread(read_manifest, self.relations, path)
+            self._known = True
+            self.index.state.as_of_s = await self._date_of(MANIFEST)
+            await asyncio.to_thread(self.index.merge, [], listed=False)
+        except LadenError as error:
+            self.index.state.notes.append(str(error))
+
+    async def _date_of(self, name: str) -> int:
+        properties = {key.lower(): value for key, value in (await self.manage.properties(name)).items()}
+        with contextlib.suppress(ValueError, TypeError):
+            return int(parsedate_to_datetime(properties.get("last-modified", "")).timestamp())
+        return int(datetime.now(UTC).timestamp())
+
+    async def _note(self, name: str) -> None:
+        """Put one blob into the relation `blobs`, where `fetch` looks for its MD5."""
+        self.relations.run("DELETE FROM blobs WHERE name = ?", [name])
+        self.relations.feed_columns("blobs", to_columns([await self.store.head(name)]))
+
+    async def _read_table(self) -> None:
+        """The table that the load landed."""
+        landed = self.load.table if self.load else None
+        profile = known_profile(self.load.profile) if self.load else None
+        if landed is not None:
+            await self._take_table(landed, lambda table: [Part(table, profile.table if profile else None)])
+
+    async def _read_other_table(self) -> None:
+        """Where no load was completed: a table at the root that some profile knows."""
+        if self.labels.columns or (self.load and self.load.table):
+            return
+        for name, size_bytes, md5 in self.relations.all(
+            "SELECT name, size_bytes, coalesce(md5, '') FROM items WHERE NOT contains(name, '/')"
+            " AND regexp_matches(lower(name), '[.]csv([.]gz)?$') ORDER BY size_bytes DESC LIMIT 3"
+        ):
+            await self._take_table(Document(name, size_bytes, md5), partial(_recognised, name))
+            if self.labels.columns:
+                return
+
+    async def _take_table(self, landed: Document, parts: Any) -> None:
+        if landed.size_bytes > _TABLE_BYTES:
+            self.index.state.notes.append(f"{landed.name} has more than 512 MiB, so its labels are not shown")
+            return
+        try:
+            await self._note(landed.name)
+            suffix = ".gz" if landed.name.lower().endswith(".gz") else ""
+            path = self.relations.folder / f"landed-table{suffix}"
+            await fetch(self.store, self.relations, landed.name, path)
+            self.index.state.read_bytes += path.stat().st_size
+            opened = await asyncio.to_thread(lambda: Table.open(path).hold(self.relations.folder))
+            table = replace(opened, name=landed.name)
+            if found := parts(table):
+                await asyncio.to_thread(self.labels.read, found)
+                await self._join()
+        except (SourceError, LadenError) as error:
+            self.index.state.notes.append(f"The labels cannot be shown: {error}")
+
+    async def _join(self) -> None:
+        await asyncio.to_thread(self.labels.join)
+        self.index.state.table = self.labels.table
+        self.index.raised()
+
+
+def _recognised(name: str, table: Table) -> list[Part]:
+    profile, _ = recognise([], {name: table.columns})
+    shape = next((shape for shape in profile.tables if shape.fits(name)), profile.table)
+    return [Part(table, shape)] if shape is not None and shape.key in table.columns else []

@@ -1,0 +1,98 @@
+"""A source before it is loaded: archives are looked into, nothing is unpacked, and no network touched."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+from laden.dataset.selection import Part
+from laden.dataset.source import Reader
+from laden.explore.database import Shared
+from laden.explore.index import Index
+from laden.explore.labels import Labels
+from laden.explore.place import PART_BYTES
+from laden.explore.views import Views
+from laden.run.findings import FindingLog
+from laden.stages.survey import Choice, Survey, survey
+from laden.values.errors import BlobMissing, LadenError
+from laden.values.events import ignore
+from laden.values.records import Entry, Finding
+
+
+class SurveyedPlace:
+    """See `laden.explore.place.Place`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.title = str(path)
+        self.kind = "source"
+        self.relations = Shared()
+        self.index = Index(self.relations)
+        self.labels = Labels(self.relations)
+        self.views = Views(self.relations, self.labels)
+        self.findings: list[Finding] = []
+        self._surveyed: Survey | None = None
+        self._reader: Reader | None = None
+
+    async def fill(self) -> None:
+        self.index.state.phase = "listing"
+        try:
+            await asyncio.to_thread(self._survey)
+        except LadenError as error:
+            self.index.state.phase, self.index.state.error = "failed", str(error)
+            self.index.raised()
+
+    async def refresh(self) -> None:
+        for table in ("rows", "entries", "sizes", "table_starts", "findings"):
+            self.relations.run(f"DELETE FROM {table}")  # noqa: S608 - own names
+        await self.fill()
+
+    def _survey(self) -> None:
+        with FindingLog(None, ignore) as log, log.kept_in(self.relations):
+            found = survey([self.path], Choice(None, None, None), self.relations, log, ignore)
+        self._surveyed = found
+        self._reader = Reader(str(found.root))
+        self.index.state.listed = self.index.relations.one("SELECT count(*) FROM entries")[0]
+        self.index.survey(table=bool(found.tables))
+        if found.tables:
+            self.labels.read([Part(one.table, one.shape, one.rows.start - 1) for one in found.tables])
+            self.index.state.table = self.labels.table
+        self.labels.join()
+
+    def read(self, name: str) -> AsyncIterator[bytes]:
+        return self._read(name)
+
+    async def _read(self, name: str) -> AsyncIterator[bytes]:
+        entry = self._entry(name)
+        assert self._reader is not None
+        buffers = self._reader.read(entry, PART_BYTES)
+        while (buffer := await asyncio.to_thread(_next, buffers)) is not None:
+            yield buffer
+
+    def _entry(self, name: str) -> Entry:
+        found = self.relations.all(
+            "SELECT e.archive, e.member, e.size_bytes, e.crc32, e.mtime_ns, e.offset_bytes, e.stored_bytes, e.method"
+            " FROM items i JOIN entries e ON e.id = i.entry WHERE i.name = ?",
+            [name],
+        )
+        if not found or self._reader is None:
+            raise BlobMissing(f"there is no {name} in {self.path}: look again with Refresh")
+        return Entry(*found[0])
+
+    async def properties(self, name: str) -> dict[str, Any]:
+        self._entry(name)
+        return {"properties": {}, "tags": {}, "history": [], "notes": []}
+
+    async def close(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+        self.labels.close()
+        with self.relations:
+            pass
+
+
+def _next(buffers: Iterator[Any]) -> bytes | None:
+    buffer = next(buffers, None)
+    return None if buffer is None else bytes(buffer)

@@ -1,0 +1,231 @@
+"""What a page shows of a place: some of its items, in some order, a window at a time; and what it holds in folders.
+
+A view is a range of names, or the order kept as a table of positions; both are paged by position, so any window of a
+million items costs the same. The last few are kept. Counts are the database's.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from laden.explore.database import Shared
+from laden.explore.labels import Labels
+from laden.relations import Relations
+from laden.values.errors import UsageError
+
+_KEPT = 8
+MOST_ROWS = 2_000
+"""Of one window."""
+MOST_FOLDERS = 5_000
+COLUMNS = (
+    "name", "size_bytes", "modified_s", "kind", "width", "height", "bits", "state", "fate", "tier", "archive", "mark",
+    "note", "type", "md5",
+)  # fmt: skip
+"""Of an item, as a page gets them, in this order."""
+_SORTS = frozenset(COLUMNS) - {"note"}
+
+
+@dataclass(frozen=True)
+class Query:
+    """What a person asked to see."""
+
+    folder: str = ""
+    """With a slash at its end; empty for all."""
+    find: str = ""
+    how: str = "part"
+    """How `find` is meant: `part` of a name in any case, `glob`, or `regex` (RE2)."""
+    where: tuple[str, ...] = ()
+    """Conditions, all of which must be true."""
+    sort: str = "name"
+    """One of `COLUMNS`, or a column of the table."""
+    descending: bool = False
+
+
+@dataclass(frozen=True)
+class View:
+    """Items in an order."""
+
+    number: int
+    query: Query
+    generation: int
+    epoch: int
+    rows: int
+    size_bytes: int
+    table: str
+    """Relation with the order; empty where it is a range of positions."""
+    start: int = 0
+    """First position of a range."""
+
+
+class Views:
+    """The views of one place."""
+
+    def __init__(self, relations: Shared, labels: Labels) -> None:
+        self._relations = relations
+        self._labels = labels
+        self._kept: OrderedDict[int, View] = OrderedDict()
+        self._lock = threading.Lock()
+        self._number = 0
+
+    def open(self, query: Query, generation: int, epoch: int = 0) -> View:
+        """Make a view.
+
+        Raises:
+            UsageError: the pattern or a condition is wrong, or there is no such column.
+        """
+        with self._lock:
+            for view in self._kept.values():
+                if (view.query, view.generation) == (query, generation):
+                    self._kept.move_to_end(view.number)
+                    return view
+            self._number += 1
+            view = self._made(query, generation, epoch)
+            self._kept[view.number] = view
+            while len(self._kept) > _KEPT:
+                _, old = self._kept.popitem(last=False)
+                if old.table:
+                    self._relations.run(f"DROP TABLE IF EXISTS {old.table}")
+            return view
+
+    def get(self, number: int) -> View | None:
+        """The view of that number, where it is still kept."""
+        return self._kept.get(number)
+
+    def _made(self, query: Query, generation: int, epoch: int) -> View:
+        if not query.find and not query.where and query.sort == "name":
+            # Names are in order, so a folder is a range.
+            rows, size_bytes, start = self._relations.one(
+                "SELECT count(*), coalesce(sum(size_bytes), 0)::BIGINT, coalesce(min(pos), 0) FROM items"
+                " WHERE starts_with(name, ?)",
+                [query.folder],
+            )
+            return View(self._number, query, generation, epoch, rows, size_bytes, "", start)
+        table = f"view_{self._number}"
+        order, source = self._order(query)
+        conditions, parameters = self._conditions(query)
+        direction = "DESC" if query.descending else "ASC"
+        try:
+            self._relations.run(
+                f"CREATE OR REPLACE TABLE {table} AS SELECT row_number() OVER () - 1 AS slot, pos FROM"  # noqa: S608
+                f" (SELECT i.pos FROM items i {source} WHERE {conditions}"
+                f" ORDER BY {order} {direction} NULLS LAST, i.pos {direction})",
+                parameters,
+            )
+        except Relations.Error as error:
+            raise UsageError(_reason(query, error)) from error
+        rows, size_bytes = self._relations.one(
+            f"SELECT count(*), coalesce(sum(size_bytes), 0)::BIGINT FROM {table} JOIN items USING (pos)"  # noqa: S608
+        )
+        return View(self._number, query, generation, epoch, rows, size_bytes, table)
+
+    def _order(self, query: Query) -> tuple[str, str]:
+        if query.sort == "name":
+            return "i.pos", ""
+        if query.sort in _SORTS:
+            return f"i.{query.sort}", ""
+        column = self._labels.column(query.sort)
+        if column is None:
+            raise UsageError(f"there is no column '{query.sort}' to sort by")
+        source = (
+            f"LEFT JOIN (SELECT laden_pos, min({column.quoted}) AS s FROM records GROUP BY 1) o ON o.laden_pos = i.pos"  # noqa: S608
+        )
+        return "o.s", source
+
+    def _conditions(self, query: Query) -> tuple[str, list[object]]:
+        conditions, parameters = ["starts_with(i.name, ?)"], [query.folder]
+        if query.find:
+            conditions.append(
+                {
+                    "part": "contains(lower(i.name), lower(?))",
+                    "glob": "i.name GLOB ?",
+                    "regex": "regexp_matches(i.name, ?)",
+                }[query.how]
+            )
+            parameters.append(query.find if query.how != "glob" else _whole(query.find))
+        if condition := self._labels.prove(query.where):
+            conditions.append(f"i.pos IN (SELECT laden_pos FROM records WHERE {condition})")  # noqa: S608 - proved
+        return " AND ".join(conditions), list(parameters)
+
+    def window(self, view: View, start: int, count: int, extra: Sequence[str] = ()) -> list[list[Any]]:
+        """Rows of a view from a position on, each with its position; `extra` are columns of the table."""
+        count = min(count, MOST_ROWS)
+        columns = ", ".join(f"i.{column}" for column in COLUMNS)
+        labels = [column for name in extra if (column := self._labels.column(name)) is not None]
+        more = "".join(f", r.{column.quoted}::VARCHAR" for column in labels)
+        aggregates = "".join(f", any_value({column.quoted}) AS {column.quoted}" for column in labels)
+        join = (
+            f"LEFT JOIN (SELECT laden_pos{aggregates} FROM records WHERE laden_pos IN (SELECT pos FROM page)"  # noqa: S608
+            " GROUP BY 1) r ON r.laden_pos = i.pos"
+            if labels
+            else ""
+        )
+        page, parameters = _page(view, start, count)
+        rows = self._relations.all(
+            f"WITH page AS MATERIALIZED ({page}) SELECT p.slot, {columns}{more}"  # noqa: S608 - own text, quoted names
+            f" FROM page p JOIN items i USING (pos) {join} ORDER BY p.slot",
+            parameters,
+        )
+        return [list(row) for row in rows]
+
+    def place_of(self, view: View, name: str) -> int | None:
+        """Where a name stands in a view."""
+        found = self._relations.all("SELECT pos FROM items WHERE name = ?", [name])
+        if not found:
+            return None
+        pos: int = found[0][0]
+        if view.table:
+            at = self._relations.all(f"SELECT slot FROM {view.table} WHERE pos = ?", [pos])  # noqa: S608 - own name
+            return int(at[0][0]) if at else None
+        offset = pos - view.start
+        if not 0 <= offset < view.rows:
+            return None
+        return view.rows - 1 - offset if view.query.descending else offset
+
+    def folders(self, view: View) -> list[tuple[str, int, int]]:
+        """Folders right below the view's, with items and bytes of each, in the order of their names."""
+        shown = self.positions(view)
+        return self._relations.all(
+            "SELECT split_part(substr(name, length($1) + 1), '/', 1) AS folder, count(*), sum(size_bytes)::BIGINT"  # noqa: S608
+            f" FROM items WHERE contains(substr(name, length($1) + 1), '/') AND pos IN ({shown})"
+            f" GROUP BY 1 ORDER BY 1 LIMIT {MOST_FOLDERS}",
+            [view.query.folder],
+        )
+
+    def positions(self, view: View) -> str:
+        """A query of the positions in a view."""
+        if view.table:
+            return f"SELECT pos FROM {view.table}"  # noqa: S608 - own name
+        return f"SELECT pos FROM items WHERE pos BETWEEN {view.start} AND {view.start + view.rows - 1}"  # noqa: S608
+
+    def is_all(self, view: View) -> bool:
+        """Whether nothing is left out."""
+        return not view.table and not view.query.folder
+
+
+def _page(view: View, start: int, count: int) -> tuple[str, list[object]]:
+    if view.table:
+        return f"SELECT slot, pos FROM {view.table} WHERE slot BETWEEN ? AND ?", [start, start + count - 1]  # noqa: S608
+    count = max(0, min(count, view.rows - start))
+    if view.query.descending:
+        last = view.start + view.rows - 1
+        return f"SELECT {last} - pos AS slot, pos FROM items WHERE pos BETWEEN ? AND ?", [  # noqa: S608 - numbers
+            last - start - count + 1,
+            last - start,
+        ]
+    first = view.start + start
+    return f"SELECT pos - {view.start} AS slot, pos FROM items WHERE pos BETWEEN ? AND ?", [first, first + count - 1]  # noqa: S608
+
+
+def _whole(pattern: str) -> str:
+    """A glob that is meant for the end of a name, as `*.png` and `a.png` are."""
+    return pattern if pattern.startswith("*") else f"*{pattern}"
+
+
+def _reason(query: Query, error: Exception) -> str:
+    words = " ".join(str(error).split())[:200]
+    what = f"the pattern {query.find}" if query.find else f"the condition {' AND '.join(query.where)}"
+    return f"{what} cannot be used: {words}"

@@ -1,0 +1,221 @@
+"""`explore`: a page on this machine about a container, a folder, a source, or the containers of an account.
+
+What a place is decides how it is opened: an address with a container is a container, one without is an account, a
+folder in which a load was completed is that load, and any other folder or file is a source that is looked into. What
+the page starts (`verify`, `check`, `load`) are the verbs of these names.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from laden.explore.jobs import Job
+from laden.explore.place import Place
+from laden.explore.serve import listening, open_browser, serve
+from laden.explore.session import Session, Verbs
+from laden.explore.stored import StoredPlace
+from laden.explore.surveyed import SurveyedPlace
+from laden.run.loop import run as run_loop
+from laden.run.run import Run, never, running
+from laden.stages.manifest import LOAD
+from laden.store import Destination, FolderDestination, open_store, parse_destination, without_secret
+from laden.store.access import Access, Renewal
+from laden.store.account import list_containers
+from laden.store.credentials import find_credential
+from laden.store.sas import lacking_for_verify
+from laden.values.errors import BlobMissing, LadenError, SourceError, UsageError
+from laden.values.events import Observer, Serving, Summary, Warned, ignore
+
+_MARKED = 200
+"""Containers of an account that are asked for a load."""
+
+
+def explore(
+    place: str,
+    *,
+    port: int | None = None,
+    open_page: bool = True,
+    write: bool = False,
+    sas_command: str | None = None,
+    observer: Observer = ignore,
+    stopping: Callable[[], bool] = never,
+) -> Summary:
+    """Serve the explorer on this machine until it is stopped, or nobody has looked at it for half an hour.
+
+    Args:
+        place: a container's URL, a folder, a source, or an account's URL.
+        port: of 127.0.0.1; None for one that is free.
+        open_page: whether this person's browser is opened.
+        write: whether anything may be changed from the page.
+        sas_command: as in `load`.
+        observer: told where the page is (`Serving`).
+        stopping: asked several times a second; once true, the server ends.
+
+    Raises:
+        LadenError: the place cannot be opened, or the port not be had.
+    """
+    with running(Summary("explore", destination=without_secret(place)), observer, stopping=stopping) as run:
+        opened = _Opened(place, sas_command, run)
+        socket = listening(port)
+        run_loop(_serve(run, opened, socket, write=write, open_page=open_page))
+        run.note(complete=True)
+        return run.end()
+
+
+async def _serve(run: Run, opened: _Opened, socket: Any, *, write: bool, open_page: bool) -> None:
+    loop = asyncio.get_running_loop()
+
+    def tell(text: str) -> None:
+        loop.call_soon_threadsafe(run.tell, Warned(text))
+
+    opened.tell = tell
+
+    async def session() -> Session:
+        made = Session(
+            verbs=Verbs(opened.verify, opened.check, opened.upload),
+            folder=Path.cwd(),
+            write=write,
+            opener=opened.place,
+            containers=opened.containers if opened.is_account else None,
+        )
+        if not opened.is_account:
+            await made.open()
+        return made
+
+    def ready(_: str, address: str) -> None:
+        run.tell(Serving(address, write))
+        if open_page:
+            open_browser(address)
+
+    try:
+        await serve(socket, session, ready, stopping=run.stopping)
+    finally:
+        opened.close()
+
+
+class _Opened:
+    """What the command line named, and how to reach it."""
+
+    def __init__(self, text: str, sas_command: str | None, run: Run) -> None:
+        self._account = _account_of(text)
+        self._renewal = Renewal(sas_command)
+        self._accesses: list[Access] = []
+        self._run = run
+        self.tell: Callable[[str], None] = lambda _: None
+        self._source = None if "://" in text else _source_of(text)
+        self._destination: Destination | FolderDestination | None = None
+        if self._account is None and self._source is None:
+            self._destination = parse_destination(text)
+            self._access(self._destination)
+
+    @property
+    def is_account(self) -> bool:
+        return self._account is not None
+
+    def close(self) -> None:
+        for access in self._accesses:
+            access.close()
+
+    def place(self, container: str) -> Place:
+        if self._source is not None:
+            return SurveyedPlace(self._source)
+        if self._account is not None:
+            address, query = self._account
+            self._destination = parse_destination(f"{address}/{container}" + (f"?{query}" if query else ""))
+        assert self._destination is not None
+        return StoredPlace(self._destination, self._access(self._destination).source)
+
+    def _access(self, destination: Destination | FolderDestination) -> Access:
+        access = Access(
+            destination,
+            lacking_for_verify,
+            self._renewal,
+            tell=lambda text: self.tell(text),
+            stopping=self._run.stopping,
+        )
+        self._accesses.append(access)
+        return access
+
+    async def containers(self) -> dict[str, Any]:
+        """Those of the account, with whether laden loaded something there."""
+        assert self._account is not None
+        address, query = self._account
+        some = parse_destination(f"{address}/laden" + (f"?{query}" if query else ""))
+        assert isinstance(some, Destination)
+        found = await list_containers(some.endpoint, some.account, find_credential(some))
+        names = [container.name for container in found]
+        loads = await asyncio.gather(*(self._has_load(address, query, name) for name in names[:_MARKED]))
+        told = [
+            {"name": one.name, "public": one.public, "load": loads[number] if number < len(loads) else None}
+            for number, one in enumerate(found)
+        ]
+        return {"account": some.account, "containers": told}
+
+    async def _has_load(self, address: str, query: str, name: str) -> bool | None:
+        """Whether a load left its page there; None where that cannot be told."""
+        try:
+            destination = parse_destination(f"{address}/{name}" + (f"?{query}" if query else ""))
+            store = open_store(destination, connections=4)
+        except UsageError:
+            # `$logs` and `$web` are the service's own.
+            return None
+        try:
+            await store.head(LOAD)
+        except BlobMissing:
+            return False
+        except LadenError:
+            return None
+        else:
+            return True
+        finally:
+            await store.close()
+
+    def verify(self, title: str, job: Job) -> Summary:
+        from laden.verbs.verify import verify
+
+        return verify(self._with_secret(title), observer=job.observe, sas_command=self._renewal.command)
+
+    def check(self, title: str, job: Job) -> Summary:
+        from laden.verbs.check import check
+
+        return check(title, observer=job.observe, stopping=lambda: job.stopping)
+
+    def upload(self, paths: list[Path], title: str, job: Job) -> Summary:
+        from laden.verbs.load import load
+
+        return load(
+            paths,
+            self._with_secret(title),
+            profile="files",
+            observer=job.observe,
+            stopping=lambda: job.stopping,
+            sas_command=self._renewal.command,
+        )
+
+    def _with_secret(self, title: str) -> str:
+        sas = self._destination.sas if isinstance(self._destination, Destination) else ""
+        return f"{title}?{sas}" if sas else title
+
+
+def _account_of(text: str) -> tuple[str, str] | None:
+    """Address and SAS of an account, where no container is named."""
+    if "://" not in text:
+        return None
+    parts = urlsplit(text.strip())
+    segments = [segment for segment in parts.path.split("/") if segment]
+    by_path = (parts.hostname or "").replace(".", "").isdecimal() or parts.hostname in ("localhost", "::1")
+    if len(segments) != (1 if by_path else 0):
+        return None
+    return f"{parts.scheme}://{parts.netloc}" + "".join(f"/{segment}" for segment in segments), parts.query
+
+
+def _source_of(text: str) -> Path | None:
+    """The source that is meant; None for a folder in which a load was completed."""
+    path = Path(text).expanduser().absolute()
+    if not path.exists():
+        raise SourceError(f"there is no {path}: check the path")
+    return None if path.is_dir() and (path / LOAD).is_file() else path

@@ -1,0 +1,190 @@
+"""Places that misbehave: listings that change, refuse in part, or never end; sources with archives; many rows."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from laden.explore.stored import StoredPlace
+from laden.store import parse_destination
+from laden.store.manage import Detail, DetailPage
+from laden.values.errors import AccessDenied, AccessEnded, StoreError
+from laden.values.records import Blob
+from tests.explore.served import explored, serving
+from tests.support.dataset import make_dataset
+
+
+def detail(name: str, size_bytes: int = 1) -> Detail:
+    return Detail(Blob(name, size_bytes, None, '"1"', {}), 1_700_000_000, "Hot", "image/png")
+
+
+class Scripted:
+    """A listing that a test scripts, page by page."""
+
+    def __init__(self, pages: list[list[str]]) -> None:
+        self.pages = pages
+        self.gate: Callable[[int], None] = lambda _: None
+
+    async def list_details(self, marker: str = "") -> DetailPage:
+        number = int(marker or 0)
+        await asyncio.to_thread(self.gate, number)
+        last = number + 1 == len(self.pages)
+        return DetailPage([detail(name) for name in self.pages[number]], "" if last else str(number + 1))
+
+    async def close(self) -> None:
+        """Nothing is held open."""
+
+
+def place_with(folder: Path, listing: Scripted) -> StoredPlace:
+    folder.mkdir(exist_ok=True)
+    place = StoredPlace(parse_destination(str(folder)))
+    place.manage = listing  # type: ignore[assignment]
+    return place
+
+
+def test_the_first_rows_are_there_before_the_listing_ends(tmp_path: Path) -> None:
+    import threading
+
+    go = threading.Event()
+    listing = Scripted([["a/1.png", "a/2.png"], ["b/1.png"], ["b/2.png", "c.png"]])
+    listing.gate = lambda number: None if number == 0 else go.wait(20) and None
+    with serving(lambda: place_with(tmp_path / "place", listing), tmp_path) as asker:
+        asker.until(lambda: asker.post("view")["rows"] == 2)
+        early = asker.post("view")
+        assert asker.names(early) == ["a/1.png", "a/2.png"]
+        assert asker.get("status")["state"]["phase"] == "listing"
+        go.set()
+        assert asker.ready()["items"] == 5
+        # What was asked for early still means the same: names only came behind it.
+        assert asker.names(early) == ["a/1.png", "a/2.png"]
+        assert asker.names(asker.post("view")) == ["a/1.png", "a/2.png", "b/1.png", "b/2.png", "c.png"]
+
+
+def test_a_view_of_an_earlier_listing_shows_no_other_items(tmp_path: Path) -> None:
+    listing = Scripted([["b", "c", "d"]])
+    with serving(lambda: place_with(tmp_path / "place", listing), tmp_path) as asker:
+        asker.ready()
+        view = asker.post("view")
+        assert asker.names(view) == ["b", "c", "d"]
+        listing.pages = [["a", "c", "d"]]
+        asker.post("refresh")
+        asker.until(lambda: asker.get("rows", view=view["view"]).get("stale"))
+        asker.ready()
+        assert asker.names(asker.post("view")) == ["a", "c", "d"]
+        assert asker.get("rows", view=view["view"]) == {"stale": True}
+
+
+def test_a_listing_that_is_refused_midway_keeps_what_came_and_says_why(tmp_path: Path) -> None:
+    listing = Scripted([["a", "b"], ["c"]])
+
+    def refuse(number: int) -> None:
+        if number:
+            raise AccessEnded("the SAS ended at 12:00 UTC")
+
+    listing.gate = refuse
+    with serving(lambda: place_with(tmp_path / "place", listing), tmp_path) as asker:
+        status = asker.ready()
+        assert status["state"]["phase"] == "failed"
+        assert status["state"]["error"] == "the SAS ended at 12:00 UTC"
+        assert asker.names(asker.post("view")) == ["a", "b"]
+
+
+def test_one_prefix_that_is_refused_leaves_the_others_alone(tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path / "source", {"0": 1})
+    (data,) = dataset.blobs.values()
+
+    class Partly:
+        async def get(self, name: str, offset: int, length: int) -> bytes:
+            if name.startswith("no/"):
+                raise AccessDenied("the credential may not read here")
+            return data[offset : offset + length]
+
+        async def close(self) -> None:
+            """Nothing is held open."""
+
+    def place() -> StoredPlace:
+        one = place_with(tmp_path / "place", Scripted([["no/1.png", "yes/1.png"]]))
+        one.store = Partly()  # type: ignore[assignment]
+        return one
+
+    with serving(place, tmp_path) as asker:
+        asker.ready()
+        assert asker.refused("GET", "pixels", name="no/1.png") == (403, "the credential may not read here")
+        assert asker.raw("GET", "/api/pixels?name=yes/1.png")[0] == 200
+        assert asker.raw("GET", "/api/thumb?name=yes/1.png")[1]["content-type"] == "image/webp"
+        job = asker.job(asker.post("download", names=["no/1.png", "yes/1.png"], folder="got")["number"])
+        assert job["result"]["outcomes"]["failed"] == 1
+
+
+def test_a_store_that_breaks_in_a_way_nobody_thought_of_is_told(tmp_path: Path) -> None:
+    listing = Scripted([["a"]])
+
+    def fail(_: int) -> None:
+        raise StoreError("the service answered with something that is not a listing")
+
+    listing.gate = fail
+    with serving(lambda: place_with(tmp_path / "place", listing), tmp_path) as asker:
+        assert "not a listing" in asker.ready()["state"]["error"]
+
+
+def test_archives_are_looked_into_and_nothing_is_unpacked(tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path / "source", {"0": 3, "1": 2}, stray=1, missing=1, corrupt=1)
+    before = sorted(path.name for path in dataset.folder.rglob("*"))
+    with explored(str(dataset.folder)) as asker:
+        assert asker.get("status")["place"]["kind"] == "source"
+        view = asker.post("view", find=".png")
+        names = asker.names(view)
+        assert {tuple(name.split("/", 1)) for name in names} == set(dataset.members)
+        assert {name for name, *_ in asker.get("folders", view=view["view"])["folders"]} == {"0.zip", "1.zip"}
+        assert asker.post("view", where=["laden_fate = 'stray'"], find=".png")["rows"] == 1
+        good = next(f"{a}/{m}" for a, m in dataset.members if (a, m) not in dataset.corrupt)
+        assert asker.raw("GET", f"/api/pixels?name={good}")[1]["x-laden-image"].startswith('{"width": 16')
+        told = asker.get("item", name=good)
+        assert told["item"]["crc32"]
+        assert told["item"]["offset_bytes"] >= 0
+        bad = "/".join(dataset.corrupt[0])
+        assert asker.raw("GET", f"/api/pixels?name={bad}")[0] == 200
+        status, _, _ = asker.raw("GET", f"/api/file?name={good}")
+        assert status == 200
+    assert sorted(path.name for path in dataset.folder.rglob("*")) == before
+
+
+def test_a_table_without_a_load_is_joined_too(tmp_path: Path) -> None:
+    """As AzCopy leaves a dataset: images and table, and nothing of laden's."""
+    dataset = make_dataset(tmp_path / "source", {"0": 3})
+    folder = tmp_path / "place"
+    for name, data in dataset.blobs.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+    (folder / dataset.table.name).write_bytes(dataset.table.read_bytes())
+    with serving(lambda: StoredPlace(parse_destination(str(folder))), tmp_path) as asker:
+        assert asker.ready()["state"]["table"] == dataset.table.name
+        assert asker.post("view", where=["ImageDir = 0"])["rows"] == 3
+
+
+def test_an_idle_server_ends_and_one_that_works_does_not(tmp_path: Path) -> None:
+    from laden.explore.serve import listening, serve
+    from laden.explore.session import Session, Verbs
+    from laden.run.loop import run
+
+    async def session() -> Session:
+        def unused(*_: object) -> None:
+            raise AssertionError
+
+        return Session(verbs=Verbs(unused, unused, unused), folder=tmp_path, write=False, opener=lambda _: None)  # type: ignore[arg-type,return-value]
+
+    run(serve(listening(None), session, lambda *_: None, idle_s=0.1))
+
+
+@pytest.mark.parametrize("port", [0])
+def test_a_port_that_is_taken_is_a_sentence(port: int) -> None:
+    from laden.explore.serve import listening
+    from laden.values.errors import UsageError
+
+    taken = listening(None)
+    try:
+        with pytest.raises(UsageError, match="name another --port"):
+            listening(taken.getsockname()[1])
+    finally:
+        taken.close()
