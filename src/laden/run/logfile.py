@@ -13,6 +13,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -105,7 +106,7 @@ class LogFile:
             try:
                 self._file.write(stamped)
             except OSError as error:
-                self._file = None
+                self._close()
                 self._observer(Warned(f"the log {self._path} ends here ({error.strerror}); the run goes on without it"))
         return len(stamped)
 
@@ -131,8 +132,14 @@ class LogFile:
             self._write(json.dumps({"event": "left-out", **self._left_out}))
         if not self._ended and kind is not None:
             self._write(json.dumps({"event": "broken-off", "by": kind.__name__}))
-        if self._file is not None:
-            self._file.close()
+        self._close()
+
+    def _close(self) -> None:
+        file, self._file = self._file, None
+        if file is not None:
+            # What could not be written was told when it was to be.
+            with suppress(OSError):
+                file.close()
 
 
 def _opened(path: Path) -> TextIO:
