@@ -119,6 +119,7 @@ class LogFile:
             self._file = _opened(self._path)
             self._file.write(f"{LOG_START}, {json.dumps(version('laden'))}]}}\n")
         except OSError as error:
+            self._close()
             raise UsageError(
                 f"the log cannot be written to {self._path} ({error.strerror}): name another --log"
             ) from None
