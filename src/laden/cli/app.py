@@ -16,6 +16,7 @@ from laden.cli.options import (
     Checking,
     Choosing,
     Dest,
+    Json,
     Renewing,
     Report,
     Selecting,
@@ -204,11 +205,25 @@ def verify(
     from laden.cli.verify import run_verify
 
     face = Face.of(options)
-    findings_file = options.pop("findings")
+    findings_file, log_file = options.pop("findings"), options.pop("log")
     # Heard when it was read.
     options.pop("trust_host")
-    wishes = {**options, "findings_file": findings_file, "deep": deep.value if deep else None}
+    wishes = {**options, "findings_file": findings_file, "log_file": log_file, "deep": deep.value if deep else None}
     raise typer.Exit(run_verify(destination, wishes, face))
+
+
+@app.command(epilog=EXIT_CODES, short_help="How far is the load to DEST? From anywhere, also while it runs.")
+@takes(Renewing)
+def status(destination: Dest, json: Json = False, **options: Any) -> None:
+    """Tell how far the load to DEST is, from what is in it: also while it runs elsewhere, or after it was interrupted.
+
+    It counts what a listing shows; laden verify proves it.
+    """
+    from laden.cli.status import run_status
+
+    # Heard when it was read.
+    options.pop("trust_host")
+    raise typer.Exit(run_status(destination, options, json=json))
 
 
 @app.command(short_help="The whole job on a sample, in a real emulator.")

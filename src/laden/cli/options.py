@@ -118,6 +118,10 @@ Report = Annotated[
     str,
     typer.Option("--report", metavar="FILE|none", help="A page to look at, written at the end.", show_default=True),
 ]
+Log = Annotated[
+    Path | None,
+    typer.Option("--log", metavar="FILE", help="Also write what happens to FILE, as lines of JSON with the time."),
+]
 Images = Annotated[
     list[str] | None,
     typer.Option(
@@ -213,6 +217,7 @@ class Showing:
     """What is shown while a verb runs, and left behind."""
 
     findings: Findings = FINDINGS_FILE
+    log: Log = None
     json: Json = False
     quiet: Quiet = False
     verbose: Verbose = False
@@ -250,14 +255,14 @@ def takes(*groups: type) -> Callable[[Callable[..., None]], Callable[..., None]]
 
 
 def asked(options: dict[str, Any], level: str) -> dict[str, Any]:
-    """The options of `Choosing`, `Selecting` and `--findings` as the verbs' functions name them.
+    """The options of `Choosing`, `Selecting`, `--findings` and `--log` as the verbs' functions name them.
 
     Args:
         options: as typer gives them; what only the face needs must be gone.
         level: how closely images are looked at where nothing is said.
     """
     looked, listed = split_images(options["images"])
-    given = {name: value for name, value in options.items() if name not in ("findings", "trust_host")}
+    given = {name: value for name, value in options.items() if name not in ("findings", "log", "trust_host")}
     return {
         **given,
         "images": looked or level,
@@ -267,6 +272,7 @@ def asked(options: dict[str, Any], level: str) -> dict[str, Any]:
         "exclude": options["exclude"] or (),
         "include": options["include"] or (),
         "findings_file": options["findings"],
+        "log_file": options["log"],
     }
 
 

@@ -11,6 +11,7 @@ from laden.dataset.evidence import Trust, check_sums, find_sums
 from laden.dataset.images import Level, Phi
 from laden.dataset.source import Reader
 from laden.report import Reporter
+from laden.run.logfile import LogFile
 from laden.run.receipts import Receipts
 from laden.run.run import Run, never, running
 from laden.stages.consistency import contradictions, not_looked_into
@@ -32,6 +33,7 @@ def check(
     phi: Phi = "warn",
     findings_file: str | Path | None = None,
     report_file: str | Path | None = None,
+    log_file: str | Path | None = None,
     observer: Observer = ignore,
     stopping: Callable[[], bool] = never,
     **asked: Unpack[Choosing],
@@ -43,14 +45,18 @@ def check(
     names, `pixels` decodes it too, on all cores. `checksums` is whether all files are hashed that a publisher's
     checksum files name.
     """
-    reporter = Reporter(path_of(report_file), observer)
-    with running(
-        Summary("check", source=shown(source)),
-        reporter.observe,
-        findings_file=path_of(findings_file),
-        stopping=stopping,
-        conclude=reporter.conclude,
-    ) as run:
+    log = LogFile(path_of(log_file), observer)
+    reporter = Reporter(path_of(report_file), log.observe)
+    with (
+        log,
+        running(
+            Summary("check", source=shown(source)),
+            reporter.observe,
+            findings_file=path_of(findings_file),
+            stopping=stopping,
+            conclude=reporter.conclude,
+        ) as run,
+    ):
         level, choice, phi = level_of(images), choice_of(asked), phi_of(phi)
         surveyed = survey(paths(source), choice, run.relations, run.log, run.tell)
         reporter.look_at_source(surveyed.profile, surveyed.root, read_again(surveyed))

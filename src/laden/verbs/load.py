@@ -14,6 +14,7 @@ from laden.dataset.images import Level, Phi
 from laden.dataset.source import Reader
 from laden.report import Reporter
 from laden.run.deadline import Deadline
+from laden.run.logfile import LogFile
 from laden.run.loop import run as run_loop
 from laden.run.receipts import Receipts
 from laden.run.run import Run, never, running
@@ -83,6 +84,7 @@ def load(
     dry_run: bool = False,
     findings_file: str | Path | None = None,
     report_file: str | Path | None = None,
+    log_file: str | Path | None = None,
     sas_command: str | None = None,
     ask_sas: Ask | None = None,
     observer: Observer = ignore,
@@ -109,6 +111,7 @@ def load(
         dry_run: plan only; nothing is written anywhere but to `findings_file`.
         findings_file: CSV file for all findings; None writes none.
         report_file: HTML file to show what was loaded, also where the load fails or is stopped; None writes none.
+        log_file: file to which every event is added, as a line of JSON with the time; None writes none.
         sas_command: a program that prints a SAS for the destination; run without a shell before the last one ends,
             when one is refused, and at first where there is none.
         ask_sas: asked for another SAS when one is not accepted any more, with the reason and a function that tells
@@ -126,15 +129,19 @@ def load(
     Raises:
         LadenError: it could not be done; the error's kind says whose turn it is.
     """
-    reporter = Reporter(None if dry_run else path_of(report_file), observer)
+    log = LogFile(path_of(log_file), observer)
+    reporter = Reporter(None if dry_run else path_of(report_file), log.observe)
     deadline = Deadline(reporter.observe)
-    with running(
-        Summary("load", source=shown(source), destination=without_secret(destination)),
-        deadline,
-        findings_file=path_of(findings_file),
-        stopping=stopping,
-        conclude=reporter.conclude,
-    ) as run:
+    with (
+        log,
+        running(
+            Summary("load", source=shown(source), destination=without_secret(destination)),
+            deadline,
+            findings_file=path_of(findings_file),
+            stopping=stopping,
+            conclude=reporter.conclude,
+        ) as run,
+    ):
         settings = Settings(
             images=level_of(images),
             send_broken=one_of("damaged", damaged, ("send", "skip")) == "send",
@@ -175,7 +182,7 @@ async def _load(
     ) as there:
         deadline.ends_s = there.access.ends_s
         run.tell(Started("listing", without_secret(destination)))
-        listing = Listing(there.store, run.relations)
+        listing = Listing(there.store, run.relations, run.tell)
         await listing.begin()
         surveyed = survey(sources, wishes.choice, run.relations, run.log, run.tell)
         reporter.look_at_source(surveyed.profile, surveyed.root, read_again(surveyed))
@@ -227,7 +234,7 @@ def _planned(
         read_back=wishes.compare_all and isinstance(there.target, FolderDestination),
         selected_as=landings[0].subset if landings and landings[0].selection else None,
         documents=[*(landing.subset for landing in landings), *(document.name for document in earlier)],
-        place=there.target.about,
+        target=there.target,
     )
 
 
@@ -282,6 +289,7 @@ async def _transfer(run: Run, plan: Plan, ready: PlanReady, surveyed: Survey, th
         there.store,
         workers=wishes.workers or workers_for(ready.to_settle, ready.bytes_to_send),
         on_retry=run.meter.retried,
+        on_limit=run.meter.limited,
         stopping=run.stopping,
         sas=there.access.source,
     )

@@ -93,7 +93,7 @@ def survey(
         observer(Started("table", table.table.name))
     # From here on nothing reads the source's tables again: what lands is what was surveyed.
     tables = [replace(table, table=table.table.hold(relations.folder)) for table in tables]
-    placed = feed_tables(relations, log, profile, tables, homes)
+    placed = feed_tables(relations, log, profile, tables, homes, observer)
     feed = EntryFeed(found, profile, tables, trust, choice.scope, log)
     before = stamps(found.root, found.archives)
     feed.feed(relations, homes, observer)
