@@ -264,7 +264,7 @@ def test_names_of_every_letter_go_there_and_back(container: str, emulator: Emula
             archive.writestr(zipfile.ZipInfo(name), data.get(name, b"bad"))
     ran = run("load", tmp_path / "0.zip", container, "--profile", "files", "--json", cwd=tmp_path)
     assert (ran.code, ran.summary["sent"]) == (3, len(GOOD))
-    assert ran.summary["findings"] == {"name-refused": len(BAD)}
+    assert ran.summary["findings"] == {"name-refused": len(BAD), "image-unseen": 1}
     reasons = {found["member"]: found["message"] for found in ran.findings("name-refused")}
     for name, reason in BAD.items():
         assert reason in reasons[name.encode("unicode_escape").decode()]
