@@ -1,6 +1,6 @@
 """Keys of images, asked in SQL: `TableShape.row_key` for a whole column.
 
-What holds letters beyond ASCII is folded by `TableShape.folded`, each different text once: SQL knows other small letters,
+What holds letters beyond ASCII is folded by `TableShape.folded`, each different text once: SQL has other small letters,
 and no accents that stand by themselves.
 """
 
