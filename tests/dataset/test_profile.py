@@ -61,9 +61,18 @@ def test_text_around_fields_is_literal() -> None:
     assert template.match("v1.0 (a+b)/7xzip") is None
 
 
-def test_fields_match_as_little_as_they_can() -> None:
-    assert Template("{a}_{b}.png").match("1_2_3.png") == {"a": "1", "b": "2_3"}
-    assert Template("{a}{b}").match("xyz") == {"a": "x", "b": "yz"}
+@pytest.mark.parametrize(
+    ("template", "text"),
+    [("{a}_{b}.png", "1_2_3.png"), ("{a}{b}", "xyz"), ("{a}-{b}-{a}", "x-x-x-x-x"), ("{*}_{a}.zip", "1_2_3.zip")],
+)
+def test_a_name_that_can_be_read_in_two_ways_says_nothing(template: str, text: str) -> None:
+    assert Template(template).match(text) is None
+
+
+def test_a_name_that_can_be_read_in_one_way_is() -> None:
+    assert Template("{a}_{b}.png").match("1_2.png") == {"a": "1", "b": "2"}
+    assert Template("{a}{b}").match("xy") == {"a": "x", "b": "y"}
+    assert Template("{*}/{*}/{a}.png").match("x/y/z.png") == {"*": "x", "a": "z"}
 
 
 def test_a_field_named_twice_is_one_value() -> None:
@@ -493,6 +502,7 @@ def test_a_further_table_takes_what_it_does_not_say_from_the_first(tmp_path: Pat
         ('match = "stem"', r"line 21: 'table.match' is the same for all tables; write it in the first"),
         ('keys = "Id"', r"line 21: there is no key 'table.keys' \(did you mean 'key'"),
         ('key = "Foldr"', r"line 21: 'table.key' is 'Foldr' \(did you mean 'Folder'"),
+        ('layout = "x/{Id}"\nfolder = "{Foldr}/{Id}"', r"'folder' names 'Foldr'"),
         ('layout = "{Foldr}"', r"line 21: 'table.layout' names 'Foldr'"),
     ],
 )

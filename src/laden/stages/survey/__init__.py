@@ -18,6 +18,7 @@ from laden.dataset.source import Found, find
 from laden.dataset.table import Table
 from laden.relations import Relations
 from laden.run.findings import FindingLog
+from laden.stages.survey.blanks import refuse_blanks
 from laden.stages.survey.entries import EntryFeed, chosen_homes, home_of
 from laden.stages.survey.recognition import Choice, recognise_source
 from laden.stages.survey.rows import PlacedTable, feed_tables
@@ -94,6 +95,8 @@ def survey(
     feed = EntryFeed(found, profile, tables, trust, choice.scope, log)
     feed.feed(relations, homes, observer)
     feed.leave_out(relations)
+    if tables:
+        refuse_blanks(relations, log)
     if not tables:
         relations.run(
             "INSERT INTO rows SELECT min(id), key, key, NULL, blob, true, true, '' FROM entries GROUP BY key, blob"
