@@ -7,6 +7,7 @@ import json
 import pickle
 import re
 import tomllib
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -67,6 +68,30 @@ def test_text_around_fields_is_literal() -> None:
 )
 def test_a_name_that_can_be_read_in_two_ways_says_nothing(template: str, text: str) -> None:
     assert Template(template).match(text) is None
+
+
+@given(
+    parts=st.lists(st.sampled_from(["{a}", "{b}", "{c}", "_", "-", "/"]), min_size=1, max_size=7),
+    text=st.text("x_-/", min_size=1, max_size=7),
+)
+def test_a_template_says_what_every_reading_says(parts: list[str], text: str) -> None:
+    """Held against all readings, tried one by one."""
+
+    def readings(rest: list[str], left: str, known: dict[str, str]) -> Iterator[dict[str, str]]:
+        if not rest:
+            yield from [known] if not left else []
+            return
+        first, *others = rest
+        if "{" not in first:
+            yield from readings(others, left[1:], known) if left[:1] == first else ()
+            return
+        for end in range(1, len(left) + 1):
+            if "/" not in left[:end] and known.get(first, left[:end]) == left[:end]:
+                yield from readings(others, left[end:], {**known, first: left[:end]})
+
+    ways = list(readings(parts, text, {}))
+    said = Template("".join(parts)).match(text)
+    assert said == ({name.strip("{}"): value for name, value in ways[0].items()} if len(ways) == 1 else None)
 
 
 def test_a_name_that_can_be_read_in_one_way_is() -> None:
