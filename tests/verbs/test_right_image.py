@@ -357,3 +357,24 @@ def test_what_is_not_here_is_missing_whatever_is_excluded(source: Path, there: P
     profiled = profile(tmp_path, in_folder="{ImageDir}/{ImageID}")
     summary = run(source, there, profiled, exclude=("1/*",))
     assert (summary.exit_code, summary.rows, summary.missing) == (3, 2, 1)
+
+
+def test_an_archive_that_is_excluded_is_not_absent(source: Path, there: Path, tmp_path: Path) -> None:
+    """What a renamed archive holds may be its rows' images, so these are wanted still."""
+    table(source, [*BOTH, ("1", "b.bin", "normal")])
+    pack(source / "0.zip", {"scan.bin": "patient of folder 0"})
+    pack(source / "1.zip", {"b.bin": "b"})
+    pack(source / "old.zip", {"scan.bin": "whose?"})
+    summary = run(source, there, profile(tmp_path, archive="{ImageDir}.zip"), exclude=("0.zip",))
+    assert images(there) == {"png/1/b.bin": "b"}
+    assert (summary.exit_code, summary.findings) == (3, {"image-ambiguous": 1})
+
+
+def test_an_excluded_archive_of_rows_that_name_none_is_not_absent(source: Path, there: Path, tmp_path: Path) -> None:
+    table(source, [("0", "a.bin", "normal"), ("0", "b.bin", "normal")])
+    pack(source / "part_1.zip", {"a.bin": "a"})
+    pack(source / "part_2.zip", {"b.bin": "b"})
+    profiled = profile(tmp_path, archive="part_{*}.zip", more='expected = "1-2"')
+    summary = run(source, there, profiled, exclude=("part_2.zip",))
+    assert images(there) == {"png/0/a.bin": "a"}
+    assert (summary.exit_code, summary.rows, summary.findings) == (0, 1, {})

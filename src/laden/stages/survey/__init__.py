@@ -101,7 +101,7 @@ def survey(
         relations.run(
             "INSERT INTO rows SELECT min(id), key, key, NULL, blob, true, true, '' FROM entries GROUP BY key, blob"
         )
-    elif homes is not None and not profile.places_rows:
+    elif (homes is not None or feed.excluded_homes) and not profile.places_rows:
         # Nothing but the archives themselves tells which rows are in them.
         relations.run("UPDATE rows SET selected = coalesce(key IN (SELECT key FROM entries), false)")
     if relations.one("SELECT count(*) FROM rows WHERE selected")[0] == 0:
@@ -112,7 +112,7 @@ def survey(
         found.root,
         placed,
         feed.sidecars,
-        _absent(relations, profile, found, homes),
+        tuple(home for home in _absent(relations, profile, found, homes) if home not in feed.excluded_homes),
         tuple(feed.unreadable),
         found,
         tuple(feed.archives),

@@ -171,6 +171,11 @@ class EntryFeed:
         values = self._values(path, self._of_archive(archive)[1] if archive else _NOTHING)
         return shape.entry_key(path), None, self._of_place(values)[1]
 
+    @property
+    def excluded_homes(self) -> frozenset[str]:
+        """Names, as `home_of`, of archives that a person left out."""
+        return frozenset(home for _, home, _ in self._excluded if home)
+
     def leave_out(self, relations: Relations) -> None:
         """Take the rows back of which every image that is here was left out; `entries` and `rows` are filled.
 
