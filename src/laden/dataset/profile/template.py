@@ -91,7 +91,11 @@ class Template:
 
     def match_end(self, path: str) -> dict[str, str] | None:
         """Return the values that render to the last segments of `path`, or None."""
-        return self.match("/".join(path.split("/")[-1 - self.text.count("/") :]))
+        slashes = self.text.count("/")
+        # Most members of archives lie in no folder, and none of so few segments fits.
+        return (
+            self.match("/".join(path.rsplit("/", slashes + 1)[-1 - slashes :])) if path.count("/") >= slashes else None
+        )
 
 
 def parse_ranges(text: str) -> tuple[str, ...]:
