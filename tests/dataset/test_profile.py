@@ -5,6 +5,7 @@ import csv
 import gzip
 import pickle
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -57,9 +58,42 @@ def test_text_around_fields_is_literal() -> None:
     assert template.match("v1.0 (a+b)/7xzip") is None
 
 
-def test_fields_match_as_little_as_they_can() -> None:
-    assert Template("{a}_{b}.png").match("1_2_3.png") == {"a": "1", "b": "2_3"}
-    assert Template("{a}{b}").match("xyz") == {"a": "x", "b": "yz"}
+@pytest.mark.parametrize(
+    ("template", "text"),
+    [("{a}_{b}.png", "1_2_3.png"), ("{a}{b}", "xyz"), ("{a}-{b}-{a}", "x-x-x-x-x"), ("{*}_{a}.zip", "1_2_3.zip")],
+)
+def test_a_name_that_can_be_read_in_two_ways_says_nothing(template: str, text: str) -> None:
+    assert Template(template).match(text) is None
+
+
+@given(
+    parts=st.lists(st.sampled_from(["{a}", "{b}", "{c}", "_", "-", "/"]), min_size=1, max_size=7),
+    text=st.text("x_-/", min_size=1, max_size=7),
+)
+def test_a_template_says_what_every_reading_says(parts: list[str], text: str) -> None:
+    """Held against all readings, tried one by one."""
+
+    def readings(rest: list[str], left: str, known: dict[str, str]) -> Iterator[dict[str, str]]:
+        if not rest:
+            yield from [known] if not left else []
+            return
+        first, *others = rest
+        if "{" not in first:
+            yield from readings(others, left[1:], known) if left[:1] == first else ()
+            return
+        for end in range(1, len(left) + 1):
+            if "/" not in left[:end] and known.get(first, left[:end]) == left[:end]:
+                yield from readings(others, left[end:], {**known, first: left[:end]})
+
+    ways = list(readings(parts, text, {}))
+    said = Template("".join(parts)).match(text)
+    assert said == ({name.strip("{}"): value for name, value in ways[0].items()} if len(ways) == 1 else None)
+
+
+def test_a_name_that_can_be_read_in_one_way_is() -> None:
+    assert Template("{a}_{b}.png").match("1_2.png") == {"a": "1", "b": "2"}
+    assert Template("{a}{b}").match("xy") == {"a": "x", "b": "y"}
+    assert Template("{*}/{*}/{a}.png").match("x/y/z.png") == {"*": "x", "a": "z"}
 
 
 def test_a_field_named_twice_is_one_value() -> None:

@@ -138,6 +138,7 @@ def test_a_further_table_takes_what_it_does_not_say_from_the_first(tmp_path: Pat
         ('match = "stem"', r"line 21: 'table.match' is the same for all tables; write it in the first"),
         ('keys = "Id"', r"line 21: there is no key 'table.keys' \(did you mean 'key'"),
         ('key = "Foldr"', r"line 21: 'table.key' is 'Foldr' \(did you mean 'Folder'"),
+        ('layout = "x/{Id}"\nfolder = "{Foldr}/{Id}"', r"'folder' names 'Foldr'"),
         ('layout = "{Foldr}"', r"line 21: 'table.layout' names 'Foldr'"),
     ],
 )

@@ -1,5 +1,6 @@
 """The right image, always: each way in which a row got another's image, a blob another content, and their siblings."""
 
+import gzip
 from pathlib import Path
 
 import pytest
@@ -194,3 +195,185 @@ def test_text_that_looks_like_a_number_is_text(source: Path, there: Path, tmp_pa
     pack(source / "00.zip", {"a.bin": "double"})
     run(source, there, profile(tmp_path, archive="{ImageDir}.zip", kind="text"))
     assert images(there) == {"png/0/a.bin": "zero", "png/00/a.bin": "double"}
+
+
+SPLITS = """
+name = "w"
+title = "w"
+layout = "train/{id}.bin"
+folder = "train/{id}.bin"
+[[table]]
+name = "train.csv"
+subset = "train_small.csv"
+key = "id"
+match = "stem"
+suffixes = [".bin"]
+[table.columns]
+id = "text"
+[[table]]
+name = "test.csv"
+subset = "test_small.csv"
+layout = "test/{id}.bin"
+folder = "test/{id}.bin"
+"""
+
+
+def splits(source: Path, profiled: Path, *paths: str, more: str = SPLITS) -> str:
+    """Two tables that name 001 both, and files; returns the profile's path."""
+    for name in ("train.csv", "test.csv"):
+        put(source / name, "id\n001\n")
+    for path in paths:
+        put(source / path, path)
+    profiled.write_text(more)
+    return str(profiled)
+
+
+@pytest.mark.parametrize("here", ["train", "test"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_table_gets_no_image_out_of_another_s_folder(
+    source: Path, there: Path, tmp_path: Path, here: str, packed: bool
+) -> None:
+    profiled = splits(source, tmp_path / "w.toml", *([] if packed else [f"{here}/001.bin"]))
+    if packed:
+        pack(source / "all.zip", {f"x/{here}/001.bin": f"{here}/001.bin"})
+    summary = run(source, there, profiled)
+    assert images(there) == {f"{here}/001.bin": f"{here}/001.bin"}
+    assert (summary.exit_code, summary.missing, summary.findings) == (3, 1, {"image-missing": 1})
+
+
+def test_tables_with_folders_of_their_own_get_their_images(source: Path, there: Path, tmp_path: Path) -> None:
+    profiled = splits(source, tmp_path / "w.toml", "train/001.bin", "test/001.bin")
+    assert run(source, there, profiled).exit_code == 0
+    assert images(there) == {"train/001.bin": "train/001.bin", "test/001.bin": "test/001.bin"}
+
+
+def test_a_folder_is_another_table_s_even_if_that_table_is_not_here(source: Path, there: Path, tmp_path: Path) -> None:
+    profiled = splits(source, tmp_path / "w.toml", "test/001.bin", "train/002.bin")
+    (source / "test.csv").unlink()
+    put(source / "train.csv", "id\n001\n002\n")
+    summary = run(source, there, profiled, strays="send")
+    assert images(there) == {"train/002.bin": "train/002.bin"}
+    assert summary.findings == {"image-missing": 1, "image-stray": 1}
+
+
+def test_a_stray_lands_where_its_folder_s_table_has_its_images(source: Path, there: Path, tmp_path: Path) -> None:
+    profiled = splits(source, tmp_path / "w.toml", "train/001.bin", "test/001.bin", "test/003.bin")
+    run(source, there, profiled, strays="send")
+    assert images(there)["test/003.bin"] == "test/003.bin"
+    assert "train/003.bin" not in images(there)
+
+
+def test_an_image_in_no_table_s_folder_is_nobody_s_of_two(source: Path, there: Path, tmp_path: Path) -> None:
+    summary = run(source, there, splits(source, tmp_path / "w.toml", "001.bin", "train/001.bin"))
+    assert images(there) == {"train/001.bin": "train/001.bin"}
+    assert summary.exit_code == 3
+
+
+def test_a_table_that_lands_elsewhere_says_where_its_images_lie(source: Path, there: Path, tmp_path: Path) -> None:
+    silent = SPLITS.replace('folder = "test/{id}.bin"\n', "")
+    with pytest.raises(UsageError, match=r"say where they lie with 'table\.folder'"):
+        run(source, there, splits(source, tmp_path / "w.toml", "train/001.bin", more=silent))
+
+
+@pytest.mark.parametrize("spelling", ["1", "01", "set/1"])
+def test_an_archive_does_not_outvote_a_folder_in_it(source: Path, there: Path, tmp_path: Path, spelling: str) -> None:
+    table(source, [("0", "a.bin", "normal"), ("0", "b.bin", "normal")])
+    pack(source / "0.zip", {"00/b.bin": "b", f"{spelling}/a.bin": "patient of folder 1"})
+    profiled = profile(tmp_path, archive="{ImageDir}.zip", in_folder="{ImageDir}/{ImageID}")
+    summary = run(source, there, profiled, strays="send")
+    assert images(there) == {"png/0/b.bin": "b"}
+    assert (summary.exit_code, summary.findings) == (3, {"image-misplaced": 1, "image-missing": 1})
+
+
+def test_an_archive_whose_name_has_two_readings_says_nothing(source: Path, there: Path, tmp_path: Path) -> None:
+    table(source, [("x", "a.bin", "y_z"), ("x_y", "a.bin", "z"), ("x", "b.bin", "y_z")])
+    pack(source / "x_y_z.zip", {"a.bin": "whose?", "b.bin": "b"})
+    profiled = profile(
+        tmp_path, archive="{ImageDir}_{Label}.zip", layout="png/{ImageDir}/{Label}/{ImageID}", kind="text"
+    )
+    summary = run(source, there, profiled)
+    assert images(there) == {"png/x/y_z/b.bin": "b"}
+    assert summary.findings["image-ambiguous"] == 1
+
+
+@pytest.mark.parametrize(
+    ("rows", "files", "sent"),
+    [
+        ([" a.bin", "a.bin"], ["a.bin"], ["a.bin"]),
+        (["a.bin "], ["a.bin", "a.bin "], []),
+        (["a.bin  ", "a.bin "], ["a.bin"], []),
+        ([" a.bin", " b.bin"], ["a.bin", "b.bin"], ["a.bin", "b.bin"]),
+    ],
+)
+def test_blanks_around_a_key_make_no_two_images_one(
+    source: Path, there: Path, tmp_path: Path, rows: list[str], files: list[str], sent: list[str]
+) -> None:
+    table(source, [("0", row, "normal") for row in [*rows, "z.bin"]])
+    pack(source / "0.zip", {name: name for name in [*files, "z.bin"]})
+    summary = run(source, there, profile(tmp_path, archive="{ImageDir}.zip"))
+    assert images(there) == {f"png/0/{name}": name for name in sorted([*sent, "z.bin"])}
+    refused = sum(row.strip() not in sent for row in rows) or len(rows) - len(sent)
+    assert summary.findings.get("row-key-blank", 0) == refused
+    assert summary.missing == refused
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_a_packed_table_that_differs_from_its_twin_is_a_question(
+    source: Path, there: Path, tmp_path: Path, same: bool
+) -> None:
+    text = table(source, [("0", "a.bin", "normal")]).read_bytes()
+    (source / "t.csv.gz").write_bytes(gzip.compress(text if same else text.replace(b"normal", b"tumour")))
+    pack(source / "0.zip", {"a.bin": "a"})
+    profiled = profile(tmp_path, archive="{ImageDir}.zip")
+    if same:
+        assert run(source, there, profiled).exit_code == 0
+    else:
+        with pytest.raises(UsageError, match=r"t\.csv and t\.csv\.gz .* differ: name one with --table"):
+            run(source, there, profiled)
+        assert run(source, there, profiled, table=source / "t.csv.gz").exit_code == 0
+
+
+@pytest.mark.parametrize("pattern", ["1.zip", "1/*", "*/1/*"])
+def test_rows_of_what_is_excluded_are_not_wanted(source: Path, there: Path, tmp_path: Path, pattern: str) -> None:
+    table(source, BOTH)
+    for number in (0, 1):
+        if pattern == "1.zip":
+            pack(source / f"{number}.zip", {"scan.bin": f"patient of folder {number}"})
+        elif pattern == "1/*":
+            put(source / f"{number}/scan.bin", f"patient of folder {number}")
+    if pattern == "*/1/*":
+        pack(source / "all.zip", {f"x/{number}/scan.bin": f"patient of folder {number}" for number in (0, 1)})
+    profiled = profile(tmp_path, archive="{ImageDir}.zip", in_folder="{ImageDir}/{ImageID}")
+    summary = run(source, there, profiled, exclude=(pattern,))
+    assert images(there) == {"png/0/scan.bin": "patient of folder 0"}
+    assert (summary.exit_code, summary.rows, summary.findings) == (0, 1, {})
+
+
+def test_what_is_not_here_is_missing_whatever_is_excluded(source: Path, there: Path, tmp_path: Path) -> None:
+    table(source, [*BOTH, ("2", "scan.bin", "normal")])
+    for number in (0, 1):
+        put(source / f"{number}/scan.bin", f"patient of folder {number}")
+    profiled = profile(tmp_path, in_folder="{ImageDir}/{ImageID}")
+    summary = run(source, there, profiled, exclude=("1/*",))
+    assert (summary.exit_code, summary.rows, summary.missing) == (3, 2, 1)
+
+
+def test_an_archive_that_is_excluded_is_not_absent(source: Path, there: Path, tmp_path: Path) -> None:
+    """What a renamed archive holds may be its rows' images, so these are wanted still."""
+    table(source, [*BOTH, ("1", "b.bin", "normal")])
+    pack(source / "0.zip", {"scan.bin": "patient of folder 0"})
+    pack(source / "1.zip", {"b.bin": "b"})
+    pack(source / "old.zip", {"scan.bin": "whose?"})
+    summary = run(source, there, profile(tmp_path, archive="{ImageDir}.zip"), exclude=("0.zip",))
+    assert images(there) == {"png/1/b.bin": "b"}
+    assert (summary.exit_code, summary.findings) == (3, {"image-ambiguous": 1})
+
+
+def test_an_excluded_archive_of_rows_that_name_none_is_not_absent(source: Path, there: Path, tmp_path: Path) -> None:
+    table(source, [("0", "a.bin", "normal"), ("0", "b.bin", "normal")])
+    pack(source / "part_1.zip", {"a.bin": "a"})
+    pack(source / "part_2.zip", {"b.bin": "b"})
+    profiled = profile(tmp_path, archive="part_{*}.zip", more='expected = "1-2"')
+    summary = run(source, there, profiled, exclude=("part_2.zip",))
+    assert images(there) == {"png/0/a.bin": "a"}
+    assert (summary.exit_code, summary.rows, summary.findings) == (0, 1, {})

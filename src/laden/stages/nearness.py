@@ -16,13 +16,14 @@ _BARE = (
 """A name without folders (of either slash), up to two endings, accents and capitals."""
 _NEAR = f"""
 WITH missing AS (
-    SELECT row, name, {_BARE.format("name")} AS bare FROM rows
+    SELECT row, key, name, {_BARE.format("name")} AS bare FROM rows
     WHERE selected AND name <> '' AND row NOT IN (SELECT row FROM matches)),
 stray AS (
-    SELECT id, archive, member, {_BARE.format("member")} AS bare FROM entries WHERE id IN (SELECT id FROM strays)),
+    SELECT id, key, archive, member, {_BARE.format("member")} AS bare FROM entries WHERE id IN (SELECT id FROM strays)),
 near AS (
     SELECT m.row, m.name, s.archive, s.member FROM missing m JOIN stray s USING (bare)
-    WHERE bare IN (SELECT bare FROM missing GROUP BY bare HAVING count(DISTINCT name) = 1)
+    WHERE m.key IS DISTINCT FROM s.key
+      AND bare IN (SELECT bare FROM missing GROUP BY bare HAVING count(DISTINCT name) = 1)
       AND bare IN (SELECT bare FROM stray GROUP BY bare HAVING count(*) = 1)
       AND NOT (contains(m.name, '/') AND contains(s.member, '/')
                AND split_part(m.name, '/', -1) = split_part(s.member, '/', -1)))
@@ -30,7 +31,9 @@ SELECT count(*), (SELECT count(*) FROM missing), arg_min(name, row), arg_min(arc
        min(row)
 FROM near
 """  # noqa: S608 - own text
-"""Names that are there more than once without folders (`view1.jpg`) say nothing, nor do equal ones in other folders."""
+"""Names that are there more than once without folders (`view1.jpg`) say nothing, nor do equal ones in other folders.
+
+Where the keys are equal the names do not differ, but the places."""
 
 
 def near_names(relations: Relations) -> Finding | None:

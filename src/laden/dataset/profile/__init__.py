@@ -18,13 +18,15 @@ from laden.dataset.profile.catalogue import (
     the_only,
 )
 from laden.dataset.profile.parse import close_match
-from laden.dataset.profile.shape import COLUMN_TYPES, NO_PLACE, PLACE_SEPARATOR, Profile, TableShape
-from laden.dataset.profile.template import WHOLE_PATH, Template, parse_ranges
+from laden.dataset.profile.shape import COLUMN_TYPES, NO_PLACE, PLACE_SEPARATOR, WHICH_FOLDER, Profile, TableShape
+from laden.dataset.profile.template import ANYTHING, WHOLE_PATH, Template, parse_ranges
 
 __all__ = [
+    "ANYTHING",
     "COLUMN_TYPES",
     "NO_PLACE",
     "PLACE_SEPARATOR",
+    "WHICH_FOLDER",
     "WHOLE_PATH",
     "Profile",
     "TableShape",

@@ -45,6 +45,7 @@ _TABLE_KEYS: dict[str, type | tuple[type, ...]] = {
     "rows_per_image": str,
     "recognised_by": list,
     "layout": str,
+    "folder": str,
     "labels": str,
     "charts": list,
     "photometric": str,
@@ -109,20 +110,23 @@ def close_match(word: str, words: Iterable[str]) -> str:
 
 def _profile(given: Mapping[str, Any], folder: Traversable) -> Profile:
     _check_keys(given, _PROFILE_KEYS, _REQUIRED)
+    lying = _template(given["folder"], "folder") if "folder" in given else None
+    tables = _tables(given["table"], lying) if "table" in given else ()
     return Profile(
         name=given["name"],
         title=given["title"],
         layout=_template(given["layout"], "layout"),
         archive=_template(given["archive"], "archive") if "archive" in given else None,
         expected=_expected(given["expected"]) if "expected" in given else (),
-        folder=_template(given["folder"], "folder") if "folder" in given else None,
-        tables=_tables(given["table"]) if "table" in given else (),
+        folder=lying,
+        folders=tuple(dict.fromkeys(shape.folder or lying for shape in tables)) or (lying,),
+        tables=tables,
         sidecars=_texts(given, "sidecars"),
         suspects=_suspects(given["suspects"], folder) if "suspects" in given else frozenset(),
     )
 
 
-def _tables(given: dict[str, Any] | list[Any]) -> tuple[TableShape, ...]:
+def _tables(given: dict[str, Any] | list[Any], folder: Template | None) -> tuple[TableShape, ...]:
     """The tables; a further one takes what it does not say from the first."""
     listed = given if isinstance(given, list) else [given]
     if not listed or not all(isinstance(table, dict) for table in listed):
@@ -135,6 +139,10 @@ def _tables(given: dict[str, Any] | list[Any]) -> tuple[TableShape, ...]:
         _check_keys(table, _TABLE_KEYS, _REQUIRED_OF_MORE, "table", number)
         own = {"recognised_by", *_OF_COLUMNS} if "columns" in table else {"recognised_by"}
         shapes.append(_table({**{key: value for key, value in listed[0].items() if key not in own}, **table}, number))
+        lying = shapes[-1].folder or folder
+        if "layout" in table and "folder" not in table and lying is not None and lying.names_folders:
+            reason = f"lands this table's images elsewhere, and 'folder' has them in '{lying}'"
+            raise _Mistake(f"'table.layout' {reason}; say where they lie with 'table.folder'", "table", table=number)
     landing: dict[str, int] = {}
     for number, shape in enumerate(shapes):
         if landing.setdefault(shape.subset, number) != number:
@@ -171,6 +179,7 @@ def _table(given: dict[str, Any], number: int) -> TableShape:
         many=_one_of(given, "rows_per_image", ROWS_PER_IMAGE, number) == "many",
         recognised_by=_texts(given, "recognised_by", "table", "names of columns"),
         layout=_template(given["layout"], "table", "layout", table=number) if "layout" in given else None,
+        folder=_template(given["folder"], "table", "folder", table=number) if "folder" in given else None,
         charts=_texts(given, "charts", "table", "names of columns"),
         photometric=given.get("photometric"),
         height=given.get("height"),
@@ -265,12 +274,17 @@ def _check_fields(profile: Profile) -> None:
             _check_column(column, shape, f"'table.charts' names {column!r}", "table", "charts", table=number)
         for name in shape.layout.fields if shape.layout else ():
             _check_column(name, shape, f"'table.layout' names {name!r}", "table", "layout", table=number)
-    columns = profile.table.columns if profile.table else (WHOLE_PATH,)
+    _check_templates(profile, profile.table.columns if profile.table else (WHOLE_PATH,))
+
+
+def _check_templates(profile: Profile, columns: Iterable[str]) -> None:
     _check_template("layout", profile.layout, columns)
-    if profile.folder is not None:
-        _check_template("folder", profile.folder, columns)
+    for folder in filter(None, profile.folders):
+        _check_template("folder", folder, {*columns, ANYTHING})
     if profile.archive is not None:
         _check_template("archive", profile.archive, {*columns, ANYTHING})
+        if profile.archive.text.count(f"{{{ANYTHING}}}") > 1:
+            raise _Mistake(f"'archive' has {{{ANYTHING}}} more than once; write it once", "archive")
     if profile.expected and (profile.archive is None or len(profile.archive.fields) != 1):
         raise _Mistake(
             "'expected' lists values of the field in 'archive'; give 'archive' exactly one field", "expected"

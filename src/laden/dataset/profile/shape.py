@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from unicodedata import normalize
 
-from laden.dataset.profile.template import WHOLE_PATH, Template
+from laden.dataset.profile.template import ANYTHING, WHOLE_PATH, Template
 
 COLUMN_TYPES = ("text", "integer", "number", "date", "list", "cuis")
 """What a column may hold: `date` is YYYYMMDD, `list` as Python prints it, `cuis` as NumPy does."""
@@ -24,6 +24,10 @@ ROWS_PER_IMAGE = ("one", "many")
 
 PLACE_SEPARATOR = "\x1f"
 """Between the values of a place (`Profile.place`): no name of a file that is read holds a control character."""
+
+WHICH_FOLDER = "{}"
+"""The value of a place that tells tables apart: which of `Profile.folders` it is. No column can have that name in a
+template."""
 
 NO_PLACE = frozenset({"", "None", "nan"})
 """Spellings of "no value" in a cell."""
@@ -59,6 +63,8 @@ class TableShape:
     """Columns that tell it from others whose file name is as common; empty where its name tells enough."""
     layout: Template | None
     """Destination of its images, where that differs from the profile's."""
+    folder: Template | None
+    """The end of its images' paths, where that differs from the profile's."""
     charts: tuple[str, ...]
     """Columns whose values a report counts, beside the labels."""
     photometric: str | None
@@ -127,7 +133,9 @@ class Profile:
     expected: tuple[str, ...]
     """The values that the archive's field takes in the complete dataset; empty where unknown."""
     folder: Template | None
-    """The end of a plain file's path, on segment boundaries."""
+    """The end of a file's path, on segment boundaries, outside or inside an archive."""
+    folders: tuple[Template | None, ...]
+    """Where tables say that their images lie, each once, also those of tables that are not at the source."""
     tables: tuple[TableShape, ...]
     """The first is the dataset's label table; others name more of its images. Empty for a dataset without table."""
     sidecars: tuple[str, ...]
@@ -150,14 +158,22 @@ class Profile:
         """Destination of the images that a table names."""
         return shape.layout or self.layout
 
+    def folder_of(self, shape: TableShape) -> str:
+        """Which of `folders` holds the images that a table names, as the value of `WHICH_FOLDER`."""
+        return str(self.folders.index(shape.folder or self.folder))
+
     @property
     def place_fields(self) -> tuple[str, ...]:
-        """Columns that say where an image lies, beside its key: those that names of archives and folders show."""
+        """What says where an image lies, beside its key: columns that names of archives and folders show.
+
+        Where tables have folders of their own, which of these it is comes last (`WHICH_FOLDER`).
+        """
         if self.table is None:
             return ()
-        templates = (template for template in (self.archive, self.folder) if template is not None)
+        templates = (template for template in (self.archive, *self.folders) if template is not None)
         fields = dict.fromkeys(field for template in templates for field in template.fields)
-        return tuple(field for field in fields if field in self.table.columns and field != self.table.key)
+        columns = (field for field in fields if field in self.table.columns and field != self.table.key)
+        return (*columns, WHICH_FOLDER) if len(self.folders) > 1 else tuple(columns)
 
     def spelled(self, field: str, text: str) -> str:
         """A value as the complete dataset spells it: `01` as `001`, where that is one of `expected`.
@@ -191,8 +207,22 @@ class Profile:
         return self._said(self.archive.match(path.rpartition("/")[2]) if self.archive else None)
 
     def folder_values(self, path: str) -> dict[str, str] | None:
-        """What the end of a path says, outside or inside an archive; as `archive_values`."""
-        return self._said(self.folder.match_end(path) if self.folder else None)
+        """What the end of a path says, outside or inside an archive; as `archive_values`.
+
+        With it comes, where only one of several `folders` fits, which it is; of what several say, that which all do.
+        """
+        said = {
+            str(number): values
+            for number, folder in enumerate(self.folders)
+            if folder is not None and (values := self._said(folder.match_end(path))) is not None
+        }
+        if not said:
+            return None
+        agreed = set.intersection(*(set(values.items()) for values in said.values()))
+        known = {field: value for field, value in agreed if field != ANYTHING}
+        if len(self.folders) > 1 and len(said) == 1:
+            (known[WHICH_FOLDER],) = said
+        return known
 
     def _said(self, values: dict[str, str] | None) -> dict[str, str] | None:
         if values is None or any(self._is_integer(field) and _number(values[field]) is None for field in values):
@@ -221,15 +251,22 @@ class Profile:
             paths: of the members or plain files.
             values: what the names of archive and folder say of all of them.
         """
-        layout, field, column = self.layout, WHOLE_PATH, paths
+        layout, field, column = self._layout_in(values), WHOLE_PATH, paths
         if shape is not None:
             keys = [shape.key_value(path) for path in paths]
             # Whether a name tells the key is a matter of the profile, not of the name.
             known = [key for key in keys if key is not None]
             field, column = (shape.key, known) if len(known) == len(keys) else ("", paths)
-        if not all(name in values or name == field for name in layout.fields):
+        if layout is None or not all(name in values or name == field for name in layout.fields):
             return [None] * len(paths)
         return list(layout.render_all(values, field, column))
+
+    def _layout_in(self, values: Mapping[str, str]) -> Template | None:
+        """Destination of images that lie where `values` say; None where no table here has its images there."""
+        if WHICH_FOLDER not in values:
+            return self.layout
+        shapes = (shape for shape in self.tables if self.folder_of(shape) == values[WHICH_FOLDER])
+        return next(map(self.layout_of, shapes), None)
 
     def is_sidecar(self, path: str) -> bool:
         """Tell whether the file at `path` is one that is copied as it is."""

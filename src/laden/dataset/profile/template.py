@@ -16,7 +16,7 @@ WHOLE_PATH = "path"
 """The one field that stands for a whole relative path, slashes included: `{path}`."""
 
 ANYTHING = "*"
-"""The one field of an archive's name that is no column: `images_{*}.tar.gz`."""
+"""The one field of archives' and folders' names that is no column, `images_{*}.tar.gz`: each may be another text."""
 
 MAX_NAMES = 100_000
 """How many names a range expression may stand for; more than that is a typing mistake."""
@@ -35,6 +35,9 @@ class Template:
     fields: tuple[str, ...] = field(init=False)
     """The fields it names, each once, in order."""
     _pattern: re.Pattern[str] = field(init=False, repr=False, compare=False)
+    """Its first fields take as little as they can."""
+    _other: re.Pattern[str] = field(init=False, repr=False, compare=False)
+    """The same, and they take as much as they can."""
 
     def __post_init__(self) -> None:
         # Every second part of the split is the name of a field.
@@ -42,20 +45,17 @@ class Template:
         if not self.text or any("{" in part or "}" in part for part in parts[::2]):
             raise UsageError(f"{self.text!r} is no template: write names of columns in braces, like 'png/{{Column}}'")
         fields = tuple(dict.fromkeys(parts[1::2]))
-        pattern = re.escape(parts[0])
-        for index in range(1, len(parts), 2):
-            name, after = parts[index], parts[index + 1]
-            group = f"f{fields.index(name)}"
-            if name in parts[1:index:2]:
-                pattern += f"(?P={group})"
-            else:
-                pattern += f"(?P<{group}>{'.+?' if name == WHOLE_PATH else '[^/]+?'})"
-            pattern += re.escape(after)
         object.__setattr__(self, "fields", fields)
-        object.__setattr__(self, "_pattern", re.compile(pattern, re.DOTALL))
+        object.__setattr__(self, "_pattern", _pattern(parts, fields, "+?"))
+        object.__setattr__(self, "_other", _pattern(parts, fields, "+"))
 
     def __str__(self) -> str:
         return self.text
+
+    @property
+    def names_folders(self) -> bool:
+        """Whether it says what a folder is called, as `train/{id}.png` does, and `{split}/{id}.png` does not."""
+        return bool(_FIELD.sub("", self.text.rpartition("/")[0]).strip("/"))
 
     def render(self, values: Mapping[str, str]) -> str:
         """Return the text with each field replaced by its value; raises UsageError if a field has none."""
@@ -79,13 +79,23 @@ class Template:
         return [value.join(pieces) for value in column]
 
     def match(self, text: str) -> dict[str, str] | None:
-        """Return the values that render to `text`, or None; only `{path}` spans a slash."""
+        """Return the values that render to `text`, or None, also where several do; only `{path}` spans a slash."""
         found = self._pattern.fullmatch(text)
-        return None if found is None else dict(zip(self.fields, found.groups(), strict=True))
+        if found is None:
+            return None
+        # These are the first and the last of all readings, by the lengths of their values: `a_1_2` as `{one}_{two}`.
+        other = self._other.fullmatch(text)
+        if other is None or other.groups() != found.groups():
+            return None
+        return {name: found[f"f{number}"] for number, name in enumerate(self.fields)}
 
     def match_end(self, path: str) -> dict[str, str] | None:
         """Return the values that render to the last segments of `path`, or None."""
-        return self.match("/".join(path.split("/")[-1 - self.text.count("/") :]))
+        slashes = self.text.count("/")
+        # Most members of archives lie in no folder, and none of so few segments fits.
+        return (
+            self.match("/".join(path.rsplit("/", slashes + 1)[-1 - slashes :])) if path.count("/") >= slashes else None
+        )
 
 
 def parse_ranges(text: str) -> tuple[str, ...]:
@@ -107,6 +117,20 @@ def parse_ranges(text: str) -> tuple[str, ...]:
     if len(names) > MAX_NAMES:
         raise UsageError(f"the ranges stand for more than {MAX_NAMES:,} names; write smaller ones")
     return tuple(names)
+
+
+def _pattern(parts: Sequence[str], fields: Sequence[str], some: str) -> re.Pattern[str]:
+    """What texts look like that a template renders; `some` says whether its fields take little (`+?`) or much (`+`)."""
+    pattern = re.escape(parts[0])
+    for index in range(1, len(parts), 2):
+        name, after = parts[index], parts[index + 1]
+        group, again = f"f{fields.index(name)}", name in parts[1:index:2]
+        if again and name != ANYTHING:
+            pattern += f"(?P={group})"
+        else:
+            pattern += f"({'' if again else f'?P<{group}>'}{'.' if name == WHOLE_PATH else '[^/]'}{some})"
+        pattern += re.escape(after)
+    return re.compile(pattern, re.DOTALL)
 
 
 def _listed(names: Mapping[str, str] | list[str]) -> str:

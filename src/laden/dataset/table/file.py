@@ -6,6 +6,7 @@ SourceError. Nothing here knows CSV.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Generator
 from gzip import BadGzipFile
@@ -66,6 +67,17 @@ def copy(path: Path, target: Path) -> None:
         out.writelines(blocks(path, _COPY_BYTES))
     if _stamp(path) != before:
         raise SourceError(f"the table {path} changed while it was read: run the same command again")
+
+
+def same_content(one: Path, other: Path) -> bool:
+    """Whether two files hold the same bytes, decompressed; raises SourceError if one cannot be read."""
+    digests = set()
+    for path in (one, other):
+        digest = hashlib.sha256()
+        for block in blocks(path, _COPY_BYTES):
+            digest.update(block)
+        digests.add(digest.digest())
+    return len(digests) == 1
 
 
 def is_gzip(path: Path) -> bool:

@@ -37,6 +37,8 @@ class TableWatch:
         self._unclean_row = 0
         self._odd: list[NDArray[np.int64]] = []
         """Rows of another width, and their widths; rows without a key, and the width of all."""
+        self._blank: list[NDArray[np.int64]] = []
+        """Rows with blanks around their key, how many bytes of them before it, and after it."""
 
     def see(self, block: Block) -> None:
         """Look at the next records."""
@@ -47,6 +49,12 @@ class TableWatch:
         if self._key is not None:
             heads, tails = block.edges(self._key, trimmed=True)
             keyless = block.rows[heads == tails]
+            firsts, lasts = block.edges(self._key, trimmed=False)
+            at = np.flatnonzero((heads < tails) & ((heads > firsts) | (tails < lasts)))
+            if len(at):
+                self._blank.append(
+                    np.stack([block.rows[at], (heads - firsts)[at], (lasts - tails)[at]]).astype(np.int64)
+                )
             rows = np.concatenate([rows, keyless])
             widths = np.concatenate([widths, np.full(len(keyless), self._width)])
         if len(rows):
@@ -78,6 +86,10 @@ class TableWatch:
         """The rows that have more or fewer fields than the header, in order."""
         odd = np.concatenate([np.zeros((0, 2), np.int64), *self._odd])
         return np.ascontiguousarray(odd[odd[:, 1] != self._width, 0])
+
+    def blank(self) -> NDArray[np.int64]:
+        """The rows with blanks around their key, and how many bytes these are before and after it: three columns."""
+        return np.ascontiguousarray(np.concatenate([np.zeros((3, 0), np.int64), *self._blank], axis=1))
 
     def of_rows(self) -> Iterator[Finding]:
         """What is wrong with single records (`row-fields`, `row-key-empty`), in their order."""

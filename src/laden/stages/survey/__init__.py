@@ -18,6 +18,7 @@ from laden.dataset.source import Found, find
 from laden.dataset.table import Table
 from laden.relations import Relations
 from laden.run.findings import FindingLog
+from laden.stages.survey.blanks import refuse_blanks
 from laden.stages.survey.entries import EntryFeed, chosen_homes, home_of
 from laden.stages.survey.recognition import Choice, recognise_source
 from laden.stages.survey.rows import PlacedTable, feed_tables
@@ -99,11 +100,13 @@ def survey(
     feed.feed(relations, homes, observer)
     before = {archive: before[archive] for archive in feed.archives}
     feed.leave_out(relations)
+    if tables:
+        refuse_blanks(relations, log)
     if not tables:
         relations.run(
             "INSERT INTO rows SELECT min(id), key, key, NULL, blob, true, true, '' FROM entries GROUP BY key, blob"
         )
-    elif homes is not None and not profile.places_rows:
+    elif (homes is not None or feed.excluded_homes) and not profile.places_rows:
         # Nothing but the archives themselves tells which rows are in them.
         relations.run("UPDATE rows SET selected = coalesce(key IN (SELECT key FROM entries), false)")
     if relations.one("SELECT count(*) FROM rows WHERE selected")[0] == 0:
@@ -114,7 +117,7 @@ def survey(
         found.root,
         placed,
         feed.sidecars,
-        _absent(relations, profile, found, homes),
+        tuple(home for home in _absent(relations, profile, found, homes) if home not in feed.excluded_homes),
         tuple(feed.unreadable),
         found,
         tuple(feed.archives),

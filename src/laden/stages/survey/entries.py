@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from laden.dataset.evidence import Trust, compared, is_listing, is_sums
-from laden.dataset.profile import Profile, parse_ranges
+from laden.dataset.profile import PLACE_SEPARATOR, Profile, parse_ranges
 from laden.dataset.source import Found, Scope, archive_of, entries, file_entries, stem
 from laden.relations import BATCH_ROWS, Column, Relations
 from laden.run.findings import FindingLog
@@ -82,7 +82,7 @@ class EntryFeed:
         """Names of archives that are here and could not be opened."""
         self.excluded = len(found.excluded)
         """How many files and members a person left out."""
-        self._excluded: list[tuple[str | None, str | None]] = [self._key_and_home(name) for name in found.excluded]
+        self._excluded = [self._told_by(name) for name in found.excluded]
         self.refused: Finding | None = None
         """The first of what is wrong with single members and files."""
         self._ignored: list[str] = []
@@ -136,8 +136,8 @@ class EntryFeed:
                 continue
             elif self._scope.narrows and not self._is_meant(entry):
                 self.excluded += 1
-                self._excluded.append(self._key_and_home(entry.member, entry.archive))
-            elif not (self._is_sidecar(entry) or self._is_note(entry)):
+                self._excluded.append(self._told_by(entry.member, entry.archive))
+            elif not (self._is_sidecar(entry) or self._is_note(entry) or self._is_misplaced(entry)):
                 yield entry
 
     def _entries(self, homes: frozenset[str] | None, observer: Observer) -> Iterator[Entry | Finding]:
@@ -164,24 +164,30 @@ class EntryFeed:
             return not self._scope.leaves_out(entry.member, entry.archive)
         return self._scope.holds(entry.member, entry.archive)
 
-    def _key_and_home(self, path: str, archive: str = "") -> tuple[str | None, str | None]:
-        """What rows may be told by that are about an excluded file or member: its key, or for an archive its home."""
+    def _told_by(self, path: str, archive: str = "") -> tuple[str | None, str | None, str]:
+        """What tells rows that are about an excluded file or member: key and place, or for an archive its home."""
         shape = self._profile.table
         if not archive and (own := archive_of(path)):
-            return None, home_of(self._profile, own)
-        is_image = shape is not None and (archive or shape.is_image(path))
-        return shape.entry_key(path) if shape and is_image else None, None
+            return None, home_of(self._profile, own), ""
+        if shape is None or not (archive or shape.is_image(path)):
+            return None, None, ""
+        values = self._values(path, self._of_archive(archive)[1] if archive else _NOTHING)
+        return shape.entry_key(path), None, self._of_place(values)[1]
+
+    @property
+    def excluded_homes(self) -> frozenset[str]:
+        """Names, as `home_of`, of archives that a person left out."""
+        return frozenset(home for _, home, _ in self._excluded if home)
 
     def leave_out(self, relations: Relations) -> None:
-        """Take the rows back of which every image that is here was left out; `entries` and `rows` are filled."""
+        """Take the rows back of which every image that is here was left out; `entries` and `rows` are filled.
+
+        What does not say its whole place may be any row's of its key.
+        """
         if self._excluded:
-            relations.run("CREATE TABLE excluded (key VARCHAR, home VARCHAR)")
+            relations.run("CREATE TABLE excluded (key VARCHAR, home VARCHAR, place VARCHAR)")
             relations.feed("excluded", self._excluded)
-            relations.run(
-                "UPDATE rows SET selected = false WHERE key NOT IN (SELECT key FROM entries) AND ("
-                "key IN (SELECT key FROM excluded WHERE key IS NOT NULL)"
-                " OR coalesce(home IN (SELECT home FROM excluded WHERE home IS NOT NULL), false))"
-            )
+            relations.run(_LEAVE_OUT)
 
     def _is_sidecar(self, entry: Entry) -> bool:
         if not self._profile.is_sidecar(entry.member):
@@ -219,6 +225,24 @@ class EntryFeed:
         self._log.add(Finding("name-reserved", severity, message, archive=entry.archive, member=entry.member))
         return True
 
+    def _is_misplaced(self, entry: Entry) -> bool:
+        """Whether archive and folder say of one value two things: told, and nobody's image."""
+        if not entry.archive:
+            return False
+        _, said = self._of_archive(entry.archive)
+        seen = self._profile.folder_values(entry.member) if said else None
+        fold = str.casefold if self._profile.table and self._profile.table.ignore_case else str
+        for field in (field for field in seen or () if field in said):
+            if fold(said[field]) != fold((seen or {})[field]):
+                what = f"its folder says {field} {(seen or {})[field]}, and the archive's name {said[field]}"
+                act = "it is no row's image: put it where it belongs, and pack the archive again"
+                message = f"{what}; {act}"
+                self._log.add(
+                    Finding("image-misplaced", Severity.WARNING, message, archive=entry.archive, member=entry.member)
+                )
+                return True
+        return False
+
     def _of_members(self, archive: str, members: Sequence[str]) -> dict[str, object]:
         """Columns that the names of an archive's members make: a list of values, or one for all of them."""
         home, values = self._of_archive(archive)
@@ -236,7 +260,7 @@ class EntryFeed:
         return self._each(paths, None, {})
 
     def _each(self, paths: Sequence[str], home: str | None, values: Mapping[str, str]) -> dict[str, object]:
-        """The same, each path by itself; of a field that both show, what the archive's name says counts."""
+        """The same, each path by itself; of a field that both show, both say the same (`_is_misplaced`)."""
         known = [self._values(path, values) for path in paths]
         placed = [self._of_place(one) for one in known]
         return {
@@ -272,6 +296,15 @@ class EntryFeed:
             home = self._profile.home(archive) if self._profile.places_rows else None
             self._archives[archive] = home, self._profile.archive_values(archive) or {}
         return self._archives[archive]
+
+
+_VAGUE = f"list_contains(str_split(place, chr({ord(PLACE_SEPARATOR)})), '')"
+_MAY_BE = f"""(key IN (SELECT key FROM {{0}} WHERE key IS NOT NULL AND ({_VAGUE}))
+    OR EXISTS (FROM {{0}} o WHERE o.key = rows.key AND o.place = rows.place)
+    OR ({_VAGUE}) AND key IN (SELECT key FROM {{0}} WHERE key IS NOT NULL))"""  # noqa: S608 - own text
+_LEAVE_OUT = f"""UPDATE rows SET selected = false WHERE key IS NOT NULL AND NOT {_MAY_BE.format("entries")}
+    AND ({_MAY_BE.format("excluded")} OR coalesce(home IN (SELECT home FROM excluded WHERE home IS NOT NULL), false))
+"""  # noqa: S608 - own text
 
 
 def _is_evidence(path: str) -> bool:

@@ -21,6 +21,7 @@ from laden.dataset.profile import (
 )
 from laden.dataset.selection import Selection
 from laden.dataset.source import Found, Scope
+from laden.dataset.table import same_content
 from laden.stages.survey.tables import Candidates, SourceTable, open_table
 from laden.values.errors import MemberDamaged, UsageError
 
@@ -106,13 +107,13 @@ def _by_itself(candidates: Candidates, found: Found) -> tuple[Profile, list[Sour
             raise error
     profile, known = recognise(found.archives, _columns(files))
     if known is not None:
-        return _with_further(profile, files[known], files, candidates)
+        return _with_further(profile, _sure(profile, known, files), files, candidates)
     members = candidates.members(has_known_name)
     for name, error in candidates.unreadable.items():
         if has_telling_name(name) or isinstance(error, MemberDamaged):
             raise error
     profile, known = recognise(found.archives, _columns(members))
-    return (profile, []) if known is None else _with_further(profile, members[known], files, candidates)
+    return (profile, []) if known is None else _with_further(profile, _sure(profile, known, members), files, candidates)
 
 
 def _with_further(
@@ -134,7 +135,21 @@ def _fitting(
     """The table of that name, among the files or else in an archive; better one that has its key."""
     named = {name: table for name, table in files.items() if shape.fits(name)} or candidates.members(shape.fits)
     keyed = {name: table for name, table in named.items() if shape.key in table.table.columns} or named
-    return keyed[the_only(profile, sorted(keyed))] if keyed else None
+    return _sure(profile, the_only(profile, sorted(keyed)), keyed) if keyed else None
+
+
+def _sure(profile: Profile, name: str, tables: dict[str, SourceTable]) -> SourceTable:
+    """The table of that name; UsageError if its compressed twin beside it holds something else."""
+    plain = name.lower().removesuffix(".gz")
+    for twin in sorted(tables.keys() - {name}):
+        if twin.lower().removesuffix(".gz") != plain:
+            continue
+        if not same_content(tables[name].table.path, tables[twin].table.path):
+            raise UsageError(
+                f"{name} and {twin} are called as the same table of '{profile.name}', and differ:"
+                " name one with --table, or leave only one in the source"
+            )
+    return tables[name]
 
 
 def _with_tables(profile: Profile, shapes: list[TableShape]) -> Profile:

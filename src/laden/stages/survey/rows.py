@@ -17,12 +17,13 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from laden.dataset.profile import NO_PLACE, PLACE_SEPARATOR, Profile, TableShape, Template
+from laden.dataset.profile import NO_PLACE, PLACE_SEPARATOR, WHICH_FOLDER, Profile, TableShape, Template
 from laden.dataset.selection.keys import fold, folded, row_key
 from laden.dataset.table import BATCH, Block, Table, TableWatch, columns, count
 from laden.relations import Relations
 from laden.run.findings import FindingLog
 from laden.run.ticks import Ticks
+from laden.stages.survey.blanks import SCHEMA as BLANKS
 from laden.stages.survey.tables import SourceTable
 from laden.values.arrow import Stream
 from laden.values.errors import UsageError
@@ -66,6 +67,7 @@ def feed_tables(
     placed: list[PlacedTable] = []
     before = 0
     ticks = Ticks(observer, "rows read")
+    relations.run(BLANKS)
     for source, shape in zip(tables, profile.tables, strict=True):
         count = _feed(relations, log, profile, shape, source.table, homes, before, ticks)
         placed.append(PlacedTable(source.table, shape, range(before + 1, before + count + 1)))
@@ -99,6 +101,7 @@ def _feed(
     cells.read(relations, watch, ticks)
     for name, cell in named.items():
         _spell(relations, cell, partial(profile.spelled, name))
+    named[WHICH_FOLDER] = f"'{profile.folder_of(shape)}'"
     relations.run(
         "INSERT INTO rows (row, key, name, home, blob, usable, selected, place)"  # noqa: S608 - own names, quoted
         f" SELECT row + {before}, CASE WHEN named THEN {row_key(shape, key)} END, {key},"
@@ -115,7 +118,11 @@ def _feed(
     relations.absorb(
         f"INSERT INTO rows (row, name, usable, selected, place)"  # noqa: S608 - own names
         f" SELECT row + {before}, '', false, {homes is None}, '' FROM batch",
-        _one_column(watch.misshapen()),
+        _numbers(watch.misshapen()),
+    )
+    relations.absorb(
+        f"INSERT INTO blanks SELECT row + {before}, before, after FROM batch",  # noqa: S608 - own names
+        _numbers(*watch.blank(), names=("row", "before", "after")),
     )
     for finding in heapq.merge(watch.of_rows(), _refused_rows(relations, before), key=lambda one: one.row or 0):
         log.add(finding)
@@ -177,8 +184,9 @@ def _feed_sizes(relations: Relations, width: str, height: str, before: int) -> N
     )
 
 
-def _one_column(numbers: NDArray[np.int64]) -> Stream:
-    return Stream({"row": "integer"}, iter([(len(numbers), (numbers,))] if len(numbers) else []))
+def _numbers(*columns: NDArray[np.int64], names: Sequence[str] = ("row",)) -> Stream:
+    count = len(columns[0])
+    return Stream(dict.fromkeys(names, "integer"), iter([(count, columns)] if count else []))
 
 
 def _refused_rows(relations: Relations, before: int) -> Iterator[Finding]:
