@@ -16,11 +16,12 @@ from laden.stages.manifest import LOAD, MANIFEST, Document, LoadPage, read_load_
 from laden.stages.metadata import to_columns
 from laden.store import Store
 from laden.store.listing import NAMES_IN_RANGE, RangesDoNotFit, list_all, list_ranges
-from laden.values.errors import BlobMissing, ContainerMissing, SourceError, StoreError
+from laden.values.errors import BlobMissing, ContainerMissing, NotAsLanded, SourceError, StoreError
 from laden.values.records import Blob
 
 _PAGE_BYTES = 16 << 20
 _PART_BYTES = 16 << 20
+_KNOWN = "known.parquet"
 _TABLE_BYTES = 512 << 20
 """PADCHEST's is 99 MB; a larger one is not worth its transfer for a few counts."""
 
@@ -128,7 +129,7 @@ async def read_known(store: Store, relations: Relations) -> bool:
         return False
     if relations.one("SELECT count(*) FROM known")[0]:
         return True  # the listing needed it already
-    path = relations.folder / "known.parquet"
+    path = relations.folder / _KNOWN
     await fetch(store, relations, MANIFEST, path)
     read_manifest(relations, path)
     return True
@@ -148,14 +149,38 @@ async def read_table(store: Store, relations: Relations, page: LoadPage) -> Tabl
         return None
     try:
         return await fetch_table(store, relations, landed)
-    except SourceError:
+    except (SourceError, NotAsLanded):
         return None
 
 
+async def read_proved(store: Store, relations: Relations) -> LoadPage | None:
+    """As `read_load`, for those who use what the manifest says; raises `NotAsLanded` where it is not the load's."""
+    page = await read_load(store, relations)
+    if page is not None and page.manifest is not None:
+        refuse_other(relations.folder / _KNOWN, page.manifest)
+    return page
+
+
+def refuse_other(path: Path, landed: Document) -> None:
+    """Raise `NotAsLanded` unless a file that was read holds what the page about the load names."""
+    if _md5(path).hex() != landed.md5:
+        raise NotAsLanded(
+            f"{landed.name} is not as the last load left it ({LOAD} names another MD5), so nothing in it is believed:"
+            " see 'laden verify', then load again"
+        )
+
+
 async def fetch_table(store: Store, relations: Relations, landed: Document) -> Table:
-    """The table that a load landed, of any size; raises `SourceError` where it is none, `StoreError` as `fetch`."""
+    """The table that a load landed, of any size.
+
+    Raises:
+        SourceError: it is no table.
+        NotAsLanded: it is another.
+        StoreError: as `fetch`.
+    """
     path = relations.folder / "landed-table"
     await fetch(store, relations, landed.name, path)
+    refuse_other(path, landed)
     return replace(Table.open(path).hold(relations.folder), name=landed.name)
 
 
@@ -172,11 +197,15 @@ async def fetch(store: Store, relations: Relations, name: str, path: Path) -> No
             file.write(part)
             if len(part) < _PART_BYTES:
                 break
-    with path.open("rb") as file:
-        md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).digest()
+    md5 = _md5(path)
     (listed,) = relations.one("SELECT md5 FROM blobs WHERE name = ?", [name])
     if listed not in (None, md5.hex()) and (await store.head(name)).md5 != md5:
         raise StoreError(f"{name} was read otherwise than it is stored: run the same command again")
+
+
+def _md5(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).digest()
 
 
 def is_listed(relations: Relations, name: str) -> bool:

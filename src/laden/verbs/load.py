@@ -20,7 +20,7 @@ from laden.run.run import Run, never, running
 from laden.stages.consistency import contradictions
 from laden.stages.engine import Job, move, workers_for
 from laden.stages.inventory import Listing, is_listed, read_documents, read_known
-from laden.stages.manifest import LOAD, Document
+from laden.stages.manifest import LOAD, Document, losses
 from laden.stages.plan import Plan
 from laden.stages.proof import confirm
 from laden.stages.publish import Landing, Publisher
@@ -284,6 +284,7 @@ async def _conclude(run: Run, surveyed: Survey, landings: Sequence[Landing], pub
     run.tell(Started("manifest"))
     with Reader(str(surveyed.root)) as reader:
         run.add(await publisher.publish(surveyed.profile, landings, surveyed.sidecars, reader))
+    run.add(losses(run.relations))
     run.add(contradictions(run.relations, "loaded", bits_of(surveyed)))
     run.note(complete=True)
     return run.end()
