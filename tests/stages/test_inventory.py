@@ -1,11 +1,14 @@
 """What a load left about itself is believed only as the page names it, and labels only of what is still there."""
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
 import pytest
 
+from laden.explore.stored import StoredPlace
+from laden.store import parse_destination
 from laden.values.errors import LadenError, NotAsLanded, UsageError
 from laden.verbs.columns import columns
 from laden.verbs.labels import export_labels
@@ -62,6 +65,23 @@ def test_another_manifest_than_the_loads_is_not_believed(dataset: Dataset, there
         )
     with pytest.raises(NotAsLanded, match=MANIFEST):
         export_labels(str(there), tmp_path / "out")
+
+
+def test_the_explorer_shows_what_is_listed_instead(dataset: Dataset, there: Path) -> None:
+    edit(there / dataset.table.name)
+    (there / MANIFEST).write_bytes((there / MANIFEST).read_bytes().replace(b"png/0/", b"png/9/"))
+
+    async def fill() -> tuple[list[str], bool]:
+        place = StoredPlace(parse_destination(str(there)))
+        try:
+            await place.fill()
+            return place.index.state.notes, bool(place.labels.columns)
+        finally:
+            await place.close()
+
+    notes, labelled = asyncio.run(fill())
+    assert len([note for note in notes if "is not as the last load left it" in note]) == 2
+    assert not labelled
 
 
 def test_an_image_that_is_gone_is_named(dataset: Dataset, there: Path, tmp_path: Path) -> None:

@@ -71,6 +71,14 @@ CREATE OR REPLACE TABLE named AS SELECT min(row) AS row FROM rows WHERE usable A
 """
 """The rows that name an image first. By itself: what a group holds is given back before the joins take theirs."""
 
+_DOUBTED = """
+CREATE OR REPLACE TABLE doubted AS
+SELECT k.blob FROM known k JOIN blobs b ON b.name = k.blob
+WHERE b.size_bytes <> k.size_bytes OR b.md5 IS DISTINCT FROM k.md5;
+DELETE FROM doubted USING todo t WHERE t.blob = doubted.blob AND t.action = 'done'
+"""
+"""Blobs whose metadata prove nothing against a manifest that holds: these can be copied with a blob."""
+
 _ARCHIVE, _MEMBER = source_in_sql("source")
 _COLLECT = f"""
 INSERT INTO loaded
@@ -90,9 +98,7 @@ WITH found AS (
     LEFT JOIN known k ON k.blob = b.name AND k.md5 = b.md5 AND k.size_bytes = b.size_bytes
     LEFT JOIN (SELECT blob, name FROM rows SEMI JOIN named USING (row)) n ON n.blob = b.name
     WHERE (r.blob IS NOT NULL OR k.blob IS NOT NULL OR (b.source IS NOT NULL AND b.crc32 IS NOT NULL
-      -- Metadata can be copied with a blob: against a manifest that holds, they prove only what this load wanted.
-      AND (NOT $believed OR NOT EXISTS (FROM known o WHERE o.blob = b.name)
-        OR EXISTS (FROM todo t WHERE t.blob = b.name AND t.action = 'done'))))
+      AND NOT EXISTS (FROM doubted d WHERE d.blob = b.name)))
       AND coalesce(b.md5, r.md5) IS NOT NULL AND NOT starts_with(b.name, '_laden/')
       AND (NOT EXISTS (FROM below o WHERE o.name = b.name) OR EXISTS (FROM wanted w WHERE w.blob = b.name))
       AND NOT EXISTS (FROM todo t WHERE t.blob = b.name AND t.action = 'conflict')
@@ -131,7 +137,10 @@ def collect(relations: Relations, *, believed: bool = True) -> None:
     find_loads_below(relations)
     relations.run(_LOADED)
     relations.run(_NAMED)
-    relations.run(_COLLECT, {"believed": believed})
+    relations.run(_DOUBTED)
+    if not believed:
+        relations.run("DELETE FROM doubted")
+    relations.run(_COLLECT)
     relations.run("DROP TABLE named")
     relations.run(_KEPT)
 
