@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from laden.values.events import Event, Found, Started
@@ -115,6 +116,26 @@ def test_what_is_dropped_on_purpose_is_dropped_with_the_manifest(source: Path, t
     (there / "png/1/a.bin").unlink()
     assert run(source, there, profiled).findings == {"blob-lost": 1, "table-replaced": 1}
     (there / "_laden/manifest.parquet").unlink()
+    (there / "_laden/load.json").unlink()
+    assert run(source, there, profiled).findings == {}
+    assert codes(there) == {}
+
+
+@pytest.mark.parametrize("how", ["gone", "another"])
+def test_a_manifest_that_somebody_changed_is_told_and_not_believed(
+    source: Path, there: Path, profiled: str, how: str
+) -> None:
+    run(source, there, profiled)
+    manifest, lost = there / "_laden/manifest.parquet", there / "png/0/a.bin"
+    lost.unlink()
+    with duckdb.connect() as connection:
+        connection.execute(f"CREATE TABLE known AS FROM read_parquet('{manifest}')")
+        connection.execute("UPDATE known SET blob = 'invented' WHERE blob = 'png/0/b.bin'")
+        manifest.unlink()
+        if how == "another":
+            connection.execute(f"COPY (FROM known WHERE blob <> 'png/0/a.bin') TO '{manifest}' (FORMAT parquet)")
+    summary = run(source, there, profiled, archives="1")
+    assert (summary.exit_code, summary.findings) == (3, {"blob-lost": 1})
     assert run(source, there, profiled).findings == {}
     assert codes(there) == {}
 

@@ -6,6 +6,7 @@ The listing goes into the relation `blobs`, the earlier manifest into `known`. N
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -13,11 +14,11 @@ from pathlib import Path
 from laden.dataset.table import Table
 from laden.relations import BATCH_ROWS, Relations
 from laden.stages.manifest import LOAD, MANIFEST, Document, LoadPage, read_load_page, read_manifest
-from laden.stages.metadata import to_columns
+from laden.stages.metadata import DOCUMENT, to_columns
 from laden.store import Store
 from laden.store.listing import NAMES_IN_RANGE, RangesDoNotFit, list_all, list_ranges
 from laden.values.errors import BlobMissing, ContainerMissing, NotAsLanded, SourceError, StoreError
-from laden.values.records import Blob
+from laden.values.records import Blob, Finding, Severity
 
 _PAGE_BYTES = 16 << 20
 _PART_BYTES = 16 << 20
@@ -46,6 +47,7 @@ class Listing:
         self._relations = relations
         self._marker = ""
         self._in_ranges = True
+        self._doubted = False
         self.absent = False
         """Whether there is no container yet."""
 
@@ -74,11 +76,31 @@ class Listing:
         self._marker = page.marker
         self._feed(page.blobs)
         if self._marker:
-            if not starts:
+            if not starts and not self._doubted:
                 with suppress(StoreError):
                     await read_known(self._store, self._relations)
                 starts = self._starts()
             await self._rest(starts)
+
+    async def doubt(self, earlier: Sequence[Document]) -> list[Finding]:
+        """Hold the manifest that was read against the page's word; forget, and tell, one that somebody else changed.
+
+        One that laden put there is newer than the page where a load was killed between the two.
+        """
+        named = next((document for document in earlier if document.name == MANIFEST), None)
+        if named is None:
+            return []
+        what = "is gone"
+        if is_listed(self._relations, MANIFEST):
+            is_same = _md5(self._relations.folder / _KNOWN).hex() == named.md5
+            if is_same or DOCUMENT in (await self._store.head(MANIFEST)).metadata:
+                return []
+            what = "is not as the last load left it"
+            self._doubted = True
+            self._relations.run("DELETE FROM known")
+        act = "it is made anew from what is there: see that nothing is missing"
+        reason = f"the manifest {what}, so nobody knows any more all that it named"
+        return [Finding("blob-lost", Severity.ERROR, f"{reason}; {act}", blob=MANIFEST)]
 
     async def _rest(self, starts: list[str]) -> None:
         (last,) = self._relations.one("SELECT max(name) FROM blobs")

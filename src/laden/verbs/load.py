@@ -164,6 +164,7 @@ async def _load(
         await listing.finish()
         await read_known(there.store, run.relations)
         earlier = await read_documents(there.store, run.relations)
+        run.add(await listing.doubt(earlier))
         _refuse_inside(there, surveyed.root)
         landings = _landings(surveyed, wishes.choice)
         plan, ready = _planned(run, surveyed, there, wishes, landings, earlier)

@@ -37,6 +37,7 @@ from laden.stages.manifest import (
     write_load_page,
     write_manifest,
 )
+from laden.stages.metadata import DOCUMENT
 from laden.stages.publish.others import holds_others, names_others
 from laden.store import CREATE_ONLY, Properties, Store, block_id, content_type, digest
 from laden.values.errors import AccessDenied, BlobConflict, BlobMissing, SourceError
@@ -44,9 +45,6 @@ from laden.values.records import Blob, Entry, Finding, Severity, Step
 
 _BLOCK_BYTES = 32 << 20
 _SINGLE_PUT_BYTES = 256 << 20
-
-_OURS = "laden_document"
-"""Metadata key of the table, the manifest and the page: blobs that laden may replace without being asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,14 +271,14 @@ class Publisher:
             self._replace_other or name.startswith("_laden/") or await self._is_ours(name)
         )
         etag = None if may_replace else CREATE_ONLY
-        properties = Properties(md5, content_type(name), {_OURS: "1"})
+        properties = Properties(md5, content_type(name), {DOCUMENT: "1"})
         try:
             await self._send(name, file, size_bytes, properties, etag)
         except BlobConflict:
             # Our own put whose answer was lost, or another load that was sooner: equal bytes are as good as ours.
             there = await self._store.head(name)
             if not await self._is_same(there, md5):
-                if _OURS not in there.metadata:
+                if DOCUMENT not in there.metadata:
                     raise
                 file.seek(0)
                 await self._send(name, file, size_bytes, properties, there.etag)
@@ -300,7 +298,7 @@ class Publisher:
     async def _is_same(self, there: Blob, md5: bytes) -> bool:
         if there.md5 != md5:
             return False
-        return _OURS in there.metadata or (await digest(self._store, there.name, there.size_bytes))[1] == md5
+        return DOCUMENT in there.metadata or (await digest(self._store, there.name, there.size_bytes))[1] == md5
 
     async def _send(
         self, name: str, file: BufferedIOBase, size_bytes: int, properties: Properties, etag: str | None
@@ -322,7 +320,7 @@ class Publisher:
 
     async def _is_ours(self, name: str) -> bool:
         try:
-            return _OURS in (await self._store.head(name)).metadata
+            return DOCUMENT in (await self._store.head(name)).metadata
         except BlobMissing:
             return False
 
