@@ -179,6 +179,18 @@ def test_what_the_source_has_no_more_stays_proved(source: Path, there: Path, tmp
     assert codes(there) == {"blob-changed": 1, "blob-deleted": 1}
 
 
+def test_a_table_that_somebody_else_changed_is_left_and_told_until_it_is_replaced(
+    source: Path, there: Path, profiled: str
+) -> None:
+    run(source, there, profiled)
+    put(there / "t.csv", "tampered")
+    for _ in range(2):
+        assert run(source, there, profiled).findings == {"table-conflict": 1}
+        assert codes(there) == {"blob-changed": 1}
+    assert run(source, there, profiled, overwrite="changed").findings == {}
+    assert codes(there) == {}
+
+
 def test_a_table_and_a_copy_of_other_content_are_replaced_and_told(source: Path, there: Path, tmp_path: Path) -> None:
     profiled = profile(tmp_path, archive="{ImageDir}.zip", more='sidecars = ["*.pdf"]')
     put(source / "protocol.pdf", "first")

@@ -164,7 +164,7 @@ def lost(blob: str, what: str, archive: str = "", member: str = "", *, again: bo
     return Finding(
         "blob-lost",
         Severity.ERROR,
-        f"an earlier load landed it, and since then {what}: {act}; the manifest goes on naming it",
+        f"an earlier load landed it, and since then {what}: {act}; until then 'laden verify' tells it too",
         archive=archive,
         member=member,
         blob=blob,

@@ -104,8 +104,9 @@ class Publisher:
         documents_take(self._relations, [document for document in documents if document])
         with write_manifest(self._relations).open("rb") as file:
             manifest = await self.put(MANIFEST, file)
-        findings += await self._page(profile, "complete", documents, manifest)
-        return findings
+        told = {finding.blob for finding in findings}
+        missed = await self._page(profile, "complete", documents, manifest)
+        return [*findings, *(finding for finding in missed if finding.blob not in told)]
 
     async def withdraw(self, profile: Profile) -> None:
         """Say, before blobs are replaced, that the manifest does not hold until the load is complete again."""
