@@ -1,5 +1,6 @@
 """What an earlier load landed and somebody removed or changed since is told by each load, and forgotten by none."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -256,3 +257,21 @@ def test_images_of_a_dataset_below_are_not_replaced(there: Path, tmp_path: Path,
     assert "belongs to the dataset in 'sub/'" in found[0]
     assert (there / "sub/x.txt").read_text() == own
     assert (codes(there), codes(there / "sub")) == ({}, {})
+
+
+def test_what_an_earlier_version_of_laden_left_is_watched_too(source: Path, there: Path, profiled: str) -> None:
+    """Its page knows no originals, and its manifest not how images are known."""
+    run(source, there, profiled)
+    manifest, noted = there / "_laden/manifest.parquet", there / "_laden/load.json"
+    with duckdb.connect() as connection:
+        connection.execute(f"CREATE TABLE known AS SELECT * EXCLUDE (known) FROM read_parquet('{manifest}')")
+        connection.execute(f"COPY known TO '{manifest}' (FORMAT parquet)")
+    page = json.loads(noted.read_bytes())
+    del page["table"]["original"]
+    page["manifest"] |= {"size_bytes": manifest.stat().st_size, "md5": hashlib.md5(manifest.read_bytes()).hexdigest()}
+    noted.write_text(json.dumps(page))
+    assert codes(there) == {}
+    (there / "png/0/a.bin").unlink()
+    table(source, [*ROWS[:2], ("1", "a.bin", "corrected")])
+    assert run(source, there, profiled, archives="1").findings == {"blob-lost": 1, "table-replaced": 1}
+    assert codes(there) == {"blob-deleted": 1}
