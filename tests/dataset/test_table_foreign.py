@@ -7,7 +7,8 @@ import pytest
 
 from laden.dataset.table import Table
 from laden.values.errors import SourceError
-from laden.verbs.select import columns, select
+from laden.verbs.columns import columns
+from laden.verbs.select import select
 
 ROWS = "a,b\n1,2\n3,4\n"
 PAGE = b"<!DOCTYPE html>\n<html><body>Sign in</body></html>"

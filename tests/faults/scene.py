@@ -124,9 +124,18 @@ class Container:
         self, method: str, name: str, query: str = "", headers: dict[str, str] | None = None, data: bytes = b""
     ) -> bytes:
         target = f"{self._path}/{quote(name)}" if name else self._path
-        self._connection.request(method, f"{target}?{query}&{self._sas}", data, headers or {})
-        with self._connection.getresponse() as answer:
-            body = answer.read()
+        for again in (True, False):
+            self._connection.request(method, f"{target}?{query}&{self._sas}", data, headers or {})
+            try:
+                with self._connection.getresponse() as answer:
+                    body = answer.read()
+            except http.client.RemoteDisconnected:
+                # The emulator closes a connection that was idle for some seconds, as it is on a busy machine.
+                if not again:
+                    raise
+                self._connection.close()
+            else:
+                break
         assert answer.status < 300 or answer.status == 404 or b"InvalidBlobOrBlock" in body, (answer.status, body)
         return body
 

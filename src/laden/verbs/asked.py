@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict, cast, get_args, get_type_hints
 
-from laden.dataset.images import Level
+from laden.dataset.images import Level, Phi
 from laden.dataset.selection import Selection
 from laden.dataset.source import Scope
 from laden.stages.survey import Choice
@@ -104,6 +104,11 @@ def _refuse_unknown(asked: Mapping[str, Any], known: type) -> None:
 def level_of(images: str) -> Level:
     """The level of that name; raises UsageError."""
     return cast("Level", one_of("images", images, get_args(Level)))
+
+
+def phi_of(phi: str) -> Phi:
+    """What is asked about fields that may say who a person is; raises UsageError."""
+    return cast("Phi", one_of("phi", phi, get_args(Phi)))
 
 
 def one_of(name: str, given: str, allowed: Sequence[str]) -> str:

@@ -18,7 +18,7 @@ from laden.stages.plan.matching import CONTENT, match
 from laden.stages.plan.telling import FOREIGN, Telling
 from laden.values.errors import UsageError
 from laden.values.events import PlanReady
-from laden.values.records import Action, Entry, Finding, Item, Step
+from laden.values.records import UNSEEN, Action, Entry, Finding, Item, Step
 
 _SHARED = """
 CREATE OR REPLACE TABLE shared AS
@@ -70,7 +70,8 @@ _TODO = """
 CREATE OR REPLACE TABLE todo AS
 SELECT w.blob, w.id, e.size_bytes,
   -- Whose MD5 somebody checked: the service when laden sent it, or laden when it read it.
-  CASE WHEN b.source_bytes IS NOT NULL OR (k.md5 = b.md5 AND k.size_bytes = b.size_bytes AND k.known <> 'adopted')
+  CASE WHEN NOT ? AND (b.source_bytes IS NOT NULL
+            OR (k.md5 = b.md5 AND k.size_bytes = b.size_bytes AND k.known <> 'adopted'))
        THEN b.md5 END AS checked_md5,
   CASE
     WHEN b.name IS NULL THEN 'send'
@@ -117,6 +118,7 @@ class Plan:
         places: int = 0,
         many_rows: bool = False,
         compare_all: bool = False,
+        read_back: bool = False,
     ) -> None:
         """Make the joins.
 
@@ -129,6 +131,7 @@ class Plan:
             places: how many values a place has (`Profile.place_fields`).
             many_rows: whether several rows may name one image.
             compare_all: whether every image that is there is read and compared, whatever its CRC-32 or time say.
+            read_back: whether what is there is read for that, too: a folder does not keep what it holds from others.
 
         Raises:
             UsageError: two things would get one name.
@@ -146,7 +149,7 @@ class Plan:
         if send_strays:
             relations.run(_SEND_STRAYS)
         relations.run(_WEAK_TIMES, [_TELLING_NS])
-        relations.run(_TODO, [compare_all, replace])
+        relations.run(_TODO, [read_back, compare_all, replace])
         hold(relations, places)
         self._telling = Telling(relations, send_strays=send_strays, many_rows=many_rows)
 
@@ -195,7 +198,7 @@ class Plan:
         ):
             facts = facts_from_text(image) if image else None
             state = facts.state if facts else known
-            if state not in (None, WHOLE):
+            if state not in (None, WHOLE, UNSEEN):
                 yield blob, archive, member, state
 
     def summary(

@@ -236,7 +236,8 @@ class Telling:
                 " earlier load had another layout or other rows; remove them, or load to another prefix",
             )
         count, examples = one(
-            "SELECT count(*), min(blob, 3) FROM todo WHERE action = 'compare' AND checked_md5 IS NULL"
+            "SELECT count(*), min(t.blob, 3) FROM todo t JOIN blobs b ON b.name = t.blob"
+            " WHERE t.action = 'compare' AND t.checked_md5 IS NULL AND b.source_bytes IS NULL"
         )
         if count:
             yield Finding(
