@@ -12,6 +12,7 @@ from laden.relations import Relations
 from laden.stages.manifest import (
     Document,
     collect,
+    losses,
     read_load_page,
     read_manifest,
     write_load_page,
@@ -98,7 +99,9 @@ def test_what_nobody_looked_into_is_unseen_also_where_earlier_versions_wrote_tha
     assert relations.one("SELECT list(DISTINCT state) FROM known") == (["unseen"],)
 
 
-def test_what_is_gone_changed_foreign_or_in_conflict_is_not_in_it(relations: Relations) -> None:
+def test_what_is_gone_or_changed_stays_as_it_was_recorded_and_is_told_and_nothing_foreign_comes_in(
+    relations: Relations,
+) -> None:
     relations.feed(
         "blobs",
         [
@@ -110,7 +113,21 @@ def test_what_is_gone_changed_foreign_or_in_conflict_is_not_in_it(relations: Rel
     )
     relations.feed("known", [known("gone", 5), known("changed", 6), known("stays", 4)])
     relations.feed("receipts", [receipt("conflict", 9, "conflict"), receipt("foreign", 8, "failed")])
-    assert [row[0] for row in manifest(relations)] == ["stays"]
+    rows = [(row[0], row[4]) for row in manifest(relations)]
+    assert rows == [("changed", MD5[6]), ("gone", MD5[5]), ("stays", MD5[4])]
+    assert [found.blob for found in losses(relations)] == ["changed", "gone"]
+
+
+@pytest.mark.parametrize("believed", [True, False], ids=["the manifest holds", "a load broke off"])
+def test_metadata_that_were_copied_with_a_blob_do_not_replace_what_was_recorded(
+    relations: Relations, believed: bool
+) -> None:
+    """As a copy within the service leaves them; after a load that broke off, they are what that load sent."""
+    relations.feed("blobs", [there("a", 2, "0.zip:2.png")])
+    relations.feed("known", [known("a", 1)])
+    Plan(relations, send_strays=False, replace=False, documents=[])
+    collect(relations, believed=believed)
+    assert [found.blob for found in losses(relations)] == ["a"] * believed
 
 
 def test_metadata_that_are_not_whole_make_no_manifest_row(relations: Relations) -> None:

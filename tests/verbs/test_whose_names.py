@@ -82,14 +82,16 @@ def test_the_next_version_of_a_table_replaces_it(there: Path, tmp_path: Path) ->
     assert "corrected" in (there / "t.csv").read_text()
 
 
-def test_a_table_that_lost_rows_replaces_it_once_their_images_are_gone(there: Path, tmp_path: Path) -> None:
+def test_a_table_that_lost_rows_replaces_it_once_their_images_are_gone_which_is_told(
+    there: Path, tmp_path: Path
+) -> None:
     profiled = profile(tmp_path, archive="{ImageDir}.zip")
     source = hospital(tmp_path / "A", [*HOSPITAL_A, *HOSPITAL_B])
     run(source, there, profiled)
     table(source, HOSPITAL_A)
     assert run(source, there, profiled).findings == {"image-stray": 1, "table-conflict": 1}
     (there / "png/1/b.bin").unlink()
-    assert run(source, there, profiled).findings == {"image-stray": 1}
+    assert run(source, there, profiled).findings == {"image-stray": 1, "blob-lost": 1, "table-replaced": 1}
     assert "b.bin" not in (there / "t.csv").read_text()
 
 
@@ -99,7 +101,7 @@ def test_a_table_after_another_layout_is_its_own(there: Path, tmp_path: Path) ->
     run(source, there, profiled)
     table(source, [*HOSPITAL_A, ("1", "b.bin", "corrected")])
     summary = run(source, there, profiled, layout="flat/{ImageID}")
-    assert summary.findings == {"blob-earlier": 1, "image-twin": 2}
+    assert summary.findings == {"blob-earlier": 1, "image-twin": 2, "table-replaced": 1}
     assert "corrected" in (there / "t.csv").read_text()
 
 

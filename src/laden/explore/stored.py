@@ -24,7 +24,7 @@ from laden.explore.index import Index
 from laden.explore.labels import Labels
 from laden.explore.place import PART_BYTES
 from laden.explore.views import Views
-from laden.stages.inventory import fetch
+from laden.stages.inventory import fetch, refuse_other
 from laden.stages.manifest import LOAD, MANIFEST, Document, LoadPage, read_load_page, read_manifest
 from laden.stages.metadata import to_columns
 from laden.store import Destination, FolderDestination, Store, open_store
@@ -147,6 +147,8 @@ class StoredPlace:
             await self._note(MANIFEST)
             path = self.relations.folder / "known.parquet"
             await fetch(self.store, self.relations, MANIFEST, path)
+            if self.load.manifest is not None:
+                refuse_other(path, self.load.manifest)
             self.index.state.read_bytes += path.stat().st_size
             await asyncio.to_thread(read_manifest, self.relations, path)
             self._known = True
@@ -194,6 +196,8 @@ class StoredPlace:
             suffix = ".gz" if landed.name.lower().endswith(".gz") else ""
             path = self.relations.folder / f"landed-table{suffix}"
             await fetch(self.store, self.relations, landed.name, path)
+            if self.load is not None and landed == self.load.table:
+                refuse_other(path, landed)
             self.index.state.read_bytes += path.stat().st_size
             opened = await asyncio.to_thread(lambda: Table.open(path).hold(self.relations.folder))
             table = replace(opened, name=landed.name)

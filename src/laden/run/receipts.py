@@ -54,7 +54,7 @@ def meaning(receipt: Receipt, *, stored: bool, phi: Phi = "warn") -> list[Findin
     entry, blob = receipt.item.entry, receipt.item.blob
     match receipt.outcome:
         case Outcome.CONFLICT:
-            found = conflict(blob, entry.archive, entry.member)
+            found = conflict(blob, entry.archive, entry.member, receipt.item.owner)
             if receipt.item.action is Action.REPLACE:
                 # To replace it is what was asked for: why it could not be is news, the advice to ask for it is not.
                 found = found._replace(message=f"{receipt.reason}; it was left as it is")
@@ -96,13 +96,14 @@ def _identity(receipt: Receipt, phi: Phi) -> list[Finding]:
     ]
 
 
-def conflict(blob: str, archive: str = "", member: str = "") -> Finding:
-    """The finding for a blob that is there with other content."""
+def conflict(blob: str, archive: str = "", member: str = "", owner: str = "") -> Finding:
+    """The finding for a blob that is there with other content; `owner` is the prefix of another dataset's."""
+    whose = f" and belongs to the dataset in '{owner}', which has a load of its own: it" if owner else " and"
+    act = "" if owner else ", or replace such blobs with --overwrite changed"
     return Finding(
         "blob-conflict",
         Severity.ERROR,
-        "a blob of this name with other content is there and was left as it is:"
-        " load to another prefix, or replace such blobs with --overwrite changed",
+        f"a blob of this name with other content is there{whose} was left as it is: load to another prefix{act}",
         archive=archive,
         member=member,
         blob=blob,

@@ -6,6 +6,7 @@ The listing goes into the relation `blobs`, the earlier manifest into `known`. N
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -16,15 +17,16 @@ from laden.dataset.table import Table
 from laden.relations import BATCH_ROWS, Relations
 from laden.run.ticks import Ticks
 from laden.stages.manifest import LOAD, MANIFEST, Document, LoadPage, find_loads_below, read_load_page, read_manifest
-from laden.stages.metadata import to_columns
+from laden.stages.metadata import DOCUMENT, to_columns
 from laden.store import Store
 from laden.store.listing import NAMES_IN_RANGE, RangesDoNotFit, list_all, list_ranges
-from laden.values.errors import BlobMissing, ContainerMissing, SourceError, StoreError
+from laden.values.errors import BlobMissing, ContainerMissing, NotAsLanded, SourceError, StoreError
 from laden.values.events import Observer, ignore
-from laden.values.records import Blob
+from laden.values.records import Blob, Finding, Severity
 
 _PAGE_BYTES = 16 << 20
 _PART_BYTES = 16 << 20
+_KNOWN = "known.parquet"
 _TABLE_BYTES = 512 << 20
 """PADCHEST's is 99 MB; a larger one is not worth its transfer for a few counts."""
 
@@ -49,6 +51,7 @@ class Listing:
         self._relations = relations
         self._marker = ""
         self._in_ranges = True
+        self._doubted = False
         self._ticks = Ticks(tell, "blobs listed")
         self.absent = False
         """Whether there is no container yet."""
@@ -79,11 +82,31 @@ class Listing:
         self._marker = page.marker
         self._feed(page.blobs)
         if self._marker:
-            if not starts:
+            if not starts and not self._doubted:
                 with suppress(StoreError):
                     await read_known(self._store, self._relations)
                 starts = self._starts()
             await self._rest(starts)
+
+    async def doubt(self, earlier: Sequence[Document]) -> list[Finding]:
+        """Hold the manifest that was read against the page's word; forget, and tell, one that somebody else changed.
+
+        One that laden put there is newer than the page where a load was killed between the two.
+        """
+        named = next((document for document in earlier if document.name == MANIFEST), None)
+        if named is None:
+            return []
+        what = "is gone"
+        if is_listed(self._relations, MANIFEST):
+            is_same = _md5(self._relations.folder / _KNOWN).hex() == named.md5
+            if is_same or DOCUMENT in (await self._store.head(MANIFEST)).metadata:
+                return []
+            what = "is not as the last load left it"
+            self._doubted = True
+            self._relations.run("DELETE FROM known")
+        act = "it is made anew from what is there: see that nothing is missing"
+        reason = f"the manifest {what}, so nobody knows any more all that it named"
+        return [Finding("blob-lost", Severity.ERROR, f"{reason}; {act}", blob=MANIFEST)]
 
     async def _rest(self, starts: list[str]) -> None:
         (last,) = self._relations.one("SELECT max(name) FROM blobs")
@@ -136,7 +159,7 @@ async def read_known(store: Store, relations: Relations) -> bool:
         return False
     if relations.one("SELECT count(*) FROM known")[0]:
         return True  # the listing needed it already
-    path = relations.folder / "known.parquet"
+    path = relations.folder / _KNOWN
     await fetch(store, relations, MANIFEST, path)
     read_manifest(relations, path)
     return True
@@ -156,14 +179,38 @@ async def read_table(store: Store, relations: Relations, page: LoadPage) -> Tabl
         return None
     try:
         return await fetch_table(store, relations, landed)
-    except SourceError:
+    except (SourceError, NotAsLanded):
         return None
 
 
+async def read_proved(store: Store, relations: Relations) -> LoadPage | None:
+    """As `read_load`, for those who use what the manifest says; raises `NotAsLanded` where it is not the load's."""
+    page = await read_load(store, relations)
+    if page is not None and page.manifest is not None:
+        refuse_other(relations.folder / _KNOWN, page.manifest)
+    return page
+
+
+def refuse_other(path: Path, landed: Document) -> None:
+    """Raise `NotAsLanded` unless a file that was read holds what the page about the load names."""
+    if _md5(path).hex() != landed.md5:
+        raise NotAsLanded(
+            f"{landed.name} is not as the last load left it ({LOAD} names another MD5), so nothing in it is believed:"
+            " see 'laden verify', then load again"
+        )
+
+
 async def fetch_table(store: Store, relations: Relations, landed: Document) -> Table:
-    """The table that a load landed, of any size; raises `SourceError` where it is none, `StoreError` as `fetch`."""
+    """The table that a load landed, of any size.
+
+    Raises:
+        SourceError: it is no table.
+        NotAsLanded: it is another.
+        StoreError: as `fetch`.
+    """
     path = relations.folder / "landed-table"
     await fetch(store, relations, landed.name, path)
+    refuse_other(path, landed)
     return replace(Table.open(path).hold(relations.folder), name=landed.name)
 
 
@@ -180,11 +227,15 @@ async def fetch(store: Store, relations: Relations, name: str, path: Path) -> No
             file.write(part)
             if len(part) < _PART_BYTES:
                 break
-    with path.open("rb") as file:
-        md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).digest()
+    md5 = _md5(path)
     (listed,) = relations.one("SELECT md5 FROM blobs WHERE name = ?", [name])
     if listed not in (None, md5.hex()) and (await store.head(name)).md5 != md5:
         raise StoreError(f"{name} was read otherwise than it is stored: run the same command again")
+
+
+def _md5(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).digest()
 
 
 class Sent(NamedTuple):

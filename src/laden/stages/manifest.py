@@ -3,12 +3,15 @@
 The manifest is cumulative and derived: every blob of the listing that laden put there (its metadata say so), that
 this run proved equal, or that an earlier manifest knows unchanged. So two loads of one archive each end with the
 same bytes as one load of both. Neither holds a time or a host.
+
+Nothing leaves it by itself: what an earlier manifest names and this load neither found nor sent stays in it as it was
+recorded, so that `verify` goes on telling what is gone or changed (`losses`) until a load sends it again.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -18,7 +21,7 @@ from laden.dataset.images import BROKEN
 from laden.relations import Relations
 from laden.stages.metadata import facts_in_sql, source_in_sql
 from laden.values.errors import StoreError
-from laden.values.records import UNSEEN, Step
+from laden.values.records import UNSEEN, Finding, Severity, Step
 
 MANIFEST = "_laden/manifest.parquet"
 LOAD = "_laden/load.json"
@@ -40,6 +43,10 @@ _COLUMNS = f"{_COLUMNS_BEFORE}, known"
 """`known` says on what its content rests: `sent` by laden, whose MD5 the service checked; `compared`, another tool's
 blob that laden read back; `adopted`, another tool's on that tool's word, which only earlier versions of laden took."""
 
+OTHER = """b.name IS NULL OR b.size_bytes <> k.size_bytes OR b.md5 <> k.md5
+ OR (b.md5 IS NULL AND k.known = 'sent')"""
+"""SQL: whether what was recorded (`k`) is not what the listing (`b`, joined from the left) shows."""
+
 _BELOW = """
 CREATE OR REPLACE TABLE below AS
 WITH loads AS (
@@ -49,12 +56,13 @@ above AS (
     SELECT name, unnest(list_transform(range(1, len(string_split(name, '/'))),
         lambda parts: array_to_string(string_split(name, '/')[:parts], '/') || '/')) AS prefix
     FROM blobs WHERE (SELECT count(*) FROM loads) > 0 AND contains(name, '/'))
-SELECT DISTINCT name FROM above WHERE prefix IN (SELECT prefix FROM loads)
+SELECT name, arg_max(prefix, length(prefix)) AS prefix FROM above
+WHERE prefix IN (SELECT prefix FROM loads) GROUP BY name
 """
 
 
 def find_loads_below(relations: Relations) -> None:
-    """Fill the relation `below`: blobs of the listing that lie below a prefix with a load of its own."""
+    """Fill the relation `below`: blobs of the listing below a prefix with a load of its own, and that prefix."""
     relations.run(_BELOW)
 
 
@@ -62,6 +70,14 @@ _NAMED = """
 CREATE OR REPLACE TABLE named AS SELECT min(row) AS row FROM rows WHERE usable AND blob IS NOT NULL GROUP BY blob
 """
 """The rows that name an image first. By itself: what a group holds is given back before the joins take theirs."""
+
+_DOUBTED = """
+CREATE OR REPLACE TABLE doubted AS
+SELECT k.blob FROM known k JOIN blobs b ON b.name = k.blob
+WHERE b.size_bytes <> k.size_bytes OR b.md5 IS DISTINCT FROM k.md5;
+DELETE FROM doubted USING todo t WHERE t.blob = doubted.blob AND t.action = 'done'
+"""
+"""Blobs whose metadata prove nothing against a manifest that holds: these can be copied with a blob."""
 
 _ARCHIVE, _MEMBER = source_in_sql("source")
 _COLLECT = f"""
@@ -81,7 +97,8 @@ WITH found AS (
       OR (b.md5 IS NULL AND r.outcome = 'already_there' AND r.size_bytes = b.size_bytes))
     LEFT JOIN known k ON k.blob = b.name AND k.md5 = b.md5 AND k.size_bytes = b.size_bytes
     LEFT JOIN (SELECT blob, name FROM rows SEMI JOIN named USING (row)) n ON n.blob = b.name
-    WHERE (r.blob IS NOT NULL OR k.blob IS NOT NULL OR (b.source IS NOT NULL AND b.crc32 IS NOT NULL))
+    WHERE (r.blob IS NOT NULL OR k.blob IS NOT NULL OR (b.source IS NOT NULL AND b.crc32 IS NOT NULL
+      AND NOT EXISTS (FROM doubted d WHERE d.blob = b.name)))
       AND coalesce(b.md5, r.md5) IS NOT NULL AND NOT starts_with(b.name, '_laden/')
       AND (NOT EXISTS (FROM below o WHERE o.name = b.name) OR EXISTS (FROM wanted w WHERE w.blob = b.name))
       AND NOT EXISTS (FROM todo t WHERE t.blob = b.name AND t.action = 'conflict')
@@ -97,18 +114,69 @@ FROM found
 """  # noqa: S608 - own text
 
 
-def collect(relations: Relations) -> None:
-    """Fill the relation `loaded` from the listing, the receipts and the earlier manifest."""
+_KEPT = f"""
+CREATE OR REPLACE TABLE kept AS
+SELECT k.*, coalesce({OTHER}, false) AS lost, b.name IS NOT NULL AS listed
+FROM known k LEFT JOIN blobs b ON b.name = k.blob
+WHERE NOT EXISTS (FROM loaded l WHERE l.blob = k.blob)
+"""  # noqa: S608 - own text
+_LOST = """
+SELECT blob, archive, member, listed FROM kept WHERE lost
+  AND NOT EXISTS (FROM todo t WHERE t.blob = kept.blob AND t.action = 'conflict')
+  AND NOT EXISTS (FROM receipts c WHERE c.blob = kept.blob AND c.outcome = 'conflict')
+ORDER BY blob
+"""
+
+
+def collect(relations: Relations, *, believed: bool = True) -> None:
+    """Fill the relations `loaded`, from the listing, the receipts and the earlier manifest, and `kept`.
+
+    Args:
+        relations: with `todo` too.
+        believed: whether the earlier manifest holds: no load that replaces images broke off since.
+    """
     find_loads_below(relations)
     relations.run(_LOADED)
     relations.run(_NAMED)
+    relations.run(_DOUBTED)
+    if not believed:
+        relations.run("DELETE FROM doubted")
     relations.run(_COLLECT)
     relations.run("DROP TABLE named")
+    relations.run(_KEPT)
+
+
+def documents_take(relations: Relations, documents: Sequence[Document]) -> None:
+    """Take out of `loaded` and `kept` what is a document now: its name stands for the document's content."""
+    for name, _, md5, *_ in documents:
+        relations.run("DELETE FROM loaded WHERE blob = ? AND md5 <> ?", [name, md5])
+        relations.run("DELETE FROM kept WHERE blob = ?", [name])
+
+
+def losses(relations: Relations) -> Iterator[Finding]:
+    """What the earlier manifest names, and is gone or other now, and this load did not send; conflicts are told."""
+    for blob, archive, member, listed in relations.stream(_LOST):
+        yield lost(blob, "it has other content" if listed else "it is gone", archive, member, again=listed)
+
+
+def lost(blob: str, what: str, archive: str = "", member: str = "", *, again: bool = False) -> Finding:
+    """The finding for what an earlier load landed and is not so any more."""
+    act = "load it again" + (" with --overwrite changed" if again else "")
+    return Finding(
+        "blob-lost",
+        Severity.ERROR,
+        f"an earlier load landed it, and since then {what}: {act}; until then 'laden verify' tells it too",
+        archive=archive,
+        member=member,
+        blob=blob,
+    )
 
 
 def write_manifest(relations: Relations) -> Path:
-    """Write the relation `loaded` as a Parquet file in the run's own folder; the same rows give the same bytes."""
-    query = f"SELECT {_COLUMNS} FROM loaded ORDER BY blob"  # noqa: S608 - own names
+    """Write `loaded` and `kept` as a Parquet file in the run's own folder; the same rows give the same bytes."""
+    query = (
+        f"SELECT {_COLUMNS} FROM (SELECT {_COLUMNS} FROM loaded UNION ALL SELECT {_COLUMNS} FROM kept) ORDER BY blob"  # noqa: S608
+    )
     return relations.to_parquet(query, "manifest.parquet", "laden_format")
 
 
@@ -148,6 +216,8 @@ class Document(NamedTuple):
     """Hexadecimal."""
     selection: tuple[Step, ...] = ()
     """Of a table of selected rows: the steps that left them."""
+    original: str = ""
+    """Of a table: the hexadecimal MD5 of the publisher's whole one, by which its versions are told from each other."""
 
     @property
     def asked(self) -> tuple[tuple[str, str], ...]:
@@ -260,8 +330,9 @@ def read_load_page(data: bytes) -> LoadPage:
 
 
 def _written(document: Document) -> dict[str, Any]:
-    name, size_bytes, md5, steps = document
-    written = {"name": name, "size_bytes": size_bytes, "md5": md5}
+    name, size_bytes, md5, steps, original = document
+    written: dict[str, Any] = {"name": name, "size_bytes": size_bytes, "md5": md5}
+    written |= {"original": original} if original else {}
     return {**written, "selection": [asdict(step) for step in steps]} if steps else written
 
 

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from laden.relations import Relations
-from laden.stages.manifest import LOAD, LoadPage, find_loads_below
+from laden.stages.manifest import LOAD, OTHER, LoadPage, find_loads_below
 from laden.store import Store, digest
 from laden.values.errors import BlobMissing
 from laden.values.records import Finding, Severity
@@ -50,6 +50,12 @@ def confirm(relations: Relations) -> Iterator[Finding]:
         )
 
 
+_OTHER = f"""
+SELECT k.blob, b.name IS NOT NULL, k.size_bytes, b.size_bytes FROM promised k LEFT JOIN blobs b ON b.name = k.blob
+WHERE {OTHER} ORDER BY k.blob
+"""  # noqa: S608 - own text
+
+
 def compare(relations: Relations, page: LoadPage) -> Iterator[Finding]:
     """Every deleted, changed and foreign blob: the listing (`blobs`) against the manifest (`known`).
 
@@ -68,12 +74,7 @@ def compare(relations: Relations, page: LoadPage) -> Iterator[Finding]:
     relations.run("CREATE OR REPLACE TABLE promised AS SELECT blob, size_bytes, md5, known FROM known")
     relations.feed("promised", ((*document[:3], "sent") for document in page.documents))
     find_loads_below(relations)
-    for blob, listed, size_bytes, now_bytes in relations.stream(
-        "SELECT k.blob, b.name IS NOT NULL, k.size_bytes, b.size_bytes FROM promised k"
-        " LEFT JOIN blobs b ON b.name = k.blob"
-        " WHERE b.name IS NULL OR b.size_bytes <> k.size_bytes OR b.md5 <> k.md5"
-        " OR (b.md5 IS NULL AND k.known = 'sent') ORDER BY k.blob"
-    ):
+    for blob, listed, size_bytes, now_bytes in relations.stream(_OTHER):
         if listed:
             what = (
                 f"its length is {now_bytes:,} bytes, not {size_bytes:,}"
@@ -91,6 +92,16 @@ def compare(relations: Relations, page: LoadPage) -> Iterator[Finding]:
         [names],
     ):
         yield Finding("blob-foreign", Severity.INFO, "the manifest does not know it", blob=blob)
+
+
+def wrong(relations: Relations, page: LoadPage) -> str:
+    """One sentence's part about what `compare` finds wrong, empty where nothing is; arguments as there."""
+    found = (finding for finding in compare(relations, page) if finding.severity is Severity.ERROR)
+    first = next(found, None)
+    if first is None:
+        return ""
+    more = sum(1 for _ in found)
+    return f"{first.blob}: {first.message}" + (f"; and {more:,} more" if more else "")
 
 
 class Target(NamedTuple):

@@ -139,6 +139,10 @@ class BlobConflict(StoreError):  # noqa: N818 - named for what the service said
     """Whether an earlier attempt of the same put broke off and may have succeeded unheard."""
 
 
+class NotAsLanded(StoreError):  # noqa: N818 - named for what happened
+    """A document is not the one that the page about the load names."""
+
+
 class BlobMissing(StoreError):  # noqa: N818 - named for what the service said
     """No such blob."""
 

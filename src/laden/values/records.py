@@ -112,6 +112,8 @@ class Item(NamedTuple):
     """Of the blob that is there (`REPLACE`, `COMPARE`); empty for `SEND`."""
     md5: bytes | None
     """MD5 of the blob that is there (`COMPARE`)."""
+    owner: str = ""
+    """Prefix of the dataset below this one whose blob is there: it is never replaced."""
 
 
 class Outcome(StrEnum):

@@ -1,7 +1,8 @@
 """The labels of a completed load, written to a file: `laden labels export`, and the first half of `register --mltable`.
 
-Order: list the destination, read the page and the manifest of the load, fetch the table that lies beside the images,
-collect the labels, write. Needs nothing but the destination; images are not read.
+Order: list the destination, read the page and the manifest of the load, hold them against the listing, fetch the table
+that lies beside the images, collect the labels, write. Where anything that the load promised is gone or changed,
+nothing is written. Needs nothing but the destination; images are not read.
 """
 
 from __future__ import annotations
@@ -15,15 +16,17 @@ from typing import Literal
 from laden.dataset.profile import Profile, Template, builtin, open_profile
 from laden.relations import Relations, told_locally
 from laden.run.loop import run
-from laden.stages.inventory import fetch_table, is_listed, read_load
+from laden.stages.inventory import fetch_table, is_listed, read_proved
 from laden.stages.labels import FORMS, LabelCounts, LabelSet, collect
 from laden.stages.manifest import LoadPage
+from laden.stages.proof import wrong
 from laden.store import Destination, FolderDestination, Store, open_store, parse_destination, quoted
 from laden.values.errors import UsageError
 from laden.values.events import Observer, Started, ignore
 from laden.values.ownfiles import placed
 
 NOT_LOADED = "no load was completed in {place}: load it first, to its end"
+NOT_AS_SAID = "{place} is not as its manifest says ({wrong}): load it again, or see 'laden verify'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,7 @@ def export_labels(
         What was written, and what was left out.
 
     Raises:
-        LadenError: the destination holds no completed load, or no labels.
+        LadenError: the destination holds no completed load, is not as its manifest says, or has no labels.
     """
     target = parse_destination(destination)
     path = Path(output).expanduser()
@@ -71,9 +74,11 @@ def export_labels(
         store = open_store(target, connections=None)
         try:
             observer(Started("listing", str(target)))
-            page = await read_load(store, relations)
+            page = await read_proved(store, relations)
             if page is None or page.state != "complete":
                 raise UsageError(NOT_LOADED.format(place=target))
+            if found := wrong(relations, page):
+                raise UsageError(NOT_AS_SAID.format(place=target, wrong=found))
             observer(Started("table", page.table.name if page.table else ""))
             return await read_labels(store, relations, page, profile)
         finally:

@@ -21,7 +21,7 @@ from laden.run.run import Run, never, running
 from laden.stages.consistency import contradictions, not_looked_into
 from laden.stages.engine import Job, move, workers_for
 from laden.stages.inventory import Listing, is_listed, read_documents, read_known
-from laden.stages.manifest import LOAD, Document
+from laden.stages.manifest import LOAD, Document, losses
 from laden.stages.plan import Plan
 from laden.stages.proof import confirm
 from laden.stages.publish import Landing, Publisher
@@ -189,6 +189,7 @@ async def _load(
         await listing.finish()
         await read_known(there.store, run.relations)
         earlier = await read_documents(there.store, run.relations)
+        run.add(await listing.doubt(earlier))
         _refuse_inside(there, surveyed.root)
         landings = _landings(surveyed, wishes.choice)
         plan, ready = _planned(run, surveyed, there, wishes, landings, earlier)
@@ -320,6 +321,7 @@ async def _conclude(
     run.tell(Started("manifest"))
     with Reader(str(surveyed.root)) as reader:
         run.add(await publisher.publish(surveyed.profile, landings, surveyed.sidecars, reader))
+    run.add(losses(run.relations))
     run.add(contradictions(run.relations, "loaded", bits_of(surveyed)))
     if level != "none":
         run.add(not_looked_into(run.relations, "loaded"))

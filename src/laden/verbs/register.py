@@ -26,13 +26,12 @@ from laden.run.loop import run
 from laden.stages.inventory import is_listed, read_load
 from laden.stages.labels import FORMS, MLTABLE
 from laden.stages.manifest import LOAD, LoadPage
-from laden.stages.proof import compare
+from laden.stages.proof import wrong
 from laden.stages.publish import Publisher
 from laden.store import Destination, Store, open_store, parse_destination
 from laden.values.errors import UsageError
 from laden.values.events import Observer, Shown, Started, Warned, ignore
-from laden.values.records import Severity
-from laden.verbs.labels import NOT_LOADED, read_labels
+from laden.verbs.labels import NOT_AS_SAID, NOT_LOADED, read_labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,12 +152,10 @@ def _refuse_incomplete(page: LoadPage | None, wanted: _Wanted, relations: Relati
     if page is None:
         told = NOT_LOADED.format(place=wanted.target)
     else:
-        wrong = [finding for finding in compare(relations, page) if finding.severity is Severity.ERROR]
-        if not wrong:
+        found = wrong(relations, page)
+        if not found:
             return
-        first = f"{wrong[0].blob}: {wrong[0].message}"
-        rest = f"; and {len(wrong) - 1:,} more" if len(wrong) > 1 else ""
-        told = f"{wanted.target} is not as its manifest says ({first}{rest}): load it again, or see 'laden verify'"
+        told = NOT_AS_SAID.format(place=wanted.target, wrong=found)
     if not wanted.force:
         raise UsageError(f"{told}; --force registers it all the same")
     observer(Warned(told))

@@ -84,12 +84,14 @@ SELECT w.blob, w.id, e.size_bytes,
          AND (e.crc32 IS NULL OR e.crc32 = coalesce(
              b.crc32, CASE WHEN k.md5 = b.md5 AND k.known <> 'adopted' THEN k.crc32 END, e.crc32))
          THEN 'compare'
-    WHEN ? THEN 'replace'
+    -- Of a dataset below, with a load of its own, nothing is replaced.
+    WHEN ? AND o.name IS NULL THEN 'replace'
     ELSE 'conflict'
   END AS action
 FROM wanted w JOIN entries e USING (id)
 LEFT JOIN blobs b ON b.name = w.blob
-LEFT JOIN known k ON k.blob = w.blob;
+LEFT JOIN known k ON k.blob = w.blob
+LEFT JOIN below o ON o.name = w.blob;
 """
 
 
@@ -177,12 +179,13 @@ class Plan:
         """What has to be read: everything to send, replace or compare, in the order it lies in the archives."""
         for row in self._relations.stream(
             "SELECT e.archive, e.member, e.size_bytes, e.crc32, e.mtime_ns, e.offset_bytes, e.stored_bytes, e.method,"
-            " t.blob, t.action, coalesce(b.etag, ''), t.checked_md5"
+            " t.blob, t.action, coalesce(b.etag, ''), t.checked_md5, coalesce(o.prefix, '')"
             " FROM todo t JOIN entries e USING (id) LEFT JOIN blobs b ON b.name = t.blob"
+            " LEFT JOIN below o ON o.name = t.blob"
             " WHERE t.action IN ('send', 'replace', 'compare') ORDER BY t.id"
         ):
-            blob, action, etag, md5 = row[8:]
-            yield Item(Entry(*row[:8]), blob, Action(action), etag, bytes.fromhex(md5) if md5 else None)
+            blob, action, etag, md5, owner = row[8:]
+            yield Item(Entry(*row[:8]), blob, Action(action), etag, bytes.fromhex(md5) if md5 else None, owner)
 
     def found_before(self) -> Iterator[tuple[str, str, str, str]]:
         """Images already there that an earlier run found broken or doubtful: blob, archive, member, state."""

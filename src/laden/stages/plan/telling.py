@@ -219,11 +219,11 @@ class Telling:
 
     def _destination(self) -> Iterator[Finding]:
         one = self._relations.one
-        for blob, archive, member in self._relations.stream(
-            "SELECT t.blob, e.archive, e.member FROM todo t JOIN entries e USING (id)"
-            " WHERE t.action = 'conflict' ORDER BY t.id"
+        for found in self._relations.stream(
+            "SELECT t.blob, e.archive, e.member, coalesce(o.prefix, '') FROM todo t JOIN entries e USING (id)"
+            " LEFT JOIN below o ON o.name = t.blob WHERE t.action = 'conflict' ORDER BY t.id"
         ):
-            yield conflict(blob, archive, member)
+            yield conflict(*found)
         self._relations.run(_UNCLAIMED)
         count, examples = 0, []
         if one("SELECT count(*) FROM unclaimed")[0]:

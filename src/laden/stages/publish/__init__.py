@@ -7,15 +7,15 @@ listing shows; where neither laden put a document there nor its page names it, i
 Without a selection a table goes with all the images that are there: the whole one when every row of it has its image,
 else the rows that have, under the subset's name; the other of the two is removed, where the credential may do that, and
 told where it may not. With a selection a table holds the selected rows that have their image, and nothing is removed. A
-table that replaces one of another selection is told; the page names every selection's table that is still there. A
-table of another dataset, whose images are there too, is not replaced (`others`).
+table that replaces one of another selection is told; the page names on whatever earlier loads landed, and what of that
+is gone or changed is told. A table of another dataset, whose images are there too, is not replaced (`others`).
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from io import BufferedIOBase
 from pathlib import Path
@@ -27,7 +27,17 @@ from laden.dataset.profile import Profile, TableShape
 from laden.dataset.source import Reader
 from laden.dataset.table import Table, copy, write_subset
 from laden.relations import Relations
-from laden.stages.manifest import LOAD, MANIFEST, Document, collect, write_load_page, write_manifest
+from laden.stages.manifest import (
+    LOAD,
+    MANIFEST,
+    Document,
+    collect,
+    documents_take,
+    lost,
+    write_load_page,
+    write_manifest,
+)
+from laden.stages.metadata import DOCUMENT
 from laden.stages.publish.others import holds_others, names_others
 from laden.store import CREATE_ONLY, Properties, Store, block_id, content_type, digest
 from laden.values.errors import AccessDenied, BlobConflict, BlobMissing, SourceError
@@ -35,9 +45,6 @@ from laden.values.records import Blob, Entry, Finding, Severity, Step
 
 _BLOCK_BYTES = 32 << 20
 _SINGLE_PUT_BYTES = 256 << 20
-
-_OURS = "laden_document"
-"""Metadata key of the table, the manifest and the page: blobs that laden may replace without being asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +79,7 @@ class Publisher:
         self._relations = relations
         self._replace_other = replace_other
         self._earlier = {document.name: document for document in earlier}
-        self._kept_others = False
+        self._superseded: set[str] = set()
         self._copies = 0
 
     async def publish(
@@ -89,55 +96,53 @@ class Publisher:
         Raises:
             SourceError: what is copied as it is changed since it was surveyed; nothing landed.
         """
-        collect(self._relations)
+        self._collect()
         findings: list[Finding] = []
         copies = {name: path for name in sorted(sidecars) if (path := self._copy(sidecars[name], reader, findings))}
         documents = [await self._table(profile, table, findings) for table in tables] or [None]
         documents += [await self._sidecar(name, path, findings) for name, path in copies.items()]
+        documents_take(self._relations, [document for document in documents if document])
         with write_manifest(self._relations).open("rb") as file:
             manifest = await self.put(MANIFEST, file)
-        # A selection says nothing about what goes with all the images.
-        partial = any(table.selection for table in tables)
-        await self._page(profile, "complete", documents, manifest, keep_all=partial or self._kept_others)
-        return findings
+        told = {finding.blob for finding in findings}
+        missed = await self._page(profile, "complete", documents, manifest)
+        return [*findings, *(finding for finding in missed if finding.blob not in told)]
 
     async def withdraw(self, profile: Profile) -> None:
         """Say, before blobs are replaced, that the manifest does not hold until the load is complete again."""
-        collect(self._relations)
-        await self._page(profile, "changing", [None], None, keep_all=True)
+        self._collect()
+        await self._page(profile, "changing", [None], None)
+
+    def _collect(self) -> None:
+        # A page that says `changing` names no manifest, and after one that is none nobody knows.
+        collect(self._relations, believed=MANIFEST in self._earlier)
 
     async def _page(
-        self,
-        profile: Profile,
-        state: str,
-        documents: Sequence[Document | None],
-        manifest: Document | None,
-        *,
-        keep_all: bool,
-    ) -> None:
+        self, profile: Profile, state: str, documents: Sequence[Document | None], manifest: Document | None
+    ) -> list[Finding]:
         """Write the page; of `documents`, the first is the label table. None stands for what is not there.
 
-        Of what earlier loads landed and is still there, it names all, or the tables of selections.
+        What earlier loads landed is named on, so that it stays proved; returns what of it is gone or changed.
         """
         table, *others = documents
-        names = {document.name for document in documents if document}
-        still_there = [
-            earlier
-            for name, earlier in sorted(self._earlier.items())
-            if (keep_all or earlier.selection)
-            and name not in {*names, MANIFEST}
-            and self._listed_md5(name) == earlier.md5
-        ]
+        names = {document.name for document in documents if document} | self._superseded | {MANIFEST}
+        earlier = [document for name, document in sorted(self._earlier.items()) if name not in names]
         page = write_load_page(
             self._relations,
             profile=profile.name,
             layout=str(profile.layout),
             state=state,
             table=table,
-            others=[*filter(None, others), *still_there],
+            others=[*filter(None, others), *earlier],
             manifest=manifest,
         )
         await self.put(LOAD, io.BytesIO(page))
+        listed = {document.name: self._listed_md5(document.name) for document in earlier}
+        return [
+            lost(name, "it is gone" if listed[name] is None else "it has other content", again=listed[name] is not None)
+            for name, _, md5, *_ in earlier
+            if listed[name] != md5
+        ]
 
     async def _table(self, profile: Profile, landing: Landing, findings: list[Finding]) -> Document | None:
         table, rows = landing.table, landing.rows
@@ -156,31 +161,46 @@ class Publisher:
                 findings.append(self._keep_other("table-conflict", "table", name))
                 return None
             try:
-                landed = (await self.put(name, file))._replace(selection=landing.selection)
+                landed = (await self.put(name, file))._replace(selection=landing.selection, original=_original(table))
             except BlobConflict:
                 findings.append(_conflict("table-conflict", "table", name))
                 return None
-        findings += self._replaced(landed)
-        # A selection's table holds whatever else is loaded: its images are there.
-        kept = other in self._earlier and self._earlier[other].selection
-        if (
-            other != name
-            and not landing.selection
-            and not kept
-            and not await self._names_others(profile, landing, other)
-        ):
+        names = {name}
+        if await self._is_superseded(profile, landing, name, other):
+            names.add(other)
+            self._superseded.add(other)
             findings += await self._remove(other)
+        findings += self._replaced(landed, table.name, names)
         return landed
 
-    def _replaced(self, landed: Document) -> list[Finding]:
-        """Tell that a table of another selection had this name."""
+    async def _is_superseded(self, profile: Profile, landing: Landing, name: str, other: str) -> bool:
+        """Whether the table's other form does not apply any more, now that this one landed."""
+        # A selection's table holds whatever else is loaded: its images are there.
+        kept = other in self._earlier and self._earlier[other].selection
+        if other == name or landing.selection or kept:
+            return False
+        return not await self._names_others(profile, landing, other)
+
+    def _replaced(self, landed: Document, whole: str, names: Container[str]) -> list[Finding]:
+        """Tell that a table of another selection gave way to this one, or one of another version of the original.
+
+        One that grew with the images that are there is no news. `whole` is the name of the original, `names` are those
+        of what this one took the place of.
+        """
         earlier = self._earlier.get(landed.name)
-        if earlier is None or earlier.asked == landed.asked:
-            return []
-        before = ", ".join(" ".join(step) for step in earlier.asked) or "all that was there"
-        reason = f"it held the rows of another load ({before}) and now holds this one's"
-        act = "to have both, load each with a --table-name of its own"
-        return [Finding("table-replaced", Severity.WARNING, f"{reason}: {act}", blob=landed.name)]
+        if earlier is not None and earlier.asked != landed.asked:
+            before = ", ".join(" ".join(step) for step in earlier.asked) or "all that was there"
+            reason = f"it held the rows of another load ({before}) and now holds this one's"
+            act = "to have both, load each with a --table-name of its own"
+            return [Finding("table-replaced", Severity.WARNING, f"{reason}: {act}", blob=landed.name)]
+        gone = [document for name, document in self._earlier.items() if name in names]
+        for former in gone:
+            # Pages of earlier versions do not say; a whole table is its own original.
+            original = former.original or (former.md5 if former.name == whole else "")
+            if original not in ("", landed.original) and former.md5 != landed.md5 and not self._replace_other:
+                reason = "it comes of a table with other content than the one that an earlier load landed"
+                return [_replaced("table-replaced", reason, landed.name)]
+        return []
 
     async def _is_others(self, profile: Profile, landing: Landing, name: str, file: BufferedIOBase) -> bool:
         """Whether another dataset's table is there, which this one must not replace unasked."""
@@ -194,7 +214,6 @@ class Publisher:
         return await names_others(self._store, self._relations, profile, landing.shape, name)
 
     def _keep_other(self, code: str, what: str, name: str) -> Finding:
-        self._kept_others = True
         reason = f"a {what} of this name that belongs to other images, which are there too, was left as it is"
         act = "load to another prefix, or replace it with --overwrite changed"
         return Finding(code, Severity.ERROR, f"{reason}: {act}", blob=name)
@@ -221,10 +240,14 @@ class Publisher:
                 findings.append(self._keep_other("sidecar-conflict", "file", name))
                 return None
             try:
-                return await self.put(name, file)
+                landed = await self.put(name, file)
             except BlobConflict:
                 findings.append(_conflict("sidecar-conflict", "file", name))
-        return None
+                return None
+            if other:
+                reason = "the source's file has other content than the one that an earlier load landed here"
+                findings.append(_replaced("sidecar-replaced", reason, name))
+            return landed
 
     def _named_rows(self, landing: Landing) -> NDArray[np.int64]:
         """Those of its rows whose image is in the container, from this or an earlier run: all, or the selected ones."""
@@ -249,14 +272,14 @@ class Publisher:
             self._replace_other or name.startswith("_laden/") or await self._is_ours(name)
         )
         etag = None if may_replace else CREATE_ONLY
-        properties = Properties(md5, content_type(name), {_OURS: "1"})
+        properties = Properties(md5, content_type(name), {DOCUMENT: "1"})
         try:
             await self._send(name, file, size_bytes, properties, etag)
         except BlobConflict:
             # Our own put whose answer was lost, or another load that was sooner: equal bytes are as good as ours.
             there = await self._store.head(name)
             if not await self._is_same(there, md5):
-                if _OURS not in there.metadata:
+                if DOCUMENT not in there.metadata:
                     raise
                 file.seek(0)
                 await self._send(name, file, size_bytes, properties, there.etag)
@@ -276,7 +299,7 @@ class Publisher:
     async def _is_same(self, there: Blob, md5: bytes) -> bool:
         if there.md5 != md5:
             return False
-        return _OURS in there.metadata or (await digest(self._store, there.name, there.size_bytes))[1] == md5
+        return DOCUMENT in there.metadata or (await digest(self._store, there.name, there.size_bytes))[1] == md5
 
     async def _send(
         self, name: str, file: BufferedIOBase, size_bytes: int, properties: Properties, etag: str | None
@@ -298,7 +321,7 @@ class Publisher:
 
     async def _is_ours(self, name: str) -> bool:
         try:
-            return _OURS in (await self._store.head(name)).metadata
+            return DOCUMENT in (await self._store.head(name)).metadata
         except BlobMissing:
             return False
 
@@ -321,6 +344,16 @@ def _md5(file: BufferedIOBase) -> bytes:
     md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).digest()
     file.seek(0)
     return md5
+
+
+def _original(table: Table) -> str:
+    with table.content.open("rb") as file:
+        return _md5(file).hex()
+
+
+def _replaced(code: str, reason: str, name: str) -> Finding:
+    act = "it was replaced; keep versions that you want both in prefixes of their own"
+    return Finding(code, Severity.WARNING, f"{reason}: {act}", blob=name)
 
 
 def _conflict(code: str, what: str, name: str) -> Finding:

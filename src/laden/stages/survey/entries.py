@@ -19,6 +19,7 @@ from laden.dataset.source import Found, Scope, archive_of, entries, file_entries
 from laden.relations import BATCH_ROWS, Column, Relations
 from laden.run.findings import FindingLog
 from laden.run.ticks import Ticks
+from laden.stages.survey.copies import duplicate
 from laden.stages.survey.tables import SourceTable
 from laden.values.errors import SourceError, UsageError
 from laden.values.events import Observer, Started
@@ -194,10 +195,7 @@ class EntryFeed:
             return False
         name = PurePosixPath(entry.member).name
         if self.sidecars.setdefault(name, entry) != entry:
-            message = f"{self.sidecars[name].place} has the same name and is copied; this one is not: rename it"
-            self._log.add(
-                Finding("sidecar-duplicate", Severity.WARNING, message, archive=entry.archive, member=entry.member)
-            )
+            self._log.add(duplicate(self._found.root, self.sidecars[name], entry))
         return True
 
     def _images(self, files: list[Entry], homes: frozenset[str] | None) -> list[Entry]:
