@@ -182,7 +182,7 @@ def _request(
     answer.raise_for_status()
     if answer.status_code >= 300:
         # A redirect, which nobody follows, is no answer.
-        raise HttpResponseError(response=answer)  # type: ignore[arg-type]
+        raise HttpResponseError(response=answer)
     found: dict[str, Any] = answer.json() if answer.content else {}
     return found
 

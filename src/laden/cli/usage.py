@@ -14,7 +14,7 @@ from typing import Any
 import typer
 
 from laden.values.errors import ExitCode
-from laden.values.secrets import redact
+from laden.values.secrets import StreamLost, redact
 
 _VERBS = (
     "verbs_table",
@@ -51,6 +51,10 @@ def run_typer(arguments: list[str]) -> int:
         return _explain(error, arguments)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except StreamLost as error:
+        from laden.cli.faces import unwritten
+
+        return unwritten(error)
     except Exception:  # noqa: BLE001 - the last place where anything can be told
         print(redact(traceback.format_exc()), file=sys.stderr)
         print("laden: this is a bug in laden: please report it with what stands above", file=sys.stderr)
