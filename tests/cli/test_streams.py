@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from laden.cli import run_command, usage
 from laden.cli.faces import Interrupts, run_with
 from laden.values.errors import ExitCode, UsageError
 from laden.values.events import Event, Observer, Started, Summary
@@ -123,3 +124,30 @@ def test_guarded_standard_error_takes_anything(monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.setattr(sys, "stderr", full)
         with guarded():
             print("told to nobody", file=sys.stderr, flush=True)
+
+
+@pytest.mark.parametrize("becomes", [None, ImportError("a library was broken off")])
+def test_an_early_interruption_is_one(
+    becomes: Exception | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def imports() -> None:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            if becomes:
+                raise becomes from None
+            raise
+
+    monkeypatch.setattr(usage, "all_verbs", imports)
+    assert run_command(["check", "."]) == ExitCode.INTERRUPTED
+    assert capsys.readouterr().err == "laden: stopped as you asked\n"
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_an_error_of_its_own_is_a_bug(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def imports() -> None:
+        raise ImportError("no such library")
+
+    monkeypatch.setattr(usage, "all_verbs", imports)
+    assert run_command(["check", "."]) == ExitCode.BUG
+    assert "a bug in laden" in capsys.readouterr().err

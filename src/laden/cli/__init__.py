@@ -10,6 +10,7 @@ import gc
 import os
 import sys
 
+from laden.cli.early import Early
 from laden.values.secrets import StreamLost, guarded, note_environment
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
@@ -32,11 +33,17 @@ def main() -> None:
 
 def run_command(arguments: list[str]) -> int:
     """Run a command line, and return its exit code; nothing that it was given in confidence leaves on the way."""
-    from laden.cli.usage import run_typer
+    with Early() as early, guarded():
+        try:
+            from laden.cli.usage import run_typer
 
-    note_environment()
-    with guarded():
-        code = run_typer(arguments)
+            note_environment()
+            code = run_typer(arguments, early)
+        except (KeyboardInterrupt, Exception):
+            if not early.stopped:
+                raise
+            print("laden: stopped as you asked", file=sys.stderr)
+            code = 130
         try:
             sys.stdout.flush()
         except StreamLost as error:
