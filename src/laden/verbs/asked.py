@@ -11,6 +11,7 @@ from laden.dataset.selection import Selection
 from laden.dataset.source import Scope
 from laden.stages.survey import Choice
 from laden.values.errors import UsageError
+from laden.values.ownfiles import is_device
 from laden.values.secrets import redact
 
 Paths = str | Path | Sequence[str | Path]
@@ -127,6 +128,15 @@ def path_of(path: str | Path | None) -> Path | None:
 def shown(source: Paths) -> str:
     """The source as a summary names it."""
     return redact(", ".join(map(str, paths(source))))
+
+
+def refuse_same(report_file: str | Path | None, findings_file: str | Path | None) -> None:
+    """Refuse one place for report and list of findings, or for the Parquet file beside that; raises `UsageError`."""
+    if report_file is None or findings_file is None:
+        return
+    report, findings = (Path(path).absolute() for path in (report_file, findings_file))
+    if not is_device(report) and report in (findings, findings.with_suffix(".parquet")):
+        raise UsageError(f"{report_file} is where the list of findings goes: name another file with --report")
 
 
 def refuse_secrets(**options: str | None) -> None:

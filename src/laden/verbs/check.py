@@ -19,7 +19,7 @@ from laden.stages.survey import Survey, survey
 from laden.stages.transfer.examining import examine
 from laden.values.errors import ExitCode
 from laden.values.events import Observer, Started, Summary, ignore
-from laden.verbs.asked import Choosing, Paths, choice_of, level_of, path_of, paths, shown
+from laden.verbs.asked import Choosing, Paths, choice_of, level_of, path_of, paths, refuse_same, shown
 from laden.verbs.planning import bits_of, planned, read_again
 
 
@@ -40,6 +40,7 @@ def check(
     no member is read. `structure` reads every image that a row names, `pixels` decodes it too, on all cores.
     `checksums` is whether all files are hashed that a publisher's checksum files name.
     """
+    refuse_same(report_file, findings_file)
     reporter = Reporter(path_of(report_file), observer)
     with running(
         Summary("check", source=shown(source)),

@@ -33,7 +33,18 @@ from laden.store.sas import lacking_for_load
 from laden.store.slips import swapped
 from laden.values.errors import AccessEnded, ExitCode, UsageError
 from laden.values.events import Observer, PlanReady, Started, Summary, ignore
-from laden.verbs.asked import Choosing, Paths, choice_of, level_of, one_of, path_of, paths, refuse_secrets, shown
+from laden.verbs.asked import (
+    Choosing,
+    Paths,
+    choice_of,
+    level_of,
+    one_of,
+    path_of,
+    paths,
+    refuse_same,
+    refuse_secrets,
+    shown,
+)
 from laden.verbs.opening import Opened, opened
 from laden.verbs.planning import bits_of, nothing_here, planned, read_again
 
@@ -110,6 +121,7 @@ def load(
     Raises:
         LadenError: it could not be done; the error's kind says whose turn it is.
     """
+    refuse_same(report_file, findings_file)
     reporter = Reporter(None if dry_run else path_of(report_file), observer)
     deadline = Deadline(reporter.observe)
     with running(
