@@ -46,6 +46,8 @@ def meaning(receipt: Receipt, *, stored: bool) -> list[Finding]:
     """What a person should know of a receipt; `stored` is whether its image is in the destination now."""
     entry, blob = receipt.item.entry, receipt.item.blob
     match receipt.outcome:
+        case Outcome.CONFLICT if receipt.code:
+            return [Finding(receipt.code, Severity.ERROR, receipt.reason, entry.archive, entry.member, blob=blob)]
         case Outcome.CONFLICT:
             found = conflict(blob, entry.archive, entry.member)
             if receipt.item.action is Action.REPLACE:
