@@ -1,5 +1,6 @@
 """Names that a folder cannot hold, though a container could: told for each, and nothing else is held up by them."""
 
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -36,3 +37,17 @@ def test_a_name_that_cannot_be_there_is_a_finding_and_the_rest_is_loaded(tmp_pat
     assert (dest / "z").read_bytes() == b"z"
     if how == "link in the way":
         assert [path.name for path in (tmp_path / "elsewhere").iterdir()] == ["mine"]
+
+
+def test_where_there_is_no_table_nothing_is_said_of_rows(tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    for name in "ab":
+        with zipfile.ZipFile(tmp_path / f"source/{name}.zip", "w") as file:
+            file.writestr("x.bin", name * 9)
+            file.writestr(name, name)
+    seen: list[Event] = []
+    done = load(tmp_path / "source", str(tmp_path / "dest"), profile="files", report_file=None, observer=seen.append)
+    (finding,) = [one.finding for one in seen if isinstance(one, Found)]
+    assert (done.exit_code, finding.code, finding.row) == (ExitCode.FINDINGS, "image-ambiguous", 0)
+    assert finding.message.startswith("2 files here would have the name x.bin")
+    assert "row" not in finding.message
