@@ -1,8 +1,9 @@
 """laden loads imaging datasets into the cloud, and proves that they arrived.
 
 `load`, `check`, `verify` and `select` do what the commands of these names do, tell an observer of each event, and
-return a `Summary`; `columns` returns what the columns of a table hold; `register` and `export_labels` do what comes
-after a load, `explore` serves a page about a place. What goes wrong raises a kind of `LadenError`.
+return a `Summary`, as `status` does, which tells how far a load is; `columns` returns what the columns of a table hold;
+`register` and `export_labels` do what comes after a load, `explore` serves a page about a
+place. What goes wrong raises a kind of `LadenError`.
 """
 
 from laden.values.errors import LadenError
@@ -17,6 +18,7 @@ __all__ = [
     "load",
     "register",
     "select",
+    "status",
     "verify",
 ]
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from laden.verbs.load import load
     from laden.verbs.register import register
     from laden.verbs.select import select
+    from laden.verbs.status import status
     from laden.verbs.verify import verify
 
 _HOMES = {
@@ -41,6 +44,7 @@ _HOMES = {
     "load": "verbs.load",
     "register": "verbs.register",
     "select": "verbs.select",
+    "status": "verbs.status",
     "verify": "verbs.verify",
 }
 

@@ -164,6 +164,7 @@ NEEDED = {
     "load": ["SOURCE", "./dest"],
     "check": ["SOURCE"],
     "verify": ["./dest"],
+    "status": ["./dest"],
     "explore": ["./dest", "--no-open"],
     "select": ["TABLE"],
     "columns": ["TABLE"],

@@ -59,6 +59,7 @@ def test_a_refused_command_touches_nothing(word: str, tmp_path: Path, capsys: py
         ["check", "./src", "--findings", "same", "--report", "./same"],
         ["verify", "./dest", "--findings", "same.csv", "--report", "same.parquet"],
         ["load", "./src", "./dest", "--findings", "same", "--report", "same"],
+        ["check", "./src", "--log", "same", "--report", "same"],
         ["labels", "export", "./dest", "-o", "laden-findings.csv"],
     ):
         assert run_command([*line, *([word] if word else [])]) in (2, 5), line

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from laden.dataset.images import BROKEN, STATES, Level, checker, facts_from_text, facts_to_text, look
 from laden.dataset.images.png import PngCheck
 from laden.dataset.images.states import Buffer
-from laden.values.records import NOT_AN_IMAGE, ImageFacts
+from laden.values.records import NOT_LOOKED_INTO, ImageFacts
 from tests.support.png import KINDS, SIGNATURE, Chunk, chunks, encode, ends, header
 
 TEXT = Chunk(b"tEXt", b"Comment\0none")
@@ -60,6 +60,8 @@ BAD_HEADERS = [
     header(width=0),
     header(height=0),
     header(width=1 << 31),
+    header(height=1 << 31),
+    header(width=(1 << 32) - 1, height=(1 << 32) - 1),
     header(bits=3),
     header(bits=16, colour=3),
     header(bits=8, colour=1),
@@ -108,6 +110,9 @@ DEFECTS = {
     "a chunk between the pixels": (encode([HEAD, FIRST, TEXT, SECOND, END]), "png-order"),
     "palette missing": (encode([part for part in PALETTE if part.kind != b"PLTE"]), "png-order"),
     "palette late": (encode([HEAD, FIRST, SECOND, PALETTE[1], END]), "png-order"),
+    "palette without entries": (encode([PALETTE[0], Chunk(b"PLTE"), *PALETTE[2:]]), "png-palette"),
+    "palette with half an entry": (encode([PALETTE[0], Chunk(b"PLTE", bytes(7)), *PALETTE[2:]]), "png-palette"),
+    "palette of too many": (encode([PALETTE[0], Chunk(b"PLTE", bytes(3 * 257)), *PALETTE[2:]]), "png-palette"),
     "two palettes": (encode([*PALETTE[:2], *PALETTE[1:]]), "png-order"),
     "IHDR flipped": (flipped(WHOLE_BYTES, 18), "png-chunk-crc"),
     "data flipped": (flipped(WHOLE_BYTES, 45), "png-chunk-crc"),
@@ -185,7 +190,7 @@ def test_png_is_told_by_its_name_in_any_case(name: str) -> None:
 @pytest.mark.parametrize("name", ["a.csv", "a.png.txt", "x.y/notes.txt"])
 def test_other_files_are_no_images(name: str) -> None:
     assert checker(name, "pixels", 8) is None
-    assert look(name, b"anything") == NOT_AN_IMAGE
+    assert look(name, b"anything") == NOT_LOOKED_INTO
 
 
 def test_a_large_image_costs_little_more_than_its_checksums() -> None:
@@ -203,8 +208,8 @@ def _duration_s(data: bytes) -> float:
 
 
 @given(
-    st.sampled_from(["png", "jpeg", "dicom", ""]),
-    *[st.integers(0, (1 << 32) - 1)] * 2,
+    st.sampled_from(["png", "jpeg", "dicom", "tiff", "nifti", "gzip"]),
+    *[st.integers(0, (1 << 31) - 1)] * 2,
     st.integers(0, 255),
     st.sampled_from(["whole", *STATES]),
 )
@@ -217,7 +222,8 @@ def test_facts_survive_as_text(kind: str, width: int, height: int, bits: int, st
 
 def test_facts_as_text() -> None:
     assert facts_to_text(ImageFacts("png", 2140, 2500, 16, "whole")) == "png;2140;2500;16;whole"
-    assert facts_from_text(facts_to_text(NOT_AN_IMAGE)) == NOT_AN_IMAGE
+    assert facts_from_text(facts_to_text(NOT_LOOKED_INTO)) == NOT_LOOKED_INTO
+    assert facts_from_text(";0;0;0;whole") == NOT_LOOKED_INTO, "which earlier versions wrote"
 
 
 @pytest.mark.parametrize(
@@ -225,7 +231,7 @@ def test_facts_as_text() -> None:
     [
         "", "png", "png;1;2;16", "png;1;2;16;whole;", " png;1;2;16;whole", "png;1;2;16;whole\n",
         "gif;1;2;16;whole", "png;-1;2;16;whole", "png;01;2;16;whole", "png;1_0;2;16;whole",
-        "png;\u0661;2;16;whole", "png;1;2;16;odd", "png;99999999999;2;16;whole",
+        "png;\u0661;2;16;whole", "png;1;2;16;odd", "png;99999999999;2;16;whole", "png;2147483648;2;16;whole",
     ],
 )  # fmt: skip
 def test_other_text_is_no_facts(text: str) -> None:

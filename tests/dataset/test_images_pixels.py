@@ -115,9 +115,6 @@ WRONG = {
     "zeros where pixels were": (made(PACKED[:20] + bytes(20) + PACKED[40:]), "png-zlib"),
     "a line too many": (made(zlib.compress(RAW + RAW[:17])), "png-pixels-long"),
     "a byte too many": (made(zlib.compress(RAW + b"\0")), "png-pixels-long"),
-    "bytes after the stream": (made(PACKED + b"more"), "png-pixels-long"),
-    "a chunk after the stream": (png.encode([HEAD, png.Chunk(b"IDAT", PACKED), png.Chunk(b"IDAT", b"x"),
-                                             png.Chunk(b"IEND")]), "png-pixels-long"),
     "a filter that is none": (made(zlib.compress(RAW[:170] + b"\5" + RAW[171:])), "png-filter"),
     "the first filter": (made(zlib.compress(b"\xff" + RAW[1:])), "png-filter"),
     "header of another size": (made(PACKED, png.header(16, 17, 8)), "png-pixels-short"),
@@ -131,8 +128,25 @@ def test_each_defect_of_pixels_has_its_state(data: bytes, expected: str) -> None
     assert state(data) == expected
 
 
+PADDED = {
+    "bytes after the stream": made(PACKED + b"more"),
+    "zeros after the stream": made(PACKED + bytes(300_000)),
+    "a chunk after the stream": png.encode([
+        HEAD, png.Chunk(b"IDAT", PACKED), png.Chunk(b"IDAT", b"x"), png.Chunk(b"IEND")
+    ]),
+    "another stream": made(PACKED + PACKED),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("data", PADDED.values(), ids=PADDED)
+def test_padding_behind_the_compressed_pixels_is_no_defect(data: bytes) -> None:
+    with Image.open(BytesIO(data)) as image:
+        image.load()
+    assert state(data) == "whole"
+
+
 def test_pixels_are_not_looked_at_unless_asked() -> None:
-    assert look("a.png", WRONG["a line is missing"][0], "none") == ImageFacts("", 0, 0, 0, "whole")
+    assert look("a.png", WRONG["a line is missing"][0], "none") == ImageFacts("", 0, 0, 0, "unseen")
 
 
 def test_a_defect_is_told_with_its_place() -> None:

@@ -74,3 +74,11 @@ def test_the_page_on_architecture_names_every_room_and_none_that_is_not_there() 
     assert {name for names in rooms for name in names} == there
     modules = {path.stem for path in package.rglob("*.py")} | {path.parent.name for path in package.rglob("*.py")}
     assert set(re.findall(r"`([a-z_]+)`", table)) <= modules
+
+
+def test_every_promise_names_a_test_that_is_there() -> None:
+    page = (ROOT / "docs" / "guarantees.md").read_text("utf-8")
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)", page)
+    assert len(named) > 50
+    missing = [f"{path}::{name}" for path, name in named if f"def {name}(" not in (ROOT / path).read_text("utf-8")]
+    assert missing == []

@@ -52,7 +52,18 @@ def test_0_complete(dataset: Dataset, container: str, emulator: Emulator) -> Non
 def test_events_tell_the_stages_in_order(dataset: Dataset, tmp_path: Path) -> None:
     events = load(dataset, tmp_path / "there").events
     stages = [event["stage"] for event in events if event["event"] == "started"]
-    assert stages == ["listing", "source", "table", "archives", "archives", "transfer", "verify", "manifest"]
+    assert stages == [
+        "listing",
+        "source",
+        "table",
+        "archives",
+        "archives",
+        "plan",
+        "transfer",
+        "verify",
+        "manifest",
+        "report",
+    ]
     (plan,) = [event for event in events if event["event"] == "plan"]
     assert (plan["rows"], plan["send"]) == (10, 10)
 

@@ -1,4 +1,4 @@
-"""Mutated pixels, JPEGs and DICOM files, and what holds the checks to their word.
+"""Mutated pixels, JPEGs, DICOM files, TIFFs and volumes, and what holds the checks to their word.
 
 Pixels are inflated a second time by the standard library, which shares no code with ISA-L: what is whole, and only
 that, must be called whole. Of JPEG and DICOM, what was called whole must open in Pillow and pydicom.
@@ -62,7 +62,7 @@ def _is_whole(data: bytes, facts: ImageFacts) -> bool:
         raw = inflater.decompress(b"".join(parts))
     except zlib.error:
         return False
-    if not inflater.eof or inflater.unused_data:
+    if not inflater.eof:
         return False
     pixel_bits = data[24] * png.SAMPLES[data[25]]
     for left, top, right, down in png.ADAM7 if data[28] else [(0, 0, 1, 1)]:
@@ -78,15 +78,21 @@ def _is_whole(data: bytes, facts: ImageFacts) -> bool:
 
 @cache
 def _others() -> list[tuple[str, bytes]]:
-    """Good JPEGs and DICOM files: those of the tests, which are made once a process."""
+    """Good files of every kind but PNG: those of the tests, which are made once a process."""
+    from tests.dataset.test_images_formats import GOOD_TIFFS, GOOD_VOLUMES, PACKED
+    from tests.dataset.test_images_identity import EXIF, SECRET, headed
     from tests.dataset.test_images_other import GOOD_DICOMS, jpeg
 
     jpegs = [jpeg(), jpeg("RGB", (64, 48)), jpeg(progressive=True), jpeg(restart_marker_blocks=2)]
-    return [("a.jpg", data) for data in jpegs] + [("a.dcm", data) for data in GOOD_DICOMS.values()]
+    jpegs.append(jpeg(exif=EXIF.tobytes()))
+    dicoms = [*GOOD_DICOMS.values(), headed(PatientName=SECRET, InstitutionName=SECRET)]
+    volumes = [("a.nii", data) for data in GOOD_VOLUMES.values()] + [("a.nii.gz", PACKED)]
+    kept = {"a.jpg": jpegs, "a.dcm": dicoms, "a.tif": GOOD_TIFFS.values()}
+    return [(name, data) for name, files in kept.items() for data in files] + volumes
 
 
 def other_case(seed: int, number: int) -> tuple[str, bytes]:
-    """A mutated JPEG or DICOM file, most often in its first bytes, where sizes are."""
+    """A mutated file of these, most often in its first bytes, where sizes are."""
     rng = random.Random(f"other {seed} {number}")
     name, data = rng.choice(_others())
     if rng.random() < 0.5:
@@ -99,7 +105,9 @@ def judge_other(name: str, data: bytes) -> str:
     """The state that was found; raises where a file is called whole that its own library does not open."""
     facts = look(name, data, "pixels")
     assert facts.state in {*STATES, *FINE}
-    by_structure = look(name, data).state
+    told = look(name, data, identity=True)
+    assert all(0 <= number < 1 << 31 for number in (*told[1:4], *facts[1:4])), told
+    by_structure = told.state
     if facts.state in FINE:
         assert by_structure == "whole"
         if facts.kind == "jpeg":

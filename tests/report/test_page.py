@@ -14,6 +14,7 @@ from laden.report.facts import (
     Facts,
     FindingKind,
     Gallery,
+    Moment,
     Picture,
     Sizes,
     Speed,
@@ -89,7 +90,7 @@ def everything(name: str) -> Facts:
     )
     bins = tuple(Bin(number * 500, number * 500 + 500, 10_000 * number) for number in range(10))
     values = tuple(Count(f"{number} {name}", 90_000 - number) for number in range(193))
-    moments = tuple((float(second), second * 140_000_000) for second in range(100))
+    moments = tuple(Moment(float(second), second * 140_000_000, second // 3) for second in range(100))
     picture = Picture(name, f"2,140 \u00d7 2,500, 16 bit, {name}", _PIXEL, 390, 480)
     return Facts(
         title=f"{name}: {name}", table=name, summary=summary,
@@ -97,7 +98,7 @@ def everything(name: str) -> Facts:
         findings=kinds, archives=archives,
         sizes=Sizes(bins, bins, ((2140, 2500, 9_999), (1, 2, 3)), 2, bins, 1_825_000_000_000),
         columns=(ColumnCounts(name, True, values, 193, 103),),
-        speed=Speed((("listing", 1.5), ("transfer", 7_200.0)), moments),
+        speed=Speed((("listing", 1.5), ("transfer", 7_200.0)), moments, ((20.0, 45.0),)),
         gallery=Gallery((picture,) * 12, (picture,) * 12, 37), made="22 November 2026, 18:00 UTC", version="0",
     )  # fmt: skip
 

@@ -351,7 +351,7 @@ def test_a_decoder_that_dies_is_a_warning_and_the_page_is_written(
 ) -> None:
     monkeypatch.setattr("laden.dataset.images.child._PROGRAM", "import os; os.abort() # {memory_bytes}")
     seen: list[Event] = []
-    summary = load(faulty.folder, "there", report_file=page(), observer=seen.append)
+    summary = load(faulty.folder, "./there", report_file=page(), observer=seen.append)
     told = [event.message for event in seen if isinstance(event, Warned)]
     assert len(told) == 3, "it is not tried for ever"
     assert all("the report does not show png/" in text for text in told)

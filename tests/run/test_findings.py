@@ -1,6 +1,7 @@
 """The list of findings: counted all, told some, written so that no spreadsheet runs it."""
 
 import csv
+import os
 from pathlib import Path
 
 import duckdb
@@ -68,7 +69,7 @@ def test_no_cell_moves_a_terminal(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
-def test_a_clean_run_removes_the_list_of_the_last(tmp_path: Path) -> None:
+def test_a_clean_run_leaves_no_list_under_its_name(tmp_path: Path) -> None:
     path = tmp_path / "f.csv"
     with FindingLog(path, ignore) as log:
         log.add(Finding("x", Severity.INFO, "of the last run"))
@@ -106,7 +107,7 @@ def test_a_run_that_is_planned_takes_its_place_and_is_seen_as_it_grows(tmp_path:
         log.settle()
         log.add(Finding("z", Severity.INFO, "while sending"))
         assert [row["code"] for row in read(path)] == ["y", "z"]
-        assert [file.name for file in tmp_path.iterdir()] == ["f.csv"], "the old Parquet file is of another run"
+        assert not path.with_suffix(".parquet").exists(), "the old Parquet file is of another run"
 
 
 @pytest.mark.parametrize("name", ["f.csv", "f.parquet"])
@@ -213,12 +214,20 @@ def test_parquet_holds_thousands(tmp_path: Path) -> None:
     assert [row[5] for row in typed(tmp_path / "f.parquet")] == list(range(1, 5001))
 
 
-def test_a_clean_run_removes_the_parquet_file_of_the_last(tmp_path: Path) -> None:
-    logged(tmp_path / "f.csv", Finding("x", Severity.INFO, ""))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["f.csv", "f.parquet"]
-    with FindingLog(tmp_path / "f.csv", ignore) as log:
+def test_what_earlier_runs_found_is_kept_with_its_time(tmp_path: Path) -> None:
+    path = tmp_path / "f.csv"
+    for code in ("x", "y"):
+        logged(path, Finding(code, Severity.INFO, ""))
+        assert sorted(one.name for one in tmp_path.glob("f.*")) == ["f.csv", "f.parquet"]
+        for file in tmp_path.glob("f.*"):
+            os.utime(file, (1_800_000_000, 1_800_000_000))
+    with FindingLog(path, ignore) as log:
         log.settle()
-    assert list(tmp_path.iterdir()) == []
+    kept = sorted(one.name for one in tmp_path.iterdir())
+    stamp = "f-2027-01-15T080000"
+    assert kept == [f"{stamp}-2.csv", f"{stamp}-2.parquet", f"{stamp}.csv", f"{stamp}.parquet"]
+    assert [read(tmp_path / name)[0]["code"] for name in (f"{stamp}.csv", f"{stamp}-2.csv")] == ["x", "y"]
+    assert [typed(tmp_path / name)[0][0] for name in (f"{stamp}.parquet", f"{stamp}-2.parquet")] == ["x", "y"]
 
 
 def interrupted(path: Path) -> None:

@@ -20,8 +20,8 @@ def metered() -> tuple[Meter, Clock, list[Progress]]:
     clock = Clock()
 
     def observe(event: Event) -> None:
-        assert isinstance(event, Progress)
-        told.append(event)
+        if isinstance(event, Progress):
+            told.append(event)
 
     return Meter(observe, clock), clock, told
 
@@ -78,3 +78,19 @@ def test_a_second_reading_begins_anew() -> None:
     meter.begin(2, 20)
     meter.step(5)
     assert (told[-1].images, told[-1].bytes, told[-1].seconds) == (1, 5, 0.0)
+
+
+def test_one_word_says_what_limits_and_the_service_comes_first() -> None:
+    meter, clock, told = metered()
+    meter.begin(10, 10)
+    meter.limited("link")
+    meter.step(1)
+    assert told[-1].limit == "link"
+    clock.now_s += 1
+    meter.retried(Retry("the service is busy", 1.0, throttled=True))
+    clock.now_s += 1
+    meter.step(1)
+    assert told[-1].limit == "service"
+    clock.now_s += 10
+    meter.step(1)
+    assert told[-1].limit == "link"

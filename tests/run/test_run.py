@@ -10,7 +10,7 @@ from laden.run.run import Run, running
 from laden.values.errors import ExitCode, SourceError
 from laden.values.events import Event, PlanReady, Summary
 from laden.values.records import (
-    NOT_AN_IMAGE,
+    NOT_LOOKED_INTO,
     Action,
     Digests,
     Entry,
@@ -29,7 +29,9 @@ def item(number: int, action: Action = Action.SEND) -> Item:
     return Item(Entry("0.zip", f"{number}.png", 10, number, None, 0, 10, 0), f"png/{number}.png", action, "", None)
 
 
-def receipt(number: int, outcome: Outcome, action: Action = Action.SEND, image: ImageFacts = NOT_AN_IMAGE) -> Receipt:
+def receipt(
+    number: int, outcome: Outcome, action: Action = Action.SEND, image: ImageFacts = NOT_LOOKED_INTO
+) -> Receipt:
     return Receipt(item(number, action), outcome, Digests(10, number, bytes(16)), image, "put-failed", "no room")
 
 
@@ -55,7 +57,18 @@ def test_a_summary_asks_the_relations() -> None:
             settled.add(receipt(2, Outcome.FAILED))
             settled.add(receipt(3, Outcome.ALREADY_THERE, Action.COMPARE))
         assert run.standing() == "5 of 7 images are there"
-        assert run.outcomes() == Outcomes(1, 5, 2, 3, 1, 1, 1, 0, 20, 0, 2)
+        assert run.outcomes() == Outcomes(
+            unfinished=1,
+            there=5,
+            sent=2,
+            already_there=3,
+            conflicts=1,
+            damaged=1,
+            failed=1,
+            unseen=2,
+            bytes_sent=20,
+            unlisted=2,
+        )
         summary = run.end()
     assert told[-1] is summary
     assert (summary.rows, summary.matched, summary.missing, summary.images) == (8, 7, 1, 7)

@@ -51,7 +51,15 @@ def moved(
         receipts: list[Receipt] = []
         try:
             await store.create()
-            moving = move(job, items_of(dataset), store, workers=workers, on_retry=lambda _: None, stopping=stopping)
+            moving = move(
+                job,
+                items_of(dataset),
+                store,
+                workers=workers,
+                on_retry=lambda _: None,
+                on_limit=lambda _: None,
+                stopping=stopping,
+            )
             async for receipt in moving:
                 receipts.append(receipt)
                 during(receipt)
@@ -96,7 +104,13 @@ def test_a_refusal_ends_every_worker(
         store = open_store(target, connections=4)
         try:
             async for _ in move(
-                job, items_of(dataset), store, workers=workers, on_retry=lambda _: None, stopping=lambda: False
+                job,
+                items_of(dataset),
+                store,
+                workers=workers,
+                on_retry=lambda _: None,
+                on_limit=lambda _: None,
+                stopping=lambda: False,
             ):
                 pass
         finally:

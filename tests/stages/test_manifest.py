@@ -82,6 +82,22 @@ def test_however_it_is_known_the_bytes_are_the_same(tmp_path: Path) -> None:
     assert set(found) == {found[0]}
 
 
+def test_what_nobody_looked_into_is_unseen_also_where_earlier_versions_wrote_that_it_is_whole(
+    relations: Relations,
+) -> None:
+    relations.feed("blobs", [
+        there("a", 1, "a.nrrd", ";0;0;0;whole"), there("b", 2, None), there("c", 3, "c.nrrd", ";0;0;0;unseen"),
+        there("d", 4, "d.nrrd", "nonsense"), there("e", 5, "e.nrrd"),
+    ])  # fmt: skip
+    relations.feed("known", [("b", "", "b.nrrd", 10, MD5[2], 2, "", "", 0, 0, 0, "whole", "sent")])
+    relations.feed("receipts", [("e", "", "e.nrrd", "sent", 10, MD5[5], 5, "", 0, 0, 0, "unseen")])
+    assert {(row[0], row[7], row[11]) for row in manifest(relations)} == {(name, "", "unseen") for name in "abcde"}
+    relations.run("DELETE FROM known")
+    relations.run("UPDATE loaded SET state = 'whole'")
+    read_manifest(relations, write_manifest(relations))
+    assert relations.one("SELECT list(DISTINCT state) FROM known") == (["unseen"],)
+
+
 def test_what_is_gone_changed_foreign_or_in_conflict_is_not_in_it(relations: Relations) -> None:
     relations.feed(
         "blobs",

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from laden.dataset.source import Buffer, Reader, entries, file_entries
-from laden.stages.transfer import _BATCH_ITEMS, _SLOW_ITEM_S, Settings, transfer
+from laden.stages.transfer import _SLOW_ITEM_S, Settings, transfer
+from laden.stages.transfer.window import _BATCH_ITEMS
 from laden.store import Data, Properties, Store
 from laden.store.folder import FolderStore
 from laden.store.limit import Limited

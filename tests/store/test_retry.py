@@ -313,3 +313,20 @@ def test_closing_closes_what_is_within():
     inner = Scripted(None)
     asyncio.run(Retrying(inner).close())
     assert inner.closed == 1
+
+
+def test_a_retry_says_for_how_long_nothing_useful_came() -> None:
+    told: list[Retry] = []
+
+    async def outage() -> None:
+        inner = Scripted(None, *[busy() for _ in range(8)], None)
+        store = Retrying(inner, on_retry=told.append, first_pause_s=1.0)
+        await REQUESTS["put"][0](store)
+        await REQUESTS["put"][0](store)
+
+    with virtual_time() as runner:
+        runner.run(outage())
+    silences = [retry.silent_s for retry in told]
+    assert silences == sorted(silences)
+    assert silences[0] < 1
+    assert sum(retry.wait_s for retry in told[:-1]) == pytest.approx(silences[-1], abs=1)

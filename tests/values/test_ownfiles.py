@@ -12,9 +12,10 @@ from laden.values.errors import UsageError
 from laden.values.ownfiles import REPORT_START, begins, exclusive, is_own, is_report, placed, refuse
 
 HEADER = "code,severity,message,archive,member,row,blob"
+OLD = begins(b"old")
 
 
-def write(path: Path, content: bytes = b"new", may_replace: Callable[[Path], bool] = begins(b"old")) -> None:
+def write(path: Path, content: bytes = b"new", may_replace: Callable[[Path], bool] = OLD) -> None:
     with placed(path, may_replace) as file:
         file.write(content)
 

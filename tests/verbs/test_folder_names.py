@@ -47,7 +47,7 @@ def test_where_there_is_no_table_nothing_is_said_of_rows(tmp_path: Path) -> None
             file.writestr(name, name)
     seen: list[Event] = []
     done = load(tmp_path / "source", str(tmp_path / "dest"), profile="files", report_file=None, observer=seen.append)
-    (finding,) = [one.finding for one in seen if isinstance(one, Found)]
-    assert (done.exit_code, finding.code, finding.row) == (ExitCode.FINDINGS, "image-ambiguous", 0)
+    (finding,) = [one.finding for one in seen if isinstance(one, Found) and one.finding.code == "image-ambiguous"]
+    assert (done.exit_code, finding.row) == (ExitCode.FINDINGS, 0)
     assert finding.message.startswith("2 files here would have the name x.bin")
     assert "row" not in finding.message

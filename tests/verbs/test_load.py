@@ -408,7 +408,7 @@ def test_one_path_with_two_contents_is_never_passed_over(place: Place, tmp_path:
         load(tmp_path / "source", place.url, profile="files")
     add_member(tmp_path / "source" / "two.zip", "y.txt", b"y")
     summary = load(tmp_path / "source", place.url, profile="files")
-    assert (summary.exit_code, summary.findings) == (3, {"image-ambiguous": 1})
+    assert (summary.exit_code, summary.findings) == (3, {"image-ambiguous": 1, "image-unseen": 1})
     assert "x.txt" not in place.read()
 
 

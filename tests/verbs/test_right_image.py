@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 
 from laden.values.errors import UsageError
-from laden.verbs.check import check
 from laden.verbs.verify import verify
-from tests.support.places import images, pack, profile, put, run, table
+from tests.support.places import check, images, pack, profile, put, run, table
 
 BOTH = [("0", "scan.bin", "normal"), ("1", "scan.bin", "tumour")]
 RIGHT = {"png/0/scan.bin": "patient of folder 0", "png/1/scan.bin": "patient of folder 1"}

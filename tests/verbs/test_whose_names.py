@@ -16,9 +16,8 @@ from laden.stages import transfer
 from laden.store.journal import JOURNAL
 from laden.values.errors import SourceError, UsageError
 from laden.values.events import Event, Started
-from laden.verbs.load import load
 from laden.verbs.verify import verify
-from tests.support.places import NOW_NS, images, pack, profile, put, run, table
+from tests.support.places import NOW_NS, images, load, pack, profile, put, run, table
 
 HOSPITAL_A = [("0", "a.bin", "normal")]
 HOSPITAL_B = [("1", "b.bin", "tumour")]
@@ -360,3 +359,25 @@ def test_bytes_of_a_folder_that_changed_under_their_time_are_found_and_mended(so
     assert (mended.sent, mended.exit_code) == (1, 0)
     assert landed.read_bytes() == b"right"
     assert verify(str(there), deep="all").exit_code == 0
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["plain file", "archive"])
+def test_what_changes_after_it_was_read_ends_the_run_before_the_table_lands(
+    source: Path, tmp_path: Path, packed: bool
+) -> None:
+    """It was sent whole, and is not what the source holds now."""
+    if packed:
+        pack(source / "x.zip", {"x.bin": "first"})
+    else:
+        put(source / "x.bin", "first")
+    changing = source / ("x.zip" if packed else "x.bin")
+
+    def change(event: Event) -> None:
+        if isinstance(event, Started) and event.stage == "verify":
+            changing.write_bytes(changing.read_bytes() + b" and more")
+
+    there = tmp_path / "there"
+    summary = load(source, str(there), profile="files", observer=change)
+    assert (summary.exit_code, summary.complete) == (5, False)
+    assert summary.findings == {"archive-changed" if packed else "file-changed": 1}
+    assert not (there / "_laden" / "manifest.parquet").exists()

@@ -11,6 +11,9 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
+from laden.values.events import PlanReady
+from laden.values.units import plural
+
 _LOOK_S = 0.2
 
 
@@ -26,6 +29,22 @@ class SasPrompt:
         with self.hold():
             question = f"\nPaused: {why}.\nPaste a new SAS (it is not shown), or press Enter to stop: "
             return _answer(question, over)
+
+
+class Question:
+    """What `laden.verbs.load` takes as `confirm`: shows what is known to be wrong, and asks whether to go on."""
+
+    def __init__(self) -> None:
+        self.known: Callable[[], bool] = lambda: False
+        """Draws what is known to be wrong; whether it needs a person."""
+
+    def __call__(self, plan: PlanReady) -> bool:
+        """Whether to go on; nothing is asked where nothing is sent."""
+        if not plan.to_settle:
+            return True
+        doubtful = self.known()
+        sends = plural(plan.to_settle, "image")
+        return agreed(f"The findings above need a person. Send {sends} anyway?" if doubtful else "Go on?")
 
 
 def somebody_is_there() -> bool:

@@ -16,7 +16,7 @@ from contextlib import ExitStack, suppress
 from types import FrameType
 from typing import Any, NamedTuple, Self
 
-from laden.cli.ask import SasPrompt
+from laden.cli.ask import Question, SasPrompt
 from laden.values.errors import ExitCode, LadenError
 from laden.values.events import Event, Observer, Serving, Started, Summary, to_json
 from laden.values.scratch import remove_all
@@ -24,6 +24,7 @@ from laden.values.secrets import let_go, redacted
 
 _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 """Ctrl-C, what ends services and containers, and a terminal that is closed."""
+_SHOW_CURSOR = "\x1b[?25h\n"
 _STOPPED = "stopped as you asked: run the same command again to go on"
 _ORDERLY = frozenset({"transfer", "images"})
 """Stages in which the first signal lets what was begun come to its end; `stopping` tells the verb."""
@@ -78,6 +79,9 @@ class Interrupts:
     def _handle(self, _: int, __: FrameType | None) -> None:
         if self.stopping:
             with suppress(OSError):
+                if sys.stdout.isatty():
+                    # The line that moves hides it.
+                    sys.stdout.write(_SHOW_CURSOR)
                 sys.stdout.flush()
             remove_all()
             os._exit(ExitCode.INTERRUPTED)
@@ -110,6 +114,7 @@ def run_verb(
     shown: Face = Face(),
     *,
     prompt: SasPrompt | None = None,
+    question: Question | None = None,
     aside: bool = False,
     interrupts: Interrupts | None = None,
 ) -> int:
@@ -120,6 +125,7 @@ def run_verb(
         work: does it, telling the observer.
         shown: how.
         prompt: asks on the terminal while the work runs; what is drawn makes way for it.
+        question: asks whether to go on; what is known to be wrong is drawn before it.
         aside: whether all is shown on stderr, because stdout takes what the verb makes.
         interrupts: what tells the verb to stop, where it can do so in an orderly way.
     """
@@ -133,6 +139,8 @@ def run_verb(
             face = terminal.show
             if prompt is not None:
                 prompt.hold = terminal.hold
+            if question is not None:
+                question.known = terminal.known
         return run_with(command, work, face, interrupts)
 
 

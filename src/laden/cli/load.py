@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from laden.cli.ask import SasPrompt, agreed, somebody_is_there
+from laden.cli.ask import Question, SasPrompt, somebody_is_there
 from laden.cli.faces import Face, Interrupts, run_verb
 from laden.values.events import Observer, PlanReady, Summary, Warned
 
@@ -23,6 +23,7 @@ def run_load(
     interrupts = Interrupts()
     prompt = SasPrompt() if somebody_is_there() and not (face.json or face.quiet) else None
     asks = not (yes or face.json or face.quiet) and sys.stdin.isatty() and sys.stdout.isatty()
+    question = Question() if asks else None
 
     def work(observer: Observer) -> Summary:
         from laden.verbs.load import load
@@ -37,18 +38,14 @@ def run_load(
             source,
             destination,
             observer=observer,
-            confirm=_ask if asks else _agree,
+            confirm=question or _agree,
             stopping=interrupts.asked,
             ask_sas=prompt,
             **options,
         )
 
-    return run_verb("load", work, face, prompt=prompt, interrupts=interrupts)
+    return run_verb("load", work, face, prompt=prompt, question=question, interrupts=interrupts)
 
 
 def _agree(_: PlanReady) -> bool:
     return True
-
-
-def _ask(plan: PlanReady) -> bool:
-    return not plan.send + plan.replace + plan.compare or agreed("Go on?")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
@@ -117,6 +118,10 @@ Report = Annotated[
     str,
     typer.Option("--report", metavar="FILE|none", help="A page to look at, written at the end.", show_default=True),
 ]
+Log = Annotated[
+    Path | None,
+    typer.Option("--log", metavar="FILE", help="Also write what happens to FILE, as lines of JSON with the time."),
+]
 Images = Annotated[
     list[str] | None,
     typer.Option(
@@ -125,6 +130,20 @@ Images = Annotated[
         help="How closely images are looked at (load: structure, check: none unless given);"
         " or a file that lists the ones wanted. May be given twice.",
     ),
+]
+
+
+class Phi(StrEnum):
+    """What becomes of images whose headers may say who a person is."""
+
+    warn = "warn"
+    stop = "stop"
+    off = "off"
+
+
+PersonalData = Annotated[
+    Phi,
+    typer.Option("--phi", help="Images whose header may name a person: warn, do not send them (stop), or do not look."),
 ]
 ImagesFile = Annotated[
     Path | None,
@@ -179,6 +198,7 @@ class Choosing:
     trust: Trusted = None
     table_name: TableName = None
     images: Images = None
+    phi: PersonalData = Phi.warn
     exclude: Exclude = None
     include: Include = None
     follow_links: FollowLinks = False
@@ -197,6 +217,7 @@ class Showing:
     """What is shown while a verb runs, and left behind."""
 
     findings: Findings = FINDINGS_FILE
+    log: Log = None
     json: Json = False
     quiet: Quiet = False
     verbose: Verbose = False
@@ -234,22 +255,24 @@ def takes(*groups: type) -> Callable[[Callable[..., None]], Callable[..., None]]
 
 
 def asked(options: dict[str, Any], level: str) -> dict[str, Any]:
-    """The options of `Choosing`, `Selecting` and `--findings` as the verbs' functions name them.
+    """The options of `Choosing`, `Selecting`, `--findings` and `--log` as the verbs' functions name them.
 
     Args:
         options: as typer gives them; what only the face needs must be gone.
         level: how closely images are looked at where nothing is said.
     """
     looked, listed = split_images(options["images"])
-    given = {name: value for name, value in options.items() if name not in ("findings", "trust_host")}
+    given = {name: value for name, value in options.items() if name not in ("findings", "log", "trust_host")}
     return {
         **given,
         "images": looked or level,
         "images_file": listed,
+        "phi": options["phi"].value,
         "trust": options["trust"] or (),
         "exclude": options["exclude"] or (),
         "include": options["include"] or (),
         "findings_file": options["findings"],
+        "log_file": options["log"],
     }
 
 

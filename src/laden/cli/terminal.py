@@ -1,4 +1,4 @@
-"""Draws events for a person: the plan as a table, one progress bar, findings by kind, a short honest summary."""
+"""Draws events for a person: the plan as a table, one line that moves, findings by kind, a short honest summary."""
 
 from __future__ import annotations
 
@@ -6,15 +6,28 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
-from rich.table import Table
 
 from laden.cli.described import draw_columns
+from laden.cli.lines import numbered, say
+from laden.cli.live import Line
 from laden.cli.text import cut, escaped
 from laden.cli.verdict import verdict
 from laden.values.errors import ExitCode
-from laden.values.events import Described, Event, Found, PlanReady, Selected, Serving, Started, Summary, Warned
-from laden.values.events import Progress as ProgressEvent
+from laden.values.events import (
+    Counted,
+    Described,
+    Event,
+    Found,
+    Outage,
+    PlanReady,
+    Progress,
+    Retried,
+    Selected,
+    Serving,
+    Started,
+    Summary,
+    Warned,
+)
 from laden.values.records import Finding, Severity, Step
 from laden.values.units import amount, duration, plural, size
 
@@ -24,17 +37,23 @@ _STAGES = {
     "table": "Reading the table",
     "checksums": "Hashing what the publisher gave checksums of",
     "listing": "Listing the destination",
+    "plan": "Holding rows, files and blobs against each other",
     "images": "Looking into every image",
     "transfer": "Sending",
     "reading": "Reading blobs back",
     "verify": "Verifying: every blob's length and MD5 against what was sent",
     "manifest": "Writing table and manifest",
+    "report": "Drawing the report",
 }
 _COLOURS = {Severity.INFO: "cyan", Severity.WARNING: "yellow", Severity.ERROR: "red"}
 _SEVERITIES = (Severity.ERROR, Severity.WARNING, Severity.INFO)
 _SYMPTOMS = ("image-missing", "image-stray")
+WRITE_PRICES = (0.055, 0.18)
+"""USD for 10,000 writes, hot and cold: sample prices (Microsoft Learn, "Estimate the cost of using AzCopy")."""
 _SHOWN = 10
 """Findings that are drawn, the gravest first; the file has all."""
+_TOLD_PER_CODE = 10
+"""So many of one code are told as events, and no more (`laden.run.findings.SHOWN_PER_CODE`)."""
 _SHOWN_PER_CODE = 3
 """At most so many of one code."""
 
@@ -50,44 +69,55 @@ class Terminal:
         self._findings: dict[str, list[Finding]] = {}
         self._stage = ""
         self._held = False
-        self._bar: Progress | None = None
-        self._task = TaskID(0)
+        self._line = Line(self._console)
         self._plan_told: PlanReady | None = None
 
     def show(self, event: Event) -> None:
         """Draw one event."""
         match event:
             case Warned():
-                self._errors.print(f"[yellow]Warning:[/] {escaped(event.message)}")
+                say(self._errors, f"[yellow]Warning:[/] {escaped(event.message)}", 2)
             case Summary():
                 self.close()
                 self._summary(event)
             case PlanReady():
+                self.close()
                 self._plan_told = event
                 self._plan(event)
             case Found():
                 self._findings.setdefault(event.finding.code, []).append(event.finding)
-            case _ if self._quiet:
-                pass
+            case _ if not self._quiet:
+                self._follow(event)
+
+    def _follow(self, event: Event) -> None:
+        """Draw what is of interest only while it runs."""
+        match event:
             case Started():
                 self._started(event)
             case Selected() | Described():
                 self._described(event)
-            case ProgressEvent():
-                self._progress(event)
             case Serving():
                 self._serving(event)
+            case Progress() | Counted() if not self._held:
+                self._line.see(event)
+            case Retried() if self._verbose:
+                what = f"{plural(event.attempts, 'attempt')} will be repeated ({amount(event.throttled)} throttled)"
+                self._say(f"[dim]{what}: {escaped(event.reason)}[/]")
+            case Outage() if event.over:
+                self._say(f"The destination answers again, after {duration(event.seconds)}")
+            case Outage():
+                self._say(f"[yellow]Nothing got through for {duration(event.seconds)}[/]; it is tried again")
 
     def close(self) -> None:
-        """Take the progress bar off the screen."""
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
+        """Take the line that moves off the screen."""
+        self._line.end()
 
     def _serving(self, event: Serving) -> None:
-        self._console.print(f"The explorer is at {escaped(event.url)}\nThe link works once; Ctrl-C stops the server.")
+        self.close()
+        self._say(f"The explorer is at {escaped(event.url)}")
+        self._say("The link works once; Ctrl-C stops the server.")
         if event.write:
-            self._console.print("[yellow]With --write: what is shown can be changed from the page.[/]")
+            self._say("[yellow]With --write: what is shown can be changed from the page.[/]")
 
     @contextmanager
     def hold(self) -> Iterator[None]:
@@ -103,15 +133,20 @@ class Terminal:
         if isinstance(event, Described):
             draw_columns(self._console, event)
         else:
-            self._console.print(_counted([*_steps(event.selection)], ""))
+            numbered(self._console, "", _steps(event.selection))
 
     def _started(self, event: Started) -> None:
-        self.close()
+        what = _STAGES[event.stage]
         if self._verbose and event.about:
-            self._console.print(f"[dim]{_STAGES[event.stage]}: {escaped(event.about)}[/]")
+            self._say(f"[dim]{what}: {escaped(event.about)}[/]", 2)
         elif event.stage != self._stage:
-            self._console.print(f"[dim]{_STAGES[event.stage]}[/]")
+            self._say(f"[dim]{what}[/]")
         self._stage = event.stage
+        if not self._held:
+            self._line.begin(what)
+
+    def _say(self, markup: str, hang: int = 0) -> None:
+        say(self._console, markup, hang)
 
     def _plan(self, plan: PlanReady) -> None:
         if self._quiet:
@@ -135,32 +170,20 @@ class Terminal:
         ]
         always = ("rows", "of them have", "images wanted", "to be sent")
         shown = [(count, what) for count, what in rows if count or what.startswith(always)]
-        self._console.print(_counted(shown, f"Plan ({escaped(plan.profile)})"))
+        numbered(self._console, f"Plan ({escaped(plan.profile)})", shown)
         if plan.place:
-            self._console.print(f"  to {escaped(plan.place)}")
+            self._say(f"  to {escaped(plan.place)}", 5)
+        if plan.assumed_s:
+            pace = "12.5 MB/s and 500 images/s, assumed until it is measured"
+            self._say(f"  about {duration(plan.assumed_s)} at {pace}", 4)
+        if plan.writes:
+            low, high = (plan.writes / 10_000 * price for price in WRITE_PRICES)
+            cost = f"{_usd(low)} to {_usd(high)} USD at the sample prices of Azure's documentation, hot to cold"
+            self._say(f"  at least {amount(plan.writes)} writes: {cost}", 4)
         if plan.examples:
-            self._console.print(f"  [dim]such as {escaped(plan.examples[0])}[/]")
+            self._say(f"  [dim]such as {escaped(plan.examples[0])}[/]", 10)
         if plan.archives_absent:
-            self._console.print(f"  [yellow]not here: {escaped(_some(plan.archives_absent))}[/]")
-
-    def _progress(self, event: ProgressEvent) -> None:
-        if self._held or not self._console.is_terminal:
-            return
-        if self._bar is None:
-            self._bar = Progress(BarColumn(), TextColumn("{task.description}"), console=self._console, transient=True)
-            self._task = self._bar.add_task("", total=max(event.bytes_in_all, 1))
-            self._bar.start()
-        speed = event.bytes_per_s
-        left_s = (event.bytes_in_all - event.bytes) / speed if speed else 0
-        text = (
-            f"{size(event.bytes)} of {size(event.bytes_in_all)}"
-            f"  {amount(event.images)} of {amount(event.images_in_all)}  {size(int(speed))}/s  {duration(left_s)} left"
-        )
-        if event.retries:
-            text += f"  {amount(event.retries)} retries"
-        if event.waiting:
-            text += f"  [yellow]waiting: {escaped(event.waiting)}[/]"
-        self._bar.update(self._task, completed=event.bytes, description=text)
+            self._say(f"  [yellow]not here: {escaped(_some(plan.archives_absent))}[/]", 12)
 
     def _summary(self, summary: Summary) -> None:
         if not self._quiet:
@@ -173,7 +196,7 @@ class Terminal:
                 # Without a table, rows are the files themselves.
                 parts = [plural(summary.rows, "file")]
             if summary.command == "load":
-                parts += _counts(summary, "sent", "already_there", "damaged", "conflicts", "failed", "stray")
+                parts += _counts(summary, "sent", "already_there", "damaged", "held", "conflicts", "failed", "stray")
                 speed = int(summary.bytes_sent / summary.seconds) if summary.seconds else 0
                 if summary.bytes_sent:
                     parts.append(f"{size(summary.bytes_sent)} in {duration(summary.seconds)} ({size(speed)}/s)")
@@ -183,55 +206,68 @@ class Terminal:
                     speed = int(summary.bytes_examined / summary.seconds)
                     read = f"{amount(summary.examined)} of them read, {size(summary.bytes_examined)}"
                     parts.append(f"{read} in {duration(summary.seconds)} ({size(speed)}/s)")
-            self._console.print("; ".join(parts))
+            self._say("; ".join(parts), 2)
         elif summary.command == "select" and summary.rows and summary.complete:
-            self._console.print(f"{plural(summary.rows, 'row')} written to {escaped(_place(summary.destination))}")
+            self._say(f"{plural(summary.rows, 'row')} written to {escaped(_place(summary.destination))}")
         elif summary.command == "verify" and summary.images:
             parts = [
                 f"{plural(summary.images, 'image')} in the manifest",
                 *_counts(summary, "deleted", "changed", "foreign"),
             ]
-            self._console.print("; ".join(parts))
+            self._say("; ".join(parts), 2)
         if summary.message:
-            self._errors.print(f"[red]laden {summary.command}:[/] {escaped(summary.message)}")
+            say(self._errors, f"[red]laden {summary.command}:[/] {escaped(summary.message)}", 2)
         self._verdict(summary)
 
     def _verdict(self, summary: Summary) -> None:
         if summary.findings_file:
-            self._console.print(f"All findings: {escaped(summary.findings_file)}, and as .parquet beside it")
+            self._say(f"All findings: {escaped(summary.findings_file)}, and as .parquet beside it")
         if summary.report_file:
-            self._console.print(f"A page to look at: {escaped(summary.report_file)}")
+            self._say(f"A page to look at: {escaped(summary.report_file)}")
         if summary.message or summary.command == "columns":
             return
         colour = "yellow" if summary.exit_code == ExitCode.FINDINGS else "green"
         later = summary.command == "load" and summary.complete and not summary.exit_code
         more = f" Later: laden verify {escaped(summary.destination)}" if later else ""
         if last := verdict(summary, self._plan_told):
-            self._console.print(f"[{colour}]{last}[/]{more}")
+            self._say(f"[{colour}]{last}[/]{more}", 2)
+
+    def known(self) -> bool:
+        """Draw what is known to be wrong before anything is sent; whether it needs a person."""
+        self.close()
+        counts = {code: len(findings) for code, findings in self._findings.items()}
+        self._list_findings("Known already", counts, more="+")
+        return any(_gravity(findings) == 0 for findings in self._findings.values())
 
     def _draw_findings(self, summary: Summary) -> None:
-        """The counts of all codes, then the findings that matter most."""
-        known = [code for code in summary.findings if code in self._findings]
+        self._list_findings("Findings", summary.findings)
+
+    def _list_findings(self, title: str, counts: dict[str, int], more: str = "") -> None:
+        """The counts of all codes, then the findings that matter most; `more` marks counts of lists that are cut."""
+        known = [code for code in counts if code in self._findings]
         if not known:
             return
         # What is missing is often so because of what stands above it.
-        known.sort(key=lambda code: (_gravity(self._findings[code]), code in _SYMPTOMS, -summary.findings[code], code))
-        table = Table(title="Findings", title_justify="left", show_header=False, box=None, padding=(0, 2))
-        table.add_column(justify="right")
-        table.add_column()
-        table.add_column()
-        for code in known:
+        known.sort(key=lambda code: (_gravity(self._findings[code]), code in _SYMPTOMS, -counts[code], code))
+        self._say(f"[italic]{title}[/]")
+        told = [f"{amount(counts[code])}{more if counts[code] >= _TOLD_PER_CODE else ''}" for code in known]
+        widths = max(map(len, told)), max(map(len, known))
+        for code, count in zip(known, told, strict=True):
             severity = _SEVERITIES[_gravity(self._findings[code])]
-            table.add_row(amount(summary.findings[code]), f"[{_COLOURS[severity]}]{code}[/]", severity.value)
-        self._console.print(table)
+            coloured = f"[{_COLOURS[severity]}]{code}[/]{'':{widths[1] - len(code)}}"
+            self._say(f"  {count:>{widths[0]}}  {coloured}  {severity.value}")
         lists = [self._findings[code] for code in known]
         shown = [finding for findings in lists for finding in findings] if self._verbose else _foremost(lists)
         for finding in shown:
             place = ": ".join(part for part in (finding.archive, finding.member or finding.blob) if part)
             text = escaped(f"{place} - {finding.message}" if place else finding.message)
-            self._console.print(f"  [{_COLOURS[finding.severity]}]{finding.code}[/] {text}")
-        if left := sum(summary.findings.values()) - len(shown):
-            self._console.print(f"  [dim]and {amount(left)} more[/]")
+            self._say(f"  [{_COLOURS[finding.severity]}]{finding.code}[/] {text}", 4)
+        if left := sum(counts.values()) - len(shown):
+            self._say(f"  [dim]and {amount(left)} more[/]")
+
+
+def _usd(price: float) -> str:
+    return f"{price:,.2f}" if price >= 0.01 else "under 0.01"
 
 
 def _gravity(findings: list[Finding]) -> int:
@@ -242,15 +278,6 @@ def _gravity(findings: list[Finding]) -> int:
 def _foremost(lists: list[list[Finding]]) -> list[Finding]:
     """The findings to draw, from those of each code, the gravest code first."""
     return [finding for findings in lists for finding in findings[:_SHOWN_PER_CODE]][:_SHOWN]
-
-
-def _counted(rows: list[tuple[int, str]], title: str) -> Table:
-    table = Table(title=title or None, title_justify="left", show_header=False, box=None, padding=(0, 2))
-    table.add_column(justify="right")
-    table.add_column()
-    for count, what in rows:
-        table.add_row(amount(count), what)
-    return table
 
 
 _WORDS = {

@@ -49,5 +49,7 @@ def _checked(summary: Summary, plan: PlanReady | None) -> str:
     told = "Table and archives fit" if plan.table else f"{plural(summary.images, 'file')} can be loaded"
     if not summary.examined:
         return f"{told}; no image was looked into (--images structure or pixels does that)."
-    read = f"{plural(summary.examined, 'file')} read whole, and looked into where laden knows the kind"
-    return f"{told}; {read} (PNG, JPEG, DICOM)."
+    looked = plural(summary.examined - summary.unseen, "image")
+    if not summary.unseen:
+        return f"{told}; {looked} looked into, and whole."
+    return f"{told}; {looked} looked into, {plural(summary.unseen, 'file')} not: nobody knows whether they are whole."

@@ -83,10 +83,12 @@ def columns(
     return _finished(chart, title, series, labels, write)
 
 
-def line(title: str, points: Sequence[tuple[float, float]], write_x: Format, write: Format) -> Element:
+def line(
+    title: str, points: Sequence[tuple[float, float]], write_x: Format, write: Format, *, kind: str = "good"
+) -> Element:
     """An area below a line, from x and y."""
     pygal = _pygal()
-    series = [Series("good", title, [y for _, y in points])]
+    series = [Series(kind, title, [y for _, y in points])]
     chart = _graph(
         pygal.XY, WIDTH, _HEIGHT, write, fill=True, show_dots=False, x_value_formatter=write_x, max_scale=_TICKS,
         min_scale=1, include_x_axis=True,

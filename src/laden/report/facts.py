@@ -83,14 +83,25 @@ class Sizes:
     bytes_in_all: int
 
 
+class Moment(NamedTuple):
+    """How far a transfer was."""
+
+    seconds: float
+    """Since it began."""
+    bytes: int
+    retries: int
+    """Attempts that were repeated by then."""
+
+
 @dataclass(frozen=True, slots=True)
 class Speed:
     """How the time of a run was spent."""
 
     stages: tuple[tuple[str, float], ...]
     """Stage and seconds, in order."""
-    moments: tuple[tuple[float, int], ...]
-    """Seconds since the transfer began, and bytes settled by then."""
+    moments: tuple[Moment, ...]
+    outages: tuple[tuple[float, float], ...] = ()
+    """Begin and end of each, in seconds since the transfer began."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from laden.report import charts
 from laden.report.charts import Series
 from laden.report.facts import ArchiveCounts, ColumnCounts, Facts, Sizes, Speed
 from laden.report.markup import Child, h, name
-from laden.values.units import amount, duration, size
+from laden.values.units import amount, duration, plural, size
 
 _BARS = 12
 """Values of a column that get a bar; its table has more."""
@@ -21,6 +21,7 @@ _LEAST_MOMENTS = 5
 _LEAST_SECONDS = 1.0
 _LEAST_STAGE_S = 0.05
 _POINTS = 48
+_MINUTE_S = 60
 _PLAIN_FILES = "plain files"
 _UNKNOWN = "archive unknown"
 _STAGES = {
@@ -28,11 +29,14 @@ _STAGES = {
     "source": "Looking at the source",
     "table": "Reading the table",
     "archives": "Reading the archives' directories",
+    "plan": "Holding rows against files",
     "images": "Looking into every image",
     "checksums": "Hashing what the publisher's checksums name",
     "transfer": "Sending",
+    "reading": "Reading blobs back",
     "verify": "Verifying",
     "manifest": "Writing table and manifest",
+    "report": "Reading samples for this page",
 }
 
 
@@ -138,7 +142,7 @@ def _speed(speed: Speed) -> Iterator[Element]:
     stages = [(_STAGES.get(stage, stage), seconds) for stage, seconds in speed.stages if seconds >= _LEAST_STAGE_S]
     if not stages:
         return
-    points = list(_rates(speed.moments))
+    points = list(_rates([moment[:2] for moment in speed.moments]))
     title = "Speed of the transfer"
     pictures: list[Element] = []
     if points:
@@ -157,10 +161,34 @@ def _speed(speed: Speed) -> Iterator[Element]:
         pictures,
         h("div", table, class_="scroll"),
     )
+    yield from _weather(speed)
+
+
+def _weather(speed: Speed) -> Iterator[Element]:
+    """Attempts that were repeated, on the same time line as the speed, and outages."""
+    retried = speed.moments[-1].retries if speed.moments else 0
+    if not retried and not speed.outages:
+        return
+    points = list(_rates([(at, retries * _MINUTE_S) for at, _, retries in speed.moments]))
+    title = "Attempts that were repeated"
+    about = f"{amount(retried)} in all"
+    if speed.outages:
+        out_s = sum(end - begin for begin, end in speed.outages)
+        about += f"; {plural(len(speed.outages), 'outage')}, {duration(out_s)} in all"
+    pictures: list[Element] = []
+    if points:
+        pictures = [charts.line(title, points, duration, _per_minute, kind="bad")]
+        numbers = ((duration(at), _per_minute(rate)) for at, rate in points)
+        pictures.append(_numbers(_table(("after", "repeated"), numbers, len(points))))
+    if speed.outages:
+        lasted = ((duration(begin), duration(end - begin)) for begin, end in speed.outages)
+        table = _table(("outage after", "lasted"), lasted, len(speed.outages))
+        pictures.append(h("div", table, class_="scroll"))
+    yield h("figure", h("figcaption", h("h3", title), h("p", about, class_="about")), pictures)
 
 
 def _rates(moments: Sequence[tuple[float, int]]) -> Iterator[tuple[float, float]]:
-    """Bytes a second over equal parts of the time; nothing for a transfer too short to tell."""
+    """How much a second over equal parts of the time; nothing for a transfer too short to tell."""
     if len(moments) < _LEAST_MOMENTS or moments[-1][0] < _LEAST_SECONDS:
         return
     step_s = moments[-1][0] / min(_POINTS, len(moments) - 1)
@@ -225,6 +253,10 @@ def _table(head: Sequence[str], body: Iterable[Iterable[Child]], in_all: int) ->
 
 def _rate(bytes_per_s: float) -> str:
     return f"{size(int(bytes_per_s))}/s"
+
+
+def _per_minute(number: float) -> str:
+    return f"{amount(round(number))}/min"
 
 
 def _count(number: float) -> str:

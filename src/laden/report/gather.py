@@ -21,7 +21,7 @@ SELECT t.blob, e.key, coalesce(e.home, nullif(e.archive, ''), '') AS home, e.id,
   coalesce(nullif(r.width, 0), TRY_CAST(split_part(b.image, ';', 2) AS INTEGER), k.width, 0) AS width,
   coalesce(nullif(r.height, 0), TRY_CAST(split_part(b.image, ';', 3) AS INTEGER), k.height, 0) AS height,
   coalesce(nullif(r.bits, 0), TRY_CAST(split_part(b.image, ';', 4) AS INTEGER), k.bits, 0) AS bits,
-  coalesce(r.state, nullif(split_part(b.image, ';', 5), ''), k.state, 'whole') AS state
+  coalesce(r.state, nullif(split_part(b.image, ';', 5), ''), k.state, 'unseen') AS state
 FROM todo t JOIN entries e USING (id)
 LEFT JOIN receipts r ON r.blob = t.blob
 LEFT JOIN blobs b ON b.name = t.blob AND t.action = 'done'

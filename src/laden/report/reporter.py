@@ -24,8 +24,8 @@ from laden.report.gallery import Choice
 from laden.report.watch import Watch
 from laden.store import Store
 from laden.values.errors import ExitCode, LadenError, SourceError
-from laden.values.events import Event, Observer, Summary, Warned
-from laden.values.ownfiles import REPORT_START, is_report, placed, refuse
+from laden.values.events import Event, Observer, Started, Summary, Warned
+from laden.values.ownfiles import REPORT_START, is_report, keep, placed, refuse
 from laden.values.secrets import redacted
 
 
@@ -75,6 +75,7 @@ class Reporter:
         """Read sample images back, once listing and manifest are in the relations."""
         from laden.report import gallery, gather
 
+        self.observe(Started("report"))
         self._profile, self._listed = profile, True
         shape = profile.table if profile else None
         if table is not None and shape is not None:
@@ -95,11 +96,15 @@ class Reporter:
         from laden.report.page import render
 
         speed = self._watch.speed()
+        self.observe(Started("report"))
         try:
             if self._watch.planned and relations is not None:
                 self._show_plan(relations)
+            page = (REPORT_START + render(redacted(self._facts(summary, speed, relations)))).encode()
+            if self._path.is_file() and is_report(self._path):
+                keep(self._path)
             with placed(self._path, is_report) as file:
-                file.write((REPORT_START + render(redacted(self._facts(summary, speed, relations)))).encode())
+                file.write(page)
         except (LadenError, OSError, Relations.Error) as error:
             reason = getattr(error, "strerror", None) or str(error)
             self._observer(Warned(f"the report could not be written to {self._path}: {reason}"))

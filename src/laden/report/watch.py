@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 
-from laden.report.facts import FindingKind, Speed
+from laden.report.facts import FindingKind, Moment, Speed
 from laden.report.meanings import Meaning, meanings
-from laden.values.events import Event, Found, PlanReady, Progress, Started, Summary
+from laden.values.events import Event, Found, Outage, PlanReady, Progress, Started, Summary
 from laden.values.records import Finding, Severity
 
 _EXAMPLES = 5
 _MOMENTS = 1_000
 """Kept of a transfer's progress; when there are more, every second one is dropped."""
+_OUTAGES = 1_000
 _TRANSFER = "transfer"
 _WEIGHT = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
@@ -27,7 +28,8 @@ class Watch:
         self._stage = ""
         self._since_s = time.monotonic()
         self._sending_since_s: float | None = None
-        self._moments: list[tuple[float, int]] = []
+        self._moments: list[Moment] = []
+        self._outages: list[tuple[float, float]] = []
         self._stride_s = 0.0
 
     def see(self, event: Event) -> None:
@@ -41,11 +43,14 @@ class Watch:
                 self.planned = True
             case Progress():
                 self._moment(event)
+            case Outage(seconds, over=True) if self._sending_since_s is not None and len(self._outages) < _OUTAGES:
+                ended_s = time.monotonic() - self._sending_since_s
+                self._outages.append((max(0.0, ended_s - seconds), ended_s))
 
     def speed(self) -> Speed:
         """Stages so far, and the transfer's progress."""
         self._begin("")
-        return Speed(tuple(self._stages.items()), tuple(self._moments))
+        return Speed(tuple(self._stages.items()), tuple(self._moments), tuple(self._outages))
 
     def kinds(self, summary: Summary) -> tuple[FindingKind, ...]:
         """All findings by code: those that need a person first, the most frequent first."""
@@ -72,7 +77,7 @@ class Watch:
         seconds = time.monotonic() - self._sending_since_s
         if self._moments and seconds - self._moments[-1][0] < self._stride_s:
             return
-        self._moments.append((seconds, event.bytes))
+        self._moments.append(Moment(seconds, event.bytes, event.retries))
         if len(self._moments) > _MOMENTS:
             self._moments = self._moments[1::2]
             self._stride_s = 2 * seconds / _MOMENTS

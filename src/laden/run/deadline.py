@@ -29,6 +29,11 @@ _WHAT_TO_DO = (
 )
 
 
+def assumed_s(items: int, size_bytes: int) -> float:
+    """How long so many blobs and bytes would take, as long as nothing is measured."""
+    return max(size_bytes / ASSUMED_BYTES_PER_S, items / ASSUMED_BLOBS_PER_S)
+
+
 class Deadline:
     """An observer that warns of a credential that ends too soon."""
 
@@ -62,8 +67,7 @@ class Deadline:
         ends_s = self.ends_s()
         if ends_s == math.inf or not plan.send + plan.replace + plan.compare:
             return
-        items = plan.send + plan.replace
-        needs_s = max(plan.bytes_to_send / ASSUMED_BYTES_PER_S, items / ASSUMED_BLOBS_PER_S)
+        needs_s = assumed_s(plan.send + plan.replace, plan.bytes_to_send)
         left_s = ends_s - self._clock()
         if left_s < needs_s:
             rate = f"at {ASSUMED_BYTES_PER_S / 1e6:.1f} MB/s (100 Mbit/s; assumed until it is measured)"

@@ -2,7 +2,8 @@
 
 The CSV is begun with the first finding, beside its place, and written line by line; it gets its name once the run has a
 plan (`settle`), so that a killed run leaves what it found, a clean one leaves none, and a command that was refused
-leaves the list of the run before it as it was. At the end a Parquet file of the same name follows, its columns typed
+leaves the list of the run before it as it was. An earlier list gets a name with its time and stays. At the end a
+Parquet file of the same name follows, its columns typed
 and its texts as they are. Findings name images, so the files stay on this machine; secrets are taken out of them.
 """
 
@@ -22,7 +23,7 @@ from typing import Any, TextIO
 from laden.relations import Relations
 from laden.values.errors import UsageError
 from laden.values.events import Found, Observer
-from laden.values.ownfiles import FINDINGS_MARK, exclusive, is_device, is_findings, placed, put, refuse
+from laden.values.ownfiles import FINDINGS_MARK, exclusive, is_device, is_findings, keep, placed, put, refuse
 from laden.values.records import Finding, Severity
 from laden.values.secrets import redacted
 
@@ -106,9 +107,10 @@ class FindingLog:
         self._settled = True
         beside = self._path.with_suffix(".parquet")
         try:
+            stamp = ""
             for earlier in (self._path, beside):
                 if earlier.is_file() and not earlier.is_symlink() and is_findings(earlier):
-                    earlier.unlink()
+                    stamp = keep(earlier, stamp)
             if self._beside is not None:
                 put(self._beside, self._path, is_findings)
                 self._beside = None

@@ -9,12 +9,16 @@ import time
 from collections import deque
 from collections.abc import Callable
 
+from laden.run.weather import Weather
 from laden.store import Retry
 from laden.values.events import Observer, Progress
 
 _TELL_S = 0.2
 _WINDOW_S = 30.0
 """What is faster or slower than half a minute ago shows; what stutters does not."""
+
+_THROTTLED_S = 5.0
+"""For so long the service is what limits, after it asked for less."""
 
 
 class Meter:
@@ -31,6 +35,9 @@ class Meter:
         self._told_s = -_TELL_S
         self._began_s: float | None = None
         self._window: deque[tuple[float, int]] = deque()
+        self._limit = ""
+        self._throttled_s: float | None = None
+        self._weather = Weather(observer, clock)
         self.retries = 0
         """Failed attempts that were repeated."""
 
@@ -39,6 +46,7 @@ class Meter:
         self._in_all = items, size_bytes
         self._items = self._bytes = 0
         self._began_s = None
+        self._limit, self._throttled_s = "", None
         self._window.clear()
 
     def step(self, size_bytes: int) -> None:
@@ -46,13 +54,21 @@ class Meter:
         self._items += 1
         self._bytes += size_bytes
         self._waiting = ""
+        self._weather.went()
         self.tell()
 
     def retried(self, retry: Retry) -> None:
         """Count a failed attempt that will be repeated."""
         self.retries += 1
         self._waiting = retry.reason
+        if retry.throttled:
+            self._throttled_s = self._clock()
+        self._weather.failed(retry)
         self.tell()
+
+    def limited(self, by: str) -> None:
+        """What keeps it from being faster; that the service asked for less is known here."""
+        self._limit = by
 
     def reading(self, items: int, items_in_all: int, size_bytes: int, bytes_in_all: int) -> None:
         """Tell how far the reading of whole files is."""
@@ -69,6 +85,8 @@ class Meter:
         if not last and now_s - self._told_s < _TELL_S:
             return
         self._told_s = now_s
+        if last:
+            self._weather.flush()
         items, size_bytes = self._in_all
         self._observer(
             Progress(
@@ -80,8 +98,13 @@ class Meter:
                 self.retries,
                 self._waiting,
                 self._speed_bytes_per_s(now_s),
+                self._limited(now_s),
             )
         )
+
+    def _limited(self, now_s: float) -> str:
+        lately = self._throttled_s is not None and now_s - self._throttled_s < _THROTTLED_S
+        return "service" if lately else self._limit
 
     def _speed_bytes_per_s(self, now_s: float) -> float:
         self._window.append((now_s, self._bytes))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from laden.dataset.images import DOUBTFUL, WHOLE
+from laden.dataset.images import DOUBTFUL, UNSETTLED, WHOLE
 from laden.relations import Relations
 
 _PLANNED = """
@@ -20,6 +20,8 @@ SELECT count(*) FILTER (outcome = 'sent'), count(*) FILTER (outcome = 'already_t
        count(*) FILTER (outcome = 'conflict'), count(*) FILTER (outcome = 'damaged'),
        count(*) FILTER (outcome = 'failed'), count(*) FILTER (outcome = 'read'),
        count(*) FILTER (outcome IN ('sent', 'already_there', 'read') AND NOT list_contains($fine, state)),
+       count(*) FILTER (outcome = 'held'),
+       count(*) FILTER (outcome IN ('sent', 'already_there', 'read') AND list_contains($unsettled, state)),
        coalesce(sum(size_bytes) FILTER (outcome = 'sent'), 0)::BIGINT,
        coalesce(sum(size_bytes) FILTER (outcome = 'read'), 0)::BIGINT
 FROM receipts
@@ -47,7 +49,11 @@ class Outcomes(NamedTuple):
     damaged: int = 0
     """Members that are not what their archive declares, and images broken inside."""
     failed: int = 0
+    held: int = 0
+    """Not sent, because they may say who a person is."""
     examined: int = 0
+    unseen: int = 0
+    """Read, and not looked into, or not to the end."""
     bytes_sent: int = 0
     bytes_examined: int = 0
     unlisted: int = 0
@@ -63,19 +69,20 @@ def outcomes(relations: Relations) -> Outcomes:
     """Count what became of the plan's images; nothing of a run that has no plan yet."""
     if not relations.one("SELECT count(*) FROM duckdb_tables() WHERE table_name = 'todo'")[0]:
         return Outcomes()
-    fine = {"fine": [WHOLE, *DOUBTFUL]}
+    fine = {"fine": list({WHOLE, *DOUBTFUL, *UNSETTLED})}
     to_read, done, left_alone = relations.one(_PLANNED)
-    sent, there, conflicts, damaged, failed, examined, broken_now, sent_bytes, read_bytes = relations.one(
-        _RECEIVED, fine
-    )
+    received = relations.one(_RECEIVED, {**fine, "unsettled": list(UNSETTLED)})
+    sent, there, conflicts, damaged, failed, examined, broken_now, held, unseen, sent_bytes, read_bytes = received
     return Outcomes(
-        unfinished=to_read - (sent + there + conflicts + damaged + examined),
+        unfinished=to_read - (sent + there + conflicts + damaged + examined + held),
         there=done + sent + there,
         sent=sent,
         already_there=done + there,
         conflicts=left_alone + conflicts,
         damaged=damaged + broken_now + relations.one(_BROKEN_BEFORE, fine)[0],
         failed=failed,
+        held=held,
+        unseen=unseen,
         examined=examined,
         bytes_sent=sent_bytes,
         bytes_examined=read_bytes,

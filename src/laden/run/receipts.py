@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from types import TracebackType
 
-from laden.dataset.images import BROKEN, DOUBTFUL, WHOLE
+from laden.dataset.images import BROKEN, DOUBTFUL, WHOLE, Phi
 from laden.run.run import Run
-from laden.values.records import Action, Finding, Outcome, Receipt, Severity
+from laden.values.records import UNSEEN, Action, Finding, Outcome, Receipt, Severity
 
 _BATCH = 2_000
 
@@ -14,14 +14,15 @@ _BATCH = 2_000
 class Receipts:
     """A context manager: when it is left, all that were added are in the relation."""
 
-    def __init__(self, run: Run) -> None:
-        """Report to that run."""
+    def __init__(self, run: Run, phi: Phi = "warn") -> None:
+        """Report to that run; `phi` is what was asked about images that may say who a person is."""
         self._run = run
+        self._phi = phi
         self._rows: list[tuple[object, ...]] = []
 
     def add(self, receipt: Receipt) -> None:
         """Report one, and keep it."""
-        self._run.add(meaning(receipt, stored=self._run.command == "load"))
+        self._run.add(meaning(receipt, stored=self._run.command == "load", phi=self._phi))
         settled = receipt.item.action is not Action.COMPARE
         self._run.meter.step(receipt.item.entry.size_bytes if settled else 0)
         self._rows.append(_row(receipt))
@@ -42,8 +43,14 @@ class Receipts:
         self._rows.clear()
 
 
-def meaning(receipt: Receipt, *, stored: bool) -> list[Finding]:
-    """What a person should know of a receipt; `stored` is whether its image is in the destination now."""
+def meaning(receipt: Receipt, *, stored: bool, phi: Phi = "warn") -> list[Finding]:
+    """What a person should know of a receipt.
+
+    Args:
+        receipt: of an item.
+        stored: whether its image is in the destination now.
+        phi: what was asked about images that may say who a person is.
+    """
     entry, blob = receipt.item.entry, receipt.item.blob
     match receipt.outcome:
         case Outcome.CONFLICT if receipt.code:
@@ -57,12 +64,15 @@ def meaning(receipt: Receipt, *, stored: bool) -> list[Finding]:
         case Outcome.DAMAGED | Outcome.FAILED:
             return [Finding(receipt.code, Severity.ERROR, receipt.reason, entry.archive, entry.member, blob=blob)]
     image = receipt.image
-    return looked(blob, entry.archive, entry.member, image.state, image.detail, stored=stored)
+    identity = _identity(receipt, phi) if image.identity else []
+    if receipt.outcome is Outcome.HELD:
+        return identity
+    return identity + looked(blob, entry.archive, entry.member, image.state, image.detail, stored=stored)
 
 
 def looked(blob: str, archive: str, member: str, state: str, detail: str = "", *, stored: bool) -> list[Finding]:
-    """What a look at an image found: nothing where it is whole."""
-    if state == WHOLE:
+    """What a look at an image found: nothing where it is whole, or where there was none."""
+    if state in (WHOLE, UNSEEN):
         return []
     what = DOUBTFUL.get(state) or f"the image is broken inside: {BROKEN.get(state, 'its structure is broken')}"
     message = f"{what} ({detail})" if detail else what
@@ -70,6 +80,22 @@ def looked(blob: str, archive: str, member: str, state: str, detail: str = "", *
         message += "; it is stored as it was published (leave such out with --damaged skip)"
     severity = Severity.WARNING if state in DOUBTFUL else Severity.ERROR
     return [Finding(state, severity, message, archive=archive, member=member, blob=blob)]
+
+
+def _identity(receipt: Receipt, phi: Phi) -> list[Finding]:
+    """What an image says of a person, by the names of its fields; what they hold is told nowhere."""
+    entry, image = receipt.item.entry, receipt.image
+    fate = "; it was not sent, as asked" if receipt.outcome is Outcome.HELD else ""
+    return [
+        Finding(
+            "dicom-identity" if image.kind == "dicom" else "image-identity",
+            Severity.ERROR if phi == "stop" else Severity.WARNING,
+            f"its header may say who a person is: {', '.join(image.identity)}{fate}",
+            archive=entry.archive,
+            member=entry.member,
+            blob=receipt.item.blob,
+        )
+    ]
 
 
 def conflict(blob: str, archive: str = "", member: str = "") -> Finding:

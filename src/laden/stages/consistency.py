@@ -1,5 +1,7 @@
 """Holds images against the table and against each other: their size, their depth, and whether two are the same.
 
+Then it names what was not looked into at all.
+
 One question each, asked of a relation that has name, place, MD5 and header of every image: `receipts` after a check,
 `loaded` after a load. Nothing is read here; an image whose header could not be read has no size to compare.
 """
@@ -10,7 +12,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from laden.relations import Relations
-from laden.values.records import Finding, Severity
+from laden.values.records import UNSEEN, Finding, Severity
 
 _TWINS = """
 WITH twice AS (
@@ -34,6 +36,29 @@ _BITS = """
 SELECT s.blob, s.archive, s.member, s.bits FROM {seen} s JOIN wanted w ON w.blob = s.blob
 WHERE s.bits BETWEEN 1 AND ? - 1 ORDER BY s.blob
 """
+
+
+_UNSEEN = """
+SELECT kind, count(*) FROM (
+    SELECT regexp_extract(lower(member), '(\\.[a-z][a-z0-9_-]*(\\.gz)?)$', 1) AS kind
+    FROM {seen} s SEMI JOIN wanted w ON w.blob = s.blob WHERE s.state = ?{read})
+GROUP BY kind ORDER BY count(*) DESC, kind
+"""
+_NAMED = 8
+
+
+def not_looked_into(relations: Relations, seen: Literal["receipts", "loaded"]) -> Iterator[Finding]:
+    """How many files of what kind nobody looked into, because laden has no check for them."""
+    # What could not be read has a finding of its own.
+    read = " AND s.outcome IN ('sent', 'already_there', 'read')" if seen == "receipts" else ""
+    kinds = list(relations.stream(_UNSEEN.format(seen=seen, read=read), [UNSEEN]))
+    if count := sum(files for _, files in kinds):
+        named = [f"{kind or 'without an ending'} ({files:,})" for kind, files in kinds[:_NAMED]]
+        if len(kinds) > _NAMED:
+            named.append(f"{len(kinds) - _NAMED:,} others")
+        files = "1 file was" if count == 1 else f"{count:,} files were"
+        message = f"{files} not looked into: {', '.join(named)}; nobody knows whether they are whole"
+        yield Finding("image-unseen", Severity.INFO, message)
 
 
 def contradictions(relations: Relations, seen: Literal["receipts", "loaded"], bits: int | None) -> Iterator[Finding]:

@@ -9,14 +9,18 @@ import hashlib
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
+from laden.dataset.images import BROKEN
 from laden.dataset.table import Table
 from laden.relations import BATCH_ROWS, Relations
-from laden.stages.manifest import LOAD, MANIFEST, Document, LoadPage, read_load_page, read_manifest
+from laden.run.ticks import Ticks
+from laden.stages.manifest import LOAD, MANIFEST, Document, LoadPage, find_loads_below, read_load_page, read_manifest
 from laden.stages.metadata import to_columns
 from laden.store import Store
 from laden.store.listing import NAMES_IN_RANGE, RangesDoNotFit, list_all, list_ranges
 from laden.values.errors import BlobMissing, ContainerMissing, SourceError, StoreError
+from laden.values.events import Observer, ignore
 from laden.values.records import Blob
 
 _PAGE_BYTES = 16 << 20
@@ -40,11 +44,12 @@ class Listing:
     are listed at once where the service can do that.
     """
 
-    def __init__(self, store: Store, relations: Relations) -> None:
+    def __init__(self, store: Store, relations: Relations, tell: Observer = ignore) -> None:
         self._store = store
         self._relations = relations
         self._marker = ""
         self._in_ranges = True
+        self._ticks = Ticks(tell, "blobs listed")
         self.absent = False
         """Whether there is no container yet."""
 
@@ -69,6 +74,7 @@ class Listing:
         """All of it, anew."""
         starts = self._starts()
         self._relations.run("DELETE FROM blobs")
+        self._ticks.begin()
         page = await self._store.list_page()
         self._marker = page.marker
         self._feed(page.blobs)
@@ -90,6 +96,7 @@ class Listing:
                 self._in_ranges = False
                 self._marker = ""
                 self._relations.run("DELETE FROM blobs")
+                self._ticks.begin()
             else:
                 return
         async for blobs in list_all(self._store, self._marker):
@@ -99,6 +106,7 @@ class Listing:
         return [name for (name,) in self._relations.stream(_STARTS)]
 
     def _feed(self, blobs: list[Blob]) -> None:
+        self._ticks.add(len(blobs))
         for start in range(0, len(blobs), BATCH_ROWS):
             self._relations.feed_columns("blobs", to_columns(blobs[start : start + BATCH_ROWS]))
 
@@ -134,9 +142,9 @@ async def read_known(store: Store, relations: Relations) -> bool:
     return True
 
 
-async def read_load(store: Store, relations: Relations) -> LoadPage | None:
+async def read_load(store: Store, relations: Relations, tell: Observer = ignore) -> LoadPage | None:
     """List, and bring in what a load left about itself; None where none was completed."""
-    await Listing(store, relations).repeat()
+    await Listing(store, relations, tell).repeat()
     page = await read_page(store, relations)
     return page if page is not None and await read_known(store, relations) else None
 
@@ -177,6 +185,32 @@ async def fetch(store: Store, relations: Relations, name: str, path: Path) -> No
     (listed,) = relations.one("SELECT md5 FROM blobs WHERE name = ?", [name])
     if listed not in (None, md5.hex()) and (await store.head(name)).md5 != md5:
         raise StoreError(f"{name} was read otherwise than it is stored: run the same command again")
+
+
+class Sent(NamedTuple):
+    """What a listing shows of laden's images."""
+
+    images: int
+    size_bytes: int
+    broken: int
+    """Broken inside, as their metadata say."""
+    newer: int
+    """Not in the manifest."""
+
+
+def count_sent(relations: Relations) -> Sent:
+    """Count the images in the listing that laden sent, whether or not a load was completed."""
+    find_loads_below(relations)
+    return Sent(*relations.one(_SENT, [list(BROKEN)]))
+
+
+_SENT = """
+SELECT count(*), coalesce(sum(b.size_bytes), 0)::BIGINT,
+       count(*) FILTER (list_contains(?::VARCHAR[], split_part(b.image, ';', 5))), count(*) FILTER (k.blob IS NULL)
+FROM blobs b LEFT JOIN known k ON k.blob = b.name
+WHERE b.source IS NOT NULL AND b.source_bytes IS NOT NULL AND NOT starts_with(b.name, '_laden/')
+  AND NOT EXISTS (FROM below o WHERE o.name = b.name)
+"""
 
 
 def is_listed(relations: Relations, name: str) -> bool:

@@ -14,11 +14,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from laden.dataset.images import BROKEN, WHOLE
+from laden.dataset.images import BROKEN
 from laden.relations import Relations
 from laden.stages.metadata import facts_in_sql, source_in_sql
 from laden.values.errors import StoreError
-from laden.values.records import Step
+from laden.values.records import UNSEEN, Step
 
 MANIFEST = "_laden/manifest.parquet"
 LOAD = "_laden/load.json"
@@ -91,7 +91,8 @@ SELECT blob, coalesce(archive, {_ARCHIVE}), coalesce(member, {_MEMBER}), size_by
        coalesce(width, TRY_CAST(split_part(image, ';', 2) AS INTEGER), 0),
        coalesce(height, TRY_CAST(split_part(image, ';', 3) AS INTEGER), 0),
        coalesce(bits, TRY_CAST(split_part(image, ';', 4) AS INTEGER), 0),
-       coalesce(state, split_part(image, ';', 5), '{WHOLE}'), known
+       CASE WHEN coalesce(kind, split_part(image, ';', 1), '') = '' THEN '{UNSEEN}'
+            ELSE coalesce(state, split_part(image, ';', 5)) END, known
 FROM found
 """  # noqa: S608 - own text
 
@@ -123,6 +124,8 @@ def read_manifest(relations: Relations, path: Path) -> None:
         # What earlier versions did not find sent they had taken on another tool's word.
         known = "known" if "known" in columns else "'adopted'"
         relations.run(f"INSERT INTO known SELECT {_COLUMNS_BEFORE}, {known} FROM {file}")  # noqa: S608 - own names
+        # Of what nobody looked into, they wrote that it is whole.
+        relations.run(f"UPDATE known SET state = '{UNSEEN}' WHERE kind = '' AND state <> '{UNSEEN}'")  # noqa: S608
         (bad,) = relations.one("SELECT count(*) FROM known WHERE NOT regexp_full_match(md5, '[0-9a-f]{32}')")
     except relations.Error:
         bad = 1

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from laden.dataset.images import FACTS, STATES, WHOLE, facts_to_text
-from laden.values.records import Blob, Digests, Entry, ImageFacts
+from laden.values.records import UNSEEN, Blob, Digests, Entry, ImageFacts
 
 _CRC32 = "laden_crc32"
 _SIZE = "laden_size"
@@ -66,7 +66,7 @@ def source_in_sql(column: str) -> tuple[str, str]:
 
 def facts_in_sql(column: str) -> str:
     """SQL for the text of an image's facts, NULL where a column holds none that laden wrote (`facts_from_text`)."""
-    states = ", ".join(f"'{state}'" for state in (WHOLE, *STATES))
+    states = ", ".join(f"'{state}'" for state in (WHOLE, UNSEEN, *STATES))
     wrote = f"regexp_full_match({column}, '{FACTS}') AND split_part({column}, ';', 5) IN ({states})"
     return f"CASE WHEN {wrote} THEN {column} END"
 

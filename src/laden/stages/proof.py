@@ -144,6 +144,6 @@ async def _wrong(store: Store, target: Target) -> Finding | None:
     return Finding(
         "blob-bytes",
         Severity.ERROR,
-        f"its bytes read back ({size_bytes:,}) do not hash to the manifest's MD5: delete it, then load again to send it",
+        f"its bytes read back ({size_bytes:,}) do not hash to the manifest's MD5: delete it, then load again",
         blob=target.blob,
     )

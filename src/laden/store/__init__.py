@@ -73,6 +73,8 @@ class Retry(NamedTuple):
     reason: str
     wait_s: float
     throttled: bool
+    silent_s: float = 0.0
+    """For how long the destination did nothing useful for anybody."""
 
 
 class Store(Protocol):

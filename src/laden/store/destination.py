@@ -84,9 +84,12 @@ class FolderDestination:
     @property
     def about(self) -> str:
         """What it is, for a person: that it is on this machine, and how much room there is."""
-        there = next((path for path in (self.path, *self.path.parents) if path.is_dir()), None)
-        room = f" ({size(shutil.disk_usage(there).free)} free)" if there else ""
-        return f"a local folder, {self.path}{room}"
+        return f"a local folder, {self.path} ({size(self.free_bytes())} free)"
+
+    def free_bytes(self) -> int:
+        """Room on the disk that it is on, or will be."""
+        there = next(path for path in (self.path.absolute(), *self.path.absolute().parents) if path.is_dir())
+        return shutil.disk_usage(there).free
 
 
 def parse_destination(text: str) -> Destination | FolderDestination:

@@ -111,7 +111,7 @@ class Retrying:
                 if failures >= MOST_FAILURES or self._hopeless(failed_s + wait_s):
                     raise
                 repeated = True
-                self._on_retry(Retry(_told(error), wait_s, error.throttled))
+                self._on_retry(Retry(_told(error), wait_s, error.throttled, self._silent_s(failed_s)))
                 await self._pause(wait_s)
                 pause_s = min(pause_s * (_GROWTH_BESIDE_OTHERS if beside_others else _GROWTH), LONGEST_PAUSE_S)
             except StoreError as error:
@@ -137,10 +137,14 @@ class Retrying:
         elif error.lasted_s > STALL_S:
             self._silent_since_s = max(self._silent_since_s, now_s - STALL_S)
 
+    def _silent_s(self, until_s: float) -> float:
+        """How long the silence will have lasted by then, should it last."""
+        return 0.0 if self._silent_since_s is None else until_s - self._silent_since_s
+
     def _hopeless(self, until_s: float) -> bool:
         """Whether the patience ends before then, should the silence last."""
         patience_s = self._patience_s if self._answered else min(FIRST_PATIENCE_S, self._patience_s)
-        return self._silent_since_s is not None and until_s - self._silent_since_s > patience_s
+        return self._silent_s(until_s) > patience_s
 
     def _wait_s(self, error: TransientStoreError, pause_s: float) -> float:
         if not error.retry_after_s:

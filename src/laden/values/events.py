@@ -19,7 +19,8 @@ from laden.values.secrets import redacted
 class Started:
     """A stage begins.
 
-    `listing`, `source`, `table`, `archives`, `checksums`, `images`, `transfer`, `verify`, `reading` or `manifest`.
+    `listing`, `source`, `table`, `archives`, `checksums`, `images`, `plan`, `transfer`, `verify`, `reading`,
+    `manifest` or `report`.
     """
 
     event: ClassVar[str] = "started"
@@ -82,6 +83,10 @@ class PlanReady(Counts):
     """Some names of blobs to be sent."""
     place: str = ""
     """Where it goes, for a person: the container, or the local folder; empty where nothing is sent."""
+    writes: int = 0
+    """Requests that a cloud will bill as writes, at least; large images need more. 0 for what nobody bills."""
+    assumed_s: float = 0.0
+    """How long sending takes at an assumed speed (100 Mbit/s, 500 blobs a second); 0 for a folder."""
 
     @property
     def to_settle(self) -> int:
@@ -126,6 +131,40 @@ class Progress:
     """Why requests are waiting for a retry right now; empty while all is well."""
     bytes_per_s: float = 0.0
     """Of the last half minute."""
+    limit: str = ""
+    """What keeps it from being faster: `service`, `link`, `disk` or `processor`; empty where nobody knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """How far a stage is that only counts: rows read, members or blobs listed; a few times a second at most."""
+
+    event: ClassVar[str] = "counted"
+    count: int
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Retried:
+    """Attempts that failed and will be repeated, since this was told last; once a second at most."""
+
+    event: ClassVar[str] = "retried"
+    attempts: int
+    throttled: int
+    """So many of them because the service asked for less."""
+    reason: str
+    """Of the last one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """The destination does nothing for anybody, or does so again."""
+
+    event: ClassVar[str] = "outage"
+    seconds: float
+    """For how long already, or how long it was."""
+    over: bool
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +230,11 @@ class Summary(Counts):
     changed: int = 0
     """Of `verify`: blobs whose length or MD5 is not the manifest's."""
     examined: int = 0
-    """Of `check`: images that were read whole and looked into."""
+    """Of `check`: files that were read whole, and looked into where their kind is known."""
+    unseen: int = 0
+    """Files of this run that were not looked into, or not to the end: nobody knows whether they are whole."""
+    held: int = 0
+    """Not sent, as asked, because they may say who a person is."""
     bytes_sent: int = 0
     bytes_examined: int = 0
     retries: int = 0
@@ -215,6 +258,9 @@ Event = (
     | Selected
     | Described
     | Progress
+    | Counted
+    | Retried
+    | Outage
     | Waiting
     | Shown
     | Checked

@@ -15,6 +15,7 @@ import secrets
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -24,14 +25,19 @@ from laden.values.secrets import redact
 
 REPORT_START = "<!DOCTYPE html>\n<!-- laden report -->\n"
 """How every report begins."""
+LOG_START = '{"laden_log": [1'
+"""How every log begins; the number of its form, and laden's version follow."""
 FINDINGS_MARK = "laden_findings"
 """Key in the footer of a Parquet file of findings."""
 
 _HEADERS = tuple(quote + f"{quote},{quote}".join(Finding._fields) + quote for quote in ('"', ""))
 """First lines of a list of findings, as it is written and as it once was."""
+_MOST_KEPT = 100
+"""Of one second."""
 _FOOTER_BYTES = 64 << 10
 _REPORT = re.compile(r"laden-report[^/]*\.html", re.IGNORECASE)
 _FINDINGS = re.compile(r"laden-findings[^/]*\.(?:csv|parquet)", re.IGNORECASE)
+_LOG = re.compile(r".+\.(?:jsonl|log)", re.IGNORECASE)
 _UNFINISHED = re.compile(r"\..+\.[0-9a-f]{16}\.laden")
 
 
@@ -52,12 +58,21 @@ def is_report(path: Path) -> bool:
     return not start or start == REPORT_START.encode()
 
 
+def is_log(path: Path) -> bool:
+    """Whether a file is a log of laden's, or empty. Raises `OSError`."""
+    with path.open("rb") as file:
+        start = file.read(len(LOG_START))
+    return not start or start == LOG_START.encode()
+
+
 def is_own(path: Path) -> bool:
     """Whether a file is one that laden left there: by its name, and then by its mark; no other is opened."""
     name = path.name
     try:
         if _FINDINGS.fullmatch(name):
             return is_findings(path)
+        if _LOG.fullmatch(name):
+            return path.stat().st_size > 0 and is_log(path)
         return is_report(path) if _REPORT.fullmatch(name) else bool(_UNFINISHED.fullmatch(name))
     except OSError:
         return False
@@ -99,10 +114,7 @@ def refuse(path: Path, may_replace: Callable[[Path], bool], what: str, option: s
         UsageError: something else is there, or no file can be.
     """
     if redact(str(path)) != str(path):
-        raise UsageError(
-            f"the name of the {what} holds what looks like a signature, key or password, and everybody can read names:"
-            f" is {option} in the place of another option?"
-        )
+        raise UsageError(f"the name of the {what} looks like a signature, key or password: name another with {option}")
     if is_device(path):
         if not path.is_char_device():
             raise UsageError(
@@ -121,6 +133,24 @@ def refuse(path: Path, may_replace: Callable[[Path], bool], what: str, option: s
         raise UsageError(
             f"the {what} cannot be written to {path} ({error.strerror}): name another place with {option}"
         ) from None
+
+
+def keep(path: Path, stamp: str = "") -> str:
+    """Give a file of an earlier run a name with its time, `x-2026-11-26T110502.csv`, so that the next can have its own.
+
+    Args:
+        path: of a file that laden wrote, or of none.
+        stamp: another time, as for a file that belongs to one that was kept.
+
+    Returns:
+        The time, or nothing where there was nothing to keep. Raises `OSError`.
+    """
+    if path.is_symlink() or not path.is_file() or not path.stat().st_size:
+        return stamp
+    stamp = stamp or datetime.fromtimestamp(path.stat().st_mtime, UTC).strftime("%Y-%m-%dT%H%M%S")
+    names = (path.with_stem(f"{path.stem}-{stamp}{again}") for again in ("", *(f"-{n}" for n in range(2, _MOST_KEPT))))
+    path.rename(next((name for name in names if not name.exists()), path))
+    return stamp
 
 
 def exclusive(path: Path) -> tuple[Path, int]:

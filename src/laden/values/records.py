@@ -60,10 +60,10 @@ class Digests(NamedTuple):
 
 
 class ImageFacts(NamedTuple):
-    """What an image file says of itself. `state` is `whole`, or the code of what is broken or doubtful."""
+    """What an image file says of itself. `state` is `whole`, `unseen`, or the code of what is broken or doubtful."""
 
     kind: str
-    """`png`, `jpeg`, `dicom`, or empty for a file that laden did not look into."""
+    """`png`, `jpeg`, `dicom`, `tiff`, `nifti`, `gzip`, or empty for a file that laden did not look into."""
     width: int
     height: int
     bits: int
@@ -71,9 +71,13 @@ class ImageFacts(NamedTuple):
     state: str
     detail: str = ""
     """What exactly, where the state alone does not say it; told when it is found, and kept nowhere."""
+    identity: tuple[str, ...] = ()
+    """Names of fields that may say who a person is, never their values; told when they are found, and kept nowhere."""
 
 
-NOT_AN_IMAGE = ImageFacts("", 0, 0, 0, "whole")
+UNSEEN = "unseen"
+"""The state of a file that nobody looked into: it is neither whole nor broken."""
+NOT_LOOKED_INTO = ImageFacts("", 0, 0, 0, UNSEEN)
 
 
 class Blob(NamedTuple):
@@ -121,6 +125,8 @@ class Outcome(StrEnum):
     """Its bytes are what its archive declares; nothing was to be sent."""
     DAMAGED = "damaged"
     """The member's bytes are not what its archive declares (or its image is broken and such were not wanted)."""
+    HELD = "held"
+    """It may say who a person is, and such was not to be sent."""
     FAILED = "failed"
     """The store or the source did not do it; the next run tries again."""
 
@@ -133,7 +139,7 @@ class Receipt:
     outcome: Outcome
     digests: Digests | None = None
     """None where the bytes were never read whole."""
-    image: ImageFacts = NOT_AN_IMAGE
+    image: ImageFacts = NOT_LOOKED_INTO
     code: str = ""
     """Finding code for `CONFLICT`, `DAMAGED` and `FAILED`."""
     reason: str = ""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict, cast, get_args, get_type_hints
 
-from laden.dataset.images import Level
+from laden.dataset.images import Level, Phi
 from laden.dataset.selection import Selection
 from laden.dataset.source import Scope
 from laden.stages.survey import Choice
@@ -107,6 +107,11 @@ def level_of(images: str) -> Level:
     return cast("Level", one_of("images", images, get_args(Level)))
 
 
+def phi_of(phi: str) -> Phi:
+    """What is asked about fields that may say who a person is; raises UsageError."""
+    return cast("Phi", one_of("phi", phi, get_args(Phi)))
+
+
 def one_of(name: str, given: str, allowed: Sequence[str]) -> str:
     """What was given, if it is one of what may be; raises UsageError."""
     if given not in allowed:
@@ -130,13 +135,21 @@ def shown(source: Paths) -> str:
     return redact(", ".join(map(str, paths(source))))
 
 
-def refuse_same(report_file: str | Path | None, findings_file: str | Path | None) -> None:
-    """Refuse one place for report and list of findings, or for the Parquet file beside that; raises `UsageError`."""
-    if report_file is None or findings_file is None:
-        return
-    report, findings = (Path(path).absolute() for path in (report_file, findings_file))
-    if not is_device(report) and report in (findings, findings.with_suffix(".parquet")):
-        raise UsageError(f"{report_file} is where the list of findings goes: name another file with --report")
+def refuse_same(
+    report_file: str | Path | None, findings_file: str | Path | None, log_file: str | Path | None = None
+) -> None:
+    """Refuse one place for two of report, log and list of findings (and the Parquet file beside that).
+
+    Raises:
+        UsageError: they are the same, and no device such as /dev/null.
+    """
+    taken: set[Path] = set()
+    for path, option in ((findings_file, "--findings"), (report_file, "--report"), (log_file, "--log")):
+        if path is None or is_device(place := Path(path).absolute()):
+            continue
+        if place in taken:
+            raise UsageError(f"{path} is where something else of this run goes: name another file with {option}")
+        taken |= {place, place.with_suffix(".parquet")} if option == "--findings" else {place}
 
 
 def refuse_secrets(**options: str | None) -> None:

@@ -8,18 +8,20 @@ from pathlib import Path
 from typing import Unpack
 
 from laden.dataset.evidence import Trust, check_sums, find_sums
-from laden.dataset.images import Level
+from laden.dataset.images import Level, Phi
 from laden.dataset.source import Reader
 from laden.report import Reporter
+from laden.run.logfile import LogFile
 from laden.run.receipts import Receipts
 from laden.run.run import Run, never, running
-from laden.stages.consistency import contradictions
+from laden.stages.consistency import contradictions, not_looked_into
 from laden.stages.plan import Plan
 from laden.stages.survey import Survey, survey
 from laden.stages.transfer.examining import examine
 from laden.values.errors import ExitCode
 from laden.values.events import Observer, Started, Summary, ignore
-from laden.verbs.asked import Choosing, Paths, choice_of, level_of, path_of, paths, refuse_same, shown
+from laden.verbs.asked import Choosing, Paths, choice_of, level_of, path_of, paths, phi_of, refuse_same, shown
+from laden.verbs.identity import look_for_identity
 from laden.verbs.planning import bits_of, planned, read_again
 
 
@@ -28,8 +30,10 @@ def check(
     *,
     checksums: bool = False,
     images: Level = "none",
+    phi: Phi = "warn",
     findings_file: str | Path | None = None,
     report_file: str | Path | None = None,
+    log_file: str | Path | None = None,
     observer: Observer = ignore,
     stopping: Callable[[], bool] = never,
     **asked: Unpack[Choosing],
@@ -37,30 +41,37 @@ def check(
     """Hold a table against the archives' directories, and where asked look into every image it names.
 
     Result, errors and arguments are those of `load`, but no network is touched, and of `images` the default is `none`:
-    no member is read. `structure` reads every image that a row names, `pixels` decodes it too, on all cores.
-    `checksums` is whether all files are hashed that a publisher's checksum files name.
+    no member is read, but for the beginnings of some DICOM files (`phi`). `structure` reads every image that a row
+    names, `pixels` decodes it too, on all cores. `checksums` is whether all files are hashed that a publisher's
+    checksum files name.
     """
-    refuse_same(report_file, findings_file)
-    reporter = Reporter(path_of(report_file), observer)
-    with running(
-        Summary("check", source=shown(source)),
-        reporter.observe,
-        findings_file=path_of(findings_file),
-        stopping=stopping,
-        conclude=reporter.conclude,
-    ) as run:
-        level, choice = level_of(images), choice_of(asked)
+    refuse_same(report_file, findings_file, log_file)
+    log = LogFile(path_of(log_file), observer)
+    reporter = Reporter(path_of(report_file), log.observe)
+    with (
+        log,
+        running(
+            Summary("check", source=shown(source)),
+            reporter.observe,
+            findings_file=path_of(findings_file),
+            stopping=stopping,
+            conclude=reporter.conclude,
+        ) as run,
+    ):
+        level, choice, phi = level_of(images), choice_of(asked), phi_of(phi)
         surveyed = survey(paths(source), choice, run.relations, run.log, run.tell)
         reporter.look_at_source(surveyed.profile, surveyed.root, read_again(surveyed))
         plan, _ = planned(run, surveyed)
+        look_for_identity(run, surveyed.root, phi, alone=level == "none")
         if checksums:
             _check_sums(run, surveyed, Trust(choice.trust))
         if level == "none":
             return run.end()
-        _examine(run, plan, surveyed, level)
+        _examine(run, plan, surveyed, level, phi)
         if stopping() and run.outcomes().unfinished:
             return run.end(ExitCode.INTERRUPTED, "stopped as you asked: not every image was looked at")
         run.add(contradictions(run.relations, "receipts", bits_of(surveyed)))
+        run.add(not_looked_into(run.relations, "receipts"))
         if run.outcomes().failed:
             return run.end(ExitCode.SOURCE, "not every image could be read: run the same command again")
         return run.end()
@@ -74,9 +85,10 @@ def _check_sums(run: Run, surveyed: Survey, trust: Trust) -> None:
     run.add(check_sums(surveyed.found, surveyed.archives, sums, trust, run.meter.reading))
 
 
-def _examine(run: Run, plan: Plan, surveyed: Survey, level: Level) -> None:
+def _examine(run: Run, plan: Plan, surveyed: Survey, level: Level, phi: Phi) -> None:
     """Read every image that a row names, and look into it."""
     run.tell(Started("images", level))
-    with Reader(str(surveyed.root)) as reader, Receipts(run) as settled:
-        for receipt in examine(plan.items(), reader, level, threads=os.cpu_count() or 1, stopping=run.stopping):
+    threads = os.cpu_count() or 1
+    with Reader(str(surveyed.root)) as reader, Receipts(run, phi) as settled:
+        for receipt in examine(plan.items(), reader, level, threads=threads, phi=phi, stopping=run.stopping):
             settled.add(receipt)

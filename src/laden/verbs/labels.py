@@ -46,7 +46,7 @@ def export_labels(
     profile: str | None = None,
     observer: Observer = ignore,
 ) -> Exported:
-    """Write the labels of a loaded dataset to a file, in one step; one that is there is replaced if it begins as they do.
+    """Write the labels of a loaded dataset to a file, in one step; over one only if it begins as they do.
 
     Args:
         destination: where it was loaded to, as in `load`.

@@ -10,14 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Unpack
 
-from laden.dataset.images import Level
+from laden.dataset.images import Level, Phi
 from laden.dataset.source import Reader
 from laden.report import Reporter
 from laden.run.deadline import Deadline
+from laden.run.logfile import LogFile
 from laden.run.loop import run as run_loop
 from laden.run.receipts import Receipts
 from laden.run.run import Run, never, running
-from laden.stages.consistency import contradictions
+from laden.stages.consistency import contradictions, not_looked_into
 from laden.stages.engine import Job, move, workers_for
 from laden.stages.inventory import Listing, is_listed, read_documents, read_known
 from laden.stages.manifest import LOAD, Document
@@ -25,6 +26,7 @@ from laden.stages.plan import Plan
 from laden.stages.proof import confirm
 from laden.stages.publish import Landing, Publisher
 from laden.stages.survey import Choice, Survey, survey
+from laden.stages.survey.unchanged import changed
 from laden.stages.transfer import Settings
 from laden.store import FolderDestination, without_secret
 from laden.store.access import Ask, Renewal
@@ -41,10 +43,12 @@ from laden.verbs.asked import (
     one_of,
     path_of,
     paths,
+    phi_of,
     refuse_same,
     refuse_secrets,
     shown,
 )
+from laden.verbs.identity import look_for_identity, refuse_unlooked
 from laden.verbs.opening import Opened, opened
 from laden.verbs.planning import bits_of, nothing_here, planned, read_again
 
@@ -74,12 +78,14 @@ def load(
     strays: Literal["skip", "send"] = "skip",
     damaged: Literal["send", "skip"] = "send",
     images: Level = "structure",
+    phi: Phi = "warn",
     connections: int | None = None,
     limit: str | None = None,
     workers: int | None = None,
     dry_run: bool = False,
     findings_file: str | Path | None = None,
     report_file: str | Path | None = None,
+    log_file: str | Path | None = None,
     sas_command: str | None = None,
     ask_sas: Ask | None = None,
     observer: Observer = ignore,
@@ -98,12 +104,15 @@ def load(
         strays: whether images without a row are sent.
         damaged: whether images that are broken inside, though whole as members, are sent as they are.
         images: how closely each image is looked at as it passes: not at all, its structure, or every pixel decoded.
+        phi: what becomes of images whose header may say who a person is: they are told, told and not sent, or nobody
+            looks.
         connections: requests in flight at most; None to find out what the link bears.
         limit: bytes a second that are sent at most, as in `"20M"`; by time of day, as in `"08:00-18:00=5M,20M"`.
         workers: processes that send; None to decide by the number and size of the images.
         dry_run: plan only; nothing is written anywhere but to `findings_file`.
         findings_file: CSV file for all findings; None writes none.
         report_file: HTML file to show what was loaded, also where the load fails or is stopped; None writes none.
+        log_file: file to which every event is added, as a line of JSON with the time; None writes none.
         sas_command: a program that prints a SAS for the destination; run without a shell before the last one ends,
             when one is refused, and at first where there is none.
         ask_sas: asked for another SAS when one is not accepted any more, with the reason and a function that tells
@@ -121,21 +130,27 @@ def load(
     Raises:
         LadenError: it could not be done; the error's kind says whose turn it is.
     """
-    refuse_same(report_file, findings_file)
-    reporter = Reporter(None if dry_run else path_of(report_file), observer)
+    refuse_same(report_file, findings_file, log_file)
+    log = LogFile(path_of(log_file), observer)
+    reporter = Reporter(None if dry_run else path_of(report_file), log.observe)
     deadline = Deadline(reporter.observe)
-    with running(
-        Summary("load", source=shown(source), destination=without_secret(destination)),
-        deadline,
-        findings_file=path_of(findings_file),
-        stopping=stopping,
-        conclude=reporter.conclude,
-    ) as run:
+    with (
+        log,
+        running(
+            Summary("load", source=shown(source), destination=without_secret(destination)),
+            deadline,
+            findings_file=path_of(findings_file),
+            stopping=stopping,
+            conclude=reporter.conclude,
+        ) as run,
+    ):
         settings = Settings(
             images=level_of(images),
             send_broken=one_of("damaged", damaged, ("send", "skip")) == "send",
             replace_other=one_of("overwrite", overwrite, ("never", "changed")) == "changed",
+            phi=phi_of(phi),
         )
+        refuse_unlooked(settings.phi, settings.images)
         wishes = _Wishes(
             choice_of(asked),
             settings,
@@ -169,7 +184,7 @@ async def _load(
     ) as there:
         deadline.ends_s = there.access.ends_s
         run.tell(Started("listing", without_secret(destination)))
-        listing = Listing(there.store, run.relations)
+        listing = Listing(there.store, run.relations, run.tell)
         await listing.begin()
         surveyed = survey(sources, wishes.choice, run.relations, run.log, run.tell)
         reporter.look_at_source(surveyed.profile, surveyed.root, read_again(surveyed))
@@ -179,6 +194,8 @@ async def _load(
         _refuse_inside(there, surveyed.root)
         landings = _landings(surveyed, wishes.choice)
         plan, ready = _planned(run, surveyed, there, wishes, landings, earlier)
+        unlooked = wishes.dry_run or wishes.settings.images == "none"
+        look_for_identity(run, surveyed.root, wishes.settings.phi, alone=unlooked)
         if wishes.dry_run:
             return run.end()
         if not ready.images:
@@ -198,7 +215,7 @@ async def _load(
         if outcomes.unlisted:
             run.tell(Started("verify"))
             await listing.repeat()
-        return await _conclude(run, surveyed, landings, publisher)
+        return await _conclude(run, surveyed, landings, publisher, wishes.settings.images)
 
 
 def _planned(
@@ -219,7 +236,7 @@ def _planned(
         read_back=wishes.compare_all and isinstance(there.target, FolderDestination),
         selected_as=landings[0].subset if landings and landings[0].selection else None,
         documents=[*(landing.subset for landing in landings), *(document.name for document in earlier)],
-        place=there.target.about,
+        target=there.target,
     )
 
 
@@ -274,11 +291,12 @@ async def _transfer(run: Run, plan: Plan, ready: PlanReady, surveyed: Survey, th
         there.store,
         workers=wishes.workers or workers_for(ready.to_settle, ready.bytes_to_send),
         on_retry=run.meter.retried,
+        on_limit=run.meter.limited,
         stopping=run.stopping,
         sas=there.access.source,
     )
     try:
-        with Receipts(run) as settled:
+        with Receipts(run, wishes.settings.phi) as settled:
             async for receipt in moving:
                 settled.add(receipt)
     except AccessEnded as error:
@@ -288,8 +306,14 @@ async def _transfer(run: Run, plan: Plan, ready: PlanReady, surveyed: Survey, th
             raise AccessEnded(f"{error}. {run.standing()}, and the same command with {remedy} goes on") from None
 
 
-async def _conclude(run: Run, surveyed: Survey, landings: Sequence[Landing], publisher: Publisher) -> Summary:
-    """Hold the last listing against the receipts; only if all is proved, land table and manifest."""
+async def _conclude(
+    run: Run, surveyed: Survey, landings: Sequence[Landing], publisher: Publisher, level: Level
+) -> Summary:
+    """Hold source and last listing against what was sent; only if all is proved, land table and manifest."""
+    before = run.log.counts.total()
+    run.add(changed(run.relations, surveyed.root, surveyed.stamps))
+    if run.log.counts.total() > before:
+        return run.end(ExitCode.SOURCE, "the source changed while it was loaded: run the same command again")
     run.add(confirm(run.relations))
     at_store = any(code.startswith(_AT_STORE) for code in run.log.counts)
     if at_store or run.outcomes().failed:
@@ -299,6 +323,8 @@ async def _conclude(run: Run, surveyed: Survey, landings: Sequence[Landing], pub
     with Reader(str(surveyed.root)) as reader:
         run.add(await publisher.publish(surveyed.profile, landings, surveyed.sidecars, reader))
     run.add(contradictions(run.relations, "loaded", bits_of(surveyed)))
+    if level != "none":
+        run.add(not_looked_into(run.relations, "loaded"))
     run.note(complete=True)
     return run.end()
 

@@ -6,13 +6,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from laden.report import ReadTable
+from laden.run.deadline import assumed_s
 from laden.run.receipts import looked
 from laden.run.run import Run
 from laden.stages.nearness import near_names
 from laden.stages.plan import Plan, Written
 from laden.stages.survey import Survey
+from laden.store import Destination, FolderDestination
 from laden.values.errors import SourceError
-from laden.values.events import PlanReady
+from laden.values.events import PlanReady, Started, Warned
+from laden.values.units import size
 
 _REFUSED = frozenset(
     {"name-refused", "member-encrypted", "member-method", "member-size", "member-overlap", "member-link", "member-kind"}
@@ -30,7 +33,7 @@ def planned(
     compare_all: bool = False,
     read_back: bool = False,
     selected_as: str | None = None,
-    place: str = "",
+    target: Destination | FolderDestination | None = None,
 ) -> tuple[Plan, PlanReady]:
     """The plan and its counts.
 
@@ -43,8 +46,9 @@ def planned(
         compare_all: whether every image that is there is read and compared.
         read_back: whether what is there is read for that, too.
         selected_as: the name under which the first table's selected rows land, where only those do.
-        place: where it goes, for a person.
+        target: where it goes.
     """
+    run.tell(Started("plan"))
     tables = [name for placed in surveyed.tables for name in (placed.table.name, placed.shape.subset)]
     plan = Plan(
         run.relations,
@@ -63,14 +67,33 @@ def planned(
         absent=surveyed.absent,
         selection=surveyed.steps,
     )
-    ready = replace(counts, excluded=surveyed.excluded, place=place)
+    ready = _priced(replace(counts, excluded=surveyed.excluded), target)
     run.plan(ready)
+    if isinstance(target, FolderDestination) and ready.bytes_to_send > (free_bytes := target.free_bytes()):
+        run.tell(
+            Warned(f"{size(ready.bytes_to_send)} are to be sent, and {target.path} has room for {size(free_bytes)}")
+        )
     if ready.missing and ready.stray and (near := near_names(run.relations)) is not None:
         run.add([near])
     run.add(plan.findings(surveyed.absent, surveyed.unreadable))
     for found in plan.found_before():
         run.add(looked(*found, stored=run.command == "load"))
     return plan, ready
+
+
+def _priced(plan: PlanReady, target: Destination | FolderDestination | None) -> PlanReady:
+    """The plan with where it goes, how long that may take, and what is billed."""
+    if target is None:
+        return plan
+    items = plan.send + plan.replace
+    if isinstance(target, FolderDestination) or not items:
+        return replace(plan, place=target.about)
+    return replace(
+        plan,
+        place=target.about,
+        writes=0 if target.is_local else items,
+        assumed_s=assumed_s(items, plan.bytes_to_send),
+    )
 
 
 def _written(surveyed: Survey, selected_as: str | None) -> list[Written]:

@@ -7,9 +7,10 @@ from typing import Literal
 
 from laden.dataset.profile import known_profile
 from laden.report import Reporter
+from laden.run.logfile import LogFile
 from laden.run.loop import run as run_loop
 from laden.run.run import Run, running
-from laden.stages.inventory import read_load, read_table
+from laden.stages.inventory import count_sent, read_load, read_table
 from laden.stages.manifest import MANIFEST, LoadPage
 from laden.stages.proof import compare, read_back, to_read_back
 from laden.store import Store, without_secret
@@ -32,6 +33,7 @@ def verify(
     connections: int | None = None,
     findings_file: str | Path | None = None,
     report_file: str | Path | None = None,
+    log_file: str | Path | None = None,
     sas_command: str | None = None,
     ask_sas: Ask | None = None,
     observer: Observer = ignore,
@@ -44,6 +46,7 @@ def verify(
         connections: requests in flight at most; None to find out what the link bears.
         findings_file: CSV file for all findings; None writes none.
         report_file: HTML file to show what is there, sample images read back; None writes none.
+        log_file: file to which every event is added, as a line of JSON with the time; None writes none.
         sas_command: a program that prints a SAS for the destination; run without a shell before the last one ends,
             when one is refused, and at first where there is none.
         ask_sas: asked for another SAS when one is not accepted any more, with the reason and a function that tells
@@ -56,14 +59,18 @@ def verify(
     Raises:
         LadenError: the destination cannot be read.
     """
-    refuse_same(report_file, findings_file)
-    reporter = Reporter(path_of(report_file), observer)
-    with running(
-        Summary("verify", destination=without_secret(destination)),
-        reporter.observe,
-        findings_file=path_of(findings_file),
-        conclude=reporter.conclude,
-    ) as run:
+    refuse_same(report_file, findings_file, log_file)
+    log = LogFile(path_of(log_file), observer)
+    reporter = Reporter(path_of(report_file), log.observe)
+    with (
+        log,
+        running(
+            Summary("verify", destination=without_secret(destination)),
+            reporter.observe,
+            findings_file=path_of(findings_file),
+            conclude=reporter.conclude,
+        ) as run,
+    ):
         return run_loop(_verify(run, destination, deep, connections, Renewal(sas_command, ask_sas), reporter))
 
 
@@ -77,9 +84,9 @@ async def _verify(
 ) -> Summary:
     async with opened(run, destination, lacking_for_verify, renewal, connections=connections) as there:
         run.tell(Started("listing", without_secret(destination)))
-        page = await read_load(there.store, run.relations)
+        page = await read_load(there.store, run.relations, run.tell)
         if page is None:
-            run.add([_no_manifest()])
+            run.add([_no_manifest(count_sent(run.relations).images)])
             return run.end()
         run.tell(Started("verify"))
         run.add(compare(run.relations, page))
@@ -116,7 +123,9 @@ def _note(run: Run, page: LoadPage) -> None:
     )
 
 
-def _no_manifest() -> Finding:
-    return Finding(
-        "manifest-missing", Severity.ERROR, "there is no manifest: no load was completed here", blob=MANIFEST
-    )
+def _no_manifest(images: int) -> Finding:
+    message = "there is no manifest: no load was completed here"
+    if images:
+        there = "image is" if images == 1 else "images are"
+        message = f"the load is unfinished: {images:,} {there} there, and no manifest yet; the same load again goes on"
+    return Finding("manifest-missing", Severity.ERROR, message, blob=MANIFEST)

@@ -2,8 +2,8 @@
 
 In order: the process is started once, with nothing of the environment that it does not need; it takes as much memory
 as it was allowed, may write no file, and ends with its parent; each image goes there through a pipe, and its pixels
-(`decode`) come back. One that dies or takes too long is ended, told (`DecodingStopped`), and another is started for
-the next image. Decoders' memory is given back with it.
+(`decode`) or what was found of it (`judging`) come back. One that dies or takes too long is ended, told
+(`DecodingStopped`), and another is started for the next image. Decoders' memory is given back with it.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ import subprocess
 import sys
 import threading
 import warnings
-from math import prod
 from types import TracebackType
 from typing import IO, Any
 
 import numpy as np
 
 from laden.dataset.images.decode import Decoded, decode
+from laden.dataset.images.judging import decoded
 from laden.dataset.images.states import Buffer
 
 MEMORY_BYTES = 256 << 20
@@ -31,10 +31,11 @@ MEMORY_BYTES = 256 << 20
 TIME_S = 20.0
 """For one image; the largest that are decoded take one second."""
 
-_REQUEST = struct.Struct("<QII")
-"""Bytes of the file that follows, pixels of the longer side (0 for all), and the frame."""
-_ANSWER = struct.Struct("<I")
-"""Bytes of the JSON that follows; then come the pixels, if there are any."""
+_REQUEST = struct.Struct("<QII8s")
+"""Bytes of the file that follows, pixels of the longer side (0 for all), the frame, and the kind of a file that is to
+be judged; empty where its pixels are wanted."""
+_ANSWER = struct.Struct("<IQ")
+"""Bytes of the JSON that follows, and of the pixels behind it, if there are any."""
 _PROGRAM = "from laden.dataset.images.child import serve; serve({memory_bytes})"
 _PASSED_ON = ("PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONHOME")
 """Of the environment: what an interpreter may need to start. No keys, no tokens."""
@@ -84,6 +85,31 @@ class Decoder:
         Raises:
             DecodingStopped: the process died or took too long; the next image may be decoded all the same.
         """
+        told, answers = self._asked(_REQUEST.pack(len(data), edge_pixels or 0, frame, b""), data, self._time_s)
+        if told is None:
+            return None
+        kind, shape, *found = told
+        pixels = np.frombuffer(answers, kind).reshape(shape)
+        return Decoded(pixels, *found)
+
+    def judge(self, kind: str, data: Buffer, time_s: float) -> tuple[str, str]:
+        """State and detail of an image file, once its pixels were decoded (`laden.dataset.images.judging.decoded`).
+
+        Args:
+            kind: of file, as `look_at` takes it.
+            data: the file.
+            time_s: that it may take.
+
+        Raises:
+            DecodingStopped: as `decode` does.
+        """
+        told, _ = self._asked(_REQUEST.pack(len(data), 0, 0, kind.encode()), data, time_s)
+        assert told is not None
+        state, detail = told
+        return state, detail
+
+    def _asked(self, request: bytes, data: Buffer, time_s: float) -> tuple[list[Any] | None, bytes]:
+        """What the process answers: JSON, and the bytes behind it."""
         self.start()
         process = self._process
         assert process is not None
@@ -93,16 +119,14 @@ class Decoder:
             slow.set()
             process.kill()
 
-        timer = threading.Timer(self._time_s, end)
+        timer = threading.Timer(time_s, end)
         timer.daemon = True
         timer.start()
         try:
-            return _asked(process, data, edge_pixels, frame)
+            return _answered(process, request, data)
         except (OSError, EOFError) as error:
             self.close()
-            what = (
-                f"took more than {self._time_s:g} seconds" if slow.is_set() else "ended the process that decodes images"
-            )
+            what = f"took more than {time_s:g} seconds" if slow.is_set() else "ended the process that decodes images"
             raise DecodingStopped(f"decoding it {what}") from error
         finally:
             timer.cancel()
@@ -124,20 +148,15 @@ class Decoder:
         self.close()
 
 
-def _asked(process: subprocess.Popen[bytes], data: Buffer, edge_pixels: int | None, frame: int) -> Decoded | None:
+def _answered(process: subprocess.Popen[bytes], request: bytes, data: Buffer) -> tuple[list[Any] | None, bytes]:
     requests, answers = process.stdin, process.stdout
     assert requests is not None
     assert answers is not None
-    requests.write(_REQUEST.pack(len(data), edge_pixels or 0, frame))
+    requests.write(request)
     requests.write(data)
     requests.flush()
-    (length,) = _ANSWER.unpack(_exactly(answers, _ANSWER.size))
-    told = json.loads(_exactly(answers, length))
-    if told is None:
-        return None
-    kind, shape, *facts = told
-    pixels = np.frombuffer(_exactly(answers, np.dtype(kind).itemsize * prod(shape)), kind).reshape(shape)
-    return Decoded(pixels, *facts)
+    length, pixel_bytes = _ANSWER.unpack(_exactly(answers, _ANSWER.size))
+    return json.loads(_exactly(answers, length)), _exactly(answers, pixel_bytes)
 
 
 def _exactly(file: IO[bytes], count_bytes: int) -> bytes:
@@ -159,22 +178,26 @@ def serve(memory_bytes: int) -> None:
     warnings.simplefilter("ignore")
     with contextlib.suppress(BrokenPipeError, EOFError):
         while head := sys.stdin.buffer.read(_REQUEST.size):
-            length, edge_pixels, frame = _REQUEST.unpack(head)
-            _answer(answers, _decoded(length, edge_pixels or None, frame))
+            length, edge_pixels, frame, kind = _REQUEST.unpack(head)
+            if kind := kind.rstrip(b"\0").decode():
+                _answer(answers, [*decoded(kind, _exactly(sys.stdin.buffer, length))])
+            else:
+                _answer_pixels(answers, length, edge_pixels or None, frame)
 
 
-def _decoded(length: int, edge_pixels: int | None, frame: int) -> Decoded | None:
-    return decode(_exactly(sys.stdin.buffer, length), edge_pixels, frame)
-
-
-def _answer(answers: IO[bytes], found: Decoded | None) -> None:
-    told: list[Any] | None = None
-    if found is not None:
+def _answer_pixels(answers: IO[bytes], length: int, edge_pixels: int | None, frame: int) -> None:
+    found = decode(_exactly(sys.stdin.buffer, length), edge_pixels, frame)
+    if found is None:
+        _answer(answers, None)
+    else:
         told = [found.pixels.dtype.str, found.pixels.shape, *found[1:]]
+        _answer(answers, told, np.ascontiguousarray(found.pixels).data.cast("B"))
+
+
+def _answer(answers: IO[bytes], told: list[Any] | None, pixels: Buffer = b"") -> None:
     text = json.dumps(told).encode()
-    answers.write(_ANSWER.pack(len(text)) + text)
-    if found is not None:
-        answers.write(np.ascontiguousarray(found.pixels).data)
+    answers.write(_ANSWER.pack(len(text), len(pixels)) + text)
+    answers.write(pixels)
     answers.flush()
 
 

@@ -3,7 +3,8 @@
 Structure: pydicom reads the header up to the pixels; then the pixel data's length is held against what rows, columns,
 bits, samples and frames make, or, where they are compressed, their fragments are walked to the last (DICOM PS3.5,
 section 8 and annex A.4). Pixels: compressed frames are decoded by pydicom with what is installed; native ones are their
-bytes, so that length is all there is to know. What cannot be decoded here is said to be so, never called whole.
+bytes, so that length is all there is to know. What cannot be decoded here is said to be so, never called whole. Where
+asked, the header is read whole, and held against what may say who a person is (`identity`).
 
 One frame is in memory at a time, and none that is implausibly large for its file is begun.
 """
@@ -13,10 +14,12 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from collections.abc import Iterator
 from typing import Any
 
-from laden.dataset.images.frames import JPEG_2000, JPEG_EXTENDED, RLE, judge_frame
-from laden.dataset.images.states import MOST_BYTES, MOST_PIXELS, BadImageError, Buffer, one_line
+from laden.dataset.images.frames import JPEG_2000, JPEG_EXTENDED, RLE, judge_frame, judge_pixels
+from laden.dataset.images.identity import UNREAD, in_dicom
+from laden.dataset.images.states import MOST_BYTES, MOST_PIXELS, BadImageError, Buffer, is_short_of_memory, one_line
 
 _MAGIC = slice(128, 132)
 _META_START = 132
@@ -31,6 +34,8 @@ _BITS = frozenset({1, 8, 16, 32, 64})
 _MOST_FRAMES = 10_000
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 _NATIVE = frozenset({"", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2", _DEFLATED})
+_OF_THE_EXTRA = frozenset({f"1.2.840.10008.1.2.4.{number}" for number in (57, 70, 80, 81, 90, 91)})
+"""Lossless JPEG, JPEG-LS and JPEG 2000, which GDCM decodes."""
 _COMPRESSED = ("1.2.840.10008.1.2.4.", RLE)
 _WANTED = (
     "Rows", "Columns", "BitsAllocated", "BitsStored", "SamplesPerPixel", "NumberOfFrames", "PhotometricInterpretation",
@@ -40,9 +45,18 @@ _WANTED = (
 class DicomLook:
     """Looks at one DICOM file, or at the head of a large one (`structure`, then `pixels`)."""
 
-    def __init__(self, head: Buffer, size_bytes: int) -> None:
+    def __init__(self, head: Buffer, size_bytes: int, *, identity: bool = False) -> None:
+        """Take a file.
+
+        Args:
+            head: its bytes, or the first of them.
+            size_bytes: how many it has.
+            identity: whether `structure` also looks for fields that may say who a person is.
+        """
         self._head = memoryview(head)
         self._size_bytes = size_bytes
+        self._wants_identity = identity
+        self.identity: tuple[str, ...] = (UNREAD,) if identity else ()
         self.width = self.height = self.bits = 0
         self._samples = self._frames = 1
         self._syntax = ""
@@ -67,11 +81,34 @@ class DicomLook:
         else:
             self._walk_fragments()
 
-    def pixels(self) -> None:
+    def pixels(self) -> bool:
+        """Raise for what can be told without a decoder; returns whether one has to see the rest."""
         if self._length_bytes == _UNDEFINED or self._samples > 1 or self.bits == 1:
-            self._decode()
-        elif len(self._head) == self._size_bytes and self._is_constant():
+            self._find_decoder()
+            self._refuse_implausible()
+            return True
+        if len(self._head) == self._size_bytes and self._is_constant():
             raise BadImageError("image-constant")
+        return False
+
+    def decode(self) -> None:
+        """Raise where pixels cannot be decoded, or are all equal; after `pixels`."""
+        try:
+            constant = self._decodes_to_one_value()
+        except BadImageError:
+            raise
+        except Exception as error:
+            if is_short_of_memory(error):
+                raise
+            state = "image-undecodable" if self._is_beyond_pillow() else "dicom-pixels"
+            raise BadImageError(state, f"{self._syntax_name()}: {one_line(error)}") from error
+        if constant:
+            raise BadImageError("image-constant")
+
+    def _syntax_name(self) -> str:
+        from pydicom.uid import UID
+
+        return UID(self._syntax).name
 
     def _read_header(self) -> tuple[int, bool, bool]:
         """Read the fields; returns where they end (at the pixels, or with the file), and how they are encoded."""
@@ -82,7 +119,10 @@ class DicomLook:
             if self._syntax == _DEFLATED:
                 self._inflate(end)
             file = io.BytesIO(self._head[:_HEAD_BYTES])
-            dataset = dcmread(file, stop_before_pixels=True, force=True, specific_tags=list(_WANTED))
+            wanted = None if self._wants_identity else list(_WANTED)
+            dataset = dcmread(file, stop_before_pixels=True, force=True, specific_tags=wanted)
+            if self._wants_identity:
+                self.identity = in_dicom(dataset)
             # Values are parsed when they are asked for.
             self._fields = {name: dataset.get(name) for name in _WANTED}
             implicit, little = dataset.original_encoding
@@ -169,41 +209,47 @@ class DicomLook:
         if items - 1 < self._frames:
             raise BadImageError("dicom-fragments", f"{max(items - 1, 0):,} for {self._frames:,} frames")
 
-    def _decode(self) -> None:
+    def _find_decoder(self) -> None:
         from pydicom.pixels.decoders.base import get_decoder
         from pydicom.uid import UID
 
-        syntax = UID(self._syntax)
         try:
-            decoder = get_decoder(syntax)
+            decoder = get_decoder(UID(self._syntax))
         except NotImplementedError:
-            raise BadImageError("image-undecodable", syntax.name) from None
+            raise BadImageError("image-undecodable", self._syntax_name()) from None
         if not decoder.is_available:
-            raise BadImageError("image-undecodable", f"{syntax.name}; {', '.join(decoder.missing_dependencies)}")
-        try:
-            self._refuse_implausible()
-            constant = self._decodes_to_one_value()
-        except BadImageError:
-            raise
-        except Exception as error:
-            state = "image-undecodable" if self._is_beyond_pillow() else "dicom-pixels"
-            raise BadImageError(state, f"{syntax.name}: {one_line(error)}") from error
-        if constant:
-            raise BadImageError("image-constant")
+            remedy = "; pip install 'laden[images]' decodes it" if self._syntax in _OF_THE_EXTRA else ""
+            raise BadImageError("image-undecodable", f"{self._syntax_name()}{remedy}")
 
     def _decodes_to_one_value(self) -> bool:
         from pydicom import dcmread
-        from pydicom.pixels.utils import iter_pixels
         from pydicom.uid import UID
 
         constant, first = True, None
         dataset = dcmread(io.BytesIO(self._head), force=True)
         dataset.file_meta.TransferSyntaxUID = UID(self._syntax)
-        for frame in iter_pixels(dataset, raw=True):
+        for frame in self._decoded(dataset):
             pixels = frame.reshape(self.width * self.height, -1)
             first = pixels[0].copy() if first is None else first
             constant = constant and bool((pixels == first).all())
+        for encoded in self._encoded():
+            judge_pixels(encoded, self._syntax)
         return constant
+
+    def _decoded(self, dataset: Any) -> Iterator[Any]:
+        """The frames, one at a time; or all at once of a few files that pydicom decodes only so."""
+        from pydicom.pixels.utils import iter_pixels
+
+        begun = False
+        try:
+            for frame in iter_pixels(dataset, raw=True):
+                begun = True
+                yield frame
+        except Exception:
+            if begun or self.width * self.height * self._frames * self._samples > MOST_PIXELS:
+                raise
+            frames = dataset.pixel_array
+            yield from (frames if self._frames > 1 else (frames,))
 
     def _refuse_implausible(self) -> None:
         """Raise before memory is taken for frames that are too large, or other than the header says."""
@@ -211,13 +257,18 @@ class DicomLook:
         if frame_pixels * self._samples > MOST_PIXELS or self._frames > _MOST_FRAMES:
             size = f"{self._frames:,} frames of {self.width:,} x {self.height:,} pixels"
             raise BadImageError("image-too-large", size)
-        if self._length_bytes != _UNDEFINED:
-            return
-        from pydicom.encaps import generate_frames
+        try:
+            for frame in self._encoded():
+                judge_frame(frame, self._syntax, self.width, self.height, self._samples, self.bits)
+        except ValueError as error:
+            raise BadImageError("dicom-pixels", one_line(error)) from error
 
-        data = bytes(self._head[self._start :])
-        for frame in generate_frames(data, number_of_frames=self._frames):
-            judge_frame(frame, self._syntax, self.width, self.height, self._samples, self.bits)
+    def _encoded(self) -> Iterator[bytes]:
+        """The frames as they lie in the file, where they are compressed."""
+        if self._length_bytes == _UNDEFINED:
+            from pydicom.encaps import generate_frames
+
+            yield from generate_frames(bytes(self._head[self._start :]), number_of_frames=self._frames)
 
     def _is_beyond_pillow(self) -> bool:
         """Whether Pillow, which is what is always installed, cannot decode such pixels: deep ones, and deep colours."""

@@ -1,8 +1,9 @@
 """Is this JPEG whole?
 
 Structure: `SOI`, then segment by segment to `EOI`, with one frame header whose size and kind are possible, and scans
-after it (ITU-T T.81, annex B). Pixels: decoded by Pillow (libjpeg-turbo). JPEG has no checksum, and a decoder draws
-something from damaged data as long as any code fits, so a changed byte may go unnoticed; missing ones do not.
+after it (ITU-T T.81, annex B). Pixels: decoded by simplejpeg, which hands on what libjpeg-turbo warns of (pixels that
+are missing above all), or, where it refuses for a reason of its own, by Pillow. JPEG has no checksum, and a decoder
+draws something from damaged data as long as any code fits, so a changed byte may go unnoticed; missing ones do not.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ from __future__ import annotations
 import io
 import re
 import struct
+from typing import Any
 
-from laden.dataset.images.states import MOST_BYTES, MOST_PIXELS, BadImageError, Buffer, one_line
+from laden.dataset.images.identity import in_comment, in_exif
+from laden.dataset.images.states import MOST_BYTES, MOST_PIXELS, BadImageError, Buffer, is_short_of_memory, one_line
 
 _SOI, _EOI, _SOS = 0xD8, 0xD9, 0xDA
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -30,6 +33,13 @@ _FRAME = struct.Struct(">BHHB")
 """Precision, lines, samples a line, components (B.2.2)."""
 _BLOCK_PIXELS = 64
 _PNG_START = b"\x89PNG"
+_APP1, _COMMENT = 0xE1, 0xFE
+_EXIF = b"Exif\0\0"
+_BROKEN_DATA = re.compile(
+    r"premature end|bad huffman code|corrupt data|restart marker|resync|inconsistent progression", re.IGNORECASE
+)
+"""In libjpeg-turbo's words (jerror.h): codes that are none, markers or pixels that are missing. It draws on all the
+same; what else it warns of changes no pixel."""
 
 
 def least_bytes(pixels: int) -> int:
@@ -47,6 +57,12 @@ class JpegLook:
         self._frame = 0
         """Which frame header there was."""
         self._scans = self._scan_end = 0
+        self._told: list[str] = []
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """Names of fields that may say who a person is, once `structure` went through it."""
+        return tuple(dict.fromkeys(self._told))
 
     def structure(self) -> None:
         if self._size_bytes > MOST_BYTES:
@@ -62,6 +78,8 @@ class JpegLook:
             end = self._segment_end(pos)
             if marker in _FRAMES:
                 self._take_frame(marker, pos + 2, end)
+            elif marker in (_APP1, _COMMENT):
+                self._take_text(marker, bytes(self._data[pos + 2 : end]))
             pos = end
             if marker == _SOS:
                 self._scans += 1
@@ -69,7 +87,8 @@ class JpegLook:
         if not self._scans:
             raise BadImageError("jpeg-order", "there is no scan")
 
-    def pixels(self) -> None:
+    def pixels(self) -> bool:
+        """Raise for what is known before decoding; a decoder has to see the rest."""
         pixels = self.width * self.height
         if pixels > MOST_PIXELS:
             raise BadImageError("image-too-large", f"{self.width:,} x {self.height:,} pixels")
@@ -77,8 +96,32 @@ class JpegLook:
             raise BadImageError("image-undecodable", f"JPEG process SOF{self._frame & 15}, {self.bits} bits")
         if self._frame in _HUFFMAN and self._size_bytes < least_bytes(pixels):
             raise BadImageError("jpeg-pixels", f"{self._size_bytes:,} bytes cannot hold that many")
-        if self._decodes_to_one_value():
+        return True
+
+    def decode(self) -> None:
+        """Raise where pixels are missing, cannot be decoded, or are all equal."""
+        pixels = self.strictly()
+        if bool((pixels == pixels[0, 0]).all()) if pixels is not None else self._decodes_to_one_value():
             raise BadImageError("image-constant")
+
+    def strictly(self) -> Any:
+        """The pixels, by a decoder that hands on what is missing; None where it is not the one to tell."""
+        import simplejpeg
+
+        try:
+            colours = simplejpeg.decode_jpeg_header(self._data)[2]
+            wanted = {"Gray": "Gray", "CMYK": "CMYK", "YCCK": "CMYK"}.get(colours, "RGB")
+            return simplejpeg.decode_jpeg(self._data, colorspace=wanted, strict=True)
+        except ValueError as error:
+            if _BROKEN_DATA.search(str(error)):
+                raise BadImageError("jpeg-pixels", one_line(error)) from None
+            return None
+
+    def _take_text(self, marker: int, data: bytes) -> None:
+        if marker == _COMMENT:
+            self._told += filter(None, [in_comment(data)])
+        elif data.startswith(_EXIF):
+            self._told += in_exif(data)
 
     def _start(self) -> None:
         start = bytes(self._data[:4])
@@ -145,6 +188,8 @@ class JpegLook:
                 image.load()
                 extremes = image.getextrema()
         except Exception as error:
+            if is_short_of_memory(error):
+                raise
             raise BadImageError("jpeg-pixels", one_line(error)) from error
         bands = extremes if isinstance(extremes[0], tuple) else (extremes,)
         return all(low == high for low, high in bands)

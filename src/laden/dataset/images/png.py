@@ -2,8 +2,8 @@
 
 That is the signature, the header, and of each chunk its type, place and CRC-32, up to `IEND` (W3C, Portable Network
 Graphics Specification, Third Edition, sections 5.2 to 5.6 and 11.2). The first thing that is broken is the state; what
-`scanlines` finds in the pixels counts where the structure is whole. Bytes after `IEND` are harmless to decoders and
-left unjudged.
+`scanlines` finds in the pixels counts where the structure is whole; last comes what decoders only warn of. Bytes after
+`IEND` are harmless to decoders and left unjudged.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ import struct
 
 from isal.isal_zlib import crc32
 
+from laden.dataset.images.identity import in_exif, in_text
 from laden.dataset.images.scanlines import Scanlines
-from laden.dataset.images.states import MOST_PIXELS, WHOLE, BadImageError, Buffer
+from laden.dataset.images.states import MOST_PIXELS, WHOLE, BadImageError, Buffer, facts
 from laden.values.records import ImageFacts
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -26,6 +27,17 @@ _START_BYTES = len(_SIGNATURE) + _HEAD.size + _HEADER.size + _CRC.size
 _BIT_DEPTHS = {0: {1, 2, 4, 8, 16}, 2: {8, 16}, 3: {1, 2, 4, 8}, 4: {8, 16}, 6: {8, 16}}
 """Colour type to the bit depths it allows (section 11.2.1, table 11.1)."""
 _PALETTE = 3
+_MOST_PALETTE_BYTES = 3 * 256
+_LENGTHS = {
+    b"cHRM": (32,), b"gAMA": (4,), b"sRGB": (1,), b"cICP": (4,), b"pHYs": (9,), b"tIME": (7,), b"oFFs": (9,),
+    b"acTL": (8,), b"fcTL": (26,), b"bKGD": (1, 2, 6), b"sBIT": (1, 2, 3, 4), b"cLLI": (8,), b"mDCV": (24,),
+}  # fmt: skip
+"""Chunks that decoders can do without, whose data have one length, or one for each colour type (section 11.3)."""
+_LEAST = {b"iCCP": 3, b"tEXt": 2, b"zTXt": 3, b"iTXt": 6, b"sPLT": 3, b"eXIf": 8, b"tRNS": 1, b"hIST": 2}
+"""Others, with the least that their fixed fields take (likewise)."""
+_TEXTS = frozenset({b"tEXt", b"zTXt", b"iTXt", b"eXIf"})
+_TEXT_BYTES = 64 << 10
+"""Of a chunk of text or Exif that are kept: names of fields stand at its start."""
 _HOLE = bytes(64)
 """So many zeros do not occur in deflated data, but for stored blocks; a lost sector or page is 512 or more."""
 
@@ -33,9 +45,15 @@ _HOLE = bytes(64)
 class PngCheck:
     """Looks at one PNG, fed in order; keeps no more than a few bytes of it."""
 
-    def __init__(self, *, pixels: bool = False) -> None:
+    def __init__(self, *, pixels: bool = False, identity: bool = False) -> None:
         self._defect = ""
+        self._doubt: tuple[str, str] | None = None
+        """What decoders warn of, where nothing is broken."""
         self._wants_pixels = pixels
+        self._wants_identity = identity
+        self._identity: list[str] = []
+        self._text = bytearray()
+        """The first bytes of a chunk of text that no buffer holds whole."""
         self._scanlines: Scanlines | None = None
         self._start = bytearray()
         """Signature and IHDR, until they are complete."""
@@ -80,7 +98,10 @@ class PngCheck:
         if not self._defect and self._last != b"IEND":
             self._defect = "png-truncated" if self._in_chunk or self._small else "png-no-iend"
         state, detail = (self._defect, "") if self._defect else self._pixels()
-        return ImageFacts("png", self._width, self._height, self._bits, state, detail)
+        if state == WHOLE and self._doubt is not None:
+            state, detail = self._doubt
+        found = facts("png", (self._width, self._height), self._bits, state, detail)
+        return found._replace(identity=tuple(dict.fromkeys(self._identity)))
 
     def _pixels(self) -> tuple[str, str]:
         """State and detail of an image whose structure is whole."""
@@ -120,12 +141,14 @@ class PngCheck:
         elif crc32(start[12:29]) != _CRC.unpack_from(start, 29)[0]:
             self._defect = "png-chunk-crc"
         else:
-            self._width, self._height, self._bits, self._colour, *methods = _HEADER.unpack_from(start, 16)
-            sizes_legal = 0 < self._width < 1 << 31 and 0 < self._height < 1 << 31
-            pixels_legal = self._bits in _BIT_DEPTHS.get(self._colour, ())
+            width, height, bits, colour, *methods = _HEADER.unpack_from(start, 16)
+            sizes_legal = 0 < width < 1 << 31 and 0 < height < 1 << 31
+            pixels_legal = bits in _BIT_DEPTHS.get(colour, ())
             if not sizes_legal or not pixels_legal or methods not in ([0, 0, 0], [0, 0, 1]):
                 self._defect = "png-header"
-            elif self._wants_pixels and self._width * self._height <= MOST_PIXELS:
+                return
+            self._width, self._height, self._bits, self._colour = width, height, bits, colour
+            if self._wants_pixels and self._width * self._height <= MOST_PIXELS:
                 self._scanlines = Scanlines(
                     self._width, self._height, self._bits, self._colour, interlaced=methods[2] == 1
                 )
@@ -144,7 +167,7 @@ class PngCheck:
             if end + 4 > end_of_view:
                 break
             if kind != b"IDAT" or self._last != b"IDAT":
-                self._enter(kind)
+                self._enter(kind, length)
                 if self._defect:
                     break
             if crc32(view[pos + 4 : end]) != _CRC.unpack_from(view, end)[0]:
@@ -152,6 +175,8 @@ class PngCheck:
                 break
             if self._scanlines is not None and kind == b"IDAT":
                 self._scanlines.feed(view[pos + 8 : end])
+            if self._wants_identity and kind in _TEXTS:
+                self._take_text(kind, bytes(view[pos + 8 : end][:_TEXT_BYTES]))
             self._last = kind
             pos = end + 4
             if kind == b"IEND":
@@ -168,6 +193,8 @@ class PngCheck:
             self._tail = (self._tail + part)[1 - len(_HOLE) :]
             if self._scanlines is not None and self._kind == b"IDAT":
                 self._scanlines.feed(part)
+            if self._wants_identity and self._kind in _TEXTS:
+                self._text += part[: _TEXT_BYTES - len(self._text)]
             return pos + len(part)
         wanted = (_CRC.size if self._in_chunk else _HEAD.size) - len(self._small)
         self._small += view[pos : pos + wanted]
@@ -180,16 +207,25 @@ class PngCheck:
                     self._defect = "png-hole" if self._hole else "png-chunk-crc"
                 else:
                     self._last = self._kind
+                    self._take_text(self._kind, bytes(self._text))
+                self._text.clear()
             else:
                 self._left_bytes, self._kind = _HEAD.unpack(small)
                 self._crc = crc32(self._kind)
                 self._tail, self._hole = b"", False
                 self._in_chunk = True
-                self._enter(self._kind)
+                self._enter(self._kind, self._left_bytes)
         return min(pos + wanted, len(view))
 
-    def _enter(self, kind: bytes) -> None:
-        """Judge the type and place of a chunk that begins (section 5.6, table 5.3: the critical chunks)."""
+    def _take_text(self, kind: bytes, data: bytes) -> None:
+        """Note the name of a field that may say who a person is."""
+        if kind == b"eXIf":
+            self._identity += in_exif(b"Exif\0\0" + data)
+        elif kind in _TEXTS:
+            self._identity += filter(None, [in_text(data)])
+
+    def _enter(self, kind: bytes, length: int) -> None:
+        """Judge type, place and length of a chunk that begins (section 5.6, table 5.3: the critical chunks)."""
         seen = self._seen
         repeated = kind in seen and (kind in (b"IHDR", b"PLTE") or (kind == b"IDAT" and self._last != b"IDAT"))
         late = kind == b"PLTE" and b"IDAT" in seen
@@ -200,4 +236,8 @@ class PngCheck:
             self._defect = "png-order"
         elif kind == b"IEND" and b"IDAT" not in seen:
             self._defect = "png-no-idat"
+        elif kind == b"PLTE" and self._colour == _PALETTE and (length % 3 or not 3 <= length <= _MOST_PALETTE_BYTES):
+            self._defect = "png-palette"
+        elif self._doubt is None and (length not in _LENGTHS.get(kind, (length,)) or length < _LEAST.get(kind, 0)):
+            self._doubt = "png-chunk-length", f"{kind.decode('ascii')} of {length:,} bytes"
         seen.add(kind)

@@ -3,7 +3,7 @@
 In order: the data of IDAT chunks are gathered into batches and inflated by ISA-L (RFC 1950; its Adler-32 is checked),
 the output is laid out in lines as width, depth and interlace demand (W3C, Portable Network Graphics Specification,
 Third Edition, sections 7.2, 8.1 and 9), and each line's filter type is looked at. Exactly the lines that the header
-promises must come, and nothing after them.
+promises must come, and nothing after them; bytes behind the compressed data are padding.
 
 Lines are not unfiltered: every byte decodes to something, and the checksum has vouched for it. Whether all pixels are
 equal is told from filtered lines too (`constant`). Memory: one batch and one piece of output, whatever is declared.
@@ -91,8 +91,7 @@ class Scanlines:
         inflater = self._inflater
         while True:
             if inflater.eof:
-                if batch or inflater.unused_data:
-                    raise BadImageError("png-pixels-long", "bytes follow the end of the compressed data")
+                # What follows the checksum is padding to every decoder.
                 return
             piece = inflater.decompress(batch, _PIECE_BYTES)
             batch = b""

@@ -77,14 +77,14 @@ class TableShape:
 
     def row_key(self, text: str) -> str:
         """The key under which a row's image is looked for; `text` is what its key column holds."""
-        return self._folded(self._last_segments(text) if self.match == "path" else text)
+        return self.folded(self._last_segments(text) if self.match == "path" else text)
 
     def entry_key(self, path: str) -> str:
         """The key of the member or plain file at `path`."""
         if self.match == "path":
-            return self._folded(self._last_segments(path))
+            return self.folded(self._last_segments(path))
         name = path.rpartition("/")[2]
-        return self._folded(self._stem(name) if self.match == "stem" else name)
+        return self.folded(self._stem(name) if self.match == "stem" else name)
 
     def key_value(self, path: str) -> str | None:
         """What the key column would say of the file at `path`; None where its name does not tell."""
@@ -97,7 +97,8 @@ class TableShape:
         """Tell whether the file at `path` ends as this dataset's images do."""
         return not self.suffixes or path.lower().endswith(self.suffixes)
 
-    def _folded(self, key: str) -> str:
+    def folded(self, key: str) -> str:
+        """A key or place as it is compared: letters and their accents together, and small where case is ignored."""
         if not key.isascii():
             # macOS takes letters and their accents apart, others do not (Unicode Standard Annex 15).
             key = normalize("NFC", key)
@@ -180,7 +181,7 @@ class Profile:
         known = (values.get(field, "") for field in fields)
         texts = ("" if text in NO_PLACE else text.replace(PLACE_SEPARATOR, "\ufffd") for text in known)
         place = PLACE_SEPARATOR.join(texts)
-        return place.casefold() if self.table is not None and self.table.ignore_case else place
+        return self.table.folded(place) if self.table is not None else place
 
     def archive_values(self, path: str) -> dict[str, str] | None:
         """What the file name of the archive at `path` says, as `spelled`; None if it is not called as the profile's.

@@ -1,7 +1,7 @@
 """Keys of images, asked in SQL: `TableShape.row_key` for a whole column.
 
-SQL's small letters are those of Unicode's simple mapping, keys are folded (`str.casefold`): what holds letters beyond
-ASCII is folded here, each different text once.
+What holds letters beyond ASCII is folded by `TableShape.folded`, each different text once: SQL has other small letters,
+and no accents that stand by themselves.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ def folded(shape: TableShape, text: str) -> str:
 
 def fold(relations: Relations, table: str, shape: TableShape, columns: Sequence[str] = ("key",)) -> None:
     """Fold columns of a relation where `folded` could not."""
-    for column in columns if shape.ignore_case else ():
+    for column in columns:
         odd = relations.stream(f"SELECT DISTINCT {column} FROM {table} WHERE NOT {is_ascii(column)}")  # noqa: S608
         relations.run("CREATE OR REPLACE TABLE folded (given VARCHAR, fold VARCHAR)")
-        if relations.feed("folded", ((text, text.casefold()) for (text,) in odd)):
+        if relations.feed("folded", ((text, other) for (text,) in odd if (other := shape.folded(text)) != text)):
             relations.run(f"UPDATE {table} SET {column} = fold FROM folded WHERE given = {column}")  # noqa: S608
 
 

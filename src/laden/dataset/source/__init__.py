@@ -19,7 +19,7 @@ from isal.isal_zlib import crc32
 from laden.dataset.source import tars, zips
 from laden.dataset.source.files import Found, file_entries, find
 from laden.dataset.source.kinds import archive_of, is_zip, stem
-from laden.dataset.source.opening import opened
+from laden.dataset.source.opening import open_archive, opened
 from laden.dataset.source.positional import Buffer
 from laden.dataset.source.reader import Reader
 from laden.dataset.source.scope import Scope
@@ -35,6 +35,7 @@ __all__ = [
     "entries",
     "file_entries",
     "find",
+    "open_archive",
     "opened",
     "stem",
 ]

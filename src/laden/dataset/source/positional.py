@@ -15,8 +15,8 @@ from typing import Protocol, Self
 Buffer = bytes | bytearray | memoryview
 """What readers yield and hashes take."""
 
-
-_MOST_NS = (1 << 63) - 1
+_TIMES = 1 << 63
+"""As many as a column of the relations holds on either side of 1970."""
 
 
 class ArchiveFile(Protocol):
@@ -43,8 +43,13 @@ class ArchiveFile(Protocol):
 
 
 def time_ns(status: os.stat_result) -> int:
-    """When a file was modified last, within 64 bits: some years (before 1678, after 2262) do not fit."""
-    return max(-_MOST_NS, min(status.st_mtime_ns, _MOST_NS))
+    """When a file was modified last, in nanoseconds since 1970 as a number that 63 bits hold.
+
+    They do from the year 1678 to 2262; other times, which clocks and tools get wrong, are counted round from there, so
+    that two of them stay two.
+    """
+    time = status.st_mtime_ns
+    return time if -_TIMES <= time < _TIMES else time % _TIMES
 
 
 class PositionalFile:

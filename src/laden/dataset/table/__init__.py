@@ -13,8 +13,9 @@ and duplicate keys are not looked for.
 
 from __future__ import annotations
 
+from laden.dataset.table.blocks import Block
 from laden.dataset.table.index import BATCH, columns, copy, count, write_subset
 from laden.dataset.table.table import Record, Table
 from laden.dataset.table.watch import TableWatch
 
-__all__ = ["BATCH", "Record", "Table", "TableWatch", "columns", "copy", "count", "write_subset"]
+__all__ = ["BATCH", "Block", "Record", "Table", "TableWatch", "columns", "copy", "count", "write_subset"]

@@ -61,6 +61,7 @@ async def move(
     *,
     workers: int,
     on_retry: Callable[[Retry], None],
+    on_limit: Callable[[str], None],
     stopping: Callable[[], bool],
     sas: SasSource | None = None,
 ) -> AsyncIterator[Receipt]:
@@ -72,6 +73,7 @@ async def move(
         store: the opened destination, used where one process does it all.
         workers: processes; 1 is this one.
         on_retry: told of attempts that will be repeated.
+        on_limit: told what keeps it from being faster, when that changes.
         stopping: once true, nothing more is begun.
         sas: gives other processes the SAS and its successors; None for the credential of the environment.
 
@@ -81,10 +83,13 @@ async def move(
     """
     if workers == 1:
         with Reader(job.root) as reader:
-            async for receipt in transfer(items, reader, store, job.settings, stopping):
+            async for receipt in transfer(items, reader, store, job.settings, stopping, on_limit):
                 yield receipt
         return
     from laden.stages.engine.processes import move_in_processes
 
-    async for receipt in move_in_processes(job, items, workers=workers, on_retry=on_retry, stopping=stopping, sas=sas):
+    moving = move_in_processes(
+        job, items, workers=workers, on_retry=on_retry, on_limit=on_limit, stopping=stopping, sas=sas
+    )
+    async for receipt in moving:
         yield receipt

@@ -39,7 +39,7 @@ _END_WITHIN_S = 10
 _LOOK_S = 0.2
 _WORKER_DIED = "a worker process was ended from outside: run the same command again to go on"
 
-_Answer = list[Receipt] | Retry | LadenError
+_Answer = list[Receipt] | Retry | str | LadenError
 
 
 async def move_in_processes(
@@ -48,6 +48,7 @@ async def move_in_processes(
     *,
     workers: int,
     on_retry: Callable[[Retry], None],
+    on_limit: Callable[[str], None],
     stopping: Callable[[], bool],
     sas: SasSource | None = None,
 ) -> AsyncIterator[Receipt]:
@@ -55,7 +56,7 @@ async def move_in_processes(
     window_bytes = job.settings.window_bytes // workers
     cap = job.cap and job.cap.shared(workers)
     share = replace(job, settings=replace(job.settings, window_bytes=window_bytes), cap=cap)
-    coordinator = _Coordinator(share, _batches(items), workers, on_retry, stopping, sas)
+    coordinator = _Coordinator(share, _batches(items), workers, on_retry, on_limit, stopping, sas)
     try:
         async for receipts in coordinator.receipts():
             for receipt in receipts:
@@ -73,12 +74,14 @@ class _Coordinator:
         batches: Iterator[list[Item]],
         workers: int,
         on_retry: Callable[[Retry], None],
+        on_limit: Callable[[str], None],
         stopping: Callable[[], bool],
         sas: SasSource | None,
     ) -> None:
         context = multiprocessing.get_context("spawn")
         self._batches = batches
         self._on_retry = on_retry
+        self._on_limit = on_limit
         self._stopping = stopping
         self._stop = context.Event()
         self._ended: AccessEnded | None = None
@@ -121,6 +124,8 @@ class _Coordinator:
                     raise error
                 case Retry() as retry:
                     self._on_retry(retry)
+                case str() as limit:
+                    self._on_limit(limit)
                 case receipts:
                     ahead -= 1
                     done(receipts)
@@ -241,7 +246,7 @@ async def _serve(job: Job, pipe: Connection, asking: Connection | None, stop: Ev
         while batch := await next_batch():
             done: list[Receipt] = []
             try:
-                async for receipt in transfer(batch, reader, store, job.settings, stop.is_set):
+                async for receipt in transfer(batch, reader, store, job.settings, stop.is_set, pipe.send):
                     done.append(receipt)  # noqa: PERF401 - what was done is told also when it breaks off
             except LadenError as error:
                 stop.set()

@@ -13,4 +13,4 @@ from laden.stages.labels.collect import LabelSet, collect
 from laden.stages.labels.forms import FORMS, MLTABLE, STARTS, Form
 from laden.stages.labels.images import LabelCounts, LabelledImage
 
-__all__ = ["FORMS", "STARTS", "MLTABLE", "Form", "LabelCounts", "LabelSet", "LabelledImage", "collect"]
+__all__ = ["FORMS", "MLTABLE", "STARTS", "Form", "LabelCounts", "LabelSet", "LabelledImage", "collect"]

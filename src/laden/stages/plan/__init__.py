@@ -18,7 +18,7 @@ from laden.stages.plan.matching import CONTENT, match
 from laden.stages.plan.telling import FOREIGN, Telling
 from laden.values.errors import UsageError
 from laden.values.events import PlanReady
-from laden.values.records import Action, Entry, Finding, Item, Step
+from laden.values.records import UNSEEN, Action, Entry, Finding, Item, Step
 
 _SHARED = """
 CREATE OR REPLACE TABLE shared AS
@@ -70,7 +70,8 @@ _TODO = """
 CREATE OR REPLACE TABLE todo AS
 SELECT w.blob, w.id, e.size_bytes,
   -- Whose MD5 somebody checked: the service when laden sent it, or laden when it read it.
-  CASE WHEN NOT ? AND b.source_bytes IS NOT NULL OR (NOT ? AND k.md5 = b.md5 AND k.size_bytes = b.size_bytes AND k.known <> 'adopted')
+  CASE WHEN NOT ? AND (b.source_bytes IS NOT NULL
+            OR (k.md5 = b.md5 AND k.size_bytes = b.size_bytes AND k.known <> 'adopted'))
        THEN b.md5 END AS checked_md5,
   CASE
     WHEN b.name IS NULL THEN 'send'
@@ -146,7 +147,7 @@ class Plan:
         if send_strays:
             relations.run(_SEND_STRAYS)
         relations.run(_WEAK_TIMES, [_TELLING_NS])
-        relations.run(_TODO, [read_back, read_back, compare_all, replace])
+        relations.run(_TODO, [read_back, compare_all, replace])
         hold(relations, places)
         self._telling = Telling(relations, send_strays=send_strays, many_rows=many_rows)
 
@@ -194,7 +195,7 @@ class Plan:
         ):
             facts = facts_from_text(image) if image else None
             state = facts.state if facts else known
-            if state not in (None, WHOLE):
+            if state not in (None, WHOLE, UNSEEN):
                 yield blob, archive, member, state
 
     def summary(

@@ -9,7 +9,7 @@ read, or fits nothing, becomes a finding; only a source of which nothing at all 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from laden.dataset.evidence import Trust
@@ -23,6 +23,7 @@ from laden.stages.survey.recognition import Choice, recognise_source
 from laden.stages.survey.rows import PlacedTable, feed_tables
 from laden.stages.survey.steps import take_steps
 from laden.stages.survey.tables import is_table, open_table
+from laden.stages.survey.unchanged import Stamps, stamps
 from laden.values.errors import LadenError, SourceError, UsageError
 from laden.values.events import Observer, Started
 from laden.values.records import Entry, Finding, Severity, Step
@@ -52,6 +53,8 @@ class Survey:
     """What each step of the selection left of the tables; empty where all of them is wanted."""
     excluded: int = 0
     """Files and members that a person left out."""
+    stamps: Stamps = field(default_factory=dict)
+    """What the archives were when they were listed."""
 
     @property
     def table(self) -> Table | None:
@@ -90,9 +93,11 @@ def survey(
         observer(Started("table", table.table.name))
     # From here on nothing reads the source's tables again: what lands is what was surveyed.
     tables = [replace(table, table=table.table.hold(relations.folder)) for table in tables]
-    placed = feed_tables(relations, log, profile, tables, homes)
+    placed = feed_tables(relations, log, profile, tables, homes, observer)
     feed = EntryFeed(found, profile, tables, trust, choice.scope, log)
+    before = stamps(found.root, found.archives)
     feed.feed(relations, homes, observer)
+    before = {archive: before[archive] for archive in feed.archives}
     feed.leave_out(relations)
     if not tables:
         relations.run(
@@ -115,6 +120,7 @@ def survey(
         tuple(feed.archives),
         steps,
         feed.excluded,
+        before,
     )
 
 

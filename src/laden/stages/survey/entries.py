@@ -18,6 +18,7 @@ from laden.dataset.profile import Profile, parse_ranges
 from laden.dataset.source import Found, Scope, archive_of, entries, file_entries, stem
 from laden.relations import BATCH_ROWS, Column, Relations
 from laden.run.findings import FindingLog
+from laden.run.ticks import Ticks
 from laden.stages.survey.tables import SourceTable
 from laden.values.errors import SourceError, UsageError
 from laden.values.events import Observer, Started
@@ -101,6 +102,7 @@ class EntryFeed:
         """
         self.unreadable += [home_of(self._profile, archive) for archive in self._found.lost]
         count = 0
+        ticks = Ticks(observer, "files and members listed")
         for archive, members in groupby(self._accepted(homes, observer), key=_archive_of):
             while batch := list(islice(members, BATCH_ROWS)):
                 if not archive:
@@ -108,6 +110,7 @@ class EntryFeed:
                 if batch:
                     self._feed(relations, archive, batch, count)
                 count += len(batch)
+                ticks.add(len(batch))
         if self._ignored:
             self._log.add(_ignored(self._ignored))
         if self._errors and not count:

@@ -19,12 +19,14 @@ from numpy.typing import NDArray
 
 from laden.dataset.profile import NO_PLACE, PLACE_SEPARATOR, Profile, TableShape, Template
 from laden.dataset.selection.keys import fold, folded, row_key
-from laden.dataset.table import BATCH, Table, TableWatch, columns, count
+from laden.dataset.table import BATCH, Block, Table, TableWatch, columns, count
 from laden.relations import Relations
 from laden.run.findings import FindingLog
+from laden.run.ticks import Ticks
 from laden.stages.survey.tables import SourceTable
 from laden.values.arrow import Stream
 from laden.values.errors import UsageError
+from laden.values.events import Observer, ignore
 from laden.values.names import OWN_FOLDER, problem, reserved
 from laden.values.records import Finding, Severity
 
@@ -45,6 +47,7 @@ def feed_tables(
     profile: Profile,
     tables: list[SourceTable],
     homes: frozenset[str] | None,
+    observer: Observer = ignore,
 ) -> tuple[PlacedTable, ...]:
     """Fill `rows` and `table_starts`; returns where the rows of each table are.
 
@@ -54,6 +57,7 @@ def feed_tables(
         profile: its `tables` are the shapes of these.
         tables: in the profile's order.
         homes: file names of the archives asked for, or None for all.
+        observer: told how many rows were read.
 
     Raises:
         SourceError: a table cannot be read, or lacks its key.
@@ -61,8 +65,9 @@ def feed_tables(
     """
     placed: list[PlacedTable] = []
     before = 0
+    ticks = Ticks(observer, "rows read")
     for source, shape in zip(tables, profile.tables, strict=True):
-        count = _feed(relations, log, profile, shape, source.table, homes, before)
+        count = _feed(relations, log, profile, shape, source.table, homes, before, ticks)
         placed.append(PlacedTable(source.table, shape, range(before + 1, before + count + 1)))
         before += count
     relations.feed("table_starts", [(one.table.name, one.rows.start - 1) for one in placed])
@@ -77,6 +82,7 @@ def _feed(
     table: Table,
     homes: frozenset[str] | None,
     before: int,
+    ticks: Ticks,
 ) -> int:
     layout = profile.layout_of(shape)
     archive = profile.archive if profile.places_rows else None
@@ -90,7 +96,7 @@ def _feed(
     home = archive.sql(named) if archive else "NULL"
     sizes = [cells.of(name) for name in (shape.width, shape.height) if name in table.columns]
     watch = TableWatch(table, shape.key, [name for name, kind in shape.columns.items() if kind == "text"])
-    cells.read(relations, watch)
+    cells.read(relations, watch, ticks)
     for name, cell in named.items():
         _spell(relations, cell, partial(profile.spelled, name))
     relations.run(
@@ -131,14 +137,18 @@ class _Cells:
         self._places.add(place)
         return f"c{place}"
 
-    def read(self, relations: Relations, watch: TableWatch) -> None:
+    def read(self, relations: Relations, watch: TableWatch, ticks: Ticks) -> None:
+        def see(block: Block) -> None:
+            watch.see(block)
+            ticks.add(len(block.widths))
+
         places = sorted(self._places)
         texts = [f"c{place}" for place in places]
         declared = "".join(f", {text} VARCHAR" for text in texts)
         relations.run(f"CREATE OR REPLACE TABLE cells (row BIGINT{declared})")
         relations.absorb(
             f"INSERT INTO cells SELECT row, {', '.join(texts)} FROM {BATCH}",  # noqa: S608 - own names
-            columns(self._table, places, watch.see),
+            columns(self._table, places, see),
         )
 
 

@@ -20,12 +20,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
-from laden.dataset.images import Level
+from laden.dataset.images import JUDGES, Level, Phi
 from laden.dataset.source import Buffer, Reader
+from laden.stages.transfer.bottleneck import Bottleneck
 from laden.stages.transfer.comparing import is_same
 from laden.stages.transfer.reading import BlockReader, Loaded, conflicting, properties, read_item, settle, unread
 from laden.stages.transfer.sizes import BLOCKS_IN_FLIGHT, Sizes, resumed_block_bytes
-from laden.stages.transfer.window import Window
+from laden.stages.transfer.window import Window, batches, cost_bytes
 from laden.store import CREATE_ONLY, Store, block_id, digest
 from laden.values.errors import (
     AccessEnded,
@@ -43,10 +44,6 @@ from laden.values.records import Action, Item, Outcome, Receipt
 T = TypeVar("T")
 
 _MIB = 1 << 20
-_BATCH_BYTES = 1 * _MIB
-_BATCH_ITEMS = 32
-"""Small items are read this many at a time, so that handing them between threads costs little."""
-
 _SLOW_ITEM_S = 0.002
 """Small items are read by one thread, for several would mostly wait for each other (Python runs one at a time), unless
 an item takes this long: then it is the disk or the network that is slow, and waiting in parallel helps."""
@@ -55,9 +52,6 @@ _LAST_ANSWERS_S = 2.0
 """How long requests in flight may take to end, once the credential has."""
 
 _LOOK_S = 0.05
-_ITEM_COST_BYTES = 256 << 10
-"""The least that an item takes of the window: a thousand small ones in flight keep any link busy, and more would
-only keep the garbage collector busy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +73,8 @@ class Settings:
     """Whether an image that is whole as a member but broken inside is sent as it is."""
     replace_other: bool = False
     """Whether a blob whose content turns out to be other is replaced."""
+    phi: Phi = "off"
+    """What becomes of an image with fields that may say who a person is."""
 
 
 async def transfer(
@@ -87,6 +83,7 @@ async def transfer(
     store: Store,
     settings: Settings,
     stopping: Callable[[], bool] = lambda: False,
+    on_limit: Callable[[str], None] = lambda _: None,
 ) -> AsyncIterator[Receipt]:
     """Move items and yield their receipts as they come, in any order.
 
@@ -96,6 +93,7 @@ async def transfer(
         store: where to put them.
         settings: limits and policies.
         stopping: asked before each request that sends; once true, requests in flight end and no more are made.
+        on_limit: told what keeps it from being faster (`bottleneck`), when that changes.
 
     Raises:
         AccessDenied: the service refused the credential; nothing more is sent. Where it has ended (`AccessEnded`),
@@ -104,7 +102,7 @@ async def transfer(
     """
     receipts: asyncio.Queue[Receipt | None] = asyncio.Queue()
     with ThreadPoolExecutor(settings.readers, "laden-read") as threads:
-        mover = _Mover(reader, store, settings, threads, receipts.put_nowait, stopping)
+        mover = _Mover(reader, store, settings, threads, receipts.put_nowait, stopping, on_limit)
         pump = asyncio.create_task(mover.pump(items))
         pump.add_done_callback(lambda _: receipts.put_nowait(None))
         try:
@@ -117,6 +115,7 @@ async def transfer(
             pump.cancel()
             await asyncio.wait([pump])
             threads.shutdown(wait=False, cancel_futures=True)
+            JUDGES.rest()
 
 
 class _Mover:
@@ -130,6 +129,7 @@ class _Mover:
         threads: ThreadPoolExecutor,
         done: Callable[[Receipt], None],
         stopping: Callable[[], bool],
+        on_limit: Callable[[str], None],
     ) -> None:
         self._reader = reader
         self._store = store
@@ -140,6 +140,7 @@ class _Mover:
         self._ended = False
         self._sending = 0
         self._window = Window(settings.window_bytes)
+        self._bottleneck = Bottleneck(on_limit)
         self._sizes = Sizes(settings.single_put_bytes, settings.block_bytes)
         self._small_readers = 1
         self._small_turns = asyncio.Semaphore(1)
@@ -151,32 +152,39 @@ class _Mover:
     async def pump(self, items: Iterable[Item]) -> None:
         """Take items while there is room; ends when all that were taken are settled."""
         async with asyncio.TaskGroup() as group:
-            for batch in _batches(items, min(_BATCH_BYTES, self._settings.single_put_bytes)):
+            for batch in batches(items, self._settings.single_put_bytes):
                 size_bytes = sum(item.entry.size_bytes for item in batch)
                 large = size_bytes > self._sizes.single_put_bytes(time.monotonic())
-                cost_bytes = self._large_bytes(size_bytes) if large else sum(map(_cost_bytes, batch))
-                await self._window.enter(cost_bytes)
+                taken_bytes = self._large_bytes(size_bytes) if large else sum(map(cost_bytes, batch))
+                await self._window.enter(taken_bytes)
                 if self._stopping():
                     return
                 if large:
                     task = group.create_task(self._move_large(batch[0]))
-                    task.add_done_callback(partial(self._leave, cost_bytes))
+                    task.add_done_callback(partial(self._leave, taken_bytes))
                 else:
+                    self._bottleneck.taken(taken_bytes)
                     group.create_task(self._move(batch, group))
 
-    def _leave(self, cost_bytes: int, _: asyncio.Task[None]) -> None:
-        self._window.leave(cost_bytes)
+    def _leave(self, taken_bytes: int, _: asyncio.Task[None]) -> None:
+        self._window.leave(taken_bytes)
+
+    def _sent(self, taken_bytes: int, task: asyncio.Task[None]) -> None:
+        self._bottleneck.sent(taken_bytes)
+        self._leave(taken_bytes, task)
 
     async def _move(self, batch: list[Item], group: asyncio.TaskGroup) -> None:
         """Read a batch; each of its items then goes its own way, so that one that waits holds up no other."""
         for item, result in zip(batch, await self._results(batch), strict=True):
             if isinstance(result, Loaded):
+                self._bottleneck.read(cost_bytes(item))
                 task = group.create_task(self._send(result))
-                task.add_done_callback(partial(self._leave, _cost_bytes(item)))
+                task.add_done_callback(partial(self._sent, cost_bytes(item)))
                 continue
             if result is not None:
                 self._done(result)
-            self._window.leave(_cost_bytes(item))
+            self._bottleneck.taken(-cost_bytes(item))
+            self._window.leave(cost_bytes(item))
 
     async def _results(self, batch: list[Item]) -> list[Loaded | Receipt | None]:
         if len(batch) == 1:
@@ -195,14 +203,9 @@ class _Mover:
         return [None if self._stopping() else self._read(item) for item in batch]
 
     def _read(self, item: Item) -> Loaded | Receipt:
-        settings = self._settings
-        return read_item(
-            self._reader,
-            item,
-            level=settings.images,
-            send_broken=settings.send_broken,
-            replace_other=settings.replace_other,
-        )
+        asked = self._settings
+        broken, other, phi = asked.send_broken, asked.replace_other, asked.phi
+        return read_item(self._reader, item, level=asked.images, send_broken=broken, replace_other=other, phi=phi)
 
     async def _send(self, loaded: Loaded) -> None:
         self._sending += 1
@@ -221,13 +224,14 @@ class _Mover:
             self._sending -= 1
 
     async def _move_large(self, item: Item) -> None:
-        compare = item.action is Action.COMPARE
+        # What may have to stay is read to its end before a block of it leaves.
+        first_read = item.action is Action.COMPARE or self._settings.phi == "stop"
         self._sending += 1
         try:
-            settled, block_ids = await self._pass_blocks(item, sending=not compare)
+            settled, block_ids = await self._pass_blocks(item, sending=not first_read)
             if isinstance(settled, Loaded):
                 settled = await self._read_back(settled)
-            if compare and isinstance(settled, Loaded):
+            if first_read and isinstance(settled, Loaded):
                 item = settled.item
                 settled, block_ids = await self._pass_blocks(item, sending=True)
             if isinstance(settled, Loaded):
@@ -243,7 +247,7 @@ class _Mover:
 
     async def _read_back(self, loaded: Loaded) -> Loaded | Receipt:
         """Settle an item whose blob was put there by another tool: what its bytes are, not what it says of them."""
-        item, digests, settings = loaded.item, loaded.digests, self._settings
+        item, digests = loaded.item, loaded.digests
         if item.action is not Action.COMPARE or item.md5 is not None:
             return loaded
         started_s = time.monotonic()
@@ -252,8 +256,12 @@ class _Mover:
         except (BlobMissing, BlobRefused, TransientStoreError) as error:
             return self._failed(Receipt(item, Outcome.FAILED, digests, loaded.image), error, started_s)
         self._last_success_s = time.monotonic()
-        known = loaded._replace(item=item._replace(md5=md5))
-        return settle(known, send_broken=settings.send_broken, replace_other=settings.replace_other)
+        return self._decided(loaded._replace(item=item._replace(md5=md5)))
+
+    def _decided(self, loaded: Loaded) -> Loaded | Receipt:
+        """Whether an item whose content is known still has to be sent."""
+        asked = self._settings
+        return settle(loaded, send_broken=asked.send_broken, replace_other=asked.replace_other, phi=asked.phi)
 
     async def _end(self, error: AccessEnded) -> None:
         """Begin nothing more; the first to learn it raises, once those that were let in before had time to end."""
@@ -281,7 +289,9 @@ class _Mover:
 
         try:
             staged = await self._store.staged(item.blob) if sending else {}
-            blocks = BlockReader(self._reader, item, self._block_bytes(item, staged), self._settings.images)
+            settings = self._settings
+            block_bytes = self._block_bytes(item, staged)
+            blocks = BlockReader(self._reader, item, block_bytes, settings.images, settings.phi)
             self._sizes.begin(time.monotonic())
             async with asyncio.TaskGroup() as group:
                 while (await room.acquire()) and (block := await self._in_thread(blocks.next_block)):
@@ -297,9 +307,7 @@ class _Mover:
             if isinstance(error, SourceError):
                 return unread(item, error), []
             return self._failed(Receipt(item, Outcome.FAILED), error, started_s), []
-        settings = self._settings
-        settled = settle(blocks.loaded(), send_broken=settings.send_broken, replace_other=settings.replace_other)
-        return settled, block_ids
+        return self._decided(blocks.loaded()), block_ids
 
     async def _settled(self, loaded: Loaded, request: Awaitable[None]) -> Receipt:
         """Await a put or commit, and tell what became of its item."""
@@ -358,26 +366,6 @@ class _Mover:
 
     async def _in_thread(self, work: Callable[..., T], *arguments: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
-
-
-def _batches(items: Iterable[Item], most_bytes: int) -> Iterator[list[Item]]:
-    """Neighbouring small items together, larger ones alone."""
-    batch: list[Item] = []
-    batch_bytes = 0
-    for item in items:
-        size_bytes = item.entry.size_bytes
-        if batch and (batch_bytes + size_bytes > most_bytes or len(batch) == _BATCH_ITEMS):
-            yield batch
-            batch, batch_bytes = [], 0
-        batch.append(item)
-        batch_bytes += size_bytes
-    if batch:
-        yield batch
-
-
-def _cost_bytes(item: Item) -> int:
-    """What an item that passes whole takes of the window."""
-    return max(item.entry.size_bytes, _ITEM_COST_BYTES)
 
 
 def _etag(item: Item) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 
-from laden.dataset.images import Level
+from laden.dataset.images import JUDGES, Level, Phi
 from laden.dataset.source import Reader
 from laden.stages.transfer.reading import BlockReader, Loaded, read_item, unread
 from laden.values.errors import SourceError
@@ -28,6 +28,7 @@ def examine(
     level: Level,
     *,
     threads: int,
+    phi: Phi = "off",
     stopping: Callable[[], bool] = lambda: False,
 ) -> Iterator[Receipt]:
     """Read items, and yield their receipts in order: `READ`, or why one could not be.
@@ -37,6 +38,7 @@ def examine(
         reader: opens the entries; used by all threads at once.
         level: how closely images are looked at.
         threads: how many items are read at a time.
+        phi: unless `off`, fields are told that may say who a person is.
         stopping: asked before each item; once true, no more are begun.
     """
     pending: deque[Future[Receipt]] = deque()
@@ -45,7 +47,7 @@ def examine(
             for item in items:
                 if stopping():
                     break
-                pending.append(pool.submit(partial(_examined, reader, item, level)))
+                pending.append(pool.submit(partial(_examined, reader, item, level, phi)))
                 # One more for each thread than it works at, so that none waits.
                 if len(pending) >= 2 * threads:
                     yield pending.popleft().result()
@@ -53,20 +55,23 @@ def examine(
                 yield pending.popleft().result()
         finally:
             pool.shutdown(cancel_futures=True)
+            JUDGES.rest()
 
 
-def _examined(reader: Reader, item: Item, level: Level) -> Receipt:
+def _examined(reader: Reader, item: Item, level: Level, phi: Phi) -> Receipt:
+    # Nothing is sent, so nothing is held back: what is found is told.
+    told: Phi = "off" if phi == "off" else "warn"
     if item.entry.size_bytes <= _WHOLE_BYTES:
-        read = read_item(reader, item, level=level, send_broken=True, replace_other=False)
+        read = read_item(reader, item, level=level, send_broken=True, replace_other=False, phi=told)
     else:
-        read = _read_blocks(reader, item, level)
+        read = _read_blocks(reader, item, level, told)
     if isinstance(read, Receipt):
         return read
     return Receipt(item, Outcome.READ, read.digests, read.image)
 
 
-def _read_blocks(reader: Reader, item: Item, level: Level) -> Loaded | Receipt:
-    blocks = BlockReader(reader, item, _BLOCK_BYTES, level)
+def _read_blocks(reader: Reader, item: Item, level: Level, phi: Phi) -> Loaded | Receipt:
+    blocks = BlockReader(reader, item, _BLOCK_BYTES, level, phi)
     try:
         while blocks.next_block() is not None:
             pass

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
-from laden.dataset.images import BROKEN, Level, checker, look
+from laden.dataset.images import BROKEN, Level, Phi, checker, look
 from laden.dataset.source import Buffer, Reader, crc32
 from laden.stages.metadata import to_metadata
 from laden.store import Properties, content_type
 from laden.values.errors import MemberDamaged, SourceError
-from laden.values.records import NOT_AN_IMAGE, Action, Digests, ImageFacts, Item, Outcome, Receipt
+from laden.values.records import NOT_LOOKED_INTO, Action, Digests, ImageFacts, Item, Outcome, Receipt
 
 
 class Loaded(NamedTuple):
@@ -24,7 +24,9 @@ class Loaded(NamedTuple):
     image: ImageFacts
 
 
-def read_item(reader: Reader, item: Item, *, level: Level, send_broken: bool, replace_other: bool) -> Loaded | Receipt:
+def read_item(
+    reader: Reader, item: Item, *, level: Level, send_broken: bool, replace_other: bool, phi: Phi = "off"
+) -> Loaded | Receipt:
     """Read one item whole: bytes ready to send, or the receipt of an item that needs no sending.
 
     Args:
@@ -33,6 +35,7 @@ def read_item(reader: Reader, item: Item, *, level: Level, send_broken: bool, re
         level: how closely its image is looked at.
         send_broken: whether an image that is broken inside is sent as it is.
         replace_other: whether a blob with other content is replaced.
+        phi: what becomes of an image that may say who a person is.
     """
     try:
         (data,) = reader.read(item.entry, max(item.entry.size_bytes, 1))
@@ -40,11 +43,11 @@ def read_item(reader: Reader, item: Item, *, level: Level, send_broken: bool, re
         return unread(item, error)
     checksum = crc32(data) if item.entry.crc32 is None else item.entry.crc32
     digests = Digests(len(data), checksum, hashlib.md5(data, usedforsecurity=False).digest())
-    image = look(item.entry.member, data, level)
-    return settle(Loaded(item, data, digests, image), send_broken=send_broken, replace_other=replace_other)
+    image = look(item.entry.member, data, level, identity=phi != "off")
+    return settle(Loaded(item, data, digests, image), send_broken=send_broken, replace_other=replace_other, phi=phi)
 
 
-def settle(loaded: Loaded, *, send_broken: bool, replace_other: bool) -> Loaded | Receipt:
+def settle(loaded: Loaded, *, send_broken: bool, replace_other: bool, phi: Phi = "off") -> Loaded | Receipt:
     """Decide, once content is known, whether an item still has to be sent.
 
     One that is to be compared with a blob whose MD5 nobody checked is returned as it is: that blob has to be read back
@@ -61,6 +64,8 @@ def settle(loaded: Loaded, *, send_broken: bool, replace_other: bool) -> Loaded 
     if image.state in BROKEN and not send_broken:
         reason = f"{BROKEN[image.state]}; not sent, as asked"
         return Receipt(item, Outcome.DAMAGED, digests, image, image.state, reason)
+    if image.identity and phi == "stop":
+        return Receipt(item, Outcome.HELD, digests, image)
     return loaded
 
 
@@ -77,13 +82,13 @@ def unread(item: Item, error: SourceError) -> Receipt:
 class BlockReader:
     """Reads one large item block by block, keeping the running digests."""
 
-    def __init__(self, reader: Reader, item: Item, block_bytes: int, level: Level) -> None:
+    def __init__(self, reader: Reader, item: Item, block_bytes: int, level: Level, phi: Phi = "off") -> None:
         self.item = item
         self._buffers: Iterator[Buffer] = reader.read(item.entry, block_bytes)
         self._md5 = hashlib.md5(usedforsecurity=False)
         self._crc32 = 0
         self._size_bytes = 0
-        self._check = checker(item.entry.member, level, item.entry.size_bytes)
+        self._check = checker(item.entry.member, level, item.entry.size_bytes, identity=phi != "off")
 
     def next_block(self) -> tuple[Buffer, bytes] | None:
         """The next block and its MD5, or None after the last. Raises `SourceError`."""
@@ -100,7 +105,7 @@ class BlockReader:
     def loaded(self) -> Loaded:
         """What is known after the last block; its data are gone."""
         digests = Digests(self._size_bytes, self._crc32, self._md5.digest())
-        return Loaded(self.item, b"", digests, self._check.finish() if self._check else NOT_AN_IMAGE)
+        return Loaded(self.item, b"", digests, self._check.finish() if self._check else NOT_LOOKED_INTO)
 
 
 def properties(loaded: Loaded) -> Properties:

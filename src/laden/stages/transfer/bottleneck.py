@@ -1,0 +1,72 @@
+"""What limits a transfer, in one word: the link, the disk or the processor.
+
+Bytes wait in the window either to be read or to be sent. Where most of them were read, the link is what they wait for.
+Else reading is: the processor, if this process keeps about a core busy, and the disk (or the network that it is on)
+if not. What the service refuses is told by the retries, not here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+_SPAN_S = 1.0
+"""Looked at this often; what is between is averaged."""
+_BUSY = 0.8
+"""Of a core: inflating and hashing keep it busy, waiting for a disk does not."""
+
+
+class Bottleneck:
+    """Looks on while a transfer runs."""
+
+    def __init__(
+        self,
+        tell: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+        processor: Callable[[], float] = time.process_time,
+    ) -> None:
+        """Tell what limits, when that changes; both clocks give seconds, the second one's are of processor time."""
+        self._tell = tell
+        self._clock = clock
+        self._processor = processor
+        self._began_s = clock()
+        self._busy_s = processor()
+        self._unread_bytes = self._unsent_bytes = 0
+        self._looks = 0
+        self._ready = 0.0
+        self._word = ""
+
+    def taken(self, size_bytes: int) -> None:
+        """So many bytes wait to be read, or if negative no longer do."""
+        self._unread_bytes += size_bytes
+        self._look()
+
+    def read(self, size_bytes: int) -> None:
+        """So many of them were read, and wait to be sent."""
+        self._unread_bytes -= size_bytes
+        self._unsent_bytes += size_bytes
+        self._look()
+
+    def sent(self, size_bytes: int) -> None:
+        """So many of those are settled."""
+        self._unsent_bytes -= size_bytes
+        self._look()
+
+    def _look(self) -> None:
+        waiting_bytes = self._unread_bytes + self._unsent_bytes
+        if waiting_bytes:
+            self._looks += 1
+            self._ready += self._unsent_bytes / waiting_bytes
+        now_s = self._clock()
+        span_s = now_s - self._began_s
+        if span_s < _SPAN_S or not self._looks:
+            return
+        busy_s = self._processor()
+        if self._ready >= self._looks / 2:
+            word = "link"
+        else:
+            word = "processor" if busy_s - self._busy_s >= _BUSY * span_s else "disk"
+        self._began_s, self._busy_s, self._looks, self._ready = now_s, busy_s, 0, 0.0
+        if word != self._word:
+            self._word = word
+            self._tell(word)

@@ -1,0 +1,85 @@
+"""A quick look, before anything is sent, at whether DICOM headers say who a person is.
+
+A few hundred files at most are taken, spread over all that are wanted, and of each no more is read than its beginning.
+What is found is a warning before the question; where images are looked at on their way, each has its own finding then.
+Members of tars in gzip data are left out: to reach them is to inflate what lies before.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from laden.dataset.images import Phi, look
+from laden.dataset.source import Reader
+from laden.run.run import Run
+from laden.values.errors import SourceError, UsageError
+from laden.values.events import Warned
+from laden.values.records import IN_GZIP, Entry, Finding, Severity
+
+_MOST_FILES = 200
+_HEAD_BYTES = 1 << 20
+"""Headers of radiographs take some kilobytes."""
+_NAMED = 8
+_CANDIDATES = """
+FROM todo t JOIN entries e USING (id)
+WHERE t.action IN ('send', 'replace', 'compare') AND e.method <> $gzip AND e.size_bytes > 132
+  AND (regexp_matches(lower(e.member), '\\.(dcm|dicom)$') OR NOT regexp_matches(lower(e.member), '\\.[a-z]+$'))
+"""
+_SPREAD = f"""
+SELECT archive, member, size_bytes, crc32, mtime_ns, offset_bytes, stored_bytes, method FROM (
+    SELECT e.*, row_number() OVER (ORDER BY e.id) AS nth {_CANDIDATES})
+WHERE nth % $step = 0 ORDER BY id
+"""  # noqa: S608 - own text
+
+
+def refuse_unlooked(phi: Phi, level: str) -> None:
+    """Raise `UsageError` where images are to be held back that nobody is to look at."""
+    if phi == "stop" and level == "none":
+        raise UsageError(
+            "--phi stop holds back images by their headers, and --images none looks at none: leave one out"
+        )
+
+
+def look_for_identity(run: Run, root: Path, phi: Phi, *, alone: bool) -> None:
+    """Warn where headers of a sample say who a person is.
+
+    Args:
+        run: whose plan is made.
+        root: of the source.
+        phi: what was asked; nobody looks where it is `off`.
+        alone: whether this is the only look, so that what it finds is a finding of the run.
+    """
+    if phi == "off":
+        return
+    gzip = {"gzip": IN_GZIP}
+    (count,) = run.relations.one(f"SELECT count(*) {_CANDIDATES}", gzip)
+    step = -(-count // _MOST_FILES) or 1
+    named: Counter[str] = Counter()
+    seen = saying = 0
+    with Reader(str(root)) as reader:
+        for entry in map(Entry._make, run.relations.stream(_SPREAD, {**gzip, "step": step})):
+            for kind, identity in _headers(reader, entry):
+                seen += kind == "dicom"
+                saying += bool(identity)
+                named.update(identity)
+    if saying:
+        shown = ", ".join(f"{name} ({files:,})" for name, files in named.most_common(_NAMED))
+        more = f" and {len(named) - _NAMED} others" if len(named) > _NAMED else ""
+        told = (
+            f"{saying:,} of {seen:,} DICOM headers that were looked at may say who a person is: {shown}{more};"
+            " --phi stop sends no such image"
+        )
+        run.tell(Warned(told))
+        if alone:
+            run.add([Finding("dicom-identity", Severity.ERROR if phi == "stop" else Severity.WARNING, told)])
+
+
+def _headers(reader: Reader, entry: Entry) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Kind and fields of the beginning of a file; nothing of one that cannot be read, which is told when it is sent."""
+    try:
+        facts = look(entry.member, next(reader.read(entry, _HEAD_BYTES)), identity=True)
+    except SourceError:
+        return
+    yield facts.kind, facts.identity
