@@ -55,6 +55,17 @@ def test_select_to_stdout_is_the_table_alone(dataset: Dataset) -> None:
     assert run("select", dataset.table, "-o", "-", "--json").code == 2
 
 
+@pytest.mark.parametrize("name", ["small.csv", "small.csv.gz"])
+def test_select_replaces_what_it_wrote_and_nothing_else(dataset: Dataset, tmp_path: Path, name: str) -> None:
+    out = tmp_path / name
+    for first in ("2", "1"):
+        assert run("select", dataset.table, "--first", first, "-o", out).code == 0
+    out.write_text("my notes")
+    ran = run("select", dataset.table, "--first", "1", "-o", out)
+    assert (ran.code, out.read_text()) == (2, "my notes")
+    assert "is there and is no table with these columns" in ran.err
+
+
 def test_a_wrong_condition_is_one_line_on_stderr(dataset: Dataset) -> None:
     ran = run("select", dataset.table, "--where", "ImageDr = 0", "--quiet")
     assert (ran.code, ran.out) == (2, "")

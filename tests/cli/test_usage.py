@@ -56,6 +56,11 @@ def test_a_refused_command_touches_nothing(word: str, tmp_path: Path, capsys: py
         ["load", "./nowhere", "./dest"],
         ["verify", "padchest"],
         ["check", "./src", "--profile", "none"],
+        ["check", "./src", "--findings", "same", "--report", "./same"],
+        ["verify", "./dest", "--findings", "same.csv", "--report", "same.parquet"],
+        ["load", "./src", "./dest", "--findings", "same", "--report", "same"],
+        ["check", "./src", "--log", "same", "--report", "same"],
+        ["labels", "export", "./dest", "-o", "laden-findings.csv"],
     ):
         assert run_command([*line, *([word] if word else [])]) in (2, 5), line
         after = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}

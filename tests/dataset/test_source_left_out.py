@@ -139,6 +139,14 @@ def test_a_folder_that_may_not_be_listed_is_told_and_the_rest_goes_on(closed: Pa
         (".0.zip.Xk3bQ9", "0.zip"),
         ("a.png.part", "a.png"),
         ("Unconfirmed 12345.crdownload", "Unconfirmed 12345"),
+        (".g.nii.gz.Ab12Cd", "g.nii.gz"),
+        ("x/.a.png.k3bQ9z", "x/a.png"),
+        ("g.nii.gz.download", "g.nii.gz"),
+        ("g.nii.gz.tmp", "g.nii.gz"),
+        ("a.DCM.temp", "a.DCM"),
+        (".notes.txt.backup", None),
+        (".notes.txt.202401", None),
+        ("of.2024.tmp", None),
         ("notes.tmp", None),
         ("x.download", None),
         ("._0.zip.part", None),
@@ -192,6 +200,14 @@ def test_unfinished_downloads_are_never_taken(source: Path) -> None:
         "2.zip.download": "archive-unfinished",
         "a.png.crdownload": "file-unfinished",
     }
+
+
+@pytest.mark.parametrize("name", [".a.png.icloud", "x/.b.nii.gz.icloud"])
+def test_what_icloud_keeps_elsewhere_is_told(source: Path, name: str) -> None:
+    touch(source, name, ".1.zip.icloud", "a.icloud")
+    found = find([source])
+    assert (found.archives, found.files, found.lost) == (["0.zip"], ["a.icloud", "img/a.png"], ["1.zip"])
+    assert told(found) == dict.fromkeys((name, ".1.zip.icloud"), "file-placeholder")
 
 
 def test_a_second_download_is_named(source: Path) -> None:

@@ -145,6 +145,15 @@ def test_the_same_load_gives_the_same_bytes(loaded: str, tmp_path: Path, form: s
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
+@pytest.mark.parametrize("form", ["jsonl", "coco", "csv"])
+def test_nothing_else_is_replaced_by_labels(loaded: str, tmp_path: Path, form: str) -> None:
+    mine = tmp_path / "mine"
+    mine.write_text("mine")
+    with pytest.raises(UsageError, match=f"is there and is no list of labels as {form}"):
+        export_labels(loaded, mine, form=form)
+    assert mine.read_text() == "mine"
+
+
 def test_from_a_container_with_its_urls(container: str, dataset: Dataset, tmp_path: Path) -> None:
     url = f"{container}/a b"
     assert load(dataset.folder, url).complete

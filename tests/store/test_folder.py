@@ -15,7 +15,7 @@ from laden.store import CREATE_ONLY, Store, parse_destination
 from laden.store.folder import FolderStore
 from laden.store.journal import JOURNAL, Journal
 from laden.store.retry import Retrying
-from laden.values.errors import BlobConflict, BlobMissing, BlobRefused, StoreError, UsageError
+from laden.values.errors import BlobConflict, BlobMissing, BlobRefused, NameRefused, StoreError, UsageError
 from tests.contracts.store import StoreContract, at_once, facts, listed, md5, properties
 
 
@@ -291,9 +291,24 @@ def test_links_to_folders_are_followed_but_not_in_circles(store, tmp_path):
     (disk / "round").symlink_to(tmp_path)
     (tmp_path / "self").symlink_to(tmp_path / "self")
     (tmp_path / "dangling").symlink_to(tmp_path / "nothing")
-    put(store, "png/a.png", b"x", v="1")
-    assert (disk / "a.png").read_bytes() == b"x"
-    assert listing(store) == [("png/a.png", 1, md5(b"x"), {"v": "1"})]
+    (disk / "a.png").write_bytes(b"x")
+    assert listing(store) == [("png/a.png", 1, md5(b"x"), {})]
+
+
+@pytest.mark.parametrize("link", ["png", "png/deep", "_laden", "_laden/staging"])
+def test_nothing_is_written_or_deleted_through_a_link(tmp_path, link):
+    disk, root = tmp_path / "disk", tmp_path / "dest"
+    (root / link).parent.mkdir(parents=True)
+    disk.mkdir()
+    (disk / "a.png").write_bytes(b"theirs")
+    (root / link).symlink_to(disk)
+    store = FolderStore(root)
+    with pytest.raises(NameRefused, match=f"{link} is a link, and nothing is written through one"):
+        put(store, f"{link}/a.png" if link.startswith("png") else "a.png", b"x")
+    if link.startswith("png"):
+        with pytest.raises(NameRefused):
+            asyncio.run(store.delete(f"{link}/a.png"))
+    assert [(path.name, path.read_bytes()) for path in disk.iterdir()] == [("a.png", b"theirs")]
 
 
 @pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names are text there")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from laden.relations import Relations
 from laden.stages import inventory
 from laden.stages.inventory import Listing
-from laden.store import CREATE_ONLY, Page, Store, parse_destination
+from laden.store import CREATE_ONLY, Page, Store, listing, parse_destination
 from laden.store.blob import BlobStore
 from laden.store.credentials import find_credential
 from laden.store.listing import RangesDoNotFit, StartFrom, list_all, list_ranges
@@ -171,3 +171,32 @@ def test_the_emulator_begins_at_a_name(container):
             await store.close()
 
     asyncio.run(work())
+
+
+class Endless(Names):
+    """A service, or what answers for it, whose listing does not come to an end."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__(["a", "b", "c"])
+        self.how = how
+
+    async def list_page(self, marker: str = "") -> Page:
+        await super().list_page()
+        count = len(self.asked)
+        marker = {"one marker": "m", "two markers": f"m{count % 2}"}.get(self.how, f"m{count}")
+        return Page([] if self.how == "no names" else [Blob(name, 1, None, "", {}) for name in self.names], marker)
+
+
+@pytest.mark.parametrize("how", ["one marker", "two markers", "the same names", "no names"])
+def test_a_listing_that_never_ends_is_given_up(monkeypatch, how):
+    monkeypatch.setattr(listing, "_MOST_EMPTY", 5)
+
+    async def all_of_it() -> None:
+        async for _ in list_all(Endless(how)):  # type: ignore[arg-type]
+            pass
+
+    with pytest.raises(StoreError, match="does not come to an end") as raised:
+        asyncio.run(asyncio.wait_for(all_of_it(), 60))
+    assert raised.value.exit_code == 6
+    with pytest.raises(RangesDoNotFit):
+        ranges(Endless(how), ["b"])

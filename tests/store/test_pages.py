@@ -40,7 +40,7 @@ def blob(name: str, properties: list[str], metadata: dict[str, str]) -> str:
 
 def parsed(text: str) -> list[Blob]:
     """By the parser, whatever the page is."""
-    found = [answers._blob(one, 0) for one in answers._tree(text).iter("Blob")]
+    found = [answers.blob_from_element(one, 0) for one in answers.tree(text).iter("Blob")]
     return [one for one in found if one is not None]
 
 

@@ -162,6 +162,29 @@ def test_folders_are_not_taken_for_slips(text: str) -> None:
     assert not is_meant_for_a_cloud(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (f"./{BLOB}/cont", "behind a slash"),
+        (f"/{BLOB}/cont", "begin it with https://"),
+        ("../abfss:/c/x", "begin it with abfss://"),
+        ("./S3://bucket/x", "behind a slash"),
+        ("FILE", "is a file, and no folder can be there"),
+        ("FILE/below", "is a file, and no folder can be there"),
+    ],
+)
+def test_what_can_be_no_folder_is_told(text: str, told: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"x")
+    with pytest.raises(UsageError, match=told):
+        parse_destination(text.replace("FILE", str(tmp_path / "file")))
+
+
+@pytest.mark.skipif(not Path("/dev/null").exists(), reason="Linux and macOS have it")
+def test_a_device_is_no_folder() -> None:
+    with pytest.raises(UsageError, match="/dev/null is a device"):
+        parse_destination("/dev/null")
+
+
 def test_source_and_destination_in_each_others_place(tmp_path: Path) -> None:
     folder, address = str(tmp_path), f"{BLOB}/cont{SAS}"
     for typed in (address, Path(address), address.replace("https", "https;")):

@@ -1,18 +1,22 @@
 """Files of laden's own: whole or not there, through no link, over nothing of anybody else's, and known again."""
 
+import gzip
 import os
+import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from laden.values.errors import UsageError
-from laden.values.ownfiles import REPORT_START, exclusive, is_own, is_report, placed, refuse
+from laden.values.ownfiles import REPORT_START, begins, exclusive, is_own, is_report, placed, refuse
 
 HEADER = "code,severity,message,archive,member,row,blob"
+OLD = begins(b"old")
 
 
-def write(path: Path, content: bytes = b"new", **options: object) -> None:
-    with placed(path, **options) as file:  # type: ignore[arg-type]
+def write(path: Path, content: bytes = b"new", may_replace: Callable[[Path], bool] = OLD) -> None:
+    with placed(path, may_replace) as file:
         file.write(content)
 
 
@@ -23,7 +27,7 @@ def names(folder: Path) -> list[str]:
 def test_it_is_there_once_it_is_whole(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_bytes(b"old")
-    with placed(path) as file:
+    with placed(path, begins(b"old")) as file:
         file.write(b"new")
         assert path.read_bytes() == b"old"
     assert (path.read_bytes(), names(tmp_path)) == (b"new", ["a.txt"])
@@ -32,7 +36,7 @@ def test_it_is_there_once_it_is_whole(tmp_path: Path) -> None:
 def test_what_breaks_off_leaves_what_was_there(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_bytes(b"old")
-    with pytest.raises(ZeroDivisionError), placed(path) as file:
+    with pytest.raises(ZeroDivisionError), placed(path, begins(b"old")) as file:
         file.write(b"%d" % (1 // 0))
     assert (path.read_bytes(), names(tmp_path)) == (b"old", ["a.txt"])
 
@@ -71,6 +75,43 @@ def test_only_what_may_be_replaced_is(tmp_path: Path) -> None:
         path.write_bytes(ours)
         write(path, may_replace=is_report)
         assert path.read_bytes() == b"new"
+
+
+@pytest.mark.parametrize(
+    ("content", "ours"),
+    [
+        (b"", True),
+        (b"id,x\n", True),
+        (b"id,x\n1,2\n", True),
+        (gzip.compress(b"id,x\n1,2\n"), True),
+        (b"mine", False),
+        (b"id,x,y\n", False),
+        (b"id", False),
+        (gzip.compress(b"mine"), False),
+        (gzip.compress(b"id,x\n1,2\n")[:-20], False),
+        (b"\x1f\x8bmine", False),
+    ],
+)
+def test_what_the_same_command_wrote_is_known_by_its_beginning(tmp_path: Path, content: bytes, ours: bool) -> None:
+    (tmp_path / "a").write_bytes(content)
+    assert begins(b"id,x\n")(tmp_path / "a") is ours
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="such files cannot be made on Windows")
+def test_what_may_keep_laden_waiting_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind("socket")
+        for name in ("pipe", "socket"):
+            with pytest.raises(UsageError, match=f"^{name} is a pipe or the like"):
+                refuse(Path(name), is_report, "report", "--report")
+
+
+@pytest.mark.parametrize("name", ["sig=c2VjcmV0LXNpZ25hdHVyZQ.html", "sig%3Dc2VjcmV0LXNpZ25hdHVyZQ", "x/sig%253Dc2Vj"])
+def test_a_secret_is_no_name(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match="looks like a signature"):
+        refuse(tmp_path / name, is_report, "report", "--report")
 
 
 @pytest.mark.skipif(not Path("/dev/null").exists(), reason="Linux and macOS have it")

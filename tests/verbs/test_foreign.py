@@ -279,6 +279,8 @@ def test_images_that_are_really_missing_are_not_near_others(tmp_path: Path) -> N
         ("d\\a", "A.nii.gz", "backslashes, as on Windows; the table's lacks the ending .nii.gz; capital"),
         ("a.png", "a", "the table's has an ending, .png"),
         ("torax.png", "tórax.png", "accents"),
+        ("a.PNG", "x/a.png", "the endings differ in capital and small letters"),
+        ("A.PNG", "a.png", "capital and small letters differ"),
         ("a.png", "a.png", "they lie in other folders"),
     ],
 )

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 from laden.azure.refusals import explained
 from laden.store.clouds import Cloud, find_cloud
-from laden.store.signin import SignIn, trust
+from laden.store.signin import SignIn, careful
 from laden.values.errors import AccessDenied, UsageError
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Session:
             credential_scopes=[self.cloud.scope],
             api_version=STORAGE_API,
             polling_interval=2,
-            **trust(),
+            **careful(),
         )
         return self._closing.enter_context(client)
 
@@ -76,7 +76,7 @@ class Session:
             self.subscription,
             base_url=self.cloud.resource_manager,
             credential_scopes=[self.cloud.scope],
-            **trust(),
+            **careful(),
         ) as client:
             yield client
 
@@ -154,7 +154,7 @@ def _pipeline(cloud: Cloud, signed_in: SignIn, extra: str) -> PipelineClient[Any
             ARMChallengeAuthenticationPolicy(signed_in, cloud.scope),
             ARMHttpLoggingPolicy(),
         ],
-        **trust(),
+        **careful(),
     )
 
 
@@ -174,11 +174,15 @@ def _request(
     body: object = None,
     query: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
+    from azure.core.exceptions import HttpResponseError
     from azure.core.rest import HttpRequest
 
     asked = HttpRequest(method, address, params={"api-version": api_version, **(query or {})}, json=body)
     answer = pipeline.send_request(asked)
     answer.raise_for_status()
+    if answer.status_code >= 300:
+        # A redirect, which nobody follows, is no answer.
+        raise HttpResponseError(response=answer)
     found: dict[str, Any] = answer.json() if answer.content else {}
     return found
 

@@ -98,6 +98,8 @@ def _refusal(error: HttpResponseError, doing: str) -> LadenError:
         namespace = re.search(r"namespace '([\w.]{1,100})'", told)
         told_of = sentence.format(namespace=namespace[1] if namespace else "Microsoft.Storage")
         return kind(f"Azure does not {doing}: {told_of} ({code})")
+    if 300 <= (error.status_code or 0) < 400:
+        told = "it answered with a redirect, which is not followed; check AZURE_RESOURCE_MANAGER_URL and HTTPS_PROXY"
     kind = AccessDenied if error.status_code in (401, 403) else UsageError if error.status_code == 400 else StoreError
     return kind(f"Azure does not {doing}: {_first_sentence(told)} ({code or error.status_code or 'no status'})")
 

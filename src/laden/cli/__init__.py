@@ -10,7 +10,8 @@ import gc
 import os
 import sys
 
-from laden.values.secrets import guarded, note_environment
+from laden.cli.early import Early
+from laden.values.secrets import StreamLost, guarded, note_environment
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 """Parameters of mallopt(3), as in glibc's malloc.h."""
@@ -18,6 +19,7 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 
 def main() -> None:
     """Entry point of the `laden` command."""
+    _open_streams()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
@@ -26,18 +28,44 @@ def main() -> None:
     _keep_memory()
     code = run_command(sys.argv[1:])
     # Taking the interpreter down object by object takes longer than loading a small dataset; nothing is left to do.
-    sys.stdout.flush()
-    sys.stderr.flush()
     os._exit(code)
 
 
 def run_command(arguments: list[str]) -> int:
     """Run a command line, and return its exit code; nothing that it was given in confidence leaves on the way."""
-    from laden.cli.usage import run_typer
+    with Early() as early, guarded():
+        try:
+            from laden.cli.usage import run_typer
 
-    note_environment()
-    with guarded():
-        return run_typer(arguments)
+            note_environment()
+            code = run_typer(arguments, early)
+        except (KeyboardInterrupt, Exception):
+            if not early.stopped:
+                raise
+            print("laden: stopped as you asked", file=sys.stderr)
+            code = 130
+        try:
+            sys.stdout.flush()
+        except StreamLost as error:
+            from laden.cli.faces import unwritten
+
+            code = code or unwritten(error)
+        sys.stderr.flush()
+    return code
+
+
+def _open_streams() -> None:
+    """Give the program the three files that it was started without (`>&-`): else another takes their place."""
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            if nowhere != descriptor:
+                os.dup2(nowhere, descriptor)
+                os.close(nowhere)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(descriptor, "r" if name == "stdin" else "w", encoding="utf-8", closefd=False))  # noqa: SIM115
 
 
 def _keep_memory() -> None:

@@ -6,6 +6,7 @@ not put into a summary gets one here, so that the last JSON line is a summary wh
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -19,7 +20,7 @@ from laden.cli.ask import Question, SasPrompt
 from laden.values.errors import ExitCode, LadenError
 from laden.values.events import Event, Observer, Serving, Started, Summary, to_json
 from laden.values.scratch import remove_all
-from laden.values.secrets import redacted
+from laden.values.secrets import let_go, redacted
 
 _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 """Ctrl-C, what ends services and containers, and a terminal that is closed."""
@@ -68,6 +69,13 @@ class Interrupts:
         elif isinstance(event, Serving):
             self._orderly = True
 
+    def stop(self) -> None:
+        """End the run: in an orderly way where it can, else here and now."""
+        self.stopping = True
+        if not self._orderly:
+            self.cut = True
+            raise KeyboardInterrupt
+
     def _handle(self, _: int, __: FrameType | None) -> None:
         if self.stopping:
             with suppress(OSError):
@@ -77,10 +85,7 @@ class Interrupts:
                 sys.stdout.flush()
             remove_all()
             os._exit(ExitCode.INTERRUPTED)
-        self.stopping = True
-        if not self._orderly:
-            self.cut = True
-            raise KeyboardInterrupt
+        self.stop()
         # The terminal may be gone.
         with suppress(OSError):
             sys.stderr.write("\nFinishing what is in flight, 10 s at most; Ctrl-C again stops at once.\n")
@@ -130,7 +135,7 @@ def run_verb(
             from laden.cli.terminal import Terminal
 
             terminal = Terminal(quiet=shown.quiet, verbose=shown.verbose, aside=aside)
-            stack.callback(terminal.close)
+            stack.callback(_closed, terminal.close)
             face = terminal.show
             if prompt is not None:
                 prompt.hold = terminal.hold
@@ -144,32 +149,67 @@ def run_with(
 ) -> int:
     """Run a verb with a face of its own, and return its exit code; see `run_verb`."""
     interrupts = interrupts or Interrupts()
-    seen: list[Summary] = []
-
-    def observe(event: Event) -> None:
-        if isinstance(event, Summary):
-            seen.append(event)
-        interrupts.see(event)
-        # Before it is drawn: on a narrow terminal, lines break within what has to be found whole.
-        face(redacted(event))
-
+    telling = _Telling(face, interrupts)
     try:
         with interrupts:
-            return work(observe).exit_code
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return int(ExitCode.INTERRUPTED)
+            ended = work(telling.observe).exit_code
     except (KeyboardInterrupt, Exception) as error:
         # What is interrupted within a library may come out as an error of its own.
         if interrupts.cut or isinstance(error, KeyboardInterrupt):
-            message, exit_code = _STOPPED, ExitCode.INTERRUPTED
+            message, ended = _STOPPED, int(ExitCode.INTERRUPTED)
         elif isinstance(error, LadenError):
-            message, exit_code = str(error), error.exit_code
+            message, ended = str(error), int(error.exit_code)
         else:
             raise
-        if not seen:
-            face(Summary(command, message=message, exit_code=int(exit_code)))
-        return int(exit_code)
+        if not telling.ended:
+            telling.observe(Summary(command, message=message, exit_code=ended))
+    return telling.exit_code(ended)
+
+
+class _Telling:
+    """Hands events to a face, and ends the run where the face can tell nobody any more."""
+
+    def __init__(self, face: Observer, interrupts: Interrupts) -> None:
+        self.ended = False
+        """Whether there was a summary."""
+        self._face = face
+        self._interrupts = interrupts
+        self._lost: OSError | None = None
+        """Why nobody was told, before the run had ended."""
+
+    def observe(self, event: Event) -> None:
+        self.ended |= isinstance(event, Summary)
+        self._interrupts.see(event)
+        if self._lost is not None:
+            return
+        try:
+            # Before it is drawn: on a narrow terminal, lines break within what has to be found whole.
+            self._face(redacted(event))
+        except OSError as error:
+            let_go(sys.stdout)
+            if not self.ended:
+                self._lost = error
+                self._interrupts.stop()
+
+    def exit_code(self, ended: int) -> int:
+        """How the run ended; where it was ended because nobody could be told, that."""
+        return ended if self._lost is None else unwritten(self._lost)
+
+
+def unwritten(error: OSError) -> int:
+    """Say that standard output cannot be written, but not where only its reader has gone; returns the exit code."""
+    if error.errno == errno.EPIPE:
+        return int(ExitCode.INTERRUPTED)
+    with suppress(OSError):
+        told = f"laden: standard output cannot be written ({error.strerror or error}): send it somewhere else"
+        print(f"{told}, and run it again", file=sys.stderr, flush=True)
+    return int(ExitCode.USAGE)
+
+
+def _closed(close: Callable[[], None]) -> None:
+    """Take off the screen what is drawn there, where there still is one."""
+    with suppress(OSError):
+        close()
 
 
 def json_face(event: Event) -> None:

@@ -13,8 +13,9 @@ from typing import Any
 
 import typer
 
+from laden.cli.early import Early
 from laden.values.errors import ExitCode
-from laden.values.secrets import redact
+from laden.values.secrets import StreamLost, redact
 
 _VERBS = (
     "verbs_table",
@@ -40,8 +41,8 @@ def all_verbs() -> Any:
     return typer.main.get_command(app)
 
 
-def run_typer(arguments: list[str]) -> int:
-    """Run a command line, and return its exit code."""
+def run_typer(arguments: list[str], early: Early) -> int:
+    """Run a command line, and return its exit code; what Ctrl-C broke off is the caller's to tell."""
     try:
         ended = all_verbs().main(arguments, prog_name="laden", standalone_mode=False)
     except (typer.Abort, KeyboardInterrupt):
@@ -51,7 +52,13 @@ def run_typer(arguments: list[str]) -> int:
         return _explain(error, arguments)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
-    except Exception:  # noqa: BLE001 - the last place where anything can be told
+    except StreamLost as error:
+        from laden.cli.faces import unwritten
+
+        return unwritten(error)
+    except Exception:
+        if early.stopped:
+            raise
         print(redact(traceback.format_exc()), file=sys.stderr)
         print("laden: this is a bug in laden: please report it with what stands above", file=sys.stderr)
         return int(ExitCode.BUG)

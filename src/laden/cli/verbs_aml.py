@@ -40,7 +40,10 @@ class Reads(StrEnum):
 @labels.command("export", epilog=EXIT_CODES)
 def labels_export(
     destination: Dest,
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Is replaced, in one step.")],
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", metavar="FILE", help="Replaced if it holds such labels, never anything else."),
+    ],
     form: Annotated[
         Form, typer.Option("--format", help="jsonl for AutoML, coco and csv for annotation tools.")
     ] = Form.jsonl,

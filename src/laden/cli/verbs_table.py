@@ -27,7 +27,12 @@ def select(
     table: Table,
     output: Annotated[
         str | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Where they go; - for stdout. Without it: count only."),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Where they go; - for stdout. Replaces only a table with these columns. Without it: count only.",
+        ),
     ] = None,
     profile: ProfileName = None,
     images: ImagesFile = None,

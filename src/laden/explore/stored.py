@@ -29,6 +29,7 @@ from laden.stages.manifest import LOAD, MANIFEST, Document, LoadPage, read_load_
 from laden.stages.metadata import to_columns
 from laden.store import Destination, FolderDestination, Store, open_store
 from laden.store.credentials import SasSource
+from laden.store.listing import Progress
 from laden.store.manage import Manage, open_manage
 from laden.values.errors import BlobMissing, ContainerMissing, LadenError, SourceError
 
@@ -68,7 +69,7 @@ class StoredPlace:
     async def refresh(self) -> None:
         state = self.index.state
         state.phase, state.error = "listing", ""
-        marker = ""
+        marker, progress = "", Progress()
         self.index.begin_listing()
         show = not self._known
         if show:
@@ -76,6 +77,7 @@ class StoredPlace:
         try:
             while True:
                 page = await self.manage.list_details(marker)
+                progress.see(page.marker, page.details[0].blob.name if page.details else None)
                 await asyncio.to_thread(self.index.take, page.details, show=show)
                 marker = page.marker
                 if not marker:

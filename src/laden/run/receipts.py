@@ -53,6 +53,8 @@ def meaning(receipt: Receipt, *, stored: bool, phi: Phi = "warn") -> list[Findin
     """
     entry, blob = receipt.item.entry, receipt.item.blob
     match receipt.outcome:
+        case Outcome.CONFLICT if receipt.code:
+            return [Finding(receipt.code, Severity.ERROR, receipt.reason, entry.archive, entry.member, blob=blob)]
         case Outcome.CONFLICT:
             found = conflict(blob, entry.archive, entry.member, receipt.item.owner)
             if receipt.item.action is Action.REPLACE:

@@ -63,6 +63,8 @@ def difference(name: str, member: str) -> str:
     if ours.casefold() != theirs.casefold() and stems[0].casefold() == stems[1].casefold():
         ends = [text.partition(".")[2] for text in (ours, theirs)]
         reasons.append(_endings(*ends))
+    elif ours != theirs and stems[0] == stems[1]:
+        reasons.append("the endings differ in capital and small letters")
     if stems[0] != stems[1]:
         same = stems[0].casefold() == stems[1].casefold()
         reasons.append("capital and small letters differ" if same else "letters differ in their accents")

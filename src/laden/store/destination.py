@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import SplitResult, quote, unquote, urlsplit
@@ -132,9 +133,15 @@ def _folder(text: str) -> FolderDestination:
     if sentence := no_folder(text):
         raise UsageError(sentence)
     try:
-        return FolderDestination(Path(text).expanduser().absolute())
+        path = Path(text).expanduser().absolute()
     except RuntimeError:
         raise UsageError(f"there is no home folder for '{Path(text).parts[0]}': give the folder's whole path") from None
+    with suppress(OSError):
+        there = next(above for above in (path, *path.parents) if above.exists())
+        if not there.is_dir():
+            kind = "a file" if there.is_file() else "a device, a pipe or the like"
+            raise UsageError(f"{there} is {kind}, and no folder can be there: give a folder")
+    return FolderDestination(path)
 
 
 def _check_scheme(parts: SplitResult, host: str) -> None:

@@ -8,11 +8,19 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from laden.values.errors import BlobConflict, BlobMissing, BlobRefused, StoreError
+from laden.values.errors import BlobConflict, BlobMissing, NameRefused, StoreError
 
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP})
 _REFUSED = frozenset({errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EINVAL, errno.EILSEQ})
 """About one name, not the folder: too long, or a folder where a file should be, or the other way round."""
+
+
+_WHY = {
+    errno.ENOTDIR: "a file lies where one of its folders should be",
+    errno.EEXIST: "a file lies where one of its folders should be",
+    errno.EISDIR: "a folder lies there",
+    errno.ENAMETOOLONG: "its name, or that of one of its folders, is longer than the file system takes",
+}
 
 
 def files(
@@ -39,12 +47,30 @@ def linked(staged: Path, target: Path) -> bool:
     try:
         os.link(staged, target)
     except FileExistsError:
+        if target.is_dir():
+            raise NameRefused(f"{target} cannot be written: {_WHY[errno.EISDIR]}") from None
         raise BlobConflict(f"{target} is there already") from None
     except OSError as error:
         if error.errno in _REFUSED:
             raise
         return False
     return True
+
+
+def refuse_links(root: Path, path: Path) -> None:
+    """Refuse a place below a folder to which a link leads: what is written there would land elsewhere.
+
+    Raises:
+        NameRefused: a folder between the two is a link.
+    """
+    for above in path.parents:
+        if above == root:
+            return
+        if above.is_symlink():
+            raise NameRefused(
+                f"{path} is not written: {above} is a link, and nothing is written through one: give the folder that"
+                " it leads to as DEST, or mount it there"
+            )
 
 
 @contextlib.contextmanager
@@ -64,5 +90,5 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        kind = BlobRefused if error.errno in _REFUSED else StoreError
-        raise kind(f"{path} cannot be written: {error.strerror}") from None
+        kind = NameRefused if error.errno in _REFUSED else StoreError
+        raise kind(f"{path} cannot be written: {_WHY.get(error.errno or 0) or error.strerror}") from None

@@ -3,7 +3,7 @@
 Blobs are files. A put writes beside its place, notes in the `journal` what a file cannot say (MD5, metadata), and then
 links or renames, so no reader ever sees part of a blob. A file that no line speaks of (somebody else's, or changed
 since) is read for its MD5 whenever it is listed, and has no metadata. So is every file where times are coarse, and its
-line is looked for by that MD5. Links to folders are followed.
+line is looked for by that MD5. Links to folders are followed where it is read, and refused where it is written.
 
 What it cannot keep of a container: a name that the file system refuses, `a` and `a/b` side by side, content types.
 Replacing one version among several processes is guarded by a file lock, which Windows lacks. Nothing is flushed to
@@ -24,13 +24,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from laden.store import CREATE_ONLY, Data, Page, Properties
-from laden.store.disk import files, linked, reading, writing
+from laden.store.disk import files, linked, reading, refuse_links, writing
 from laden.store.journal import JOURNAL, Journal, Lines, Told, Version
 from laden.values.errors import (
     BlobConflict,
     BlobMissing,
-    BlobRefused,
     ContainerMissing,
+    NameRefused,
     StoreError,
     TransientStoreError,
     UsageError,
@@ -88,6 +88,7 @@ class FolderStore:
         if self._path.exists() and not self._path.is_dir():
             raise UsageError(f"{self._path} is a file: give a folder")
         absent = not self._path.exists()
+        refuse_links(self._path, self._path / _STAGING / "x")
         with writing(self._path):
             self._path.mkdir(parents=True, exist_ok=True)
         return absent
@@ -120,6 +121,7 @@ class FolderStore:
 
     def _put(self, name: str, parts: Iterable[Data], properties: Properties, etag: str | None) -> None:
         target = self._file(name)
+        refuse_links(self._path, target)
         staged = self._staged(name, parts, properties.md5)
         try:
             with writing(target):
@@ -135,6 +137,7 @@ class FolderStore:
         """Write a file beside the others, checked, under a name of its own."""
         self._expect_folder()
         staged = self._path / _STAGING / uuid.uuid4().hex
+        refuse_links(self._path, staged)
         digest = hashlib.md5(usedforsecurity=False)
         with writing(staged):
             staged.parent.mkdir(parents=True, exist_ok=True)
@@ -190,6 +193,7 @@ class FolderStore:
     def _delete(self, name: str) -> None:
         self._expect_folder()
         path = self._file(name)
+        refuse_links(self._path, path)
         with reading(path):
             if path.is_dir() and not path.is_symlink():
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
@@ -209,9 +213,9 @@ class FolderStore:
     def _file(self, name: str) -> Path:
         """Where a blob lies: always below the folder, and never on the store's own files."""
         if reason := problem(name):
-            raise BlobRefused(f"'{name}' cannot be a blob's name: it {reason}")
+            raise NameRefused(f"'{name}' cannot be a blob's name: it {reason}")
         if name in HIDDEN or name.startswith(_STAGING + "/"):
-            raise BlobRefused(f"'{name}' is where the folder keeps its own notes")
+            raise NameRefused(f"'{name}' is where the folder keeps its own notes")
         return self._path / name
 
 

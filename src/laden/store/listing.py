@@ -4,6 +4,9 @@ A listing in ranges is a chain of pages for each range, each of which begins at 
 begins. That they fit together is proved, not assumed: the name at which a chain ends must be the first that the next
 chain was given. So what is listed is what a single chain would have listed, in whatever order the service keeps names;
 where a joint does not fit (an older service, another writer at that very name), the caller lists anew, in one chain.
+
+Every chain is held to come to an end: a service, or what stands before it, that gives the same page again and again is
+refused, not followed for ever.
 """
 
 from __future__ import annotations
@@ -37,6 +40,35 @@ class StartFrom(str):
         return made
 
 
+_MOST_EMPTY = 10_000
+"""Pages in a row that hold no name: a service may give some; so many are no listing."""
+
+
+class Progress:
+    """Sees that a listing goes on from page to page: no marker and no name comes twice. Names may be in any order."""
+
+    def __init__(self, marker: str = "") -> None:
+        self._markers = {str(marker)}
+        self._firsts: set[str] = set()
+        self._empty = 0
+
+    def see(self, marker: str, first: str | None) -> None:
+        """Look at a page: its marker, and its first name, where it has any.
+
+        Raises:
+            StoreError: the listing does not go on.
+        """
+        self._empty = 0 if first is not None else self._empty + 1
+        if (marker and str(marker) in self._markers) or first in self._firsts or self._empty > _MOST_EMPTY:
+            raise StoreError(
+                "the listing of the destination does not come to an end: it gave a page that it had given before; check"
+                " the address, and whether something that answers for the service (a proxy, a gateway) stands between"
+            )
+        self._markers.add(str(marker))
+        if first is not None:
+            self._firsts.add(first)
+
+
 class RangesDoNotFit(Exception):  # noqa: N818 - named for what happened
     """The ranges are not one whole listing; nothing of it may be used."""
 
@@ -55,8 +87,10 @@ class _Chain:
 
 async def list_all(store: Store, marker: str = "") -> AsyncIterator[list[Blob]]:
     """Every blob below the prefix, from a marker on, a page at a time."""
+    progress = Progress(marker)
     while True:
         page = await store.list_page(marker)
+        progress.see(page.marker, page.blobs[0].name if page.blobs else None)
         yield page.blobs
         marker = page.marker
         if not marker:
@@ -119,9 +153,15 @@ class _Pages:
 async def _follow(store: Store, chain: _Chain, pages: _Pages) -> None:
     marker = chain.marker
     begun = False
+    progress = Progress(marker)
     async with pages.chains:
         while True:
             page = await _page(store, marker)
+            try:
+                progress.see(page.marker, page.blobs[0].name if page.blobs else None)
+            except StoreError:
+                # The one chain that follows tells whether it was this service's doing.
+                raise RangesDoNotFit from None
             if page.blobs and not begun:
                 begun = True
                 chain.first = page.blobs[0].name

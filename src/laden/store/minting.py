@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from laden.store.credentials import CLOCK_SKEW_S, find_key, protocol_for
 from laden.store.destination import Destination
 from laden.store.sas import DEFAULT_LETTERS, moment
-from laden.store.signin import SignIn, trust
+from laden.store.signin import SignIn, careful
 from laden.store.trust import require_trust
 from laden.values.errors import AccessDenied, ContainerMissing, StoreError, UsageError
 
@@ -228,7 +228,7 @@ def _moment(expiry: object) -> datetime | None:
 
 
 def _options() -> dict[str, Any]:
-    return {"api_version": _API_VERSION, "retry_total": 2, **trust()}
+    return {"api_version": _API_VERSION, "retry_total": 2, **careful()}
 
 
 @contextmanager
@@ -256,6 +256,10 @@ def _told(destination: Destination) -> Iterator[None]:
                 f"{destination.account} refused to help making a SAS ({code or status}): it takes the role Storage Blob"
                 " Delegator or Storage Blob Data Contributor on the account (a container's alone is not enough; a new"
                 " role takes up to 10 minutes), or the account key"
+            ) from None
+        if 300 <= status < 400:
+            raise StoreError(
+                f"{where} answered {status}, a redirect, which is not followed: check the address"
             ) from None
         raise StoreError(f"{where} answered {status} {code}".rstrip()) from None
     except ServiceRequestError:

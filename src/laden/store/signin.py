@@ -103,6 +103,14 @@ def trust() -> dict[str, Any]:
     return {"connection_verify": named} if named and not os.environ.get("REQUESTS_CA_BUNDLE") else {}
 
 
+def careful() -> dict[str, Any]:
+    """How clients of the Azure SDKs send: with `trust`, and to nobody but whom they were told; no redirect is followed.
+
+    The SDKs would repeat a request elsewhere, signed once more where a key signs it.
+    """
+    return {"permit_redirects": False, **trust()}
+
+
 def _setting_refused() -> UsageError:
     return UsageError("a setting AZURE_... in the environment is not valid: check tenant and client id")
 

@@ -118,6 +118,8 @@ def no_folder(text: str) -> str:
     """
     if "\0" in text:
         return f"'{shown(text)}' can be no folder's path: it holds a character that none can"
+    if meant := re.match(r"(?:\.{0,2}[/\\])+(https?|abfss?|wasbs?|az|s3|gs):[/\\]", text, re.IGNORECASE):
+        return f"'{shown(text)}' is an address behind a slash, and no folder: begin it with {meant[1]}://"
     if re.match(r"~|\.{1,2}(?:[/\\]|$)|[/\\]|[A-Za-z]:[/\\]", text):
         return ""
     path = Path(text)

@@ -149,3 +149,7 @@ class BlobMissing(StoreError):  # noqa: N818 - named for what the service said
 
 class BlobRefused(StoreError):  # noqa: N818 - named for what the service said
     """The service will not take this one request; others may succeed."""
+
+
+class NameRefused(BlobRefused):
+    """The place cannot hold a blob of this name, however often it is asked to."""

@@ -8,9 +8,11 @@ the caller says that it may be; a list of findings or a report only where its ma
 
 from __future__ import annotations
 
+import gzip
 import os
 import re
 import secrets
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -76,14 +78,27 @@ def is_own(path: Path) -> bool:
         return False
 
 
+def begins(start: bytes) -> Callable[[Path], bool]:
+    """Whether a file begins so, within gzip data too, or is empty: one that the same command wrote before."""
+
+    def known(path: Path) -> bool:
+        with path.open("rb") as file:
+            if file.read(2) != b"\x1f\x8b":
+                file.seek(0)
+                found = file.read(len(start))
+                return not found or found == start
+        try:
+            with gzip.open(path) as packed:
+                return packed.read(len(start)) == start
+        except (EOFError, zlib.error, gzip.BadGzipFile):
+            return False
+
+    return known
+
+
 def is_device(path: Path) -> bool:
     """Whether it is neither file nor folder, as /dev/null: written to as it is."""
     return path.exists() and not path.is_file() and not path.is_dir()
-
-
-def anything(_: Path) -> bool:
-    """Lets any file be replaced: whoever named it asked for that."""
-    return True
 
 
 def refuse(path: Path, may_replace: Callable[[Path], bool], what: str, option: str) -> None:
@@ -101,6 +116,10 @@ def refuse(path: Path, may_replace: Callable[[Path], bool], what: str, option: s
     if redact(str(path)) != str(path):
         raise UsageError(f"the name of the {what} looks like a signature, key or password: name another with {option}")
     if is_device(path):
+        if not path.is_char_device():
+            raise UsageError(
+                f"{path} is a pipe or the like, which may keep the {what} waiting for ever: name a file, {option}"
+            )
         return
     try:
         folder = path.absolute().parent.resolve(strict=True)
@@ -149,7 +168,7 @@ def put(beside: Path, path: Path, may_replace: Callable[[Path], bool]) -> None:
 
 
 @contextmanager
-def placed(path: Path, may_replace: Callable[[Path], bool] = anything) -> Iterator[BinaryIO]:
+def placed(path: Path, may_replace: Callable[[Path], bool]) -> Iterator[BinaryIO]:
     """A file that is there only once it is whole; one that was there stays as it was until then. Raises `OSError`."""
     if is_device(path):
         with path.open("wb") as file:

@@ -16,7 +16,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TextIO, TypeVar, cast
 from urllib.parse import unquote
 
@@ -137,16 +137,36 @@ def _walk(value: Any) -> Any:
     return value
 
 
+class StreamLost(OSError):  # noqa: N818 - named for what happened
+    """Standard output cannot be written: its disk is full, or whoever read it has gone."""
+
+
 class _Guarded:
     """A text stream that no secret passes; all else of it is the stream's own."""
 
-    def __init__(self, behind: TextIO) -> None:
+    def __init__(self, behind: TextIO, *, needed: bool) -> None:
         self.behind = behind
         """For what is asked for and is a secret."""
+        self._needed = needed
+        """Whether `StreamLost` tells that it cannot be written; nobody is left to be told that of standard error."""
 
     def write(self, text: str) -> int:
-        self.behind.write(redact(text))
+        with self._lost():
+            self.behind.write(redact(text))
         return len(text)
+
+    def flush(self) -> None:
+        with self._lost():
+            self.behind.flush()
+
+    @contextmanager
+    def _lost(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            let_go(self.behind)
+            if self._needed:
+                raise StreamLost(error.errno, error.strerror) from None
 
     def writelines(self, lines: list[str]) -> None:
         for line in lines:
@@ -160,11 +180,21 @@ class _Guarded:
 def guarded() -> Iterator[None]:
     """Let nothing onto standard output and error that is a secret, whoever writes it: libraries, tracebacks."""
     before = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = (cast("TextIO", _Guarded(stream)) for stream in before)
+    sys.stdout = cast("TextIO", _Guarded(sys.stdout, needed=True))
+    sys.stderr = cast("TextIO", _Guarded(sys.stderr, needed=False))
     try:
         yield
     finally:
         sys.stdout, sys.stderr = before
+
+
+def let_go(stream: TextIO) -> None:
+    """Have what is still written to a stream that is lost go nowhere, so that its end is quiet."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+        stream.flush()
 
 
 def give(text: str) -> None:

@@ -11,6 +11,7 @@ from laden.dataset.selection import Selection
 from laden.dataset.source import Scope
 from laden.stages.survey import Choice
 from laden.values.errors import UsageError
+from laden.values.ownfiles import is_device
 from laden.values.secrets import redact
 
 Paths = str | Path | Sequence[str | Path]
@@ -132,6 +133,23 @@ def path_of(path: str | Path | None) -> Path | None:
 def shown(source: Paths) -> str:
     """The source as a summary names it."""
     return redact(", ".join(map(str, paths(source))))
+
+
+def refuse_same(
+    report_file: str | Path | None, findings_file: str | Path | None, log_file: str | Path | None = None
+) -> None:
+    """Refuse one place for two of report, log and list of findings (and the Parquet file beside that).
+
+    Raises:
+        UsageError: they are the same, and no device such as /dev/null.
+    """
+    taken: set[Path] = set()
+    for path, option in ((findings_file, "--findings"), (report_file, "--report"), (log_file, "--log")):
+        if path is None or is_device(place := Path(path).absolute()):
+            continue
+        if place in taken:
+            raise UsageError(f"{path} is where something else of this run goes: name another file with {option}")
+        taken |= {place, place.with_suffix(".parquet")} if option == "--findings" else {place}
 
 
 def refuse_secrets(**options: str | None) -> None:

@@ -20,7 +20,7 @@ from laden.stages.survey import Survey, survey
 from laden.stages.transfer.examining import examine
 from laden.values.errors import ExitCode
 from laden.values.events import Observer, Started, Summary, ignore
-from laden.verbs.asked import Choosing, Paths, choice_of, level_of, path_of, paths, phi_of, shown
+from laden.verbs.asked import Choosing, Paths, choice_of, level_of, path_of, paths, phi_of, refuse_same, shown
 from laden.verbs.identity import look_for_identity
 from laden.verbs.planning import bits_of, planned, read_again
 
@@ -45,6 +45,7 @@ def check(
     names, `pixels` decodes it too, on all cores. `checksums` is whether all files are hashed that a publisher's
     checksum files name.
     """
+    refuse_same(report_file, findings_file, log_file)
     log = LogFile(path_of(log_file), observer)
     reporter = Reporter(path_of(report_file), log.observe)
     with (

@@ -17,13 +17,13 @@ from laden.dataset.profile import Profile, Template, builtin, open_profile
 from laden.relations import Relations, told_locally
 from laden.run.loop import run
 from laden.stages.inventory import fetch_table, is_listed, read_proved
-from laden.stages.labels import FORMS, LabelCounts, LabelSet, collect
+from laden.stages.labels import FORMS, STARTS, LabelCounts, LabelSet, collect
 from laden.stages.manifest import LoadPage
 from laden.stages.proof import wrong
 from laden.store import Destination, FolderDestination, Store, open_store, parse_destination, quoted
 from laden.values.errors import UsageError
 from laden.values.events import Observer, Started, ignore
-from laden.values.ownfiles import placed
+from laden.values.ownfiles import begins, placed, refuse
 
 NOT_LOADED = "no load was completed in {place}: load it first, to its end"
 NOT_AS_SAID = "{place} is not as its manifest says ({wrong}): load it again, or see 'laden verify'"
@@ -49,7 +49,7 @@ def export_labels(
     profile: str | None = None,
     observer: Observer = ignore,
 ) -> Exported:
-    """Write the labels of a loaded dataset to a file, which is replaced in one step.
+    """Write the labels of a loaded dataset to a file, in one step; over one only if it begins as they do.
 
     Args:
         destination: where it was loaded to, as in `load`.
@@ -69,6 +69,7 @@ def export_labels(
     target = parse_destination(destination)
     path = Path(output).expanduser()
     address = addresses(target, urls)
+    refuse(path, begins(STARTS[form]), f"list of labels as {form}", "-o")
 
     async def read(relations: Relations) -> LabelSet:
         store = open_store(target, connections=None)
@@ -120,7 +121,7 @@ def _profile(page: LoadPage, named: str | None) -> Profile:
 
 def _written(path: Path, labels: LabelSet, form: str, address: Callable[[str], str]) -> int:
     try:
-        with placed(path) as file, io.TextIOWrapper(file, "utf-8", newline="") as out:
+        with placed(path, begins(STARTS[form])) as file, io.TextIOWrapper(file, "utf-8", newline="") as out:
             return FORMS[form](labels, address, out)
     except OSError as error:
         raise UsageError(f"{path} cannot be written ({error.strerror}): name another file with -o") from None

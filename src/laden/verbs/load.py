@@ -44,6 +44,7 @@ from laden.verbs.asked import (
     path_of,
     paths,
     phi_of,
+    refuse_same,
     refuse_secrets,
     shown,
 )
@@ -129,6 +130,7 @@ def load(
     Raises:
         LadenError: it could not be done; the error's kind says whose turn it is.
     """
+    refuse_same(report_file, findings_file, log_file)
     log = LogFile(path_of(log_file), observer)
     reporter = Reporter(None if dry_run else path_of(report_file), log.observe)
     deadline = Deadline(reporter.observe)

@@ -16,7 +16,7 @@ from laden.run.run import running
 from laden.stages.survey import open_table
 from laden.values.errors import UsageError
 from laden.values.events import Observer, Selected, Started, Summary, ignore
-from laden.values.ownfiles import placed
+from laden.values.ownfiles import begins, placed, refuse
 from laden.verbs.asked import Selecting, path_of, selection_of
 
 STDOUT = "-"
@@ -35,7 +35,8 @@ def select(
 
     Args:
         table: `.csv`, `.csv.gz`, or a zip that holds one.
-        output: file to write, packed if it is called `.gz`, `-` for stdout; None to count only.
+        output: file to write, packed if it is called `.gz`; one that is there is replaced if it
+            is empty or begins with the table's header; `-` for stdout; None to count only.
         profile: as in `laden.load`; a table that none knows is read as text.
         findings_file: CSV file for all findings; None writes none.
         observer: called with each event; the last is the summary that is also returned.
@@ -56,12 +57,12 @@ def select(
         relations = run.relations
         selection = selection_of(asked)
         part, _ = open_part(path, profile, relations.folder, observer)
-        _refuse_input(output, path)
+        _refuse_place(output, path, part.table.header_bytes)
         steps = choose(selection, Records(relations, [part], run.log.add), relations, run.log.add)
         run.tell(Selected(steps))
         if output is not None:
             rows = relations.numbers("SELECT row FROM chosen ORDER BY row")
-            with _written(output) as file:
+            with _written(output, part.table.header_bytes) as file:
                 write_subset(part.table, file, rows)
         run.note(rows=steps[-1].rows, selection=steps, complete=output is not None)
         return run.end()
@@ -82,15 +83,17 @@ def open_part(path: Path, profile: str | None, folder: Path, observer: Observer)
     return Part(table, shape), known.name
 
 
-def _refuse_input(output: str | Path | None, table: Path) -> None:
-    """Refuse to write over what is being read."""
+def _refuse_place(output: str | Path | None, table: Path, header: bytes) -> None:
+    """Refuse to write over what is being read, or over anything but records of such a table."""
     path = None if output in (None, STDOUT) else Path(output).expanduser()
     if path is not None and path.exists() and path.samefile(table):
         raise UsageError(f"-o {output} is the table itself: name another file")
+    if path is not None:
+        refuse(path, begins(header), "table with these columns", "-o")
 
 
 @contextmanager
-def _written(output: str | Path) -> Iterator[BinaryIO]:
+def _written(output: str | Path, header: bytes) -> Iterator[BinaryIO]:
     """A file that is there only once it is whole; one that was there stays as it was until then."""
     if output == STDOUT:
         yield sys.stdout.buffer
@@ -98,7 +101,7 @@ def _written(output: str | Path) -> Iterator[BinaryIO]:
         return
     path = Path(output).expanduser()
     try:
-        with placed(path) as file, _packed(path, file) as packed:
+        with placed(path, begins(header)) as file, _packed(path, file) as packed:
             yield packed
     except OSError as error:
         raise UsageError(f"the table cannot be written to {path} ({error.strerror}): name another -o") from error

@@ -18,7 +18,7 @@ from laden.store.access import Ask, Renewal
 from laden.store.sas import lacking_for_verify
 from laden.values.events import Observer, Started, Summary, ignore
 from laden.values.records import Finding, Severity
-from laden.verbs.asked import path_of
+from laden.verbs.asked import path_of, refuse_same
 from laden.verbs.opening import opened
 
 Depth = Literal["sample", "all"]
@@ -59,6 +59,7 @@ def verify(
     Raises:
         LadenError: the destination cannot be read.
     """
+    refuse_same(report_file, findings_file, log_file)
     log = LogFile(path_of(log_file), observer)
     reporter = Reporter(path_of(report_file), log.observe)
     with (

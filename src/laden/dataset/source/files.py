@@ -3,7 +3,7 @@
 A folder is walked whole (`walk`). Names decide what is an archive, never content; they also tell what is no data,
 downloads that never finished, archives under another name, and those of kinds that laden does not read: all of these
 are told. Nothing is opened here but what is called as laden's own reports and lists of findings are, to tell by their
-marks whether they are: those are never loaded.
+marks whether they are, and what is small enough to be a pointer to data that are elsewhere: those are never loaded.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from laden.dataset.source.kinds import archive_of, is_unread, lookalike, unfinished
+from laden.dataset.source.placeholder import MOST_BYTES, absent_from_icloud, pointer
 from laden.dataset.source.positional import time_ns
 from laden.dataset.source.scope import Scope
 from laden.dataset.source.walk import Walk
@@ -49,7 +50,7 @@ def find(paths: Sequence[Path], scope: Scope = _EVERYTHING) -> Found:
 
     The root is the folder itself, or the nearest folder that holds all named files; of these, links are followed.
     Findings: those of `walk`, `junk-ignored`, `archive-unfinished`, `file-unfinished`, `archive-lookalike`,
-    `archive-unsupported`.
+    `archive-unsupported`, `file-placeholder`.
 
     Raises `UsageError` where a path does not exist or a folder is given beside other paths, and `SourceError`
     where the folder cannot be read or there is nothing in it.
@@ -89,7 +90,9 @@ class _Sorted:
         self._here = frozenset(names)
         junk: list[str] = []
         for name in names:
-            if whole := unfinished(name):
+            if whole := absent_from_icloud(name):
+                self._absent(name, whole)
+            elif whole := unfinished(name):
                 self._unfinished(name, whole)
             elif is_junk(name) or is_own(root / name):
                 junk.append(name)
@@ -109,6 +112,14 @@ class _Sorted:
         else:
             message = f"It is the beginning of {whole}, whose download or copy has not finished: let it."
         self._tell("archive-unfinished" if archive_of(whole) else "file-unfinished", name, message)
+        if archive := archive_of(whole):
+            self.lost.append(archive)
+
+    def _absent(self, name: str, whole: str) -> None:
+        message = (
+            f"It stands for {whole}, which iCloud keeps elsewhere: download that (in the Finder, or 'brctl download')."
+        )
+        self._tell("file-placeholder", name, message)
         if archive := archive_of(whole):
             self.lost.append(archive)
 
@@ -138,7 +149,10 @@ class _Sorted:
 
 
 def file_entries(root: Path, files: Iterable[str]) -> Iterator[Entry | Finding]:
-    """List plain files as entries, in the order given; a finding for each whose name is refused, or that is gone."""
+    """List plain files as entries, in the order given; a finding for each that is none.
+
+    That is one whose name is refused, that is gone, or that stands in the data's place.
+    """
     for file in files:
         if reason := problem(file):
             printable = file.encode("utf-8", "backslashreplace").decode("utf-8")
@@ -147,9 +161,13 @@ def file_entries(root: Path, files: Iterable[str]) -> Iterator[Entry | Finding]:
             continue
         try:
             status = (root / file).stat()
+            instead = pointer((root / file).read_bytes()) if 0 < status.st_size <= MOST_BYTES else None
         except OSError as error:
             sentence = f"The file cannot be read ({error.strerror}); is it still there? Run the same command again."
             yield Finding("source-unreadable", Severity.ERROR, sentence, member=file)
+            continue
+        if instead:
+            yield Finding("file-placeholder", Severity.ERROR, f"The file {instead}; it is not loaded.", member=file)
             continue
         yield Entry("", file, status.st_size, None, time_ns(status), 0, status.st_size, STORED)
 

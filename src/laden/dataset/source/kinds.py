@@ -29,8 +29,9 @@ _BEING_COPIED = (
     re.compile(r"\.azDownload-(?:[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}-)?(.+)", re.DOTALL),  # AzCopy
     re.compile(r"(.+)_\.gstmp", re.DOTALL),  # gsutil
 )
-_BEING_SYNCED = re.compile(r"\.(.+)\.[A-Za-z0-9]{6}", re.DOTALL)
+_BEING_SYNCED = re.compile(r"\.(.+)\.([A-Za-z0-9]{6})", re.DOTALL)
 """Names of files while AzCopy, gsutil and rsync write them."""
+_ENDING = re.compile(r".+\.(?=[0-9]*[A-Za-z])[A-Za-z0-9]{1,8}", re.DOTALL)
 _LOOKALIKE = re.compile(r"(.+?)(\.[0-9]{1,2}|\.bak|\.old|\.orig|~)", re.IGNORECASE | re.DOTALL)
 
 
@@ -59,18 +60,28 @@ def is_packed(path: str) -> bool:
 def unfinished(path: str) -> str | None:
     """What the file at `path` is to become, where its name says that it is not complete yet; else None.
 
-    Endings that other programs use too (`.tmp`, `.download`) count for archives only.
+    Endings that other programs use too (`.tmp`, `.download`) count behind another ending (`a.png.tmp`).
     """
     folder, slash, name = path.rpartition("/")
     if name.startswith("._"):
         return None  # what macOS notes about a file
     copied = next((match for pattern in _BEING_COPIED if (match := pattern.fullmatch(name))), None)
-    if copied or ((copied := _BEING_SYNCED.fullmatch(name)) and is_packed(copied[1])):
+    if copied or ((copied := _BEING_SYNCED.fullmatch(name)) and _is_synced(copied[1], copied[2])):
         return f"{folder}{slash}{copied[1]}"
     begun = _UNFINISHED.fullmatch(path)
-    if begun and (is_packed(begun[1]) or _NEVER_DATA.fullmatch(path)):
+    if begun and (_has_ending(begun[1]) or _NEVER_DATA.fullmatch(path)):
         return begun[1]
     return None
+
+
+def _is_synced(path: str, drawn: str) -> bool:
+    """Whether what stands behind a name was drawn by chance, as rsync does, and is no word (`.notes.txt.backup`)."""
+    return is_packed(path) or (_has_ending(path) and not (drawn.islower() or drawn.isupper() or drawn.isdigit()))
+
+
+def _has_ending(path: str) -> bool:
+    """Whether a name ends as a file of some kind does; an ending of digits alone is a date or a count."""
+    return bool(_ENDING.fullmatch(path.rpartition("/")[2]))
 
 
 def lookalike(path: str) -> str | None:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from laden.dataset.source.parts import PartsFile, find_parts
+from laden.dataset.source.placeholder import pointer
 from laden.dataset.source.positional import ArchiveFile, PositionalFile
 from laden.values.errors import SourceError
 from laden.values.names import problem
@@ -87,6 +88,8 @@ def not_an_archive(archive: str, head: bytes, kind: str, code: str) -> SourceErr
     if text.startswith((b"<!doctype", b"<html", b"<head", b"<?xml", b"<error")):
         message = f"{archive} is a web page, not an archive: a login or error page answered the download; "
         return SourceError(message + "log in and download it again.", "archive-html")
+    if instead := pointer(head):
+        return SourceError(f"{archive} {instead}.", "file-placeholder")
     looks = next((name for magic, name in _OTHER_FORMATS if head.startswith(magic)), None)
     message = f"{archive} is not a {kind} archive: it starts with {looks or repr(head[:16])[1:]}; "
     return SourceError(message + "check it, or download it again.", code)

@@ -17,6 +17,7 @@ from isal.isal_zlib import crc32
 
 from laden.dataset.source.member import chunks
 from laden.dataset.source.opening import open_archive
+from laden.dataset.source.placeholder import pointer
 from laden.dataset.source.positional import ArchiveFile, Buffer, PositionalFile
 from laden.dataset.source.sequence import Sequences
 from laden.values.errors import MemberDamaged, SourceError
@@ -50,7 +51,8 @@ class Reader:
 
         Raises `MemberDamaged`, at the latest in place of the last buffer, where the bytes are not what was
         declared; its `code` is `member-crc`, `member-short`, `member-long`, `member-deflate`,
-        `member-header`, `archive-changed` or `file-changed`. Raises `SourceError` where it cannot be read.
+        `member-header`, `archive-changed` or `file-changed`; a member that stands in the data's place is
+        `file-placeholder`. Raises `SourceError` where it cannot be read.
         """
         if chunk_bytes < 1:
             raise ValueError(f"chunk_bytes must be positive, not {chunk_bytes}")
@@ -86,6 +88,7 @@ class Reader:
                     seen_bytes += len(buffer)
                     if seen_bytes == entry.size_bytes:
                         _check_end(file, entry, checksum)
+                        _check_content(entry, buffer)
                     yield buffer
             except MemberDamaged as error:
                 if file.changed():
@@ -147,6 +150,11 @@ def _check_end(file: ArchiveFile, entry: Entry, checksum: int) -> None:
         message = f"{entry.place} is damaged: its CRC-32 is {checksum:08x}, {known} says "
         message += f"{entry.crc32:08x}; download {entry.archive} again."
         raise MemberDamaged(message, "member-crc")
+
+
+def _check_content(entry: Entry, last: Buffer) -> None:
+    if len(last) == entry.size_bytes and (instead := pointer(last)):
+        raise MemberDamaged(f"{entry.place} {instead}, and pack it again.", "file-placeholder")
 
 
 def _archive_changed(entry: Entry) -> MemberDamaged:

@@ -38,6 +38,8 @@ _OTHER_FORMATS = {
     b"PAR1": f"a Parquet file; {_AS_CSV}",
     b"SQLite format 3": f"an SQLite database; {_AS_CSV}",
     b"%PDF": f"a PDF; {_AS_CSV}",
+    b"version https://git-lfs": "a Git LFS pointer, not the data; fetch the data ('git lfs pull')",
+    b"/annex/objects/": "a git-annex pointer, not the data; fetch the data ('git annex get')",
 }
 _PAGES = (b"<!doctype", b"<html", b"<?xml")
 _SEPARATOR_LINE = re.compile(rb"(?:\xef\xbb\xbf)?(sep=[^\r\n]{1,2})[\r\n]", re.IGNORECASE)

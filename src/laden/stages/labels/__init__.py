@@ -10,7 +10,7 @@ What an empty list means is not decided here: the dataset does not say either.
 from __future__ import annotations
 
 from laden.stages.labels.collect import LabelSet, collect
-from laden.stages.labels.forms import FORMS, MLTABLE, Form
+from laden.stages.labels.forms import FORMS, MLTABLE, STARTS, Form
 from laden.stages.labels.images import LabelCounts, LabelledImage
 
-__all__ = ["FORMS", "MLTABLE", "Form", "LabelCounts", "LabelSet", "LabelledImage", "collect"]
+__all__ = ["FORMS", "MLTABLE", "STARTS", "Form", "LabelCounts", "LabelSet", "LabelledImage", "collect"]

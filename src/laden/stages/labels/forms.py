@@ -96,6 +96,8 @@ def write_coco(labels: LabelSet, address: Address, out: TextIO) -> int:
 
 
 FORMS: dict[str, Form] = {"jsonl": write_jsonl, "coco": write_coco, "csv": write_csv}
+STARTS = {"jsonl": b'{"image_url": ', "coco": b'{"images": [', "csv": b"path,labels\n"}
+"""How each of them begins."""
 
 
 def _coco_image(number: int, image: LabelledImage, address: Address) -> dict[str, Any]:

@@ -134,7 +134,10 @@ class Telling:
             " JOIN entries e ON e.id = a.id WHERE r.selected GROUP BY a.id ORDER BY min(a.row)"
         ):
             place, number = self._place(row)
-            if entries > 1:
+            if entries > 1 and not self._tables:
+                why = f"{entries} files here would have the name {name}, and nobody knows whether they are"
+                act, number = "the same: remove all but one, or load each archive to a prefix of its own", 0
+            elif entries > 1:
                 why = f"{entries} files here could be the {name} that {place} names, and nobody knows whether they are"
                 act = "the same: remove all but the right one, or put each where its row says"
             elif torn:

@@ -34,6 +34,7 @@ from laden.values.errors import (
     BlobMissing,
     BlobRefused,
     Interrupted,
+    NameRefused,
     SourceError,
     StoreError,
     TransientStoreError,
@@ -324,6 +325,8 @@ class _Mover:
 
     def _failed(self, receipt: Receipt, error: BaseException, started_s: float) -> Receipt:
         """The receipt of an item that the store did not take; raises where all others would fare the same."""
+        if isinstance(error, NameRefused):
+            return conflicting(replace(receipt, code="blob-name"), str(error))
         alone = isinstance(error, BlobRefused) or (
             isinstance(error, TransientStoreError) and self._last_success_s >= started_s
         )

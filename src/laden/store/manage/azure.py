@@ -15,6 +15,7 @@ from urllib.parse import quote
 from laden.store.blob import BlobStore
 from laden.store.credentials import Credential
 from laden.store.destination import Destination
+from laden.store.listing import Progress
 from laden.store.manage import TIERS, Detail, DetailPage, Undo
 from laden.store.manage.answers import details_from_xml, kept_days, tags_from_xml, tags_to_xml
 from laden.values.errors import (
@@ -48,12 +49,14 @@ class AzureManage:
 
     async def history(self, name: str) -> list[Detail]:
         found: list[Detail] = []
-        marker = ""
+        marker, progress = "", Progress()
         while True:
             page = await _again(partial(self._listed, "metadata,snapshots,versions,deleted", self._below(name), marker))
             # A prefix is all that can be asked for: `a.png` is also the beginning of `a.png.txt`.
             found += [detail for detail in page.details if detail.blob.name == name]
             marker = page.marker
+            # One name may fill pages: only the markers tell.
+            progress.see(marker, None)
             if not marker or any(detail.blob.name > name for detail in page.details):
                 return sorted(found, key=_age, reverse=True)
 

@@ -1,0 +1,153 @@
+"""Standard output and error that are closed, full, or read by nobody: the work's own result is the exit code."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from laden.cli import run_command, usage
+from laden.cli.faces import Interrupts, run_with
+from laden.values.errors import ExitCode, UsageError
+from laden.values.events import Event, Observer, Started, Summary
+from laden.values.secrets import guarded
+
+posix = pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has it")
+
+
+def load(folder: Path, redirection: str, *options: str) -> tuple[int, str, bool]:
+    """Exit code of a load whose streams the shell redirects, what stood in `err`, and whether it was complete."""
+    (folder / "src").mkdir()
+    (folder / "src/x.bin").write_bytes(b"1")
+    command = f"{sys.executable} -c 'from laden.cli import main; main()' load src ./dest --yes --profile files"
+    shell = f"{command} --report none {' '.join(options)} {redirection}; exit ${{PIPESTATUS[0]}}"
+    ended = subprocess.run(["bash", "-c", shell], cwd=folder, check=False, timeout=60, stdin=subprocess.DEVNULL)
+    told = (folder / "err").read_text() if (folder / "err").exists() else ""
+    return ended.returncode, told, (folder / "dest/_laden/load.json").exists()
+
+
+@posix
+@pytest.mark.parametrize("redirection", [">&- 2>&- <&-", "2>/dev/full >out"])
+def test_a_load_that_nobody_hears_is_a_load(tmp_path: Path, redirection: str) -> None:
+    assert load(tmp_path, redirection) == (0, "", True)
+
+
+@posix
+def test_a_full_disk_behind_standard_output_is_named(tmp_path: Path) -> None:
+    code, told, _ = load(tmp_path, ">/dev/full 2>err", "--json")
+    assert code == ExitCode.USAGE
+    assert told.startswith("laden: standard output cannot be written (No space left on device)")
+    assert told.count("\n") == 1
+
+
+@posix
+def test_a_reader_that_has_gone_is_told_nothing(tmp_path: Path) -> None:
+    code, told, _ = load(tmp_path, "2>err | true")
+    assert (code, told) == (ExitCode.INTERRUPTED, "")
+
+
+class Deaf:
+    """A face that cannot tell anything from an event on."""
+
+    def __init__(self, first: type, error: OSError) -> None:
+        self.told: list[Event] = []
+        self._first = first
+        self._error: OSError = error
+        self._deaf = False
+
+    def show(self, event: Event) -> None:
+        self._deaf |= isinstance(event, self._first)
+        if self._deaf:
+            raise self._error
+        self.told.append(event)
+
+
+@pytest.fixture(autouse=True)
+def output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A standard output of its own, as it is let go of."""
+    with (tmp_path / "out").open("w") as out:
+        monkeypatch.setattr(sys, "stdout", out)
+        yield
+        monkeypatch.undo()
+
+
+@pytest.mark.parametrize("code", [errno.EPIPE, errno.ENOSPC, errno.EIO])
+@pytest.mark.parametrize("result", [0, 3, 6])
+def test_what_was_done_decides(code: int, result: int) -> None:
+    face = Deaf(Summary, OSError(code, os.strerror(code)))
+
+    def work(observer: Observer) -> Summary:
+        summary = Summary("load", exit_code=result)
+        observer(Started("transfer"))
+        observer(summary)
+        return summary
+
+    assert run_with("load", work, face.show) == result
+
+
+@pytest.mark.parametrize(("code", "result"), [(errno.EPIPE, 130), (errno.ENOSPC, 2), (errno.EIO, 2)])
+@pytest.mark.parametrize(("stage", "orderly"), [("table", False), ("transfer", True)])
+def test_what_was_not_is_ended(code: int, result: int, stage: str, orderly: bool) -> None:
+    face = Deaf(Started, OSError(code, os.strerror(code)))
+    interrupts = Interrupts()
+    passed = []
+
+    def work(observer: Observer) -> Summary:
+        observer(Started(stage))
+        passed.append(interrupts.asked())
+        observer(Started("verify"))
+        return Summary("load", exit_code=130)
+
+    before = signal.getsignal(signal.SIGINT)
+    assert run_with("load", work, face.show, interrupts) == result
+    assert passed == ([True] if orderly else [])
+    assert face.told == []
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_an_error_is_the_result_although_nobody_can_be_told() -> None:
+    def work(_: Observer) -> Summary:
+        raise UsageError("no")
+
+    assert run_with("load", work, Deaf(Summary, BrokenPipeError()).show) == ExitCode.USAGE
+
+
+@posix
+def test_guarded_standard_error_takes_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+    with open("/dev/full", "w") as full:  # noqa: PTH123 - of a device
+        monkeypatch.setattr(sys, "stderr", full)
+        with guarded():
+            print("told to nobody", file=sys.stderr, flush=True)
+
+
+@pytest.mark.parametrize("becomes", [None, ImportError("a library was broken off")])
+def test_an_early_interruption_is_one(
+    becomes: Exception | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def imports() -> None:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            if becomes:
+                raise becomes from None
+            raise
+
+    monkeypatch.setattr(usage, "all_verbs", imports)
+    assert run_command(["check", "."]) == ExitCode.INTERRUPTED
+    assert capsys.readouterr().err == "laden: stopped as you asked\n"
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_an_error_of_its_own_is_a_bug(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def imports() -> None:
+        raise ImportError("no such library")
+
+    monkeypatch.setattr(usage, "all_verbs", imports)
+    assert run_command(["check", "."]) == ExitCode.BUG
+    assert "a bug in laden" in capsys.readouterr().err
