@@ -153,6 +153,7 @@ def test_what_is_selected_are_records_of_the_original_in_their_order(
     (folder / "any.csv").write_bytes(b"".join(raw))
     wanted = [number for number, (_, _, age) in enumerate(rows, 1) if age >= bound]
     options: dict[str, Any] = {"profile": str(folder / "any.toml"), "output": folder / "any-out.csv"}
+    (folder / "any-out.csv").unlink(missing_ok=True)
     if not wanted:
         with pytest.raises(UsageError, match="selects no row"):
             select(folder / "any.csv", where=f"age >= {bound}", **options)
@@ -238,11 +239,11 @@ def test_packed_output_is_the_same_each_time(table: Path) -> None:
 
 
 def test_a_file_that_is_there_stays_until_the_new_one_is_whole(table: Path) -> None:
-    Path("out.csv").write_text("before")
+    Path("out.csv").write_bytes(HEADER + b"before")
     table.write_bytes(HEADER + RECORDS[0] + b'b.png,p1,30,"never closed\n')
     with pytest.raises(SourceError):
         select(table, profile="tiny.toml", where="age = 30", output="out.csv")
-    assert Path("out.csv").read_text() == "before"
+    assert Path("out.csv").read_bytes() == HEADER + b"before"
     assert [path.name for path in Path.cwd().iterdir() if path.name.startswith(".")] == []
 
 
