@@ -304,7 +304,7 @@ def test_json_is_all_that_stdout_holds_also_with_names_of_any_letters(tmp_path: 
         (source / name).write_text(name)
     ran = load(source, tmp_path / "there", "--profile", "files", env={"PYTHONIOENCODING": "ascii"})
     assert ran.code == 3
-    assert ran.summary["findings"] == {"name-refused": 2}
+    assert ran.summary["findings"] == {"name-refused": 2, "image-unseen": 1}
 
 
 def test_a_closed_pipe_is_no_traceback(tmp_path: Path) -> None:
