@@ -137,7 +137,7 @@ def test_a_key_never_travels_but_signs_a_short_sas(monkeypatch, url):
     fields = dict(urllib.parse.parse_qsl(grant.query))
     assert fields["ss"] == "b"
     assert set(fields["srt"]) == set("sco")
-    assert set(fields["sp"]) == set("rwdlc")
+    assert set(fields["sp"]) == set("rwdlct")
     assert fields["spr"] == ("https" if url.startswith("https") else "https,http")
     assert 11 * 3600 < grant.expires_s - time.time() <= 12 * 3600
     assert grant.header == ""

@@ -7,6 +7,7 @@ A message is JSON and a zero byte; the browser reads them from descriptor 3 and 
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import shutil
@@ -64,7 +65,9 @@ class Browser:
     ) -> None:
         try:
             self._session = None
-            self._ask("Browser.close")
+            # It may be gone before it answers.
+            with contextlib.suppress(AssertionError, OSError):
+                self._ask("Browser.close")
             self._process.wait(_DEADLINE_S)
         finally:
             self._process.kill()

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from laden.dataset.images import WHOLE, facts_from_text
+from laden.dataset.profile import PLACE_SEPARATOR
 from laden.relations import Relations
 from laden.stages.manifest import find_loads_below
 from laden.stages.plan.invariants import hold
@@ -27,12 +28,13 @@ GROUP BY blob HAVING min(hash(name, place)) <> max(hash(name, place))
 """
 """Blobs that rows of different images name: only a row that has its image may claim one."""
 
+_KNOWN_PLACE = f"CASE WHEN replace(r.place, chr({ord(PLACE_SEPARATOR)}), '') <> '' THEN r.place END"
 _COLLISIONS = f"""
 SELECT r.blob, arg_min(r.name, r.row), arg_max(r.name, r.row), min(r.row), max(r.row)
 FROM rows r LEFT JOIN matches m USING (row) LEFT JOIN entries e ON e.id = m.id
 WHERE r.selected AND r.usable AND r.blob IN (SELECT blob FROM shared)
 GROUP BY r.blob HAVING min(r.name) <> max(r.name)
-    OR (min(nullif(r.place, '')) <> max(nullif(r.place, ''))
+    OR (min({_KNOWN_PLACE}) <> max({_KNOWN_PLACE})
         AND (count(m.id) < count(*) OR min({CONTENT.format("e")}) <> max({CONTENT.format("e")})))
 ORDER BY r.blob LIMIT 1
 """  # noqa: S608 - own text
