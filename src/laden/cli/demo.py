@@ -24,7 +24,7 @@ def run_demo(*, keep: bool, folder: Path | None, explore: bool = False) -> int:
     console = Console(highlight=False, soft_wrap=True)
     try:
         with scratch.folder() as temporary:
-            return _demo(console, folder or temporary, keep=keep, explore=explore)
+            return _demo(console, folder or temporary / "padchest", keep=keep, explore=explore)
     except LadenError as error:
         console.print(f"[red]laden demo:[/] {escaped(str(error))}")
         return int(error.exit_code)
