@@ -25,7 +25,7 @@ from laden.stages.plan import Plan
 from laden.values.records import Blob
 
 _HOMES = 52
-_ROOT = Path(__file__).parents[1]
+_ROOT = Path(__file__).resolve().parents[1]
 
 
 class PlanCost(NamedTuple):
