@@ -34,6 +34,11 @@ _PATTERNS = (
     # A signature whose `+` became a blank goes on behind it.
     (rf"(?P<a>sig\s*{_PAD}\s*){_VALUE}(?:[ ]{_BASE64}+{_PAD}(?=[&\s;\"'<>]|$))*", r"\g<a>"),
     (rf"(?P<a>sharedaccesssignature\s*{_PAD}\s*)[^\s;\"'<>]+", r"\g<a>"),
+    # Signed links of other clouds (S3's and Google's "query string authentication", CloudFront), and tokens of shares.
+    (rf"(?P<a>(?:signature|x-(?:amz|goog)-(?:credential|security-token))\s*{_PAD}\s*){_VALUE}", r"\g<a>"),
+    (rf"(?P<a>[?&]policy=){_VALUE}", r"\g<a>"),
+    (r"(?P<a>://[^\s?\"'<>]*/s/)[A-Za-z0-9]{15}(?![A-Za-z0-9])", r"\g<a>"),
+    (r"(?P<a>/public\.php/dav/files/)[^/\s?\"'<>]+", r"\g<a>"),
     (rf"(?P<a>(?:account|sharedaccess|access)_?key\s*{_PAD}\s*){_VALUE}", r"\g<a>"),
     (rf"(?P<a>(?:password|passwd|pwd|token|secret)\s*{_PAD}\s*){_VALUE}", r"\g<a>"),
     # As a sentence has it, "no token: run ...", it is none.
@@ -54,7 +59,8 @@ _PATTERNS = (
 )
 _COMPILED = tuple((re.compile(pattern, re.IGNORECASE), kept + SHOWN) for pattern, kept in _PATTERNS)
 _HINT = re.compile(
-    rf"sig\s*[=%]|signature|key|passw|pwd|token|secret|authorization|bearer|eyJ|@|{_BASE64}{{43}}", re.IGNORECASE
+    rf"sig\s*[=%]|signature|credential|policy=|/s/|/dav/|key|passw|pwd|token|secret|authorization|bearer|eyJ|@|{_BASE64}{{43}}",
+    re.IGNORECASE,
 )
 """What every text has that any of them changes."""
 
