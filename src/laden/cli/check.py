@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from laden.cli.faces import Face, Interrupts, run_verb
 from laden.values.events import Observer, Summary
 
 
-def run_check(source: list[Path], options: dict[str, Any], face: Face) -> int:
+def run_check(source: list[str], options: dict[str, Any], face: Face) -> int:
     """Check a source, and return the exit code."""
     interrupts = Interrupts()
 

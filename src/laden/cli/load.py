@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Any
 
 from laden.cli.ask import Question, SasPrompt, somebody_is_there
@@ -12,7 +11,7 @@ from laden.values.events import Observer, PlanReady, Summary, Warned
 
 
 def run_load(
-    source: list[Path],
+    source: list[str],
     destination: str,
     options: dict[str, Any],
     face: Face,

@@ -47,6 +47,17 @@ class _Way(NamedTuple):
     """Whether somebody went it to its end: the link is what it leads to."""
 
 
+class _Question(NamedTuple):
+    """What is asked, wherever it is asked."""
+
+    method: str
+    headers: dict[str, str]
+    body: bytes
+    most_bytes: int
+    only: int
+    sink: Sink | None
+
+
 class Location:
     """The link to one file. Used within the wire's loop."""
 
@@ -63,7 +74,7 @@ class Location:
         """
         self.start = start
         self._wire = wire
-        self._login = find_login(start) if login is None else login
+        self.login = find_login(start) if login is None else login
         self._renew = renew
         self._way = _Way(start, 0)
         self._turn = asyncio.Lock()
@@ -74,7 +85,14 @@ class Location:
         return self._way.link
 
     async def ask(
-        self, headers: dict[str, str], *, most_bytes: int, only: int, method: str = "GET", sink: Sink | None = None
+        self,
+        headers: dict[str, str],
+        *,
+        most_bytes: int,
+        only: int,
+        method: str = "GET",
+        body: bytes = b"",
+        sink: Sink | None = None,
     ) -> Answer:
         """Ask for the file, wherever it is at the moment.
 
@@ -83,6 +101,7 @@ class Location:
             most_bytes: of the body that is hoped for.
             only: the status that is hoped for.
             method: `GET`, or `PROPFIND` for what a share holds.
+            body: of the request.
             sink: takes that body as it comes.
 
         Returns:
@@ -92,16 +111,17 @@ class Location:
             Refused: neither this link nor a fresh one is accepted, or nothing is there.
             StoreError: as `Host.once`.
         """
+        question = _Question(method, headers, body, most_bytes, only, sink)
         renewals = 0
         while True:
             way = self._way
             if way.walked:
-                answer, last = await self._follow(way.link, method, headers, most_bytes, only, sink)
+                answer, last = await self._follow(way.link, question)
             else:
                 async with self._turn:
                     if self._way is not way:
                         continue
-                    answer, last = await self._follow(way.link, method, headers, most_bytes, only, sink)
+                    answer, last = await self._follow(way.link, question)
                     if not _is_refusal(answer):
                         self._way = _Way(last, way.turn, walked=True)
             if not _is_refusal(answer):
@@ -110,14 +130,13 @@ class Location:
             if renewals > _MOST_RENEWALS or not await self._another(way):
                 raise self._refused(answer, last)
 
-    async def _follow(
-        self, link: Link, method: str, headers: dict[str, str], most_bytes: int, only: int, sink: Sink | None
-    ) -> tuple[Answer, Link]:
+    async def _follow(self, link: Link, question: _Question) -> tuple[Answer, Link]:
+        method, headers, body, most_bytes, only, sink = question
         for _ in range(_MOST_HOPS):
-            grant = await self._login.grant(link)
+            grant = await self.login.grant(link)
             to = link if not grant.query else Link(f"{link.url}{'&' if '?' in link.url else '?'}{grant.query}")
             answer = await self._wire.host(link).once(
-                method, to, {**headers, **grant.headers}, most_bytes=most_bytes, only=only, sink=sink
+                method, to, {**headers, **grant.headers}, body, most_bytes=most_bytes, only=only, sink=sink
             )
             if answer.status not in _REDIRECTS:
                 return answer, link
@@ -136,7 +155,7 @@ class Location:
             if refused.link.url != self.start.url:
                 self._way = _Way(self.start, refused.turn + 1)
                 return True
-            if self._login.sign_in():
+            if self.login.sign_in():
                 self._way = _Way(self.start, refused.turn + 1)
                 return True
             if self._renew is None:
@@ -156,10 +175,10 @@ class Location:
         by = "" if link.host == self.start.host else f" ({link.host}, where it leads to,)"
         if answer.status == 404:
             return Refused(f"nothing is at {self.start}{by} ({status}): check the link", answer.status)
-        if answer.status == 401 and not self._login.known:
+        if answer.status == 401 and not self.login.known:
             act = f"put the login for {self.start.host} into .netrc, or into LADEN_HTTP_USER and LADEN_HTTP_PASSWORD"
-        elif self._login.known:
-            act = f"check the login in {self._login.known}, and whether its account may have this file"
+        elif self.login.known:
+            act = f"check the login in {self.login.known}, and whether its account may have this file"
         else:
             act = "a link that has ended is to be had anew where it came from; --link-command gets one by itself"
         return Refused(f"{self.start}{by} is refused with {status}: {act}", answer.status)

@@ -103,7 +103,7 @@ def find_login(link: Link) -> Login:
         note(token)
         return Login(link.origin, f"Bearer {token}", known=TOKEN)
     if user:
-        return basic(link.origin, user, os.environ.get(PASSWORD, ""), USER)
+        return basic(link.origin, user, password(), USER)
     if link.host == _KAGGLE and (key := os.environ.get("KAGGLE_KEY", "")):
         return basic(link.origin, os.environ.get("KAGGLE_USERNAME", ""), key, "KAGGLE_KEY")
     if (found := _of_netrc(link.host)) is not None:
@@ -116,6 +116,11 @@ def basic(origin: str, user: str, password: str, known: str) -> Login:
     packed = base64.b64encode(f"{user}:{password}".encode()).decode()
     note(packed, password)
     return Login(origin, f"Basic {packed}", known=known)
+
+
+def password() -> str:
+    """The password that a person set for the host that is asked, also a share's; empty where there is none."""
+    return os.environ.get(PASSWORD, "")
 
 
 def refuse_many_hosts(links: Iterable[Link]) -> None:

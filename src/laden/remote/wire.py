@@ -83,7 +83,15 @@ class Host:
         return await self._repeating.repeat(attempt)
 
     async def once(
-        self, method: str, link: Link, headers: dict[str, str], *, most_bytes: int, only: int, sink: Sink | None = None
+        self,
+        method: str,
+        link: Link,
+        headers: dict[str, str],
+        body: bytes = b"",
+        *,
+        most_bytes: int,
+        only: int,
+        sink: Sink | None = None,
     ) -> Answer:
         """One request: its answer, whatever it says, but for weather.
 
@@ -91,6 +99,7 @@ class Host:
             method: `GET` or `PROPFIND`.
             link: on this host.
             headers: beside those that all requests have.
+            body: of the request.
             most_bytes: of the body that is hoped for.
             only: the status of the answer that is hoped for; of others, 64 KiB are read.
             sink: takes that body as it comes.
@@ -108,7 +117,7 @@ class Host:
             self.requests += 1
             try:
                 answer = await self._client.request(
-                    method, link.target, every, most_bytes=most_bytes, only=only, sink=sink
+                    method, link.target, every, body, most_bytes=most_bytes, only=only, sink=sink
                 )
             except HttpError as error:
                 answer = self._whole_enough(error, only, sink)

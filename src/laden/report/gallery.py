@@ -11,12 +11,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Container, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 from laden.dataset.images import BROKEN, STATES
 from laden.dataset.images.child import Decoder, DecodingStopped
-from laden.dataset.source import Reader
+from laden.dataset.source import Reader, Root
 from laden.relations import Relations
 from laden.report.facts import Gallery, Picture
 from laden.report.gather import DAMAGED
@@ -127,7 +126,7 @@ class Drawing:
         return Gallery(tuple(samples), tuple(damaged), self._choice.damaged_in_all)
 
 
-def from_source(relations: Relations, root: Path, choice: Choice, drawing: Drawing) -> Gallery:
+def from_source(relations: Relations, root: Root, choice: Choice, drawing: Drawing) -> Gallery:
     """Read the images from the source, and draw them."""
     entries = {
         number: Entry(*row)
@@ -137,7 +136,7 @@ def from_source(relations: Relations, root: Path, choice: Choice, drawing: Drawi
             [[wanted.id for wanted in choice.wanted]],
         )
     }
-    with Reader(str(root)) as reader:
+    with Reader(root) as reader:
         for wanted in choice.wanted:
             drawing.add(wanted, _read(reader, entries[wanted.id or 0]))
     return drawing.gallery()

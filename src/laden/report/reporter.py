@@ -16,6 +16,7 @@ from pathlib import Path
 
 from laden.dataset.images.child import Decoder, DecodingStopped
 from laden.dataset.profile import Profile
+from laden.dataset.source import Root
 from laden.dataset.table import Table
 from laden.relations import Relations
 from laden.report.columns import ReadTable, TableCounts, count_columns
@@ -49,7 +50,7 @@ class Reporter:
         self._watch = Watch()
         self._profile: Profile | None = None
         self._tables: Sequence[ReadTable] = ()
-        self._root: Path | None = None
+        self._root: Root | None = None
         self._listed = False
         self._counts = TableCounts()
         self._gallery = Gallery()
@@ -65,7 +66,7 @@ class Reporter:
             self._watch.see(event)
         self._observer(event)
 
-    def look_at_source(self, profile: Profile, root: Path, tables: Sequence[ReadTable]) -> None:
+    def look_at_source(self, profile: Profile, root: Root, tables: Sequence[ReadTable]) -> None:
         """Remember where images and tables can be read again; the label table first."""
         self._profile, self._root, self._tables = profile, root, tables
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
 from laden.dataset.images import Phi, look
-from laden.dataset.source import Reader
+from laden.dataset.source import Reader, Root
 from laden.run.run import Run
 from laden.values.errors import SourceError, UsageError
 from laden.values.events import Warned
@@ -42,7 +41,7 @@ def refuse_unlooked(phi: Phi, level: str) -> None:
         )
 
 
-def look_for_identity(run: Run, root: Path, phi: Phi, *, alone: bool) -> None:
+def look_for_identity(run: Run, root: Root, phi: Phi, *, alone: bool) -> None:
     """Warn where headers of a sample say who a person is.
 
     Args:
@@ -58,7 +57,7 @@ def look_for_identity(run: Run, root: Path, phi: Phi, *, alone: bool) -> None:
     step = -(-count // _MOST_FILES) or 1
     named: Counter[str] = Counter()
     seen = saying = 0
-    with Reader(str(root)) as reader:
+    with Reader(root) as reader:
         for entry in map(Entry._make, run.relations.stream(_SPREAD, {**gzip, "step": step})):
             for kind, identity in _headers(reader, entry):
                 seen += kind == "dicom"

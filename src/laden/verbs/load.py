@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Literal, Unpack
 
 from laden.dataset.images import Level, Phi
-from laden.dataset.source import Reader
+from laden.dataset.source import Reader, Root, folder_of
+from laden.remote.sources import Sources
 from laden.report import Reporter
 from laden.run.deadline import Deadline
 from laden.run.logfile import LogFile
@@ -32,7 +33,6 @@ from laden.store import FolderDestination, without_secret
 from laden.store.access import Ask, Renewal
 from laden.store.cap import Cap, parse_cap
 from laden.store.sas import lacking_for_load
-from laden.store.slips import swapped
 from laden.values.errors import AccessEnded, ExitCode, UsageError
 from laden.values.events import Observer, PlanReady, Started, Summary, ignore
 from laden.verbs.asked import (
@@ -42,15 +42,14 @@ from laden.verbs.asked import (
     level_of,
     one_of,
     path_of,
-    paths,
     phi_of,
     refuse_same,
     refuse_secrets,
-    shown,
 )
 from laden.verbs.identity import look_for_identity, refuse_unlooked
 from laden.verbs.opening import Opened, opened
 from laden.verbs.planning import bits_of, nothing_here, planned, read_again
+from laden.verbs.sources import begin, listening, refuse_swapped, shown_sources, sources_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +87,7 @@ def load(
     log_file: str | Path | None = None,
     sas_command: str | None = None,
     ask_sas: Ask | None = None,
+    link_command: str | None = None,
     observer: Observer = ignore,
     confirm: Callable[[PlanReady], bool] = lambda _: True,
     stopping: Callable[[], bool] = never,
@@ -96,7 +96,8 @@ def load(
     """Load a dataset into a container or folder, verified; run it again to finish what was interrupted.
 
     Args:
-        source: a folder of archives and a table, an extracted tree, or named files.
+        source: a folder of archives and a table, an extracted tree, or named files; also links to archives and tables,
+            to a share or a container that holds them, and files of links, one a line (docs/sources.md).
         destination: URL of a container or a prefix in it, or a folder.
         overwrite: what to do with a blob of other content: leave it and list it, or replace it.
         compare: when an image that is there is read at the source and compared by MD5: where CRC-32, size and time do
@@ -117,6 +118,8 @@ def load(
             when one is refused, and at first where there is none.
         ask_sas: asked for another SAS when one is not accepted any more, with the reason and a function that tells
             whether the answer is no longer wanted; called from a thread; an empty answer gives up.
+        link_command: a program that prints another link where one of the source is refused; `{name}` and `{link}` in it
+            stand for the file's name and for its first link without the query.
         observer: called with each event, in order; the last is the summary that is also returned.
         confirm: asked once the plan is known; False ends the run before anything is written.
         stopping: asked often; once true, what is in flight ends and the run stops.
@@ -135,9 +138,10 @@ def load(
     reporter = Reporter(None if dry_run else path_of(report_file), log.observe)
     deadline = Deadline(reporter.observe)
     with (
+        sources_of(source, asked.get("table"), link_command, stopping) as sources,
         log,
         running(
-            Summary("load", source=shown(source), destination=without_secret(destination)),
+            Summary("load", source=shown_sources(source), destination=without_secret(destination)),
             deadline,
             findings_file=path_of(findings_file),
             stopping=stopping,
@@ -163,25 +167,28 @@ def load(
             Renewal(sas_command, ask_sas),
             confirm,
         )
-        return run_loop(_load(run, paths(source), destination, wishes, reporter, deadline))
+        return run_loop(_load(run, sources, destination, wishes, reporter, deadline))
 
 
 async def _load(
-    run: Run, sources: list[Path], destination: str, wishes: _Wishes, reporter: Reporter, deadline: Deadline
+    run: Run, sources: Sources, destination: str, wishes: _Wishes, reporter: Reporter, deadline: Deadline
 ) -> Summary:
     refuse_secrets(layout=wishes.choice.layout, table_name=wishes.choice.selection.table_name)
-    if sentence := swapped(sources, destination):
-        raise UsageError(sentence)
+    refuse_swapped(sources, destination)
+    begin(run, sources)
     sending = _Sending(run)
-    async with opened(
-        run,
-        destination,
-        lacking_for_load,
-        wishes.renewal,
-        connections=wishes.connections,
-        cap=wishes.cap,
-        stopping=sending.stopping,
-    ) as there:
+    async with (
+        listening(run, sources),
+        opened(
+            run,
+            destination,
+            lacking_for_load,
+            wishes.renewal,
+            connections=wishes.connections,
+            cap=wishes.cap,
+            stopping=sending.stopping,
+        ) as there,
+    ):
         deadline.ends_s = there.access.ends_s
         run.tell(Started("listing", without_secret(destination)))
         listing = Listing(there.store, run.relations, run.tell)
@@ -258,10 +265,10 @@ class _Sending:
         self._now = False
 
 
-def _refuse_inside(there: Opened, root: Path) -> None:
+def _refuse_inside(there: Opened, root: Root) -> None:
     """Refuse a destination folder within the source: the next load would take it for data."""
     target = there.target
-    if isinstance(target, FolderDestination) and target.path.resolve().is_relative_to(root.resolve()):
+    if isinstance(target, FolderDestination) and target.path.resolve().is_relative_to(folder_of(root).resolve()):
         raise UsageError(f"the destination {target.path} lies in the source {root}: choose a folder outside of it")
 
 
@@ -287,7 +294,7 @@ async def _withdraw(run: Run, ready: PlanReady, wishes: _Wishes, publisher: Publ
 async def _transfer(run: Run, plan: Plan, ready: PlanReady, surveyed: Survey, there: Opened, wishes: _Wishes) -> None:
     run.tell(Started("transfer"))
     moving = move(
-        Job(str(surveyed.root), there.target, wishes.connections, wishes.settings, wishes.cap),
+        Job(surveyed.root, there.target, wishes.connections, wishes.settings, wishes.cap),
         plan.items(),
         there.store,
         workers=wishes.workers or workers_for(ready.to_settle, ready.bytes_to_send),
@@ -321,7 +328,7 @@ async def _conclude(
         message = "not everything could be sent: run the same command again to send the rest"
         return run.end(ExitCode.DESTINATION if at_store else ExitCode.SOURCE, message)
     run.tell(Started("manifest"))
-    with Reader(str(surveyed.root)) as reader:
+    with Reader(surveyed.root) as reader:
         run.add(await publisher.publish(surveyed.profile, landings, surveyed.sidecars, reader))
     run.add(losses(run.relations))
     run.add(contradictions(run.relations, "loaded", bits_of(surveyed)))

@@ -226,7 +226,7 @@ class Publisher:
             with path.open("wb") as file:
                 file.writelines(reader.read(entry, _BLOCK_BYTES))
         except SourceError as error:
-            if error.is_change or not (Path(reader.root) / (entry.archive or entry.member)).exists():
+            if error.is_change or not reader.has(entry):
                 raise
             findings.append(Finding(error.code, Severity.ERROR, str(error), archive=entry.archive, member=entry.member))
             return None

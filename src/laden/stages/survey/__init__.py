@@ -14,9 +14,10 @@ from pathlib import Path
 
 from laden.dataset.evidence import Trust
 from laden.dataset.profile import Profile
-from laden.dataset.source import Found, find
+from laden.dataset.source import Found, Root, find
 from laden.dataset.table import Table
 from laden.relations import Relations
+from laden.remote.sources import Sources
 from laden.run.findings import FindingLog
 from laden.stages.survey.blanks import refuse_blanks
 from laden.stages.survey.entries import EntryFeed, chosen_homes, home_of
@@ -37,7 +38,7 @@ class Survey:
     """What was found; the relations hold the rest."""
 
     profile: Profile
-    root: Path
+    root: Root
     tables: tuple[PlacedTable, ...]
     """As the profile's `tables`; the first is the label table. Empty for a dataset without."""
     sidecars: dict[str, Entry]
@@ -64,12 +65,12 @@ class Survey:
 
 
 def survey(
-    sources: Sequence[Path], choice: Choice, relations: Relations, log: FindingLog, observer: Observer
+    sources: Sequence[Path] | Sources, choice: Choice, relations: Relations, log: FindingLog, observer: Observer
 ) -> Survey:
     """Look at a source.
 
     Args:
-        sources: one folder, or named files.
+        sources: one folder, or named files; or those with links among them, opened.
         choice: table, profile, archives and layout, where the user gave them.
         relations: `rows`, `table_starts` and `entries` are filled.
         log: gets what is wrong with rows, archives and members.
@@ -80,7 +81,11 @@ def survey(
         UsageError: an option does not fit, or selects no row.
     """
     observer(Started("source", ", ".join(map(str, sources))))
-    found = find(sources, choice.scope)
+    if isinstance(sources, Sources):
+        found = sources.find(choice.scope, relations.folder)
+        choice = replace(choice, table=sources.fetch_table(relations.folder) or choice.table)
+    else:
+        found = find(sources, choice.scope)
     for finding in found.findings:
         log.add(finding)
     profile, tables = recognise_source(found, choice, relations.folder)
@@ -96,7 +101,8 @@ def survey(
     tables = [replace(table, table=table.table.hold(relations.folder)) for table in tables]
     placed = feed_tables(relations, log, profile, tables, homes, observer)
     feed = EntryFeed(found, profile, tables, trust, choice.scope, log)
-    before = stamps(found.root, found.archives)
+    asked = [name for name in found.archives if homes is None or home_of(profile, name) in homes]
+    before = stamps(found.root, asked)
     feed.feed(relations, homes, observer)
     before = {archive: before[archive] for archive in feed.archives}
     feed.leave_out(relations)
