@@ -171,6 +171,10 @@ class Terminal:
         always = ("rows", "of them have", "images wanted", "to be sent")
         shown = [(count, what) for count, what in rows if count or what.startswith(always)]
         numbered(self._console, f"Plan ({escaped(plan.profile)})", shown)
+        if plan.source_bytes:
+            what = f"{size(plan.source_bytes)} in {plural(plan.source_requests, 'request')}"
+            pace = f", {duration(plan.source_s)} at the pace of now" if plan.source_s else ""
+            self._say(f"  from other machines: {what}{pace}; nothing of it is kept on this disk", 5)
         if plan.place:
             self._say(f"  to {escaped(plan.place)}", 5)
         if plan.assumed_s:

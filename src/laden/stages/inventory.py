@@ -17,7 +17,7 @@ from laden.dataset.table import Table
 from laden.relations import BATCH_ROWS, Relations
 from laden.run.ticks import Ticks
 from laden.stages.manifest import LOAD, MANIFEST, Document, LoadPage, find_loads_below, read_load_page, read_manifest
-from laden.stages.metadata import DOCUMENT, to_columns
+from laden.stages.metadata import DOCUMENT, to_columns, to_origins
 from laden.store import Store
 from laden.store.listing import NAMES_IN_RANGE, RangesDoNotFit, list_all, list_ranges
 from laden.values.errors import BlobMissing, ContainerMissing, NotAsLanded, SourceError, StoreError
@@ -76,7 +76,7 @@ class Listing:
     async def repeat(self) -> None:
         """All of it, anew."""
         starts = self._starts()
-        self._relations.run("DELETE FROM blobs")
+        self._relations.run("DELETE FROM blobs; DELETE FROM origins")
         self._ticks.begin()
         page = await self._store.list_page()
         self._marker = page.marker
@@ -118,7 +118,7 @@ class Listing:
             except RangesDoNotFit:
                 self._in_ranges = False
                 self._marker = ""
-                self._relations.run("DELETE FROM blobs")
+                self._relations.run("DELETE FROM blobs; DELETE FROM origins")
                 self._ticks.begin()
             else:
                 return
@@ -132,6 +132,8 @@ class Listing:
         self._ticks.add(len(blobs))
         for start in range(0, len(blobs), BATCH_ROWS):
             self._relations.feed_columns("blobs", to_columns(blobs[start : start + BATCH_ROWS]))
+        if (origins := to_origins(blobs))["name"]:
+            self._relations.feed_columns("origins", origins)
 
 
 async def read_page(store: Store, relations: Relations) -> LoadPage | None:

@@ -21,10 +21,12 @@ _SIZE = "laden_size"
 _MTIME = "laden_mtime"
 _IMAGE = "laden_image"
 _SOURCE = "laden_source"
+_ORIGIN = "laden_origin"
+"""Of what was read on another machine: its address without the query, what vouched for the content, and the offset."""
 
 
-def to_metadata(entry: Entry, digests: Digests, image: ImageFacts) -> dict[str, str]:
-    """The metadata of an image's blob."""
+def to_metadata(entry: Entry, digests: Digests, image: ImageFacts, origin: str = "") -> dict[str, str]:
+    """The metadata of an image's blob; `origin` is where its archive lay, if that was not this machine."""
     metadata = {
         _CRC32: f"{digests.crc32:08x}",
         _SIZE: str(digests.size_bytes),
@@ -33,6 +35,8 @@ def to_metadata(entry: Entry, digests: Digests, image: ImageFacts) -> dict[str, 
     }
     if entry.mtime_ns is not None:
         metadata[_MTIME] = str(entry.mtime_ns)
+    if origin:
+        metadata[_ORIGIN] = origin
     return metadata
 
 
@@ -55,6 +59,12 @@ def to_columns(blobs: Sequence[Blob]) -> dict[str, list[Any]]:
         "image": [one.get(_IMAGE) for one in metadata],
         "source": [one.get(_SOURCE) for one in metadata],
     }
+
+
+def to_origins(blobs: Sequence[Blob]) -> dict[str, list[Any]]:
+    """Of listed blobs, those that came from another machine, as columns of the relation `origins`."""
+    came = [(blob.name, blob.metadata[_ORIGIN]) for blob in blobs if _ORIGIN in blob.metadata]
+    return {"name": [name for name, _ in came], "origin": [origin for _, origin in came]}
 
 
 def source_in_sql(column: str) -> tuple[str, str]:

@@ -245,6 +245,7 @@ def _planned(
         selected_as=landings[0].subset if landings and landings[0].selection else None,
         documents=[*(landing.subset for landing in landings), *(document.name for document in earlier)],
         target=there.target,
+        measure=wishes.dry_run,
     )
 
 
@@ -297,7 +298,7 @@ async def _transfer(run: Run, plan: Plan, ready: PlanReady, surveyed: Survey, th
         Job(surveyed.root, there.target, wishes.connections, wishes.settings, wishes.cap),
         plan.items(),
         there.store,
-        workers=wishes.workers or workers_for(ready.to_settle, ready.bytes_to_send),
+        workers=wishes.workers or _workers(ready),
         on_retry=run.meter.retried,
         on_limit=run.meter.limited,
         stopping=run.stopping,
@@ -312,6 +313,11 @@ async def _transfer(run: Run, plan: Plan, ready: PlanReady, surveyed: Survey, th
         if not run.stopping():
             remedy = there.access.remedy
             raise AccessEnded(f"{error}. {run.standing()}, and the same command with {remedy} goes on") from None
+
+
+def _workers(ready: PlanReady) -> int:
+    """Processes that are worth it: one for a source on other machines, whose hosts are asked together."""
+    return 1 if ready.source_bytes else workers_for(ready.to_settle, ready.bytes_to_send)
 
 
 async def _conclude(

@@ -27,7 +27,7 @@ from laden.stages.survey.steps import take_steps
 from laden.stages.survey.tables import is_table, open_table
 from laden.stages.survey.unchanged import Stamps, stamps
 from laden.values.errors import LadenError, SourceError, UsageError
-from laden.values.events import Observer, Started
+from laden.values.events import Observer, Started, Warned
 from laden.values.records import Entry, Finding, Severity, Step
 
 __all__ = ["Choice", "PlacedTable", "Survey", "open_table", "recognise_source", "survey"]
@@ -81,11 +81,7 @@ def survey(
         UsageError: an option does not fit, or selects no row.
     """
     observer(Started("source", ", ".join(map(str, sources))))
-    if isinstance(sources, Sources):
-        found = sources.find(choice.scope, relations.folder)
-        choice = replace(choice, table=sources.fetch_table(relations.folder) or choice.table)
-    else:
-        found = find(sources, choice.scope)
+    found, choice = _found(sources, choice, relations)
     for finding in found.findings:
         log.add(finding)
     profile, tables = recognise_source(found, choice, relations.folder)
@@ -101,8 +97,7 @@ def survey(
     tables = [replace(table, table=table.table.hold(relations.folder)) for table in tables]
     placed = feed_tables(relations, log, profile, tables, homes, observer)
     feed = EntryFeed(found, profile, tables, trust, choice.scope, log)
-    asked = [name for name in found.archives if homes is None or home_of(profile, name) in homes]
-    before = stamps(found.root, asked)
+    before = stamps(found.root, _asked(found, profile, homes, observer))
     feed.feed(relations, homes, observer)
     before = {archive: before[archive] for archive in feed.archives}
     feed.leave_out(relations)
@@ -131,6 +126,23 @@ def survey(
         feed.excluded,
         before,
     )
+
+
+def _found(sources: Sequence[Path] | Sources, choice: Choice, relations: Relations) -> tuple[Found, Choice]:
+    """What is there; and the choice, whose table is on this machine now, also where a link named it."""
+    if not isinstance(sources, Sources):
+        return find(sources, choice.scope), choice
+    found = sources.find(choice.scope, relations.folder)
+    return found, replace(choice, table=sources.fetch_table(relations.folder) or choice.table)
+
+
+def _asked(found: Found, profile: Profile, homes: frozenset[str] | None, observer: Observer) -> list[str]:
+    """The archives that were asked for; of those that have to be fetched twice, that is said before."""
+    asked = [name for name in found.archives if homes is None or home_of(profile, name) in homes]
+    if not isinstance(found.root, Path):
+        for sentence in filter(None, map(found.root.twice, asked)):
+            observer(Warned(sentence))
+    return asked
 
 
 def _absent(relations: Relations, profile: Profile, found: Found, homes: frozenset[str] | None) -> tuple[str, ...]:
