@@ -84,8 +84,7 @@ class LinkedRoot:
         with self._lock:
             file = self._open.get(name)
         if file is None:
-            parts = self._parts(name)
-            file = self._file(self.files[name]) if name in self.files else Joined([self.open(one) for one in parts])
+            file = self._file(self.files[name]) if name in self.files else self._joined(name)
             if name in self.files and not self._lasts(name):
                 return file
             with self._lock:
@@ -197,11 +196,15 @@ class LinkedRoot:
         if name in self.files or (f"{name}.001" not in self.files and f"{name}.000" not in self.files):
             return []
         beside = [one[len(folder + slash) :] for one in self.files if one.startswith(f"{name}.")]
-        found = part_numbers(own, beside)
-        if max(found) - min(found) + 1 != len(found):
-            missing = next(number for number in range(min(found), max(found)) if number not in found)
-            raise SourceError(f"part {missing} of {name} is not among the links: give its link too", "archive-part")
-        return [f"{folder}{slash}{part}" for part in found.values()]
+        return [f"{folder}{slash}{part}" for part in part_numbers(own, beside).values()]
+
+    def _joined(self, name: str) -> Joined:
+        parts = self._parts(name)
+        numbers = [int(part.rpartition(".")[2]) for part in parts]
+        if missing := set(range(numbers[0], numbers[-1])) - set(numbers):
+            message = f"part {min(missing)} of {name} is not among the links: give its link too"
+            raise SourceError(message, "archive-part")
+        return Joined([self.open(part) for part in parts])
 
     def _file(self, held: Held) -> RemoteFile:
         if held.version is not None and held.version.size_bytes >= 0 and held.name.lower().endswith(_IMAGES):

@@ -145,7 +145,7 @@ class Sources:
         if not self.links:
             assert local is not None
             return local
-        where = folder / "source"
+        where = folder / "by-link"
         where.mkdir(exist_ok=True)
         shown = ", ".join(self)
         root = LinkedRoot(folder_of(local.root) if local else where, shown, {}, {}, self.news.put, self.wire)
@@ -172,7 +172,7 @@ class Sources:
         if self.table is None:
             return None
         name = self.table.name or "table.csv"
-        path = folder / "table" / name
+        path = folder / "table-by-link" / name
         root = LinkedRoot(folder, "", {}, {}, self.news.put, self.wire)
         root.files[name] = self._held(name, self.table)
         self._copy(root, name, path)
