@@ -40,6 +40,7 @@ def test_what_is_missing_is_named(line: list[str], sentence: str, capsys: pytest
 
 def test_source_and_destination_in_each_others_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "0.zip").touch()
     assert f"SOURCE and DEST are swapped: laden load ./src {CONTAINER}" in told(capsys, "load", CONTAINER, "./src")
 
 

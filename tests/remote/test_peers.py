@@ -114,13 +114,15 @@ def share(folder: Path, password: str = "") -> Iterator[str]:
     """A WebDAV server that asks for the token as user, as Nextcloud's for public shares does."""
     wsgidav = pytest.importorskip("wsgidav.wsgidav_app")
     where = "/public.php/webdav"
-    app = wsgidav.WsgiDAVApp({
-        "provider_mapping": {where: {"root": str(folder), "readonly": True}},
-        "simple_dc": {"user_mapping": {where: {TOKEN: {"password": password}}}},
-        "http_authenticator": {"accept_basic": True, "accept_digest": False, "default_to_digest": False},
-        "logging": {"enable": False},
-        "verbose": 0,
-    })
+    app = wsgidav.WsgiDAVApp(
+        {
+            "provider_mapping": {where: {"root": str(folder), "readonly": True}},
+            "simple_dc": {"user_mapping": {where: {TOKEN: {"password": password}}}},
+            "http_authenticator": {"accept_basic": True, "accept_digest": False, "default_to_digest": False},
+            "logging": {"enable": False},
+            "verbose": 0,
+        }
+    )
     server = make_server("127.0.0.1", 0, app, _Threads, _Quiet)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
@@ -163,7 +165,11 @@ def test_a_container_is_a_source(
         permission = ContainerSasPermissions(read=True, list=True)
         until = datetime.now(UTC) + timedelta(hours=1)
         sas = generate_container_sas(
-            emulator.account, container.rpartition("/")[2], account_key=emulator.key, permission=permission, expiry=until
+            emulator.account,
+            container.rpartition("/")[2],
+            account_key=emulator.key,
+            permission=permission,
+            expiry=until,
         )
         link = f"{link}?{sas}"
     assert load([link], str(tmp_path / "there")).exit_code == ExitCode.COMPLETE

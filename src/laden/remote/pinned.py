@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from laden.dataset.source import archive_of
 from laden.remote.answers import PARTIAL, CutOff, Part, Version, is_packed, is_page, name_in, part_of, version_of
 from laden.remote.location import Location
 from laden.remote.wire import Wire
@@ -183,7 +184,7 @@ async def pin(wire: Wire, location: Location, name: str, tell: Callable[[str], N
         lambda: location.ask({"Range": f"bytes=0-{HEAD_BYTES - 1}"}, most_bytes=HEAD_BYTES, only=PARTIAL)
     )
     headers = answer.headers
-    name = name or name_in(headers) or location.start.name or location.current.name or location.start.address
+    name = name or _called(name_in(headers), location.start.name, location.current.name) or location.start.address
     part = part_of(headers)
     if answer.status == 416 and part is not None and part.total_bytes == 0:
         part, answer = Part(0, -1, 0), answer._replace(status=PARTIAL, body=b"")
@@ -201,6 +202,11 @@ async def pin(wire: Wire, location: Location, name: str, tell: Callable[[str], N
     if not version.validator:
         tell(f"{name}: {host} gives neither an ETag nor a time; only its length would tell that it changed")
     return Pinned(wire, location, name, version, tell), answer.body
+
+
+def _called(*names: str) -> str:
+    """The first of the names that says which kind of archive it is, or else the first."""
+    return next((name for name in names if archive_of(name)), next(filter(None, names), ""))
 
 
 def _packed(name: str, location: Location) -> NoRanges:
