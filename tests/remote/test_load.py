@@ -244,6 +244,8 @@ def test_single_images_by_link_keep_their_folders(server: Server, tmp_path: Path
     (tmp_path / "links.txt").write_text("\n".join(links))
     summary = load([tmp_path / "links.txt"], str(tmp_path / "there"), profile="files", images="none")
     assert (summary.exit_code, summary.sent) == (ExitCode.COMPLETE, 8)
+    # Asked for its length, and read: each twice, and no byte but the first one.
+    assert len(server.calls) == 16
     there = {path.name: path.read_bytes() for path in (tmp_path / "there").rglob("*.jpg")}
     assert there == {name.rpartition("/")[2]: data for name, data in content.items()}
     assert all(len({path.parent.name}) == 1 for path in (tmp_path / "there").rglob("*.jpg"))

@@ -32,7 +32,7 @@ def leading(target: Server) -> Play:
 def test_a_redirect_is_followed_once_and_remembered(server: Server, target: Server, wire: Wire) -> None:
     server.play = lambda _: leading(target)
     file = open_file(wire, Location(wire, parse_link(server.url("download/1"))))
-    assert file.name == "1"
+    assert file.name == "real.zip"
     assert file.read_at(50_000, 100_000) == DATA[100_000:150_000]
     assert len(server.calls) == 1
     assert len(target.calls) == 2

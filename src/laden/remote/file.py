@@ -8,14 +8,12 @@ request (`shelf`); what nobody told is fetched when it is asked for. It knows no
 from __future__ import annotations
 
 import hashlib
-import threading
-from collections import deque
 from collections.abc import Callable, Iterable
 
 from laden.remote.answers import Version
 from laden.remote.location import Location, as_source_error
 from laden.remote.pinned import NoRanges, Pinned, pin
-from laden.remote.shelf import PIECE_BYTES, Piece, Shelf, joined
+from laden.remote.shelf import PIECE_BYTES, Ahead, Piece, Shelf, joined
 from laden.remote.wire import Wire
 from laden.values.errors import StoreError
 
@@ -23,8 +21,6 @@ __all__ = ["NoRanges", "RemoteFile", "open_file"]
 
 _TAIL_BYTES = 256 << 10
 """Where the end is asked for, so much of it: a zip's directory of some two thousand members is in it."""
-_AHEAD_BYTES = 96 << 20
-"""Of all that is fetched ahead of one file."""
 
 
 class RemoteFile:
@@ -34,17 +30,16 @@ class RemoteFile:
     `source-refused`, `source-no-ranges`); and Interrupted where the wire was closed.
     """
 
-    def __init__(self, wire: Wire, pinned: Pinned, head: bytes) -> None:
+    def __init__(self, wire: Wire, pinned: Pinned, head: bytes, ahead: Ahead | None = None) -> None:
         """See `open_file`, which makes one."""
         self.size_bytes = pinned.version.size_bytes
         self.stamp: tuple[int, ...] = stamp_of(pinned.version)
         self.raw_names: dict[int, bytes] | None = None
         self._wire = wire
         self._pinned = pinned
-        self._lock = threading.Lock()
+        self._ahead = ahead or Ahead()
+        self._lock = self._ahead.lock
         self._shelf = Shelf(self.size_bytes)
-        self._planned: deque[Piece] = deque()
-        self._ahead_bytes = 0
         self._kept = [(0, head)]
         """The file's first bytes, and those of its end once it was asked for: both are asked for several times."""
 
@@ -78,19 +73,19 @@ class RemoteFile:
     def close(self) -> None:
         """Let go of all that was fetched; it can be read on."""
         with self._lock:
-            self._shelf = Shelf(self.size_bytes)
-            self._planned.clear()
-            self._ahead_bytes = 0
+            for piece in list(self._shelf):
+                self._forget(piece)
+            self._ahead.fill()
             del self._kept[1:]
 
     def expect(self, spans: Iterable[tuple[int, int]]) -> None:
         """Say which bytes (start, end) are going to be read, in this order; they are fetched ahead."""
         inside = ((start, min(end, self.size_bytes)) for start, end in spans if start < self.size_bytes)
         with self._lock:
-            for piece in joined(inside):
+            pieces = list(joined(inside))
+            for piece in pieces:
                 self._shelf.put(piece)
-                self._planned.append(piece)
-            self._fill()
+            self._ahead.tell(self._begin, pieces)
 
     def read_at(self, count_bytes: int, offset_bytes: int) -> bytes:
         end = min(offset_bytes + count_bytes, self.size_bytes)
@@ -146,7 +141,7 @@ class RemoteFile:
 
     def _begin(self, piece: Piece) -> None:
         if piece.data is None:
-            self._ahead_bytes += piece.size_bytes
+            self._ahead.taken(piece)
             piece.data = self._wire.begin(self._pinned.range(piece.start, piece.size_bytes))
 
     def _part(self, piece: Piece, start: int, end: int) -> bytes:
@@ -165,20 +160,13 @@ class RemoteFile:
             failed = data is not None and data.done() and (data.cancelled() or data.exception() is not None)
             if piece.wanted_bytes <= 0 or failed:
                 self._forget(piece)
-        self._fill()
+        self._ahead.fill()
 
     def _forget(self, piece: Piece) -> None:
         if self._shelf.drop(piece):
-            self._ahead_bytes -= piece.size_bytes
-
-    def _fill(self) -> None:
-        """Begin what was told to be wanted, in its order, as far as there is room."""
-        while self._planned:
-            piece = self._planned[0]
-            if piece.data is None and self._ahead_bytes + piece.size_bytes > _AHEAD_BYTES:
-                return
-            self._planned.popleft()
-            self._begin(piece)
+            piece.let_go = True
+            if piece.data is not None:
+                self._ahead.gone(piece)
 
 
 def open_file(

@@ -7,7 +7,6 @@ processes: they open their own connections, and hold files to the content that t
 
 from __future__ import annotations
 
-import threading
 import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
@@ -17,7 +16,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from laden.dataset.source.gzips import GZIP_MARK
-from laden.dataset.source.kinds import is_zip, part_numbers
+from laden.dataset.source.kinds import archive_of, is_zip, part_numbers
 from laden.dataset.source.member import span
 from laden.dataset.source.positional import ArchiveFile
 from laden.remote.answers import Version
@@ -26,7 +25,7 @@ from laden.remote.link import Link
 from laden.remote.location import Location, as_source_error
 from laden.remote.login import Login
 from laden.remote.pinned import Pinned, pin
-from laden.remote.shelf import PIECE_BYTES, joined
+from laden.remote.shelf import PIECE_BYTES, Ahead, joined
 from laden.remote.wire import Wire
 from laden.values.errors import SourceError, StoreError
 from laden.values.records import IN_GZIP, IN_TAR, STORED, Entry, Finding, Severity
@@ -63,7 +62,8 @@ class LinkedRoot:
     tell: Callable[[str], None] = field(default=lambda _: None)
     wire: Wire | None = None
     _open: dict[str, ArchiveFile] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    """Archives and parts, which are opened again and again; and single files that were told to be read next."""
+    _ahead: Ahead = field(default_factory=Ahead)
 
     def __getstate__(self) -> dict[str, object]:
         return {"folder": self.folder, "shown": self.shown, "files": self.files, "copies": self.copies}
@@ -81,14 +81,13 @@ class LinkedRoot:
         return name in self.files or bool(self._parts(name))
 
     def open(self, name: str) -> ArchiveFile:
-        with self._lock:
-            file = self._open.get(name)
+        if name in self.files and archive_of(name) is None:
+            # Single files come by the million, and each is read once.
+            return self._open.pop(name, None) or self._file(self.files[name])
+        file = self._open.get(name)
         if file is None:
             file = self._file(self.files[name]) if name in self.files else self._joined(name)
-            if name in self.files and not self._lasts(name):
-                return file
-            with self._lock:
-                file = self._open.setdefault(name, file)
+            file = self._open.setdefault(name, file)
         return file
 
     def stamp(self, name: str) -> tuple[int, ...]:
@@ -115,8 +114,7 @@ class LinkedRoot:
         held = self.files.get(name) or next((self.files[part] for part in self._parts(name)), None)
         if held is None:
             return ""
-        with self._lock:
-            file = self._open.get(name)
+        file = self._open.get(name)
         version = file.version if isinstance(file, RemoteFile) else held.version
         said = (held.link.address, version.validator if version else "", str(entry.offset_bytes))
         return ";".join(quote(text, safe="/:?&=@+,~ \"'()!*").replace(" ", "+") for text in said)
@@ -126,9 +124,12 @@ class LinkedRoot:
             if not self.holds(name):
                 continue
             spans = [_span(entry) for entry in group if entry.method != IN_GZIP and entry.size_bytes]
+            if not spans:
+                continue
             file = self.open(name)
-            if isinstance(file, RemoteFile | Joined) and spans:
+            if isinstance(file, RemoteFile | Joined):
                 file.expect(spans)
+            self._open.setdefault(name, file)
 
     def cost(self, entries: Iterable[Entry]) -> tuple[int, int]:
         size_bytes = requests = 0
@@ -184,12 +185,8 @@ class LinkedRoot:
     def known(self, name: str, pinned: Pinned, head: bytes) -> None:
         """Take over a file that was opened already."""
         self.files[name].version = pinned.version
-        self._open[name] = RemoteFile(self.begin(), pinned, head)
-
-    def _lasts(self, name: str) -> bool:
-        """Whether a file is opened again and again: a part or an archive. Single images come by the million."""
-        version = self.files[name].version
-        return version is None or version.size_bytes < 0 or not name.lower().endswith(_IMAGES)
+        if archive_of(name) is not None:
+            self._open[name] = RemoteFile(self.begin(), pinned, head, self._ahead)
 
     def _parts(self, name: str) -> list[str]:
         folder, slash, own = name.rpartition("/")
@@ -207,17 +204,18 @@ class LinkedRoot:
         return Joined([self.open(part) for part in parts])
 
     def _file(self, held: Held) -> RemoteFile:
-        if held.version is not None and held.version.size_bytes >= 0 and held.name.lower().endswith(_IMAGES):
+        if held.version is not None and held.version.size_bytes >= 0 and archive_of(held.name) is None:
             # Of a file in a listing, all is known that a request for it needs.
             location = Location(self.begin(), held.link, held.login, held.renew)
-            return RemoteFile(self.begin(), Pinned(self.begin(), location, held.name, held.version, self.tell), b"")
+            pinned = Pinned(self.begin(), location, held.name, held.version, self.tell)
+            return RemoteFile(self.begin(), pinned, b"", self._ahead)
         pinned, head = self._ask(held)
         if held.version is not None and held.version.size_bytes not in (-1, pinned.version.size_bytes):
             raise SourceError(
                 f"{held.name} has another length than when it was listed: run the same command again", "archive-changed"
             )
         held.version = pinned.version
-        return RemoteFile(self.begin(), pinned, head)
+        return RemoteFile(self.begin(), pinned, head, self._ahead)
 
     def _ask(self, held: Held) -> tuple[Pinned, bytes]:
         wire = self.begin()
@@ -226,9 +224,6 @@ class LinkedRoot:
             return wire.run(pin(wire, location, held.name, self.tell))
         except StoreError as error:
             raise as_source_error(error, held.name) from None
-
-
-_IMAGES = (".png", ".jpg", ".jpeg", ".dcm", ".dicom", ".tif", ".tiff", ".nii", ".nii.gz")
 
 
 class Joined:

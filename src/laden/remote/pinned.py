@@ -178,10 +178,12 @@ class Pinned:
         )
 
 
-async def pin(wire: Wire, location: Location, name: str, tell: Callable[[str], None]) -> tuple[Pinned, bytes]:
+async def pin(
+    wire: Wire, location: Location, name: str, tell: Callable[[str], None], head_bytes: int = HEAD_BYTES
+) -> tuple[Pinned, bytes]:
     """Ask for a file's first bytes, and hold it to the content that they are of; see `laden.remote.file.open_file`."""
     answer = await wire.host(location.start).repeat(
-        lambda: location.ask({"Range": f"bytes=0-{HEAD_BYTES - 1}"}, most_bytes=HEAD_BYTES, only=PARTIAL)
+        lambda: location.ask({"Range": f"bytes=0-{head_bytes - 1}"}, most_bytes=head_bytes, only=PARTIAL)
     )
     headers = answer.headers
     name = name or _called(name_in(headers), location.start.name, location.current.name) or location.start.address

@@ -8,8 +8,10 @@ through a tar or gzip data, the next pieces are fetched ahead. Pure bookkeeping:
 
 from __future__ import annotations
 
+import threading
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 
@@ -17,6 +19,8 @@ GAP_BYTES = 128 << 10
 """Neighbours that lie no further apart share a request: about what a link carries while a request goes to and fro."""
 PIECE_BYTES = 8 << 20
 """Of a request at most: enough that its own time does not matter, little enough to be asked for once more."""
+AHEAD_BYTES = 96 << 20
+"""Fetched ahead and not read yet, of all files of a source."""
 _AHEAD_PIECES = 4
 _IN_ORDER = 2
 """Reads, each behind the one before it, after which the next ones are expected there too."""
@@ -34,6 +38,8 @@ class Piece:
     """Whether nobody told of it beforehand: reads go on in order, and will come to it."""
     data: Future[bytes] | None = None
     """None until it is begun."""
+    let_go: bool = False
+    """Whether nobody wants it any more."""
 
     @property
     def size_bytes(self) -> int:
@@ -66,6 +72,40 @@ def joined(spans: Iterable[tuple[int, int]]) -> Iterator[Piece]:
         piece = Piece(at, end, end - at)
     if piece is not None:
         yield piece
+
+
+class Ahead:
+    """What is fetched ahead of all files of a source together: in the order in which it was told, as far as it fits."""
+
+    def __init__(self, most_bytes: int = AHEAD_BYTES) -> None:
+        self.lock = threading.RLock()
+        """Held by whoever touches this, or a shelf that belongs to it."""
+        self._most_bytes = most_bytes
+        self._bytes = 0
+        self._told: deque[tuple[Callable[[Piece], None], Piece]] = deque()
+
+    def tell(self, begin: Callable[[Piece], None], pieces: Iterable[Piece]) -> None:
+        """These will be wanted, behind all that was told before; `begin` fetches one."""
+        self._told.extend((begin, piece) for piece in pieces)
+        self.fill()
+
+    def taken(self, piece: Piece) -> None:
+        """A piece is being fetched."""
+        self._bytes += piece.size_bytes
+
+    def gone(self, piece: Piece) -> None:
+        """A piece that was fetched is not kept any more."""
+        self._bytes -= piece.size_bytes
+
+    def fill(self) -> None:
+        """Begin what was told to be wanted, as far as there is room."""
+        while self._told:
+            begin, piece = self._told[0]
+            if not piece.let_go and piece.data is None:
+                if self._bytes and self._bytes + piece.size_bytes > self._most_bytes:
+                    return
+                begin(piece)
+            self._told.popleft()
 
 
 class Shelf:

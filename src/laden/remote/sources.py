@@ -25,7 +25,7 @@ from laden.remote.linked import Held, LinkedRoot
 from laden.remote.listed import listed, lists
 from laden.remote.location import Location, as_source_error
 from laden.remote.login import find_login, refuse_many_hosts
-from laden.remote.pinned import NoRanges, Pinned, pin
+from laden.remote.pinned import HEAD_BYTES, NoRanges, Pinned, pin
 from laden.remote.stream import pieces_of
 from laden.remote.wire import Wire
 from laden.store import Retry
@@ -212,7 +212,9 @@ class Sources:
     async def _asked(self, link: Link) -> tuple[Pinned, bytes]:
         renew = self._renewal(link.name, link)
         location = Location(self.wire, link, find_login(link), renew)
-        return await pin(self.wire, location, "", self.news.put)
+        # Of a single file, nothing more is needed now than its length and version.
+        head_bytes = HEAD_BYTES if "." not in link.name or archive_of(link.name) else 1
+        return await pin(self.wire, location, "", self.news.put, head_bytes)
 
     def _held(self, name: str, link: Link) -> Held:
         return Held(name, link, find_login(link), None, self._renewal(name, link))
