@@ -7,6 +7,7 @@ from typing import Any
 
 from laden.cli.ask import Question, SasPrompt, somebody_is_there
 from laden.cli.faces import Face, Interrupts, run_verb
+from laden.cli.links import warn_of_signed
 from laden.values.events import Observer, PlanReady, Summary, Warned
 
 
@@ -33,6 +34,7 @@ def run_load(
                     "a SAS on the command line can be seen by other users of this machine: put it in LADEN_SAS instead"
                 )
             )
+        warn_of_signed(source, options, observer)
         return load(
             source,
             destination,
