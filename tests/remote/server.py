@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import re
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -89,6 +90,7 @@ class Server:
     play: Callable[[Call], Play | None] = lambda _: None
     files: dict[str, Served] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
+    scheme: str = "http"
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
@@ -112,8 +114,13 @@ class Server:
         self._http.server_close()
         self._thread.join()
 
+    def secure(self, context: ssl.SSLContext) -> None:
+        """Speak TLS from here on."""
+        self._http.socket = context.wrap_socket(self._http.socket, server_side=True, do_handshake_on_connect=False)
+        self.scheme = "https"
+
     def url(self, path: str = "") -> str:
-        return f"http://127.0.0.1:{self.port}/{path}"
+        return f"{self.scheme}://127.0.0.1:{self.port}/{path}"
 
     def put(self, path: str, data: Any, **more: Any) -> str:
         self.files[path] = Served(data, **more)
