@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import random
 import tarfile
@@ -251,6 +252,27 @@ def test_single_images_by_link_keep_their_folders(server: Server, tmp_path: Path
     assert all(len({path.parent.name}) == 1 for path in (tmp_path / "there").rglob("*.jpg"))
     again = load([tmp_path / "links.txt"], str(tmp_path / "there"), profile="files", images="none")
     assert again.sent == 0
+
+
+def test_a_checksum_file_by_link_is_the_files_that_it_names(server: Server, tmp_path: Path) -> None:
+    content = {f"files/p1{number % 2}/{number}.jpg": random.Random(number).randbytes(500) for number in range(6)}
+    sums = "".join(f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in content.items())
+    for name, data in content.items():
+        server.put(f"project/1.0/{name}", data)
+    link = server.put("project/1.0/SHA256SUMS.txt", sums.encode())
+    more = {"profile": "files", "images": "none"}
+    assert load(link, str(tmp_path / "there"), **more).sent == 7
+    for name, data in content.items():
+        assert (tmp_path / "there" / name).read_bytes() == data
+    assert check(link, checksums=True, profile="files").exit_code == ExitCode.COMPLETE
+    server.files["project/1.0/files/p10/2.jpg"] = server.files["project/1.0/files/p11/1.jpg"]
+    assert check(link, checksums=True, profile="files").findings == {"file-hash": 1}
+    server.calls.clear()
+    assert load(link, str(tmp_path / "part"), include=["p11"], **more).sent == 3
+    assert not server.of("project/1.0/files/p10/2.jpg")
+    server.put("project/1.0/SHA256SUMS.txt", sums.encode() + b"0" * 64 + b"  ../other/file\n")
+    with pytest.raises(SourceError, match="outside"):
+        check(link, profile="files")
 
 
 def test_a_dry_run_tells_what_it_takes_and_writes_nothing(links: list[str], tmp_path: Path) -> None:

@@ -9,10 +9,9 @@ root that opens the rest where it lies. A link that cannot be read is a finding,
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from itertools import takewhile
+from itertools import islice, takewhile
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Self, TypeVar
@@ -20,6 +19,7 @@ from urllib.parse import unquote
 
 from laden.dataset.source import Found, Scope, archive_of, find, folder_of, sort_out
 from laden.remote.command import LinkCommand
+from laden.remote.kinds import is_read_whole
 from laden.remote.link import Link, is_link, parse_link
 from laden.remote.linked import Held, LinkedRoot
 from laden.remote.listed import listed, lists
@@ -27,6 +27,7 @@ from laden.remote.location import Location, as_source_error
 from laden.remote.login import find_login, refuse_many_hosts
 from laden.remote.pinned import HEAD_BYTES, NoRanges, Pinned, pin
 from laden.remote.stream import pieces_of
+from laden.remote.sums import are_sums, named_in
 from laden.remote.wire import Wire
 from laden.store import Retry
 from laden.values.errors import SourceError, StoreError, UsageError
@@ -36,13 +37,8 @@ from laden.values.records import Finding, Severity
 T = TypeVar("T")
 
 _MOST_LIST_BYTES = 64 << 20
-_COPIED = re.compile(
-    r".+\.(csv|tsv|txt|json|xml|md|rst|pdf|html?|docx?|xlsx?|ya?ml|toml|md5|sha\d{1,3}|asc|sig)(\.gz)?"
-    r"|(.*/)?(license|licence|readme|notice|sha256sums|sha1sums|md5sums)",
-    re.IGNORECASE | re.DOTALL,
-)
-"""Files that are read whole and are no images: tables, listings, checksums, documents."""
 _MOST_COPY_BYTES = 4 << 30
+_MOST_SHOWN = 5
 _IN_A_HOST = 3
 """Slashes of an address up to its path."""
 
@@ -145,9 +141,11 @@ class Sources:
         if not self.links:
             assert local is not None
             return local
+        if are_sums(self.links):
+            self.links = [link for sums in self.links for link in named_in(self.wire, sums, scope)]
         where = folder / "by-link"
         where.mkdir(exist_ok=True)
-        shown = ", ".join(self)
+        shown = ", ".join(islice(self, _MOST_SHOWN)) + (" ..." if len(self.links) > _MOST_SHOWN else "")
         root = LinkedRoot(folder_of(local.root) if local else where, shown, {}, {}, self.news.put, self.wire)
         findings = self._look(root)
         excluded = [name for name in root.files if scope.leaves_out(name)]
@@ -159,7 +157,7 @@ class Sources:
                 raise _first(findings) from None
             found = Found(root, [], [], findings, excluded, [], {})
         found = found._replace(lost=[*found.lost, *(one.archive for one in findings if one.archive)])
-        for name in filter(_is_copied, found.files):
+        for name in filter(is_read_whole, found.files):
             self._copy(root, name, where / name)
         return _joined(local, found) if local else found
 
@@ -195,7 +193,7 @@ class Sources:
             try:
                 pinned, head = _result(self.wire, answer, name)
             except NoRanges as error:
-                if _is_copied(name):
+                if is_read_whole(name):
                     self._hold(root, name, self._held(name, link))
                     continue
                 findings.append(_finding(error, name))
@@ -279,12 +277,8 @@ def _name(link: Link, below: str) -> str:
 
 def _better(name: str, said: str) -> str:
     """The name that tells what a file is: the link's, or else the host's."""
-    known = archive_of(name) or _is_copied(name) or "/" in name
+    known = archive_of(name) or is_read_whole(name) or "/" in name
     return name if known or not said or "/" in said else said
-
-
-def _is_copied(name: str) -> bool:
-    return archive_of(name) is None and bool(_COPIED.fullmatch(name))
 
 
 def _result(wire: Wire, future: Future[T], name: str) -> T:

@@ -55,6 +55,11 @@ def is_sums(file: str) -> bool:
     return bool(_LIST_NAME.fullmatch(name) or _BESIDE_NAME.fullmatch(name))
 
 
+def is_sum_list(file: str) -> bool:
+    """Whether it is called as the checksum file of a whole dataset is."""
+    return bool(_LIST_NAME.fullmatch(file.rpartition("/")[2]))
+
+
 def find_sums(root: Root, files: Sequence[str]) -> tuple[list[Sum], list[Finding]]:
     """Read every checksum file among the source's files; findings are `evidence-unreadable`."""
     sums: list[Sum] = []
