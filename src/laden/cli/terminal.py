@@ -170,7 +170,10 @@ class Terminal:
         ]
         always = ("rows", "of them have", "images wanted", "to be sent")
         shown = [(count, what) for count, what in rows if count or what.startswith(always)]
-        numbered(self._console, f"Plan ({escaped(plan.profile)})", shown)
+        title = (
+            f"Plan ({escaped(plan.profile)}, share {plan.share})" if plan.share else f"Plan ({escaped(plan.profile)})"
+        )
+        numbered(self._console, title, shown)
         if plan.place:
             self._say(f"  to {escaped(plan.place)}", 5)
         if plan.assumed_s:

@@ -87,6 +87,8 @@ class PlanReady(Counts):
     """Requests that a cloud will bill as writes, at least; large images need more. 0 for what nobody bills."""
     assumed_s: float = 0.0
     """How long sending takes at an assumed speed (100 Mbit/s, 500 blobs a second); 0 for a folder."""
+    share: str = ""
+    """What of it falls to this run, as in 2/5; empty for all of it."""
 
     @property
     def to_settle(self) -> int:
@@ -240,6 +242,8 @@ class Summary(Counts):
     retries: int = 0
     seconds: float = 0.0
     complete: bool = False
+    share: str = ""
+    """The share of a load that was sent and proved, as in 2/5: not the whole of it, so never `complete`."""
     findings: dict[str, int] = field(default_factory=dict)
     """How often each finding code was given."""
     findings_file: str = ""
