@@ -14,10 +14,10 @@ from typing import NamedTuple
 
 from laden.dataset.images import BROKEN
 from laden.dataset.table import Table
-from laden.relations import BATCH_ROWS, Relations
+from laden.relations import Relations
 from laden.run.ticks import Ticks
 from laden.stages.manifest import LOAD, MANIFEST, Document, LoadPage, find_loads_below, read_load_page, read_manifest
-from laden.stages.metadata import DOCUMENT, to_columns
+from laden.stages.metadata import DOCUMENT, feed
 from laden.store import Store
 from laden.store.listing import NAMES_IN_RANGE, RangesDoNotFit, list_all, list_ranges
 from laden.values.errors import BlobMissing, ContainerMissing, NotAsLanded, SourceError, StoreError
@@ -128,10 +128,9 @@ class Listing:
     def _starts(self) -> list[str]:
         return [name for (name,) in self._relations.stream(_STARTS)]
 
-    def _feed(self, blobs: list[Blob]) -> None:
+    def _feed(self, blobs: Sequence[Blob]) -> None:
         self._ticks.add(len(blobs))
-        for start in range(0, len(blobs), BATCH_ROWS):
-            self._relations.feed_columns("blobs", to_columns(blobs[start : start + BATCH_ROWS]))
+        feed(self._relations, blobs)
 
 
 async def read_page(store: Store, relations: Relations) -> LoadPage | None:

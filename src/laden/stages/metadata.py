@@ -7,11 +7,15 @@ that the blob's own name does not show already, and nothing of the table.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
 from laden.dataset.images import FACTS, STATES, WHOLE, facts_to_text
+from laden.relations import BATCH_ROWS, Relations
+from laden.store.pages import METADATUM, PlainBlobs
+from laden.values.arrow import Column, Kind, Stream, Texts
 from laden.values.records import UNSEEN, Blob, Digests, Entry, ImageFacts
 
 DOCUMENT = "laden_document"
@@ -57,6 +61,43 @@ def to_columns(blobs: Sequence[Blob]) -> dict[str, list[Any]]:
     }
 
 
+def feed(relations: Relations, blobs: Sequence[Blob]) -> None:
+    """Add listed blobs to the relation `blobs`, as `to_columns`; those of a plain page without an object for each."""
+    if isinstance(blobs, PlainBlobs):
+        relations.absorb(_FEED, _stream(blobs))
+        return
+    for start in range(0, len(blobs), BATCH_ROWS):
+        relations.feed_columns("blobs", to_columns(blobs[start : start + BATCH_ROWS]))
+
+
+_FEED = """
+INSERT INTO blobs (name, size_bytes, md5, etag, crc32, source_bytes, mtime_ns, image, source)
+SELECT name, size_bytes, CASE WHEN regexp_full_match(md5, '[A-Za-z0-9+/]{22}==') THEN lower(hex(from_base64(md5))) END,
+       CASE WHEN etag = '' OR ends_with(etag, '"') THEN etag ELSE '"' || etag || '"' END,
+       nullif(crc32, -1), nullif(source_bytes, -1), nullif(mtime_ns, -1),
+       CASE WHEN has_image = 1 THEN image END, CASE WHEN has_source = 1 THEN source END
+FROM batch
+"""
+
+
+def _stream(blobs: PlainBlobs) -> Stream:
+    columns: dict[str, Column] = {
+        "size_bytes": blobs.size_bytes,
+        "crc32": blobs.numbers(METADATUM + _CRC32, 16),
+        "source_bytes": blobs.numbers(METADATUM + _SIZE, 10),
+        "mtime_ns": blobs.numbers(METADATUM + _MTIME, 10),
+        "name": blobs.texts("Name")[0],
+        "md5": blobs.texts("Content-MD5")[0],
+        "etag": blobs.texts("Etag")[0],
+    }
+    for name, key in (("image", _IMAGE), ("source", _SOURCE)):
+        columns[name], columns[f"has_{name}"] = blobs.texts(METADATUM + key)
+    kinds: dict[str, Kind] = {
+        name: "text" if isinstance(column, Texts) else "integer" for name, column in columns.items()
+    }
+    return Stream(kinds, iter([(len(blobs), tuple(columns.values()))] if len(blobs) else []))
+
+
 def source_in_sql(column: str) -> tuple[str, str]:
     """SQL for archive and member out of a column with the metadata's text; the archive is empty for a plain file."""
     colon = f"strpos({column}, ':')"
@@ -74,10 +115,10 @@ def facts_in_sql(column: str) -> str:
 
 
 def _number(text: str | None, base: int) -> int | None:
-    if text is None:
+    if text is None or not _DIGITS[base].fullmatch(text):
         return None
-    try:
-        number = int(text, base)
-    except ValueError:
-        return None
-    return number if 0 <= number < 1 << 63 else None
+    number = int(text, base)
+    return number if number < 1 << 63 else None
+
+
+_DIGITS = {10: re.compile("[0-9]{1,19}"), 16: re.compile("[0-9A-Fa-f]{1,16}")}
