@@ -239,6 +239,9 @@ class Summary(Counts):
     bytes_examined: int = 0
     retries: int = 0
     seconds: float = 0.0
+    """All of it, but for what a person took to answer."""
+    moving_seconds: float = 0.0
+    """Of these, while images were sent or read: without planning, listing and proof."""
     complete: bool = False
     findings: dict[str, int] = field(default_factory=dict)
     """How often each finding code was given."""
