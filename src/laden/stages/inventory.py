@@ -78,6 +78,10 @@ class Listing:
         starts = self._starts()
         self._relations.run("DELETE FROM blobs")
         self._ticks.begin()
+        if starts and self._in_ranges:
+            self._marker = ""
+            await self._rest(starts)
+            return
         page = await self._store.list_page()
         self._marker = page.marker
         self._feed(page.blobs)

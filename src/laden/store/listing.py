@@ -21,7 +21,7 @@ from laden.store.pages import PlainBlobs
 from laden.values.errors import AccessDenied, Interrupted, StoreError, TransientStoreError
 from laden.values.records import Blob
 
-_AT_ONCE = 12
+_AT_ONCE = 16
 """Chains at once at most, each with an answer of some MB; how many requests the destination bears is decided below."""
 
 _PAGES_WAITING = 2
