@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import quote
 
 from laden.dataset.images import FACTS, STATES, WHOLE, facts_to_text
 from laden.relations import BATCH_ROWS, Relations
+from laden.store import quoted
 from laden.store.pages import METADATUM, PlainBlobs
 from laden.values.arrow import Column, Kind, Stream, Texts
 from laden.values.records import UNSEEN, Blob, Digests, Entry, ImageFacts
@@ -33,7 +33,7 @@ def to_metadata(entry: Entry, digests: Digests, image: ImageFacts) -> dict[str, 
         _CRC32: f"{digests.crc32:08x}",
         _SIZE: str(digests.size_bytes),
         _IMAGE: facts_to_text(image),
-        _SOURCE: f"{quote(entry.archive, safe='/')}:{quote(entry.member, safe='/')}",
+        _SOURCE: f"{quoted(entry.archive)}:{quoted(entry.member)}",
     }
     if entry.mtime_ns is not None:
         metadata[_MTIME] = str(entry.mtime_ns)
