@@ -25,6 +25,8 @@ from laden.values.events import Observer, ignore
 from laden.values.records import Blob, Finding, Severity
 
 _PAGE_BYTES = 16 << 20
+_PAGES_FED = 4
+"""At once, where several come: the database takes them in half the time."""
 _PART_BYTES = 16 << 20
 _KNOWN = "known.parquet"
 _TABLE_BYTES = 512 << 20
@@ -117,8 +119,13 @@ class Listing:
         starts = [start for start in starts if last is None or start > last]
         if self._in_ranges and starts:
             try:
+                pages: list[Sequence[Blob]] = []
                 async for blobs in list_ranges(self._store, self._marker, starts):
-                    self._feed(blobs)
+                    pages.append(blobs)
+                    if len(pages) == _PAGES_FED:
+                        self._feed(*pages)
+                        pages.clear()
+                self._feed(*pages)
             except RangesDoNotFit:
                 self._in_ranges = False
                 self._marker = ""
@@ -132,9 +139,9 @@ class Listing:
     def _starts(self) -> list[str]:
         return [name for (name,) in self._relations.stream(_STARTS)]
 
-    def _feed(self, blobs: Sequence[Blob]) -> None:
-        self._ticks.add(len(blobs))
-        feed(self._relations, blobs)
+    def _feed(self, *pages: Sequence[Blob]) -> None:
+        self._ticks.add(sum(map(len, pages)))
+        feed(self._relations, pages)
 
 
 async def read_page(store: Store, relations: Relations) -> LoadPage | None:

@@ -15,7 +15,7 @@ from laden.dataset.images import FACTS, STATES, WHOLE, facts_to_text
 from laden.relations import BATCH_ROWS, Relations
 from laden.store import quoted
 from laden.store.pages import METADATUM, PlainBlobs
-from laden.values.arrow import Column, Kind, Stream, Texts
+from laden.values.arrow import Column, Kind, Stream
 from laden.values.records import UNSEEN, Blob, Digests, Entry, ImageFacts
 
 DOCUMENT = "laden_document"
@@ -61,18 +61,20 @@ def to_columns(blobs: Sequence[Blob]) -> dict[str, list[Any]]:
     }
 
 
-def feed(relations: Relations, blobs: Sequence[Blob]) -> None:
-    """Add listed blobs to the relation `blobs`, as `to_columns`; those of a plain page without an object for each."""
-    if isinstance(blobs, PlainBlobs):
-        relations.absorb(_FEED, _stream(blobs))
-        return
-    for start in range(0, len(blobs), BATCH_ROWS):
-        relations.feed_columns("blobs", to_columns(blobs[start : start + BATCH_ROWS]))
+def feed(relations: Relations, pages: Sequence[Sequence[Blob]]) -> None:
+    """Add listed blobs to the relation `blobs`, as `to_columns`; those of plain pages without an object for each."""
+    if plain := [page for page in pages if isinstance(page, PlainBlobs) and page]:
+        batches = ((len(page), _columns(page)) for page in plain)
+        relations.absorb(_FEED, Stream(_KINDS, batches))
+    for page in pages:
+        if not isinstance(page, PlainBlobs):
+            for start in range(0, len(page), BATCH_ROWS):
+                relations.feed_columns("blobs", to_columns(page[start : start + BATCH_ROWS]))
 
 
 _FEED = """
 INSERT INTO blobs (name, size_bytes, md5, etag, crc32, source_bytes, mtime_ns, image, source)
-SELECT name, size_bytes, CASE WHEN regexp_full_match(md5, '[A-Za-z0-9+/]{22}==') THEN lower(hex(from_base64(md5))) END,
+SELECT name, size_bytes, CASE WHEN length(md5) = 24 AND ends_with(md5, '==') THEN lower(hex(TRY(from_base64(md5)))) END,
        CASE WHEN etag = '' OR ends_with(etag, '"') THEN etag ELSE '"' || etag || '"' END,
        nullif(crc32, -1), nullif(source_bytes, -1), nullif(mtime_ns, -1),
        CASE WHEN has_image = 1 THEN image END, CASE WHEN has_source = 1 THEN source END
@@ -80,22 +82,38 @@ FROM batch
 """
 
 
-def _stream(blobs: PlainBlobs) -> Stream:
-    columns: dict[str, Column] = {
-        "size_bytes": blobs.size_bytes,
-        "crc32": blobs.numbers(METADATUM + _CRC32, 16),
-        "source_bytes": blobs.numbers(METADATUM + _SIZE, 10),
-        "mtime_ns": blobs.numbers(METADATUM + _MTIME, 10),
-        "name": blobs.texts("Name")[0],
-        "md5": blobs.texts("Content-MD5")[0],
-        "etag": blobs.texts("Etag")[0],
-    }
-    for name, key in (("image", _IMAGE), ("source", _SOURCE)):
-        columns[name], columns[f"has_{name}"] = blobs.texts(METADATUM + key)
-    kinds: dict[str, Kind] = {
-        name: "text" if isinstance(column, Texts) else "integer" for name, column in columns.items()
-    }
-    return Stream(kinds, iter([(len(blobs), tuple(columns.values()))] if len(blobs) else []))
+_KINDS: dict[str, Kind] = {
+    "size_bytes": "integer",
+    "crc32": "integer",
+    "source_bytes": "integer",
+    "mtime_ns": "integer",
+    "has_image": "integer",
+    "has_source": "integer",
+    "name": "text",
+    "md5": "text",
+    "etag": "text",
+    "image": "text",
+    "source": "text",
+}
+
+
+def _columns(blobs: PlainBlobs) -> tuple[Column, ...]:
+    """What `_FEED` reads, in the order of `_KINDS`."""
+    image, has_image = blobs.texts(METADATUM + _IMAGE)
+    source, has_source = blobs.texts(METADATUM + _SOURCE)
+    return (
+        blobs.size_bytes,
+        blobs.numbers(METADATUM + _CRC32, 16),
+        blobs.numbers(METADATUM + _SIZE, 10),
+        blobs.numbers(METADATUM + _MTIME, 10),
+        has_image,
+        has_source,
+        blobs.texts("Name")[0],
+        blobs.texts("Content-MD5")[0],
+        blobs.texts("Etag")[0],
+        image,
+        source,
+    )
 
 
 def source_in_sql(column: str) -> tuple[str, str]:

@@ -24,7 +24,8 @@ from laden.values.records import Blob
 _AT_ONCE = 16
 """Chains at once at most, each with an answer of some MB; how many requests the destination bears is decided below."""
 
-_PAGES_WAITING = 2
+_PAGES_WAITING = 4
+"""So many that a chain that has its page makes room for another, and few enough for what one takes."""
 
 NAMES_IN_RANGE = 4900
 """A page holds 5,000 names at most ("List Blobs", `maxresults`); a little room for those that nobody expects."""

@@ -225,8 +225,10 @@ def _at(body: bytes, places: Places, size_bytes: int) -> NDArray[np.bytes_]:
 
 def _found(body: bytes, begin: int, end: int) -> dict[str, Span] | None:
     """Where all texts of all blobs lie; None where the page is not plain."""
-    marks = np.flatnonzero(np.frombuffer(body, np.uint8)[begin:end] == ord("<")) + begin
-    firsts = np.flatnonzero(_at(body, marks, len(_FIRST_TAG)) == _FIRST_TAG)
+    bytes_of = np.frombuffer(body, np.uint8)
+    marks = np.flatnonzero(bytes_of[begin:end] == ord("<")) + begin
+    firsts = np.flatnonzero(bytes_of[marks + 1] == _FIRST_TAG[1])
+    firsts = firsts[_at(body, marks[firsts], len(_FIRST_TAG)) == _FIRST_TAG]
     if not len(firsts) or marks[firsts[0]] != begin:
         return None
     counts = np.diff(firsts, append=len(marks))
