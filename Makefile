@@ -32,6 +32,7 @@ bench: $(READY)
 	$(BIN)/python -m bench
 	$(BIN)/python -m bench.explore
 	$(BIN)/python -m bench.weather
+	$(BIN)/python -m bench.lines
 
 # The pictures of the pages, drawn anew from real runs; all but the first need Chromium.
 picture: $(READY)

@@ -241,6 +241,9 @@ class Summary(Counts):
     bytes_examined: int = 0
     retries: int = 0
     seconds: float = 0.0
+    """All of it, but for what a person took to answer."""
+    moving_seconds: float = 0.0
+    """Of these, while images were sent or read: without planning, listing and proof."""
     complete: bool = False
     share: str = ""
     """The share of a load that was sent and proved, as in 2/5: not the whole of it, so never `complete`."""

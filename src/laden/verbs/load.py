@@ -209,7 +209,7 @@ async def _load(
             return run.end()
         if not ready.images and not ready.share:
             raise nothing_here(run, surveyed)
-        if not wishes.confirm(ready):
+        if not run.answered(wishes.confirm, ready):
             return run.end(ExitCode.INTERRUPTED, "nothing was sent, as you said")
         if listing.absent:
             await there.store.create()
