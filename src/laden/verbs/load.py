@@ -207,6 +207,7 @@ async def _load(
         if listing.absent:
             await there.store.create()
         publisher = Publisher(there.store, run.relations, replace_other=wishes.settings.replace_other, earlier=earlier)
+        publisher.begin(landings)
         await _withdraw(run, ready, wishes, publisher, surveyed)
         if ready.to_settle:
             with sending:
