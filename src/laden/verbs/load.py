@@ -52,7 +52,7 @@ from laden.verbs.asked import (
 )
 from laden.verbs.identity import look_for_identity, refuse_unlooked
 from laden.verbs.opening import Opened, opened
-from laden.verbs.planning import bits_of, nothing_here, planned, read_again
+from laden.verbs.planning import bits_of, nothing_here, planned
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +142,7 @@ def load(
     deadline = Deadline(reporter.observe)
     with (
         log,
+        reporter,
         running(
             Summary("load", source=shown(source), destination=without_secret(destination)),
             deadline,
@@ -194,8 +195,8 @@ async def _load(
         run.tell(Started("listing", without_secret(destination)))
         listing = Listing(there.store, run.relations, run.tell)
         await listing.begin()
-        surveyed = survey(sources, wishes.choice, run.relations, run.log, run.tell)
-        reporter.look_at_source(surveyed.profile, surveyed.root, read_again(surveyed))
+        surveyed = survey(sources, wishes.choice, run.relations, run.log, run.tell, charts=reporter.wanted)
+        reporter.look_at_source(surveyed.profile, surveyed.root, [one.table for one in surveyed.tables], run.relations)
         await listing.finish()
         await read_known(there.store, run.relations)
         earlier = await read_documents(there.store, run.relations)
@@ -214,6 +215,7 @@ async def _load(
         if listing.absent:
             await there.store.create()
         publisher = Publisher(there.store, run.relations, replace_other=wishes.settings.replace_other, earlier=earlier)
+        publisher.begin(landings)
         await _withdraw(run, ready, wishes, publisher, surveyed)
         if ready.to_settle:
             with sending:
