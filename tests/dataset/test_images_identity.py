@@ -51,7 +51,7 @@ def test_names_births_ids_places_are_told_by_their_keywords(syntax: Any) -> None
     }  # fmt: skip
     data = headed(None, syntax, **fields)
     assert set(told(data)) == set(fields)
-    assert fed("a.dcm", splits(data, [9, 500]), "structure").identity == (), "nobody asked"
+    assert fed("a.dcm", splits(data, [9, 500]), "structure").identity is None, "nobody asked"
 
 
 def test_a_header_without_persons_says_nothing() -> None:
@@ -129,7 +129,31 @@ def test_a_header_that_breaks_off_is_a_state_and_no_crash(rest: bytes) -> None:
 )
 def test_a_header_that_cannot_be_read_is_told_as_such(data: bytes) -> None:
     assert look("a.dcm", data, identity=True).identity == ("a header that cannot be read",)
-    assert look("a.dcm", data).identity == ()
+    assert look("a.dcm", data).identity is None
+
+
+def test_where_nobody_looks_for_persons_nobody_says_that_there_are_none() -> None:
+    tiff = BytesIO()
+    Image.linear_gradient("L").save(tiff, "TIFF")
+    for name, data in (("a.tif", tiff.getvalue()), ("a.nii.gz", b"x"), ("notes.txt", b"x"), ("1.2.3", bytes(500))):
+        assert look(name, data, identity=True).identity is None
+    assert look("a.png", png.encode(png.chunks()), identity=True).identity == ()
+
+
+@pytest.mark.parametrize("room", [300, 2000])
+def test_the_head_of_a_jpeg_too_large_to_be_kept_is_gone_through(room: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("laden.dataset.images.MOST_BYTES", 2000)
+    monkeypatch.setattr("laden.dataset.images.jpeg.MOST_BYTES", 2000)
+    monkeypatch.setattr("laden.dataset.images._HEAD_BYTES", room)
+    for options, expected in (({"comment": b"Patient: " + SECRET.encode()}, ("comment",)), ({}, ())):
+        file = BytesIO()
+        Image.effect_noise((200, 200), 50).save(file, "JPEG", **options)
+        assert len(file.getvalue()) > 2000
+        found = look("a.jpg", file.getvalue(), identity=True)
+        assert found.state == "image-too-large"
+        unread = ("a header that cannot be read",) if room == 300 else ()
+        assert found.identity == expected + unread, "its tables end later"
+        assert (found.width, found.height) == ((200, 200) if room == 2000 else (found.width, found.height))
 
 
 def text(kind: bytes, data: bytes) -> bytes:

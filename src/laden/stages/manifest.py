@@ -34,14 +34,15 @@ CREATE OR REPLACE TABLE loaded (
     blob VARCHAR NOT NULL, archive VARCHAR NOT NULL, member VARCHAR NOT NULL, size_bytes BIGINT NOT NULL,
     md5 VARCHAR NOT NULL, crc32 BIGINT NOT NULL, key VARCHAR NOT NULL,
     kind VARCHAR NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL, bits INTEGER NOT NULL,
-    state VARCHAR NOT NULL, known VARCHAR NOT NULL)
+    state VARCHAR NOT NULL, known VARCHAR NOT NULL, identity VARCHAR NOT NULL)
 """
 """Columns that may hold nulls are encoded by how they were computed; these only by their values."""
 
 _COLUMNS_BEFORE = "blob, archive, member, size_bytes, md5, crc32, key, kind, width, height, bits, state"
-_COLUMNS = f"{_COLUMNS_BEFORE}, known"
+_COLUMNS = f"{_COLUMNS_BEFORE}, known, identity"
 """`known` says on what its content rests: `sent` by laden, whose MD5 the service checked; `compared`, another tool's
-blob that laden read back; `adopted`, another tool's on that tool's word, which only earlier versions of laden took."""
+blob that laden read back; `adopted`, another tool's on that tool's word, which only earlier versions of laden took.
+`identity` says whether a look at its header found who a person may be: `named`, `unnamed`, or nothing for no look."""
 
 OTHER = """b.name IS NULL OR b.size_bytes <> k.size_bytes OR b.md5 <> k.md5
  OR (b.md5 IS NULL AND k.known = 'sent')"""
@@ -88,7 +89,7 @@ WITH found AS (
            coalesce(n.name, k.key, '') AS key, {facts_in_sql("b.image")} AS image,
            coalesce(r.kind, k.kind) AS kind, coalesce(r.width, k.width) AS width,
            coalesce(r.height, k.height) AS height, coalesce(r.bits, k.bits) AS bits,
-           coalesce(r.state, k.state) AS state,
+           coalesce(r.state, k.state) AS state, coalesce(nullif(r.identity, ''), k.identity) AS identity,
            CASE WHEN b.source IS NOT NULL AND b.crc32 IS NOT NULL THEN 'sent' WHEN r.outcome = 'sent' THEN 'sent'
                 WHEN r.blob IS NOT NULL THEN 'compared' ELSE k.known END AS known
     FROM blobs b
@@ -109,7 +110,8 @@ SELECT blob, coalesce(archive, {_ARCHIVE}), coalesce(member, {_MEMBER}), size_by
        coalesce(height, TRY_CAST(split_part(image, ';', 3) AS INTEGER), 0),
        coalesce(bits, TRY_CAST(split_part(image, ';', 4) AS INTEGER), 0),
        CASE WHEN coalesce(kind, split_part(image, ';', 1), '') = '' THEN '{UNSEEN}'
-            ELSE coalesce(state, split_part(image, ';', 5)) END, known
+            ELSE coalesce(state, split_part(image, ';', 5)) END, known,
+       coalesce(nullif(identity, ''), split_part(image, ';', 6), '')
 FROM found
 """  # noqa: S608 - own text
 
@@ -191,7 +193,8 @@ def read_manifest(relations: Relations, path: Path) -> None:
         columns = {name for (name, *_) in relations.stream(f"DESCRIBE FROM {file}")}
         # What earlier versions did not find sent they had taken on another tool's word.
         known = "known" if "known" in columns else "'adopted'"
-        relations.run(f"INSERT INTO known SELECT {_COLUMNS_BEFORE}, {known} FROM {file}")  # noqa: S608 - own names
+        identity = "identity" if "identity" in columns else "''"
+        relations.run(f"INSERT INTO known SELECT {_COLUMNS_BEFORE}, {known}, {identity} FROM {file}")  # noqa: S608
         # Of what nobody looked into, they wrote that it is whole.
         relations.run(f"UPDATE known SET state = '{UNSEEN}' WHERE kind = '' AND state <> '{UNSEEN}'")  # noqa: S608
         (bad,) = relations.one("SELECT count(*) FROM known WHERE NOT regexp_full_match(md5, '[0-9a-f]{32}')")

@@ -48,7 +48,7 @@ from laden.verbs.asked import (
     refuse_secrets,
     shown,
 )
-from laden.verbs.identity import look_for_identity, refuse_unlooked
+from laden.verbs.identity import look_for_identity, recall_identity, refuse_unlooked
 from laden.verbs.opening import Opened, opened
 from laden.verbs.planning import bits_of, nothing_here, planned, read_again
 
@@ -195,6 +195,7 @@ async def _load(
         _refuse_inside(there, surveyed.root)
         landings = _landings(surveyed, wishes.choice)
         plan, ready = _planned(run, surveyed, there, wishes, landings, earlier)
+        recall_identity(run, wishes.settings.phi)
         unlooked = wishes.dry_run or wishes.settings.images == "none"
         look_for_identity(run, surveyed.root, wishes.settings.phi, alone=unlooked)
         if wishes.dry_run:
