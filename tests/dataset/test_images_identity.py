@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from PIL import Image
 from pydicom import Dataset, dcmread
-from pydicom.datadict import tag_for_keyword
+from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from laden.dataset.images import look
@@ -52,6 +52,29 @@ def test_names_births_ids_places_are_told_by_their_keywords(syntax: Any) -> None
     data = headed(None, syntax, **fields)
     assert set(told(data)) == set(fields)
     assert fed("a.dcm", splits(data, [9, 500]), "structure").identity is None, "nobody asked"
+
+
+VALUES: dict[str, Any] = {
+    "DA": "19700101", "TM": "120000", "DS": "1.5", "IS": "1", "CS": "YES", "OB": b"ab", "AE": "AE", "US": 1,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+def test_each_attribute_of_the_table_is_found(syntax: Any) -> None:
+    for keyword in ATTRIBUTES:
+        kind = dictionary_VR(keyword)
+        item = Dataset()
+        item.CodeValue = "1"
+        value = [item] if kind == "SQ" else VALUES.get(kind, SECRET[:9])
+        assert told(headed(None, syntax, **{keyword: value})) == (keyword,)
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+@pytest.mark.parametrize("keyword", ["EvaluatorName", "SecondaryReviewerName"])
+def test_whatever_else_holds_the_name_of_a_person_is_found(keyword: str, syntax: Any) -> None:
+    assert keyword not in ATTRIBUTES
+    assert told(headed(None, syntax, **{keyword: SECRET})) == (keyword,)
+    assert told(headed(None, syntax, **{keyword: "ANONYMOUS"})) == ()
 
 
 def test_a_header_without_persons_says_nothing() -> None:
