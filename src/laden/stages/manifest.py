@@ -11,7 +11,7 @@ recorded, so that `verify` goes on telling what is gone or changed (`losses`) un
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -124,7 +124,7 @@ WHERE NOT EXISTS (FROM loaded l WHERE l.blob = k.blob)
 """  # noqa: S608 - own text
 _LOST = """
 SELECT blob, archive, member, listed FROM kept WHERE lost
-  AND NOT EXISTS (FROM todo t WHERE t.blob = kept.blob AND t.action = 'conflict')
+  AND NOT EXISTS (FROM todo t WHERE t.blob = kept.blob AND (t.action = 'conflict' OR $planned))
   AND NOT EXISTS (FROM receipts c WHERE c.blob = kept.blob AND c.outcome = 'conflict')
 ORDER BY blob
 """
@@ -155,10 +155,24 @@ def documents_take(relations: Relations, documents: Sequence[Document]) -> None:
         relations.run("DELETE FROM kept WHERE blob = ?", [name])
 
 
-def losses(relations: Relations) -> Iterator[Finding]:
-    """What the earlier manifest names, and is gone or other now, and this load did not send; conflicts are told."""
-    for blob, archive, member, listed in relations.stream(_LOST):
+def losses(relations: Relations, *, planned: bool = False) -> Iterator[Finding]:
+    """What the earlier manifest names, and is gone or other now, and this load did not send; conflicts are told.
+
+    Args:
+        relations: after `collect`.
+        planned: nothing was sent yet: what is planned to be sent is not lost.
+    """
+    for blob, archive, member, listed in relations.stream(_LOST, {"planned": planned}):
         yield lost(blob, "it has other content" if listed else "it is gone", archive, member, again=listed)
+
+
+def lost_documents(relations: Relations, documents: Iterable[Document]) -> Iterator[Finding]:
+    """What of an earlier load's documents is gone, or has other content."""
+    for document in documents:
+        listed = list(relations.stream("SELECT coalesce(md5, '') FROM blobs WHERE name = ?", [document.name]))
+        if listed != [(document.md5,)]:
+            what = "it has other content" if listed else "it is gone"
+            yield lost(document.name, what, again=bool(listed))
 
 
 def lost(blob: str, what: str, archive: str = "", member: str = "", *, again: bool = False) -> Finding:

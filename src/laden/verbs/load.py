@@ -5,7 +5,7 @@ It keeps no state: run again, it sees what is there and sends the difference.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Unpack
@@ -21,7 +21,7 @@ from laden.run.run import Run, never, running
 from laden.stages.consistency import contradictions, not_looked_into
 from laden.stages.engine import Job, move, workers_for
 from laden.stages.inventory import Listing, is_listed, read_documents, read_known
-from laden.stages.manifest import LOAD, Document, losses
+from laden.stages.manifest import LOAD, MANIFEST, Document, collect, losses, lost_documents
 from laden.stages.plan import Plan
 from laden.stages.proof import confirm
 from laden.stages.publish import Landing, Publisher
@@ -35,6 +35,7 @@ from laden.store.sas import lacking_for_load
 from laden.store.slips import swapped
 from laden.values.errors import AccessEnded, ExitCode, UsageError
 from laden.values.events import Observer, PlanReady, Started, Summary, ignore
+from laden.values.records import Finding
 from laden.verbs.asked import (
     Choosing,
     Paths,
@@ -199,10 +200,12 @@ async def _load(
         unlooked = wishes.dry_run or wishes.settings.images == "none"
         look_for_identity(run, surveyed.root, wishes.settings.phi, alone=unlooked)
         if wishes.dry_run:
+            run.add(_lost_before(run, surveyed, landings, earlier))
             return run.end()
         if not ready.images:
             raise nothing_here(run, surveyed)
         if not wishes.confirm(ready):
+            run.add(_lost_before(run, surveyed, landings, earlier))
             return run.end(ExitCode.INTERRUPTED, "nothing was sent, as you said")
         if listing.absent:
             await there.store.create()
@@ -240,6 +243,18 @@ def _planned(
         documents=[*(landing.subset for landing in landings), *(document.name for document in earlier)],
         target=there.target,
     )
+
+
+def _lost_before(
+    run: Run, surveyed: Survey, landings: Sequence[Landing], earlier: Sequence[Document]
+) -> Iterator[Finding]:
+    """What earlier loads landed, and is lost, and what is planned would not bring back."""
+    collect(run.relations, believed=any(document.name == MANIFEST for document in earlier))
+    yield from losses(run.relations, planned=True)
+    written = {MANIFEST, *surveyed.sidecars}
+    for landing in landings:
+        written |= {landing.subset} if landing.selection else {landing.table.name, landing.subset}
+    yield from lost_documents(run.relations, (document for document in earlier if document.name not in written))
 
 
 class _Sending:
