@@ -270,3 +270,13 @@ def test_what_nobody_looked_at_is_told_until_somebody_did(
     looked = load(patients, out, compare="all", phi="stop")
     assert (looked.exit_code, looked.sent, looked.findings) == (3, 0, {"dicom-identity": 1})
     assert load(patients, out).findings == {"dicom-identity": 1}
+
+
+def test_a_chunk_of_the_wrong_length_is_a_warning_each_time_and_keeps_no_image_here(tmp_path: Path) -> None:
+    head, *rest = png.chunks()
+    source = written(tmp_path / "source", a__png=png.encode([head, png.Chunk(b"gAMA", b"123"), *rest]))
+    for damaged, sent in (("skip", 1), ("skip", 0)):
+        told = load(source, str(tmp_path / "out"), damaged=damaged, findings_file=tmp_path / "f.csv")  # type: ignore[arg-type]
+        assert (told.exit_code, told.sent, told.complete, told.findings) == (0, sent, True, {"png-chunk-length": 1})
+    assert states(tmp_path / "out")["a.png"] == ("png", "png-chunk-length")
+    assert "warning" in (tmp_path / "f.csv").read_text("utf-8")
