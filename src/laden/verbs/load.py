@@ -5,7 +5,7 @@ It keeps no state: run again, it sees what is there and sends the difference.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Unpack
@@ -21,7 +21,7 @@ from laden.run.run import Run, never, running
 from laden.stages.consistency import contradictions, not_looked_into
 from laden.stages.engine import Job, move, workers_for
 from laden.stages.inventory import Listing, is_listed, read_documents, read_known
-from laden.stages.manifest import LOAD, Document, losses
+from laden.stages.manifest import LOAD, MANIFEST, Document, collect, losses, lost_documents
 from laden.stages.plan import Plan
 from laden.stages.proof import confirm
 from laden.stages.publish import Landing, Publisher
@@ -35,6 +35,7 @@ from laden.store.sas import lacking_for_load
 from laden.store.slips import swapped
 from laden.values.errors import AccessEnded, ExitCode, UsageError
 from laden.values.events import Observer, PlanReady, Started, Summary, ignore
+from laden.values.records import Finding
 from laden.values.share import Share
 from laden.verbs.asked import (
     Choosing,
@@ -50,7 +51,7 @@ from laden.verbs.asked import (
     share_of,
     shown,
 )
-from laden.verbs.identity import look_for_identity, refuse_unlooked
+from laden.verbs.identity import look_for_identity, recall_identity, refuse_unlooked
 from laden.verbs.opening import Opened, opened
 from laden.verbs.planning import bits_of, nothing_here, planned
 
@@ -204,13 +205,16 @@ async def _load(
         _refuse_inside(there, surveyed.root)
         landings = _landings(surveyed, wishes.choice)
         plan, ready = _planned(run, surveyed, there, wishes, landings, earlier)
+        recall_identity(run, wishes.settings.phi)
         unlooked = wishes.dry_run or wishes.settings.images == "none"
         look_for_identity(run, surveyed.root, wishes.settings.phi, alone=unlooked)
         if wishes.dry_run:
+            run.add(_lost_before(run, surveyed, landings, earlier))
             return run.end()
         if not ready.images and not ready.share:
             raise nothing_here(run, surveyed)
         if not run.answered(wishes.confirm, ready):
+            run.add(_lost_before(run, surveyed, landings, earlier))
             return run.end(ExitCode.INTERRUPTED, "nothing was sent, as you said")
         if listing.absent:
             await there.store.create()
@@ -252,6 +256,18 @@ def _planned(
         target=there.target,
         share=wishes.share,
     )
+
+
+def _lost_before(
+    run: Run, surveyed: Survey, landings: Sequence[Landing], earlier: Sequence[Document]
+) -> Iterator[Finding]:
+    """What earlier loads landed, and is lost, and what is planned would not bring back."""
+    collect(run.relations, believed=any(document.name == MANIFEST for document in earlier))
+    yield from losses(run.relations, planned=True)
+    written = {MANIFEST, *surveyed.sidecars}
+    for landing in landings:
+        written |= {landing.subset} if landing.selection else {landing.table.name, landing.subset}
+    yield from lost_documents(run.relations, (document for document in earlier if document.name not in written))
 
 
 class _Sending:

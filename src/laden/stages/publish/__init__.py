@@ -34,7 +34,7 @@ from laden.stages.manifest import (
     Document,
     collect,
     documents_take,
-    lost,
+    lost_documents,
     write_load_page,
     write_manifest,
 )
@@ -145,12 +145,7 @@ class Publisher:
             manifest=manifest,
         )
         await self.put(LOAD, io.BytesIO(page))
-        listed = {document.name: self._listed_md5(document.name) for document in earlier}
-        return [
-            lost(name, "it is gone" if listed[name] is None else "it has other content", again=listed[name] is not None)
-            for name, _, md5, *_ in earlier
-            if listed[name] != md5
-        ]
+        return list(lost_documents(self._relations, earlier))
 
     async def _table(self, profile: Profile, landing: Landing, findings: list[Finding]) -> Document | None:
         table, rows = landing.table, landing.rows
