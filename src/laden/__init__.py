@@ -15,6 +15,7 @@ __all__ = [
     "columns",
     "explore",
     "export_labels",
+    "get",
     "load",
     "register",
     "select",
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from laden.verbs.check import check
     from laden.verbs.columns import columns
     from laden.verbs.explore import explore
+    from laden.verbs.get import get
     from laden.verbs.labels import export_labels
     from laden.verbs.load import load
     from laden.verbs.register import register
@@ -41,6 +43,7 @@ _HOMES = {
     "columns": "verbs.columns",
     "explore": "verbs.explore",
     "export_labels": "verbs.labels",
+    "get": "verbs.get",
     "load": "verbs.load",
     "register": "verbs.register",
     "select": "verbs.select",

@@ -165,6 +165,7 @@ NEEDED = {
     "check": ["SOURCE"],
     "verify": ["./dest"],
     "status": ["./dest"],
+    "get": ["./dest", "./got"],
     "explore": ["./dest", "--no-open"],
     "select": ["TABLE"],
     "columns": ["TABLE"],

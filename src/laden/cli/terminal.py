@@ -26,6 +26,7 @@ from laden.values.events import (
     Serving,
     Started,
     Summary,
+    ToFetch,
     Warned,
 )
 from laden.values.records import Finding, Severity, Step
@@ -40,6 +41,7 @@ _STAGES = {
     "plan": "Holding rows, files and blobs against each other",
     "images": "Looking into every image",
     "transfer": "Sending",
+    "download": "Fetching, each file against the manifest's MD5",
     "reading": "Reading blobs back",
     "verify": "Verifying: every blob's length and MD5 against what was sent",
     "manifest": "Writing table and manifest",
@@ -84,6 +86,11 @@ class Terminal:
                 self.close()
                 self._plan_told = event
                 self._plan(event)
+            case ToFetch() if not self._quiet:
+                self.close()
+                self._say(
+                    f"{plural(event.files, 'file')} wanted, {size(event.bytes_in_all)}, to {escaped(event.place)}", 2
+                )
             case Found():
                 self._findings.setdefault(event.finding.code, []).append(event.finding)
             case _ if not self._quiet:
@@ -215,9 +222,20 @@ class Terminal:
                 *_counts(summary, "deleted", "changed", "foreign"),
             ]
             self._say("; ".join(parts), 2)
+        self._fetched(summary)
         if summary.message:
             say(self._errors, f"[red]laden {summary.command}:[/] {escaped(summary.message)}", 2)
         self._verdict(summary)
+
+    def _fetched(self, summary: Summary) -> None:
+        if summary.command != "get" or not summary.complete:
+            return
+        told = ("fetched", "already_there", "conflicts", "damaged", "failed")
+        parts = [plural(summary.images, "image"), *_counts(summary, *told)]
+        if summary.bytes_fetched and summary.seconds:
+            speed = int(summary.bytes_fetched / summary.seconds)
+            parts.append(f"{size(summary.bytes_fetched)} in {duration(summary.seconds)} ({size(speed)}/s)")
+        self._say("; ".join(parts), 2)
 
     def _verdict(self, summary: Summary) -> None:
         if summary.findings_file:

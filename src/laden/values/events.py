@@ -20,7 +20,7 @@ class Started:
     """A stage begins.
 
     `listing`, `source`, `table`, `archives`, `checksums`, `images`, `plan`, `transfer`, `verify`, `reading`,
-    `manifest` or `report`.
+    `download`, `manifest` or `report`.
     """
 
     event: ClassVar[str] = "started"
@@ -112,6 +112,18 @@ class Described:
     facts: TableFacts
     all_values: bool = False
     """Whether every value is listed, and not the commonest ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToFetch:
+    """What is to be brought to this machine, before anything is."""
+
+    event: ClassVar[str] = "to-fetch"
+    files: int
+    bytes_in_all: int
+    """Some of it may be there already: that is seen while it runs."""
+    place: str
+    """Where it goes, for a person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +247,9 @@ class Summary(Counts):
     """Files of this run that were not looked into, or not to the end: nobody knows whether they are whole."""
     held: int = 0
     """Not sent, as asked, because they may say who a person is."""
+    fetched: int = 0
+    """Of `get`: files that were brought to this machine."""
+    bytes_fetched: int = 0
     bytes_sent: int = 0
     bytes_examined: int = 0
     retries: int = 0
@@ -257,6 +272,7 @@ Event = (
     | PlanReady
     | Selected
     | Described
+    | ToFetch
     | Progress
     | Counted
     | Retried

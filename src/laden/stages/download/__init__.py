@@ -1,6 +1,6 @@
 """Brings files from where they are stored to this machine: every byte is read once, and proved before it has a name.
 
-Order, for each item: look at what lies in its place, by its bytes; wait until the window has room; read it (`reading`),
+Order, for each item: look at what lies in its place, by its bytes; wait until the window has room; read it (`ranges`),
 small ones in one request, large ones in ranges of one version; hold length, MD5 and CRC-32 against what is known of it;
 give it its place. Small files are written many at a time. What does not prove right is read again, then told, and
 never gets a name.
@@ -24,7 +24,7 @@ from itertools import islice
 from typing import NamedTuple, TypeVar
 
 from laden.run.window import Window
-from laden.stages.download.reading import Read, WrongBytes, cost_bytes, is_large, proved, read_whole, reading
+from laden.stages.download.ranges import Read, WrongBytes, cost_bytes, is_large, proved, read_whole, reading
 from laden.stages.download.wanted import Came, Fate, Wanted
 from laden.stages.download.writing import Writers, Written
 from laden.store.intake import Intake, Part, Standing
@@ -154,7 +154,8 @@ class _Bringer:
                 if self._stopping():
                     self._window.leave(taken_bytes)
                     return
-                own = looked.there.own if isinstance(looked.there, Standing) else None
+                # Where nobody knows what is wanted, nobody knows whether what is there is not just that.
+                own = looked.there.own if isinstance(looked.there, Standing) and looked.item.md5 else None
                 task = group.create_task(self._bring(looked.item, own))
                 task.add_done_callback(partial(self._left, taken_bytes))
 

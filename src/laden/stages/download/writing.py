@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from isal.isal_zlib import crc32
 
-from laden.stages.download.reading import WrongBytes, proved
+from laden.stages.download.ranges import WrongBytes, proved
 from laden.stages.download.wanted import Wanted
 from laden.store.intake import Brought, Intake
 from laden.store.journal import Version

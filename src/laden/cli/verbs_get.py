@@ -1,0 +1,58 @@
+"""The verbs that bring out what is in a destination, as typer declares them: `get`, and what lists and compares."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from laden.cli.app import app
+from laden.cli.faces import Face
+from laden.cli.options import EXIT_CODES, Dest, Getting, ImagesFile, Renewing, Selecting, takes
+
+LoadProfile = Annotated[
+    str | None,
+    typer.Option("--profile", help="A TOML file, where DEST was loaded with one. Default: the load's own."),
+]
+
+
+@app.command(epilog=EXIT_CODES, short_help="DEST, or a part of it, back to FOLDER, each file proved.")
+@takes(Selecting, Renewing, Getting)
+def get(
+    destination: Dest,
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where it is to lie; made where it is absent.")],
+    layout: Annotated[
+        str | None,
+        typer.Option("--layout", help="Names of files, as in '{ImageID}'; {path} is the name in DEST. Default: that."),
+    ] = None,
+    images: ImagesFile = None,
+    table_name: Annotated[
+        str | None, typer.Option("--table-name", metavar="NAME", help="What the table of the selected rows is called.")
+    ] = None,
+    profile: LoadProfile = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Choose and tell; write nothing.")] = False,
+    **options: Any,
+) -> None:
+    """Bring what was loaded to DEST, or a part of it, to FOLDER, with its table. Run it again to finish.
+
+    Every file is held against the manifest's MD5, CRC-32 and length before it has its name. What is there and right is
+    not fetched again; what is there and is not laden's is left as it is. Example:
+
+        laden get https://ACCOUNT.blob.core.windows.net/padchest ~/part --where "Projection = 'PA'" --sample 500
+    """
+    from laden.cli.get import run_get
+
+    face = Face.of(options)
+    options.pop("trust_host")
+    wishes = {
+        **{name: value for name, value in options.items() if name not in ("findings", "log")},
+        "layout": layout,
+        "images_file": images,
+        "table_name": table_name,
+        "profile": profile,
+        "dry_run": dry_run,
+        "findings_file": options["findings"],
+        "log_file": options["log"],
+    }
+    raise typer.Exit(run_get(destination, folder, wishes, face))
