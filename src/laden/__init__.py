@@ -16,6 +16,7 @@ __all__ = [
     "explore",
     "export_labels",
     "get",
+    "list",
     "load",
     "register",
     "select",
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from laden.verbs.explore import explore
     from laden.verbs.get import get
     from laden.verbs.labels import export_labels
+    from laden.verbs.lists import list_place as list  # noqa: A004 - its name in this package
     from laden.verbs.load import load
     from laden.verbs.register import register
     from laden.verbs.select import select
@@ -44,6 +46,7 @@ _HOMES = {
     "explore": "verbs.explore",
     "export_labels": "verbs.labels",
     "get": "verbs.get",
+    "list": "verbs.lists:list_place",
     "load": "verbs.load",
     "register": "verbs.register",
     "select": "verbs.select",
@@ -57,5 +60,6 @@ def __getattr__(name: str) -> object:
     if name in _HOMES:
         from importlib import import_module
 
-        return getattr(import_module(f"laden.{_HOMES[name]}"), name)
+        home, _, called = _HOMES[name].partition(":")
+        return getattr(import_module(f"laden.{home}"), called or name)
     raise AttributeError(f"module 'laden' has no attribute '{name}'")

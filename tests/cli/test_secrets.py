@@ -166,6 +166,7 @@ NEEDED = {
     "verify": ["./dest"],
     "status": ["./dest"],
     "get": ["./dest", "./got"],
+    "list": ["./dest"],
     "explore": ["./dest", "--no-open"],
     "select": ["TABLE"],
     "columns": ["TABLE"],

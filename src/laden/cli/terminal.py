@@ -11,6 +11,7 @@ from laden.cli.described import draw_columns
 from laden.cli.lines import numbered, say
 from laden.cli.live import Line
 from laden.cli.text import cut, escaped
+from laden.cli.totals import Totals
 from laden.cli.verdict import verdict
 from laden.values.errors import ExitCode
 from laden.values.events import (
@@ -27,6 +28,7 @@ from laden.values.events import (
     Started,
     Summary,
     ToFetch,
+    Total,
     Warned,
 )
 from laden.values.records import Finding, Severity, Step
@@ -73,6 +75,7 @@ class Terminal:
         self._held = False
         self._line = Line(self._console)
         self._plan_told: PlanReady | None = None
+        self._totals = Totals(self._say, every=verbose)
 
     def show(self, event: Event) -> None:
         """Draw one event."""
@@ -105,6 +108,9 @@ class Terminal:
                 self._described(event)
             case Serving():
                 self._serving(event)
+            case Total():
+                self.close()
+                self._totals.see(event)
             case Progress() | Counted() if not self._held:
                 self._line.see(event)
             case Retried() if self._verbose:

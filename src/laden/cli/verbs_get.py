@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,7 +10,7 @@ import typer
 
 from laden.cli.app import app
 from laden.cli.faces import Face
-from laden.cli.options import EXIT_CODES, Dest, Getting, ImagesFile, Renewing, Selecting, takes
+from laden.cli.options import EXIT_CODES, Dest, Getting, ImagesFile, Json, Quiet, Renewing, Selecting, Verbose, takes
 
 LoadProfile = Annotated[
     str | None,
@@ -56,3 +57,49 @@ def get(
         "log_file": options["log"],
     }
     raise typer.Exit(run_get(destination, folder, wishes, face))
+
+
+class ListForm(StrEnum):
+    """How a list is written."""
+
+    table = "table"
+    csv = "csv"
+    parquet = "parquet"
+    json = "json"
+
+
+@app.command("list", epilog=EXIT_CODES, short_help="What lies in DEST: names, sizes, MD5, labels, tier; totals.")
+@takes(Selecting, Renewing)
+def list_(
+    destination: Annotated[
+        str,
+        typer.Argument(metavar="DEST", help="What was loaded (a URL or folder), or an account, for its containers."),
+    ],
+    form: Annotated[
+        ListForm, typer.Option("--format", help="Lines for a person, CSV, Parquet, or an object of JSON a line.")
+    ] = ListForm.table,
+    output: Annotated[
+        str | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Replaced if it holds such a list. Default: stdout."),
+    ] = None,
+    images: ImagesFile = None,
+    profile: LoadProfile = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    **options: Any,
+) -> None:
+    """List what lies in DEST, with MD5, labels, tier and the image's state, then totals by folder, label and tier.
+
+    Blobs that the manifest does not know, or that are gone or changed since, are marked. With --json the totals are
+    events; a list of every image is written with -o. Examples:
+
+        laden list https://ACCOUNT.blob.core.windows.net/padchest --where "Projection = 'PA'"
+
+        laden list https://ACCOUNT.blob.core.windows.net/padchest --format parquet -o images.parquet
+    """
+    from laden.cli.list import run_list
+
+    options.pop("trust_host")
+    wishes = {**options, "form": form.value, "images_file": images, "profile": profile}
+    raise typer.Exit(run_list(destination, output, wishes, Face(json, quiet, verbose)))

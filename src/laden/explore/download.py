@@ -20,6 +20,7 @@ from laden.explore.place import Place
 from laden.stages.download import Came, Read, Wanted
 from laden.stages.download import download as bring
 from laden.store.intake import Intake
+from laden.values.sheets import safe_cells
 from laden.values.units import size
 
 DOWNLOADS = "laden-downloads.csv"
@@ -73,12 +74,7 @@ def _write(path: Path, came: list[Came]) -> None:
     writer.writerow(_HEADER)
     for item, fate, md5, reason in came:
         row = (item.place, item.size_bytes, md5.hex() if md5 else "", fate.value, reason)
-        writer.writerow([_harmless(str(cell)) for cell in row])
+        writer.writerow(safe_cells(row))
     part = path.with_name(f".{path.name}.part")
     part.write_text(text.getvalue(), "utf-8", newline="")
     part.replace(path)
-
-
-def _harmless(cell: str) -> str:
-    """What no spreadsheet runs as a formula (OWASP, "CSV Injection")."""
-    return "'" + cell if cell.startswith(("=", "+", "-", "@")) else cell

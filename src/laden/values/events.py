@@ -127,6 +127,19 @@ class ToFetch:
 
 
 @dataclass(frozen=True, slots=True)
+class Total:
+    """What the images of a place come to, taken together by something of theirs."""
+
+    event: ClassVar[str] = "total"
+    by: str
+    """`all`, `folder`, `label`, `tier` or `state`."""
+    value: str
+    """Which folder, label ...; empty for all, and for images that have none."""
+    images: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """How far the transfer is, or another stage that reads all bytes; several times a second at most."""
 
@@ -273,6 +286,7 @@ Event = (
     | Selected
     | Described
     | ToFetch
+    | Total
     | Progress
     | Counted
     | Retried
