@@ -13,6 +13,7 @@ __all__ = [
     "Summary",
     "check",
     "columns",
+    "diff",
     "explore",
     "export_labels",
     "get",
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from laden.values.events import Summary
     from laden.verbs.check import check
     from laden.verbs.columns import columns
+    from laden.verbs.diff import diff
     from laden.verbs.explore import explore
     from laden.verbs.get import get
     from laden.verbs.labels import export_labels
@@ -43,6 +45,7 @@ _HOMES = {
     "Summary": "values.events",
     "check": "verbs.check",
     "columns": "verbs.columns",
+    "diff": "verbs.diff",
     "explore": "verbs.explore",
     "export_labels": "verbs.labels",
     "get": "verbs.get",

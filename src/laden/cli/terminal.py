@@ -15,6 +15,7 @@ from laden.cli.totals import Totals
 from laden.cli.verdict import verdict
 from laden.values.errors import ExitCode
 from laden.values.events import (
+    Compared,
     Counted,
     Described,
     Event,
@@ -48,6 +49,13 @@ _STAGES = {
     "verify": "Verifying: every blob's length and MD5 against what was sent",
     "manifest": "Writing table and manifest",
     "report": "Drawing the report",
+}
+_COMPARED = {
+    "same": "the same, byte for byte",
+    "other": "of other content",
+    "only_here": "in the first place alone",
+    "only_there": "in the second place alone",
+    "unknown": "of the same length, and nobody knows whether the same",
 }
 _COLOURS = {Severity.INFO: "cyan", Severity.WARNING: "yellow", Severity.ERROR: "red"}
 _SEVERITIES = (Severity.ERROR, Severity.WARNING, Severity.INFO)
@@ -108,6 +116,10 @@ class Terminal:
                 self._described(event)
             case Serving():
                 self._serving(event)
+            case Compared():
+                self.close()
+                counts = [(getattr(event, name), what) for name, what in _COMPARED.items()]
+                numbered(self._console, "", [(count, what) for count, what in counts if count])
             case Total():
                 self.close()
                 self._totals.see(event)

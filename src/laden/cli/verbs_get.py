@@ -10,7 +10,21 @@ import typer
 
 from laden.cli.app import app
 from laden.cli.faces import Face
-from laden.cli.options import EXIT_CODES, Dest, Getting, ImagesFile, Json, Quiet, Renewing, Selecting, Verbose, takes
+from laden.cli.options import (
+    EXIT_CODES,
+    Connections,
+    Dest,
+    Getting,
+    ImagesFile,
+    Json,
+    ProfileName,
+    Quiet,
+    Renewing,
+    Selecting,
+    TrustHost,
+    Verbose,
+    takes,
+)
 
 LoadProfile = Annotated[
     str | None,
@@ -103,3 +117,38 @@ def list_(
     options.pop("trust_host")
     wishes = {**options, "form": form.value, "images_file": images, "profile": profile}
     raise typer.Exit(run_list(destination, output, wishes, Face(json, quiet, verbose)))
+
+
+Place = Annotated[
+    str,
+    typer.Argument(metavar="A", help="A container or prefix (URL), a folder, a source, or a manifest (.parquet)."),
+]
+
+
+@app.command(epilog=EXIT_CODES, short_help="Two places by content: same, other, in one alone.")
+def diff(
+    here: Place,
+    there: Annotated[str, typer.Argument(metavar="B", help="Another one.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="A row for every name, .csv or .parquet. Default: none."),
+    ] = None,
+    profile: ProfileName = None,
+    connections: Connections = None,
+    _: TrustHost = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Hold two places against each other, name by name, by content: MD5, or CRC-32 where an archive knows no more.
+
+    What nobody can tell is called unknown, never the same. Exit code 0 where all is the same, 3 where not. Examples:
+
+        laden diff ~/padchest https://ACCOUNT.blob.core.windows.net/padchest
+
+        laden diff https://ONE.blob.core.windows.net/padchest https://OTHER.blob.core.windows.net/padchest -o d.csv
+    """
+    from laden.cli.diff import run_diff
+
+    options = {"output": output, "profile": profile, "connections": connections}
+    raise typer.Exit(run_diff(here, there, options, Face(json, quiet, verbose)))

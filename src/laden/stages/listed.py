@@ -7,13 +7,13 @@ Totals, and the forms that a list is written in, are questions to it. Nothing is
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, BinaryIO
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from laden.relations import Relations
 from laden.stages.manifest import OTHER
 from laden.values.events import Total
-from laden.values.sheets import cells_to, safe_cells
+from laden.values.sheets import Out, cells_to, safe_cells
 
 MARK = "laden_list"
 """Key in the footer of a Parquet file of such a list."""
@@ -21,23 +21,6 @@ COLUMNS = (
     "blob", "size_bytes", "md5", "crc32", "fate", "tier", "state", "kind", "width", "height", "bits", "labels",
     "archive", "member",
 )  # fmt: skip
-
-
-class Out:
-    """Takes text for a file or stdout, which stays open."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-
-    def write(self, text: str) -> int:
-        """Write it as UTF-8."""
-        return self._file.write(text.encode())
-
-    def writelines(self, lines: Iterable[str]) -> None:
-        """Write them all."""
-        for line in lines:
-            self.write(line)
-
 
 TABLE_START = f"{'bytes':>13}  {'md5':<32}"
 """How the list for a person begins."""
@@ -123,16 +106,15 @@ def safe_line(text: str) -> str:
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
 
 
+def write_parquet(relations: Relations, out: Out) -> None:
+    """The same rows, typed."""
+    query = f"SELECT {', '.join(COLUMNS)} FROM listed ORDER BY blob"  # noqa: S608 - own names
+    out.copy(relations.to_parquet(query, "list.parquet", MARK))
+
+
 FORMS: dict[str, Callable[[Relations, Out], None]] = {
     "table": write_table,
     "csv": write_csv,
     "json": write_json,
+    "parquet": write_parquet,
 }
-
-
-def write_parquet(relations: Relations, out: BinaryIO) -> None:
-    """The same rows, typed."""
-    made = relations.to_parquet(f"SELECT {', '.join(COLUMNS)} FROM listed ORDER BY blob", "list.parquet", MARK)  # noqa: S608
-    with made.open("rb") as file:
-        while data := file.read(1 << 20):
-            out.write(data)

@@ -140,6 +140,19 @@ class Total:
 
 
 @dataclass(frozen=True, slots=True)
+class Compared:
+    """How many names of two places have the same content, and how many do not."""
+
+    event: ClassVar[str] = "compared"
+    same: int
+    other: int
+    only_here: int
+    only_there: int
+    unknown: int
+    """Of the same length, where nothing that both places know tells whether their bytes are the same."""
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """How far the transfer is, or another stage that reads all bytes; several times a second at most."""
 
@@ -287,6 +300,7 @@ Event = (
     | Described
     | ToFetch
     | Total
+    | Compared
     | Progress
     | Counted
     | Retried

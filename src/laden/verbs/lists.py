@@ -17,7 +17,7 @@ from laden.dataset.selection import Records, Selection
 from laden.relations import Relations
 from laden.run.loop import run as run_loop
 from laden.run.run import Run, running
-from laden.stages.listed import FORMS, MARK, TABLE_START, Out, make_list, totals, write_parquet
+from laden.stages.listed import FORMS, MARK, TABLE_START, make_list, totals
 from laden.store import Destination, FolderDestination, without_secret
 from laden.store.access import Ask, Renewal
 from laden.store.credentials import SasSource
@@ -27,6 +27,7 @@ from laden.store.sas import lacking_for_verify
 from laden.values.errors import UsageError
 from laden.values.events import Observer, Started, Summary, ignore
 from laden.values.ownfiles import begins, is_marked, placed, refuse
+from laden.values.sheets import Out
 from laden.verbs.asked import Selecting, one_of, selection_of
 from laden.verbs.chosen import Loaded, pick, read_loaded
 from laden.verbs.opening import opened
@@ -68,7 +69,7 @@ def list_place(
         LadenError: the destination cannot be read, or the selection is wrong.
     """
     with running(Summary("list", destination=without_secret(destination)), observer) as run:
-        one_of("form", form, (*FORMS, "parquet"))
+        one_of("form", form, tuple(FORMS))
         _refuse_place(output, form)
         selection = selection_of(asked)
         run_loop(_listed(run, destination, selection, profile, connections, Renewal(sas_command, ask_sas)))
@@ -155,9 +156,6 @@ def _write(relations: Relations, output: str | Path, form: str) -> None:
     path = Path(output).expanduser()
     try:
         with _opened(output, form) as file:
-            if form == "parquet":
-                write_parquet(relations, file)
-                return
             FORMS[form](relations, Out(file))
     except OSError as error:
         raise UsageError(f"the list cannot be written to {path} ({error.strerror}): name another -o") from error
