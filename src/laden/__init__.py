@@ -17,6 +17,7 @@ __all__ = [
     "explore",
     "export_labels",
     "get",
+    "history",
     "list",
     "load",
     "register",
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from laden.verbs.diff import diff
     from laden.verbs.explore import explore
     from laden.verbs.get import get
+    from laden.verbs.history import history
     from laden.verbs.labels import export_labels
     from laden.verbs.lists import list_place as list  # noqa: A004 - its name in this package
     from laden.verbs.load import load
@@ -49,6 +51,7 @@ _HOMES = {
     "explore": "verbs.explore",
     "export_labels": "verbs.labels",
     "get": "verbs.get",
+    "history": "verbs.history",
     "list": "verbs.lists:list_place",
     "load": "verbs.load",
     "register": "verbs.register",

@@ -167,6 +167,7 @@ NEEDED = {
     "status": ["./dest"],
     "get": ["./dest", "./got"],
     "list": ["./dest"],
+    "history": ["./dest"],
     "diff": ["./dest", "./src"],
     "explore": ["./dest", "--no-open"],
     "select": ["TABLE"],

@@ -11,7 +11,7 @@ from laden.cli.described import draw_columns
 from laden.cli.lines import numbered, say
 from laden.cli.live import Line
 from laden.cli.text import cut, escaped
-from laden.cli.totals import Totals
+from laden.cli.told import Told
 from laden.cli.verdict import verdict
 from laden.values.errors import ExitCode
 from laden.values.events import (
@@ -23,6 +23,7 @@ from laden.values.events import (
     Outage,
     PlanReady,
     Progress,
+    Remembered,
     Retried,
     Selected,
     Serving,
@@ -50,13 +51,6 @@ _STAGES = {
     "manifest": "Writing table and manifest",
     "report": "Drawing the report",
 }
-_COMPARED = {
-    "same": "the same, byte for byte",
-    "other": "of other content",
-    "only_here": "in the first place alone",
-    "only_there": "in the second place alone",
-    "unknown": "of the same length, and nobody knows whether the same",
-}
 _COLOURS = {Severity.INFO: "cyan", Severity.WARNING: "yellow", Severity.ERROR: "red"}
 _SEVERITIES = (Severity.ERROR, Severity.WARNING, Severity.INFO)
 _SYMPTOMS = ("image-missing", "image-stray")
@@ -83,7 +77,7 @@ class Terminal:
         self._held = False
         self._line = Line(self._console)
         self._plan_told: PlanReady | None = None
-        self._totals = Totals(self._say, every=verbose)
+        self._told = Told(self._say, every=verbose)
 
     def show(self, event: Event) -> None:
         """Draw one event."""
@@ -97,11 +91,6 @@ class Terminal:
                 self.close()
                 self._plan_told = event
                 self._plan(event)
-            case ToFetch() if not self._quiet:
-                self.close()
-                self._say(
-                    f"{plural(event.files, 'file')} wanted, {size(event.bytes_in_all)}, to {escaped(event.place)}", 2
-                )
             case Found():
                 self._findings.setdefault(event.finding.code, []).append(event.finding)
             case _ if not self._quiet:
@@ -116,13 +105,9 @@ class Terminal:
                 self._described(event)
             case Serving():
                 self._serving(event)
-            case Compared():
+            case ToFetch() | Total() | Compared() | Remembered():
                 self.close()
-                counts = [(getattr(event, name), what) for name, what in _COMPARED.items()]
-                numbered(self._console, "", [(count, what) for count, what in counts if count])
-            case Total():
-                self.close()
-                self._totals.see(event)
+                self._told.see(event)
             case Progress() | Counted() if not self._held:
                 self._line.see(event)
             case Retried() if self._verbose:

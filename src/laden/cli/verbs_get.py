@@ -152,3 +152,25 @@ def diff(
 
     options = {"output": output, "profile": profile, "connections": connections}
     raise typer.Exit(run_diff(here, there, options, Face(json, quiet, verbose)))
+
+
+@app.command(epilog=EXIT_CODES, short_help="What was done to DEST: every load, with its counts and hashes.")
+@takes(Renewing)
+def history(
+    destination: Dest,
+    json: Json = False,
+    verbose: Verbose = False,
+    **options: Any,
+) -> None:
+    """Tell what was done to DEST: each load that changed it, when, with which options, counts, version and hashes.
+
+    Each record names the hash of the one before; a record that was changed or taken out is told (exit code 3). Who did
+    it stands there only where LADEN_WHO was set. Example:
+
+        LADEN_WHO="Anna" laden load ~/padchest DEST
+        laden history DEST
+    """
+    from laden.cli.history import run_history
+
+    options.pop("trust_host")
+    raise typer.Exit(run_history(destination, options, Face(json, verbose=verbose)))

@@ -22,6 +22,8 @@ def verdict(summary: Summary, plan: PlanReady | None) -> str:
             return "The findings above need a person." if needs_person else _checked(summary, plan)
         case "select" if not needs_person:
             return "" if summary.complete else "Nothing was written. -o small.csv writes these rows."
+        case "history":
+            return "Somebody changed the history." if needs_person else "The chain of records holds."
         case "diff":
             return "Not the same." if needs_person else "The same."
         case "list":

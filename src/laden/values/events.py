@@ -153,6 +153,29 @@ class Compared:
 
 
 @dataclass(frozen=True, slots=True)
+class Remembered:
+    """One record of what was done to a destination; see docs/history.md."""
+
+    event: ClassVar[str] = "record"
+    number: int
+    when: str
+    """UTC, as in `2026-11-26T19:30:00Z`."""
+    who: str
+    """Empty where nobody told."""
+    command: str
+    arguments: dict[str, Any]
+    source: str
+    counts: dict[str, int]
+    laden: str
+    """Version that did it."""
+    profile: str
+    documents: dict[str, str]
+    """MD5 of table, manifest and the like, by name."""
+    page: str
+    """MD5 of `_laden/load.json`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """How far the transfer is, or another stage that reads all bytes; several times a second at most."""
 
@@ -301,6 +324,7 @@ Event = (
     | ToFetch
     | Total
     | Compared
+    | Remembered
     | Progress
     | Counted
     | Retried

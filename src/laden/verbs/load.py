@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Unpack
+from typing import Any, Literal, Unpack
 
 from laden.dataset.images import Level, Phi
 from laden.dataset.source import Reader
@@ -20,6 +20,7 @@ from laden.run.receipts import Receipts
 from laden.run.run import Run, never, running
 from laden.stages.consistency import contradictions, not_looked_into
 from laden.stages.engine import Job, move, workers_for
+from laden.stages.history import Deed
 from laden.stages.inventory import Listing, is_listed, read_documents, read_known
 from laden.stages.manifest import LOAD, Document, losses
 from laden.stages.plan import Plan
@@ -51,6 +52,7 @@ from laden.verbs.asked import (
 from laden.verbs.identity import look_for_identity, refuse_unlooked
 from laden.verbs.opening import Opened, opened
 from laden.verbs.planning import bits_of, nothing_here, planned, read_again
+from laden.verbs.remembering import asked_of, counts_of, record
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,8 @@ class _Wishes:
     dry_run: bool
     renewal: Renewal
     confirm: Callable[[PlanReady], bool]
+    asked: dict[str, Any]
+    """For the history."""
 
 
 def load(
@@ -162,6 +166,15 @@ def load(
             dry_run,
             Renewal(sas_command, ask_sas),
             confirm,
+            asked_of(
+                asked,
+                overwrite=(overwrite, "never"),
+                compare=(compare, "auto"),
+                strays=(strays, "skip"),
+                damaged=(damaged, "send"),
+                images=(images, "structure"),
+                phi=(phi, "warn"),
+            ),
         )
         return run_loop(_load(run, paths(source), destination, wishes, reporter, deadline))
 
@@ -216,7 +229,12 @@ async def _load(
         if outcomes.unlisted:
             run.tell(Started("verify"))
             await listing.repeat()
-        return await _conclude(run, surveyed, landings, publisher, wishes.settings.images)
+        summary = await _conclude(run, surveyed, landings, publisher, wishes.settings.images)
+        if summary is not None:
+            return summary
+        await record(run, there.store, Deed("load", wishes.asked, surveyed.root.name, counts_of(run)))
+        run.note(complete=True)
+        return run.end()
 
 
 def _planned(
@@ -309,8 +327,11 @@ async def _transfer(run: Run, plan: Plan, ready: PlanReady, surveyed: Survey, th
 
 async def _conclude(
     run: Run, surveyed: Survey, landings: Sequence[Landing], publisher: Publisher, level: Level
-) -> Summary:
-    """Hold source and last listing against what was sent; only if all is proved, land table and manifest."""
+) -> Summary | None:
+    """Hold source and last listing against what was sent; only if all is proved, land table and manifest.
+
+    None once they have; the summary of a run that ends without them.
+    """
     before = run.log.counts.total()
     run.add(changed(run.relations, surveyed.root, surveyed.stamps))
     if run.log.counts.total() > before:
@@ -327,8 +348,7 @@ async def _conclude(
     run.add(contradictions(run.relations, "loaded", bits_of(surveyed)))
     if level != "none":
         run.add(not_looked_into(run.relations, "loaded"))
-    run.note(complete=True)
-    return run.end()
+    return None
 
 
 _AT_STORE = ("put-", "verify-")
