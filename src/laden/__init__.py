@@ -20,6 +20,7 @@ __all__ = [
     "history",
     "list",
     "load",
+    "open",
     "register",
     "select",
     "status",
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from laden.verbs.register import register
     from laden.verbs.select import select
     from laden.verbs.status import status
+    from laden.verbs.using import open_dataset as open  # noqa: A004 - its name in this package
     from laden.verbs.verify import verify
 
 _HOMES = {
@@ -54,6 +56,7 @@ _HOMES = {
     "history": "verbs.history",
     "list": "verbs.lists:list_place",
     "load": "verbs.load",
+    "open": "verbs.using:open_dataset",
     "register": "verbs.register",
     "select": "verbs.select",
     "status": "verbs.status",

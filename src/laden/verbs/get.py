@@ -9,7 +9,7 @@ command again looks at what lies there, by its bytes, and brings the rest.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Unpack
@@ -20,7 +20,7 @@ from laden.run.logfile import LogFile
 from laden.run.loop import run as run_loop
 from laden.run.run import Run, never, running
 from laden.stages.download import Fate, Wanted, download, reading
-from laden.stages.download.meaning import GONE, meaning
+from laden.stages.download.meaning import meaning
 from laden.stages.download.places import GETTING, refuse_places
 from laden.stages.manifest import MANIFEST, OTHER
 from laden.store import FolderDestination, Store, without_secret
@@ -33,7 +33,7 @@ from laden.values.records import Finding, Severity
 from laden.values.units import size
 from laden.verbs.asked import Selecting, path_of, refuse_same, selection_of
 from laden.verbs.beside import lay_beside
-from laden.verbs.chosen import Loaded, pick, read_loaded
+from laden.verbs.chosen import Loaded, lost, pick, read_loaded
 from laden.verbs.opening import opened
 
 
@@ -160,10 +160,6 @@ INSERT INTO getting SELECT DISTINCT coalesce(l.place, k.blob), k.blob, k.size_by
 FROM known k JOIN picked USING (blob) JOIN blobs b ON b.name = k.blob LEFT JOIN links l ON l.blob = k.blob
 WHERE NOT ({OTHER})
 """  # noqa: S608 - own text
-_LOST = f"""
-SELECT k.blob, b.name IS NOT NULL FROM known k JOIN picked USING (blob) LEFT JOIN blobs b ON b.name = k.blob
-WHERE {OTHER} ORDER BY 1
-"""  # noqa: S608 - own text
 _FROM_LISTING = """
 INSERT INTO getting SELECT name, name, size_bytes, md5, crc32, etag FROM blobs JOIN picked ON blob = name
 """
@@ -175,7 +171,7 @@ def _want(run: Run, loaded: Loaded) -> None:
     relations.run(GETTING)
     if loaded.page is not None:
         relations.run(_FROM_MANIFEST)
-        run.add(_lost(relations.stream(_LOST)))
+        run.add(lost(relations))
         return
     relations.run(_FROM_LISTING)
     why = "no load was completed here, so what comes is held against the MD5s that whoever put it there gave"
@@ -183,15 +179,6 @@ def _want(run: Run, loaded: Loaded) -> None:
     for (blob,) in relations.stream("SELECT blob FROM getting WHERE md5 IS NULL ORDER BY 1"):
         message = "nobody gave its MD5, so nothing but its length can be proved"
         run.add([Finding("get-unproved", Severity.WARNING, message, blob=blob)])
-
-
-def _lost(rows: Iterator[tuple[str, bool]]) -> Iterator[Finding]:
-    for blob, listed in rows:
-        if listed:
-            message = "it is not what the manifest says, and is not fetched: load it again with --overwrite changed"
-            yield Finding("blob-changed", Severity.ERROR, message, blob=blob)
-        else:
-            yield Finding("blob-deleted", Severity.ERROR, GONE, blob=blob)
 
 
 def _told(run: Run, wishes: _Wishes) -> tuple[int, int]:
