@@ -32,11 +32,23 @@ LoadProfile = Annotated[
 ]
 
 
+class GetForm(StrEnum):
+    """How what is fetched lies in the folder."""
+
+    folder = "folder"
+    zip = "zip"
+    shards = "tar-shards"
+
+
 @app.command(epilog=EXIT_CODES, short_help="DEST, or a part of it, back to FOLDER, each file proved.")
 @takes(Selecting, Renewing, Getting)
 def get(
     destination: Dest,
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where it is to lie; made where it is absent.")],
+    form: Annotated[
+        GetForm,
+        typer.Option("--format", help="Files in FOLDER, one zip, or tar shards of 1 GiB with an index for training."),
+    ] = GetForm.folder,
     layout: Annotated[
         str | None,
         typer.Option("--layout", help="Names of files, as in '{ImageID}'; {path} is the name in DEST. Default: that."),
@@ -62,6 +74,7 @@ def get(
     options.pop("trust_host")
     wishes = {
         **{name: value for name, value in options.items() if name not in ("findings", "log")},
+        "form": form.value,
         "layout": layout,
         "images_file": images,
         "table_name": table_name,

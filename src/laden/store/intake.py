@@ -61,7 +61,8 @@ class Intake:
     """A folder that takes files in. Its methods block: call them from threads."""
 
     def __init__(self, root: Path) -> None:
-        self._root = root
+        self.root = root
+        """Where it is."""
         self._journal = Journal(root)
         self._lock = threading.Lock()
         self._sound: set[Path] = set()
@@ -70,12 +71,12 @@ class Intake:
 
     async def prepare(self) -> None:
         """Make the folder where it is absent, and see what laden noted there before. Raises `StoreError`."""
-        folder = FolderStore(self._root)
+        folder = FolderStore(self.root)
         await folder.create()
         try:
             self._told = self._journal.read().fine
         except OSError as error:
-            raise StoreError(f"{self._root} cannot be read: {error.strerror}") from None
+            raise StoreError(f"{self.root} cannot be read: {error.strerror}") from None
 
     def examine(self, name: str, size_bytes: int, md5: bytes | None) -> Standing | None:
         """What lies at a place, read where its length is right; None where nothing does.
@@ -147,7 +148,7 @@ class Intake:
 
     def _named(self, staged: Path, name: str, own: Version | None) -> StoreError | None:
         """Move a file to its place: only where nothing is, or that very version of laden's own."""
-        target = self._root / name
+        target = self.root / name
         try:
             self._make_folder(target)
             with writing(target):
@@ -167,13 +168,13 @@ class Intake:
     def _make_folder(self, target: Path) -> None:
         if target.parent in self._sound:
             return
-        refuse_links(self._root, target)
+        refuse_links(self.root, target)
         with writing(target):
             target.parent.mkdir(parents=True, exist_ok=True)
         self._sound.add(target.parent)
 
     def _staging(self) -> Path:
-        folder = self._root / STAGING
+        folder = self.root / STAGING
         self._make_folder(folder / "x")
         return folder
 
@@ -187,16 +188,16 @@ class Intake:
     def _full(self, error: OSError) -> UsageError:
         what = "is full" if error.errno in _FULL else "cannot be written to"
         return UsageError(
-            f"the folder {self._root} {what} ({error.strerror}): make room or name another, and run the same again"
+            f"the folder {self.root} {what} ({error.strerror}): make room or name another, and run the same again"
         )
 
     def _path(self, name: str) -> Path:
         """Where a file lies: always below the folder, and never on laden's own notes."""
         if reason := problem(name):
-            raise NameRefused(f"'{name}' cannot lie in {self._root}: its name {reason}")
+            raise NameRefused(f"'{name}' cannot lie in {self.root}: its name {reason}")
         if name in HIDDEN or name.startswith(STAGING + "/"):
             raise NameRefused(f"'{name}' is where a folder keeps laden's own notes")
-        return self._root / name
+        return self.root / name
 
 
 class Part:
@@ -216,6 +217,13 @@ class Part:
             raise StoreError(f"{name} is being fetched by another laden: wait for it, and run again") from None
         self.forget(os.fstat(self._file).st_size > size_bytes)
         self._recall()
+
+    def cut(self, at_bytes: int) -> None:
+        """Take off what comes after so many bytes, and hash the rest again, unless there is nothing to take off."""
+        if at_bytes != self.at_bytes:
+            os.ftruncate(self._file, at_bytes)
+            self.forget(wrong=False)
+            self._recall()
 
     def forget(self, wrong: bool = True) -> None:
         """Begin anew, where what is there is wrong."""
