@@ -217,14 +217,9 @@ async def _load(
         recall_identity(run, wishes.settings.phi)
         unlooked = wishes.dry_run or wishes.settings.images == "none"
         look_for_identity(run, surveyed.root, wishes.settings.phi, alone=unlooked)
-        if wishes.dry_run:
+        if wishes.dry_run or not _agreed(run, surveyed, ready, wishes):
             run.add(lost_before(run, surveyed, landings, earlier))
-            return run.end()
-        if not ready.images and not ready.share:
-            raise nothing_here(run, surveyed)
-        if not run.answered(wishes.confirm, ready):
-            run.add(lost_before(run, surveyed, landings, earlier))
-            return run.end(ExitCode.INTERRUPTED, "nothing was sent, as you said")
+            return run.end() if wishes.dry_run else run.end(ExitCode.INTERRUPTED, "nothing was sent, as you said")
         if listing.absent:
             await there.store.create()
         publisher = Publisher(there.store, run.relations, replace_other=wishes.settings.replace_other, earlier=earlier)
@@ -271,6 +266,13 @@ def _planned(
         target=there.target,
         share=wishes.share,
     )
+
+
+def _agreed(run: Run, surveyed: Survey, ready: PlanReady, wishes: _Wishes) -> bool:
+    """Whether a person wants what is planned."""
+    if not ready.images and not ready.share:
+        raise nothing_here(run, surveyed)
+    return run.answered(wishes.confirm, ready)
 
 
 class _Sending:
