@@ -1,4 +1,4 @@
-"""The examples of docs/use.md and docs/get.md run as they stand, one after the other, as far as nothing else is needed."""
+"""The examples of docs/use.md and docs/get.md run as they stand, one after the other."""
 
 import re
 from pathlib import Path
