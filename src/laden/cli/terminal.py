@@ -180,7 +180,10 @@ class Terminal:
         ]
         always = ("rows", "of them have", "images wanted", "to be sent")
         shown = [(count, what) for count, what in rows if count or what.startswith(always)]
-        numbered(self._console, f"Plan ({escaped(plan.profile)})", shown)
+        title = (
+            f"Plan ({escaped(plan.profile)}, share {plan.share})" if plan.share else f"Plan ({escaped(plan.profile)})"
+        )
+        numbered(self._console, title, shown)
         if plan.place:
             self._say(f"  to {escaped(plan.place)}", 5)
         if plan.assumed_s:
@@ -207,15 +210,13 @@ class Terminal:
                 parts = [plural(summary.rows, "file")]
             if summary.command == "load":
                 parts += _counts(summary, "sent", "already_there", "damaged", "held", "conflicts", "failed", "stray")
-                speed = int(summary.bytes_sent / summary.seconds) if summary.seconds else 0
                 if summary.bytes_sent:
-                    parts.append(f"{size(summary.bytes_sent)} in {duration(summary.seconds)} ({size(speed)}/s)")
+                    parts.append(f"{size(summary.bytes_sent)} in {_pace(summary, summary.bytes_sent)}")
             else:
                 parts += [plural(summary.images, "image"), *_counts(summary, "stray", "damaged", "failed")]
                 if summary.bytes_examined:
-                    speed = int(summary.bytes_examined / summary.seconds)
                     read = f"{amount(summary.examined)} of them read, {size(summary.bytes_examined)}"
-                    parts.append(f"{read} in {duration(summary.seconds)} ({size(speed)}/s)")
+                    parts.append(f"{read} in {_pace(summary, summary.bytes_examined)}")
             self._say("; ".join(parts), 2)
         elif summary.command == "select" and summary.rows and summary.complete:
             self._say(f"{plural(summary.rows, 'row')} written to {escaped(_place(summary.destination))}")
@@ -318,6 +319,12 @@ def _steps(selection: tuple[Step, ...]) -> list[tuple[int, str]]:
 
 def _place(destination: str) -> str:
     return "stdout" if destination == "-" else destination
+
+
+def _pace(summary: Summary, size_bytes: int) -> str:
+    """How long bytes took to be sent or read, and how fast that was."""
+    seconds = max(summary.moving_seconds, 1e-3)
+    return f"{duration(seconds)} ({size(int(size_bytes / seconds))}/s)"
 
 
 def _counts(summary: Summary, *names: str) -> list[str]:
