@@ -236,13 +236,26 @@ async def _load(
             await listing.repeat()
         if (broken := proved(run, surveyed)) is not None:
             return broken
-        if ready.share:
-            run.note(share=ready.share)
-            return run.end()
-        await conclude(run, surveyed, landings, publisher, wishes.settings.images)
-        await record(run, there.store, Deed("load", wishes.asked, surveyed.root.name, counts_of(run)))
-        run.note(complete=True)
+        return await _ended(run, ready, surveyed, landings, publisher, wishes, there)
+
+
+async def _ended(
+    run: Run,
+    ready: PlanReady,
+    surveyed: Survey,
+    landings: Sequence[Landing],
+    publisher: Publisher,
+    wishes: _Wishes,
+    there: Opened,
+) -> Summary:
+    """What comes when all is proved: of a share nothing more, of a whole load its table, manifest and record."""
+    if ready.share:
+        run.note(share=ready.share)
         return run.end()
+    await conclude(run, surveyed, landings, publisher, wishes.settings.images)
+    await record(run, there.store, Deed("load", wishes.asked, surveyed.root.name, counts_of(run)))
+    run.note(complete=True)
+    return run.end()
 
 
 def _planned(
