@@ -5,28 +5,25 @@ It keeps no state: run again, it sees what is there and sends the difference.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Unpack
+from typing import Any, Literal, Unpack
 
 from laden.dataset.images import Level, Phi
-from laden.dataset.source import Reader
 from laden.report import Reporter
 from laden.run.deadline import Deadline
 from laden.run.logfile import LogFile
 from laden.run.loop import run as run_loop
 from laden.run.receipts import Receipts
 from laden.run.run import Run, never, running
-from laden.stages.consistency import contradictions, not_looked_into
 from laden.stages.engine import Job, move, workers_for
+from laden.stages.history import Deed
 from laden.stages.inventory import Listing, is_listed, read_documents, read_known
-from laden.stages.manifest import LOAD, MANIFEST, Document, collect, losses, lost_documents
+from laden.stages.manifest import LOAD, Document
 from laden.stages.plan import Plan
-from laden.stages.proof import confirm
 from laden.stages.publish import Landing, Publisher
 from laden.stages.survey import Choice, Survey, survey
-from laden.stages.survey.unchanged import changed
 from laden.stages.transfer import Settings
 from laden.store import FolderDestination, without_secret
 from laden.store.access import Ask, Renewal
@@ -35,7 +32,7 @@ from laden.store.sas import lacking_for_load
 from laden.store.slips import swapped
 from laden.values.errors import AccessEnded, ExitCode, UsageError
 from laden.values.events import Observer, PlanReady, Started, Summary, ignore
-from laden.values.records import Finding
+from laden.values.share import Share
 from laden.verbs.asked import (
     Choosing,
     Paths,
@@ -47,11 +44,14 @@ from laden.verbs.asked import (
     phi_of,
     refuse_same,
     refuse_secrets,
+    share_of,
     shown,
 )
+from laden.verbs.concluding import conclude, lost_before, proved
 from laden.verbs.identity import look_for_identity, recall_identity, refuse_unlooked
 from laden.verbs.opening import Opened, opened
-from laden.verbs.planning import bits_of, nothing_here, planned, read_again
+from laden.verbs.planning import nothing_here, planned
+from laden.verbs.remembering import asked_of, counts_of, record
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +65,12 @@ class _Wishes:
     connections: int | None
     cap: Cap | None
     workers: int | None
+    share: Share | None
     dry_run: bool
     renewal: Renewal
     confirm: Callable[[PlanReady], bool]
+    asked: dict[str, Any]
+    """For the history."""
 
 
 def load(
@@ -83,6 +86,7 @@ def load(
     connections: int | None = None,
     limit: str | None = None,
     workers: int | None = None,
+    share: str | None = None,
     dry_run: bool = False,
     findings_file: str | Path | None = None,
     report_file: str | Path | None = None,
@@ -110,6 +114,8 @@ def load(
         connections: requests in flight at most; None to find out what the link bears.
         limit: bytes a second that are sent at most, as in `"20M"`; by time of day, as in `"08:00-18:00=5M,20M"`.
         workers: processes that send; None to decide by the number and size of the images.
+        share: only this part of it, as in `"2/5"`, or `"auto"` where a scheduler tells; lands no table and no
+            manifest, which the load of all does once its shares are there.
         dry_run: plan only; nothing is written anywhere but to `findings_file`.
         findings_file: CSV file for all findings; None writes none.
         report_file: HTML file to show what was loaded, also where the load fails or is stopped; None writes none.
@@ -137,6 +143,7 @@ def load(
     deadline = Deadline(reporter.observe)
     with (
         log,
+        reporter,
         running(
             Summary("load", source=shown(source), destination=without_secret(destination)),
             deadline,
@@ -160,9 +167,19 @@ def load(
             connections,
             None if limit is None else parse_cap(limit),
             workers,
+            share_of(share),
             dry_run,
             Renewal(sas_command, ask_sas),
             confirm,
+            asked_of(
+                asked,
+                overwrite=(overwrite, "never"),
+                compare=(compare, "auto"),
+                strays=(strays, "skip"),
+                damaged=(damaged, "send"),
+                images=(images, "structure"),
+                phi=(phi, "warn"),
+            ),
         )
         return run_loop(_load(run, paths(source), destination, wishes, reporter, deadline))
 
@@ -184,11 +201,12 @@ async def _load(
         stopping=sending.stopping,
     ) as there:
         deadline.ends_s = there.access.ends_s
+        _refuse_share(wishes, there)
         run.tell(Started("listing", without_secret(destination)))
         listing = Listing(there.store, run.relations, run.tell)
         await listing.begin()
-        surveyed = survey(sources, wishes.choice, run.relations, run.log, run.tell)
-        reporter.look_at_source(surveyed.profile, surveyed.root, read_again(surveyed))
+        surveyed = survey(sources, wishes.choice, run.relations, run.log, run.tell, charts=reporter.wanted)
+        reporter.look_at_source(surveyed.profile, surveyed.root, [one.table for one in surveyed.tables], run.relations)
         await listing.finish()
         await read_known(there.store, run.relations)
         earlier = await read_documents(there.store, run.relations)
@@ -200,16 +218,17 @@ async def _load(
         unlooked = wishes.dry_run or wishes.settings.images == "none"
         look_for_identity(run, surveyed.root, wishes.settings.phi, alone=unlooked)
         if wishes.dry_run:
-            run.add(_lost_before(run, surveyed, landings, earlier))
+            run.add(lost_before(run, surveyed, landings, earlier))
             return run.end()
-        if not ready.images:
+        if not ready.images and not ready.share:
             raise nothing_here(run, surveyed)
-        if not wishes.confirm(ready):
-            run.add(_lost_before(run, surveyed, landings, earlier))
+        if not run.answered(wishes.confirm, ready):
+            run.add(lost_before(run, surveyed, landings, earlier))
             return run.end(ExitCode.INTERRUPTED, "nothing was sent, as you said")
         if listing.absent:
             await there.store.create()
         publisher = Publisher(there.store, run.relations, replace_other=wishes.settings.replace_other, earlier=earlier)
+        publisher.begin(landings)
         await _withdraw(run, ready, wishes, publisher, surveyed)
         if ready.to_settle:
             with sending:
@@ -220,7 +239,15 @@ async def _load(
         if outcomes.unlisted:
             run.tell(Started("verify"))
             await listing.repeat()
-        return await _conclude(run, surveyed, landings, publisher, wishes.settings.images)
+        if (broken := proved(run, surveyed)) is not None:
+            return broken
+        if ready.share:
+            run.note(share=ready.share)
+            return run.end()
+        await conclude(run, surveyed, landings, publisher, wishes.settings.images)
+        await record(run, there.store, Deed("load", wishes.asked, surveyed.root.name, counts_of(run)))
+        run.note(complete=True)
+        return run.end()
 
 
 def _planned(
@@ -242,19 +269,8 @@ def _planned(
         selected_as=landings[0].subset if landings and landings[0].selection else None,
         documents=[*(landing.subset for landing in landings), *(document.name for document in earlier)],
         target=there.target,
+        share=wishes.share,
     )
-
-
-def _lost_before(
-    run: Run, surveyed: Survey, landings: Sequence[Landing], earlier: Sequence[Document]
-) -> Iterator[Finding]:
-    """What earlier loads landed, and is lost, and what is planned would not bring back."""
-    collect(run.relations, believed=any(document.name == MANIFEST for document in earlier))
-    yield from losses(run.relations, planned=True)
-    written = {MANIFEST, *surveyed.sidecars}
-    for landing in landings:
-        written |= {landing.subset} if landing.selection else {landing.table.name, landing.subset}
-    yield from lost_documents(run.relations, (document for document in earlier if document.name not in written))
 
 
 class _Sending:
@@ -323,29 +339,11 @@ async def _transfer(run: Run, plan: Plan, ready: PlanReady, surveyed: Survey, th
             raise AccessEnded(f"{error}. {run.standing()}, and the same command with {remedy} goes on") from None
 
 
-async def _conclude(
-    run: Run, surveyed: Survey, landings: Sequence[Landing], publisher: Publisher, level: Level
-) -> Summary:
-    """Hold source and last listing against what was sent; only if all is proved, land table and manifest."""
-    before = run.log.counts.total()
-    run.add(changed(run.relations, surveyed.root, surveyed.stamps))
-    if run.log.counts.total() > before:
-        return run.end(ExitCode.SOURCE, "the source changed while it was loaded: run the same command again")
-    run.add(confirm(run.relations))
-    at_store = any(code.startswith(_AT_STORE) for code in run.log.counts)
-    if at_store or run.outcomes().failed:
-        message = "not everything could be sent: run the same command again to send the rest"
-        return run.end(ExitCode.DESTINATION if at_store else ExitCode.SOURCE, message)
-    run.tell(Started("manifest"))
-    with Reader(str(surveyed.root)) as reader:
-        run.add(await publisher.publish(surveyed.profile, landings, surveyed.sidecars, reader))
-    run.add(losses(run.relations))
-    run.add(contradictions(run.relations, "loaded", bits_of(surveyed)))
-    if level != "none":
-        run.add(not_looked_into(run.relations, "loaded"))
-    run.note(complete=True)
-    return run.end()
-
-
-_AT_STORE = ("put-", "verify-")
-"""How the codes of findings begin of which the destination is the cause."""
+def _refuse_share(wishes: _Wishes, there: Opened) -> None:
+    """Refuse what several machines cannot do at once."""
+    if wishes.share is None:
+        return
+    if isinstance(there.target, FolderDestination):
+        raise UsageError("a share of a load goes to a container: a folder's notes have one writer")
+    if wishes.settings.replace_other:
+        raise UsageError("--share only creates: run --overwrite changed on one machine, without --share")

@@ -13,6 +13,7 @@ is gone or changed is told. A table of another dataset, whose images are there t
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import io
 from collections.abc import Container, Mapping, Sequence
@@ -81,6 +82,13 @@ class Publisher:
         self._earlier = {document.name: document for document in earlier}
         self._superseded: set[str] = set()
         self._copies = 0
+        self._originals: dict[Path, asyncio.Task[str]] = {}
+
+    def begin(self, tables: Sequence[Landing]) -> None:
+        """Hash the tables as they came while images are sent: a large one takes a while."""
+        for landing in tables:
+            content = landing.table.content
+            self._originals[content] = asyncio.create_task(asyncio.to_thread(_original, content))
 
     async def publish(
         self, profile: Profile, tables: Sequence[Landing], sidecars: Mapping[str, Entry], reader: Reader
@@ -89,7 +97,7 @@ class Publisher:
 
         Args:
             profile: for the page.
-            tables: the label table first.
+            tables: the label table first; `begin` had them.
             sidecars: what is copied as it is, by the name under which it lands.
             reader: of the source.
 
@@ -156,7 +164,8 @@ class Publisher:
                 findings.append(self._keep_other("table-conflict", "table", name))
                 return None
             try:
-                landed = (await self.put(name, file))._replace(selection=landing.selection, original=_original(table))
+                original = await self._originals[table.content]
+                landed = (await self.put(name, file))._replace(selection=landing.selection, original=original)
             except BlobConflict:
                 findings.append(_conflict("table-conflict", "table", name))
                 return None
@@ -341,8 +350,8 @@ def _md5(file: BufferedIOBase) -> bytes:
     return md5
 
 
-def _original(table: Table) -> str:
-    with table.content.open("rb") as file:
+def _original(content: Path) -> str:
+    with content.open("rb") as file:
         return _md5(file).hex()
 
 
