@@ -13,9 +13,14 @@ __all__ = [
     "Summary",
     "check",
     "columns",
+    "diff",
     "explore",
     "export_labels",
+    "get",
+    "history",
+    "list",
     "load",
+    "open",
     "register",
     "select",
     "status",
@@ -27,21 +32,31 @@ if TYPE_CHECKING:
     from laden.values.events import Summary
     from laden.verbs.check import check
     from laden.verbs.columns import columns
+    from laden.verbs.diff import diff
     from laden.verbs.explore import explore
+    from laden.verbs.get import get
+    from laden.verbs.history import history
     from laden.verbs.labels import export_labels
+    from laden.verbs.lists import list_place as list  # noqa: A004 - its name in this package
     from laden.verbs.load import load
     from laden.verbs.register import register
     from laden.verbs.select import select
     from laden.verbs.status import status
+    from laden.verbs.using import open_dataset as open  # noqa: A004 - its name in this package
     from laden.verbs.verify import verify
 
 _HOMES = {
     "Summary": "values.events",
     "check": "verbs.check",
     "columns": "verbs.columns",
+    "diff": "verbs.diff",
     "explore": "verbs.explore",
     "export_labels": "verbs.labels",
+    "get": "verbs.get",
+    "history": "verbs.history",
+    "list": "verbs.lists:list_place",
     "load": "verbs.load",
+    "open": "verbs.using:open_dataset",
     "register": "verbs.register",
     "select": "verbs.select",
     "status": "verbs.status",
@@ -54,5 +69,6 @@ def __getattr__(name: str) -> object:
     if name in _HOMES:
         from importlib import import_module
 
-        return getattr(import_module(f"laden.{_HOMES[name]}"), name)
+        home, _, called = _HOMES[name].partition(":")
+        return getattr(import_module(f"laden.{home}"), called or name)
     raise AttributeError(f"module 'laden' has no attribute '{name}'")

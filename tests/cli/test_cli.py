@@ -23,7 +23,18 @@ from laden.values.records import Finding, Severity
 from laden.values.units import amount, duration, size
 from tests.support.dataset import make_dataset
 
-DONE = Summary("load", rows=3, matched=2, missing=1, images=2, sent=2, bytes_sent=2_500_000, seconds=2.0, complete=True)
+DONE = Summary(
+    "load",
+    rows=3,
+    matched=2,
+    missing=1,
+    images=2,
+    sent=2,
+    bytes_sent=2_500_000,
+    seconds=5.0,
+    moving_seconds=2.0,
+    complete=True,
+)
 PLAN = PlanReady(
     profile="padchest",
     table="t.csv",

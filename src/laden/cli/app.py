@@ -20,6 +20,7 @@ from laden.cli.options import (
     Renewing,
     Report,
     Selecting,
+    SharePart,
     Showing,
     Sources,
     Verifying,
@@ -139,6 +140,7 @@ def load(
         str,
         typer.Option("--workers", help="Processes that send: a number, or auto. Several help very many small files."),
     ] = "auto",
+    share: SharePart = None,
     report: Report = REPORT_FILE,
     **options: Any,
 ) -> None:
@@ -162,6 +164,7 @@ def load(
         "dry_run": dry_run,
         "limit": limit,
         "workers": _workers(workers),
+        "share": share,
         "report_file": None if report == NO_REPORT else Path(report),
     }
     raise typer.Exit(run_load(source, destination, wishes, face, yes=yes))
@@ -175,6 +178,7 @@ def check(
         bool,
         typer.Option("--checksums", help="Also hash all files that SHA256SUMS, sha1sums.txt or their like name."),
     ] = False,
+    share: SharePart = None,
     **options: Any,
 ) -> None:
     """Hold the table of SOURCE against its archives' directories: what is missing, stray, twice, in the wrong place.
@@ -189,7 +193,7 @@ def check(
     from laden.cli.check import run_check
 
     face = Face.of(options)
-    raise typer.Exit(run_check(source, {**asked(options, "none"), "checksums": checksums}, face))
+    raise typer.Exit(run_check(source, {**asked(options, "none"), "checksums": checksums, "share": share}, face))
 
 
 @app.command(epilog=EXIT_CODES, short_help="Is all that was loaded still in DEST, unchanged?")
@@ -199,6 +203,7 @@ def verify(
     deep: Annotated[
         Deep | None, typer.Option("--deep", help="Also read blobs back and hash them: 100 of them, or all.")
     ] = None,
+    share: SharePart = None,
     **options: Any,
 ) -> None:
     """Hold DEST against the manifest in it: is all of it still there, unchanged? Needs nothing but DEST."""
@@ -208,7 +213,13 @@ def verify(
     findings_file, log_file = options.pop("findings"), options.pop("log")
     # Heard when it was read.
     options.pop("trust_host")
-    wishes = {**options, "findings_file": findings_file, "log_file": log_file, "deep": deep.value if deep else None}
+    wishes = {
+        **options,
+        "findings_file": findings_file,
+        "log_file": log_file,
+        "deep": deep.value if deep else None,
+        "share": share,
+    }
     raise typer.Exit(run_verify(destination, wishes, face))
 
 

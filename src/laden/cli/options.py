@@ -137,6 +137,14 @@ Log = Annotated[
     Path | None,
     typer.Option("--log", metavar="FILE", help="Also write what happens to FILE, as lines of JSON with the time."),
 ]
+SharePart = Annotated[
+    str | None,
+    typer.Option(
+        "--share",
+        metavar="K/N",
+        help="Only the K-th of N parts, one for each machine; auto, or auto/N, where a scheduler tells the numbers.",
+    ),
+]
 Images = Annotated[
     list[str] | None,
     typer.Option(
@@ -189,6 +197,7 @@ LEVELS = ("none", "structure", "pixels")
 FINDINGS_FILE = Path("laden-findings.csv")
 CHECK_FINDINGS_FILE = Path("laden-findings-check.csv")
 VERIFY_FINDINGS_FILE = Path("laden-findings-verify.csv")
+GET_FINDINGS_FILE = Path("laden-findings-get.csv")
 """Each command its own: a check that is clean does not take away what a load found."""
 REPORT_FILE = "laden-report.html"
 NO_REPORT = "none"
@@ -249,6 +258,12 @@ class Verifying(Showing):
     """The same for a verification."""
 
     findings: Findings = VERIFY_FINDINGS_FILE
+
+
+class Getting(Showing):
+    """The same for what is brought to this machine."""
+
+    findings: Findings = GET_FINDINGS_FILE
 
 
 def takes(*groups: type) -> Callable[[Callable[..., None]], Callable[..., None]]:

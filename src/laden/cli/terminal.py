@@ -11,9 +11,11 @@ from laden.cli.described import draw_columns
 from laden.cli.lines import numbered, say
 from laden.cli.live import Line
 from laden.cli.text import cut, escaped
+from laden.cli.told import Told
 from laden.cli.verdict import verdict
 from laden.values.errors import ExitCode
 from laden.values.events import (
+    Compared,
     Counted,
     Described,
     Event,
@@ -21,11 +23,14 @@ from laden.values.events import (
     Outage,
     PlanReady,
     Progress,
+    Remembered,
     Retried,
     Selected,
     Serving,
     Started,
     Summary,
+    ToFetch,
+    Total,
     Warned,
 )
 from laden.values.records import Finding, Severity, Step
@@ -40,6 +45,7 @@ _STAGES = {
     "plan": "Holding rows, files and blobs against each other",
     "images": "Looking into every image",
     "transfer": "Sending",
+    "download": "Fetching, each file against the manifest's MD5",
     "reading": "Reading blobs back",
     "verify": "Verifying: every blob's length and MD5 against what was sent",
     "manifest": "Writing table and manifest",
@@ -71,6 +77,7 @@ class Terminal:
         self._held = False
         self._line = Line(self._console)
         self._plan_told: PlanReady | None = None
+        self._told = Told(self._say, every=verbose)
 
     def show(self, event: Event) -> None:
         """Draw one event."""
@@ -98,6 +105,9 @@ class Terminal:
                 self._described(event)
             case Serving():
                 self._serving(event)
+            case ToFetch() | Total() | Compared() | Remembered():
+                self.close()
+                self._told.see(event)
             case Progress() | Counted() if not self._held:
                 self._line.see(event)
             case Retried() if self._verbose:
@@ -170,7 +180,10 @@ class Terminal:
         ]
         always = ("rows", "of them have", "images wanted", "to be sent")
         shown = [(count, what) for count, what in rows if count or what.startswith(always)]
-        numbered(self._console, f"Plan ({escaped(plan.profile)})", shown)
+        title = (
+            f"Plan ({escaped(plan.profile)}, share {plan.share})" if plan.share else f"Plan ({escaped(plan.profile)})"
+        )
+        numbered(self._console, title, shown)
         if plan.source_bytes:
             what = f"{size(plan.source_bytes)} in {plural(plan.source_requests, 'request')}"
             pace = f", {duration(plan.source_s)} at the pace of now" if plan.source_s else ""
@@ -201,15 +214,13 @@ class Terminal:
                 parts = [plural(summary.rows, "file")]
             if summary.command == "load":
                 parts += _counts(summary, "sent", "already_there", "damaged", "held", "conflicts", "failed", "stray")
-                speed = int(summary.bytes_sent / summary.seconds) if summary.seconds else 0
                 if summary.bytes_sent:
-                    parts.append(f"{size(summary.bytes_sent)} in {duration(summary.seconds)} ({size(speed)}/s)")
+                    parts.append(f"{size(summary.bytes_sent)} in {_pace(summary, summary.bytes_sent)}")
             else:
                 parts += [plural(summary.images, "image"), *_counts(summary, "stray", "damaged", "failed")]
                 if summary.bytes_examined:
-                    speed = int(summary.bytes_examined / summary.seconds)
                     read = f"{amount(summary.examined)} of them read, {size(summary.bytes_examined)}"
-                    parts.append(f"{read} in {duration(summary.seconds)} ({size(speed)}/s)")
+                    parts.append(f"{read} in {_pace(summary, summary.bytes_examined)}")
             self._say("; ".join(parts), 2)
         elif summary.command == "select" and summary.rows and summary.complete:
             self._say(f"{plural(summary.rows, 'row')} written to {escaped(_place(summary.destination))}")
@@ -219,9 +230,20 @@ class Terminal:
                 *_counts(summary, "deleted", "changed", "foreign"),
             ]
             self._say("; ".join(parts), 2)
+        self._fetched(summary)
         if summary.message:
             say(self._errors, f"[red]laden {summary.command}:[/] {escaped(summary.message)}", 2)
         self._verdict(summary)
+
+    def _fetched(self, summary: Summary) -> None:
+        if summary.command != "get" or not summary.complete:
+            return
+        told = ("fetched", "already_there", "conflicts", "damaged", "failed")
+        parts = [plural(summary.images, "image"), *_counts(summary, *told)]
+        if summary.bytes_fetched and summary.seconds:
+            speed = int(summary.bytes_fetched / summary.seconds)
+            parts.append(f"{size(summary.bytes_fetched)} in {duration(summary.seconds)} ({size(speed)}/s)")
+        self._say("; ".join(parts), 2)
 
     def _verdict(self, summary: Summary) -> None:
         if summary.findings_file:
@@ -301,6 +323,12 @@ def _steps(selection: tuple[Step, ...]) -> list[tuple[int, str]]:
 
 def _place(destination: str) -> str:
     return "stdout" if destination == "-" else destination
+
+
+def _pace(summary: Summary, size_bytes: int) -> str:
+    """How long bytes took to be sent or read, and how fast that was."""
+    seconds = max(summary.moving_seconds, 1e-3)
+    return f"{duration(seconds)} ({size(int(size_bytes / seconds))}/s)"
 
 
 def _counts(summary: Summary, *names: str) -> list[str]:

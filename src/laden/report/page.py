@@ -136,7 +136,7 @@ def _term(count: int, word: str) -> Element:
 
 def _tiles(facts: Facts) -> Iterator[Element]:
     summary = facts.summary
-    seconds = max(summary.seconds, 1e-3)
+    seconds = max(summary.moving_seconds, 1e-3)
     tiles = [
         ("sent", size(summary.bytes_sent) if summary.bytes_sent else ""),
         ("images, in all", size(facts.sizes.bytes_in_all) if facts.sizes else ""),

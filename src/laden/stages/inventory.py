@@ -14,10 +14,10 @@ from typing import NamedTuple
 
 from laden.dataset.images import BROKEN
 from laden.dataset.table import Table
-from laden.relations import BATCH_ROWS, Relations
+from laden.relations import Relations
 from laden.run.ticks import Ticks
 from laden.stages.manifest import LOAD, MANIFEST, Document, LoadPage, find_loads_below, read_load_page, read_manifest
-from laden.stages.metadata import DOCUMENT, to_columns, to_origins
+from laden.stages.metadata import DOCUMENT, feed
 from laden.store import Store
 from laden.store.listing import NAMES_IN_RANGE, RangesDoNotFit, list_all, list_ranges
 from laden.values.errors import BlobMissing, ContainerMissing, NotAsLanded, SourceError, StoreError
@@ -25,18 +25,23 @@ from laden.values.events import Observer, ignore
 from laden.values.records import Blob, Finding, Severity
 
 _PAGE_BYTES = 16 << 20
+_PAGES_FED = 4
+"""At once, where several come: the database takes them in half the time."""
 _PART_BYTES = 16 << 20
 _KNOWN = "known.parquet"
 _TABLE_BYTES = 512 << 20
 """PADCHEST's is 99 MB; a larger one is not worth its transfer for a few counts."""
 
 
+_EXPECTED = "SELECT name FROM blobs UNION SELECT blob FROM rows UNION SELECT blob FROM known"
+_THERE = "SELECT name FROM blobs UNION SELECT blob FROM receipts"
+"""Names that may be in the container, and those that are, once it was listed and images were sent."""
 _STARTS = f"""
-WITH names AS (SELECT name FROM blobs UNION SELECT blob FROM rows UNION SELECT blob FROM known),
+WITH names AS ({{names}}),
 numbered AS (SELECT name, row_number() OVER (ORDER BY name) AS number FROM names WHERE name IS NOT NULL)
 SELECT name FROM numbered WHERE number % {NAMES_IN_RANGE} = 0 AND regexp_full_match(name, '[ -~]+') ORDER BY name
 """  # noqa: S608 - a number
-"""Names that part what is expected into ranges of about a page."""
+"""Names that part such names into ranges of about a page."""
 
 
 class Listing:
@@ -75,9 +80,13 @@ class Listing:
 
     async def repeat(self) -> None:
         """All of it, anew."""
-        starts = self._starts()
+        starts = self._starts(_THERE)
         self._relations.run("DELETE FROM blobs; DELETE FROM origins")
         self._ticks.begin()
+        if starts and self._in_ranges:
+            self._marker = ""
+            await self._rest(starts)
+            return
         page = await self._store.list_page()
         self._marker = page.marker
         self._feed(page.blobs)
@@ -113,8 +122,13 @@ class Listing:
         starts = [start for start in starts if last is None or start > last]
         if self._in_ranges and starts:
             try:
+                pages: list[Sequence[Blob]] = []
                 async for blobs in list_ranges(self._store, self._marker, starts):
-                    self._feed(blobs)
+                    pages.append(blobs)
+                    if len(pages) == _PAGES_FED:
+                        self._feed(*pages)
+                        pages.clear()
+                self._feed(*pages)
             except RangesDoNotFit:
                 self._in_ranges = False
                 self._marker = ""
@@ -125,15 +139,12 @@ class Listing:
         async for blobs in list_all(self._store, self._marker):
             self._feed(blobs)
 
-    def _starts(self) -> list[str]:
-        return [name for (name,) in self._relations.stream(_STARTS)]
+    def _starts(self, names: str = _EXPECTED) -> list[str]:
+        return [name for (name,) in self._relations.stream(_STARTS.format(names=names))]
 
-    def _feed(self, blobs: list[Blob]) -> None:
-        self._ticks.add(len(blobs))
-        for start in range(0, len(blobs), BATCH_ROWS):
-            self._relations.feed_columns("blobs", to_columns(blobs[start : start + BATCH_ROWS]))
-        if (origins := to_origins(blobs))["name"]:
-            self._relations.feed_columns("origins", origins)
+    def _feed(self, *pages: Sequence[Blob]) -> None:
+        self._ticks.add(sum(map(len, pages)))
+        feed(self._relations, pages)
 
 
 async def read_page(store: Store, relations: Relations) -> LoadPage | None:

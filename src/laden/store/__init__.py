@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import mimetypes
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -62,7 +62,7 @@ class Properties:
 class Page(NamedTuple):
     """Part of a listing."""
 
-    blobs: list[Blob]
+    blobs: Sequence[Blob]
     marker: str
     """Where the next page starts; empty after the last."""
 
@@ -97,8 +97,11 @@ class Store(Protocol):
     async def head(self, name: str) -> Blob:
         """One blob's facts. Raises `BlobMissing`."""
 
-    async def get(self, name: str, offset: int, length: int) -> bytes:
-        """Bytes `offset` to `offset + length` of a blob, fewer at its end. Raises `BlobMissing`."""
+    async def get(self, name: str, offset: int, length: int, etag: str | None = None) -> bytes:
+        """Bytes `offset` to `offset + length` of a blob, fewer at its end. Raises `BlobMissing`.
+
+        With an etag, only of that very version; any other raises `BlobConflict`.
+        """
 
     async def put(self, name: str, data: Data, properties: Properties, etag: str | None) -> None:
         """Store a blob in one request; bytes that do not hash to `properties.md5` are refused."""

@@ -79,15 +79,15 @@ class BlobStore:
             query += f"&startFrom={quote(start, safe='')}"
             headers["x-ms-version"] = _START_FROM_VERSION
         answer = await self.request("GET", "", (200,), "list", query, headers)
-        page = page_from_xml(answer.body, strip=len(prefix) + 1 if prefix else 0)
+        page = page_from_xml(answer.body, prefix=f"{prefix}/" if prefix else "")
         return Page(page.blobs, StartFrom(marker.name, page.marker)) if isinstance(marker, StartFrom) else page
 
     async def head(self, name: str) -> Blob:
         answer = await self.request("HEAD", name, (200,), "read")
         return blob_from_headers(name, answer.headers)
 
-    async def get(self, name: str, offset: int, length: int) -> bytes:
-        headers = {"x-ms-range": f"bytes={offset}-{offset + max(length, 1) - 1}"}
+    async def get(self, name: str, offset: int, length: int, etag: str | None = None) -> bytes:
+        headers = {"x-ms-range": f"bytes={offset}-{offset + max(length, 1) - 1}", **_condition(etag)}
         answer = await self.request("GET", name, (206, 416), "read", headers=headers, most_bytes=length)
         return b"" if answer.status == 416 else answer.body[:length]
 

@@ -41,12 +41,23 @@ _LOG = re.compile(r".+\.(?:jsonl|log)", re.IGNORECASE)
 _UNFINISHED = re.compile(r"\..+\.[0-9a-f]{16}\.laden")
 
 
+def is_marked(mark: str) -> Callable[[Path], bool]:
+    """Whether a file is a Parquet file whose footer holds that key, or empty: one that the same command wrote."""
+
+    def known(path: Path) -> bool:
+        with path.open("rb") as file:
+            file.seek(-min(_FOOTER_BYTES, path.stat().st_size), os.SEEK_END)
+            footer = file.read()
+        return not footer or mark.encode() in footer
+
+    return known
+
+
 def is_findings(path: Path) -> bool:
     """Whether a file is a list of findings of laden's, CSV or Parquet, or empty. Raises `OSError`."""
+    if path.suffix.lower() == ".parquet":
+        return is_marked(FINDINGS_MARK)(path)
     with path.open("rb") as file:
-        if path.suffix.lower() == ".parquet":
-            file.seek(-min(_FOOTER_BYTES, path.stat().st_size), os.SEEK_END)
-            return FINDINGS_MARK.encode() in file.read()
         start = file.readline(1000)
     return not start or start.strip() in {header.encode() for header in _HEADERS}
 
@@ -65,15 +76,15 @@ def is_log(path: Path) -> bool:
     return not start or start == LOG_START.encode()
 
 
-def is_own(path: Path) -> bool:
+def is_own(file: Path | str) -> bool:
     """Whether a file is one that laden left there: by its name, and then by its mark; no other is opened."""
-    name = path.name
+    name = os.path.basename(file)  # noqa: PTH119 - asked of each of a million files
     try:
         if _FINDINGS.fullmatch(name):
-            return is_findings(path)
+            return is_findings(Path(file))
         if _LOG.fullmatch(name):
-            return path.stat().st_size > 0 and is_log(path)
-        return is_report(path) if _REPORT.fullmatch(name) else bool(_UNFINISHED.fullmatch(name))
+            return Path(file).stat().st_size > 0 and is_log(Path(file))
+        return is_report(Path(file)) if _REPORT.fullmatch(name) else bool(_UNFINISHED.fullmatch(name))
     except OSError:
         return False
 

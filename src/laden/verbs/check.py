@@ -19,11 +19,11 @@ from laden.stages.consistency import contradictions, not_looked_into
 from laden.stages.plan import Plan
 from laden.stages.survey import Survey, survey
 from laden.stages.transfer.examining import examine
-from laden.values.errors import ExitCode
+from laden.values.errors import ExitCode, UsageError
 from laden.values.events import Observer, Started, Summary, ignore
-from laden.verbs.asked import Choosing, Paths, choice_of, level_of, path_of, phi_of, refuse_same
+from laden.verbs.asked import Choosing, Paths, choice_of, level_of, path_of, phi_of, refuse_same, share_of
 from laden.verbs.identity import look_for_identity
-from laden.verbs.planning import bits_of, planned, read_again
+from laden.verbs.planning import bits_of, planned
 from laden.verbs.sources import begin, shown_sources, sources_of, tell_news
 
 
@@ -32,6 +32,7 @@ def check(
     *,
     checksums: bool = False,
     images: Level = "none",
+    share: str | None = None,
     phi: Phi = "warn",
     findings_file: str | Path | None = None,
     report_file: str | Path | None = None,
@@ -45,8 +46,8 @@ def check(
 
     Result, errors and arguments are those of `load`, but no network is touched unless links are given, and of `images`
     the default is `none`: no member is read, but for the beginnings of some DICOM files (`phi`). `structure` reads
-    every image that a row names, `pixels` decodes it too, on all cores. `checksums` is whether all files are hashed
-    that a publisher's checksum files name.
+    every image that a row names, `pixels` decodes it too, on all cores; of a `share`, as in `"2/5"`, only those that
+    fall to it. `checksums` is whether all files are hashed that a publisher's checksum files name.
     """
     refuse_same(report_file, findings_file, log_file)
     log = LogFile(path_of(log_file), observer)
@@ -54,6 +55,7 @@ def check(
     with (
         sources_of(source, asked.get("table"), link_command, stopping) as sources,
         log,
+        reporter,
         running(
             Summary("check", source=shown_sources(source)),
             reporter.observe,
@@ -63,11 +65,14 @@ def check(
         ) as run,
     ):
         level, choice, phi = level_of(images), choice_of(asked), phi_of(phi)
+        part = share_of(share)
+        if part and level == "none":
+            raise UsageError("--share divides the reading of images: give --images structure or pixels with it")
         begin(run, sources)
-        surveyed = survey(sources, choice, run.relations, run.log, run.tell)
+        surveyed = survey(sources, choice, run.relations, run.log, run.tell, charts=reporter.wanted)
         tell_news(run, sources)
-        reporter.look_at_source(surveyed.profile, surveyed.root, read_again(surveyed))
-        plan, _ = planned(run, surveyed)
+        reporter.look_at_source(surveyed.profile, surveyed.root, [one.table for one in surveyed.tables], run.relations)
+        plan, _ = planned(run, surveyed, share=part)
         look_for_identity(run, surveyed.root, phi, alone=level == "none")
         if checksums:
             _check_sums(run, surveyed, Trust(choice.trust))

@@ -21,7 +21,7 @@ from laden.dataset.source.kinds import archive_of, is_zip, stem
 from laden.dataset.source.opening import open_archive, opened
 from laden.dataset.source.positional import Buffer
 from laden.dataset.source.reader import Reader
-from laden.dataset.source.root import Elsewhere, Root, folder_of
+from laden.dataset.source.root import Elsewhere, Root, folder_of, name_of
 from laden.dataset.source.scope import Scope
 from laden.values.records import Entry, Finding
 
@@ -38,6 +38,7 @@ __all__ = [
     "file_entries",
     "find",
     "folder_of",
+    "name_of",
     "open_archive",
     "opened",
     "sort_out",

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from laden.dataset.source.kinds import archive_of, is_unread, lookalike, unfinished
 from laden.dataset.source.placeholder import MOST_BYTES, absent_from_icloud, pointer
 from laden.dataset.source.positional import time_ns
-from laden.dataset.source.root import Root
+from laden.dataset.source.root import Root, folder_of
 from laden.dataset.source.scope import Scope
 from laden.dataset.source.walk import Walk
 from laden.values.errors import SourceError, UsageError
@@ -100,12 +100,13 @@ class _Sorted:
         self.alike: dict[str, str] = {}
         self._here = frozenset(names)
         junk: list[str] = []
+        above = os.path.join(folder_of(root), "")  # noqa: PTH118 - as text: a `Path` costs more than all the rest
         for name in names:
             if whole := absent_from_icloud(name):
                 self._absent(name, whole)
             elif whole := unfinished(name):
                 self._unfinished(name, whole)
-            elif is_junk(name) or is_own(root / name):
+            elif is_junk(name) or is_own(above + name):
                 junk.append(name)
             elif archive := lookalike(name):
                 self._alike(name, archive)
@@ -164,6 +165,7 @@ def file_entries(root: Root, files: Iterable[str]) -> Iterator[Entry | Finding]:
 
     That is one whose name is refused, that is gone, or that stands in the data's place.
     """
+    above = os.path.join(folder_of(root), "")  # noqa: PTH118 - as above
     for file in files:
         if reason := problem(file):
             printable = file.encode("utf-8", "backslashreplace").decode("utf-8")
@@ -174,7 +176,8 @@ def file_entries(root: Root, files: Iterable[str]) -> Iterator[Entry | Finding]:
             yield root.entry(file)
             continue
         try:
-            status = (root / file).stat()
+            path = above + file if isinstance(root, Path) else root / file
+            status = os.stat(path)  # noqa: PTH116 - asked of each of a million files
             instead = pointer((root / file).read_bytes()) if 0 < status.st_size <= MOST_BYTES else None
         except OSError as error:
             sentence = f"The file cannot be read ({error.strerror}); is it still there? Run the same command again."

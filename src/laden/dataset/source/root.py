@@ -59,6 +59,11 @@ class Elsewhere(Protocol):
 Root = Path | Elsewhere
 
 
+def name_of(root: Root) -> str:
+    """What a source is called: its folder's own name, or the addresses of its links."""
+    return root.name if isinstance(root, Path) else str(root)
+
+
 def folder_of(root: Root) -> Path:
     """The folder of this machine that a source has."""
     return root if isinstance(root, Path) else root.folder

@@ -13,6 +13,7 @@ is gone or changed is told. A table of another dataset, whose images are there t
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import io
 from collections.abc import Container, Mapping, Sequence
@@ -33,7 +34,7 @@ from laden.stages.manifest import (
     Document,
     collect,
     documents_take,
-    lost,
+    lost_documents,
     write_load_page,
     write_manifest,
 )
@@ -81,6 +82,13 @@ class Publisher:
         self._earlier = {document.name: document for document in earlier}
         self._superseded: set[str] = set()
         self._copies = 0
+        self._originals: dict[Path, asyncio.Task[str]] = {}
+
+    def begin(self, tables: Sequence[Landing]) -> None:
+        """Hash the tables as they came while images are sent: a large one takes a while."""
+        for landing in tables:
+            content = landing.table.content
+            self._originals[content] = asyncio.create_task(asyncio.to_thread(_original, content))
 
     async def publish(
         self, profile: Profile, tables: Sequence[Landing], sidecars: Mapping[str, Entry], reader: Reader
@@ -89,7 +97,7 @@ class Publisher:
 
         Args:
             profile: for the page.
-            tables: the label table first.
+            tables: the label table first; `begin` had them.
             sidecars: what is copied as it is, by the name under which it lands.
             reader: of the source.
 
@@ -137,12 +145,7 @@ class Publisher:
             manifest=manifest,
         )
         await self.put(LOAD, io.BytesIO(page))
-        listed = {document.name: self._listed_md5(document.name) for document in earlier}
-        return [
-            lost(name, "it is gone" if listed[name] is None else "it has other content", again=listed[name] is not None)
-            for name, _, md5, *_ in earlier
-            if listed[name] != md5
-        ]
+        return list(lost_documents(self._relations, earlier))
 
     async def _table(self, profile: Profile, landing: Landing, findings: list[Finding]) -> Document | None:
         table, rows = landing.table, landing.rows
@@ -161,7 +164,8 @@ class Publisher:
                 findings.append(self._keep_other("table-conflict", "table", name))
                 return None
             try:
-                landed = (await self.put(name, file))._replace(selection=landing.selection, original=_original(table))
+                original = await self._originals[table.content]
+                landed = (await self.put(name, file))._replace(selection=landing.selection, original=original)
             except BlobConflict:
                 findings.append(_conflict("table-conflict", "table", name))
                 return None
@@ -346,8 +350,8 @@ def _md5(file: BufferedIOBase) -> bytes:
     return md5
 
 
-def _original(table: Table) -> str:
-    with table.content.open("rb") as file:
+def _original(content: Path) -> str:
+    with content.open("rb") as file:
         return _md5(file).hex()
 
 
