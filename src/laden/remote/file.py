@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Callable, Iterable
 
 from laden.remote.answers import Version
+from laden.remote.clouds import CloudObject
 from laden.remote.location import Location, as_source_error
 from laden.remote.pinned import NoRanges, Pinned, pin
 from laden.remote.shelf import PIECE_BYTES, Ahead, Piece, Shelf, joined
@@ -30,7 +31,7 @@ class RemoteFile:
     `source-refused`, `source-no-ranges`); and Interrupted where the wire was closed.
     """
 
-    def __init__(self, wire: Wire, pinned: Pinned, head: bytes, ahead: Ahead | None = None) -> None:
+    def __init__(self, wire: Wire, pinned: Pinned | CloudObject, head: bytes, ahead: Ahead | None = None) -> None:
         """See `open_file`, which makes one."""
         self.size_bytes = pinned.version.size_bytes
         self.stamp: tuple[int, ...] = stamp_of(pinned.version)
@@ -51,7 +52,7 @@ class RemoteFile:
     @property
     def address(self) -> str:
         """Where it lies, without secrets."""
-        return self._pinned.location.start.address
+        return self._pinned.address
 
     @property
     def version(self) -> Version:

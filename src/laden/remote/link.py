@@ -16,7 +16,7 @@ from laden.values.errors import UsageError
 from laden.values.secrets import SHOWN, note
 
 _ANY_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-_CLOUDS = {"s3": "s3://", "gs": "gs://", "gcs": "gs://"}
+_CLOUDS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs"}
 _SECRET = re.compile(r"sig|token|key|credential|policy|secret|password|auth", re.IGNORECASE)
 _SHORTEST_SECRET = 8
 _SHARE = re.compile(r"(?P<before>.*?)(?:/index\.php)?/s/(?P<token>[A-Za-z0-9._-]{4,64})/?(?:download/?)?", re.DOTALL)
@@ -26,7 +26,7 @@ _SHARED_FILES = re.compile(r"(/public\.php/dav/files/)[^/]+")
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """Where something lies: a whole URL, `http` or `https`."""
+    """Where something lies: a whole URL, `http` or `https`; or `s3` or `gs` (`laden.remote.clouds`)."""
 
     url: str = field(repr=False)
 
@@ -118,11 +118,8 @@ def parse_link(text: str) -> Link:
         host, _ = parts.hostname, parts.port
     except ValueError:
         raise UsageError("a link's host or port is not valid: copy it again") from None
-    if parts.scheme in _CLOUDS:
-        raise UsageError(
-            f"{_CLOUDS[parts.scheme]} is not read by this version: give https links of the objects (presigned ones"
-            " where they are private), in a file of links, one a line"
-        )
+    if parts.scheme in _CLOUDS and host and "@" not in parts.netloc:
+        return Link(urlunsplit((_CLOUDS[parts.scheme], parts.netloc, parts.path or "/", "", "")))
     if parts.scheme not in ("http", "https") or not host:
         raise UsageError(f"'{parts.scheme}://' is no source laden can read: give https links, files or a folder")
     if "@" in parts.netloc:

@@ -20,6 +20,7 @@ from laden.dataset.source.kinds import archive_of, is_zip, part_numbers
 from laden.dataset.source.member import span
 from laden.dataset.source.positional import ArchiveFile
 from laden.remote.answers import Version
+from laden.remote.clouds import CloudObject, is_cloud, pin_object
 from laden.remote.file import RemoteFile, stamp_of
 from laden.remote.link import Link
 from laden.remote.location import Location, as_source_error
@@ -182,7 +183,7 @@ class LinkedRoot:
             self.wire = Wire()
         return self.wire
 
-    def known(self, name: str, pinned: Pinned, head: bytes) -> None:
+    def known(self, name: str, pinned: Pinned | CloudObject, head: bytes) -> None:
         """Take over a file that was opened already."""
         self.files[name].version = pinned.version
         if archive_of(name) is not None:
@@ -206,9 +207,7 @@ class LinkedRoot:
     def _file(self, held: Held) -> RemoteFile:
         if held.version is not None and held.version.size_bytes >= 0 and archive_of(held.name) is None:
             # Of a file in a listing, all is known that a request for it needs.
-            location = Location(self.begin(), held.link, held.login, held.renew)
-            pinned = Pinned(self.begin(), location, held.name, held.version, self.tell)
-            return RemoteFile(self.begin(), pinned, b"", self._ahead)
+            return RemoteFile(self.begin(), self._pinned(held, held.version), b"", self._ahead)
         pinned, head = self._ask(held)
         if held.version is not None and held.version.size_bytes not in (-1, pinned.version.size_bytes):
             raise SourceError(
@@ -217,8 +216,19 @@ class LinkedRoot:
         held.version = pinned.version
         return RemoteFile(self.begin(), pinned, head, self._ahead)
 
-    def _ask(self, held: Held) -> tuple[Pinned, bytes]:
+    def _pinned(self, held: Held, version: Version) -> Pinned | CloudObject:
+        if is_cloud(held.link):
+            return CloudObject(self.begin(), held.link, held.name, version)
+        location = Location(self.begin(), held.link, held.login, held.renew)
+        return Pinned(self.begin(), location, held.name, version, self.tell)
+
+    def _ask(self, held: Held) -> tuple[Pinned | CloudObject, bytes]:
         wire = self.begin()
+        if is_cloud(held.link):
+            try:
+                return wire.run(pin_object(wire, held.link, held.name)), b""
+            except StoreError as error:
+                raise as_source_error(error, held.name) from None
         location = Location(wire, held.link, held.login, held.renew)
         try:
             return wire.run(pin(wire, location, held.name, self.tell))

@@ -69,6 +69,11 @@ class Pinned:
         """How often it was decided what a doubtful answer means."""
         self._settling = asyncio.Lock()
 
+    @property
+    def address(self) -> str:
+        """Where it lies, without secrets."""
+        return self.location.start.address
+
     async def range(self, at: int, count: int) -> bytes:
         """So many bytes from there on; all of them are in the file.
 

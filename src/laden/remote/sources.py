@@ -18,13 +18,15 @@ from typing import Self, TypeVar
 from urllib.parse import unquote
 
 from laden.dataset.source import Found, Scope, archive_of, find, folder_of, sort_out
+from laden.dataset.source.positional import ArchiveFile
+from laden.remote.clouds import is_cloud, lists_objects, objects_of
 from laden.remote.command import LinkCommand
 from laden.remote.kinds import is_read_whole
 from laden.remote.link import Link, is_link, parse_link
 from laden.remote.linked import Held, LinkedRoot
 from laden.remote.listed import listed, lists
 from laden.remote.location import Location, as_source_error
-from laden.remote.login import find_login, refuse_many_hosts
+from laden.remote.login import Login, find_login, refuse_many_hosts
 from laden.remote.pinned import HEAD_BYTES, NoRanges, Pinned, pin
 from laden.remote.stream import pieces_of
 from laden.remote.sums import are_sums, named_in
@@ -39,6 +41,7 @@ T = TypeVar("T")
 _MOST_LIST_BYTES = 64 << 20
 _MOST_COPY_BYTES = 4 << 30
 _MOST_SHOWN = 5
+_PIECE_BYTES = 8 << 20
 _IN_A_HOST = 3
 """Slashes of an address up to its path."""
 
@@ -179,8 +182,11 @@ class Sources:
     def _look(self, root: LinkedRoot) -> list[Finding]:
         """Fill the root's files from all links at once; what cannot be read is told."""
         findings: list[Finding] = []
-        listings = [(link, self.wire.begin(listed(self.wire, link))) for link in self.links if lists(link)]
-        single = [link for link in self.links if not lists(link)]
+        for link in filter(is_cloud, self.links):
+            self._look_into(root, link)
+        others = [link for link in self.links if not is_cloud(link)]
+        listings = [(link, self.wire.begin(listed(self.wire, link))) for link in others if lists(link)]
+        single = [link for link in others if not lists(link)]
         below = _common(single)
         asked = [(link, self.wire.begin(self._asked(link))) for link in single]
         for link, future in listings:
@@ -207,6 +213,15 @@ class Sources:
                 root.known(name, pinned, head)
         return findings
 
+    def _look_into(self, root: LinkedRoot, link: Link) -> None:
+        """Add what an address of S3 or Google Cloud Storage leads to."""
+        login = Login(link.origin)
+        if not lists_objects(link):
+            self._hold(root, link.name, Held(link.name, link, login, None))
+            return
+        for one in _result(self.wire, self.wire.begin(objects_of(self.wire, link)), link.address):
+            self._hold(root, one.name, Held(one.name, one.link, login, one.version))
+
     async def _asked(self, link: Link) -> tuple[Pinned, bytes]:
         renew = self._renewal(link.name, link)
         location = Location(self.wire, link, find_login(link), renew)
@@ -215,6 +230,8 @@ class Sources:
         return await pin(self.wire, location, "", self.news.put, head_bytes)
 
     def _held(self, name: str, link: Link) -> Held:
+        if is_cloud(link):
+            return Held(name, link, Login(link.origin), None)
         return Held(name, link, find_login(link), None, self._renewal(name, link))
 
     def _renewal(self, name: str, link: Link) -> LinkCommand | None:
@@ -228,12 +245,17 @@ class Sources:
         root.files[name] = held
 
     def _copy(self, root: LinkedRoot, name: str, path: Path) -> None:
-        held = root.files.pop(name)
+        held = root.files[name]
         path.parent.mkdir(parents=True, exist_ok=True)
-        location = Location(self.wire, held.link, held.login, held.renew)
+        if is_cloud(held.link):
+            pieces = _in_pieces(root.open(name))
+        else:
+            location = Location(self.wire, held.link, held.login, held.renew)
+            pieces = pieces_of(self.wire, location, _MOST_COPY_BYTES)
+        del root.files[name]
         try:
             with path.open("wb") as file:
-                file.writelines(pieces_of(self.wire, location, _MOST_COPY_BYTES))
+                file.writelines(pieces)
         except OSError as error:
             raise SourceError(f"{name} cannot be kept in {path.parent} ({error.strerror}): make room") from error
         if held.version is not None and held.version.modified:
@@ -279,6 +301,14 @@ def _better(name: str, said: str) -> str:
     """The name that tells what a file is: the link's, or else the host's."""
     known = archive_of(name) or is_read_whole(name) or "/" in name
     return name if known or not said or "/" in said else said
+
+
+def _in_pieces(file: ArchiveFile) -> Iterator[bytes]:
+    """All bytes of a file, in order."""
+    at_bytes = 0
+    while piece := file.read_at(_PIECE_BYTES, at_bytes):
+        at_bytes += len(piece)
+        yield piece
 
 
 def _result(wire: Wire, future: Future[T], name: str) -> T:

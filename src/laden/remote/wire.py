@@ -128,7 +128,11 @@ class Host:
                 raise busy
             return answer
 
-        return await self._door.bounded(ask, size_bytes, write=True)
+        return await self.let_in(ask, size_bytes)
+
+    async def let_in(self, request: Callable[[], Awaitable[T]], size_bytes: int) -> T:
+        """Make a request once there is a place for it."""
+        return await self._door.bounded(request, size_bytes, write=True)
 
     def _whole_enough(self, error: HttpError, only: int, sink: Sink | None) -> Answer:
         """What had come of an answer that is not the one hoped for: its head and its beginning say enough."""
@@ -180,6 +184,8 @@ class Wire:
         self._on_retry = on_retry
         self._stopping = stopping
         self._hosts: dict[str, Host] = {}
+        self.kept: dict[str, Any] = {}
+        """What others keep for as long as this lives, by origin; used within the loop."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._ending: asyncio.Event | None = None
