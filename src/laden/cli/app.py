@@ -144,8 +144,8 @@ def load(
 ) -> None:
     """Load SOURCE into DEST, verified. Run it again to finish what was interrupted.
 
-    Credentials, in this order: a SAS in DEST or LADEN_SAS; AZURE_STORAGE_CONNECTION_STRING or AZURE_STORAGE_KEY;
-    an emulator's public key; whoever is signed in (az login, managed identity). Example:
+    Credentials, in this order: a SAS in DEST, LADEN_SAS or AZURE_STORAGE_SAS_TOKEN; AZURE_STORAGE_CONNECTION_STRING or
+    AZURE_STORAGE_KEY; an emulator's public key; whoever is signed in (az login, managed identity). Example:
 
         laden load ~/padchest https://ACCOUNT.blob.core.windows.net/padchest --archives 0-11,54
     """

@@ -14,9 +14,11 @@ def run_report(places: list[str], output: Path, options: dict[str, Any], face: F
     """Write the page, and return the exit code."""
 
     def work(observer: Observer) -> Summary:
+        from laden.values.ownfiles import is_report, refuse
         from laden.verbs.check import check
         from laden.verbs.verify import verify
 
+        refuse(output, is_report, "report", "--output")
         if not any(map(_is_destination, places)):
             return check([Path(place) for place in places], report_file=output, observer=observer, **options)
         given = [f"--{name}" for name, value in options.items() if value is not None]

@@ -32,6 +32,7 @@ _STAGES = {
     "plan": "Holding rows against files",
     "images": "Looking into every image",
     "checksums": "Hashing what the publisher's checksums name",
+    "measure": "Measuring the link",
     "transfer": "Sending",
     "reading": "Reading blobs back",
     "verify": "Verifying",

@@ -32,6 +32,8 @@ _FATES = {
     "deleted": "deleted",
 }
 _WHERE = {"load": "Loaded", "check": "Checked", "verify": "Held against its manifest"}
+_LEAST_S = 0.05
+"""Of a time that tells a speed."""
 _SEVERITIES = {Severity.ERROR: "needs a person", Severity.WARNING: "worth knowing", Severity.INFO: "for information"}
 
 
@@ -136,12 +138,11 @@ def _term(count: int, word: str) -> Element:
 
 def _tiles(facts: Facts) -> Iterator[Element]:
     summary = facts.summary
-    seconds = max(summary.seconds, 1e-3)
     tiles = [
         ("sent", size(summary.bytes_sent) if summary.bytes_sent else ""),
         ("images, in all", size(facts.sizes.bytes_in_all) if facts.sizes else ""),
         ("time", duration(summary.seconds)),
-        ("speed", f"{size(int(summary.bytes_sent / seconds))}/s" if summary.bytes_sent else ""),
+        ("speed", f"{size(int(summary.bytes_sent / summary.moving_s))}/s" if summary.moving_s >= _LEAST_S else ""),
         ("strays", amount(summary.stray) if summary.stray else ""),
         ("damaged", amount(summary.damaged) if summary.damaged else ""),
         ("foreign blobs", amount(summary.foreign) if summary.foreign else ""),

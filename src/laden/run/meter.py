@@ -34,6 +34,7 @@ class Meter:
         self._waiting = ""
         self._told_s = -_TELL_S
         self._began_s: float | None = None
+        self._stepped_s: float | None = None
         self._window: deque[tuple[float, int]] = deque()
         self._limit = ""
         self._throttled_s: float | None = None
@@ -42,10 +43,10 @@ class Meter:
         """Failed attempts that were repeated."""
 
     def begin(self, items: int, size_bytes: int) -> None:
-        """So much is to be settled; the time counts from the first step."""
+        """So much is to be settled; the time counts from what is told first."""
         self._in_all = items, size_bytes
         self._items = self._bytes = 0
-        self._began_s = None
+        self._began_s = self._stepped_s = None
         self._limit, self._throttled_s = "", None
         self._window.clear()
 
@@ -53,6 +54,7 @@ class Meter:
         """One item more is settled, and so many of the bytes that were to be."""
         self._items += 1
         self._bytes += size_bytes
+        self._stepped_s = self._clock()
         self._waiting = ""
         self._weather.went()
         self.tell()
@@ -101,6 +103,11 @@ class Meter:
                 self._limited(now_s),
             )
         )
+
+    @property
+    def moving_s(self) -> float:
+        """Seconds from the beginning to the last step; 0 where there was none."""
+        return 0.0 if self._began_s is None or self._stepped_s is None else self._stepped_s - self._began_s
 
     def _limited(self, now_s: float) -> str:
         lately = self._throttled_s is not None and now_s - self._throttled_s < _THROTTLED_S

@@ -114,6 +114,7 @@ class Run:
             failed=self._summary.failed + unproven,
             retries=self.meter.retries,
             seconds=round(time.monotonic() - self._started_s, 3),
+            moving_s=round(self.meter.moving_s, 3),
             findings=dict(self.log.counts),
             findings_file=str(written) if written else "",
             message=message,

@@ -19,8 +19,8 @@ from laden.values.secrets import redacted
 class Started:
     """A stage begins.
 
-    `listing`, `source`, `table`, `archives`, `checksums`, `images`, `plan`, `transfer`, `verify`, `reading`,
-    `manifest` or `report`.
+    `listing`, `source`, `table`, `archives`, `checksums`, `images`, `plan`, `measure`, `transfer`, `verify`,
+    `reading`, `manifest` or `report`.
     """
 
     event: ClassVar[str] = "started"
@@ -92,6 +92,17 @@ class PlanReady(Counts):
     def to_settle(self) -> int:
         """Images that have to be read."""
         return self.send + self.replace + self.compare
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What the way to the destination carries just now, told before a person is asked whether to go on."""
+
+    event: ClassVar[str] = "measured"
+    bytes_per_s: float
+    """With a few requests at once; 0 where it could not be measured."""
+    seconds: float
+    """How long sending would take; by an assumed speed where nothing was measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +250,9 @@ class Summary(Counts):
     bytes_examined: int = 0
     retries: int = 0
     seconds: float = 0.0
+    """Of the whole run, from the command to this event."""
+    moving_s: float = 0.0
+    """Seconds while images were sent or read; planning and questions are not in it."""
     complete: bool = False
     findings: dict[str, int] = field(default_factory=dict)
     """How often each finding code was given."""
@@ -255,6 +269,7 @@ Event = (
     | Warned
     | Found
     | PlanReady
+    | Measured
     | Selected
     | Described
     | Progress

@@ -88,6 +88,7 @@ def _check_sums(run: Run, surveyed: Survey, trust: Trust) -> None:
 def _examine(run: Run, plan: Plan, surveyed: Survey, level: Level, phi: Phi) -> None:
     """Read every image that a row names, and look into it."""
     run.tell(Started("images", level))
+    run.meter.tell()
     threads = os.cpu_count() or 1
     with Reader(str(surveyed.root)) as reader, Receipts(run, phi) as settled:
         for receipt in examine(plan.items(), reader, level, threads=threads, phi=phi, stopping=run.stopping):

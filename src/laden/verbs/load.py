@@ -49,6 +49,7 @@ from laden.verbs.asked import (
     shown,
 )
 from laden.verbs.identity import look_for_identity, refuse_unlooked
+from laden.verbs.measuring import measured
 from laden.verbs.opening import Opened, opened
 from laden.verbs.planning import bits_of, nothing_here, planned, read_again
 
@@ -66,7 +67,7 @@ class _Wishes:
     workers: int | None
     dry_run: bool
     renewal: Renewal
-    confirm: Callable[[PlanReady], bool]
+    confirm: Callable[[PlanReady], bool] | None
 
 
 def load(
@@ -89,7 +90,7 @@ def load(
     sas_command: str | None = None,
     ask_sas: Ask | None = None,
     observer: Observer = ignore,
-    confirm: Callable[[PlanReady], bool] = lambda _: True,
+    confirm: Callable[[PlanReady], bool] | None = None,
     stopping: Callable[[], bool] = never,
     **asked: Unpack[Choosing],
 ) -> Summary:
@@ -118,7 +119,8 @@ def load(
         ask_sas: asked for another SAS when one is not accepted any more, with the reason and a function that tells
             whether the answer is no longer wanted; called from a thread; an empty answer gives up.
         observer: called with each event, in order; the last is the summary that is also returned.
-        confirm: asked once the plan is known; False ends the run before anything is written.
+        confirm: asked once the plan is known, and how long it may take was measured; False ends the run before
+            anything is written. None goes on.
         stopping: asked often; once true, what is in flight ends and the run stops.
         asked: what of the source, as `Choosing` says: `table`, `profile`, `archives`, `layout`, `where`,
             `images_file`, `sample`, `by`, `seed`, `first`, `table_name`, `trust`, `exclude`, `include`,
@@ -201,7 +203,7 @@ async def _load(
             return run.end()
         if not ready.images:
             raise nothing_here(run, surveyed)
-        if not wishes.confirm(ready):
+        if not await _agreed(run, ready, wishes, there, absent=listing.absent):
             return run.end(ExitCode.INTERRUPTED, "nothing was sent, as you said")
         if listing.absent:
             await there.store.create()
@@ -239,6 +241,15 @@ def _planned(
         documents=[*(landing.subset for landing in landings), *(document.name for document in earlier)],
         target=there.target,
     )
+
+
+async def _agreed(run: Run, ready: PlanReady, wishes: _Wishes, there: Opened, *, absent: bool) -> bool:
+    """Whether whoever is asked agrees; before that, how long it may take is measured."""
+    if wishes.confirm is None:
+        return True
+    if ready.assumed_s:
+        run.tell(await measured(run, ready, None if absent else there.store))
+    return wishes.confirm(ready)
 
 
 class _Sending:
@@ -286,6 +297,7 @@ async def _withdraw(run: Run, ready: PlanReady, wishes: _Wishes, publisher: Publ
 
 async def _transfer(run: Run, plan: Plan, ready: PlanReady, surveyed: Survey, there: Opened, wishes: _Wishes) -> None:
     run.tell(Started("transfer"))
+    run.meter.tell()
     moving = move(
         Job(str(surveyed.root), there.target, wishes.connections, wishes.settings, wishes.cap),
         plan.items(),
