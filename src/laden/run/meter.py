@@ -86,7 +86,8 @@ class Meter:
             self._window.append((now_s, 0))
         if not last and now_s - self._told_s < _TELL_S:
             return
-        self._told_s = now_s
+        # The first step is told too, however soon it comes.
+        self._told_s = now_s if self._items else -_TELL_S
         if last:
             self._weather.flush()
         items, size_bytes = self._in_all

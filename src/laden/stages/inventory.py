@@ -139,18 +139,18 @@ async def read_page(store: Store, relations: Relations) -> LoadPage | None:
     return read_load_page(await store.get(LOAD, 0, _PAGE_BYTES)) if is_listed(relations, LOAD) else None
 
 
-async def read_documents(store: Store, relations: Relations) -> tuple[Document, ...]:
-    """Documents of earlier loads, as the page about the last one says; a page that is none will be made anew."""
+async def read_earlier(store: Store, relations: Relations) -> LoadPage | None:
+    """The page about the last load, with the documents of all; one that cannot be read will be made anew: None."""
     if not is_listed(relations, LOAD):
-        return ()
+        return None
     try:
         data = await store.get(LOAD, 0, _PAGE_BYTES)
     except BlobMissing:
-        return ()
+        return None
     try:
-        return read_load_page(data).documents
+        return read_load_page(data)
     except StoreError:
-        return ()
+        return None
 
 
 async def read_known(store: Store, relations: Relations) -> bool:

@@ -20,8 +20,8 @@ from laden.run.receipts import Receipts
 from laden.run.run import Run, never, running
 from laden.stages.consistency import contradictions, not_looked_into
 from laden.stages.engine import Job, move, workers_for
-from laden.stages.inventory import Listing, is_listed, read_documents, read_known
-from laden.stages.manifest import LOAD, Document, losses
+from laden.stages.inventory import Listing, is_listed, read_earlier, read_known
+from laden.stages.manifest import LOAD, UNFINISHED, Document, losses
 from laden.stages.plan import Plan
 from laden.stages.proof import confirm
 from laden.stages.publish import Landing, Publisher
@@ -192,7 +192,8 @@ async def _load(
         reporter.look_at_source(surveyed.profile, surveyed.root, read_again(surveyed))
         await listing.finish()
         await read_known(there.store, run.relations)
-        earlier = await read_documents(there.store, run.relations)
+        page = await read_earlier(there.store, run.relations)
+        earlier = page.documents if page else ()
         run.add(await listing.doubt(earlier))
         _refuse_inside(there, surveyed.root)
         landings = _landings(surveyed, wishes.choice)
@@ -209,6 +210,8 @@ async def _load(
             await there.store.create()
         publisher = Publisher(there.store, run.relations, replace_other=wishes.settings.replace_other, earlier=earlier)
         await _withdraw(run, ready, wishes, publisher, surveyed)
+        if ready.to_settle and (page.state == UNFINISHED if page else not is_listed(run.relations, LOAD)):
+            await publisher.announce(surveyed.profile, ready, page)
         if ready.to_settle:
             with sending:
                 await _transfer(run, plan, ready, surveyed, there, wishes)

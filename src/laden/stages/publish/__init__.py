@@ -16,7 +16,9 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Container, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from io import BufferedIOBase
 from pathlib import Path
 
@@ -31,16 +33,20 @@ from laden.stages.manifest import (
     LOAD,
     MANIFEST,
     Document,
+    LoadPage,
+    Planned,
     collect,
     documents_take,
     lost,
     write_load_page,
     write_manifest,
+    write_unfinished_page,
 )
 from laden.stages.metadata import DOCUMENT
 from laden.stages.publish.others import holds_others, names_others
 from laden.store import CREATE_ONLY, Properties, Store, block_id, content_type, digest
 from laden.values.errors import AccessDenied, BlobConflict, BlobMissing, SourceError
+from laden.values.events import PlanReady
 from laden.values.records import Blob, Entry, Finding, Severity, Step
 
 _BLOCK_BYTES = 32 << 20
@@ -107,6 +113,23 @@ class Publisher:
         told = {finding.blob for finding in findings}
         missed = await self._page(profile, "complete", documents, manifest)
         return [*findings, *(finding for finding in missed if finding.blob not in told)]
+
+    async def announce(self, profile: Profile, plan: PlanReady, before: LoadPage | None) -> None:
+        """Say that a first load begins, and what it has before it, for those who ask how far it is.
+
+        Args:
+            profile: for the page.
+            plan: what should be there at the end.
+            before: the page that is there, of a load that was interrupted.
+        """
+        begun = datetime.now(UTC).isoformat(timespec="seconds")
+        if before is not None and before.planned is not None:
+            begun = before.planned.begun
+        planned = Planned(begun, plan.images, plan.bytes_in_all)
+        page = write_unfinished_page(profile=profile.name, layout=str(profile.layout), rows=plan.rows, planned=planned)
+        # Another load may be sooner: what it says is as good.
+        with suppress(BlobConflict):
+            await self.put(LOAD, io.BytesIO(page))
 
     async def withdraw(self, profile: Profile) -> None:
         """Say, before blobs are replaced, that the manifest does not hold until the load is complete again."""
