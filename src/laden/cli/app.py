@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from laden.cli.faces import Face
+from laden.cli.helping import Verbs
 from laden.cli.options import (
     EXIT_CODES,
     NO_REPORT,
@@ -24,10 +25,13 @@ from laden.cli.options import (
     Sources,
     Verifying,
     asked,
+    inside,
+    kept,
+    run_folder,
     takes,
 )
 
-app = typer.Typer(
+app = Verbs(
     name="laden",
     help="Loads imaging datasets into the cloud, and proves that they arrived.",
     epilog=EXIT_CODES,
@@ -107,6 +111,9 @@ def _workers(text: str) -> int | None:
 def load(
     source: Sources,
     destination: Dest,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan; write nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="No question before sending.")] = False,
+    report: Report = REPORT_FILE,
     layout: Annotated[
         str | None, typer.Option("--layout", help="Blob names, as in '{ImageID}'. Default: the profile's.")
     ] = None,
@@ -125,8 +132,6 @@ def load(
     damaged: Annotated[
         Damaged, typer.Option("--damaged", help="Images broken inside, though whole as archive members.")
     ] = Damaged.send,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan; write nothing.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="No question before sending.")] = False,
     limit: Annotated[
         str | None,
         typer.Option(
@@ -139,7 +144,6 @@ def load(
         str,
         typer.Option("--workers", help="Processes that send: a number, or auto. Several help very many small files."),
     ] = "auto",
-    report: Report = REPORT_FILE,
     **options: Any,
 ) -> None:
     """Load SOURCE into DEST, verified. Run it again to finish what was interrupted.
@@ -152,6 +156,7 @@ def load(
     from laden.cli.load import run_load
 
     face = Face.of(options)
+    out = options["out"]
     wishes = {
         **asked(options, "structure"),
         "layout": layout,
@@ -162,9 +167,10 @@ def load(
         "dry_run": dry_run,
         "limit": limit,
         "workers": _workers(workers),
-        "report_file": None if report == NO_REPORT else Path(report),
+        "report_file": None if report == NO_REPORT else inside(out, Path(report)),
     }
-    raise typer.Exit(run_load(source, destination, wishes, face, yes=yes))
+    with run_folder(out):
+        raise typer.Exit(run_load(source, destination, wishes, face, yes=yes))
 
 
 @app.command(epilog=EXIT_CODES, short_help="Hold a table against its archives; look into images.")
@@ -189,7 +195,8 @@ def check(
     from laden.cli.check import run_check
 
     face = Face.of(options)
-    raise typer.Exit(run_check(source, {**asked(options, "none"), "checksums": checksums}, face))
+    with run_folder(options["out"]):
+        raise typer.Exit(run_check(source, {**asked(options, "none"), "checksums": checksums}, face))
 
 
 @app.command(epilog=EXIT_CODES, short_help="Is all that was loaded still in DEST, unchanged?")
@@ -205,11 +212,14 @@ def verify(
     from laden.cli.verify import run_verify
 
     face = Face.of(options)
-    findings_file, log_file = options.pop("findings"), options.pop("log")
-    # Heard when it was read.
-    options.pop("trust_host")
-    wishes = {**options, "findings_file": findings_file, "log_file": log_file, "deep": deep.value if deep else None}
-    raise typer.Exit(run_verify(destination, wishes, face))
+    wishes = {
+        "connections": options["connections"],
+        "sas_command": options["sas_command"],
+        **kept(options),
+        "deep": deep.value if deep else None,
+    }
+    with run_folder(options["out"]):
+        raise typer.Exit(run_verify(destination, wishes, face))
 
 
 @app.command(epilog=EXIT_CODES, short_help="How far is the load to DEST? From anywhere, also while it runs.")
