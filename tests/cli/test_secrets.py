@@ -170,6 +170,7 @@ NEEDED = {
     "columns": ["TABLE"],
     "report": ["SOURCE"],
     "profiles": [],
+    "init": ["SOURCE"],
     "doctor": ["./dest"],
     "register": ["./dest", "-w", "ws", "-g", "rg", "--subscription", "s"],
     "account create": ["acct", "-g", "rg", "-l", "eu", "--subscription", "s"],

@@ -110,9 +110,7 @@ def test_a_folder_that_cannot_be_is_refused(out: str, tmp_path: Path, capsys: py
     assert not (tmp_path / "dest").exists()
 
 
-def test_of_a_refused_command_the_folder_holds_the_log_alone(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_of_a_refused_command_its_folder_holds_the_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     make_dataset(tmp_path / "src", {"0": 1})
     told(capsys, "load", "./src", "padchest", "--out", "runs")
     assert [path.name for path in (tmp_path / "runs").iterdir()] == ["laden-log.jsonl"]

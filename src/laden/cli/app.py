@@ -18,8 +18,10 @@ from laden.cli.options import (
     Choosing,
     Dest,
     Json,
+    Pictures,
     Renewing,
     Report,
+    ReportImages,
     Selecting,
     Showing,
     Sources,
@@ -30,6 +32,7 @@ from laden.cli.options import (
     run_folder,
     takes,
 )
+from laden.cli.typed import typed
 
 app = Verbs(
     name="laden",
@@ -114,6 +117,7 @@ def load(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan; write nothing.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="No question before sending.")] = False,
     report: Report = REPORT_FILE,
+    report_images: ReportImages = Pictures.some,
     layout: Annotated[
         str | None, typer.Option("--layout", help="Blob names, as in '{ImageID}'. Default: the profile's.")
     ] = None,
@@ -168,6 +172,8 @@ def load(
         "limit": limit,
         "workers": _workers(workers),
         "report_file": None if report == NO_REPORT else inside(out, Path(report)),
+        "report_images": report_images.value,
+        "report_command": typed(),
     }
     with run_folder(out):
         raise typer.Exit(run_load(source, destination, wishes, face, yes=yes))

@@ -12,7 +12,7 @@ from typer.core import TyperCommand
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _WORDS = (
-    (re.compile(r"<list\[Path\]>|<str>"), "TEXT"),
+    (re.compile(r"<list\[\w+\]>|<str>"), "TEXT"),
     (re.compile(r"<path>"), "FILE"),
     (re.compile(r"<(?:int|float)(?: range)?>"), "N"),
     (re.compile(r"<([a-z0-9|-]+)>"), r"\1"),

@@ -122,6 +122,18 @@ Report = Annotated[
     str,
     typer.Option("--report", metavar="FILE|none", help="A page to look at, written at the end.", show_default=True),
 ]
+
+
+class Pictures(StrEnum):
+    """Whether a report shows images."""
+
+    some = "some"
+    none = "none"
+
+
+ReportImages = Annotated[
+    Pictures, typer.Option("--report-images", help="Whether the report shows some images, or can go to anybody.")
+]
 Log = Annotated[
     Path | None,
     typer.Option("--log", metavar="FILE", help="Also write what happens to FILE, as lines of JSON with the time."),

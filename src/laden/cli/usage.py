@@ -15,6 +15,7 @@ from typing import Any
 import typer
 
 from laden.cli.early import Early
+from laden.cli.typed import noting
 from laden.cli.wording import sentence_of
 from laden.values.errors import ExitCode
 from laden.values.secrets import StreamLost, redact
@@ -24,6 +25,7 @@ _VERBS = (
     "verbs_report",
     "verbs_explore",
     "verbs_profiles",
+    "verbs_init",
     "verbs_cloud",
     "verbs_sas",
     "verbs_aml",
@@ -59,7 +61,8 @@ def run_typer(arguments: list[str], early: Early) -> int:
     if COMPLETE in os.environ:
         know_shells()
     try:
-        ended = all_verbs().main(arguments, prog_name="laden", standalone_mode=False)
+        with noting(arguments):
+            ended = all_verbs().main(arguments, prog_name="laden", standalone_mode=False)
     except (typer.Abort, KeyboardInterrupt):
         print("laden: stopped as you asked", file=sys.stderr)
         return int(ExitCode.INTERRUPTED)

@@ -8,11 +8,13 @@ Nothing that goes wrong here ends a run: a report that cannot be written is a wa
 from __future__ import annotations
 
 import contextlib
+import platform
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Literal
 
 from laden.dataset.images.child import Decoder, DecodingStopped
 from laden.dataset.profile import Profile
@@ -23,7 +25,7 @@ from laden.report.facts import Facts, Gallery, Speed
 from laden.report.gallery import Choice
 from laden.report.watch import Watch
 from laden.store import Store
-from laden.values.errors import ExitCode, LadenError, SourceError
+from laden.values.errors import ExitCode, LadenError, SourceError, UsageError
 from laden.values.events import Event, Observer, Started, Summary, Warned
 from laden.values.ownfiles import REPORT_START, is_report, keep, placed, refuse
 from laden.values.secrets import redacted
@@ -32,12 +34,16 @@ from laden.values.secrets import redacted
 class Reporter:
     """The report of one run; without a path it only passes events on."""
 
-    def __init__(self, path: Path | None, observer: Observer) -> None:
+    def __init__(
+        self, path: Path | None, observer: Observer, *, images: Literal["some", "none"] = "some", command: str = ""
+    ) -> None:
         """Start watching.
 
         Args:
             path: the HTML file to write, or None to write none.
             observer: told of every event.
+            images: whether some are shown.
+            command: that was typed, as the report may show it.
 
         Raises:
             UsageError: the file is there and is no report, or cannot be there.
@@ -45,6 +51,8 @@ class Reporter:
         if path is not None:
             refuse(path, is_report, "report", "--report")
         self._path = path
+        self._images = one_of_images(images)
+        self._command = command
         self._observer = observer
         self._watch = Watch()
         self._profile: Profile | None = None
@@ -82,6 +90,9 @@ class Reporter:
             self._tables = [ReadTable(table, shape, 0)]
         gather.show_manifest(relations)
         choice = gallery.choose(relations, shape.row_key if shape else str)
+        if not self._images:
+            self._counts = self._counted(relations, None, "")
+            return
         with Decoder() as decoder:
             self._start(decoder)
             self._counts = self._counted(relations, choice, "")
@@ -99,7 +110,7 @@ class Reporter:
         self.observe(Started("report"))
         try:
             if self._watch.planned and relations is not None:
-                self._show_plan(relations)
+                self._show_plan(relations, sent=summary.command == "load")
             page = (REPORT_START + render(redacted(self._facts(summary, speed, relations)))).encode()
             if self._path.is_file() and is_report(self._path):
                 keep(self._path)
@@ -111,16 +122,20 @@ class Reporter:
             return summary
         return replace(summary, report_file=str(self._path))
 
-    def _show_plan(self, relations: Relations) -> None:
+    def _show_plan(self, relations: Relations, *, sent: bool) -> None:
         """Look at the plan's images, as far as they came, and read samples of them again."""
         from laden.report import gallery, gather
 
         assert self._root is not None
         gather.show_plan(relations)
+        loaded = gather.LOADED if sent else gather.THERE
+        if not self._images:
+            self._counts = self._counted(relations, None, loaded)
+            return
         choice = gallery.choose(relations)
         with Decoder() as decoder:
             self._start(decoder)
-            self._counts = self._counted(relations, choice, gather.SELECTED)
+            self._counts = self._counted(relations, choice, loaded)
             drawing = gallery.Drawing(decoder, choice, self._counts.inverted, self._warn)
             self._gallery = gallery.from_source(relations, self._root, choice, drawing)
 
@@ -132,9 +147,10 @@ class Reporter:
     def _warn(self, sentence: str) -> None:
         self._observer(Warned(sentence))
 
-    def _counted(self, relations: Relations, choice: Choice, within: str) -> TableCounts:
+    def _counted(self, relations: Relations, choice: Choice | None, loaded: str) -> TableCounts:
+        keys = {wanted.key for wanted in choice.wanted} if choice is not None else set()
         try:
-            return count_columns(relations, self._tables, within, {wanted.key for wanted in choice.wanted})
+            return count_columns(relations, self._tables, loaded, keys)
         except SourceError:
             # It could be read when the run began; what it says then is in the findings and the counts.
             return TableCounts()
@@ -155,7 +171,25 @@ class Reporter:
             sizes=sizes,
             columns=self._counts.columns,
             speed=speed,
-            gallery=self._gallery,
+            gallery=self._captioned(),
             made=f"{now.day} {now:%B %Y, %H:%M} {now.tzname()}",
             version=version("laden"),
+            system=f"Python {platform.python_version()}, {platform.system()} {platform.machine()}",
+            command=self._command,
         )
+
+    def _captioned(self) -> Gallery:
+        """The pictures with what their rows say."""
+        captions = self._counts.captions
+        samples, damaged = (
+            tuple(replace(one, caption=captions.get(one.key, "")) for one in pictures)
+            for pictures in (self._gallery.samples, self._gallery.damaged)
+        )
+        return replace(self._gallery, samples=samples, damaged=damaged)
+
+
+def one_of_images(images: str) -> bool:
+    """Whether a report shows images; raises `UsageError` for a word that is neither."""
+    if images not in ("some", "none"):
+        raise UsageError(f"report_images is {images!r}: give one of some, none")
+    return images == "some"

@@ -86,6 +86,8 @@ def load(
     dry_run: bool = False,
     findings_file: str | Path | None = None,
     report_file: str | Path | None = None,
+    report_images: Literal["some", "none"] = "some",
+    report_command: str = "",
     log_file: str | Path | None = None,
     sas_command: str | None = None,
     ask_sas: Ask | None = None,
@@ -113,6 +115,8 @@ def load(
         dry_run: plan only; nothing is written anywhere but to `findings_file`.
         findings_file: CSV file for all findings; None writes none.
         report_file: HTML file to show what was loaded, also where the load fails or is stopped; None writes none.
+        report_images: whether the report shows sample images and damaged ones.
+        report_command: what the report says was typed; nothing of it is hidden there but what looks like a secret.
         log_file: file to which every event is added, as a line of JSON with the time; None writes none.
         sas_command: a program that prints a SAS for the destination; run without a shell before the last one ends,
             when one is refused, and at first where there is none.
@@ -134,7 +138,9 @@ def load(
     """
     refuse_same(report_file, findings_file, log_file)
     log = LogFile(path_of(log_file), observer)
-    reporter = Reporter(None if dry_run else path_of(report_file), log.observe)
+    reporter = Reporter(
+        None if dry_run else path_of(report_file), log.observe, images=report_images, command=report_command
+    )
     deadline = Deadline(reporter.observe)
     with (
         log,

@@ -33,6 +33,8 @@ def verify(
     connections: int | None = None,
     findings_file: str | Path | None = None,
     report_file: str | Path | None = None,
+    report_images: Literal["some", "none"] = "some",
+    report_command: str = "",
     log_file: str | Path | None = None,
     sas_command: str | None = None,
     ask_sas: Ask | None = None,
@@ -46,6 +48,8 @@ def verify(
         connections: requests in flight at most; None to find out what the link bears.
         findings_file: CSV file for all findings; None writes none.
         report_file: HTML file to show what is there, sample images read back; None writes none.
+        report_images: as in `load`.
+        report_command: as in `load`.
         log_file: file to which every event is added, as a line of JSON with the time; None writes none.
         sas_command: a program that prints a SAS for the destination; run without a shell before the last one ends,
             when one is refused, and at first where there is none.
@@ -61,7 +65,7 @@ def verify(
     """
     refuse_same(report_file, findings_file, log_file)
     log = LogFile(path_of(log_file), observer)
-    reporter = Reporter(path_of(report_file), log.observe)
+    reporter = Reporter(path_of(report_file), log.observe, images=report_images, command=report_command)
     with (
         log,
         running(
