@@ -16,6 +16,8 @@ from laden.verbs.init.places import Holding, archive_of_rows, folder_of_rows
 
 _EMPTY = frozenset({"", "none", "nan", "null", "na", "n/a"})
 _INTEGER = re.compile(r"[+-]?\d{1,15}(?:\.0*)?")
+_LONG = re.compile(r"[+-]?\d{16,}")
+"""More digits than a number of 64 bits keeps: an id."""
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _DATE = re.compile(r"(?:19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])")
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
@@ -163,7 +165,7 @@ def _kind(column: str, key: Key) -> str:
         return "date"
     if all(map(_INTEGER.fullmatch, values)):
         return "integer"
-    if all(map(_NUMBER.fullmatch, values)):
+    if all(map(_NUMBER.fullmatch, values)) and not any(map(_LONG.fullmatch, values)):
         return "number"
     if all(text.startswith("[") and parse_list(text) is not None for text in values):
         return "list"
