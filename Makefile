@@ -16,7 +16,7 @@ demo: $(READY)
 	$(BIN)/laden demo
 
 test: $(READY)
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 check: $(READY)
 	$(BIN)/ruff format --check .
@@ -32,6 +32,7 @@ bench: $(READY)
 	$(BIN)/python -m bench
 	$(BIN)/python -m bench.explore
 	$(BIN)/python -m bench.weather
+	$(BIN)/python -m bench.lines
 
 # The pictures of the pages, drawn anew from real runs; all but the first need Chromium.
 picture: $(READY)

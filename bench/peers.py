@@ -8,6 +8,7 @@ guarantees laden gives where AzCopy can (`--put-md5`, `--check-length`). It does
 
 from __future__ import annotations
 
+import compileall
 import os
 import shlex
 import shutil
@@ -42,6 +43,8 @@ class Peer:
 
 def laden(source: Path, container_url: str, *options: str, name: str = "laden") -> Peer:
     """Load zips or a folder with laden, as a person types it: defaults, report and all; its events are kept."""
+    # As it is installed: where Python may write no bytecode, each start would compile it all.
+    compileall.compile_dir(_ROOT / "src" / "laden", quiet=1)
     program = Path(sys.executable).with_name("laden")
     flags = ["--yes", "--json", *options]
     command = [str(program), "load", str(source), container_url, *flags]

@@ -215,6 +215,8 @@ class Service:
             self._store(container, row["name"], row["size"], row.get("md5", ""), row.get("metadata", {}))
         for i in range(wanted.get("count", 0)):
             self._store(container, wanted["name"].format(i=i), wanted["size"], "", {})
+        for name in container.names():
+            container.told(name)
 
     def _md5_mismatch(self) -> bytes:
         self.counts["md5_mismatch"] += 1

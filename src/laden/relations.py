@@ -158,9 +158,8 @@ class Relations:
         return True
 
     def one(self, sql: str, parameters: Sequence[object] | Mapping[str, object] = ()) -> tuple[Any, ...]:
-        """The first row of an answer."""
-        row: tuple[Any, ...] | None = self._connection.execute(sql, parameters).fetchone()
-        assert row is not None
+        """The first row of an answer, which has few: one that was not read to its end stands in the next one's way."""
+        row: tuple[Any, ...] = self._connection.execute(sql, parameters).fetchall()[0]
         return row
 
     def stream(self, sql: str, parameters: Sequence[object] | Mapping[str, object] = ()) -> Iterator[tuple[Any, ...]]:

@@ -31,8 +31,8 @@ DONE = Summary(
     images=2,
     sent=2,
     bytes_sent=2_500_000,
-    seconds=9.0,
-    moving_s=2.0,
+    seconds=5.0,
+    moving_seconds=2.0,
     complete=True,
 )
 PLAN = PlanReady(

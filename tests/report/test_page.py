@@ -90,7 +90,7 @@ def everything(name: str) -> Facts:
     summary = Summary(
         "load", source=name, destination=name, rows=160_868, images=160_861, matched=160_861, missing=7, stray=12,
         damaged=37, conflicts=3, sent=150_000, already_there=10_821, bytes_sent=1_012_345_678_901, retries=17,
-        seconds=7_321, moving_s=7_000, complete=True, exit_code=3, foreign=4,
+        seconds=7_321, moving_seconds=7_000, complete=True, exit_code=3, foreign=4,
         selection=(Step("table", name, 160_868), Step("where", f"Projection = 'PA' {name}", 91_728)),
     )  # fmt: skip
     severities = {"image-missing": Severity.ERROR, "image-stray": Severity.WARNING, "blob-foreign": Severity.INFO}

@@ -45,7 +45,7 @@ def test_a_listing_as_the_service_writes_it():
     folders = "<Blob><Name>png/d</Name><Properties><ResourceType>directory</ResourceType></Properties></Blob>"
     folders += BLOB.format(name="png/e", size=0, md5="", metadata="<hdi_isfolder>true</hdi_isfolder>")
     blob = BLOB.format(name="png/a", size=1, md5="nN0PiLgSKdeTrCNV+Izuog==", metadata="<Laden_Size>1</Laden_Size>")
-    page = page_from_xml(listing(blob + names + folders, marker="2!a&b"), strip=4)
+    page = page_from_xml(listing(blob + names + folders, marker="2!a&b"), prefix="png/")
     assert page.marker == "2!a&b"
     assert page.blobs == [
         ("a", 1, bytes.fromhex("9cdd0f88b81229d793ac2355f88ceea2"), '"0x8D"', {"laden_size": "1"}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from laden.run.loop import run as run_loop
 from laden.store import FolderDestination, parse_destination
 from laden.store.folder import FolderStore
 from laden.values.errors import TransientStoreError
-from laden.values.events import Event, Measured, PlanReady, Warned
+from laden.values.events import Event, Measured, PlanReady, Progress, Started, Warned
 from laden.verbs.load import load
 from laden.verbs.measuring import Pace, measure
 from laden.verbs.planning import _priced
@@ -43,6 +44,36 @@ def test_only_a_cloud_bills_and_only_a_link_takes_time(destination: str, writes:
     assert plan.writes == writes
     assert bool(plan.assumed_s) == timed
     assert plan.place
+
+
+def test_neither_planning_nor_the_question_is_in_speed_and_time_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An hour goes by while the container is listed, and one until the person has answered."""
+    dataset = make_dataset(tmp_path / "source", {"0": 3})
+    away_s = 0.0
+    told: list[Progress] = []
+
+    def observe(event: Event) -> None:
+        nonlocal away_s
+        if isinstance(event, Started) and event.stage == "listing":
+            away_s += 3600
+        if isinstance(event, Progress):
+            told.append(event)
+
+    def answer(plan: PlanReady) -> bool:
+        nonlocal away_s
+        away_s += 3600
+        return True
+
+    monkeypatch.setattr("laden.run.run._clock", lambda: time.monotonic() + away_s)
+    summary = load(dataset.folder, str(tmp_path / "there"), confirm=answer, observer=observe)
+    assert summary.sent == 3
+    assert 3600 <= summary.seconds < 7200, "the question is a person's time, the listing is the run's"
+    assert summary.moving_seconds < 3600
+    assert told
+    assert all(progress.seconds < 3600 for progress in told)
+    assert told[-1].bytes_per_s >= told[-1].bytes / 3600
 
 
 def test_before_somebody_is_asked_the_way_is_measured_and_nothing_is_left(

@@ -20,19 +20,12 @@ from laden.verbs.load import load
 from laden.verbs.status import _life, _pace, status
 from laden.verbs.verify import verify
 from tests.support.dataset import Dataset, make_dataset
-from tests.verbs.test_load import AzuritePlace, FolderPlace, Place
+from tests.support.destinations import FolderPlace, Place
 
 
 @pytest.fixture
 def dataset(tmp_path: Path) -> Dataset:
     return make_dataset(tmp_path / "source", {"0": 3, "1": 4})
-
-
-@pytest.fixture(params=["folder", "azurite"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    if request.param == "folder":
-        return FolderPlace(tmp_path / "there")
-    return AzuritePlace(request.getfixturevalue("emulator"), request.getfixturevalue("container"))
 
 
 def shown(place: Place) -> tuple[str, dict[str, Any], int, bool]:

@@ -25,6 +25,8 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     # Nothing that laden makes by the million is cyclic: looking for cycles in it is time lost.
     gc.set_threshold(50_000, 20, 50)
+    # NumPy's linear algebra, which nothing here uses, would start a thread for each core, and these spin for a while.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     _keep_memory()
     code = run_command(sys.argv[1:])
     # Taking the interpreter down object by object takes longer than loading a small dataset; nothing is left to do.

@@ -23,6 +23,7 @@ from laden.cli.options import (
     Report,
     ReportImages,
     Selecting,
+    SharePart,
     Showing,
     Sources,
     Verifying,
@@ -148,6 +149,7 @@ def load(
         str,
         typer.Option("--workers", help="Processes that send: a number, or auto. Several help very many small files."),
     ] = "auto",
+    share: SharePart = None,
     **options: Any,
 ) -> None:
     """Load SOURCE into DEST, verified. Run it again to finish what was interrupted.
@@ -171,6 +173,7 @@ def load(
         "dry_run": dry_run,
         "limit": limit,
         "workers": _workers(workers),
+        "share": share,
         "report_file": None if report == NO_REPORT else inside(out, Path(report)),
         "report_images": report_images.value,
         "report_command": typed(),
@@ -187,6 +190,7 @@ def check(
         bool,
         typer.Option("--checksums", help="Also hash all files that SHA256SUMS, sha1sums.txt or their like name."),
     ] = False,
+    share: SharePart = None,
     **options: Any,
 ) -> None:
     """Hold the table of SOURCE against its archives' directories: what is missing, stray, twice, in the wrong place.
@@ -202,7 +206,7 @@ def check(
 
     face = Face.of(options)
     with run_folder(options["out"]):
-        raise typer.Exit(run_check(source, {**asked(options, "none"), "checksums": checksums}, face))
+        raise typer.Exit(run_check(source, {**asked(options, "none"), "checksums": checksums, "share": share}, face))
 
 
 @app.command(epilog=EXIT_CODES, short_help="Is all that was loaded still in DEST, unchanged?")
@@ -212,6 +216,7 @@ def verify(
     deep: Annotated[
         Deep | None, typer.Option("--deep", help="Also read blobs back and hash them: 100 of them, or all.")
     ] = None,
+    share: SharePart = None,
     **options: Any,
 ) -> None:
     """Hold DEST against the manifest in it: is all of it still there, unchanged? Needs nothing but DEST."""
@@ -222,6 +227,7 @@ def verify(
         "connections": options["connections"],
         "sas_command": options["sas_command"],
         **kept(options),
+        "share": share,
         "deep": deep.value if deep else None,
     }
     with run_folder(options["out"]):

@@ -138,6 +138,14 @@ Log = Annotated[
     Path | None,
     typer.Option("--log", metavar="FILE", help="Also write what happens to FILE, as lines of JSON with the time."),
 ]
+SharePart = Annotated[
+    str | None,
+    typer.Option(
+        "--share",
+        metavar="K/N",
+        help="Only the K-th of N parts, one for each machine; auto, or auto/N, where a scheduler tells the numbers.",
+    ),
+]
 
 
 class Looking(StrEnum):

@@ -187,7 +187,10 @@ class Terminal:
         rows = rows if plan.place else [row for row in rows if not row[1].startswith("to be sent")]
         always = ("rows", "of them have", "images wanted", "to be sent")
         shown = [(count, what) for count, what in rows if count or what.startswith(always)]
-        numbered(self._console, f"Plan ({escaped(plan.profile)})", shown)
+        title = (
+            f"Plan ({escaped(plan.profile)}, share {plan.share})" if plan.share else f"Plan ({escaped(plan.profile)})"
+        )
+        numbered(self._console, title, shown)
         if plan.place:
             if self._source:
                 self._say(f"  from {escaped(self._source)}", 5)
@@ -232,11 +235,11 @@ class Terminal:
             if summary.command == "load":
                 parts += _counts(summary, "sent", "already_there", "damaged", "held", "conflicts", "failed", "stray")
                 if summary.bytes_sent:
-                    parts.append(_pace(summary.bytes_sent, summary.moving_s))
+                    parts.append(_pace(summary.bytes_sent, summary.moving_seconds))
             else:
                 parts += [plural(summary.images, "image"), *_counts(summary, "stray", "damaged", "failed")]
                 if summary.bytes_examined:
-                    read = _pace(summary.bytes_examined, summary.moving_s)
+                    read = _pace(summary.bytes_examined, summary.moving_seconds)
                     parts.append(f"{amount(summary.examined)} of them read, {read}")
             self._say("; ".join(parts), 2)
         elif summary.command == "select" and summary.rows and summary.complete:

@@ -29,13 +29,16 @@ def verdict(summary: Summary, plan: PlanReady | None) -> str:
 
 
 def _loaded(summary: Summary, plan: PlanReady | None, *, needs_person: bool) -> str:
+    told = "; the findings above need a person" if needs_person else ""
+    if summary.share:
+        done = f"Share {summary.share} is there and verified{told}."
+        return f"{done} Once all shares are, the same command without --share lands table and manifest."
     if not summary.complete:
         if plan is None:
             return "Nothing was written."
         would = f"{plural(plan.send + plan.replace, 'image')} ({size(plan.bytes_to_send)}) would be sent"
         if plan.compare:
             would += f", {plural(plan.compare, 'image')} read and compared with what is there"
-        told = "; the findings above need a person" if needs_person else ""
         return f"Dry run: nothing was written. {would}{told}."
     if needs_person:
         return "What could be loaded is there and verified; the findings above need a person."

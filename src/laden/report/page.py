@@ -188,7 +188,10 @@ def _tiles(facts: Facts) -> Iterator[Element]:
         ("sent", size(summary.bytes_sent) if summary.bytes_sent else ""),
         ("images, in all", size(facts.sizes.bytes_in_all) if facts.sizes else ""),
         ("time", duration(summary.seconds)),
-        ("speed", f"{size(int(summary.bytes_sent / summary.moving_s))}/s" if summary.moving_s >= _LEAST_S else ""),
+        (
+            "speed",
+            f"{size(int(summary.bytes_sent / summary.moving_seconds))}/s" if summary.moving_seconds >= _LEAST_S else "",
+        ),
         ("strays", amount(summary.stray) if summary.stray else ""),
         ("damaged", amount(summary.damaged) if summary.damaged else ""),
         ("foreign blobs", amount(summary.foreign) if summary.foreign else ""),

@@ -34,27 +34,37 @@ class Meter:
         self._waiting = ""
         self._told_s = -_TELL_S
         self._began_s: float | None = None
-        self._stepped_s: float | None = None
         self._window: deque[tuple[float, int]] = deque()
         self._limit = ""
         self._throttled_s: float | None = None
         self._weather = Weather(observer, clock)
+        self._moving_since_s = 0.0
+        self.moving_s = 0.0
+        """For how long images were sent or read, in all: what a speed is of."""
         self.retries = 0
         """Failed attempts that were repeated."""
 
     def begin(self, items: int, size_bytes: int) -> None:
-        """So much is to be settled; the time counts from what is told first."""
+        """So much is to be settled; the time counts from the first step."""
         self._in_all = items, size_bytes
         self._items = self._bytes = 0
-        self._began_s = self._stepped_s = None
+        self._began_s = None
         self._limit, self._throttled_s = "", None
         self._window.clear()
+
+    def start(self) -> None:
+        """Images are sent or read from now on."""
+        self._moving_since_s = self._clock()
+
+    def stop(self) -> None:
+        """No more of them."""
+        self.moving_s += self._clock() - self._moving_since_s
+        self.tell(last=True)
 
     def step(self, size_bytes: int) -> None:
         """One item more is settled, and so many of the bytes that were to be."""
         self._items += 1
         self._bytes += size_bytes
-        self._stepped_s = self._clock()
         self._waiting = ""
         self._weather.went()
         self.tell()
@@ -86,8 +96,7 @@ class Meter:
             self._window.append((now_s, 0))
         if not last and now_s - self._told_s < _TELL_S:
             return
-        # The first step is told too, however soon it comes.
-        self._told_s = now_s if self._items else -_TELL_S
+        self._told_s = now_s
         if last:
             self._weather.flush()
         items, size_bytes = self._in_all
@@ -104,11 +113,6 @@ class Meter:
                 self._limited(now_s),
             )
         )
-
-    @property
-    def moving_s(self) -> float:
-        """Seconds from the beginning to the last step; 0 where there was none."""
-        return 0.0 if self._began_s is None or self._stepped_s is None else self._stepped_s - self._began_s
 
     def _limited(self, now_s: float) -> str:
         lately = self._throttled_s is not None and now_s - self._throttled_s < _THROTTLED_S

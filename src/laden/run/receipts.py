@@ -30,13 +30,14 @@ class Receipts:
             self._feed()
 
     def __enter__(self) -> Receipts:
+        self._run.meter.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._feed()
-        self._run.meter.tell(last=True)
+        self._run.meter.stop()
 
     def _feed(self) -> None:
         self._run.relations.feed("receipts", self._rows)

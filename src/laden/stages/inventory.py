@@ -14,10 +14,10 @@ from typing import NamedTuple
 
 from laden.dataset.images import BROKEN
 from laden.dataset.table import Table
-from laden.relations import BATCH_ROWS, Relations
+from laden.relations import Relations
 from laden.run.ticks import Ticks
 from laden.stages.manifest import LOAD, MANIFEST, Document, LoadPage, find_loads_below, read_load_page, read_manifest
-from laden.stages.metadata import DOCUMENT, to_columns
+from laden.stages.metadata import DOCUMENT, feed
 from laden.store import Store
 from laden.store.listing import NAMES_IN_RANGE, RangesDoNotFit, list_all, list_ranges
 from laden.values.errors import BlobMissing, ContainerMissing, NotAsLanded, SourceError, StoreError
@@ -25,6 +25,8 @@ from laden.values.events import Observer, ignore
 from laden.values.records import Blob, Finding, Severity
 
 _PAGE_BYTES = 16 << 20
+_PAGES_FED = 4
+"""At once, where several come: the database takes them in half the time."""
 _PART_BYTES = 16 << 20
 _KNOWN = "known.parquet"
 _TABLE_BYTES = 512 << 20
@@ -78,6 +80,10 @@ class Listing:
         starts = self._starts()
         self._relations.run("DELETE FROM blobs")
         self._ticks.begin()
+        if starts and self._in_ranges:
+            self._marker = ""
+            await self._rest(starts)
+            return
         page = await self._store.list_page()
         self._marker = page.marker
         self._feed(page.blobs)
@@ -113,8 +119,13 @@ class Listing:
         starts = [start for start in starts if last is None or start > last]
         if self._in_ranges and starts:
             try:
+                pages: list[Sequence[Blob]] = []
                 async for blobs in list_ranges(self._store, self._marker, starts):
-                    self._feed(blobs)
+                    pages.append(blobs)
+                    if len(pages) == _PAGES_FED:
+                        self._feed(*pages)
+                        pages.clear()
+                self._feed(*pages)
             except RangesDoNotFit:
                 self._in_ranges = False
                 self._marker = ""
@@ -128,10 +139,9 @@ class Listing:
     def _starts(self) -> list[str]:
         return [name for (name,) in self._relations.stream(_STARTS)]
 
-    def _feed(self, blobs: list[Blob]) -> None:
-        self._ticks.add(len(blobs))
-        for start in range(0, len(blobs), BATCH_ROWS):
-            self._relations.feed_columns("blobs", to_columns(blobs[start : start + BATCH_ROWS]))
+    def _feed(self, *pages: Sequence[Blob]) -> None:
+        self._ticks.add(sum(map(len, pages)))
+        feed(self._relations, pages)
 
 
 async def read_page(store: Store, relations: Relations) -> LoadPage | None:

@@ -7,11 +7,15 @@ that the blob's own name does not show already, and nothing of the table.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import quote
 
 from laden.dataset.images import FACTS, STATES, WHOLE, facts_to_text
+from laden.relations import BATCH_ROWS, Relations
+from laden.store import quoted
+from laden.store.pages import METADATUM, PlainBlobs
+from laden.values.arrow import Column, Kind, Stream
 from laden.values.records import UNSEEN, Blob, Digests, Entry, ImageFacts
 
 DOCUMENT = "laden_document"
@@ -29,7 +33,7 @@ def to_metadata(entry: Entry, digests: Digests, image: ImageFacts) -> dict[str, 
         _CRC32: f"{digests.crc32:08x}",
         _SIZE: str(digests.size_bytes),
         _IMAGE: facts_to_text(image),
-        _SOURCE: f"{quote(entry.archive, safe='/')}:{quote(entry.member, safe='/')}",
+        _SOURCE: f"{quoted(entry.archive)}:{quoted(entry.member)}",
     }
     if entry.mtime_ns is not None:
         metadata[_MTIME] = str(entry.mtime_ns)
@@ -57,6 +61,61 @@ def to_columns(blobs: Sequence[Blob]) -> dict[str, list[Any]]:
     }
 
 
+def feed(relations: Relations, pages: Sequence[Sequence[Blob]]) -> None:
+    """Add listed blobs to the relation `blobs`, as `to_columns`; those of plain pages without an object for each."""
+    if plain := [page for page in pages if isinstance(page, PlainBlobs) and page]:
+        batches = ((len(page), _columns(page)) for page in plain)
+        relations.absorb(_FEED, Stream(_KINDS, batches))
+    for page in pages:
+        if not isinstance(page, PlainBlobs):
+            for start in range(0, len(page), BATCH_ROWS):
+                relations.feed_columns("blobs", to_columns(page[start : start + BATCH_ROWS]))
+
+
+_FEED = """
+INSERT INTO blobs (name, size_bytes, md5, etag, crc32, source_bytes, mtime_ns, image, source)
+SELECT name, size_bytes, CASE WHEN length(md5) = 24 AND ends_with(md5, '==') THEN lower(hex(TRY(from_base64(md5)))) END,
+       CASE WHEN etag = '' OR ends_with(etag, '"') THEN etag ELSE '"' || etag || '"' END,
+       nullif(crc32, -1), nullif(source_bytes, -1), nullif(mtime_ns, -1),
+       CASE WHEN has_image = 1 THEN image END, CASE WHEN has_source = 1 THEN source END
+FROM batch
+"""
+
+
+_KINDS: dict[str, Kind] = {
+    "size_bytes": "integer",
+    "crc32": "integer",
+    "source_bytes": "integer",
+    "mtime_ns": "integer",
+    "has_image": "integer",
+    "has_source": "integer",
+    "name": "text",
+    "md5": "text",
+    "etag": "text",
+    "image": "text",
+    "source": "text",
+}
+
+
+def _columns(blobs: PlainBlobs) -> tuple[Column, ...]:
+    """What `_FEED` reads, in the order of `_KINDS`."""
+    image, has_image = blobs.texts(METADATUM + _IMAGE)
+    source, has_source = blobs.texts(METADATUM + _SOURCE)
+    return (
+        blobs.size_bytes,
+        blobs.numbers(METADATUM + _CRC32, 16),
+        blobs.numbers(METADATUM + _SIZE, 10),
+        blobs.numbers(METADATUM + _MTIME, 10),
+        has_image,
+        has_source,
+        blobs.texts("Name")[0],
+        blobs.texts("Content-MD5")[0],
+        blobs.texts("Etag")[0],
+        image,
+        source,
+    )
+
+
 def source_in_sql(column: str) -> tuple[str, str]:
     """SQL for archive and member out of a column with the metadata's text; the archive is empty for a plain file."""
     colon = f"strpos({column}, ':')"
@@ -74,10 +133,10 @@ def facts_in_sql(column: str) -> str:
 
 
 def _number(text: str | None, base: int) -> int | None:
-    if text is None:
+    if text is None or not _DIGITS[base].fullmatch(text):
         return None
-    try:
-        number = int(text, base)
-    except ValueError:
-        return None
-    return number if 0 <= number < 1 << 63 else None
+    number = int(text, base)
+    return number if number < 1 << 63 else None
+
+
+_DIGITS = {10: re.compile("[0-9]{1,19}"), 16: re.compile("[0-9A-Fa-f]{1,16}")}

@@ -16,6 +16,7 @@ from laden.stages.manifest import LOAD, OTHER, LoadPage, find_loads_below
 from laden.store import Store, digest
 from laden.values.errors import BlobMissing
 from laden.values.records import Finding, Severity
+from laden.values.share import Share
 
 _READING = 32
 """Blobs read at the same time; with their parts, they bound the memory to a quarter of a gigabyte."""
@@ -112,13 +113,18 @@ class Target(NamedTuple):
     md5: bytes
 
 
-def to_read_back(relations: Relations, sample: int | None) -> list[Target]:
-    """Blobs to read back: all of the manifest's, or a sample, first of those that laden did not send.
+def to_read_back(relations: Relations, sample: int | None, share: Share | None = None) -> list[Target]:
+    """Blobs to read back: all of the manifest's, those of a share, or a sample, first of those laden did not send.
 
     It is spread by name, so that any two runs read the same.
     """
     limit = "" if sample is None else f" LIMIT {int(sample)}"
-    rows = relations.stream(f"SELECT blob, size_bytes, md5 FROM known ORDER BY known = 'sent', md5(blob), blob{limit}")  # noqa: S608
+    part = share or Share(1, 1)
+    rows = relations.stream(
+        "SELECT blob, size_bytes, md5 FROM known WHERE md5_number_lower(blob) % ? = ?"  # noqa: S608 - own text
+        f" ORDER BY known = 'sent', md5(blob), blob{limit}",
+        [part.of, part.number - 1],
+    )
     return [Target(blob, size_bytes, bytes.fromhex(md5)) for blob, size_bytes, md5 in rows]
 
 

@@ -105,7 +105,7 @@ class BlobStore:
             query += f"&startFrom={quote(start, safe='')}"
             headers["x-ms-version"] = _START_FROM_VERSION
         answer = await self.request("GET", "", (200,), "list", query, headers)
-        page = page_from_xml(answer.body, strip=len(prefix) + 1 if prefix else 0)
+        page = page_from_xml(answer.body, prefix=f"{prefix}/" if prefix else "")
         return Page(page.blobs, StartFrom(marker.name, page.marker)) if isinstance(marker, StartFrom) else page
 
     async def head(self, name: str) -> Blob:

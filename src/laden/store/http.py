@@ -88,7 +88,7 @@ class HttpClient:
         Raises:
             HttpError: there is no usable answer.
         """
-        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
         if "\n" in target or lines.count("\n") != len(headers):
             raise ValueError("a header or target holds a line break")
         text = f"{method} {target} HTTP/1.1\r\n{self._host_line}{lines}Content-Length: {len(body)}\r\n\r\n"

@@ -87,6 +87,8 @@ class PlanReady(Counts):
     """Requests that a cloud will bill as writes, at least; large images need more. 0 for what nobody bills."""
     assumed_s: float = 0.0
     """How long sending takes at an assumed speed (100 Mbit/s, 500 blobs a second); 0 for a folder."""
+    share: str = ""
+    """What of it falls to this run, as in 2/5; empty for all of it."""
 
     @property
     def to_settle(self) -> int:
@@ -250,10 +252,12 @@ class Summary(Counts):
     bytes_examined: int = 0
     retries: int = 0
     seconds: float = 0.0
-    """Of the whole run, from the command to this event."""
-    moving_s: float = 0.0
-    """Seconds while images were sent or read; planning and questions are not in it."""
+    """All of it, but for what a person took to answer."""
+    moving_seconds: float = 0.0
+    """Of these, while images were sent or read: without planning, listing and proof."""
     complete: bool = False
+    share: str = ""
+    """The share of a load that was sent and proved, as in 2/5: not the whole of it, so never `complete`."""
     findings: dict[str, int] = field(default_factory=dict)
     """How often each finding code was given."""
     findings_file: str = ""

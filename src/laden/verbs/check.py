@@ -18,9 +18,9 @@ from laden.stages.consistency import contradictions, not_looked_into
 from laden.stages.plan import Plan
 from laden.stages.survey import Survey, survey
 from laden.stages.transfer.examining import examine
-from laden.values.errors import ExitCode
+from laden.values.errors import ExitCode, UsageError
 from laden.values.events import Observer, Started, Summary, ignore
-from laden.verbs.asked import Choosing, Paths, choice_of, level_of, path_of, paths, phi_of, refuse_same, shown
+from laden.verbs.asked import Choosing, Paths, choice_of, level_of, path_of, paths, phi_of, refuse_same, share_of, shown
 from laden.verbs.identity import look_for_identity
 from laden.verbs.planning import bits_of, planned, read_again
 
@@ -30,6 +30,7 @@ def check(
     *,
     checksums: bool = False,
     images: Level = "none",
+    share: str | None = None,
     phi: Phi = "warn",
     findings_file: str | Path | None = None,
     report_file: str | Path | None = None,
@@ -44,8 +45,8 @@ def check(
 
     Result, errors and arguments are those of `load`, but no network is touched, and of `images` the default is `none`:
     no member is read, but for the beginnings of some DICOM files (`phi`). `structure` reads every image that a row
-    names, `pixels` decodes it too, on all cores. `checksums` is whether all files are hashed that a publisher's
-    checksum files name.
+    names, `pixels` decodes it too, on all cores; of a `share`, as in `"2/5"`, only those that fall to it. `checksums`
+    is whether all files are hashed that a publisher's checksum files name.
     """
     refuse_same(report_file, findings_file, log_file)
     log = LogFile(path_of(log_file), observer)
@@ -63,7 +64,10 @@ def check(
         level, choice, phi = level_of(images), choice_of(asked), phi_of(phi)
         surveyed = survey(paths(source), choice, run.relations, run.log, run.tell)
         reporter.look_at_source(surveyed.profile, surveyed.root, read_again(surveyed))
-        plan, _ = planned(run, surveyed)
+        part = share_of(share)
+        if part and level == "none":
+            raise UsageError("--share divides the reading of images: give --images structure or pixels with it")
+        plan, _ = planned(run, surveyed, share=part)
         look_for_identity(run, surveyed.root, phi, alone=level == "none")
         if checksums:
             _check_sums(run, surveyed, Trust(choice.trust))
@@ -90,7 +94,6 @@ def _check_sums(run: Run, surveyed: Survey, trust: Trust) -> None:
 def _examine(run: Run, plan: Plan, surveyed: Survey, level: Level, phi: Phi) -> None:
     """Read every image that a row names, and look into it."""
     run.tell(Started("images", level))
-    run.meter.tell()
     threads = os.cpu_count() or 1
     with Reader(str(surveyed.root)) as reader, Receipts(run, phi) as settled:
         for receipt in examine(plan.items(), reader, level, threads=threads, phi=phi, stopping=run.stopping):

@@ -21,7 +21,7 @@ from laden.run.run import Run, never, running
 from laden.stages.consistency import contradictions, not_looked_into
 from laden.stages.engine import Job, move, workers_for
 from laden.stages.inventory import Listing, is_listed, read_earlier, read_known
-from laden.stages.manifest import LOAD, UNFINISHED, Document, losses
+from laden.stages.manifest import LOAD, UNFINISHED, Document, LoadPage, losses
 from laden.stages.plan import Plan
 from laden.stages.proof import confirm
 from laden.stages.publish import Landing, Publisher
@@ -35,6 +35,7 @@ from laden.store.sas import lacking_for_load
 from laden.store.slips import swapped
 from laden.values.errors import AccessEnded, ExitCode, UsageError
 from laden.values.events import Observer, PlanReady, Started, Summary, ignore
+from laden.values.share import Share
 from laden.verbs.asked import (
     Choosing,
     Paths,
@@ -46,6 +47,7 @@ from laden.verbs.asked import (
     phi_of,
     refuse_same,
     refuse_secrets,
+    share_of,
     shown,
 )
 from laden.verbs.identity import look_for_identity, refuse_unlooked
@@ -65,6 +67,7 @@ class _Wishes:
     connections: int | None
     cap: Cap | None
     workers: int | None
+    share: Share | None
     dry_run: bool
     renewal: Renewal
     confirm: Callable[[PlanReady], bool] | None
@@ -83,6 +86,7 @@ def load(
     connections: int | None = None,
     limit: str | None = None,
     workers: int | None = None,
+    share: str | None = None,
     dry_run: bool = False,
     findings_file: str | Path | None = None,
     report_file: str | Path | None = None,
@@ -112,6 +116,8 @@ def load(
         connections: requests in flight at most; None to find out what the link bears.
         limit: bytes a second that are sent at most, as in `"20M"`; by time of day, as in `"08:00-18:00=5M,20M"`.
         workers: processes that send; None to decide by the number and size of the images.
+        share: only this part of it, as in `"2/5"`, or `"auto"` where a scheduler tells; lands no table and no
+            manifest, which the load of all does once its shares are there.
         dry_run: plan only; nothing is written anywhere but to `findings_file`.
         findings_file: CSV file for all findings; None writes none.
         report_file: HTML file to show what was loaded, also where the load fails or is stopped; None writes none.
@@ -167,6 +173,7 @@ def load(
             connections,
             None if limit is None else parse_cap(limit),
             workers,
+            share_of(share),
             dry_run,
             Renewal(sas_command, ask_sas),
             confirm,
@@ -191,6 +198,7 @@ async def _load(
         stopping=sending.stopping,
     ) as there:
         deadline.ends_s = there.access.ends_s
+        _refuse_share(wishes, there)
         run.tell(Started("listing", without_secret(destination)))
         listing = Listing(there.store, run.relations, run.tell)
         await listing.begin()
@@ -208,7 +216,7 @@ async def _load(
         look_for_identity(run, surveyed.root, wishes.settings.phi, alone=unlooked)
         if wishes.dry_run:
             return run.end()
-        if not ready.images:
+        if not ready.images and not ready.share:
             raise nothing_here(run, surveyed)
         if not await _agreed(run, ready, wishes, there, absent=listing.absent):
             return run.end(ExitCode.INTERRUPTED, "nothing was sent, as you said")
@@ -216,9 +224,8 @@ async def _load(
             await there.store.create()
         publisher = Publisher(there.store, run.relations, replace_other=wishes.settings.replace_other, earlier=earlier)
         await _withdraw(run, ready, wishes, publisher, surveyed)
-        if ready.to_settle and (page.state == UNFINISHED if page else not is_listed(run.relations, LOAD)):
-            await publisher.announce(surveyed.profile, ready, page)
         if ready.to_settle:
+            await _announce(run, ready, publisher, surveyed, page)
             with sending:
                 await _transfer(run, plan, ready, surveyed, there, wishes)
         outcomes = run.outcomes()
@@ -227,6 +234,8 @@ async def _load(
         if outcomes.unlisted:
             run.tell(Started("verify"))
             await listing.repeat()
+        if ready.share:
+            return _conclude_share(run, surveyed, ready)
         return await _conclude(run, surveyed, landings, publisher, wishes.settings.images)
 
 
@@ -249,6 +258,7 @@ def _planned(
         selected_as=landings[0].subset if landings and landings[0].selection else None,
         documents=[*(landing.subset for landing in landings), *(document.name for document in earlier)],
         target=there.target,
+        share=wishes.share,
     )
 
 
@@ -258,7 +268,7 @@ async def _agreed(run: Run, ready: PlanReady, wishes: _Wishes, there: Opened, *,
         return True
     if ready.assumed_s:
         run.tell(await measured(run, ready, None if absent else there.store))
-    return wishes.confirm(ready)
+    return run.answered(wishes.confirm, ready)
 
 
 class _Sending:
@@ -304,9 +314,15 @@ async def _withdraw(run: Run, ready: PlanReady, wishes: _Wishes, publisher: Publ
         await publisher.withdraw(surveyed.profile)
 
 
+async def _announce(run: Run, ready: PlanReady, publisher: Publisher, surveyed: Survey, page: LoadPage | None) -> None:
+    """Say what a first load has before it; one of several shares does not know that."""
+    first = page.state == UNFINISHED if page else not is_listed(run.relations, LOAD)
+    if first and not ready.share:
+        await publisher.announce(surveyed.profile, ready, page)
+
+
 async def _transfer(run: Run, plan: Plan, ready: PlanReady, surveyed: Survey, there: Opened, wishes: _Wishes) -> None:
     run.tell(Started("transfer"))
-    run.meter.tell()
     moving = move(
         Job(str(surveyed.root), there.target, wishes.connections, wishes.settings, wishes.cap),
         plan.items(),
@@ -328,19 +344,22 @@ async def _transfer(run: Run, plan: Plan, ready: PlanReady, surveyed: Survey, th
             raise AccessEnded(f"{error}. {run.standing()}, and the same command with {remedy} goes on") from None
 
 
+def _refuse_share(wishes: _Wishes, there: Opened) -> None:
+    """Refuse what several machines cannot do at once."""
+    if wishes.share is None:
+        return
+    if isinstance(there.target, FolderDestination):
+        raise UsageError("a share of a load goes to a container: a folder's notes have one writer")
+    if wishes.settings.replace_other:
+        raise UsageError("--share only creates: run --overwrite changed on one machine, without --share")
+
+
 async def _conclude(
     run: Run, surveyed: Survey, landings: Sequence[Landing], publisher: Publisher, level: Level
 ) -> Summary:
-    """Hold source and last listing against what was sent; only if all is proved, land table and manifest."""
-    before = run.log.counts.total()
-    run.add(changed(run.relations, surveyed.root, surveyed.stamps))
-    if run.log.counts.total() > before:
-        return run.end(ExitCode.SOURCE, "the source changed while it was loaded: run the same command again")
-    run.add(confirm(run.relations))
-    at_store = any(code.startswith(_AT_STORE) for code in run.log.counts)
-    if at_store or run.outcomes().failed:
-        message = "not everything could be sent: run the same command again to send the rest"
-        return run.end(ExitCode.DESTINATION if at_store else ExitCode.SOURCE, message)
+    """Only if all is proved, land table and manifest."""
+    if (broken := _proved(run, surveyed)) is not None:
+        return broken
     run.tell(Started("manifest"))
     with Reader(str(surveyed.root)) as reader:
         run.add(await publisher.publish(surveyed.profile, landings, surveyed.sidecars, reader))
@@ -350,6 +369,28 @@ async def _conclude(
         run.add(not_looked_into(run.relations, "loaded"))
     run.note(complete=True)
     return run.end()
+
+
+def _conclude_share(run: Run, surveyed: Survey, ready: PlanReady) -> Summary:
+    """Only if all of the share is proved, say so; whoever loads the rest lands table and manifest."""
+    if (broken := _proved(run, surveyed)) is not None:
+        return broken
+    run.note(share=ready.share)
+    return run.end()
+
+
+def _proved(run: Run, surveyed: Survey) -> Summary | None:
+    """Hold source and last listing against what was sent; how the run ends where they do not agree."""
+    before = run.log.counts.total()
+    run.add(changed(run.relations, surveyed.root, surveyed.stamps))
+    if run.log.counts.total() > before:
+        return run.end(ExitCode.SOURCE, "the source changed while it was loaded: run the same command again")
+    run.add(confirm(run.relations))
+    at_store = any(code.startswith(_AT_STORE) for code in run.log.counts)
+    if at_store or run.outcomes().failed:
+        message = "not everything could be sent: run the same command again to send the rest"
+        return run.end(ExitCode.DESTINATION if at_store else ExitCode.SOURCE, message)
+    return None
 
 
 _AT_STORE = ("put-", "verify-")

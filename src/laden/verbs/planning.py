@@ -15,6 +15,7 @@ from laden.stages.survey import Survey
 from laden.store import Destination, FolderDestination
 from laden.values.errors import SourceError
 from laden.values.events import PlanReady, Started, Warned
+from laden.values.share import Share
 from laden.values.units import size
 
 _REFUSED = frozenset(
@@ -34,6 +35,7 @@ def planned(
     read_back: bool = False,
     selected_as: str | None = None,
     target: Destination | FolderDestination | None = None,
+    share: Share | None = None,
 ) -> tuple[Plan, PlanReady]:
     """The plan and its counts.
 
@@ -47,6 +49,7 @@ def planned(
         read_back: whether what is there is read for that, too.
         selected_as: the name under which the first table's selected rows land, where only those do.
         target: where it goes.
+        share: what of it is to be done; None for all.
     """
     run.tell(Started("plan"))
     tables = [name for placed in surveyed.tables for name in (placed.table.name, placed.shape.subset)]
@@ -59,6 +62,7 @@ def planned(
         places=len(surveyed.profile.place_fields),
         compare_all=compare_all,
         read_back=read_back,
+        share=share,
         many_rows=any(placed.shape.many for placed in surveyed.tables),
     )
     counts = plan.summary(
