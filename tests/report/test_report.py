@@ -15,7 +15,7 @@ from laden.dataset.table import Table
 from laden.demo.emulator import Emulator
 from laden.relations import Relations
 from laden.report.captions import _age
-from laden.report.columns import ReadTable, count_columns
+from laden.report.columns import count_columns, read_charts
 from laden.report.meanings import meanings
 from laden.report.numbers import binned, limits
 from laden.report.watch import Watch
@@ -381,8 +381,8 @@ def test_the_real_table_is_counted_as_it_is(padchest_table: Path) -> None:
     assert profile.table is not None
     with Relations() as relations:
         table = Table.open(padchest_table).hold(relations.folder)
-        counts = count_columns(relations, [ReadTable(table, profile.table, 0)], "", ())
-    projection, labels = counts.columns
+        charted = read_charts(relations, table, profile.table)
+        projection, labels = count_columns(relations, [charted], "")
     assert dict(projection.values) == {
         "PA": 91_728, "L": 49_579, "AP_horizontal": 14_346, "AP": 4_559, "COSTAL": 630, "EXCLUDE": 11, "UNK": 8,
     }  # fmt: skip

@@ -143,7 +143,7 @@ def refused(status: int, code: str = "", *, name: str = "a.png", permission: str
         (404, "", BlobMissing, "no blob"),
         (404, "ContainerNotFound", ContainerMissing, "no container 'cont'"),
         (409, "BlobAlreadyExists", BlobConflict, "there already"),
-        (409, "BlobArchived", BlobConflict, "rehydrated"),
+        (409, "BlobArchived", BlobConflict, "written: it is in the archive tier; rehydrate it first"),
         (409, "BlobImmutableDueToPolicy", BlobConflict, "immutability"),
         (409, "ContainerBeingDeleted", TransientStoreError, "free again in about a minute"),
         (412, "LeaseIdMissing", BlobConflict, "lease"),

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from laden.relations import Relations
 from laden.stages.manifest import LOAD, OTHER, LoadPage, find_loads_below
 from laden.store import Store, digest
-from laden.values.errors import BlobMissing
+from laden.values.errors import BlobArchived, BlobMissing
 from laden.values.records import Finding, Severity
 from laden.values.share import Share
 
@@ -156,6 +156,8 @@ async def _wrong(store: Store, target: Target) -> Finding | None:
         size_bytes, md5 = await digest(store, target.blob, target.size_bytes)
     except BlobMissing:
         return Finding("blob-deleted", Severity.ERROR, _GONE, blob=target.blob)
+    except BlobArchived as error:
+        return Finding("blob-archived", Severity.ERROR, str(error), blob=target.blob)
     if (size_bytes, md5) == (target.size_bytes, target.md5):
         return None
     return Finding(

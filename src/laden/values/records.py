@@ -71,8 +71,9 @@ class ImageFacts(NamedTuple):
     state: str
     detail: str = ""
     """What exactly, where the state alone does not say it; told when it is found, and kept nowhere."""
-    identity: tuple[str, ...] = ()
-    """Names of fields that may say who a person is, never their values; told when they are found, and kept nowhere."""
+    identity: tuple[str, ...] | None = None
+    """Names of fields that may say who a person is, never their values; None where nobody looked. Which they are is
+    told when they are found; kept is only whether there are any."""
 
 
 UNSEEN = "unseen"

@@ -22,7 +22,7 @@ from laden.values.errors import ExitCode, UsageError
 from laden.values.events import Observer, Started, Summary, ignore
 from laden.verbs.asked import Choosing, Paths, choice_of, level_of, path_of, paths, phi_of, refuse_same, share_of, shown
 from laden.verbs.identity import look_for_identity
-from laden.verbs.planning import bits_of, planned, read_again
+from laden.verbs.planning import bits_of, planned
 
 
 def check(
@@ -53,6 +53,7 @@ def check(
     reporter = Reporter(path_of(report_file), log.observe, images=report_images, command=report_command)
     with (
         log,
+        reporter,
         running(
             Summary("check", source=shown(source)),
             reporter.observe,
@@ -62,11 +63,11 @@ def check(
         ) as run,
     ):
         level, choice, phi = level_of(images), choice_of(asked), phi_of(phi)
-        surveyed = survey(paths(source), choice, run.relations, run.log, run.tell)
-        reporter.look_at_source(surveyed.profile, surveyed.root, read_again(surveyed))
         part = share_of(share)
         if part and level == "none":
             raise UsageError("--share divides the reading of images: give --images structure or pixels with it")
+        surveyed = survey(paths(source), choice, run.relations, run.log, run.tell, charts=reporter.wanted)
+        reporter.look_at_source(surveyed.profile, surveyed.root, [one.table for one in surveyed.tables], run.relations)
         plan, _ = planned(run, surveyed, share=part)
         look_for_identity(run, surveyed.root, phi, alone=level == "none")
         if checksums:

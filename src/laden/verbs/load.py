@@ -5,7 +5,7 @@ It keeps no state: run again, it sees what is there and sends the difference.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Unpack
@@ -21,7 +21,7 @@ from laden.run.run import Run, never, running
 from laden.stages.consistency import contradictions, not_looked_into
 from laden.stages.engine import Job, move, workers_for
 from laden.stages.inventory import Listing, is_listed, read_earlier, read_known
-from laden.stages.manifest import LOAD, UNFINISHED, Document, LoadPage, losses
+from laden.stages.manifest import LOAD, MANIFEST, Document, collect, losses, lost_documents
 from laden.stages.plan import Plan
 from laden.stages.proof import confirm
 from laden.stages.publish import Landing, Publisher
@@ -35,6 +35,7 @@ from laden.store.sas import lacking_for_load
 from laden.store.slips import swapped
 from laden.values.errors import AccessEnded, ExitCode, UsageError
 from laden.values.events import Observer, PlanReady, Started, Summary, ignore
+from laden.values.records import Finding
 from laden.values.share import Share
 from laden.verbs.asked import (
     Choosing,
@@ -50,10 +51,10 @@ from laden.verbs.asked import (
     share_of,
     shown,
 )
-from laden.verbs.identity import look_for_identity, refuse_unlooked
-from laden.verbs.measuring import measured
+from laden.verbs.identity import look_for_identity, recall_identity, refuse_unlooked
+from laden.verbs.measuring import agreed
 from laden.verbs.opening import Opened, opened
-from laden.verbs.planning import bits_of, nothing_here, planned, read_again
+from laden.verbs.planning import bits_of, nothing_here, planned
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +151,7 @@ def load(
     deadline = Deadline(reporter.observe)
     with (
         log,
+        reporter,
         running(
             Summary("load", source=shown(source), destination=without_secret(destination)),
             deadline,
@@ -202,8 +204,8 @@ async def _load(
         run.tell(Started("listing", without_secret(destination)))
         listing = Listing(there.store, run.relations, run.tell)
         await listing.begin()
-        surveyed = survey(sources, wishes.choice, run.relations, run.log, run.tell)
-        reporter.look_at_source(surveyed.profile, surveyed.root, read_again(surveyed))
+        surveyed = survey(sources, wishes.choice, run.relations, run.log, run.tell, charts=reporter.wanted)
+        reporter.look_at_source(surveyed.profile, surveyed.root, [one.table for one in surveyed.tables], run.relations)
         await listing.finish()
         await read_known(there.store, run.relations)
         page = await read_earlier(there.store, run.relations)
@@ -212,20 +214,24 @@ async def _load(
         _refuse_inside(there, surveyed.root)
         landings = _landings(surveyed, wishes.choice)
         plan, ready = _planned(run, surveyed, there, wishes, landings, earlier)
+        recall_identity(run, wishes.settings.phi)
         unlooked = wishes.dry_run or wishes.settings.images == "none"
         look_for_identity(run, surveyed.root, wishes.settings.phi, alone=unlooked)
         if wishes.dry_run:
+            run.add(_lost_before(run, surveyed, landings, earlier))
             return run.end()
         if not ready.images and not ready.share:
             raise nothing_here(run, surveyed)
-        if not await _agreed(run, ready, wishes, there, absent=listing.absent):
+        if not await agreed(run, ready, wishes.confirm, None if listing.absent else there.store):
+            run.add(_lost_before(run, surveyed, landings, earlier))
             return run.end(ExitCode.INTERRUPTED, "nothing was sent, as you said")
         if listing.absent:
             await there.store.create()
         publisher = Publisher(there.store, run.relations, replace_other=wishes.settings.replace_other, earlier=earlier)
+        publisher.begin(landings)
         await _withdraw(run, ready, wishes, publisher, surveyed)
         if ready.to_settle:
-            await _announce(run, ready, publisher, surveyed, page)
+            await publisher.announce(surveyed.profile, ready, page)
             with sending:
                 await _transfer(run, plan, ready, surveyed, there, wishes)
         outcomes = run.outcomes()
@@ -262,13 +268,16 @@ def _planned(
     )
 
 
-async def _agreed(run: Run, ready: PlanReady, wishes: _Wishes, there: Opened, *, absent: bool) -> bool:
-    """Whether whoever is asked agrees; before that, how long it may take is measured."""
-    if wishes.confirm is None:
-        return True
-    if ready.assumed_s:
-        run.tell(await measured(run, ready, None if absent else there.store))
-    return run.answered(wishes.confirm, ready)
+def _lost_before(
+    run: Run, surveyed: Survey, landings: Sequence[Landing], earlier: Sequence[Document]
+) -> Iterator[Finding]:
+    """What earlier loads landed, and is lost, and what is planned would not bring back."""
+    collect(run.relations, believed=any(document.name == MANIFEST for document in earlier))
+    yield from losses(run.relations, planned=True)
+    written = {MANIFEST, *surveyed.sidecars}
+    for landing in landings:
+        written |= {landing.subset} if landing.selection else {landing.table.name, landing.subset}
+    yield from lost_documents(run.relations, (document for document in earlier if document.name not in written))
 
 
 class _Sending:
@@ -312,13 +321,6 @@ async def _withdraw(run: Run, ready: PlanReady, wishes: _Wishes, publisher: Publ
     may_replace = ready.replace or (ready.compare and wishes.settings.replace_other)
     if may_replace and is_listed(run.relations, LOAD):
         await publisher.withdraw(surveyed.profile)
-
-
-async def _announce(run: Run, ready: PlanReady, publisher: Publisher, surveyed: Survey, page: LoadPage | None) -> None:
-    """Say what a first load has before it; one of several shares does not know that."""
-    first = page.state == UNFINISHED if page else not is_listed(run.relations, LOAD)
-    if first and not ready.share:
-        await publisher.announce(surveyed.profile, ready, page)
 
 
 async def _transfer(run: Run, plan: Plan, ready: PlanReady, surveyed: Survey, there: Opened, wishes: _Wishes) -> None:

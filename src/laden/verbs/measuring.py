@@ -11,6 +11,7 @@ import asyncio
 import hashlib
 import os
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -69,6 +70,22 @@ async def measure(store: Store, name: str = NAME) -> Pace:
             break
         size_bytes *= _GROWTH
     return Pace(speed, request_s)
+
+
+async def agreed(run: Run, plan: PlanReady, confirm: Callable[[PlanReady], bool] | None, store: Store | None) -> bool:
+    """Whether whoever is asked agrees to a plan; before that, how long it may take is measured.
+
+    Args:
+        run: told what was measured.
+        plan: what is to be sent.
+        confirm: asks; None where nobody is there to be asked.
+        store: where to; None where no container is there yet.
+    """
+    if confirm is None:
+        return True
+    if plan.assumed_s:
+        run.tell(await measured(run, plan, store))
+    return run.answered(confirm, plan)
 
 
 async def measured(run: Run, plan: PlanReady, store: Store | None) -> Measured:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from laden.report import ReadTable
 from laden.run.deadline import assumed_s
 from laden.run.receipts import looked
 from laden.run.run import Run
@@ -124,11 +123,6 @@ def nothing_here(run: Run, surveyed: Survey) -> SourceError:
     if run.log.counts.keys() & _REFUSED:
         return SourceError(f"nothing that could be loaded is in {surveyed.root}: see the findings on its members")
     return SourceError(f"no row has its image in {surveyed.root}: put the archives there, or name another folder")
-
-
-def read_again(surveyed: Survey) -> list[ReadTable]:
-    """The tables of a source, as a report reads them."""
-    return [ReadTable(placed.table, placed.shape, placed.rows.start - 1) for placed in surveyed.tables]
 
 
 def bits_of(surveyed: Survey) -> int | None:

@@ -189,6 +189,10 @@ class Profile:
         number = _number(text) if self._is_integer(field) else None
         return text if number is None else str(number)
 
+    def is_respelled(self, field: str) -> bool:
+        """Whether `spelled` may make another text of any value of a field."""
+        return self._is_integer(field) or bool(self.expected and self.archive and field in self.archive.fields)
+
     def place(self, values: Mapping[str, str], fields: Sequence[str]) -> str:
         """What is known of a place, as one text that SQL takes apart again: a value for each of the fields, in order.
 

@@ -202,7 +202,7 @@ class Plan:
             "SELECT t.blob, e.archive, e.member, b.image, k.state"
             " FROM todo t JOIN entries e USING (id) JOIN blobs b ON b.name = t.blob"
             " LEFT JOIN known k ON k.blob = t.blob WHERE t.action = 'done'"
-            " AND (b.image NOT LIKE '%;whole' OR (b.image IS NULL AND k.state <> 'whole'))"
+            " AND ((b.image IS NULL AND k.state <> 'whole') OR b.image NOT SIMILAR TO '.*;whole(;[a-z]+)?')"
             " ORDER BY t.id"
         ):
             facts = facts_from_text(image) if image else None

@@ -64,7 +64,13 @@ class Survey:
 
 
 def survey(
-    sources: Sequence[Path], choice: Choice, relations: Relations, log: FindingLog, observer: Observer
+    sources: Sequence[Path],
+    choice: Choice,
+    relations: Relations,
+    log: FindingLog,
+    observer: Observer,
+    *,
+    charts: bool = False,
 ) -> Survey:
     """Look at a source.
 
@@ -74,6 +80,7 @@ def survey(
         relations: `rows`, `table_starts` and `entries` are filled.
         log: gets what is wrong with rows, archives and members.
         observer: told of each stage.
+        charts: whether what a report counts of the tables is kept.
 
     Raises:
         SourceError: nothing can be read.
@@ -94,7 +101,7 @@ def survey(
         observer(Started("table", table.table.name))
     # From here on nothing reads the source's tables again: what lands is what was surveyed.
     tables = [replace(table, table=table.table.hold(relations.folder)) for table in tables]
-    placed = feed_tables(relations, log, profile, tables, homes, observer)
+    placed = feed_tables(relations, log, profile, tables, homes, observer, charts=charts)
     feed = EntryFeed(found, profile, tables, trust, choice.scope, log)
     before = stamps(found.root, found.archives)
     feed.feed(relations, homes, observer)

@@ -30,6 +30,7 @@ from laden.stages.transfer.window import Window, batches, cost_bytes
 from laden.store import CREATE_ONLY, Store, block_id, digest
 from laden.values.errors import (
     AccessEnded,
+    BlobArchived,
     BlobConflict,
     BlobMissing,
     BlobRefused,
@@ -327,6 +328,8 @@ class _Mover:
         """The receipt of an item that the store did not take; raises where all others would fare the same."""
         if isinstance(error, NameRefused):
             return conflicting(replace(receipt, code="blob-name"), str(error))
+        if isinstance(error, BlobArchived):
+            return conflicting(replace(receipt, code="blob-archived"), str(error))
         alone = isinstance(error, BlobRefused) or (
             isinstance(error, TransientStoreError) and self._last_success_s >= started_s
         )
@@ -344,6 +347,8 @@ class _Mover:
         try:
             if not await is_same(self._store, blob, receipt.digests):
                 return conflicting(receipt, str(error))
+        except BlobArchived as unread:
+            return conflicting(replace(receipt, code="blob-archived"), str(unread))
         except (BlobMissing, TransientStoreError) as lost:
             return replace(receipt, outcome=Outcome.FAILED, code="put-failed", reason=str(lost))
         self._last_success_s = time.monotonic()
