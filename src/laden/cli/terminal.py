@@ -29,24 +29,10 @@ from laden.values.events import (
     Summary,
     Warned,
 )
+from laden.values.phases import PHASES
 from laden.values.records import Finding, Severity, Step
 from laden.values.units import amount, duration, plural, size
 
-_STAGES = {
-    "source": "Looking at the source",
-    "archives": "Reading the archives' directories",
-    "table": "Reading the table",
-    "checksums": "Hashing what the publisher gave checksums of",
-    "listing": "Listing the destination",
-    "plan": "Holding rows, files and blobs against each other",
-    "images": "Looking into every image",
-    "measure": "Measuring the link",
-    "transfer": "Sending",
-    "reading": "Reading blobs back",
-    "verify": "Verifying: every blob's length and MD5 against what was sent",
-    "manifest": "Writing table and manifest",
-    "report": "Drawing the report",
-}
 _COLOURS = {Severity.INFO: "cyan", Severity.WARNING: "yellow", Severity.ERROR: "red"}
 _SEVERITIES = (Severity.ERROR, Severity.WARNING, Severity.INFO)
 _SYMPTOMS = ("image-missing", "image-stray")
@@ -149,7 +135,7 @@ class Terminal:
             numbered(self._console, "", _steps(event.selection))
 
     def _started(self, event: Started) -> None:
-        what = _STAGES[event.stage]
+        what = PHASES[event.stage]
         if event.stage == "source":
             self._source = event.about
         if self._verbose and event.about:

@@ -20,7 +20,7 @@ from laden.values.errors import UsageError
 from laden.values.events import Observer, Started, Summary, ignore
 from laden.values.records import Finding, Severity
 from laden.values.share import Share
-from laden.verbs.asked import path_of, refuse_same, share_of
+from laden.verbs.asked import one_of, path_of, refuse_same, share_of
 from laden.verbs.opening import opened
 
 Depth = Literal["sample", "all"]
@@ -67,6 +67,8 @@ def verify(
     Raises:
         LadenError: the destination cannot be read.
     """
+    if deep is not None:
+        one_of("deep", deep, ("sample", "all"))
     refuse_same(report_file, findings_file, log_file)
     log = LogFile(path_of(log_file), observer)
     reporter = Reporter(path_of(report_file), log.observe, images=report_images, command=report_command)
