@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 PAGES = {
+    "install": "uv, pipx, pip, PowerShell, proxies, extras, size",
     "selecting": "from columns to a container of a part",
     "profiles": "the datasets that are known, and how to describe another",
     "azure": "accounts, containers, addresses, sign-in, costs, Azure ML",
