@@ -15,10 +15,15 @@ __all__ = [
     "__version__",
     "check",
     "columns",
+    "diff",
     "explore",
     "export_labels",
+    "get",
+    "history",
     "init",
+    "list",
     "load",
+    "open",
     "progress",
     "register",
     "select",
@@ -28,17 +33,24 @@ __all__ = [
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from laden.notebook import progress
     from laden.values.events import Summary
     from laden.verbs.check import check
     from laden.verbs.columns import columns
+    from laden.verbs.diff import diff
     from laden.verbs.explore import explore
+    from laden.verbs.get import get
+    from laden.verbs.history import history
     from laden.verbs.init import init
     from laden.verbs.labels import export_labels
+    from laden.verbs.lists import list_place as list  # noqa: A004 - its name in this package
     from laden.verbs.load import load
     from laden.verbs.register import register
     from laden.verbs.select import select
     from laden.verbs.status import status
+    from laden.verbs.using import open_dataset as open  # noqa: A004 - its name in this package
     from laden.verbs.verify import verify
 
     __version__: str
@@ -47,10 +59,15 @@ _HOMES = {
     "Summary": "values.events",
     "check": "verbs.check",
     "columns": "verbs.columns",
+    "diff": "verbs.diff",
     "explore": "verbs.explore",
     "export_labels": "verbs.labels",
+    "get": "verbs.get",
+    "history": "verbs.history",
     "init": "verbs.init",
+    "list": "verbs.lists:list_place",
     "load": "verbs.load",
+    "open": "verbs.using:open_dataset",
     "progress": "notebook",
     "register": "verbs.register",
     "select": "verbs.select",
@@ -64,7 +81,8 @@ def __getattr__(name: str) -> object:
     if name in _HOMES:
         from importlib import import_module
 
-        return getattr(import_module(f"laden.{_HOMES[name]}"), name)
+        home, _, called = _HOMES[name].partition(":")
+        return getattr(import_module(f"laden.{home}"), called or name)
     if name == "__version__":
         from importlib.metadata import version
 
@@ -72,6 +90,6 @@ def __getattr__(name: str) -> object:
     raise AttributeError(f"module 'laden' has no attribute '{name}'")
 
 
-def __dir__() -> list[str]:
+def __dir__() -> "Iterable[str]":
     """What there is, whether or not it was imported yet: for completion."""
     return sorted({*globals(), *__all__})

@@ -211,6 +211,7 @@ FINDINGS_FILE = Path("laden-findings.csv")
 LOG_FILE = Path("laden-log.jsonl")
 CHECK_FINDINGS_FILE = Path("laden-findings-check.csv")
 VERIFY_FINDINGS_FILE = Path("laden-findings-verify.csv")
+GET_FINDINGS_FILE = Path("laden-findings-get.csv")
 """Each command its own: a check that is clean does not take away what a load found."""
 REPORT_FILE = "laden-report.html"
 NO_REPORT = "none"
@@ -280,6 +281,12 @@ class Verifying(Showing):
     """The same for a verification."""
 
     findings: Findings = VERIFY_FINDINGS_FILE
+
+
+class Getting(Showing):
+    """The same for what is brought to this machine."""
+
+    findings: Findings = GET_FINDINGS_FILE
 
 
 def takes(*groups: type) -> Callable[[Callable[..., None]], Callable[..., None]]:

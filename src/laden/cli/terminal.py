@@ -11,9 +11,11 @@ from laden.cli.described import draw_columns
 from laden.cli.lines import numbered, say
 from laden.cli.live import Line
 from laden.cli.text import cut, escaped
+from laden.cli.told import Told
 from laden.cli.verdict import verdict
 from laden.values.errors import ExitCode
 from laden.values.events import (
+    Compared,
     Counted,
     Described,
     Event,
@@ -22,11 +24,14 @@ from laden.values.events import (
     Outage,
     PlanReady,
     Progress,
+    Remembered,
     Retried,
     Selected,
     Serving,
     Started,
     Summary,
+    ToFetch,
+    Total,
     Warned,
 )
 from laden.values.phases import PHASES
@@ -67,6 +72,7 @@ class Terminal:
         self.measures = False
         """Whether how long it may take will be measured, after the plan and before a question."""
         self._source = ""
+        self._told = Told(self._say, every=verbose)
 
     def show(self, event: Event) -> None:
         """Draw one event."""
@@ -97,6 +103,9 @@ class Terminal:
                 self._described(event)
             case Serving():
                 self._serving(event)
+            case ToFetch() | Total() | Compared() | Remembered():
+                self.close()
+                self._told.see(event)
             case Progress() | Counted() if not self._held:
                 self._line.see(event)
             case Retried() if self._verbose:
@@ -236,9 +245,20 @@ class Terminal:
                 *_counts(summary, "deleted", "changed", "foreign"),
             ]
             self._say("; ".join(parts), 2)
+        self._fetched(summary)
         if summary.message:
             say(self._errors, f"[red]laden {self._name or summary.command}:[/] {escaped(summary.message)}", 2)
         self._verdict(summary)
+
+    def _fetched(self, summary: Summary) -> None:
+        if summary.command != "get" or not summary.complete:
+            return
+        told = ("fetched", "already_there", "conflicts", "damaged", "failed")
+        parts = [plural(summary.images, "image"), *_counts(summary, *told)]
+        if summary.bytes_fetched and summary.seconds:
+            speed = int(summary.bytes_fetched / summary.seconds)
+            parts.append(f"{size(summary.bytes_fetched)} in {duration(summary.seconds)} ({size(speed)}/s)")
+        self._say("; ".join(parts), 2)
 
     def _verdict(self, summary: Summary) -> None:
         if summary.findings_file:

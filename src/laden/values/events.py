@@ -21,7 +21,7 @@ class Started:
     """A stage begins.
 
     `listing`, `source`, `table`, `archives`, `checksums`, `images`, `plan`, `measure`, `transfer`, `verify`,
-    `reading`, `manifest` or `report`.
+    `reading`, `download`, `manifest` or `report`.
     """
 
     event: ClassVar[str] = "started"
@@ -126,6 +126,67 @@ class Described:
     facts: TableFacts
     all_values: bool = False
     """Whether every value is listed, and not the commonest ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToFetch:
+    """What is to be brought to this machine, before anything is."""
+
+    event: ClassVar[str] = "to-fetch"
+    files: int
+    bytes_in_all: int
+    """Some of it may be there already: that is seen while it runs."""
+    place: str
+    """Where it goes, for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """What the images of a place come to, taken together by something of theirs."""
+
+    event: ClassVar[str] = "total"
+    by: str
+    """`all`, `folder`, `label`, `tier` or `state`."""
+    value: str
+    """Which folder, label ...; empty for all, and for images that have none."""
+    images: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """How many names of two places have the same content, and how many do not."""
+
+    event: ClassVar[str] = "compared"
+    same: int
+    other: int
+    only_here: int
+    only_there: int
+    unknown: int
+    """Of the same length, where nothing that both places know tells whether their bytes are the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """One record of what was done to a destination; see docs/history.md."""
+
+    event: ClassVar[str] = "record"
+    number: int
+    when: str
+    """UTC, as in `2026-11-26T19:30:00Z`."""
+    who: str
+    """Empty where nobody told."""
+    command: str
+    arguments: dict[str, Any]
+    source: str
+    counts: dict[str, int]
+    laden: str
+    """Version that did it."""
+    profile: str
+    documents: dict[str, str]
+    """MD5 of table, manifest and the like, by name."""
+    page: str
+    """MD5 of `_laden/load.json`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +310,9 @@ class Summary(Counts):
     """Files of this run that were not looked into, or not to the end: nobody knows whether they are whole."""
     held: int = 0
     """Not sent, as asked, because they may say who a person is."""
+    fetched: int = 0
+    """Of `get`: files that were brought to this machine."""
+    bytes_fetched: int = 0
     bytes_sent: int = 0
     bytes_examined: int = 0
     retries: int = 0
@@ -297,6 +361,10 @@ Event = (
     | Measured
     | Selected
     | Described
+    | ToFetch
+    | Total
+    | Compared
+    | Remembered
     | Progress
     | Counted
     | Retried

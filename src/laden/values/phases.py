@@ -12,6 +12,7 @@ PHASES = {
     "images": "Looking into every image",
     "measure": "Measuring the link",
     "transfer": "Sending",
+    "download": "Fetching, each file against the manifest's MD5",
     "reading": "Reading blobs back",
     "verify": "Verifying: every blob's length and MD5 against what was sent",
     "manifest": "Writing table and manifest",

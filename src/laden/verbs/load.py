@@ -5,28 +5,25 @@ It keeps no state: run again, it sees what is there and sends the difference.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Unpack
+from typing import Any, Literal, Unpack
 
 from laden.dataset.images import Level, Phi
-from laden.dataset.source import Reader
 from laden.report import Reporter
 from laden.run.deadline import Deadline
 from laden.run.logfile import LogFile
 from laden.run.loop import run as run_loop
 from laden.run.receipts import Receipts
 from laden.run.run import Run, never, running
-from laden.stages.consistency import contradictions, not_looked_into
 from laden.stages.engine import Job, move, workers_for
+from laden.stages.history import Deed
 from laden.stages.inventory import Listing, is_listed, read_earlier, read_known
-from laden.stages.manifest import LOAD, MANIFEST, Document, collect, losses, lost_documents
+from laden.stages.manifest import LOAD, Document
 from laden.stages.plan import Plan
-from laden.stages.proof import confirm
 from laden.stages.publish import Landing, Publisher
 from laden.stages.survey import Choice, Survey, survey
-from laden.stages.survey.unchanged import changed
 from laden.stages.transfer import Settings
 from laden.store import FolderDestination, without_secret
 from laden.store.access import Ask, Renewal
@@ -35,7 +32,6 @@ from laden.store.sas import lacking_for_load
 from laden.store.slips import swapped
 from laden.values.errors import AccessEnded, ExitCode, UsageError
 from laden.values.events import Observer, PlanReady, Started, Summary, ignore
-from laden.values.records import Finding
 from laden.values.share import Share
 from laden.verbs.asked import (
     Choosing,
@@ -51,10 +47,12 @@ from laden.verbs.asked import (
     share_of,
     shown,
 )
+from laden.verbs.concluding import conclude, lost_before, proved
 from laden.verbs.identity import look_for_identity, recall_identity, refuse_unlooked
 from laden.verbs.measuring import agreed
 from laden.verbs.opening import Opened, opened
-from laden.verbs.planning import bits_of, nothing_here, planned
+from laden.verbs.planning import nothing_here, planned
+from laden.verbs.remembering import asked_of, counts_of, record
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +70,8 @@ class _Wishes:
     dry_run: bool
     renewal: Renewal
     confirm: Callable[[PlanReady], bool] | None
+    asked: dict[str, Any]
+    """For the history."""
 
 
 def load(
@@ -179,6 +179,15 @@ def load(
             dry_run,
             Renewal(sas_command, ask_sas),
             confirm,
+            asked_of(
+                asked,
+                overwrite=(overwrite, "never"),
+                compare=(compare, "auto"),
+                strays=(strays, "skip"),
+                damaged=(damaged, "send"),
+                images=(images, "structure"),
+                phi=(phi, "warn"),
+            ),
         )
         return run_loop(_load(run, paths(source), destination, wishes, reporter, deadline))
 
@@ -208,8 +217,7 @@ async def _load(
         reporter.look_at_source(surveyed.profile, surveyed.root, [one.table for one in surveyed.tables], run.relations)
         await listing.finish()
         await read_known(there.store, run.relations)
-        page = await read_earlier(there.store, run.relations)
-        earlier = page.documents if page else ()
+        page, earlier = await read_earlier(there.store, run.relations)
         run.add(await listing.doubt(earlier))
         _refuse_inside(there, surveyed.root)
         landings = _landings(surveyed, wishes.choice)
@@ -218,12 +226,12 @@ async def _load(
         unlooked = wishes.dry_run or wishes.settings.images == "none"
         look_for_identity(run, surveyed.root, wishes.settings.phi, alone=unlooked)
         if wishes.dry_run:
-            run.add(_lost_before(run, surveyed, landings, earlier))
+            run.add(lost_before(run, surveyed, landings, earlier))
             return run.end()
         if not ready.images and not ready.share:
             raise nothing_here(run, surveyed)
-        if not await agreed(run, ready, wishes.confirm, None if listing.absent else there.store):
-            run.add(_lost_before(run, surveyed, landings, earlier))
+        if not await agreed(run, ready, wishes.confirm, there.store, absent=listing.absent):
+            run.add(lost_before(run, surveyed, landings, earlier))
             return run.end(ExitCode.INTERRUPTED, "nothing was sent, as you said")
         if listing.absent:
             await there.store.create()
@@ -240,9 +248,21 @@ async def _load(
         if outcomes.unlisted:
             run.tell(Started("verify"))
             await listing.repeat()
-        if ready.share:
-            return _conclude_share(run, surveyed, ready)
-        return await _conclude(run, surveyed, landings, publisher, wishes.settings.images)
+        if (ended := _ended(run, surveyed, ready)) is not None:
+            return ended
+        await conclude(run, surveyed, landings, publisher, wishes.settings.images)
+        await record(run, there.store, Deed("load", wishes.asked, surveyed.root.name, counts_of(run)))
+        run.note(complete=True)
+        return run.end()
+
+
+def _ended(run: Run, surveyed: Survey, ready: PlanReady) -> Summary | None:
+    """The end of a run that did not prove what it sent, or was one of several shares; None where it goes on."""
+    broken = proved(run, surveyed)
+    if broken is not None or not ready.share:
+        return broken
+    run.note(share=ready.share)
+    return run.end()
 
 
 def _planned(
@@ -266,18 +286,6 @@ def _planned(
         target=there.target,
         share=wishes.share,
     )
-
-
-def _lost_before(
-    run: Run, surveyed: Survey, landings: Sequence[Landing], earlier: Sequence[Document]
-) -> Iterator[Finding]:
-    """What earlier loads landed, and is lost, and what is planned would not bring back."""
-    collect(run.relations, believed=any(document.name == MANIFEST for document in earlier))
-    yield from losses(run.relations, planned=True)
-    written = {MANIFEST, *surveyed.sidecars}
-    for landing in landings:
-        written |= {landing.subset} if landing.selection else {landing.table.name, landing.subset}
-    yield from lost_documents(run.relations, (document for document in earlier if document.name not in written))
 
 
 class _Sending:
@@ -354,46 +362,3 @@ def _refuse_share(wishes: _Wishes, there: Opened) -> None:
         raise UsageError("a share of a load goes to a container: a folder's notes have one writer")
     if wishes.settings.replace_other:
         raise UsageError("--share only creates: run --overwrite changed on one machine, without --share")
-
-
-async def _conclude(
-    run: Run, surveyed: Survey, landings: Sequence[Landing], publisher: Publisher, level: Level
-) -> Summary:
-    """Only if all is proved, land table and manifest."""
-    if (broken := _proved(run, surveyed)) is not None:
-        return broken
-    run.tell(Started("manifest"))
-    with Reader(str(surveyed.root)) as reader:
-        run.add(await publisher.publish(surveyed.profile, landings, surveyed.sidecars, reader))
-    run.add(losses(run.relations))
-    run.add(contradictions(run.relations, "loaded", bits_of(surveyed)))
-    if level != "none":
-        run.add(not_looked_into(run.relations, "loaded"))
-    run.note(complete=True)
-    return run.end()
-
-
-def _conclude_share(run: Run, surveyed: Survey, ready: PlanReady) -> Summary:
-    """Only if all of the share is proved, say so; whoever loads the rest lands table and manifest."""
-    if (broken := _proved(run, surveyed)) is not None:
-        return broken
-    run.note(share=ready.share)
-    return run.end()
-
-
-def _proved(run: Run, surveyed: Survey) -> Summary | None:
-    """Hold source and last listing against what was sent; how the run ends where they do not agree."""
-    before = run.log.counts.total()
-    run.add(changed(run.relations, surveyed.root, surveyed.stamps))
-    if run.log.counts.total() > before:
-        return run.end(ExitCode.SOURCE, "the source changed while it was loaded: run the same command again")
-    run.add(confirm(run.relations))
-    at_store = any(code.startswith(_AT_STORE) for code in run.log.counts)
-    if at_store or run.outcomes().failed:
-        message = "not everything could be sent: run the same command again to send the rest"
-        return run.end(ExitCode.DESTINATION if at_store else ExitCode.SOURCE, message)
-    return None
-
-
-_AT_STORE = ("put-", "verify-")
-"""How the codes of findings begin of which the destination is the cause."""

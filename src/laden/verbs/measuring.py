@@ -72,19 +72,22 @@ async def measure(store: Store, name: str = NAME) -> Pace:
     return Pace(speed, request_s)
 
 
-async def agreed(run: Run, plan: PlanReady, confirm: Callable[[PlanReady], bool] | None, store: Store | None) -> bool:
+async def agreed(
+    run: Run, plan: PlanReady, confirm: Callable[[PlanReady], bool] | None, store: Store, *, absent: bool
+) -> bool:
     """Whether whoever is asked agrees to a plan; before that, how long it may take is measured.
 
     Args:
         run: told what was measured.
         plan: what is to be sent.
         confirm: asks; None where nobody is there to be asked.
-        store: where to; None where no container is there yet.
+        store: where to.
+        absent: whether there is no container yet.
     """
     if confirm is None:
         return True
     if plan.assumed_s:
-        run.tell(await measured(run, plan, store))
+        run.tell(await measured(run, plan, None if absent else store))
     return run.answered(confirm, plan)
 
 
