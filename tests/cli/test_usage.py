@@ -43,7 +43,7 @@ def test_what_is_missing_is_named(line: list[str], sentence: str, capsys: pytest
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [
-        (["load", "a", "b", "--arcives", "0"], "there is no option --arcives: did you mean --archives or --names?"),
+        (["load", "a", "b", "--arcives", "0"], "there is no option --arcives: did you mean --archives"),
         (["load", "a", "b", "--sample", "x"], "--sample takes a whole number"),
         (["load", "a", "b", "--sample", "0"], "--sample takes 1 or more"),
         (["load", "a", "b", "--connections", "5000"], "--connections takes 1024 at most"),

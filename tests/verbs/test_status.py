@@ -103,7 +103,10 @@ def test_nothing_of_it_is_in_the_end(tmp_path: Path, place: Place) -> None:
     stopped(dataset, place)
     load(dataset.folder, place.url)
     load(dataset.folder, str(tmp_path / "at-once"))
-    assert place.read() == FolderPlace(tmp_path / "at-once").read()
+    ends = [one.read() for one in (place, FolderPlace(tmp_path / "at-once"))]
+    # Records of what was done hold the time.
+    there, at_once = ({name: data for name, data in end.items() if "/history/" not in name} for end in ends)
+    assert there == at_once
 
 
 def test_an_unfinished_load_is_no_proof_of_anything(tmp_path: Path, place: Place) -> None:

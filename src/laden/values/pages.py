@@ -14,7 +14,11 @@ from typing import NamedTuple
 PAGES = {
     "install": "uv, pipx, pip, PowerShell, proxies, extras, size",
     "selecting": "from columns to a container of a part",
+    "get": "out of the container again: to a disk, into shards; lists and differences",
+    "use": "a loaded dataset in Python and in training",
+    "history": "what was done to a destination, and when",
     "profiles": "the datasets that are known, and how to describe another",
+    "machines": "several machines, one load",
     "azure": "accounts, containers, addresses, sign-in, costs, Azure ML",
     "sas": "shared access signatures: made, read, renewed",
     "findings": "every finding, and what to do about it",
