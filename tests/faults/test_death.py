@@ -43,7 +43,7 @@ class Kill(NamedTuple):
     moment: str
 
 
-STAGES = {"list": 2, "create": 1, "put": 7, "staged": 1, "block": 4, "commit": 1, "document": 4, "get": 1}
+STAGES = {"list": 2, "create": 1, "put": 7, "staged": 1, "block": 4, "commit": 1, "document": 5, "get": 1}
 """Requests of a load into nothing, by kind."""
 
 FIGURES = {"killed": 0}
