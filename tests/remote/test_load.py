@@ -164,7 +164,8 @@ def test_an_archive_that_changes_during_the_load_ends_it_without_a_manifest(
     server.play = change  # type: ignore[assignment]
     summary = load(links, str(tmp_path / "there"))
     assert summary.exit_code == ExitCode.SOURCE
-    assert not (tmp_path / "there" / "_laden" / "load.json").exists()
+    assert not (tmp_path / "there" / "_laden" / "manifest.parquet").exists()
+    assert not (tmp_path / "there" / dataset.table.name).exists()
     assert landed(tmp_path / "there").items() <= dataset.blobs.items()
 
 
