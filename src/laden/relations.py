@@ -68,10 +68,10 @@ CREATE TABLE known (
     blob VARCHAR NOT NULL, archive VARCHAR NOT NULL, member VARCHAR NOT NULL, size_bytes BIGINT NOT NULL,
     md5 VARCHAR NOT NULL, crc32 BIGINT NOT NULL, key VARCHAR NOT NULL,
     kind VARCHAR NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL, bits INTEGER NOT NULL,
-    state VARCHAR NOT NULL, known VARCHAR NOT NULL);
+    state VARCHAR NOT NULL, known VARCHAR NOT NULL, identity VARCHAR NOT NULL);
 CREATE TABLE receipts (
     blob VARCHAR, archive VARCHAR, member VARCHAR, outcome VARCHAR, size_bytes BIGINT, md5 VARCHAR, crc32 BIGINT,
-    kind VARCHAR, width INTEGER, height INTEGER, bits INTEGER, state VARCHAR);
+    kind VARCHAR, width INTEGER, height INTEGER, bits INTEGER, state VARCHAR, identity VARCHAR);
 CREATE TABLE findings (
     code VARCHAR NOT NULL, severity VARCHAR NOT NULL, message VARCHAR NOT NULL, archive VARCHAR NOT NULL,
     member VARCHAR NOT NULL, row BIGINT, blob VARCHAR NOT NULL);

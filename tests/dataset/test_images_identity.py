@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from PIL import Image
 from pydicom import Dataset, dcmread
-from pydicom.datadict import tag_for_keyword
+from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from laden.dataset.images import look
@@ -51,7 +51,30 @@ def test_names_births_ids_places_are_told_by_their_keywords(syntax: Any) -> None
     }  # fmt: skip
     data = headed(None, syntax, **fields)
     assert set(told(data)) == set(fields)
-    assert fed("a.dcm", splits(data, [9, 500]), "structure").identity == (), "nobody asked"
+    assert fed("a.dcm", splits(data, [9, 500]), "structure").identity is None, "nobody asked"
+
+
+VALUES: dict[str, Any] = {
+    "DA": "19700101", "TM": "120000", "DS": "1.5", "IS": "1", "CS": "YES", "OB": b"ab", "AE": "AE", "US": 1,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+def test_each_attribute_of_the_table_is_found(syntax: Any) -> None:
+    for keyword in ATTRIBUTES:
+        kind = dictionary_VR(keyword)
+        item = Dataset()
+        item.CodeValue = "1"
+        value = [item] if kind == "SQ" else VALUES.get(kind, SECRET[:9])
+        assert told(headed(None, syntax, **{keyword: value})) == (keyword,)
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+@pytest.mark.parametrize("keyword", ["EvaluatorName", "SecondaryReviewerName"])
+def test_whatever_else_holds_the_name_of_a_person_is_found(keyword: str, syntax: Any) -> None:
+    assert keyword not in ATTRIBUTES
+    assert told(headed(None, syntax, **{keyword: SECRET})) == (keyword,)
+    assert told(headed(None, syntax, **{keyword: "ANONYMOUS"})) == ()
 
 
 def test_a_header_without_persons_says_nothing() -> None:
@@ -129,7 +152,31 @@ def test_a_header_that_breaks_off_is_a_state_and_no_crash(rest: bytes) -> None:
 )
 def test_a_header_that_cannot_be_read_is_told_as_such(data: bytes) -> None:
     assert look("a.dcm", data, identity=True).identity == ("a header that cannot be read",)
-    assert look("a.dcm", data).identity == ()
+    assert look("a.dcm", data).identity is None
+
+
+def test_where_nobody_looks_for_persons_nobody_says_that_there_are_none() -> None:
+    tiff = BytesIO()
+    Image.linear_gradient("L").save(tiff, "TIFF")
+    for name, data in (("a.tif", tiff.getvalue()), ("a.nii.gz", b"x"), ("notes.txt", b"x"), ("1.2.3", bytes(500))):
+        assert look(name, data, identity=True).identity is None
+    assert look("a.png", png.encode(png.chunks()), identity=True).identity == ()
+
+
+@pytest.mark.parametrize("room", [300, 2000])
+def test_the_head_of_a_jpeg_too_large_to_be_kept_is_gone_through(room: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("laden.dataset.images.MOST_BYTES", 2000)
+    monkeypatch.setattr("laden.dataset.images.jpeg.MOST_BYTES", 2000)
+    monkeypatch.setattr("laden.dataset.images._HEAD_BYTES", room)
+    for options, expected in (({"comment": b"Patient: " + SECRET.encode()}, ("comment",)), ({}, ())):
+        file = BytesIO()
+        Image.effect_noise((200, 200), 50).save(file, "JPEG", **options)
+        assert len(file.getvalue()) > 2000
+        found = look("a.jpg", file.getvalue(), identity=True)
+        assert found.state == "image-too-large"
+        unread = ("a header that cannot be read",) if room == 300 else ()
+        assert found.identity == expected + unread, "its tables end later"
+        assert (found.width, found.height) == ((200, 200) if room == 2000 else (found.width, found.height))
 
 
 def text(kind: bytes, data: bytes) -> bytes:

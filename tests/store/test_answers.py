@@ -143,7 +143,7 @@ def refused(status: int, code: str = "", *, name: str = "a.png", permission: str
         (404, "", BlobMissing, "no blob"),
         (404, "ContainerNotFound", ContainerMissing, "no container 'cont'"),
         (409, "BlobAlreadyExists", BlobConflict, "there already"),
-        (409, "BlobArchived", BlobConflict, "rehydrated"),
+        (409, "BlobArchived", BlobConflict, "written: it is in the archive tier; rehydrate it first"),
         (409, "BlobImmutableDueToPolicy", BlobConflict, "immutability"),
         (409, "ContainerBeingDeleted", TransientStoreError, "free again in about a minute"),
         (412, "LeaseIdMissing", BlobConflict, "lease"),
@@ -151,7 +151,7 @@ def refused(status: int, code: str = "", *, name: str = "a.png", permission: str
         (412, "", BlobConflict, "changed meanwhile"),
         (413, "RequestBodyTooLarge", BlobRefused, "413 RequestBodyTooLarge"),
         (302, "", StoreError, "redirect"),
-        (200, "", BlobRefused, "with 200"),
+        (200, "", BlobRefused, "answered 200, where the Blob service never does"),
     ],
 )
 def test_each_refusal_is_one_kind_and_one_sentence(status, code, kind, sentence):

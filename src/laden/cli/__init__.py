@@ -11,7 +11,7 @@ import os
 import sys
 
 from laden.cli.early import Early
-from laden.values.secrets import StreamLost, guarded, note_environment
+from laden.values.secrets import StreamLost, guarded, note_arguments, note_environment
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 """Parameters of mallopt(3), as in glibc's malloc.h."""
@@ -40,6 +40,7 @@ def run_command(arguments: list[str]) -> int:
             from laden.cli.usage import run_typer
 
             note_environment()
+            note_arguments(arguments)
             code = run_typer(arguments, early)
         except (KeyboardInterrupt, Exception):
             if not early.stopped:

@@ -22,6 +22,14 @@ def verdict(summary: Summary, plan: PlanReady | None) -> str:
             return "The findings above need a person." if needs_person else _checked(summary, plan)
         case "select" if not needs_person:
             return "" if summary.complete else "Nothing was written. -o small.csv writes these rows."
+        case "history":
+            return "Somebody changed the history." if needs_person else "The chain of records holds."
+        case "diff":
+            return "Not the same." if needs_person else "The same."
+        case "list":
+            return ""
+        case "get":
+            return _got(summary, needs_person=needs_person)
         case "verify":
             return "Not as the manifest says." if needs_person else "All there, unchanged."
         case _:
@@ -29,17 +37,30 @@ def verdict(summary: Summary, plan: PlanReady | None) -> str:
 
 
 def _loaded(summary: Summary, plan: PlanReady | None, *, needs_person: bool) -> str:
+    told = "; the findings above need a person" if needs_person else ""
+    if summary.share:
+        done = f"Share {summary.share} is there and verified{told}."
+        return f"{done} Once all shares are, the same command without --share lands table and manifest."
     if not summary.complete:
         if plan is None:
             return "Nothing was written."
         would = f"{plural(plan.send + plan.replace, 'image')} ({size(plan.bytes_to_send)}) would be sent"
         if plan.compare:
             would += f", {plural(plan.compare, 'image')} read and compared with what is there"
-        told = "; the findings above need a person" if needs_person else ""
         return f"Dry run: nothing was written. {would}{told}."
     if needs_person:
         return "What could be loaded is there and verified; the findings above need a person."
     return "Complete and verified." if "://" in summary.destination else "Complete and verified, in a local folder."
+
+
+def _got(summary: Summary, *, needs_person: bool) -> str:
+    if not summary.complete:
+        return "Dry run: nothing was written."
+    if needs_person:
+        return "What could be fetched is there, each file proved; the findings above need a person."
+    return (
+        "All there, byte for byte." if "get-unproved" not in summary.findings else "All there, as far as it is known."
+    )
 
 
 def _checked(summary: Summary, plan: PlanReady | None) -> str:

@@ -1,57 +1,76 @@
 """Watches one run, and writes its report when the summary is known, however the run ended.
 
 In order: what must not be overwritten is refused; every event is observed; what was surveyed (`look_at_source`) or
-listed (`look_at_destination`) is told as soon as it is known; `conclude` gets the final summary and writes the page.
+listed (`look_at_destination`) is told as soon as it is known; when a plan is seen, pictures are begun (`sketches`);
+`conclude` gets the final summary and writes the page. A context manager, which ends what was begun.
 Nothing that goes wrong here ends a run: a report that cannot be written is a warning.
 """
 
 from __future__ import annotations
 
 import contextlib
+import platform
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Literal
 
 from laden.dataset.images.child import Decoder, DecodingStopped
 from laden.dataset.profile import Profile
 from laden.dataset.table import Table
 from laden.relations import Relations
-from laden.report.columns import ReadTable, TableCounts, count_columns
-from laden.report.facts import Facts, Gallery, Speed
-from laden.report.gallery import Choice
+from laden.report.facts import ColumnCounts, Facts, Gallery, Speed
 from laden.report.watch import Watch
+from laden.stages.charted import Charted
 from laden.store import Store
-from laden.values.errors import ExitCode, LadenError, SourceError
-from laden.values.events import Event, Observer, Started, Summary, Warned
+from laden.values.errors import ExitCode, LadenError, SourceError, UsageError
+from laden.values.events import Event, Observer, PlanReady, Started, Summary, Warned
 from laden.values.ownfiles import REPORT_START, is_report, keep, placed, refuse
 from laden.values.secrets import redacted
+
+if TYPE_CHECKING:
+    from laden.report.gallery import Wanted
+    from laden.report.sketches import Sketches
 
 
 class Reporter:
     """The report of one run; without a path it only passes events on."""
 
-    def __init__(self, path: Path | None, observer: Observer) -> None:
+    def __init__(
+        self, path: Path | None, observer: Observer, *, images: Literal["some", "none"] = "some", command: str = ""
+    ) -> None:
         """Start watching.
 
         Args:
             path: the HTML file to write, or None to write none.
             observer: told of every event.
+            images: whether some are shown.
+            command: that was typed, as the report may show it.
 
         Raises:
             UsageError: the file is there and is no report, or cannot be there.
         """
         if path is not None:
             refuse(path, is_report, "report", "--report")
+        if images not in ("some", "none"):
+            raise UsageError(f"report_images is {images!r}: give one of some, none")
         self._path = path
+        self._images = images == "some"
+        self._command = command
+        self._captions: dict[str, str] = {}
         self._observer = observer
         self._watch = Watch()
         self._profile: Profile | None = None
-        self._tables: Sequence[ReadTable] = ()
-        self._root: Path | None = None
+        self._tables: Sequence[str] = ()
+        self._charted: Sequence[Charted] = ()
+        self._relations: Relations | None = None
+        """Of a source, with what was surveyed."""
+        self._sketches: Sketches | None = None
         self._listed = False
-        self._counts = TableCounts()
+        self._columns: tuple[ColumnCounts, ...] = ()
         self._gallery = Gallery()
 
     @property
@@ -64,29 +83,57 @@ class Reporter:
         if self.wanted:
             self._watch.see(event)
         self._observer(event)
+        if isinstance(event, PlanReady) and self._sketches is not None and self._images:
+            self._begin(self._sketches)
 
-    def look_at_source(self, profile: Profile, root: Path, tables: Sequence[ReadTable]) -> None:
-        """Remember where images and tables can be read again; the label table first."""
-        self._profile, self._root, self._tables = profile, root, tables
+    def look_at_source(self, profile: Profile, root: Path, tables: Sequence[Table], relations: Relations) -> None:
+        """Remember what was surveyed.
+
+        Args:
+            profile: its tables' shapes are those of these tables.
+            root: where images can be read again.
+            tables: the label table first.
+            relations: with `Charted` of each, where a report is wanted.
+        """
+        if not self.wanted:
+            return
+        from laden.report.sketches import Sketches
+
+        self._profile, self._relations, self._sketches = profile, relations, Sketches(root)
+        self._tables = [table.name for table in tables]
+        pairs = zip(tables, profile.tables, strict=True)
+        self._charted = [Charted.of(number, *pair) for number, pair in enumerate(pairs)]
 
     async def look_at_destination(
         self, store: Store, relations: Relations, profile: Profile | None, table: Table | None
     ) -> None:
         """Read sample images back, once listing and manifest are in the relations."""
         from laden.report import gallery, gather
+        from laden.report.columns import captions, count_columns, inverted_keys, read_charts
 
         self.observe(Started("report"))
         self._profile, self._listed = profile, True
         shape = profile.table if profile else None
-        if table is not None and shape is not None:
-            self._tables = [ReadTable(table, shape, 0)]
         gather.show_manifest(relations)
         choice = gallery.choose(relations, shape.row_key if shape else str)
         with Decoder() as decoder:
-            self._start(decoder)
-            self._counts = self._counted(relations, choice, "")
-            drawing = gallery.Drawing(decoder, choice, self._counts.inverted, self._warn)
-            self._gallery = await gallery.from_store(store, choice, drawing)
+            # It starts while the table is counted; where it cannot, each image says so.
+            with contextlib.suppress(DecodingStopped):
+                if self._images:
+                    decoder.start()
+            if table is not None and shape is not None:
+                self._tables = [table.name]
+                # What can be told of a table that cannot be read is in the findings.
+                with contextlib.suppress(SourceError):
+                    self._charted = [read_charts(relations, table, shape)]
+            self._columns = count_columns(relations, self._charted, "")
+            if not self._images:
+                return
+            keys = [wanted.key for wanted in choice.wanted]
+            inverted = inverted_keys(relations, self._charted, keys)
+            self._captions = captions(relations, self._charted, keys)
+            drawing = gallery.Drawing(decoder, self._warn)
+            self._gallery = await gallery.from_store(store, choice, inverted, drawing)
 
     def conclude(self, summary: Summary, relations: Relations | None) -> Summary:
         """Write the report, if there is anything to tell; returns the summary that names it."""
@@ -98,8 +145,8 @@ class Reporter:
         speed = self._watch.speed()
         self.observe(Started("report"))
         try:
-            if self._watch.planned and relations is not None:
-                self._show_plan(relations)
+            if self._watch.planned and relations is not None and self._sketches is not None:
+                self._show_plan(self._sketches, sent=summary.command == "load")
             page = (REPORT_START + render(redacted(self._facts(summary, speed, relations)))).encode()
             if self._path.is_file() and is_report(self._path):
                 keep(self._path)
@@ -111,33 +158,43 @@ class Reporter:
             return summary
         return replace(summary, report_file=str(self._path))
 
-    def _show_plan(self, relations: Relations) -> None:
-        """Look at the plan's images, as far as they came, and read samples of them again."""
+    def _begin(self, sketches: Sketches) -> None:
+        """Begin to draw what a report of the plan will most likely show."""
+        from laden.report import gallery
+
+        # What cannot be done now is done, and told, when the page is written.
+        with contextlib.suppress(LadenError, OSError, Relations.Error):
+            self._draw(sketches, gallery.likely(self._surveyed))
+
+    def _draw(self, sketches: Sketches, images: Sequence[Wanted]) -> None:
+        from laden.report.columns import inverted_keys
+
+        inverted = inverted_keys(self._surveyed, self._charted, [image.key for image in images])
+        sketches.begin(self._surveyed, images, inverted)
+
+    def _show_plan(self, sketches: Sketches, *, sent: bool) -> None:
+        """Look at the plan's images, as far as they came, and at what the tables hold of them."""
         from laden.report import gallery, gather
+        from laden.report.columns import captions, count_columns
 
-        assert self._root is not None
-        gather.show_plan(relations)
-        choice = gallery.choose(relations)
-        with Decoder() as decoder:
-            self._start(decoder)
-            self._counts = self._counted(relations, choice, gather.SELECTED)
-            drawing = gallery.Drawing(decoder, choice, self._counts.inverted, self._warn)
-            self._gallery = gallery.from_source(relations, self._root, choice, drawing)
+        gather.show_plan(self._surveyed)
+        self._columns = count_columns(self._surveyed, self._charted, gather.LOADED if sent else gather.THERE)
+        if not self._images:
+            return
+        choice = gallery.choose(self._surveyed)
+        self._draw(sketches, choice.wanted)
+        self._captions = captions(self._surveyed, self._charted, [wanted.key for wanted in choice.wanted])
+        self._gallery = gallery.gallery(choice, sketches.finish({wanted.blob for wanted in choice.wanted}))
+        for sentence in sketches.told:
+            self._warn(sentence)
 
-    def _start(self, decoder: Decoder) -> None:
-        """Start it while the table is counted; where it cannot be, each image says so."""
-        with contextlib.suppress(DecodingStopped):
-            decoder.start()
+    @property
+    def _surveyed(self) -> Relations:
+        assert self._relations is not None
+        return self._relations
 
     def _warn(self, sentence: str) -> None:
         self._observer(Warned(sentence))
-
-    def _counted(self, relations: Relations, choice: Choice, within: str) -> TableCounts:
-        try:
-            return count_columns(relations, self._tables, within, {wanted.key for wanted in choice.wanted})
-        except SourceError:
-            # It could be read when the run began; what it says then is in the findings and the counts.
-            return TableCounts()
 
     def _facts(self, summary: Summary, speed: Speed, relations: Relations | None) -> Facts:
         from laden.report import gather
@@ -147,15 +204,34 @@ class Reporter:
         now = datetime.now().astimezone()
         return Facts(
             title=self._profile.title if self._profile else "A dataset",
-            table=", ".join(one.table.name for one in self._tables),
+            table=", ".join(self._tables),
             summary=summary,
             images=gather.fates(shown) if shown else (),
             findings=self._watch.kinds(summary),
             archives=gather.archives(shown, source=summary.command == "check") if shown else (),
             sizes=sizes,
-            columns=self._counts.columns,
+            columns=self._columns,
             speed=speed,
-            gallery=self._gallery,
+            gallery=self._captioned(),
             made=f"{now.day} {now:%B %Y, %H:%M} {now.tzname()}",
             version=version("laden"),
+            system=f"Python {platform.python_version()}, {platform.system()} {platform.machine()}",
+            command=self._command,
         )
+
+    def _captioned(self) -> Gallery:
+        """The pictures with what their rows say."""
+        samples, damaged = (
+            tuple(replace(one, caption=self._captions.get(one.key, "")) for one in pictures)
+            for pictures in (self._gallery.samples, self._gallery.damaged)
+        )
+        return replace(self._gallery, samples=samples, damaged=damaged)
+
+    def __enter__(self) -> Reporter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._sketches is not None:
+            self._sketches.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import TracebackType
 
-from laden.dataset.images import BROKEN, DOUBTFUL, WHOLE, Phi
+from laden.dataset.images import BROKEN, DOUBTFUL, WHOLE, Phi, identity_to_text
 from laden.run.run import Run
 from laden.values.records import UNSEEN, Action, Finding, Outcome, Receipt, Severity
 
@@ -85,18 +85,22 @@ def looked(blob: str, archive: str, member: str, state: str, detail: str = "", *
 
 def _identity(receipt: Receipt, phi: Phi) -> list[Finding]:
     """What an image says of a person, by the names of its fields; what they hold is told nowhere."""
-    entry, image = receipt.item.entry, receipt.image
-    fate = "; it was not sent, as asked" if receipt.outcome is Outcome.HELD else ""
-    return [
-        Finding(
-            "dicom-identity" if image.kind == "dicom" else "image-identity",
-            Severity.ERROR if phi == "stop" else Severity.WARNING,
-            f"its header may say who a person is: {', '.join(image.identity)}{fate}",
-            archive=entry.archive,
-            member=entry.member,
-            blob=receipt.item.blob,
-        )
-    ]
+    entry, image, severity = receipt.item.entry, receipt.image, Severity.ERROR if phi == "stop" else Severity.WARNING
+    fields = ", ".join(image.identity or ())
+    there = _THERE if phi == "stop" and receipt.outcome is Outcome.ALREADY_THERE else ""
+    fate = "; it was not sent, as asked" if receipt.outcome is Outcome.HELD else there
+    return [identified(image.kind, fields + fate, severity, entry.archive, entry.member, receipt.item.blob)]
+
+
+_THERE = "; it is there already: delete it there if it must not be"
+FOUND_BEFORE = f"found by an earlier load{_THERE}"
+"""What is said of an image whose fields nobody kept."""
+
+
+def identified(kind: str, what: str, severity: Severity, archive: str, member: str, blob: str) -> Finding:
+    """The finding for an image of that kind whose header may say who a person is; `what` names fields, no values."""
+    code = "dicom-identity" if kind == "dicom" else "image-identity"
+    return Finding(code, severity, f"its header may say who a person is: {what}", archive, member, blob=blob)
 
 
 def conflict(blob: str, archive: str = "", member: str = "", owner: str = "") -> Finding:
@@ -116,4 +120,12 @@ def conflict(blob: str, archive: str = "", member: str = "", owner: str = "") ->
 def _row(receipt: Receipt) -> tuple[object, ...]:
     entry, digests = receipt.item.entry, receipt.digests
     found = (digests.size_bytes, digests.md5.hex(), digests.crc32) if digests else (None, None, None)
-    return (receipt.item.blob, entry.archive, entry.member, receipt.outcome.value, *found, *receipt.image[:5])
+    return (
+        receipt.item.blob,
+        entry.archive,
+        entry.member,
+        receipt.outcome.value,
+        *found,
+        *receipt.image[:5],
+        identity_to_text(receipt.image.identity),
+    )

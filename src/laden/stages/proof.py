@@ -14,8 +14,9 @@ from typing import NamedTuple
 from laden.relations import Relations
 from laden.stages.manifest import LOAD, OTHER, LoadPage, find_loads_below
 from laden.store import Store, digest
-from laden.values.errors import BlobMissing
+from laden.values.errors import BlobArchived, BlobMissing
 from laden.values.records import Finding, Severity
+from laden.values.share import Share
 
 _READING = 32
 """Blobs read at the same time; with their parts, they bound the memory to a quarter of a gigabyte."""
@@ -67,7 +68,7 @@ def compare(relations: Relations, page: LoadPage) -> Iterator[Finding]:
         yield Finding(
             "load-unfinished",
             Severity.ERROR,
-            "a load that replaces images did not finish: run it again",
+            "a load did not finish (it replaces images, or was the first one): run it again",
             blob=LOAD,
         )
     names = [document.name for document in page.documents]
@@ -112,13 +113,18 @@ class Target(NamedTuple):
     md5: bytes
 
 
-def to_read_back(relations: Relations, sample: int | None) -> list[Target]:
-    """Blobs to read back: all of the manifest's, or a sample, first of those that laden did not send.
+def to_read_back(relations: Relations, sample: int | None, share: Share | None = None) -> list[Target]:
+    """Blobs to read back: all of the manifest's, those of a share, or a sample, first of those laden did not send.
 
     It is spread by name, so that any two runs read the same.
     """
     limit = "" if sample is None else f" LIMIT {int(sample)}"
-    rows = relations.stream(f"SELECT blob, size_bytes, md5 FROM known ORDER BY known = 'sent', md5(blob), blob{limit}")  # noqa: S608
+    part = share or Share(1, 1)
+    rows = relations.stream(
+        "SELECT blob, size_bytes, md5 FROM known WHERE md5_number_lower(blob) % ? = ?"  # noqa: S608 - own text
+        f" ORDER BY known = 'sent', md5(blob), blob{limit}",
+        [part.of, part.number - 1],
+    )
     return [Target(blob, size_bytes, bytes.fromhex(md5)) for blob, size_bytes, md5 in rows]
 
 
@@ -150,6 +156,8 @@ async def _wrong(store: Store, target: Target) -> Finding | None:
         size_bytes, md5 = await digest(store, target.blob, target.size_bytes)
     except BlobMissing:
         return Finding("blob-deleted", Severity.ERROR, _GONE, blob=target.blob)
+    except BlobArchived as error:
+        return Finding("blob-archived", Severity.ERROR, str(error), blob=target.blob)
     if (size_bytes, md5) == (target.size_bytes, target.md5):
         return None
     return Finding(

@@ -22,6 +22,7 @@ from laden.store.pages import decode_md5, plain_blobs, quoted_etag
 from laden.values.errors import (
     AccessDenied,
     AccessEnded,
+    BlobArchived,
     BlobConflict,
     BlobMissing,
     BlobRefused,
@@ -38,8 +39,8 @@ _THROTTLED = frozenset({429, 503})
 _CONFLICTS = frozenset({"BlobAlreadyExists", "ContainerAlreadyExists", "ConditionNotMet", "TargetConditionNotMet"})
 
 _PROTECTED = {
-    "BlobArchived": "it is in the archive tier and must be rehydrated before it can change",
-    "BlobBeingRehydrated": "it is being rehydrated from the archive tier",
+    "BlobArchived": "it is in the archive tier; rehydrate it first (set its tier to Hot or Cool, which takes hours)",
+    "BlobBeingRehydrated": "it is being rehydrated from the archive tier, which takes hours; try again then",
     "BlobImmutableDueToPolicy": "an immutability policy or legal hold protects it",
     "LeaseIdMissing": "somebody holds a lease on it",
     "LeaseLost": "somebody held a lease on it",
@@ -48,6 +49,7 @@ _PROTECTED = {
     "InvalidBlockList": "the blocks staged for it are gone; somebody else may be writing it",
     "UnauthorizedBlobOverwrite": "it is there already, and the credential may create blobs but not overwrite them",
 }
+_OFFLINE = frozenset({"BlobArchived", "BlobBeingRehydrated"})
 
 
 def page_from_xml(body: bytes, *, prefix: str = "") -> Page:
@@ -170,7 +172,7 @@ def refusal(
     code = error_code(headers, body)
     where = f"{destination}/{name}" if name else str(destination)
     if code in _PROTECTED:
-        return BlobConflict(f"{where} cannot be written: {_PROTECTED[code]}")
+        return _protected(code, where, reading=permission == "read")
     if status in (401, 403) or code in CODES:
         texts = _tag(body, "AuthenticationErrorDetail"), _tag(body, "Message")
         denial = explain(Refused(code, *texts, headers, permission, credential, query, destination))
@@ -202,13 +204,20 @@ def refusal(
         return BlobMissing(f"there is no blob {where}")
     if status == 412 or code in _CONFLICTS:
         return BlobConflict(f"{where} is there already, or changed meanwhile")
-    if 300 <= status < 400:
-        return StoreError(
-            f"{destination.endpoint} answered {status}, a redirect, which laden does not follow:"
+    other = BlobRefused if name else StoreError
+    if status < 400:
+        why = "where the Blob service never does" if status < 300 else "a redirect, which laden does not follow"
+        return (other if status < 300 else StoreError)(
+            f"{destination.endpoint} answered {status}, {why}:"
             " check the address; a proxy or sign-in page may be in between"
         )
-    other = BlobRefused if name else StoreError
     return other(f"the service refused {where} with {status} {code}".rstrip())
+
+
+def _protected(code: str, where: str, *, reading: bool) -> StoreError:
+    if reading and code in _OFFLINE:
+        return BlobArchived(f"{where} cannot be read: {_PROTECTED[code]}")
+    return BlobConflict(f"{where} cannot be {'read' if reading else 'written'}: {_PROTECTED[code]}")
 
 
 def _place(destination: Destination) -> str:

@@ -13,6 +13,7 @@
         BlobConflict                  a condition failed: the blob is there, or is another version
         BlobMissing                   no such blob
         BlobRefused                   this one request is not acceptable; others may be
+          BlobArchived                it asks for bytes that nobody can read before hours have passed
 
 Every message is one sentence for a person: what is wrong, where, and what to do next. Problems of the data are
 findings (`laden.values.records.Finding`), not exceptions. No message ever holds a signature, key or token:
@@ -149,6 +150,10 @@ class BlobMissing(StoreError):  # noqa: N818 - named for what the service said
 
 class BlobRefused(StoreError):  # noqa: N818 - named for what the service said
     """The service will not take this one request; others may succeed."""
+
+
+class BlobArchived(BlobRefused):
+    """A blob of the archive tier, whose bytes cannot be read."""
 
 
 class NameRefused(BlobRefused):

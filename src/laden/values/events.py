@@ -6,9 +6,10 @@ bytes and never secrets. `to_json` gives the one-line form of `--json`; the last
 
 from __future__ import annotations
 
+import html
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, ClassVar
 
 from laden.values.records import Finding, Step, TableFacts
@@ -19,8 +20,8 @@ from laden.values.secrets import redacted
 class Started:
     """A stage begins.
 
-    `listing`, `source`, `table`, `archives`, `checksums`, `images`, `plan`, `transfer`, `verify`, `reading`,
-    `manifest` or `report`.
+    `listing`, `source`, `table`, `archives`, `checksums`, `images`, `plan`, `measure`, `transfer`, `verify`,
+    `reading`, `download`, `manifest` or `report`.
     """
 
     event: ClassVar[str] = "started"
@@ -87,11 +88,24 @@ class PlanReady(Counts):
     """Requests that a cloud will bill as writes, at least; large images need more. 0 for what nobody bills."""
     assumed_s: float = 0.0
     """How long sending takes at an assumed speed (100 Mbit/s, 500 blobs a second); 0 for a folder."""
+    share: str = ""
+    """What of it falls to this run, as in 2/5; empty for all of it."""
 
     @property
     def to_settle(self) -> int:
         """Images that have to be read."""
         return self.send + self.replace + self.compare
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What the way to the destination carries just now, told before a person is asked whether to go on."""
+
+    event: ClassVar[str] = "measured"
+    bytes_per_s: float
+    """With a few requests at once; 0 where it could not be measured."""
+    seconds: float
+    """How long sending would take; by an assumed speed where nothing was measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +126,67 @@ class Described:
     facts: TableFacts
     all_values: bool = False
     """Whether every value is listed, and not the commonest ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToFetch:
+    """What is to be brought to this machine, before anything is."""
+
+    event: ClassVar[str] = "to-fetch"
+    files: int
+    bytes_in_all: int
+    """Some of it may be there already: that is seen while it runs."""
+    place: str
+    """Where it goes, for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """What the images of a place come to, taken together by something of theirs."""
+
+    event: ClassVar[str] = "total"
+    by: str
+    """`all`, `folder`, `label`, `tier` or `state`."""
+    value: str
+    """Which folder, label ...; empty for all, and for images that have none."""
+    images: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """How many names of two places have the same content, and how many do not."""
+
+    event: ClassVar[str] = "compared"
+    same: int
+    other: int
+    only_here: int
+    only_there: int
+    unknown: int
+    """Of the same length, where nothing that both places know tells whether their bytes are the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """One record of what was done to a destination; see docs/history.md."""
+
+    event: ClassVar[str] = "record"
+    number: int
+    when: str
+    """UTC, as in `2026-11-26T19:30:00Z`."""
+    who: str
+    """Empty where nobody told."""
+    command: str
+    arguments: dict[str, Any]
+    source: str
+    counts: dict[str, int]
+    laden: str
+    """Version that did it."""
+    profile: str
+    documents: dict[str, str]
+    """MD5 of table, manifest and the like, by name."""
+    page: str
+    """MD5 of `_laden/load.json`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +288,7 @@ class Serving:
     """Whether what is shown may be changed from the page."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Summary(Counts):
     """How a run ended: the last event."""
 
@@ -235,6 +310,9 @@ class Summary(Counts):
     """Files of this run that were not looked into, or not to the end: nobody knows whether they are whole."""
     held: int = 0
     """Not sent, as asked, because they may say who a person is."""
+    fetched: int = 0
+    """Of `get`: files that were brought to this machine."""
+    bytes_fetched: int = 0
     bytes_sent: int = 0
     bytes_examined: int = 0
     retries: int = 0
@@ -243,6 +321,8 @@ class Summary(Counts):
     moving_seconds: float = 0.0
     """Of these, while images were sent or read: without planning, listing and proof."""
     complete: bool = False
+    share: str = ""
+    """The share of a load that was sent and proved, as in 2/5: not the whole of it, so never `complete`."""
     findings: dict[str, int] = field(default_factory=dict)
     """How often each finding code was given."""
     findings_file: str = ""
@@ -252,14 +332,39 @@ class Summary(Counts):
     """One sentence when the run did not end as it should."""
     exit_code: int = 0
 
+    def __repr__(self) -> str:
+        """What there is to say: fields that are not as in an empty one."""
+        return f"Summary({', '.join(f'{name}={value!r}' for name, value in self._told().items())})"
+
+    def _repr_html_(self) -> str:
+        """The same for a notebook."""
+        rows = "".join(
+            f"<tr><th>{html.escape(name.replace('_', ' '))}</th><td>{html.escape(_shown(value))}</td></tr>"
+            for name, value in self._told().items()
+        )
+        return f"<table>{rows}</table>"
+
+    def _told(self) -> dict[str, Any]:
+        always = ("command", "complete", "exit_code")
+        return {
+            one.name: getattr(self, one.name)
+            for one in fields(self)
+            if one.name in always or getattr(self, one.name) not in ("", 0, 0.0, (), {}, None)
+        }
+
 
 Event = (
     Started
     | Warned
     | Found
     | PlanReady
+    | Measured
     | Selected
     | Described
+    | ToFetch
+    | Total
+    | Compared
+    | Remembered
     | Progress
     | Counted
     | Retried
@@ -273,10 +378,23 @@ Event = (
 Observer = Callable[[Event], None]
 
 
+def _shown(value: Any) -> str:
+    """A field for a person."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, dict):
+        return ", ".join(f"{count:,} {code}" for code, count in value.items())
+    if isinstance(value, tuple):
+        return ", ".join(f"{step.step} {step.about}: {step.rows:,}" for step in value)
+    return str(value)
+
+
 def to_json(event: Event) -> str:
     """One line of JSON in ASCII, whatever names hold and the terminal can show; `event` comes first."""
-    fields = event.finding._asdict() if isinstance(event, Found) else asdict(event)
-    return json.dumps({"event": event.event, **redacted(fields)}, separators=(", ", ": "))
+    told = event.finding._asdict() if isinstance(event, Found) else asdict(event)
+    return json.dumps({"event": event.event, **redacted(told)}, separators=(", ", ": "))
 
 
 def ignore(_: Event) -> None:

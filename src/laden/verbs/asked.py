@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict, cast, get_args, get_type_hints
@@ -13,6 +14,7 @@ from laden.stages.survey import Choice
 from laden.values.errors import UsageError
 from laden.values.ownfiles import is_device
 from laden.values.secrets import redact
+from laden.values.share import Share, parse_share
 
 Paths = str | Path | Sequence[str | Path]
 
@@ -110,6 +112,11 @@ def level_of(images: str) -> Level:
 def phi_of(phi: str) -> Phi:
     """What is asked about fields that may say who a person is; raises UsageError."""
     return cast("Phi", one_of("phi", phi, get_args(Phi)))
+
+
+def share_of(share: str | None) -> Share | None:
+    """The part of a load that is asked for; raises UsageError."""
+    return None if share is None else parse_share(share, os.environ)
 
 
 def one_of(name: str, given: str, allowed: Sequence[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Unpack
+from typing import Literal, Unpack
 
 from laden.dataset.evidence import Trust, check_sums, find_sums
 from laden.dataset.images import Level, Phi
@@ -18,11 +18,11 @@ from laden.stages.consistency import contradictions, not_looked_into
 from laden.stages.plan import Plan
 from laden.stages.survey import Survey, survey
 from laden.stages.transfer.examining import examine
-from laden.values.errors import ExitCode
+from laden.values.errors import ExitCode, UsageError
 from laden.values.events import Observer, Started, Summary, ignore
-from laden.verbs.asked import Choosing, Paths, choice_of, level_of, path_of, paths, phi_of, refuse_same, shown
+from laden.verbs.asked import Choosing, Paths, choice_of, level_of, path_of, paths, phi_of, refuse_same, share_of, shown
 from laden.verbs.identity import look_for_identity
-from laden.verbs.planning import bits_of, planned, read_again
+from laden.verbs.planning import bits_of, planned
 
 
 def check(
@@ -30,9 +30,12 @@ def check(
     *,
     checksums: bool = False,
     images: Level = "none",
+    share: str | None = None,
     phi: Phi = "warn",
     findings_file: str | Path | None = None,
     report_file: str | Path | None = None,
+    report_images: Literal["some", "none"] = "some",
+    report_command: str = "",
     log_file: str | Path | None = None,
     observer: Observer = ignore,
     stopping: Callable[[], bool] = never,
@@ -42,14 +45,15 @@ def check(
 
     Result, errors and arguments are those of `load`, but no network is touched, and of `images` the default is `none`:
     no member is read, but for the beginnings of some DICOM files (`phi`). `structure` reads every image that a row
-    names, `pixels` decodes it too, on all cores. `checksums` is whether all files are hashed that a publisher's
-    checksum files name.
+    names, `pixels` decodes it too, on all cores; of a `share`, as in `"2/5"`, only those that fall to it. `checksums`
+    is whether all files are hashed that a publisher's checksum files name.
     """
     refuse_same(report_file, findings_file, log_file)
     log = LogFile(path_of(log_file), observer)
-    reporter = Reporter(path_of(report_file), log.observe)
+    reporter = Reporter(path_of(report_file), log.observe, images=report_images, command=report_command)
     with (
         log,
+        reporter,
         running(
             Summary("check", source=shown(source)),
             reporter.observe,
@@ -59,9 +63,12 @@ def check(
         ) as run,
     ):
         level, choice, phi = level_of(images), choice_of(asked), phi_of(phi)
-        surveyed = survey(paths(source), choice, run.relations, run.log, run.tell)
-        reporter.look_at_source(surveyed.profile, surveyed.root, read_again(surveyed))
-        plan, _ = planned(run, surveyed)
+        part = share_of(share)
+        if part and level == "none":
+            raise UsageError("--share divides the reading of images: give --images structure or pixels with it")
+        surveyed = survey(paths(source), choice, run.relations, run.log, run.tell, charts=reporter.wanted)
+        reporter.look_at_source(surveyed.profile, surveyed.root, [one.table for one in surveyed.tables], run.relations)
+        plan, _ = planned(run, surveyed, share=part)
         look_for_identity(run, surveyed.root, phi, alone=level == "none")
         if checksums:
             _check_sums(run, surveyed, Trust(choice.trust))

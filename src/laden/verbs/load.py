@@ -8,25 +8,22 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Unpack
+from typing import Any, Literal, Unpack
 
 from laden.dataset.images import Level, Phi
-from laden.dataset.source import Reader
 from laden.report import Reporter
 from laden.run.deadline import Deadline
 from laden.run.logfile import LogFile
 from laden.run.loop import run as run_loop
 from laden.run.receipts import Receipts
 from laden.run.run import Run, never, running
-from laden.stages.consistency import contradictions, not_looked_into
 from laden.stages.engine import Job, move, workers_for
-from laden.stages.inventory import Listing, is_listed, read_documents, read_known
-from laden.stages.manifest import LOAD, Document, losses
+from laden.stages.history import Deed
+from laden.stages.inventory import Listing, is_listed, read_earlier, read_known
+from laden.stages.manifest import LOAD, Document, LoadPage
 from laden.stages.plan import Plan
-from laden.stages.proof import confirm
 from laden.stages.publish import Landing, Publisher
 from laden.stages.survey import Choice, Survey, survey
-from laden.stages.survey.unchanged import changed
 from laden.stages.transfer import Settings
 from laden.store import FolderDestination, without_secret
 from laden.store.access import Ask, Renewal
@@ -35,6 +32,7 @@ from laden.store.sas import lacking_for_load
 from laden.store.slips import swapped
 from laden.values.errors import AccessEnded, ExitCode, UsageError
 from laden.values.events import Observer, PlanReady, Started, Summary, ignore
+from laden.values.share import Share
 from laden.verbs.asked import (
     Choosing,
     Paths,
@@ -46,11 +44,15 @@ from laden.verbs.asked import (
     phi_of,
     refuse_same,
     refuse_secrets,
+    share_of,
     shown,
 )
-from laden.verbs.identity import look_for_identity, refuse_unlooked
+from laden.verbs.concluding import conclude, lost_before, proved
+from laden.verbs.identity import look_for_identity, recall_identity, refuse_unlooked
+from laden.verbs.measuring import agreed
 from laden.verbs.opening import Opened, opened
-from laden.verbs.planning import bits_of, nothing_here, planned, read_again
+from laden.verbs.planning import nothing_here, planned
+from laden.verbs.remembering import asked_of, counts_of, record
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +66,12 @@ class _Wishes:
     connections: int | None
     cap: Cap | None
     workers: int | None
+    share: Share | None
     dry_run: bool
     renewal: Renewal
-    confirm: Callable[[PlanReady], bool]
+    confirm: Callable[[PlanReady], bool] | None
+    asked: dict[str, Any]
+    """For the history."""
 
 
 def load(
@@ -82,14 +87,17 @@ def load(
     connections: int | None = None,
     limit: str | None = None,
     workers: int | None = None,
+    share: str | None = None,
     dry_run: bool = False,
     findings_file: str | Path | None = None,
     report_file: str | Path | None = None,
+    report_images: Literal["some", "none"] = "some",
+    report_command: str = "",
     log_file: str | Path | None = None,
     sas_command: str | None = None,
     ask_sas: Ask | None = None,
     observer: Observer = ignore,
-    confirm: Callable[[PlanReady], bool] = lambda _: True,
+    confirm: Callable[[PlanReady], bool] | None = None,
     stopping: Callable[[], bool] = never,
     **asked: Unpack[Choosing],
 ) -> Summary:
@@ -109,16 +117,21 @@ def load(
         connections: requests in flight at most; None to find out what the link bears.
         limit: bytes a second that are sent at most, as in `"20M"`; by time of day, as in `"08:00-18:00=5M,20M"`.
         workers: processes that send; None to decide by the number and size of the images.
+        share: only this part of it, as in `"2/5"`, or `"auto"` where a scheduler tells; lands no table and no
+            manifest, which the load of all does once its shares are there.
         dry_run: plan only; nothing is written anywhere but to `findings_file`.
         findings_file: CSV file for all findings; None writes none.
         report_file: HTML file to show what was loaded, also where the load fails or is stopped; None writes none.
+        report_images: whether the report shows sample images and damaged ones.
+        report_command: what the report says was typed; nothing of it is hidden there but what looks like a secret.
         log_file: file to which every event is added, as a line of JSON with the time; None writes none.
         sas_command: a program that prints a SAS for the destination; run without a shell before the last one ends,
             when one is refused, and at first where there is none.
         ask_sas: asked for another SAS when one is not accepted any more, with the reason and a function that tells
             whether the answer is no longer wanted; called from a thread; an empty answer gives up.
         observer: called with each event, in order; the last is the summary that is also returned.
-        confirm: asked once the plan is known; False ends the run before anything is written.
+        confirm: asked once the plan is known, and how long it may take was measured; False ends the run before
+            anything is written. None goes on.
         stopping: asked often; once true, what is in flight ends and the run stops.
         asked: what of the source, as `Choosing` says: `table`, `profile`, `archives`, `layout`, `where`,
             `images_file`, `sample`, `by`, `seed`, `first`, `table_name`, `trust`, `exclude`, `include`,
@@ -130,12 +143,18 @@ def load(
     Raises:
         LadenError: it could not be done; the error's kind says whose turn it is.
     """
+    told = {
+        "overwrite": overwrite, "compare": compare, "strays": strays, "damaged": damaged, "images": images, "phi": phi
+    }  # fmt: skip
     refuse_same(report_file, findings_file, log_file)
     log = LogFile(path_of(log_file), observer)
-    reporter = Reporter(None if dry_run else path_of(report_file), log.observe)
+    reporter = Reporter(
+        None if dry_run else path_of(report_file), log.observe, images=report_images, command=report_command
+    )
     deadline = Deadline(reporter.observe)
     with (
         log,
+        reporter,
         running(
             Summary("load", source=shown(source), destination=without_secret(destination)),
             deadline,
@@ -144,26 +163,53 @@ def load(
             conclude=reporter.conclude,
         ) as run,
     ):
-        settings = Settings(
-            images=level_of(images),
-            send_broken=one_of("damaged", damaged, ("send", "skip")) == "send",
-            replace_other=one_of("overwrite", overwrite, ("never", "changed")) == "changed",
-            phi=phi_of(phi),
-        )
-        refuse_unlooked(settings.phi, settings.images)
         wishes = _Wishes(
             choice_of(asked),
-            settings,
+            _settings(images, damaged, overwrite, phi),
             one_of("compare", compare, ("auto", "all")) == "all",
             one_of("strays", strays, ("skip", "send")) == "send",
             connections,
             None if limit is None else parse_cap(limit),
             workers,
+            share_of(share),
             dry_run,
             Renewal(sas_command, ask_sas),
             confirm,
+            asked_of(asked, **{name: (told[name], usual) for name, usual in _USUAL.items()}),
         )
         return run_loop(_load(run, paths(source), destination, wishes, reporter, deadline))
+
+
+_USUAL = {
+    "overwrite": "never", "compare": "auto", "strays": "skip", "damaged": "send", "images": "structure", "phi": "warn"
+}  # fmt: skip
+"""What the history does not tell of how a load was asked for."""
+
+
+def _settings(images: Level, damaged: str, overwrite: str, phi: Phi) -> Settings:
+    settings = Settings(
+        images=level_of(images),
+        send_broken=one_of("damaged", damaged, ("send", "skip")) == "send",
+        replace_other=one_of("overwrite", overwrite, ("never", "changed")) == "changed",
+        phi=phi_of(phi),
+    )
+    refuse_unlooked(settings.phi, settings.images)
+    return settings
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What is known when the plan is made."""
+
+    there: Opened
+    listing: Listing
+    page: LoadPage | None
+    """Of the last load."""
+    earlier: Sequence[Document]
+    surveyed: Survey
+    landings: Sequence[Landing]
+    plan: Plan
+    ready: PlanReady
 
 
 async def _load(
@@ -183,40 +229,66 @@ async def _load(
         stopping=sending.stopping,
     ) as there:
         deadline.ends_s = there.access.ends_s
+        _refuse_share(wishes, there)
         run.tell(Started("listing", without_secret(destination)))
-        listing = Listing(there.store, run.relations, run.tell)
-        await listing.begin()
-        surveyed = survey(sources, wishes.choice, run.relations, run.log, run.tell)
-        reporter.look_at_source(surveyed.profile, surveyed.root, read_again(surveyed))
-        await listing.finish()
-        await read_known(there.store, run.relations)
-        earlier = await read_documents(there.store, run.relations)
-        run.add(await listing.doubt(earlier))
-        _refuse_inside(there, surveyed.root)
-        landings = _landings(surveyed, wishes.choice)
-        plan, ready = _planned(run, surveyed, there, wishes, landings, earlier)
-        unlooked = wishes.dry_run or wishes.settings.images == "none"
-        look_for_identity(run, surveyed.root, wishes.settings.phi, alone=unlooked)
+        ground = await _explored(run, there, sources, wishes, reporter)
         if wishes.dry_run:
+            run.add(lost_before(run, ground.surveyed, ground.landings, ground.earlier))
             return run.end()
-        if not ready.images:
-            raise nothing_here(run, surveyed)
-        if not run.answered(wishes.confirm, ready):
+        if not ground.ready.images and not ground.ready.share:
+            raise nothing_here(run, ground.surveyed)
+        if not await agreed(run, ground.ready, wishes.confirm, there.store, absent=ground.listing.absent):
+            run.add(lost_before(run, ground.surveyed, ground.landings, ground.earlier))
             return run.end(ExitCode.INTERRUPTED, "nothing was sent, as you said")
-        if listing.absent:
-            await there.store.create()
-        publisher = Publisher(there.store, run.relations, replace_other=wishes.settings.replace_other, earlier=earlier)
-        await _withdraw(run, ready, wishes, publisher, surveyed)
-        if ready.to_settle:
-            with sending:
-                await _transfer(run, plan, ready, surveyed, there, wishes)
-        outcomes = run.outcomes()
-        if run.stopping() and outcomes.unfinished:
-            return run.end(ExitCode.INTERRUPTED, "stopped as you asked: run the same command again to go on")
-        if outcomes.unlisted:
-            run.tell(Started("verify"))
-            await listing.repeat()
-        return await _conclude(run, surveyed, landings, publisher, wishes.settings.images)
+        return await _carried_out(run, ground, wishes, sending)
+
+
+async def _explored(run: Run, there: Opened, sources: list[Path], wishes: _Wishes, reporter: Reporter) -> _Ground:
+    """List, survey and plan; nothing is written."""
+    listing = Listing(there.store, run.relations, run.tell)
+    await listing.begin()
+    surveyed = survey(sources, wishes.choice, run.relations, run.log, run.tell, charts=reporter.wanted)
+    reporter.look_at_source(surveyed.profile, surveyed.root, [one.table for one in surveyed.tables], run.relations)
+    await listing.finish()
+    await read_known(there.store, run.relations)
+    page, earlier = await read_earlier(there.store, run.relations)
+    run.add(await listing.doubt(earlier))
+    _refuse_inside(there, surveyed.root)
+    landings = _landings(surveyed, wishes.choice)
+    plan, ready = _planned(run, surveyed, there, wishes, landings, earlier)
+    recall_identity(run, wishes.settings.phi)
+    unlooked = wishes.dry_run or wishes.settings.images == "none"
+    look_for_identity(run, surveyed.root, wishes.settings.phi, alone=unlooked)
+    return _Ground(there, listing, page, earlier, surveyed, landings, plan, ready)
+
+
+async def _carried_out(run: Run, ground: _Ground, wishes: _Wishes, sending: _Sending) -> Summary:
+    """Send, list again, compare, and land what tells of it."""
+    store, surveyed, ready, replace = ground.there.store, ground.surveyed, ground.ready, wishes.settings.replace_other
+    if ground.listing.absent:
+        await store.create()
+    publisher = Publisher(store, run.relations, replace_other=replace, earlier=ground.earlier)
+    publisher.begin(ground.landings)
+    await _withdraw(run, ready, wishes, publisher, surveyed)
+    if ready.to_settle:
+        await publisher.announce(surveyed.profile, ready, ground.page)
+        with sending:
+            await _transfer(run, ground.plan, ready, surveyed, ground.there, wishes)
+    outcomes = run.outcomes()
+    if run.stopping() and outcomes.unfinished:
+        return run.end(ExitCode.INTERRUPTED, "stopped as you asked: run the same command again to go on")
+    if outcomes.unlisted:
+        run.tell(Started("verify"))
+        await ground.listing.repeat()
+    if (broken := proved(run, surveyed)) is not None:
+        return broken
+    if ready.share:
+        run.note(share=ready.share)
+        return run.end()
+    await conclude(run, surveyed, ground.landings, publisher, wishes.settings.images)
+    await record(run, store, Deed("load", wishes.asked, surveyed.root.name, counts_of(run)))
+    run.note(complete=True)
+    return run.end()
 
 
 def _planned(
@@ -238,6 +310,7 @@ def _planned(
         selected_as=landings[0].subset if landings and landings[0].selection else None,
         documents=[*(landing.subset for landing in landings), *(document.name for document in earlier)],
         target=there.target,
+        share=wishes.share,
     )
 
 
@@ -307,29 +380,11 @@ async def _transfer(run: Run, plan: Plan, ready: PlanReady, surveyed: Survey, th
             raise AccessEnded(f"{error}. {run.standing()}, and the same command with {remedy} goes on") from None
 
 
-async def _conclude(
-    run: Run, surveyed: Survey, landings: Sequence[Landing], publisher: Publisher, level: Level
-) -> Summary:
-    """Hold source and last listing against what was sent; only if all is proved, land table and manifest."""
-    before = run.log.counts.total()
-    run.add(changed(run.relations, surveyed.root, surveyed.stamps))
-    if run.log.counts.total() > before:
-        return run.end(ExitCode.SOURCE, "the source changed while it was loaded: run the same command again")
-    run.add(confirm(run.relations))
-    at_store = any(code.startswith(_AT_STORE) for code in run.log.counts)
-    if at_store or run.outcomes().failed:
-        message = "not everything could be sent: run the same command again to send the rest"
-        return run.end(ExitCode.DESTINATION if at_store else ExitCode.SOURCE, message)
-    run.tell(Started("manifest"))
-    with Reader(str(surveyed.root)) as reader:
-        run.add(await publisher.publish(surveyed.profile, landings, surveyed.sidecars, reader))
-    run.add(losses(run.relations))
-    run.add(contradictions(run.relations, "loaded", bits_of(surveyed)))
-    if level != "none":
-        run.add(not_looked_into(run.relations, "loaded"))
-    run.note(complete=True)
-    return run.end()
-
-
-_AT_STORE = ("put-", "verify-")
-"""How the codes of findings begin of which the destination is the cause."""
+def _refuse_share(wishes: _Wishes, there: Opened) -> None:
+    """Refuse what several machines cannot do at once."""
+    if wishes.share is None:
+        return
+    if isinstance(there.target, FolderDestination):
+        raise UsageError("a share of a load goes to a container: a folder's notes have one writer")
+    if wishes.settings.replace_other:
+        raise UsageError("--share only creates: run --overwrite changed on one machine, without --share")

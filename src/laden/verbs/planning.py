@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from laden.report import ReadTable
 from laden.run.deadline import assumed_s
 from laden.run.receipts import looked
 from laden.run.run import Run
@@ -15,6 +14,7 @@ from laden.stages.survey import Survey
 from laden.store import Destination, FolderDestination
 from laden.values.errors import SourceError
 from laden.values.events import PlanReady, Started, Warned
+from laden.values.share import Share
 from laden.values.units import size
 
 _REFUSED = frozenset(
@@ -34,6 +34,7 @@ def planned(
     read_back: bool = False,
     selected_as: str | None = None,
     target: Destination | FolderDestination | None = None,
+    share: Share | None = None,
 ) -> tuple[Plan, PlanReady]:
     """The plan and its counts.
 
@@ -47,6 +48,7 @@ def planned(
         read_back: whether what is there is read for that, too.
         selected_as: the name under which the first table's selected rows land, where only those do.
         target: where it goes.
+        share: what of it is to be done; None for all.
     """
     run.tell(Started("plan"))
     tables = [name for placed in surveyed.tables for name in (placed.table.name, placed.shape.subset)]
@@ -59,6 +61,7 @@ def planned(
         places=len(surveyed.profile.place_fields),
         compare_all=compare_all,
         read_back=read_back,
+        share=share,
         many_rows=any(placed.shape.many for placed in surveyed.tables),
     )
     counts = plan.summary(
@@ -120,11 +123,6 @@ def nothing_here(run: Run, surveyed: Survey) -> SourceError:
     if run.log.counts.keys() & _REFUSED:
         return SourceError(f"nothing that could be loaded is in {surveyed.root}: see the findings on its members")
     return SourceError(f"no row has its image in {surveyed.root}: put the archives there, or name another folder")
-
-
-def read_again(surveyed: Survey) -> list[ReadTable]:
-    """The tables of a source, as a report reads them."""
-    return [ReadTable(placed.table, placed.shape, placed.rows.start - 1) for placed in surveyed.tables]
 
 
 def bits_of(surveyed: Survey) -> int | None:

@@ -26,7 +26,9 @@ from laden.dataset.images.states import (
     DOUBTFUL,
     FACTS,
     MOST_BYTES,
+    NAMED,
     STATES,
+    UNNAMED,
     UNSETTLED,
     WHOLE,
     Buffer,
@@ -34,6 +36,7 @@ from laden.dataset.images.states import (
     Phi,
     facts_from_text,
     facts_to_text,
+    identity_to_text,
 )
 from laden.values.records import NOT_LOOKED_INTO, ImageFacts
 
@@ -42,7 +45,9 @@ __all__ = [
     "DOUBTFUL",
     "FACTS",
     "JUDGES",
+    "NAMED",
     "STATES",
+    "UNNAMED",
     "UNSETTLED",
     "WHOLE",
     "Check",
@@ -51,6 +56,7 @@ __all__ = [
     "checker",
     "facts_from_text",
     "facts_to_text",
+    "identity_to_text",
     "look",
     "may_be_dicom",
 ]

@@ -56,7 +56,7 @@ class DicomLook:
         self._head = memoryview(head)
         self._size_bytes = size_bytes
         self._wants_identity = identity
-        self.identity: tuple[str, ...] = (UNREAD,) if identity else ()
+        self.identity: tuple[str, ...] | None = (UNREAD,) if identity else None
         self.width = self.height = self.bits = 0
         self._samples = self._frames = 1
         self._syntax = ""

@@ -4,10 +4,12 @@ In order: every field of a DICOM header that holds something is held against the
 private ones count as one; then what burned-in text and recognisable faces the header admits. Of PNG and JPEG, text and
 Exif fields whose name is that of a person's field.
 
-The table is from DICOM PS3.15 (2024e), table E.1-1, "Application Level Confidentiality Profile Attributes", Basic
-Profile: of the attributes that it removes or replaces, those of names, births, identifiers, addresses, institutions and
-free text about the patient. Dates and times of studies, UIDs, and text in the pixels themselves are not looked for.
-A file that says of itself that it was de-identified (0012,0062) may hold a name and an ID: they stand for others.
+The table is from DICOM PS3.15, table E.1-1, "Application Level Confidentiality Profile Attributes", Basic Profile, as
+it stood in September 2024: of the 619 attributes that it removes or replaces, those of names, births, identifiers of
+people, visits and orders, addresses, institutions, and free text about the patient. Besides them counts whatever holds
+the name of a person. Dates and times of studies, UIDs, devices, sex, age, size and weight, descriptions of studies and
+series, clinical trials, and text in the pixels themselves are not looked for. A file that says of itself that it was
+de-identified (0012,0062) may hold names and IDs that the profile replaces: they stand for others.
 """
 
 from __future__ import annotations
@@ -28,31 +30,58 @@ _NAMES = (
     "ContentCreatorName", "ReviewerName", "PersonName", "VerifyingObserverName", "HumanPerformerName",
     "NamesOfIntendedRecipientsOfResults", "InterpretationRecorder", "InterpretationTranscriber", "InterpretationAuthor",
     "PhysicianApprovingInterpretation", "DistributionName", "OrderEnteredBy", "ResultsDistributionListSequence",
-    "EvaluatorName", "VerifyingOrganization",
+    "VerifyingOrganization", "ROIInterpreter", "CurrentObserverTrial", "VerbalSourceTrial", "CameraOwnerName",
+    "TopicAuthor", "ActualHumanPerformersSequence", "AuthorObserverSequence",
+    "ConsultingPhysicianIdentificationSequence", "ContentCreatorIdentificationCodeSequence",
+    "CustodialOrganizationSequence", "IntendedRecipientsOfResultsIdentificationSequence",
+    "InterpretationApproverSequence", "OperatorIdentificationSequence", "ParticipantSequence",
+    "PerformingPhysicianIdentificationSequence", "PersonIdentificationCodeSequence",
+    "PhysiciansOfRecordIdentificationSequence", "PhysiciansReadingStudyIdentificationSequence",
+    "ReferringPhysicianIdentificationSequence", "ROICreatorSequence", "ROIInterpreterSequence",
+    "ScheduledHumanPerformersSequence", "ScheduledPerformingPhysicianIdentificationSequence",
+    "VerbalSourceIdentifierCodeSequenceTrial", "VerifyingObserverIdentificationCodeSequence",
+    "VerifyingObserverSequence", "ReferencedPatientPhotoSequence",
 )  # fmt: skip
-_BIRTHS = (
-    "PatientBirthDate", "PatientBirthTime", "PatientBirthDateInAlternativeCalendar",
-    "PatientDeathDateInAlternativeCalendar",
-)  # fmt: skip
+_ALTERNATIVE_CALENDARS = ("PatientBirthDateInAlternativeCalendar", "PatientDeathDateInAlternativeCalendar")
+"""Not in the table, though the birth date that they give again is."""
+_BIRTHS = ("PatientBirthDate", "PatientBirthTime", *_ALTERNATIVE_CALENDARS)
 _IDS = (
     "PatientID", "OtherPatientIDs", "OtherPatientIDsSequence", "IssuerOfPatientID", "MedicalRecordLocator",
-    "AccessionNumber", "AdmissionID", "IssuerOfAdmissionID", "InsurancePlanIdentification", "ServiceEpisodeID",
+    "AccessionNumber", "AdmissionID", "IssuerOfAdmissionID", "IssuerOfAdmissionIDSequence",
+    "InsurancePlanIdentification", "ServiceEpisodeID", "IssuerOfServiceEpisodeID", "IssuerOfServiceEpisodeIDSequence",
     "PatientInsurancePlanCodeSequence", "ResponsibleOrganization", "FillerOrderNumberImagingServiceRequest",
-    "PlacerOrderNumberImagingServiceRequest", "ReferencedPatientAliasSequence",
+    "PlacerOrderNumberImagingServiceRequest", "ReferencedPatientAliasSequence", "StudyID", "StudyIDIssuer",
+    "RequestedProcedureID", "ScheduledProcedureStepID", "PerformedProcedureStepID", "SpecimenAccessionNumber",
+    "SpecimenIdentifier", "InterpretationID", "InterpretationIDIssuer", "ResultsID", "ResultsIDIssuer", "BarcodeValue",
+    "LabelText",
 )  # fmt: skip
 _PLACES = (
     "PatientAddress", "PatientTelephoneNumbers", "PatientTelecomInformation", "CountryOfResidence", "RegionOfResidence",
     "ReferringPhysicianAddress", "ReferringPhysicianTelephoneNumbers", "PersonAddress", "PersonTelephoneNumbers",
-    "DistributionAddress", "OrderCallbackPhoneNumber", "InstitutionName", "InstitutionAddress",
-    "InstitutionalDepartmentName", "CurrentPatientLocation", "PatientInstitutionResidence", "StationName",
-    "PerformedStationName", "ScheduledStationName",
+    "PersonTelecomInformation", "AddressTrial", "TelephoneNumberTrial", "DistributionAddress",
+    "OrderCallbackPhoneNumber", "OrderCallbackTelecomInformation", "OrderEntererLocation", "InstitutionName",
+    "InstitutionAddress", "InstitutionCodeSequence", "InstitutionalDepartmentName", "HumanPerformerOrganization",
+    "RequestingService", "CurrentPatientLocation", "PatientInstitutionResidence",
+    "ScheduledPatientInstitutionResidence", "PerformedLocation", "RequestedProcedureLocation",
+    "ScheduledProcedureStepLocation", "ScheduledStudyLocation", "StationName", "PerformedStationName",
+    "PerformedStationNameCodeSequence", "PerformedStationGeographicLocationCodeSequence", "ScheduledStationName",
+    "ScheduledStationNameCodeSequence", "ScheduledStationGeographicLocationCodeSequence", "GPSLatitude", "GPSLongitude",
+    "GPSDestLatitude", "GPSDestLongitude", "GPSAreaInformation",
 )  # fmt: skip
 _ABOUT = (
-    "PatientComments", "AdditionalPatientHistory", "Occupation", "EthnicGroup", "PatientReligiousPreference",
-    "MilitaryRank", "BranchOfService", "ImageComments", "VisitComments", "PatientState", "SpecialNeeds",
+    "PatientComments", "AdditionalPatientHistory", "Occupation", "EthnicGroup", "EthnicGroupCodeSequence",
+    "PatientPrimaryLanguageCodeSequence", "PatientReligiousPreference", "MilitaryRank", "BranchOfService",
+    "PatientState", "SpecialNeeds", "MedicalAlerts", "Allergies", "AdmittingDiagnosesDescription",
+    "DischargeDiagnosisDescription", "ConfidentialityConstraintOnPatientDataDescription",
+    "PatientTransportArrangements", "PreMedication", "ReasonForStudy", "ReasonForVisit",
+    "ReasonForTheImagingServiceRequest", "ReasonForTheRequestedProcedure", "ServiceEpisodeDescription",
+    "IdentifyingComments", "AcquisitionComments", "FrameComments", "ImageComments", "ImagePresentationComments",
+    "ImagingServiceRequestComments", "RequestedProcedureComments", "CommentsOnThePerformedProcedureStep",
+    "StudyComments", "VisitComments", "ResultsComments", "TextComments", "Impressions", "InterpretationText",
+    "InterpretationDiagnosisDescription",
 )  # fmt: skip
 ATTRIBUTES = (*_NAMES, *_BIRTHS, *_IDS, *_PLACES, *_ABOUT)
-"""Keywords (PS3.6) of what may say who a person is."""
+"""Keywords (PS3.6) of what may say who a person is; besides them, whatever holds a person's name (VR `PN`)."""
 
 _KNOWN = frozenset(ATTRIBUTES)
 PRIVATE = "private attributes"
@@ -60,8 +89,8 @@ UNREAD = "a header that cannot be read"
 """Told instead of fields: nobody knows whom it names."""
 _FACE = {"BurnedInAnnotation": "burned-in annotation", "RecognizableVisualFeatures": "recognisable face"}
 """Attributes that say YES where the pixels themselves identify somebody (PS3.3, C.7.6.1.1.4 and C.7.6.3)."""
-_STAND_INS = frozenset({"PatientName", "PatientID"})
-"""What a de-identified file may hold, as replaced by the profile."""
+_STAND_INS = frozenset({"PatientName", "PatientID", "StudyID"})
+"""What every image must have (PS3.3, C.7.1.1 and C.7.2.1), so that a de-identified file holds replacements."""
 _EMPTY = re.compile(
     rb"[\s\0^*_.,:;-]*(?:(?:anon(?:ymous|ymized|ymised)?|de-?identified|removed|none|unknown|empty)[\s\0^*_.,:;-]*)*",
     re.IGNORECASE,
@@ -89,6 +118,7 @@ def in_dicom(dataset: Dataset) -> tuple[str, ...]:
     if _raw(dataset, "PatientIdentityRemoved") == b"YES":
         found -= _STAND_INS
     told = [name for name in ATTRIBUTES if name in found]
+    told += sorted(found - _KNOWN - {PRIVATE})
     told += [words for keyword, words in _FACE.items() if _raw(dataset, keyword) == b"YES"]
     return (*told, PRIVATE) if PRIVATE in found else tuple(told)
 
@@ -103,24 +133,34 @@ def _walked(dataset: Dataset, depth: int) -> Iterator[str]:
         if not value:
             continue
         if _is_sequence(element) or not isinstance(value, bytes):
-            if keyword in _KNOWN or keyword == PRIVATE:
+            if keyword in _KNOWN or keyword == PRIVATE or _is_a_name(element):
                 yield keyword
             elif depth < _DEEPEST:
                 yield from _nested(dataset, tag, depth)
-        elif (keyword in _KNOWN and not _EMPTY.fullmatch(value)) or keyword == PRIVATE:
+        elif keyword == PRIVATE or ((keyword in _KNOWN or _is_a_name(element)) and not _EMPTY.fullmatch(value)):
             yield keyword
 
 
 def _is_sequence(element: RawDataElement | DataElement) -> bool:
-    """Whether it holds data sets; where the file does not say it, by the standard's dictionary."""
+    """Whether it holds data sets."""
+    return _representation(element) == "SQ"
+
+
+def _is_a_name(element: RawDataElement | DataElement) -> bool:
+    """Whether it holds a person's name."""
+    return _representation(element) == "PN" and not element.tag.is_private
+
+
+def _representation(element: RawDataElement | DataElement) -> str:
+    """The value representation (PS3.5, 6.2); where the file does not say it, by the standard's dictionary."""
     from pydicom.datadict import dictionary_VR
 
     if element.VR not in (None, "UN") or element.tag.is_private:
-        return element.VR == "SQ"
+        return str(element.VR)
     try:
-        return dictionary_VR(element.tag) == "SQ"
+        return dictionary_VR(element.tag)
     except KeyError:
-        return False
+        return ""
 
 
 def _nested(dataset: Dataset, tag: BaseTag, depth: int) -> Iterator[str]:

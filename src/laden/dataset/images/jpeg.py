@@ -11,9 +11,10 @@ from __future__ import annotations
 import io
 import re
 import struct
+from contextlib import suppress
 from typing import Any
 
-from laden.dataset.images.identity import in_comment, in_exif
+from laden.dataset.images.identity import UNREAD, in_comment, in_exif
 from laden.dataset.images.states import MOST_BYTES, MOST_PIXELS, BadImageError, Buffer, is_short_of_memory, one_line
 
 _SOI, _EOI, _SOS = 0xD8, 0xD9, 0xDA
@@ -65,14 +66,28 @@ class JpegLook:
         return tuple(dict.fromkeys(self._told))
 
     def structure(self) -> None:
-        if self._size_bytes > MOST_BYTES:
-            raise BadImageError("image-too-large", f"{self._size_bytes:,} bytes")
         self._start()
+        if self._size_bytes > MOST_BYTES:
+            self._look_at_head()
+            raise BadImageError("image-too-large", f"{self._size_bytes:,} bytes")
+        self._walk()
+        if not self._scans:
+            raise BadImageError("jpeg-order", "there is no scan")
+
+    def _look_at_head(self) -> None:
+        """Take size and texts from the head of a file that is too large to be kept: they stand before its scans."""
+        with suppress(BadImageError):
+            self._walk(whole=False)
+        if not self._scans:
+            self._told.append(UNREAD)
+
+    def _walk(self, *, whole: bool = True) -> None:
+        """Go from segment to segment, to the end or to where the first scan begins."""
         pos = 2
         while True:
             marker, pos = self._marker(pos)
             if marker == _EOI:
-                break
+                return
             if marker in _ALONE:
                 continue
             end = self._segment_end(pos)
@@ -83,9 +98,9 @@ class JpegLook:
             pos = end
             if marker == _SOS:
                 self._scans += 1
+                if not whole:
+                    return
                 self._scan_end = pos = self._end_of_scan(pos)
-        if not self._scans:
-            raise BadImageError("jpeg-order", "there is no scan")
 
     def pixels(self) -> bool:
         """Raise for what is known before decoding; a decoder has to see the rest."""

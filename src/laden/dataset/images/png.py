@@ -101,7 +101,7 @@ class PngCheck:
         if state == WHOLE and self._doubt is not None:
             state, detail = self._doubt
         found = facts("png", (self._width, self._height), self._bits, state, detail)
-        return found._replace(identity=tuple(dict.fromkeys(self._identity)))
+        return found._replace(identity=tuple(dict.fromkeys(self._identity)) if self._wants_identity else None)
 
     def _pixels(self) -> tuple[str, str]:
         """State and detail of an image whose structure is whole."""

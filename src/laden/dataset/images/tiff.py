@@ -41,7 +41,7 @@ class _Form(NamedTuple):
 class TiffLook:
     """Looks at one TIFF that is there whole (`structure`, then `pixels`)."""
 
-    identity: tuple[str, ...] = ()
+    identity: None = None
 
     def __init__(self, data: Buffer, size_bytes: int) -> None:
         self._data = memoryview(data)

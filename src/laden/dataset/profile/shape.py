@@ -67,6 +67,8 @@ class TableShape:
     """The end of its images' paths, where that differs from the profile's."""
     charts: tuple[str, ...]
     """Columns whose values a report counts, beside the labels."""
+    age: tuple[str, ...]
+    """Column with the age, or those with date of the study and year of birth; empty where there is neither."""
     photometric: str | None
     """Column with DICOM's Photometric Interpretation of the image, which says whether its lowest value is white."""
     height: str | None
@@ -186,6 +188,10 @@ class Profile:
                 return expected
         number = _number(text) if self._is_integer(field) else None
         return text if number is None else str(number)
+
+    def is_respelled(self, field: str) -> bool:
+        """Whether `spelled` may make another text of any value of a field."""
+        return self._is_integer(field) or bool(self.expected and self.archive and field in self.archive.fields)
 
     def place(self, values: Mapping[str, str], fields: Sequence[str]) -> str:
         """What is known of a place, as one text that SQL takes apart again: a value for each of the fields, in order.

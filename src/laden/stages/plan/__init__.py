@@ -14,12 +14,14 @@ from laden.dataset.images import WHOLE, facts_from_text
 from laden.dataset.profile import PLACE_SEPARATOR
 from laden.relations import Relations
 from laden.stages.manifest import find_loads_below
+from laden.stages.plan.dealing import deal
 from laden.stages.plan.invariants import hold
 from laden.stages.plan.matching import CONTENT, match
 from laden.stages.plan.telling import FOREIGN, Telling
 from laden.values.errors import UsageError
 from laden.values.events import PlanReady
 from laden.values.records import UNSEEN, Action, Entry, Finding, Item, Step
+from laden.values.share import Share
 
 _SHARED = """
 CREATE OR REPLACE TABLE shared AS
@@ -121,6 +123,7 @@ class Plan:
         many_rows: bool = False,
         compare_all: bool = False,
         read_back: bool = False,
+        share: Share | None = None,
     ) -> None:
         """Make the joins.
 
@@ -134,6 +137,7 @@ class Plan:
             many_rows: whether several rows may name one image.
             compare_all: whether every image that is there is read and compared, whatever its CRC-32 or time say.
             read_back: whether what is there is read for that, too: a folder does not keep what it holds from others.
+            share: what of it is to be done by this run; None for all.
 
         Raises:
             UsageError: two things would get one name.
@@ -153,6 +157,9 @@ class Plan:
         relations.run(_WEAK_TIMES, [_TELLING_NS])
         relations.run(_TODO, [read_back, compare_all, replace])
         hold(relations, places)
+        self._share = share
+        if share:
+            deal(relations, share)
         self._telling = Telling(relations, send_strays=send_strays, many_rows=many_rows)
 
     def _refuse_doubles(self, written: Sequence[Written]) -> None:
@@ -195,7 +202,7 @@ class Plan:
             "SELECT t.blob, e.archive, e.member, b.image, k.state"
             " FROM todo t JOIN entries e USING (id) JOIN blobs b ON b.name = t.blob"
             " LEFT JOIN known k ON k.blob = t.blob WHERE t.action = 'done'"
-            " AND (b.image NOT LIKE '%;whole' OR (b.image IS NULL AND k.state <> 'whole'))"
+            " AND ((b.image IS NULL AND k.state <> 'whole') OR b.image NOT SIMILAR TO '.*;whole(;[a-z]+)?')"
             " ORDER BY t.id"
         ):
             facts = facts_from_text(image) if image else None
@@ -238,6 +245,7 @@ class Plan:
             archives_absent=absent,
             examples=tuple(blob for (blob,) in examples),
             selection=selection,
+            share=str(self._share or ""),
         )
 
     def _foreign(self) -> int:

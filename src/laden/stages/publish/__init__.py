@@ -13,10 +13,13 @@ is gone or changed is told. A table of another dataset, whose images are there t
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import io
 from collections.abc import Container, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from io import BufferedIOBase
 from pathlib import Path
 
@@ -31,16 +34,20 @@ from laden.stages.manifest import (
     LOAD,
     MANIFEST,
     Document,
+    LoadPage,
+    Planned,
     collect,
     documents_take,
-    lost,
+    lost_documents,
     write_load_page,
     write_manifest,
+    write_unfinished_page,
 )
 from laden.stages.metadata import DOCUMENT
 from laden.stages.publish.others import holds_others, names_others
 from laden.store import CREATE_ONLY, Properties, Store, block_id, content_type, digest
 from laden.values.errors import AccessDenied, BlobConflict, BlobMissing, SourceError
+from laden.values.events import PlanReady
 from laden.values.records import Blob, Entry, Finding, Severity, Step
 
 _BLOCK_BYTES = 32 << 20
@@ -81,6 +88,13 @@ class Publisher:
         self._earlier = {document.name: document for document in earlier}
         self._superseded: set[str] = set()
         self._copies = 0
+        self._originals: dict[Path, asyncio.Task[str]] = {}
+
+    def begin(self, tables: Sequence[Landing]) -> None:
+        """Hash the tables as they came while images are sent: a large one takes a while."""
+        for landing in tables:
+            content = landing.table.content
+            self._originals[content] = asyncio.create_task(asyncio.to_thread(_original, content))
 
     async def publish(
         self, profile: Profile, tables: Sequence[Landing], sidecars: Mapping[str, Entry], reader: Reader
@@ -89,7 +103,7 @@ class Publisher:
 
         Args:
             profile: for the page.
-            tables: the label table first.
+            tables: the label table first; `begin` had them.
             sidecars: what is copied as it is, by the name under which it lands.
             reader: of the source.
 
@@ -107,6 +121,28 @@ class Publisher:
         told = {finding.blob for finding in findings}
         missed = await self._page(profile, "complete", documents, manifest)
         return [*findings, *(finding for finding in missed if finding.blob not in told)]
+
+    async def announce(self, profile: Profile, plan: PlanReady, before: LoadPage | None) -> None:
+        """Say that a first load begins, and what it has before it, for those who ask how far it is.
+
+        Nothing is said where a load was completed before, nor by one of several shares, which does not know the whole.
+
+        Args:
+            profile: for the page.
+            plan: what should be there at the end.
+            before: the page that is there; None where there is none that can be read.
+        """
+        first = before.planned is not None if before is not None else self._listed_md5(LOAD) is None
+        if plan.share or not first:
+            return
+        begun = datetime.now(UTC).isoformat(timespec="seconds")
+        if before is not None and before.planned is not None:
+            begun = before.planned.begun
+        planned = Planned(begun, plan.images, plan.bytes_in_all)
+        page = write_unfinished_page(profile=profile.name, layout=str(profile.layout), rows=plan.rows, planned=planned)
+        # Another load may be sooner: what it says is as good.
+        with suppress(BlobConflict):
+            await self.put(LOAD, io.BytesIO(page))
 
     async def withdraw(self, profile: Profile) -> None:
         """Say, before blobs are replaced, that the manifest does not hold until the load is complete again."""
@@ -137,12 +173,7 @@ class Publisher:
             manifest=manifest,
         )
         await self.put(LOAD, io.BytesIO(page))
-        listed = {document.name: self._listed_md5(document.name) for document in earlier}
-        return [
-            lost(name, "it is gone" if listed[name] is None else "it has other content", again=listed[name] is not None)
-            for name, _, md5, *_ in earlier
-            if listed[name] != md5
-        ]
+        return list(lost_documents(self._relations, earlier))
 
     async def _table(self, profile: Profile, landing: Landing, findings: list[Finding]) -> Document | None:
         table, rows = landing.table, landing.rows
@@ -161,7 +192,8 @@ class Publisher:
                 findings.append(self._keep_other("table-conflict", "table", name))
                 return None
             try:
-                landed = (await self.put(name, file))._replace(selection=landing.selection, original=_original(table))
+                original = await self._originals[table.content]
+                landed = (await self.put(name, file))._replace(selection=landing.selection, original=original)
             except BlobConflict:
                 findings.append(_conflict("table-conflict", "table", name))
                 return None
@@ -346,8 +378,8 @@ def _md5(file: BufferedIOBase) -> bytes:
     return md5
 
 
-def _original(table: Table) -> str:
-    with table.content.open("rb") as file:
+def _original(content: Path) -> str:
+    with content.open("rb") as file:
         return _md5(file).hex()
 
 

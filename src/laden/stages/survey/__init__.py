@@ -64,7 +64,13 @@ class Survey:
 
 
 def survey(
-    sources: Sequence[Path], choice: Choice, relations: Relations, log: FindingLog, observer: Observer
+    sources: Sequence[Path],
+    choice: Choice,
+    relations: Relations,
+    log: FindingLog,
+    observer: Observer,
+    *,
+    charts: bool = False,
 ) -> Survey:
     """Look at a source.
 
@@ -74,6 +80,7 @@ def survey(
         relations: `rows`, `table_starts` and `entries` are filled.
         log: gets what is wrong with rows, archives and members.
         observer: told of each stage.
+        charts: whether what a report counts of the tables is kept.
 
     Raises:
         SourceError: nothing can be read.
@@ -94,7 +101,7 @@ def survey(
         observer(Started("table", table.table.name))
     # From here on nothing reads the source's tables again: what lands is what was surveyed.
     tables = [replace(table, table=table.table.hold(relations.folder)) for table in tables]
-    placed = feed_tables(relations, log, profile, tables, homes, observer)
+    placed = feed_tables(relations, log, profile, tables, homes, observer, charts=charts)
     feed = EntryFeed(found, profile, tables, trust, choice.scope, log)
     before = stamps(found.root, found.archives)
     feed.feed(relations, homes, observer)
@@ -102,13 +109,7 @@ def survey(
     feed.leave_out(relations)
     if tables:
         refuse_blanks(relations, log)
-    if not tables:
-        relations.run(
-            "INSERT INTO rows SELECT min(id), key, key, NULL, blob, true, true, '' FROM entries GROUP BY key, blob"
-        )
-    elif (homes is not None or feed.excluded_homes) and not profile.places_rows:
-        # Nothing but the archives themselves tells which rows are in them.
-        relations.run("UPDATE rows SET selected = coalesce(key IN (SELECT key FROM entries), false)")
+    _hold_against_entries(relations, tables, homes is not None or bool(feed.excluded_homes), profile)
     if relations.one("SELECT count(*) FROM rows WHERE selected")[0] == 0:
         raise _nothing_selected(choice, placed, profile, found, feed)
     steps = take_steps(choice, placed, relations, log)
@@ -125,6 +126,17 @@ def survey(
         feed.excluded,
         before,
     )
+
+
+def _hold_against_entries(relations: Relations, tables: Sequence[object], narrowed: bool, profile: Profile) -> None:
+    """Without a table, what is here is wanted; where only some archives are, rows may have to be narrowed to them."""
+    if not tables:
+        relations.run(
+            "INSERT INTO rows SELECT min(id), key, key, NULL, blob, true, true, '' FROM entries GROUP BY key, blob"
+        )
+    elif narrowed and not profile.places_rows:
+        # Nothing but the archives themselves tells which rows are in them.
+        relations.run("UPDATE rows SET selected = coalesce(key IN (SELECT key FROM entries), false)")
 
 
 def _absent(relations: Relations, profile: Profile, found: Found, homes: frozenset[str] | None) -> tuple[str, ...]:
@@ -150,7 +162,7 @@ def _no_table(found: Found) -> Finding:
     if maybe := next(filter(is_table, found.files), None):
         try:
             Table.open(found.root / maybe)
-            message += f". {maybe} looks like a table: if it names images, a profile says how (laden profiles)."
+            message += f". {maybe} looks like a table: if it names images, a profile says how; 'laden init' writes one."
         except SourceError as error:
             message += f". {maybe} may be one, but {error}."
         return Finding("table-unrecognised", Severity.WARNING, message, member=maybe)

@@ -22,14 +22,16 @@ from typing import TypeVar
 
 from laden.dataset.images import JUDGES, Level, Phi
 from laden.dataset.source import Buffer, Reader
+from laden.run.window import Window
 from laden.stages.transfer.bottleneck import Bottleneck
 from laden.stages.transfer.comparing import is_same
 from laden.stages.transfer.reading import BlockReader, Loaded, conflicting, properties, read_item, settle, unread
 from laden.stages.transfer.sizes import BLOCKS_IN_FLIGHT, Sizes, resumed_block_bytes
-from laden.stages.transfer.window import Window, batches, cost_bytes
+from laden.stages.transfer.window import batches, cost_bytes
 from laden.store import CREATE_ONLY, Store, block_id, digest
 from laden.values.errors import (
     AccessEnded,
+    BlobArchived,
     BlobConflict,
     BlobMissing,
     BlobRefused,
@@ -327,6 +329,8 @@ class _Mover:
         """The receipt of an item that the store did not take; raises where all others would fare the same."""
         if isinstance(error, NameRefused):
             return conflicting(replace(receipt, code="blob-name"), str(error))
+        if isinstance(error, BlobArchived):
+            return conflicting(replace(receipt, code="blob-archived"), str(error))
         alone = isinstance(error, BlobRefused) or (
             isinstance(error, TransientStoreError) and self._last_success_s >= started_s
         )
@@ -344,6 +348,8 @@ class _Mover:
         try:
             if not await is_same(self._store, blob, receipt.digests):
                 return conflicting(receipt, str(error))
+        except BlobArchived as unread:
+            return conflicting(replace(receipt, code="blob-archived"), str(unread))
         except (BlobMissing, TransientStoreError) as lost:
             return replace(receipt, outcome=Outcome.FAILED, code="put-failed", reason=str(lost))
         self._last_success_s = time.monotonic()
