@@ -68,6 +68,7 @@ def verify(
     reporter = Reporter(path_of(report_file), log.observe)
     with (
         log,
+        reporter,
         running(
             Summary("verify", destination=without_secret(destination)),
             reporter.observe,
