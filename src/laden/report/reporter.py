@@ -68,6 +68,7 @@ class Reporter:
         self._charted: Sequence[Charted] = ()
         self._relations: Relations | None = None
         """Of a source, with what was surveyed."""
+        self._decoder = Decoder(low_priority=True)
         self._sketches: Sketches | None = None
         self._listed = False
         self._columns: tuple[ColumnCounts, ...] = ()
@@ -83,6 +84,10 @@ class Reporter:
         if self.wanted:
             self._watch.see(event)
         self._observer(event)
+        if self.wanted and self._images and isinstance(event, Started) and event.stage == "source":
+            # It starts while the source is surveyed; where it cannot, each image says so.
+            with contextlib.suppress(DecodingStopped):
+                self._decoder.start()
         if isinstance(event, PlanReady) and self._sketches is not None and self._images:
             self._begin(self._sketches)
 
@@ -99,7 +104,7 @@ class Reporter:
             return
         from laden.report.sketches import Sketches
 
-        self._profile, self._relations, self._sketches = profile, relations, Sketches(root)
+        self._profile, self._relations, self._sketches = profile, relations, Sketches(root, self._decoder)
         self._tables = [table.name for table in tables]
         pairs = zip(tables, profile.tables, strict=True)
         self._charted = [Charted.of(number, *pair) for number, pair in enumerate(pairs)]
@@ -116,24 +121,23 @@ class Reporter:
         shape = profile.table if profile else None
         gather.show_manifest(relations)
         choice = gallery.choose(relations, shape.row_key if shape else str)
-        with Decoder() as decoder:
-            # It starts while the table is counted; where it cannot, each image says so.
-            with contextlib.suppress(DecodingStopped):
-                if self._images:
-                    decoder.start()
-            if table is not None and shape is not None:
-                self._tables = [table.name]
-                # What can be told of a table that cannot be read is in the findings.
-                with contextlib.suppress(SourceError):
-                    self._charted = [read_charts(relations, table, shape)]
-            self._columns = count_columns(relations, self._charted, "")
-            if not self._images:
-                return
-            keys = [wanted.key for wanted in choice.wanted]
-            inverted = inverted_keys(relations, self._charted, keys)
-            self._captions = captions(relations, self._charted, keys)
-            drawing = gallery.Drawing(decoder, self._warn)
-            self._gallery = await gallery.from_store(store, choice, inverted, drawing)
+        # It starts while the table is counted; where it cannot, each image says so.
+        with contextlib.suppress(DecodingStopped):
+            if self._images:
+                self._decoder.start()
+        if table is not None and shape is not None:
+            self._tables = [table.name]
+            # What can be told of a table that cannot be read is in the findings.
+            with contextlib.suppress(SourceError):
+                self._charted = [read_charts(relations, table, shape)]
+        self._columns = count_columns(relations, self._charted, "")
+        if not self._images:
+            return
+        keys = [wanted.key for wanted in choice.wanted]
+        inverted = inverted_keys(relations, self._charted, keys)
+        self._captions = captions(relations, self._charted, keys)
+        drawing = gallery.Drawing(self._decoder, self._warn)
+        self._gallery = await gallery.from_store(store, choice, inverted, drawing)
 
     def conclude(self, summary: Summary, relations: Relations | None) -> Summary:
         """Write the report, if there is anything to tell; returns the summary that names it."""
@@ -235,3 +239,4 @@ class Reporter:
     ) -> None:
         if self._sketches is not None:
             self._sketches.close()
+        self._decoder.close()
