@@ -22,7 +22,8 @@ _LOOK = (
 _SEARCH = """
 new Promise((found, lost) => {
   const box = document.querySelector('.md-search__input');
-  box.focus(); box.value = 'png-truncated'; box.dispatchEvent(new Event('keyup')); box.dispatchEvent(new Event('input'));
+  box.focus(); box.value = 'png-truncated';
+  for (const kind of ['keyup', 'input']) box.dispatchEvent(new Event(kind));
   const until = Date.now() + 20000;
   const look = () => {
     const text = document.querySelector('.md-search-result__list')?.innerText || '';
