@@ -54,9 +54,10 @@ bench: $(READY)
 	$(BIN)/python -m bench.weather
 	$(BIN)/python -m bench.lines
 
-# The pictures of the pages, drawn anew from real runs; all but the first need Chromium.
+# The pictures of the pages, drawn anew from real runs; the third and fourth need Chromium.
 picture: $(READY)
 	$(BIN)/python docs/picture.py
+	$(BIN)/python docs/session_picture.py
 	$(BIN)/python docs/report_picture.py
 	PYTHONPATH=. $(BIN)/python docs/explore_picture.py
 
