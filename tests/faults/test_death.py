@@ -30,7 +30,7 @@ from tests.support.dataset import Dataset
 from tests.support.harness import landed
 
 LONG = bool(os.environ.get("LADEN_LONG"))
-KILLS = 1_000 if LONG else 112
+KILLS = 1_000 if LONG else 70
 """Planned; some of a row come too late, because nothing was left to do."""
 MOMENTS = ("before", "after", "answered")
 
