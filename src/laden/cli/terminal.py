@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from rich.console import Console
 
@@ -262,9 +263,11 @@ class Terminal:
 
     def _verdict(self, summary: Summary) -> None:
         if summary.findings_file:
-            self._say(f"All findings: {escaped(summary.findings_file)}, and as .parquet beside it")
+            more = "laden help findings CODE tells what one means"
+            self._say(f"All findings: {escaped(summary.findings_file)}, and as .parquet beside it; {more}", 2)
         if summary.report_file:
-            self._say(f"A page to look at: {escaped(summary.report_file)}")
+            address = Path(summary.report_file).absolute().as_uri()
+            self._say(f"A page to look at: [link={address}]{escaped(summary.report_file)}[/link]", 2)
         if summary.message or summary.command == "columns":
             return
         colour = "yellow" if summary.exit_code == ExitCode.FINDINGS else "green"
