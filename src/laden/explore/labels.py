@@ -43,6 +43,8 @@ _NO_TABLE = f"CREATE OR REPLACE VIEW records AS SELECT i.pos AS laden_pos, {_OF_
 
 
 _REMEMBERED = 1_000
+_READING_MB, _PROOF_MB = 128, 64
+"""Of the databases beside the one that is shown: of a table that is read, and of an empty one that proves conditions."""
 
 
 class LabelColumn(NamedTuple):
@@ -69,7 +71,7 @@ class Labels:
         self.table = ""
         self.shape: TableShape | None = None
         relations.run(_NO_TABLE)
-        self._proof = Relations()
+        self._proof = Relations(_PROOF_MB)
         self._prepare()
 
     def close(self) -> None:
@@ -79,7 +81,7 @@ class Labels:
 
     def read(self, parts: Sequence[Part]) -> None:
         """Read the tables of a dataset; raises `SourceError`."""
-        with Relations() as own:
+        with Relations(_READING_MB) as own:
             records = Records(own, parts)
             records.declare(records.columns)
             records.read()
