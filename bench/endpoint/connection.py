@@ -193,6 +193,7 @@ class Connection:
         md5 = base64.b64encode(self._hash.digest()).decode() if self._hash is not None else ""
         request = self._request._replace(body=body, md5=md5) if body or md5 else self._request
         self._request = self._kept = self._hash = None
+        # What is still to be sent is never copied: an answer may be a large file.
         answer = self._service.answer(request)
         self._unsent = memoryview(bytes(self._unsent) + answer if self._unsent else answer)
         self._send()
@@ -201,8 +202,7 @@ class Connection:
 
     def _send(self) -> None:
         try:
-            # A view: a page of a listing goes out in many pieces.
-            self._unsent = memoryview(self._unsent)[self._sock.send(self._unsent) :]
+            self._unsent = self._unsent[self._sock.send(self._unsent) :]
         except BlockingIOError:
             return
         except OSError:

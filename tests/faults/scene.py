@@ -21,6 +21,7 @@ import pytest
 
 from laden.demo.emulator import Emulator
 from laden.demo.sample import Member, write_archive
+from laden.stages.download import ranges
 from laden.stages.history import HISTORY
 from laden.stages.transfer import Settings, sizes
 from laden.store import connection, retry
@@ -48,6 +49,15 @@ def small_blocks() -> Iterator[None]:
         patch.setattr(loading, "Settings", small_settings)
         patch.setattr(sizes, "_MIB", BLOCK_BYTES)
         patch.setattr(sizes, "_LEAST_BLOCK_BYTES", BLOCK_BYTES)
+        yield
+
+
+@contextmanager
+def small_ranges() -> Iterator[None]:
+    """What comes back comes in ranges, where it is larger than a small image."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ranges, "WHOLE_BYTES", BLOCK_BYTES)
+        patch.setattr(ranges, "RANGE_BYTES", BLOCK_BYTES)
         yield
 
 

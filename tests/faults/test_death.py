@@ -95,6 +95,10 @@ class Nursery:
         """Start a load; returns its process id."""
         return int(self._ask(f"{source} {url}"))
 
+    def bring(self, url: str, form: str, folder: Path) -> int:
+        """Start to bring a container back; returns the process id."""
+        return int(self._ask(f"get {url} {form} {folder}"))
+
     def wait(self) -> int:
         """Exit code of that load, negative for a signal."""
         return int(self._ask("wait"))

@@ -3,6 +3,7 @@
 import ast
 import csv
 import shutil
+import threading
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
@@ -211,6 +212,8 @@ def test_a_load_that_was_stopped_tells_how_far_it_came(tmp_path: Path) -> None:
     assert told["images"] == 400
     assert told["sent"] == summary.sent
     assert told["not reached"] == 400 - summary.sent > 0
+    assert len(shown.pictures()) == 12
+    assert "sketches" not in {thread.name for thread in threading.enumerate()}
 
 
 def test_a_load_that_fails_tells_why_and_how_far_it_came(faulty: Dataset) -> None:

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Collection, Container, Iterable, Mapping
 from pathlib import Path
 from queue import SimpleQueue
+from types import TracebackType
 from typing import NamedTuple
 
 from laden.dataset.images.child import Decoder, DecodingStopped
@@ -84,6 +85,14 @@ class Sketches:
         self._closed = True
         self._wait()
         self._decoder.close()
+
+    def __enter__(self) -> Sketches:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
     def _wait(self) -> None:
         self._asked.put(None)

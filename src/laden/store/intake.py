@@ -11,6 +11,8 @@ upon: whether it was right, the MD5 of the whole tells. Nothing is decided here 
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import errno
 import hashlib
 import os
@@ -34,6 +36,8 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
+_SMALL = "put-"
+_SMALL_LIFE_S = 3600
 _READ_BYTES = 1 << 20
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG})
 
@@ -73,6 +77,7 @@ class Intake:
         """Make the folder where it is absent, and see what laden noted there before. Raises `StoreError`."""
         folder = FolderStore(self.root)
         await folder.create()
+        await asyncio.to_thread(self._sweep)
         try:
             self._told = self._journal.read().fine
         except OSError as error:
@@ -132,10 +137,17 @@ class Intake:
         self._note([(version, Told(md5, {}))])
         return self._named(part.path, part.name, own)
 
+    def _sweep(self) -> None:
+        """Remove what small files left where a run was killed while it wrote them, which takes moments."""
+        for left in (self.root / STAGING).glob(f"{_SMALL}*"):
+            with contextlib.suppress(OSError):
+                if left.stat().st_mtime < time.time() - _SMALL_LIFE_S:
+                    left.unlink()
+
     def _tried(self, one: Brought) -> tuple[Path, Version] | StoreError:
         try:
             self._path(one.name)
-            path = self._staging() / f"get-{uuid.uuid4().hex}.part"
+            path = self._staging() / f"{_SMALL}{uuid.uuid4().hex}.part"
             with path.open("xb", buffering=0) as file:
                 left = memoryview(one.data)
                 while left:

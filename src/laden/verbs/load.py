@@ -137,6 +137,9 @@ def load(
     Raises:
         LadenError: it could not be done; the error's kind says whose turn it is.
     """
+    told = {
+        "overwrite": overwrite, "compare": compare, "strays": strays, "damaged": damaged, "images": images, "phi": phi
+    }  # fmt: skip
     refuse_same(report_file, findings_file, log_file)
     log = LogFile(path_of(log_file), observer)
     reporter = Reporter(None if dry_run else path_of(report_file), log.observe)
@@ -152,16 +155,9 @@ def load(
             conclude=reporter.conclude,
         ) as run,
     ):
-        settings = Settings(
-            images=level_of(images),
-            send_broken=one_of("damaged", damaged, ("send", "skip")) == "send",
-            replace_other=one_of("overwrite", overwrite, ("never", "changed")) == "changed",
-            phi=phi_of(phi),
-        )
-        refuse_unlooked(settings.phi, settings.images)
         wishes = _Wishes(
             choice_of(asked),
-            settings,
+            _settings(images, damaged, overwrite, phi),
             one_of("compare", compare, ("auto", "all")) == "all",
             one_of("strays", strays, ("skip", "send")) == "send",
             connections,
@@ -171,17 +167,39 @@ def load(
             dry_run,
             Renewal(sas_command, ask_sas),
             confirm,
-            asked_of(
-                asked,
-                overwrite=(overwrite, "never"),
-                compare=(compare, "auto"),
-                strays=(strays, "skip"),
-                damaged=(damaged, "send"),
-                images=(images, "structure"),
-                phi=(phi, "warn"),
-            ),
+            asked_of(asked, **{name: (told[name], usual) for name, usual in _USUAL.items()}),
         )
         return run_loop(_load(run, paths(source), destination, wishes, reporter, deadline))
+
+
+_USUAL = {
+    "overwrite": "never", "compare": "auto", "strays": "skip", "damaged": "send", "images": "structure", "phi": "warn"
+}  # fmt: skip
+"""What the history does not tell of how a load was asked for."""
+
+
+def _settings(images: Level, damaged: str, overwrite: str, phi: Phi) -> Settings:
+    settings = Settings(
+        images=level_of(images),
+        send_broken=one_of("damaged", damaged, ("send", "skip")) == "send",
+        replace_other=one_of("overwrite", overwrite, ("never", "changed")) == "changed",
+        phi=phi_of(phi),
+    )
+    refuse_unlooked(settings.phi, settings.images)
+    return settings
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What is known when the plan is made."""
+
+    there: Opened
+    listing: Listing
+    earlier: Sequence[Document]
+    surveyed: Survey
+    landings: Sequence[Landing]
+    plan: Plan
+    ready: PlanReady
 
 
 async def _load(
@@ -203,51 +221,63 @@ async def _load(
         deadline.ends_s = there.access.ends_s
         _refuse_share(wishes, there)
         run.tell(Started("listing", without_secret(destination)))
-        listing = Listing(there.store, run.relations, run.tell)
-        await listing.begin()
-        surveyed = survey(sources, wishes.choice, run.relations, run.log, run.tell, charts=reporter.wanted)
-        reporter.look_at_source(surveyed.profile, surveyed.root, [one.table for one in surveyed.tables], run.relations)
-        await listing.finish()
-        await read_known(there.store, run.relations)
-        earlier = await read_documents(there.store, run.relations)
-        run.add(await listing.doubt(earlier))
-        _refuse_inside(there, surveyed.root)
-        landings = _landings(surveyed, wishes.choice)
-        plan, ready = _planned(run, surveyed, there, wishes, landings, earlier)
-        recall_identity(run, wishes.settings.phi)
-        unlooked = wishes.dry_run or wishes.settings.images == "none"
-        look_for_identity(run, surveyed.root, wishes.settings.phi, alone=unlooked)
+        ground = await _explored(run, there, sources, wishes, reporter)
         if wishes.dry_run:
-            run.add(lost_before(run, surveyed, landings, earlier))
+            run.add(lost_before(run, ground.surveyed, ground.landings, ground.earlier))
             return run.end()
-        if not ready.images and not ready.share:
-            raise nothing_here(run, surveyed)
-        if not run.answered(wishes.confirm, ready):
-            run.add(lost_before(run, surveyed, landings, earlier))
+        if not ground.ready.images and not ground.ready.share:
+            raise nothing_here(run, ground.surveyed)
+        if not run.answered(wishes.confirm, ground.ready):
+            run.add(lost_before(run, ground.surveyed, ground.landings, ground.earlier))
             return run.end(ExitCode.INTERRUPTED, "nothing was sent, as you said")
-        if listing.absent:
-            await there.store.create()
-        publisher = Publisher(there.store, run.relations, replace_other=wishes.settings.replace_other, earlier=earlier)
-        publisher.begin(landings)
-        await _withdraw(run, ready, wishes, publisher, surveyed)
-        if ready.to_settle:
-            with sending:
-                await _transfer(run, plan, ready, surveyed, there, wishes)
-        outcomes = run.outcomes()
-        if run.stopping() and outcomes.unfinished:
-            return run.end(ExitCode.INTERRUPTED, "stopped as you asked: run the same command again to go on")
-        if outcomes.unlisted:
-            run.tell(Started("verify"))
-            await listing.repeat()
-        if (broken := proved(run, surveyed)) is not None:
-            return broken
-        if ready.share:
-            run.note(share=ready.share)
-            return run.end()
-        await conclude(run, surveyed, landings, publisher, wishes.settings.images)
-        await record(run, there.store, Deed("load", wishes.asked, surveyed.root.name, counts_of(run)))
-        run.note(complete=True)
+        return await _carried_out(run, ground, wishes, sending)
+
+
+async def _explored(run: Run, there: Opened, sources: list[Path], wishes: _Wishes, reporter: Reporter) -> _Ground:
+    """List, survey and plan; nothing is written."""
+    listing = Listing(there.store, run.relations, run.tell)
+    await listing.begin()
+    surveyed = survey(sources, wishes.choice, run.relations, run.log, run.tell, charts=reporter.wanted)
+    reporter.look_at_source(surveyed.profile, surveyed.root, [one.table for one in surveyed.tables], run.relations)
+    await listing.finish()
+    await read_known(there.store, run.relations)
+    earlier = await read_documents(there.store, run.relations)
+    run.add(await listing.doubt(earlier))
+    _refuse_inside(there, surveyed.root)
+    landings = _landings(surveyed, wishes.choice)
+    plan, ready = _planned(run, surveyed, there, wishes, landings, earlier)
+    recall_identity(run, wishes.settings.phi)
+    unlooked = wishes.dry_run or wishes.settings.images == "none"
+    look_for_identity(run, surveyed.root, wishes.settings.phi, alone=unlooked)
+    return _Ground(there, listing, earlier, surveyed, landings, plan, ready)
+
+
+async def _carried_out(run: Run, ground: _Ground, wishes: _Wishes, sending: _Sending) -> Summary:
+    """Send, list again, compare, and land what tells of it."""
+    store, surveyed, ready, replace = ground.there.store, ground.surveyed, ground.ready, wishes.settings.replace_other
+    if ground.listing.absent:
+        await store.create()
+    publisher = Publisher(store, run.relations, replace_other=replace, earlier=ground.earlier)
+    publisher.begin(ground.landings)
+    await _withdraw(run, ready, wishes, publisher, surveyed)
+    if ready.to_settle:
+        with sending:
+            await _transfer(run, ground.plan, ready, surveyed, ground.there, wishes)
+    outcomes = run.outcomes()
+    if run.stopping() and outcomes.unfinished:
+        return run.end(ExitCode.INTERRUPTED, "stopped as you asked: run the same command again to go on")
+    if outcomes.unlisted:
+        run.tell(Started("verify"))
+        await ground.listing.repeat()
+    if (broken := proved(run, surveyed)) is not None:
+        return broken
+    if ready.share:
+        run.note(share=ready.share)
         return run.end()
+    await conclude(run, surveyed, ground.landings, publisher, wishes.settings.images)
+    await record(run, store, Deed("load", wishes.asked, surveyed.root.name, counts_of(run)))
+    run.note(complete=True)
+    return run.end()
 
 
 def _planned(
