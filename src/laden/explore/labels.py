@@ -44,7 +44,7 @@ _NO_TABLE = f"CREATE OR REPLACE VIEW records AS SELECT i.pos AS laden_pos, {_OF_
 
 _REMEMBERED = 1_000
 _READING_MB, _PROOF_MB = 128, 64
-"""Of the databases beside the one that is shown: of a table that is read, and of an empty one that proves conditions."""
+"""Of the databases beside the one that is shown: for a table that is read, and for proving conditions."""
 
 
 class LabelColumn(NamedTuple):
