@@ -332,8 +332,10 @@ def test_a_picture_of_the_screen_says_that_it_is_not_for_diagnosis(browser: Pers
         browser.wait("window.kept")
         assert browser.evaluate("window.kept.name").endswith(".png-view.png")
         text = browser.evaluate(
-            "fetch(window.kept.url).then(r => r.blob()).then(b => new Promise(done => { const r = new FileReader();"
-            " r.onload = () => done(r.result); r.readAsDataURL(b); }))"
+            "new Promise(done => { const i = new Image(); i.onload = () => {"
+            " const c = document.createElement('canvas');"
+            " Object.assign(c, {width: i.width, height: i.height}); c.getContext('2d').drawImage(i, 0, 0);"
+            " done(c.toDataURL('image/png')); }; i.src = window.kept.url; })"
         )
         picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(text.partition(",")[2]))))[..., :3]
         shown = pixels(browser)

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from laden.dataset.profile import TableShape
 from laden.dataset.selection import Part, Records
 from laden.dataset.selection.condition import Condition, parse_condition
+from laden.dataset.selection.marks import COLUMNS as MARKS
 from laden.dataset.table import Table
 from laden.explore.database import Shared
 from laden.relations import Relations
@@ -143,8 +144,15 @@ class Labels:
         return " AND ".join(f"(\n{text}\n)" for text in conditions)
 
     def names_images(self, parts: Iterable[str]) -> bool:
-        """Whether a condition asks what no table says, so that no other command can be given it."""
-        return any(column.name in IMAGE_COLUMNS for text in parts for column in self._parsed(text).columns)
+        """Whether a condition asks what neither a table nor marks say, so that no other command can be given it."""
+        return bool(self._named(parts) & (IMAGE_COLUMNS.keys() - MARKS.keys()))
+
+    def names_marks(self, parts: Iterable[str]) -> bool:
+        """Whether a condition asks for marks."""
+        return bool(self._named(parts) & MARKS.keys())
+
+    def _named(self, parts: Iterable[str]) -> set[str]:
+        return {column.name for text in parts for column in self._parsed(text).columns}
 
     def _parsed(self, text: str) -> Condition:
         """A condition, proved once: the page sends those that are on with every request."""
