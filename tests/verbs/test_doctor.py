@@ -66,7 +66,7 @@ def test_a_sas_for_loading_is_enough_and_leaves_an_empty_probe(emulator: Emulato
     assert landed(emulator, container)[NAME].size_bytes == 0
     assert seen.summary.exit_code == 0
     assert seen.checks["validity"].outcome == "warn", "an hour is not enough for a terabyte"
-    assert "for 1.0 h: enough for about" in seen.checks["validity"].message
+    assert "enough for about" in seen.checks["validity"].message
     assert Examined(f"{container}?{signature}").summary.exit_code == 0, "the probe that stayed is no obstacle"
     secret = parse_qs(signature)["sig"][0]
     assert secret not in seen.text

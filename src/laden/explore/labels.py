@@ -179,7 +179,7 @@ class Labels:
 
 _PLAIN = TableShape(
     name="*", subset="", key="", labels=None, columns={}, suffixes=(), ignore_case=False, match="name", segments=0,
-    many=True, recognised_by=(), layout=None, folder=None, charts=(), photometric=None, height=None, width=None,
+    many=True, recognised_by=(), layout=None, folder=None, charts=(), age=(), photometric=None, height=None, width=None,
     bits=None,
 )  # fmt: skip
 

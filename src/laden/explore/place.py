@@ -145,7 +145,7 @@ def commands(place: Place, view: View) -> dict[str, str]:
     if not place.labels.table or not texts or query.find or query.folder or place.labels.names_images(texts):
         told["note"] = (
             "Names and properties of images are known to the explorer alone: export the selection as a list of keys,"
-            " and give it to --images."
+            " and give it to --images-from."
         )
         return told
     marked = place.labels.names_marks(texts)

@@ -9,13 +9,14 @@ Nothing that goes wrong here ends a run: a report that cannot be written is a wa
 from __future__ import annotations
 
 import contextlib
+import platform
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from laden.dataset.images.child import Decoder, DecodingStopped
 from laden.dataset.profile import Profile
@@ -25,7 +26,7 @@ from laden.report.facts import ColumnCounts, Facts, Gallery, Speed
 from laden.report.watch import Watch
 from laden.stages.charted import Charted
 from laden.store import Store
-from laden.values.errors import ExitCode, LadenError, SourceError
+from laden.values.errors import ExitCode, LadenError, SourceError, UsageError
 from laden.values.events import Event, Observer, PlanReady, Started, Summary, Warned
 from laden.values.ownfiles import REPORT_START, is_report, keep, placed, refuse
 from laden.values.secrets import redacted
@@ -38,19 +39,28 @@ if TYPE_CHECKING:
 class Reporter:
     """The report of one run; without a path it only passes events on."""
 
-    def __init__(self, path: Path | None, observer: Observer) -> None:
+    def __init__(
+        self, path: Path | None, observer: Observer, *, images: Literal["some", "none"] = "some", command: str = ""
+    ) -> None:
         """Start watching.
 
         Args:
             path: the HTML file to write, or None to write none.
             observer: told of every event.
+            images: whether some are shown.
+            command: that was typed, as the report may show it.
 
         Raises:
             UsageError: the file is there and is no report, or cannot be there.
         """
         if path is not None:
             refuse(path, is_report, "report", "--report")
+        if images not in ("some", "none"):
+            raise UsageError(f"report_images is {images!r}: give one of some, none")
         self._path = path
+        self._images = images == "some"
+        self._command = command
+        self._captions: dict[str, str] = {}
         self._observer = observer
         self._watch = Watch()
         self._profile: Profile | None = None
@@ -73,7 +83,7 @@ class Reporter:
         if self.wanted:
             self._watch.see(event)
         self._observer(event)
-        if isinstance(event, PlanReady) and self._sketches is not None:
+        if isinstance(event, PlanReady) and self._sketches is not None and self._images:
             self._begin(self._sketches)
 
     def look_at_source(self, profile: Profile, root: Path, tables: Sequence[Table], relations: Relations) -> None:
@@ -99,7 +109,7 @@ class Reporter:
     ) -> None:
         """Read sample images back, once listing and manifest are in the relations."""
         from laden.report import gallery, gather
-        from laden.report.columns import count_columns, inverted_keys, read_charts
+        from laden.report.columns import captions, count_columns, inverted_keys, read_charts
 
         self.observe(Started("report"))
         self._profile, self._listed = profile, True
@@ -109,14 +119,19 @@ class Reporter:
         with Decoder() as decoder:
             # It starts while the table is counted; where it cannot, each image says so.
             with contextlib.suppress(DecodingStopped):
-                decoder.start()
+                if self._images:
+                    decoder.start()
             if table is not None and shape is not None:
                 self._tables = [table.name]
                 # What can be told of a table that cannot be read is in the findings.
                 with contextlib.suppress(SourceError):
                     self._charted = [read_charts(relations, table, shape)]
             self._columns = count_columns(relations, self._charted, "")
-            inverted = inverted_keys(relations, self._charted, [wanted.key for wanted in choice.wanted])
+            if not self._images:
+                return
+            keys = [wanted.key for wanted in choice.wanted]
+            inverted = inverted_keys(relations, self._charted, keys)
+            self._captions = captions(relations, self._charted, keys)
             drawing = gallery.Drawing(decoder, self._warn)
             self._gallery = await gallery.from_store(store, choice, inverted, drawing)
 
@@ -131,7 +146,7 @@ class Reporter:
         self.observe(Started("report"))
         try:
             if self._watch.planned and relations is not None and self._sketches is not None:
-                self._show_plan(self._sketches)
+                self._show_plan(self._sketches, sent=summary.command == "load")
             page = (REPORT_START + render(redacted(self._facts(summary, speed, relations)))).encode()
             if self._path.is_file() and is_report(self._path):
                 keep(self._path)
@@ -157,15 +172,18 @@ class Reporter:
         inverted = inverted_keys(self._surveyed, self._charted, [image.key for image in images])
         sketches.begin(self._surveyed, images, inverted)
 
-    def _show_plan(self, sketches: Sketches) -> None:
-        """Look at the plan's images, as far as they came, and at the tables' selected rows."""
+    def _show_plan(self, sketches: Sketches, *, sent: bool) -> None:
+        """Look at the plan's images, as far as they came, and at what the tables hold of them."""
         from laden.report import gallery, gather
-        from laden.report.columns import count_columns
+        from laden.report.columns import captions, count_columns
 
         gather.show_plan(self._surveyed)
+        self._columns = count_columns(self._surveyed, self._charted, gather.LOADED if sent else gather.THERE)
+        if not self._images:
+            return
         choice = gallery.choose(self._surveyed)
         self._draw(sketches, choice.wanted)
-        self._columns = count_columns(self._surveyed, self._charted, gather.SELECTED)
+        self._captions = captions(self._surveyed, self._charted, [wanted.key for wanted in choice.wanted])
         self._gallery = gallery.gallery(choice, sketches.finish({wanted.blob for wanted in choice.wanted}))
         for sentence in sketches.told:
             self._warn(sentence)
@@ -194,10 +212,20 @@ class Reporter:
             sizes=sizes,
             columns=self._columns,
             speed=speed,
-            gallery=self._gallery,
+            gallery=self._captioned(),
             made=f"{now.day} {now:%B %Y, %H:%M} {now.tzname()}",
             version=version("laden"),
+            system=f"Python {platform.python_version()}, {platform.system()} {platform.machine()}",
+            command=self._command,
         )
+
+    def _captioned(self) -> Gallery:
+        """The pictures with what their rows say."""
+        samples, damaged = (
+            tuple(replace(one, caption=self._captions.get(one.key, "")) for one in pictures)
+            for pictures in (self._gallery.samples, self._gallery.damaged)
+        )
+        return replace(self._gallery, samples=samples, damaged=damaged)
 
     def __enter__(self) -> Reporter:
         return self

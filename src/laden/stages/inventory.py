@@ -152,18 +152,18 @@ async def read_page(store: Store, relations: Relations) -> LoadPage | None:
     return read_load_page(await store.get(LOAD, 0, _PAGE_BYTES)) if is_listed(relations, LOAD) else None
 
 
-async def read_documents(store: Store, relations: Relations) -> tuple[Document, ...]:
-    """Documents of earlier loads, as the page about the last one says; a page that is none will be made anew."""
+async def read_earlier(store: Store, relations: Relations) -> tuple[LoadPage | None, tuple[Document, ...]]:
+    """The page about the last load, and the documents of all that it names; none for one that cannot be read."""
     if not is_listed(relations, LOAD):
-        return ()
+        return None, ()
     try:
         data = await store.get(LOAD, 0, _PAGE_BYTES)
     except BlobMissing:
-        return ()
-    try:
-        return read_load_page(data).documents
-    except StoreError:
-        return ()
+        return None, ()
+    with suppress(StoreError):
+        page = read_load_page(data)
+        return page, page.documents
+    return None, ()
 
 
 async def read_known(store: Store, relations: Relations) -> bool:

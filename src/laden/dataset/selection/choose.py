@@ -154,7 +154,7 @@ def _where(condition: Condition, records: Records, relations: Relations, before:
 def _images(file: Path, records: Records, relations: Relations, tell: Callable[[Finding], None]) -> Step:
     if records.key is None or records.shape is None:
         raise UsageError(
-            f"no profile knows which column of {records.name} names the image, so --images cannot be looked up:"
+            f"no profile knows which column of {records.name} names the image, so --images-from cannot be looked up:"
             " name a --profile"
         )
     shape = records.shape
@@ -189,7 +189,7 @@ def _listed(file: Path, header: str) -> Iterator[tuple[int, str]]:
     """The keys in a file, one a line, with the line's number; blank lines and the column's own name are none."""
     try:
         if file.stat().st_size > _LIST_LIMIT_BYTES:
-            raise UsageError(f"{file} has more than 256 MiB: --images takes a list of keys, one a line")
+            raise UsageError(f"{file} has more than 256 MiB: --images-from takes a list of keys, one a line")
         text = file.read_text("utf-8-sig")
     except OSError as error:
         raise UsageError(f"the list of images {file} cannot be read ({error.strerror}): check the path") from error

@@ -60,7 +60,9 @@ def parse_condition(text: str, records: Records, relations: Relations) -> Condit
         UsageError: it is no condition, or would read something else than the table.
     """
     if len(text) > _MOST_CHARACTERS:
-        raise UsageError("the condition has more than a million characters: put a list of images into --images FILE")
+        raise UsageError(
+            "the condition has more than a million characters: put a list of images into --images-from FILE"
+        )
     # Bare, so that no bracket of the condition can close one of the query's; in brackets, so that nothing but an
     # expression fits: no clause, no semicolon.
     bare = _parsed(f"{_QUERY}\n{text}\n", text, relations)

@@ -71,7 +71,7 @@ function Export({ state }) {
     <ul>
       <li><a href=${of("csv")} download>CSV</a></li>
       <li><a href=${of("parquet")} download>Parquet</a></li>
-      <li><a href=${of("keys")} download>Keys alone, one a line</a>: what <code>laden load … --images FILE</code> takes</li>
+      <li><a href=${of("keys")} download>Keys alone, one a line</a>: what <code>laden load … --images-from FILE</code> takes</li>
     </ul>
     <p>Marks are kept in ${status.marks}. <code>laden_mark = 'exclude'</code> is a condition as any other.</p>
   </${Dialog}>`;

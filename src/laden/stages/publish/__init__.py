@@ -17,7 +17,9 @@ import asyncio
 import hashlib
 import io
 from collections.abc import Container, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from io import BufferedIOBase
 from pathlib import Path
 
@@ -32,16 +34,20 @@ from laden.stages.manifest import (
     LOAD,
     MANIFEST,
     Document,
+    LoadPage,
+    Planned,
     collect,
     documents_take,
     lost_documents,
     write_load_page,
     write_manifest,
+    write_unfinished_page,
 )
 from laden.stages.metadata import DOCUMENT
 from laden.stages.publish.others import holds_others, names_others
 from laden.store import CREATE_ONLY, Properties, Store, block_id, content_type, digest
 from laden.values.errors import AccessDenied, BlobConflict, BlobMissing, SourceError
+from laden.values.events import PlanReady
 from laden.values.records import Blob, Entry, Finding, Severity, Step
 
 _BLOCK_BYTES = 32 << 20
@@ -115,6 +121,28 @@ class Publisher:
         told = {finding.blob for finding in findings}
         missed = await self._page(profile, "complete", documents, manifest)
         return [*findings, *(finding for finding in missed if finding.blob not in told)]
+
+    async def announce(self, profile: Profile, plan: PlanReady, before: LoadPage | None) -> None:
+        """Say that a first load begins, and what it has before it, for those who ask how far it is.
+
+        Nothing is said where a load was completed before, nor by one of several shares, which does not know the whole.
+
+        Args:
+            profile: for the page.
+            plan: what should be there at the end.
+            before: the page that is there; None where there is none that can be read.
+        """
+        first = before.planned is not None if before is not None else self._listed_md5(LOAD) is None
+        if plan.share or not first:
+            return
+        begun = datetime.now(UTC).isoformat(timespec="seconds")
+        if before is not None and before.planned is not None:
+            begun = before.planned.begun
+        planned = Planned(begun, plan.images, plan.bytes_in_all)
+        page = write_unfinished_page(profile=profile.name, layout=str(profile.layout), rows=plan.rows, planned=planned)
+        # Another load may be sooner: what it says is as good.
+        with suppress(BlobConflict):
+            await self.put(LOAD, io.BytesIO(page))
 
     async def withdraw(self, profile: Profile) -> None:
         """Say, before blobs are replaced, that the manifest does not hold until the load is complete again."""

@@ -162,7 +162,7 @@ def _no_table(found: Found) -> Finding:
     if maybe := next(filter(is_table, found.files), None):
         try:
             Table.open(found.root / maybe)
-            message += f". {maybe} looks like a table: if it names images, a profile says how (laden profiles)."
+            message += f". {maybe} looks like a table: if it names images, a profile says how; 'laden init' writes one."
         except SourceError as error:
             message += f". {maybe} may be one, but {error}."
         return Finding("table-unrecognised", Severity.WARNING, message, member=maybe)
