@@ -222,7 +222,10 @@ async def _load(
             return run.end() if wishes.dry_run else run.end(ExitCode.INTERRUPTED, "nothing was sent, as you said")
         if listing.absent:
             await there.store.create()
-        publisher = Publisher(there.store, run.relations, replace_other=wishes.settings.replace_other, earlier=earlier)
+        asked = wishes.settings
+        publisher = Publisher(
+            there.store, run.relations, replace_other=asked.replace_other, earlier=earlier, phi=asked.phi
+        )
         publisher.begin(landings)
         await _withdraw(run, ready, wishes, publisher, surveyed)
         if ready.to_settle:
