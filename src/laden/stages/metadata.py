@@ -14,6 +14,8 @@ from urllib.parse import quote
 from laden.dataset.images import FACTS, STATES, WHOLE, facts_to_text
 from laden.values.records import UNSEEN, Blob, Digests, Entry, ImageFacts
 
+OWN = "laden_"
+"""How all keys begin that are laden's."""
 DOCUMENT = "laden_document"
 """Key of the table, the manifest and the page: blobs that laden may replace without being asked."""
 _CRC32 = "laden_crc32"

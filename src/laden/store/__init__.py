@@ -22,6 +22,7 @@ from laden.values.records import Blob
 if TYPE_CHECKING:
     from laden.store.cap import Cap
     from laden.store.credentials import SasSource
+    from laden.store.retry import Retrying
 
 __all__ = [
     "CREATE_ONLY",
@@ -148,7 +149,7 @@ def open_store(
     stopping: Callable[[], bool] = lambda: False,
     sas: SasSource | None = None,
     cap: Cap | None = None,
-) -> Store:
+) -> Retrying:
     """The store behind a destination, retries included.
 
     Args:
