@@ -2,8 +2,9 @@
 
 `load`, `check`, `verify` and `select` do what the commands of these names do, tell an observer of each event, and
 return a `Summary`, as `status` does, which tells how far a load is; `columns` returns what the columns of a table hold;
-`register` and `export_labels` do what comes after a load, `explore` serves a page about a
-place. What goes wrong raises a kind of `LadenError`.
+`register` and `export_labels` do what comes after a load, `plan_prune` and `prune` remove what a source no longer has;
+`undelete` brings back what was deleted; `explore` serves a page about a place. What goes wrong raises a kind of
+`LadenError`.
 """
 
 from laden.values.errors import LadenError
@@ -16,9 +17,12 @@ __all__ = [
     "explore",
     "export_labels",
     "load",
+    "plan_prune",
+    "prune",
     "register",
     "select",
     "status",
+    "undelete",
     "verify",
 ]
 
@@ -30,9 +34,11 @@ if TYPE_CHECKING:
     from laden.verbs.explore import explore
     from laden.verbs.labels import export_labels
     from laden.verbs.load import load
+    from laden.verbs.prune import plan_prune, prune
     from laden.verbs.register import register
     from laden.verbs.select import select
     from laden.verbs.status import status
+    from laden.verbs.undelete import undelete
     from laden.verbs.verify import verify
 
 _HOMES = {
@@ -42,9 +48,12 @@ _HOMES = {
     "explore": "verbs.explore",
     "export_labels": "verbs.labels",
     "load": "verbs.load",
+    "plan_prune": "verbs.prune",
+    "prune": "verbs.prune",
     "register": "verbs.register",
     "select": "verbs.select",
     "status": "verbs.status",
+    "undelete": "verbs.undelete",
     "verify": "verbs.verify",
 }
 

@@ -165,6 +165,8 @@ NEEDED = {
     "check": ["SOURCE"],
     "verify": ["./dest"],
     "status": ["./dest"],
+    "prune": ["./dest", "./src", "--plan", "plan.jsonl"],
+    "undelete": ["./dest"],
     "explore": ["./dest", "--no-open"],
     "select": ["TABLE"],
     "columns": ["TABLE"],

@@ -1,8 +1,10 @@
 """Splits off a process for each load that it is told of: `python -m tests.faults.nursery`.
 
-A line is a source and an address, answered with the process id; or `wait`, answered with the exit code.
+A line is a source and an address, or a JSON list of a function of `laden`, its arguments and its options, answered with
+the process id; or `wait`, answered with the exit code.
 """
 
+import json
 import os
 import sys
 
@@ -19,6 +21,17 @@ def work(source: str, url: str) -> int:
             return int(error.exit_code)
 
 
+def call(name: str, arguments: list[object], options: dict[str, object]) -> int:
+    import laden
+
+    try:
+        code: int = getattr(laden, name)(*arguments, **options).exit_code
+    except LadenError as error:
+        print(error, file=sys.stderr)
+        return int(error.exit_code)
+    return code
+
+
 def main() -> None:
     pid = 0
     for line in sys.stdin:
@@ -27,7 +40,7 @@ def main() -> None:
             continue
         pid = os.fork()
         if pid == 0:
-            os._exit(work(*line.split()))
+            os._exit(call(*json.loads(line)) if line.startswith("[") else work(*line.split()))
         print(pid, flush=True)
 
 

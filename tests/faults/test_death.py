@@ -5,6 +5,7 @@ it, or once the answer is passed on. `tests/e2e/test_kill.py` kills at random re
 of request, and so each stage, has its kills, a large member's blocks among them.
 """
 
+import json
 import os
 import random
 import signal
@@ -94,6 +95,10 @@ class Nursery:
     def start(self, source: Path, url: str) -> int:
         """Start a load; returns its process id."""
         return int(self._ask(f"{source} {url}"))
+
+    def call(self, name: str, *arguments: object, **options: object) -> int:
+        """Start a function of `laden`; returns its process id."""
+        return int(self._ask(json.dumps([name, arguments, options])))
 
     def wait(self) -> int:
         """Exit code of that load, negative for a signal."""

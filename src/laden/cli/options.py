@@ -173,6 +173,7 @@ TableName = Annotated[
 LEVELS = ("none", "structure", "pixels")
 FINDINGS_FILE = Path("laden-findings.csv")
 CHECK_FINDINGS_FILE = Path("laden-findings-check.csv")
+CHANGE_FINDINGS_FILE = Path("laden-findings-change.csv")
 VERIFY_FINDINGS_FILE = Path("laden-findings-verify.csv")
 """Each command its own: a check that is clean does not take away what a load found."""
 REPORT_FILE = "laden-report.html"
@@ -235,6 +236,12 @@ class Verifying(Showing):
     findings: Findings = VERIFY_FINDINGS_FILE
 
 
+class Changing(Showing):
+    """The same for what changes blobs that are there."""
+
+    findings: Findings = CHANGE_FINDINGS_FILE
+
+
 def takes(*groups: type) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command the options of groups; its function takes them as `**options`."""
 
@@ -252,6 +259,16 @@ def takes(*groups: type) -> Callable[[Callable[..., None]], Callable[..., None]]
         return function
 
     return given
+
+
+def doing(options: dict[str, Any]) -> dict[str, Any]:
+    """The options of `Renewing` and `Changing` as `laden.verbs.begun.Doing` names them."""
+    return {
+        "connections": options["connections"],
+        "sas_command": options["sas_command"],
+        "findings_file": options["findings"],
+        "log_file": options["log"],
+    }
 
 
 def asked(options: dict[str, Any], level: str) -> dict[str, Any]:

@@ -22,6 +22,8 @@ def verdict(summary: Summary, plan: PlanReady | None) -> str:
             return "The findings above need a person." if needs_person else _checked(summary, plan)
         case "select" if not needs_person:
             return "" if summary.complete else "Nothing was written. -o small.csv writes these rows."
+        case "prune" | "undelete" | "set" if not needs_person:
+            return "" if summary.complete else "Nothing was changed."
         case "verify":
             return "Not as the manifest says." if needs_person else "All there, unchanged."
         case _:

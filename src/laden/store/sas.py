@@ -172,6 +172,16 @@ def lacking_for_verify(sas: Sas) -> str:
     return sas.out_of_reach() or _without(sas.lacks("rl"))
 
 
+def lacking_for_prune(sas: Sas) -> str:
+    """Why nothing can be pruned with it, as a sentence's end; or empty."""
+    return sas.out_of_reach() or _without(sas.lacks("rwdl"))
+
+
+def lacking_for_undelete(sas: Sas) -> str:
+    """Why nothing can be brought back or changed with it, as a sentence's end; or empty."""
+    return sas.out_of_reach() or _without(sas.lacks("rwl"))
+
+
 def query_of(text: str) -> str:
     """The query string of a SAS as people copy it: bare, with its `?`, or as a whole URL.
 

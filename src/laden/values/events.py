@@ -20,7 +20,7 @@ class Started:
     """A stage begins.
 
     `listing`, `source`, `table`, `archives`, `checksums`, `images`, `plan`, `transfer`, `verify`, `reading`,
-    `manifest` or `report`.
+    `manifest`, `acting` or `report`.
     """
 
     event: ClassVar[str] = "started"
@@ -92,6 +92,29 @@ class PlanReady(Counts):
     def to_settle(self) -> int:
         """Images that have to be read."""
         return self.send + self.replace + self.compare
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActReady:
+    """What a command would do to blobs that are there, before it does."""
+
+    event: ClassVar[str] = "act"
+    action: str
+    """`delete`, `undelete`, `set` or `copy`."""
+    sentence: str
+    """What, how many and where, for a person."""
+    blobs: int
+    bytes: int
+    of: int
+    """Images in the manifest."""
+    undo: str = ""
+    """Whether it can be undone."""
+    costs: tuple[str, ...] = ()
+    """What it will cost, or take beside money, a sentence each."""
+    examples: tuple[str, ...] = ()
+    """Some names."""
+    selection: tuple[Step, ...] = ()
+    """What each step of a selection left; empty where all images were meant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +258,12 @@ class Summary(Counts):
     """Files of this run that were not looked into, or not to the end: nobody knows whether they are whole."""
     held: int = 0
     """Not sent, as asked, because they may say who a person is."""
+    acted: int = 0
+    """Of `prune`, `undelete` and `set`: blobs to which it was done."""
+    as_wanted: int = 0
+    """Of the same: blobs that were so already."""
+    left: int = 0
+    """Of the same: blobs that were left as they are, because they changed or the service refused."""
     bytes_sent: int = 0
     bytes_examined: int = 0
     retries: int = 0
@@ -255,6 +284,7 @@ Event = (
     | Warned
     | Found
     | PlanReady
+    | ActReady
     | Selected
     | Described
     | Progress

@@ -5,22 +5,33 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from laden.run.run import Run, never
-from laden.store import Destination, FolderDestination, Store, open_store, parse_destination
+from laden.store import Destination, FolderDestination, open_store, parse_destination
 from laden.store.access import Access, Renewal
 from laden.store.cap import Cap
+from laden.store.manage import Manage, open_manage
 from laden.store.sas import Sas
 from laden.values.events import Warned
+
+if TYPE_CHECKING:
+    from laden.store.retry import Retrying
 
 
 class Opened(NamedTuple):
     """Where a run reads and writes."""
 
     target: Destination | FolderDestination
-    store: Store
+    store: Retrying
     access: Access
+
+    @property
+    def place(self) -> str:
+        """The container or folder, for a sentence."""
+        if isinstance(self.target, FolderDestination):
+            return f"the folder {self.target}"
+        return self.target.about
 
 
 @asynccontextmanager
@@ -64,3 +75,13 @@ async def opened(
     finally:
         access.close()
         await store.close()
+
+
+@asynccontextmanager
+async def managed(there: Opened) -> AsyncIterator[Manage]:
+    """The second port of the same destination, asked through the same door; closed afterwards."""
+    manage = open_manage(there.target, there.access.source, ask=there.store.ask)
+    try:
+        yield manage
+    finally:
+        await manage.close()

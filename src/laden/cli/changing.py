@@ -1,0 +1,55 @@
+"""`laden prune`, `undelete`, `set`: what changes blobs that are there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from laden.cli.ask import SasPrompt, somebody_is_there
+from laden.cli.faces import Face, Interrupts, run_verb
+from laden.values.events import Observer, Summary
+
+
+def run_plan(destination: str, source: list[str], plan: Path, options: dict[str, Any], face: Face) -> int:
+    """Write a plan; return the exit code."""
+
+    def work(doing: dict[str, Any]) -> Summary:
+        from laden.verbs.prune import plan_prune
+
+        doing.pop("stopping")
+        return plan_prune(destination, [Path(one) for one in source], plan_file=plan, **options, **doing)
+
+    return _run("prune", work, face)
+
+
+def run_prune(plan: Path, destination: str | None, options: dict[str, Any], face: Face) -> int:
+    """Carry a plan out; return the exit code."""
+
+    def work(doing: dict[str, Any]) -> Summary:
+        from laden.verbs.prune import prune
+
+        return prune(plan, destination=destination, **options, **doing)
+
+    return _run("prune", work, face)
+
+
+def run_undelete(destination: str, options: dict[str, Any], face: Face) -> int:
+    """Bring blobs back; return the exit code."""
+
+    def work(doing: dict[str, Any]) -> Summary:
+        from laden.verbs.undelete import undelete
+
+        return undelete(destination, **options, **doing)
+
+    return _run("undelete", work, face)
+
+
+def _run(command: str, work: Callable[[dict[str, Any]], Summary], face: Face) -> int:
+    interrupts = Interrupts()
+    prompt = SasPrompt() if somebody_is_there() and not (face.json or face.quiet) else None
+
+    def observed(observer: Observer) -> Summary:
+        return work({"observer": observer, "ask_sas": prompt, "stopping": interrupts.asked})
+
+    return run_verb(command, observed, face, prompt=prompt, interrupts=interrupts)
