@@ -41,7 +41,7 @@ def withdrawn(before: Dataset, after: Dataset) -> set[str]:
 @pytest.fixture
 def place(before: Dataset, after: Dataset, container: str) -> str:
     load(before.folder, container)
-    load(after.folder, container)
+    assert load(after.folder, container, update=True).exit_code == 0
     return container
 
 
@@ -305,7 +305,7 @@ def test_a_plan_replaces_nothing_but_a_plan(place: str, after: Dataset, tmp_path
 def test_a_folder_is_pruned_the_same_way(before: Dataset, after: Dataset, withdrawn: set[str], tmp_path: Path) -> None:
     folder = tmp_path / "dest"
     load(before.folder, str(folder))
-    load(after.folder, str(folder))
+    load(after.folder, str(folder), update=True)
     _, ready = planned(str(folder), after, tmp_path / "plan.jsonl")
     assert "cannot be undone" in ready.undo
     with pytest.raises(UsageError, match="--without-undo"):

@@ -41,7 +41,7 @@ def test_what_was_pruned_comes_back_and_the_next_load_names_it(
         there = service.url(container)
         load(dataset.folder, there)
         was, manifest = landed(emulator, container), content(emulator, container, "_laden/manifest.parquet")
-        load(later.folder, there)
+        load(later.folder, there, update=True)
         plan_prune(there, later.folder, plan_file=plan)
         # The account keeps what is deleted, so nothing has to be said of that.
         assert prune(plan, most=1).acted == 1

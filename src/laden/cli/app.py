@@ -114,6 +114,12 @@ def load(
         Overwrite,
         typer.Option("--overwrite", help="A blob with other content: leave and list it, or replace it."),
     ] = Overwrite.never,
+    update: Annotated[
+        bool,
+        typer.Option(
+            "--update", help="Also replace images of earlier loads that changed; tell what SOURCE no longer has."
+        ),
+    ] = False,
     compare: Annotated[
         Compare,
         typer.Option(
@@ -156,6 +162,7 @@ def load(
         **asked(options, "structure"),
         "layout": layout,
         "overwrite": overwrite.value,
+        "update": update,
         "compare": compare.value,
         "strays": strays.value,
         "damaged": damaged.value,

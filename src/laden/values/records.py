@@ -114,6 +114,8 @@ class Item(NamedTuple):
     """MD5 of the blob that is there (`COMPARE`)."""
     owner: str = ""
     """Prefix of the dataset below this one whose blob is there: it is never replaced."""
+    theirs: bool = False
+    """Whether another tool put the blob that is there, and such are left."""
 
 
 class Outcome(StrEnum):

@@ -40,7 +40,13 @@ class Landed:
 
 
 async def survey_landed(
-    run: Run, store: Store, page: LoadPage, named: str | None, selection: Selection | None = None
+    run: Run,
+    store: Store,
+    page: LoadPage,
+    named: str | None,
+    selection: Selection | None = None,
+    *,
+    every: bool = False,
 ) -> Landed:
     """Fill `rows` from the tables that a load landed, those of the selection as `selected`.
 
@@ -50,6 +56,7 @@ async def survey_landed(
         page: of the load.
         named: a TOML file of a profile that is not built in, where the person gave one.
         selection: which rows are wanted; None for all.
+        every: whether tables of selections and of earlier loads are read as well.
 
     Raises:
         UsageError: the profile is not known, there is no table to select from, or the selection is wrong.
@@ -59,7 +66,7 @@ async def survey_landed(
     documents: list[Document] = []
     shapes: list[TableShape] = []
     tables: list[SourceTable] = []
-    for document, shape in shapes_of(page, profile):
+    for document, shape in every_table(page, profile) if every else shapes_of(page, profile):
         if not is_listed(run.relations, document.name):
             raise UsageError(f"the table {document.name} that landed is gone: load it again")
         table = await fetch_table(store, run.relations, document, len(tables))
@@ -92,6 +99,23 @@ def shapes_of(page: LoadPage, profile: Profile) -> list[tuple[Document, TableSha
         if shape is not None and not document.selection:
             rest.remove(shape)
             found.append((document, shape))
+    return found
+
+
+def every_table(page: LoadPage, profile: Profile) -> list[tuple[Document, TableShape]]:
+    """Every table that a load landed and that is named still; raises UsageError for one that nobody can read."""
+    found: list[tuple[Document, TableShape]] = []
+    for document in (page.table, *page.others):
+        if document is None or not (document == page.table or document.original or document.selection):
+            continue
+        shape = next((one for one in profile.tables if document.name == one.subset or one.fits(document.name)), None)
+        shape = shape or (profile.table if document == page.table or document.selection else None)
+        if shape is None:
+            raise UsageError(
+                f"nobody knows which images the table {document.name} names, which another load landed: its profile is"
+                f" not '{profile.name}'"
+            )
+        found.append((document, shape))
     return found
 
 

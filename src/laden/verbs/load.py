@@ -34,7 +34,7 @@ from laden.store.cap import Cap, parse_cap
 from laden.store.sas import lacking_for_load
 from laden.store.slips import swapped
 from laden.values.errors import AccessEnded, ExitCode, UsageError
-from laden.values.events import Observer, PlanReady, Started, Summary, ignore
+from laden.values.events import Observer, PlanReady, Started, Summary, Warned, ignore
 from laden.verbs.asked import (
     Choosing,
     Paths,
@@ -51,6 +51,7 @@ from laden.verbs.asked import (
 from laden.verbs.identity import look_for_identity, refuse_unlooked
 from laden.verbs.opening import Opened, opened
 from laden.verbs.planning import bits_of, nothing_here, planned, read_again
+from laden.verbs.wholeness import not_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +66,14 @@ class _Wishes:
     cap: Cap | None
     workers: int | None
     dry_run: bool
+    update: bool
     renewal: Renewal
     confirm: Callable[[PlanReady], bool]
+
+    @property
+    def overwrites(self) -> bool:
+        """Whether also what others put there gives way."""
+        return self.settings.replace_other and not self.update
 
 
 def load(
@@ -83,6 +90,7 @@ def load(
     limit: str | None = None,
     workers: int | None = None,
     dry_run: bool = False,
+    update: bool = False,
     findings_file: str | Path | None = None,
     report_file: str | Path | None = None,
     log_file: str | Path | None = None,
@@ -110,6 +118,8 @@ def load(
         limit: bytes a second that are sent at most, as in `"20M"`; by time of day, as in `"08:00-18:00=5M,20M"`.
         workers: processes that send; None to decide by the number and size of the images.
         dry_run: plan only; nothing is written anywhere but to `findings_file`.
+        update: also replace images of earlier loads that have other content at the source now, and tell what the
+            source no longer has. What others put there stays, and nothing is deleted.
         findings_file: CSV file for all findings; None writes none.
         report_file: HTML file to show what was loaded, also where the load fails or is stopped; None writes none.
         log_file: file to which every event is added, as a line of JSON with the time; None writes none.
@@ -144,10 +154,14 @@ def load(
             conclude=reporter.conclude,
         ) as run,
     ):
+        if update and overwrite != "never":
+            raise UsageError(
+                "--update replaces what laden put there, --overwrite changed what others did too: give one"
+            )
         settings = Settings(
             images=level_of(images),
             send_broken=one_of("damaged", damaged, ("send", "skip")) == "send",
-            replace_other=one_of("overwrite", overwrite, ("never", "changed")) == "changed",
+            replace_other=update or one_of("overwrite", overwrite, ("never", "changed")) == "changed",
             phi=phi_of(phi),
         )
         refuse_unlooked(settings.phi, settings.images)
@@ -160,6 +174,7 @@ def load(
             None if limit is None else parse_cap(limit),
             workers,
             dry_run,
+            update,
             Renewal(sas_command, ask_sas),
             confirm,
         )
@@ -187,6 +202,7 @@ async def _load(
         listing = Listing(there.store, run.relations, run.tell)
         await listing.begin()
         surveyed = survey(sources, wishes.choice, run.relations, run.log, run.tell)
+        unseen = not_whole(run, surveyed, wishes.choice)
         reporter.look_at_source(surveyed.profile, surveyed.root, read_again(surveyed))
         await listing.finish()
         await read_known(there.store, run.relations)
@@ -195,6 +211,8 @@ async def _load(
         _refuse_inside(there, surveyed.root)
         landings = _landings(surveyed, wishes.choice)
         plan, ready = _planned(run, surveyed, there, wishes, landings, earlier)
+        if wishes.update:
+            _tell_no_longer(run, plan, unseen)
         unlooked = wishes.dry_run or wishes.settings.images == "none"
         look_for_identity(run, surveyed.root, wishes.settings.phi, alone=unlooked)
         if wishes.dry_run:
@@ -205,7 +223,9 @@ async def _load(
             return run.end(ExitCode.INTERRUPTED, "nothing was sent, as you said")
         if listing.absent:
             await there.store.create()
-        publisher = Publisher(there.store, run.relations, replace_other=wishes.settings.replace_other, earlier=earlier)
+        publisher = Publisher(
+            there.store, run.relations, replace_other=wishes.overwrites, update=wishes.update, earlier=earlier
+        )
         await _withdraw(run, ready, wishes, publisher, surveyed)
         if ready.to_settle:
             with sending:
@@ -232,6 +252,7 @@ def _planned(
         surveyed,
         send_strays=wishes.send_strays,
         replace_other=wishes.settings.replace_other,
+        own_only=wishes.update,
         compare_all=wishes.compare_all,
         # A service keeps the MD5 that it checked with the bytes; in a folder, anybody may write beside laden's notes.
         read_back=wishes.compare_all and isinstance(there.target, FolderDestination),
@@ -239,6 +260,14 @@ def _planned(
         documents=[*(landing.subset for landing in landings), *(document.name for document in earlier)],
         target=there.target,
     )
+
+
+def _tell_no_longer(run: Run, plan: Plan, unseen: str) -> None:
+    """Tell what the source no longer has; of one that was not seen whole, nobody knows."""
+    if unseen:
+        run.tell(Warned(f"what the source no longer has is not told, for it was not seen whole: {unseen}"))
+    else:
+        run.add(plan.no_longer())
 
 
 class _Sending:

@@ -195,8 +195,8 @@ async def _read(run: Run, there: Opened) -> tuple[LoadPage, str]:
 async def _named_by_tables(run: Run, there: Opened, page: LoadPage, profile: str | None) -> str:
     """Fill a relation with the images that rows of landed tables name, and return its name; `rows` is empty again."""
     run.relations.run("CREATE OR REPLACE TABLE named_there (blob VARCHAR)")
-    if page.table is not None:
-        await survey_landed(run, there.store, page, profile)
+    if any(document.original or document == page.table for document in page.documents):
+        await survey_landed(run, there.store, page, profile, every=True)
         run.relations.run("INSERT INTO named_there SELECT DISTINCT blob FROM rows WHERE blob IS NOT NULL")
         for relation in ("rows", "table_starts", "sizes"):
             run.relations.run(f"DELETE FROM {relation}")  # noqa: S608 - own names

@@ -38,7 +38,7 @@ from laden.stages.manifest import (
     write_manifest,
 )
 from laden.stages.metadata import DOCUMENT
-from laden.stages.publish.others import holds_others, names_others
+from laden.stages.publish.others import holds_others, names_others, shares_images
 from laden.store import CREATE_ONLY, Properties, Store, block_id, content_type, digest
 from laden.values.errors import AccessDenied, BlobConflict, BlobMissing, SourceError
 from laden.values.records import Blob, Entry, Finding, Severity, Step
@@ -65,7 +65,13 @@ class Publisher:
     """Puts documents into a store, knowing from the last listing what is there."""
 
     def __init__(
-        self, store: Store, relations: Relations, *, replace_other: bool, earlier: Sequence[Document] = ()
+        self,
+        store: Store,
+        relations: Relations,
+        *,
+        replace_other: bool,
+        update: bool = False,
+        earlier: Sequence[Document] = (),
     ) -> None:
         """Know what is there.
 
@@ -73,11 +79,14 @@ class Publisher:
             store: where documents go.
             relations: with the last listing.
             replace_other: whether a document that laden did not write is replaced.
+            update: whether a table is the next version of one that an earlier load landed, also where it names fewer
+                images than that.
             earlier: what earlier loads landed.
         """
         self._store = store
         self._relations = relations
         self._replace_other = replace_other
+        self._update = update
         self._earlier = {document.name: document for document in earlier}
         self._superseded: set[str] = set()
         self._copies = 0
@@ -206,7 +215,9 @@ class Publisher:
         """Whether another dataset's table is there, which this one must not replace unasked."""
         if self._replace_other or self._listed_md5(name) in (None, _md5(file).hex()):
             return False
-        return await self._is_ours(name) and await self._names_others(profile, landing, name)
+        if not (await self._is_ours(name) and await self._names_others(profile, landing, name)):
+            return False
+        return not (self._update and name in self._earlier and shares_images(self._relations))
 
     async def _names_others(self, profile: Profile, landing: Landing, name: str) -> bool:
         if self._listed_md5(name) is None:

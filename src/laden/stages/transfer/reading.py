@@ -59,7 +59,7 @@ def settle(loaded: Loaded, *, send_broken: bool, replace_other: bool, phi: Phi =
             return loaded
         if digests.md5 == item.md5:
             return Receipt(item, Outcome.ALREADY_THERE, digests, image)
-        if item.owner or not replace_other:
+        if item.owner or item.theirs or not replace_other:
             return Receipt(item, Outcome.CONFLICT, digests, image)
     if image.state in BROKEN and not send_broken:
         reason = f"{BROKEN[image.state]}; not sent, as asked"
