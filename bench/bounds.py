@@ -71,7 +71,7 @@ class MadeUp:
             raise BlobMissing(name)
         return self._document(name)
 
-    async def get(self, name: str, offset: int, length: int) -> bytes:
+    async def get(self, name: str, offset: int, length: int, etag: str | None = None) -> bytes:
         return self._documents[name][0][offset : offset + length]
 
     async def put(self, name: str, data: Data, properties: Properties, etag: str | None) -> None:

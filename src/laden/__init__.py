@@ -14,8 +14,11 @@ __all__ = [
     "Summary",
     "check",
     "columns",
+    "diff",
     "explore",
     "export_labels",
+    "get",
+    "list",
     "load",
     "plan_prune",
     "prune",
@@ -31,8 +34,11 @@ if TYPE_CHECKING:
     from laden.values.events import Summary
     from laden.verbs.check import check
     from laden.verbs.columns import columns
+    from laden.verbs.diff import diff
     from laden.verbs.explore import explore
+    from laden.verbs.get import get
     from laden.verbs.labels import export_labels
+    from laden.verbs.lists import list_place as list  # noqa: A004 - its name in this package
     from laden.verbs.load import load
     from laden.verbs.prune import plan_prune, prune
     from laden.verbs.register import register
@@ -45,8 +51,11 @@ _HOMES = {
     "Summary": "values.events",
     "check": "verbs.check",
     "columns": "verbs.columns",
+    "diff": "verbs.diff",
     "explore": "verbs.explore",
     "export_labels": "verbs.labels",
+    "get": "verbs.get",
+    "list": "verbs.lists:list_place",
     "load": "verbs.load",
     "plan_prune": "verbs.prune",
     "prune": "verbs.prune",
@@ -63,5 +72,6 @@ def __getattr__(name: str) -> object:
     if name in _HOMES:
         from importlib import import_module
 
-        return getattr(import_module(f"laden.{_HOMES[name]}"), name)
+        home, _, called = _HOMES[name].partition(":")
+        return getattr(import_module(f"laden.{home}"), called or name)
     raise AttributeError(f"module 'laden' has no attribute '{name}'")

@@ -150,6 +150,15 @@ class StoreContract(ABC):
         run(store.put("a", b"0123456789", properties(b"0123456789"), CREATE_ONLY))
         assert run(store.get("a", offset, length)) == expected
 
+    def test_gives_only_the_version_that_it_was_told(self, run, store):
+        run(store.put("a", b"old", properties(b"old"), CREATE_ONLY))
+        etag = run(store.head("a")).etag
+        assert run(store.get("a", 1, 2, etag)) == b"ld"
+        run(store.put("a", b"new", properties(b"new"), None))
+        with pytest.raises(BlobConflict, match="changed meanwhile"):
+            run(store.get("a", 1, 2, etag))
+        assert run(store.get("a", 1, 2, run(store.head("a")).etag)) == b"ew"
+
     @pytest.mark.parametrize("etag", [None, CREATE_ONLY])
     def test_refuses_bytes_of_another_md5_and_shows_nothing(self, run, store, etag):
         with pytest.raises(TransientStoreError, match="changed on the way"):

@@ -175,6 +175,7 @@ FINDINGS_FILE = Path("laden-findings.csv")
 CHECK_FINDINGS_FILE = Path("laden-findings-check.csv")
 CHANGE_FINDINGS_FILE = Path("laden-findings-change.csv")
 VERIFY_FINDINGS_FILE = Path("laden-findings-verify.csv")
+GET_FINDINGS_FILE = Path("laden-findings-get.csv")
 """Each command its own: a check that is clean does not take away what a load found."""
 REPORT_FILE = "laden-report.html"
 NO_REPORT = "none"
@@ -240,6 +241,12 @@ class Changing(Showing):
     """The same for what changes blobs that are there."""
 
     findings: Findings = CHANGE_FINDINGS_FILE
+
+
+class Getting(Showing):
+    """The same for what is brought to this machine."""
+
+    findings: Findings = GET_FINDINGS_FILE
 
 
 def takes(*groups: type) -> Callable[[Callable[..., None]], Callable[..., None]]:

@@ -12,10 +12,12 @@ from laden.cli.described import draw_columns
 from laden.cli.lines import numbered, say, steps
 from laden.cli.live import Line
 from laden.cli.text import escaped
+from laden.cli.totals import Totals
 from laden.cli.verdict import verdict
 from laden.values.errors import ExitCode
 from laden.values.events import (
     ActReady,
+    Compared,
     Counted,
     Described,
     Event,
@@ -28,6 +30,8 @@ from laden.values.events import (
     Serving,
     Started,
     Summary,
+    ToFetch,
+    Total,
     Warned,
 )
 from laden.values.records import Finding, Severity
@@ -42,11 +46,19 @@ _STAGES = {
     "plan": "Holding rows, files and blobs against each other",
     "images": "Looking into every image",
     "transfer": "Sending",
+    "download": "Fetching, each file against the manifest's MD5",
     "reading": "Reading blobs back",
     "verify": "Verifying: every blob's length and MD5 against what was sent",
     "manifest": "Writing table and manifest",
     "acting": "Changing blobs",
     "report": "Drawing the report",
+}
+_COMPARED = {
+    "same": "the same, byte for byte",
+    "other": "of other content",
+    "only_here": "in the first place alone",
+    "only_there": "in the second place alone",
+    "unknown": "of the same length, and nobody knows whether the same",
 }
 _COLOURS = {Severity.INFO: "cyan", Severity.WARNING: "yellow", Severity.ERROR: "red"}
 _SEVERITIES = (Severity.ERROR, Severity.WARNING, Severity.INFO)
@@ -74,6 +86,7 @@ class Terminal:
         self._held = False
         self._line = Line(self._console)
         self._plan_told: PlanReady | None = None
+        self._totals = Totals(self._say, every=verbose)
 
     def show(self, event: Event) -> None:
         """Draw one event."""
@@ -91,6 +104,11 @@ class Terminal:
                 self.close()
                 if not self._quiet:
                     draw_act(self._console, event)
+            case ToFetch() if not self._quiet:
+                self.close()
+                self._say(
+                    f"{plural(event.files, 'file')} wanted, {size(event.bytes_in_all)}, to {escaped(event.place)}", 2
+                )
             case Found():
                 self._findings.setdefault(event.finding.code, []).append(event.finding)
             case _ if not self._quiet:
@@ -105,6 +123,13 @@ class Terminal:
                 self._described(event)
             case Serving():
                 self._serving(event)
+            case Compared():
+                self.close()
+                counts = [(getattr(event, name), what) for name, what in _COMPARED.items()]
+                numbered(self._console, "", [(count, what) for count, what in counts if count])
+            case Total():
+                self.close()
+                self._totals.see(event)
             case Progress() | Counted() if not self._held:
                 self._line.see(event)
             case Retried() if self._verbose:
@@ -222,9 +247,20 @@ class Terminal:
                 *_counts(summary, "deleted", "changed", "foreign"),
             ]
             self._say("; ".join(parts), 2)
+        self._fetched(summary)
         if summary.message:
             say(self._errors, f"[red]laden {summary.command}:[/] {escaped(summary.message)}", 2)
         self._verdict(summary)
+
+    def _fetched(self, summary: Summary) -> None:
+        if summary.command != "get" or not summary.complete:
+            return
+        told = ("fetched", "already_there", "conflicts", "damaged", "failed")
+        parts = [plural(summary.images, "image"), *_counts(summary, *told)]
+        if summary.bytes_fetched and summary.seconds:
+            speed = int(summary.bytes_fetched / summary.seconds)
+            parts.append(f"{size(summary.bytes_fetched)} in {duration(summary.seconds)} ({size(speed)}/s)")
+        self._say("; ".join(parts), 2)
 
     def _verdict(self, summary: Summary) -> None:
         if summary.findings_file:

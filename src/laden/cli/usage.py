@@ -18,6 +18,7 @@ from laden.values.errors import ExitCode
 from laden.values.secrets import StreamLost, redact
 
 _VERBS = (
+    "verbs_get",
     "verbs_changing",
     "verbs_table",
     "verbs_report",

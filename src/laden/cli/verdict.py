@@ -24,6 +24,12 @@ def verdict(summary: Summary, plan: PlanReady | None) -> str:
             return "" if summary.complete else "Nothing was written. -o small.csv writes these rows."
         case "prune" | "undelete" | "set" if not needs_person:
             return "" if summary.complete else "Nothing was changed."
+        case "diff":
+            return "Not the same." if needs_person else "The same."
+        case "list":
+            return ""
+        case "get":
+            return _got(summary, needs_person=needs_person)
         case "verify":
             return "Not as the manifest says." if needs_person else "All there, unchanged."
         case _:
@@ -42,6 +48,16 @@ def _loaded(summary: Summary, plan: PlanReady | None, *, needs_person: bool) -> 
     if needs_person:
         return "What could be loaded is there and verified; the findings above need a person."
     return "Complete and verified." if "://" in summary.destination else "Complete and verified, in a local folder."
+
+
+def _got(summary: Summary, *, needs_person: bool) -> str:
+    if not summary.complete:
+        return "Dry run: nothing was written."
+    if needs_person:
+        return "What could be fetched is there, each file proved; the findings above need a person."
+    return (
+        "All there, byte for byte." if "get-unproved" not in summary.findings else "All there, as far as it is known."
+    )
 
 
 def _checked(summary: Summary, plan: PlanReady | None) -> str:

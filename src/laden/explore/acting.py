@@ -12,11 +12,12 @@ from starlette.routing import Route
 
 from laden.explore.acts import Acts
 from laden.explore.answers import body, text, texts, told
-from laden.explore.download import Wanted, download
+from laden.explore.download import download
 from laden.explore.jobs import Job
 from laden.explore.place import Place
 from laden.explore.session import Session
 from laden.explore.stored import StoredPlace
+from laden.stages.download import Wanted
 from laden.values.errors import UsageError
 
 
@@ -172,4 +173,4 @@ def _wanted(place: Place, names: list[str]) -> list[Wanted]:
     )
     if not rows:
         raise UsageError("nothing was chosen that is there")
-    return [Wanted(*row) for row in rows]
+    return [Wanted(name, name, size_bytes, bytes.fromhex(md5) if md5 else None) for name, size_bytes, md5 in rows]

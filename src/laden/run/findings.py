@@ -10,15 +10,13 @@ and its texts as they are. Findings name images, so the files stay on this machi
 from __future__ import annotations
 
 import contextlib
-import csv
 import os
-import re
 import shutil
 from collections import Counter
 from collections.abc import Container, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TextIO
+from typing import TextIO
 
 from laden.relations import Relations
 from laden.values.errors import UsageError
@@ -26,19 +24,10 @@ from laden.values.events import Found, Observer
 from laden.values.ownfiles import FINDINGS_MARK, exclusive, is_device, is_findings, keep, placed, put, refuse
 from laden.values.records import Finding, Severity
 from laden.values.secrets import redacted
+from laden.values.sheets import cells_to, safe_cells
 
 SHOWN_PER_CODE = 10
 """Findings of one code that are told to the observer; the file has all."""
-
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-"""Control characters, and those that change the direction of what follows (Unicode 9, UAX 9)."""
-
-_FORMULA = re.compile("(^|[;,])(?=[=+@\uff1d\uff0b\uff0d\uff20-]|\\\\[trn])")
-"""Where a cell begins, or would begin with another list separator, and what makes a formula of it.
-
-The wide forms too: spreadsheets in East Asian languages take them for the narrow ones. Tabs and line ends are escaped
-by then.
-"""
 
 _PENDING = 2_000
 """Findings handed to the database at once."""
@@ -91,7 +80,7 @@ class FindingLog:
             self._observer(Found(finding))
         if self._path is not None:
             try:
-                _writer(self._open(self._path)).writerow(_safe(finding))
+                cells_to(self._open(self._path)).writerow(safe_cells(finding))
             except OSError as error:
                 raise _unwritable(self._path, error) from None
             if self._relations is not None:
@@ -152,7 +141,7 @@ class FindingLog:
             else:
                 self._beside, descriptor = exclusive(path)
                 self._file = os.fdopen(descriptor, "w", buffering=1, newline="", encoding="utf-8")
-            _writer(self._file).writerow(Finding._fields)
+            cells_to(self._file).writerow(Finding._fields)
             if self._settled and self._beside is not None:
                 put(self._beside, path, is_findings)
                 self._beside = None
@@ -190,18 +179,3 @@ class FindingLog:
 
 def _unwritable(path: Path, error: OSError) -> UsageError:
     return UsageError(f"the list of findings cannot be written to {path} ({error.strerror}): name another --findings")
-
-
-def _safe(finding: Finding) -> list[str]:
-    """Cells that no spreadsheet runs as a formula (OWASP, "CSV Injection"), no terminal obeys, any encoding holds."""
-    cells = [_CONTROL.sub(_told, str(value)).encode("utf-8", "backslashreplace").decode() for value in finding]
-    return [_FORMULA.sub(r"\1'", cell) for cell in cells]
-
-
-def _writer(file: TextIO) -> Any:
-    """Every cell in quotes: a spreadsheet with another list separator still takes none of them apart."""
-    return csv.writer(file, quoting=csv.QUOTE_ALL)
-
-
-def _told(control: re.Match[str]) -> str:
-    return control[0].encode("unicode_escape").decode()

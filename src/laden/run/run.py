@@ -108,7 +108,8 @@ class Run:
             self.log.discard()
         written = self.log.finish()
         if self._relations is not None:
-            self.note(**outcomes(self._relations).counts())
+            counts = outcomes(self._relations).counts()
+            self.note(**{name: count for name, count in counts.items() if count})
         unproven = sum(self.log.counts[code] for code in ("verify-missing", "verify-changed"))
         self.note(
             failed=self._summary.failed + unproven,

@@ -206,15 +206,15 @@ def refuse_other(path: Path, landed: Document) -> None:
         )
 
 
-async def fetch_table(store: Store, relations: Relations, landed: Document, number: int = 0) -> Table:
-    """The table that a load landed, of any size; `number` tells several of one run from each other.
+async def fetch_table(store: Store, relations: Relations, landed: Document) -> Table:
+    """The table that a load landed, of any size.
 
     Raises:
         SourceError: it is no table.
         NotAsLanded: it is another.
         StoreError: as `fetch`.
     """
-    path = relations.folder / f"landed-table-{number}"
+    path = relations.folder / "landed-table"
     await fetch(store, relations, landed.name, path)
     refuse_other(path, landed)
     return replace(Table.open(path).hold(relations.folder), name=landed.name)

@@ -98,8 +98,11 @@ class Store(Protocol):
     async def head(self, name: str) -> Blob:
         """One blob's facts. Raises `BlobMissing`."""
 
-    async def get(self, name: str, offset: int, length: int) -> bytes:
-        """Bytes `offset` to `offset + length` of a blob, fewer at its end. Raises `BlobMissing`."""
+    async def get(self, name: str, offset: int, length: int, etag: str | None = None) -> bytes:
+        """Bytes `offset` to `offset + length` of a blob, fewer at its end. Raises `BlobMissing`.
+
+        With an etag, only of that very version; any other raises `BlobConflict`.
+        """
 
     async def put(self, name: str, data: Data, properties: Properties, etag: str | None) -> None:
         """Store a blob in one request; bytes that do not hash to `properties.md5` are refused."""

@@ -112,8 +112,8 @@ class BlobStore:
         answer = await self.request("HEAD", name, (200,), "read")
         return blob_from_headers(name, answer.headers)
 
-    async def get(self, name: str, offset: int, length: int) -> bytes:
-        headers = {"x-ms-range": f"bytes={offset}-{offset + max(length, 1) - 1}"}
+    async def get(self, name: str, offset: int, length: int, etag: str | None = None) -> bytes:
+        headers = {"x-ms-range": f"bytes={offset}-{offset + max(length, 1) - 1}", **_condition(etag)}
         answer = await self.request("GET", name, (206, 416), "read", headers=headers, most_bytes=length)
         return b"" if answer.status == 416 else answer.body[:length]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -71,6 +72,12 @@ def refuse_links(root: Path, path: Path) -> None:
                 f"{path} is not written: {above} is a link, and nothing is written through one: give the folder that"
                 " it leads to as DEST, or mount it there"
             )
+
+
+def hashed(path: Path) -> bytes:
+    """The MD5 of a file. Raises `OSError`."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).digest()
 
 
 @contextlib.contextmanager

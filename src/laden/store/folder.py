@@ -24,7 +24,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from laden.store import CREATE_ONLY, Data, Page, Properties
-from laden.store.disk import files, linked, reading, refuse_links, writing
+from laden.store.disk import files, hashed, linked, reading, refuse_links, writing
 from laden.store.journal import JOURNAL, Journal, Lines, Told, Version
 from laden.values.errors import (
     BlobConflict,
@@ -38,8 +38,9 @@ from laden.values.errors import (
 from laden.values.names import problem
 from laden.values.records import Blob
 
-_STAGING = "_laden/staging"
-HIDDEN = frozenset({JOURNAL, _STAGING})
+STAGING = "_laden/staging"
+"""Where files lie until they have their names."""
+HIDDEN = frozenset({JOURNAL, STAGING})
 """Where the folder keeps its own notes."""
 _STAGED_LIFE_S = 7 * 24 * 3600
 """As long as the service keeps uncommitted blocks ("Put Block", Remarks)."""
@@ -63,8 +64,8 @@ class FolderStore:
     async def head(self, name: str) -> Blob:
         return await asyncio.to_thread(self._head, name)
 
-    async def get(self, name: str, offset: int, length: int) -> bytes:
-        return await asyncio.to_thread(self._get, name, offset, length)
+    async def get(self, name: str, offset: int, length: int, etag: str | None = None) -> bytes:
+        return await asyncio.to_thread(self._get, name, offset, length, etag)
 
     async def put(self, name: str, data: Data, properties: Properties, etag: str | None) -> None:
         await asyncio.to_thread(self._put, name, [data], properties, etag)
@@ -88,7 +89,7 @@ class FolderStore:
         if self._path.exists() and not self._path.is_dir():
             raise UsageError(f"{self._path} is a file: give a folder")
         absent = not self._path.exists()
-        refuse_links(self._path, self._path / _STAGING / "x")
+        refuse_links(self._path, self._path / STAGING / "x")
         with writing(self._path):
             self._path.mkdir(parents=True, exist_ok=True)
         return absent
@@ -112,12 +113,17 @@ class FolderStore:
         self._expect_folder()
         return _blob(name, self._file(name), self._journal.read())
 
-    def _get(self, name: str, offset: int, length: int) -> bytes:
+    def _get(self, name: str, offset: int, length: int, etag: str | None) -> bytes:
         self._expect_folder()
         path = self._file(name)
         with reading(path), path.open("rb") as file:
             file.seek(offset)
-            return file.read(length)
+            data = file.read(length)
+            status = os.fstat(file.fileno())
+        # Of a file with a coarse time only its content tells the version, and whoever asks looks at that anyway.
+        if etag and etag.split("-")[:2] != [str(status.st_size), str(status.st_mtime_ns)]:
+            raise BlobConflict(f"{path} changed meanwhile")
+        return data
 
     def _put(self, name: str, parts: Iterable[Data], properties: Properties, etag: str | None) -> None:
         target = self._file(name)
@@ -136,7 +142,7 @@ class FolderStore:
     def _staged(self, name: str, parts: Iterable[Data], md5: bytes) -> Path:
         """Write a file beside the others, checked, under a name of its own."""
         self._expect_folder()
-        staged = self._path / _STAGING / uuid.uuid4().hex
+        staged = self._path / STAGING / uuid.uuid4().hex
         refuse_links(self._path, staged)
         digest = hashlib.md5(usedforsecurity=False)
         with writing(staged):
@@ -181,14 +187,14 @@ class FolderStore:
     def _blocks(self, name: str) -> dict[str, int]:
         self._expect_folder()
         found = {}
-        for block in (self._path / _STAGING).glob(f"{_staged_as(name)}*"):
+        for block in (self._path / STAGING).glob(f"{_staged_as(name)}*"):
             # Another process may have committed it since.
             with contextlib.suppress(FileNotFoundError):
                 found[bytes.fromhex(block.name.rpartition("-")[2]).decode()] = block.stat().st_size
         return found
 
     def _block(self, name: str, block_id: str) -> Path:
-        return self._path / _STAGING / (_staged_as(name) + block_id.encode().hex())
+        return self._path / STAGING / (_staged_as(name) + block_id.encode().hex())
 
     def _delete(self, name: str) -> None:
         self._expect_folder()
@@ -201,7 +207,7 @@ class FolderStore:
 
     def _sweep(self) -> None:
         """Remove what puts that were killed have left behind."""
-        for left in (self._path / _STAGING).glob("*"):
+        for left in (self._path / STAGING).glob("*"):
             with contextlib.suppress(OSError):
                 if left.stat().st_mtime < time.time() - _STAGED_LIFE_S:
                     left.unlink()
@@ -214,7 +220,7 @@ class FolderStore:
         """Where a blob lies: always below the folder, and never on the store's own files."""
         if reason := problem(name):
             raise NameRefused(f"'{name}' cannot be a blob's name: it {reason}")
-        if name in HIDDEN or name.startswith(_STAGING + "/"):
+        if name in HIDDEN or name.startswith(STAGING + "/"):
             raise NameRefused(f"'{name}' is where the folder keeps its own notes")
         return self._path / name
 
@@ -231,12 +237,7 @@ def _version(name: str, path: Path) -> Version:
 
 def _etag(path: Path) -> str:
     version = _version("", path)
-    return version.etag(_hashed(path) if version.is_coarse else b"")
-
-
-def _hashed(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).digest()
+    return version.etag(hashed(path) if version.is_coarse else b"")
 
 
 def _blob(name: str, path: Path, told: Lines) -> Blob:
@@ -246,6 +247,6 @@ def _blob(name: str, path: Path, told: Lines) -> Blob:
         version = _version(name, path)
         if line := told.fine.get(version):
             return Blob(name, version.size_bytes, line.md5, version.etag(line.md5), line.metadata)
-        md5 = _hashed(path)
+        md5 = hashed(path)
     line = told.coarse.get((version, md5))
     return Blob(name, version.size_bytes, md5, version.etag(md5), line.metadata if line else {})

@@ -16,7 +16,7 @@ import contextlib
 import errno
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -78,9 +78,16 @@ class Journal:
 
     def append(self, version: Version, told: Told) -> None:
         """Note what is true of a version. Raises `OSError`."""
-        line = b"\n" + json.dumps([*version, told.md5.hex(), told.metadata], separators=(",", ":")).encode()
+        self.append_all([(version, told)])
+
+    def append_all(self, notes: Sequence[tuple[Version, Told]]) -> None:
+        """The same of several. Raises `OSError`."""
+        lines = (
+            json.dumps([*version, told.md5.hex(), told.metadata], separators=(",", ":")) for version, told in notes
+        )
+        text = "".join(f"\n{line}" for line in lines).encode()
         with self._open() as journal:
-            if os.write(journal, line) != len(line):
+            if os.write(journal, text) != len(text):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     @contextlib.contextmanager

@@ -157,8 +157,8 @@ class Limited:
     async def head(self, name: str) -> Blob:
         return await self._bounded(lambda: self._inner.head(name), 0)
 
-    async def get(self, name: str, offset: int, length: int) -> bytes:
-        return await self._bounded(lambda: self._inner.get(name, offset, length), length)
+    async def get(self, name: str, offset: int, length: int, etag: str | None = None) -> bytes:
+        return await self._bounded(lambda: self._inner.get(name, offset, length, etag), length)
 
     async def put(self, name: str, data: Data, properties: Properties, etag: str | None) -> None:
         await self._bounded(lambda: self._inner.put(name, data, properties, etag), len(data), write=True)

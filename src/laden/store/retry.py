@@ -72,8 +72,8 @@ class Retrying:
     async def head(self, name: str) -> Blob:
         return await self._repeat(lambda: self._inner.head(name))
 
-    async def get(self, name: str, offset: int, length: int) -> bytes:
-        return await self._repeat(lambda: self._inner.get(name, offset, length))
+    async def get(self, name: str, offset: int, length: int, etag: str | None = None) -> bytes:
+        return await self._repeat(lambda: self._inner.get(name, offset, length, etag))
 
     async def put(self, name: str, data: Data, properties: Properties, etag: str | None) -> None:
         await self._repeat(lambda: self._inner.put(name, data, properties, etag))

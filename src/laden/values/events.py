@@ -20,7 +20,7 @@ class Started:
     """A stage begins.
 
     `listing`, `source`, `table`, `archives`, `checksums`, `images`, `plan`, `transfer`, `verify`, `reading`,
-    `manifest`, `acting` or `report`.
+    `download`, `manifest`, `acting` or `report`.
     """
 
     event: ClassVar[str] = "started"
@@ -135,6 +135,44 @@ class Described:
     facts: TableFacts
     all_values: bool = False
     """Whether every value is listed, and not the commonest ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToFetch:
+    """What is to be brought to this machine, before anything is."""
+
+    event: ClassVar[str] = "to-fetch"
+    files: int
+    bytes_in_all: int
+    """Some of it may be there already: that is seen while it runs."""
+    place: str
+    """Where it goes, for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """What the images of a place come to, taken together by something of theirs."""
+
+    event: ClassVar[str] = "total"
+    by: str
+    """`all`, `folder`, `label`, `tier` or `state`."""
+    value: str
+    """Which folder, label ...; empty for all, and for images that have none."""
+    images: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """How many names of two places have the same content, and how many do not."""
+
+    event: ClassVar[str] = "compared"
+    same: int
+    other: int
+    only_here: int
+    only_there: int
+    unknown: int
+    """Of the same length, where nothing that both places know tells whether their bytes are the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +296,9 @@ class Summary(Counts):
     """Files of this run that were not looked into, or not to the end: nobody knows whether they are whole."""
     held: int = 0
     """Not sent, as asked, because they may say who a person is."""
+    fetched: int = 0
+    """Of `get`: files that were brought to this machine."""
+    bytes_fetched: int = 0
     acted: int = 0
     """Of `prune`, `undelete` and `set`: blobs to which it was done."""
     as_wanted: int = 0
@@ -287,6 +328,9 @@ Event = (
     | ActReady
     | Selected
     | Described
+    | ToFetch
+    | Total
+    | Compared
     | Progress
     | Counted
     | Retried

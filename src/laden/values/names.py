@@ -81,6 +81,19 @@ def reserved(name: str) -> str | None:
     return None
 
 
+_SIGNS = r"!-,\-0-9;-\[\]-~ "
+
+
+def plain_in_sql(column: str) -> str:
+    """SQL that is true of names of which nothing need be asked: neither `problem` nor `reserved` says anything.
+
+    Printable ASCII but colons and backslashes, in segments none of which is empty or ends in a dot.
+    """
+    segments = f"(?:[{_SIGNS}.]*[{_SIGNS}]/)*[{_SIGNS}.]*[{_SIGNS}]"
+    short = f"length({column}) < 250 AND NOT contains({column}, '{OWN_FOLDER}')"
+    return f"{short} AND regexp_full_match({column}, '{segments}')"
+
+
 def is_junk(path: str) -> bool:
     """Whether `path` is no data: a folder entry, or what macOS, Windows, AzCopy or gsutil leave behind.
 

@@ -41,12 +41,23 @@ _LOG = re.compile(r".+\.(?:jsonl|log)", re.IGNORECASE)
 _UNFINISHED = re.compile(r"\..+\.[0-9a-f]{16}\.laden")
 
 
+def is_marked(mark: str) -> Callable[[Path], bool]:
+    """Whether a file is a Parquet file whose footer holds that key, or empty: one that the same command wrote."""
+
+    def known(path: Path) -> bool:
+        with path.open("rb") as file:
+            file.seek(-min(_FOOTER_BYTES, path.stat().st_size), os.SEEK_END)
+            footer = file.read()
+        return not footer or mark.encode() in footer
+
+    return known
+
+
 def is_findings(path: Path) -> bool:
     """Whether a file is a list of findings of laden's, CSV or Parquet, or empty. Raises `OSError`."""
+    if path.suffix.lower() == ".parquet":
+        return is_marked(FINDINGS_MARK)(path)
     with path.open("rb") as file:
-        if path.suffix.lower() == ".parquet":
-            file.seek(-min(_FOOTER_BYTES, path.stat().st_size), os.SEEK_END)
-            return FINDINGS_MARK.encode() in file.read()
         start = file.readline(1000)
     return not start or start.strip() in {header.encode() for header in _HEADERS}
 

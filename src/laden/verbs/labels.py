@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from laden.dataset.profile import Template
+from laden.dataset.profile import Profile, Template, builtin, open_profile
 from laden.relations import Relations, told_locally
 from laden.run.loop import run
 from laden.stages.inventory import fetch_table, is_listed, read_proved
@@ -24,7 +24,6 @@ from laden.store import Destination, FolderDestination, Store, open_store, parse
 from laden.values.errors import UsageError
 from laden.values.events import Observer, Started, ignore
 from laden.values.ownfiles import begins, placed, refuse
-from laden.verbs.landed import profile_of
 
 NOT_LOADED = "no load was completed in {place}: load it first, to its end"
 NOT_AS_SAID = "{place} is not as its manifest says ({wrong}): load it again, or see 'laden verify'"
@@ -95,7 +94,7 @@ async def read_labels(store: Store, relations: Relations, page: LoadPage, profil
     """The labels of a load whose manifest is in `known`; raises `UsageError` where it has none."""
     if page.table is None or not is_listed(relations, page.table.name):
         raise UsageError("no table of labels lies beside the images: load them with one")
-    shape = profile_of(page, profile)
+    shape = _profile(page, profile)
     table = await fetch_table(store, relations, page.table)
     return collect(relations, table, shape, Template(page.layout))
 
@@ -112,6 +111,12 @@ def addresses(target: Destination | FolderDestination, urls: str) -> Callable[[s
         raise UsageError(f"--urls {urls} is neither 'relative' nor 'blob' nor the beginning of an address")
     base = urls if urls.endswith(("/", "=")) else f"{urls}/"
     return lambda name: base + quoted(name)
+
+
+def _profile(page: LoadPage, named: str | None) -> Profile:
+    if named is None and page.profile not in {profile.name for profile in builtin()}:
+        raise UsageError(f"the load was made with the profile '{page.profile}': give its TOML file with --profile")
+    return open_profile(named or page.profile)
 
 
 def _written(path: Path, labels: LabelSet, form: str, address: Callable[[str], str]) -> int:

@@ -13,11 +13,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Unpack
 
+from laden.dataset.selection import Selection
 from laden.run.loop import run as run_loop
 from laden.run.run import Run
 from laden.stages.acting import told_undo
-from laden.stages.inventory import Listing, read_known, read_page
-from laden.stages.manifest import LoadPage
 from laden.stages.pruning import (
     PLAN_START,
     About,
@@ -39,7 +38,7 @@ from laden.values.records import Finding, Severity
 from laden.values.units import amount, plural
 from laden.verbs.asked import Choosing, Paths, choice_of, paths, shown
 from laden.verbs.begun import Doing, begun, renewal_of
-from laden.verbs.landed import survey_landed
+from laden.verbs.chosen import pick, read_loaded, rows_of
 from laden.verbs.opening import Opened, managed, opened
 from laden.verbs.pruning import carry_out
 from laden.verbs.wholeness import not_whole
@@ -139,8 +138,7 @@ async def _plan(
         run, destination, lacking_for_verify, renewal_of(doing), connections=doing.get("connections")
     ) as there:
         run.tell(Started("listing", without_secret(destination)))
-        page, page_md5 = await _read(run, there)
-        named = await _named_by_tables(run, there, page, choice.profile)
+        await _read(run, there, choice.profile)
         surveyed = survey(sources, choice, run.relations, run.log, run.tell)
         if why := not_whole(run, surveyed, choice):
             raise SourceError(
@@ -154,7 +152,9 @@ async def _plan(
             raise UsageError(
                 f"the source names none of the {images:,} images in {there.place}: it is the source of something else"
             )
-        run.add(_kept(keep(run.relations, named), "a table that landed still names", "load --update lands the new one"))
+        run.add(
+            _kept(keep(run.relations, "links"), "a table that landed still names", "load --update lands the new one")
+        )
         strange = keep_other_layouts(run.relations, surveyed.profile)
         run.add(_kept(strange, "this dataset gives no such names to", "they are of another load; name its source"))
         found, changed = going(run.relations)
@@ -163,7 +163,7 @@ async def _plan(
             without_secret(destination),
             shown(sources),
             int(time.time()),
-            page_md5,
+            _page_md5(run),
             images,
             len(found),
             sum(one.size_bytes for one in found),
@@ -179,31 +179,26 @@ async def _plan(
         return run.end()
 
 
-async def _read(run: Run, there: Opened) -> tuple[LoadPage, str]:
-    """List, and bring in the manifest of a completed load; the page's MD5 too."""
-    listing = Listing(there.store, run.relations, run.tell)
-    await listing.repeat()
-    page = await read_page(there.store, run.relations)
-    if page is None or page.state != "complete" or not await read_known(there.store, run.relations):
+async def _read(run: Run, there: Opened, profile: str | None) -> None:
+    """List, bring in manifest and tables of a completed load, and fill `links` with what these name.
+
+    Raises:
+        UsageError: there is none, or a table in it that nobody can read.
+        NotAsLanded: the manifest is not the load's.
+    """
+    loaded = await read_loaded(run, there.store, profile, tables=True)
+    if loaded.page is None or loaded.page.state != "complete":
         raise UsageError(f"no load was completed in {there.place}: load it first, to its end")
-    doubts = await listing.doubt(page.documents)
-    if doubts:
-        raise UsageError(f"the manifest in {there.place} is not as the last load left it: load again first")
-    return page, page_md5(run)
+    pick(run, loaded, Selection())
+    for landed in loaded.tables:
+        if not len(rows_of(run.relations, landed, "SELECT row FROM links WHERE blob IS NOT NULL")):
+            raise UsageError(
+                f"nobody knows which images the table {landed.name} in {there.place} names: give the TOML file of its"
+                " profile with --profile"
+            )
 
 
-async def _named_by_tables(run: Run, there: Opened, page: LoadPage, profile: str | None) -> str:
-    """Fill a relation with the images that rows of landed tables name, and return its name; `rows` is empty again."""
-    run.relations.run("CREATE OR REPLACE TABLE named_there (blob VARCHAR)")
-    if any(document.original or document == page.table for document in page.documents):
-        await survey_landed(run, there.store, page, profile, every=True)
-        run.relations.run("INSERT INTO named_there SELECT DISTINCT blob FROM rows WHERE blob IS NOT NULL")
-        for relation in ("rows", "table_starts", "sizes"):
-            run.relations.run(f"DELETE FROM {relation}")  # noqa: S608 - own names
-    return "named_there"
-
-
-def page_md5(run: Run) -> str:
+def _page_md5(run: Run) -> str:
     """MD5 of the page about the load, as it was listed."""
     (md5,) = run.relations.one("SELECT coalesce(any_value(md5), '') FROM blobs WHERE name = '_laden/load.json'")
     return str(md5)

@@ -28,7 +28,7 @@ from laden.stages.survey.tables import SourceTable
 from laden.values.arrow import Stream
 from laden.values.errors import UsageError
 from laden.values.events import Observer, ignore
-from laden.values.names import OWN_FOLDER, problem, reserved
+from laden.values.names import plain_in_sql, problem, reserved
 from laden.values.records import Finding, Severity
 
 
@@ -195,7 +195,7 @@ def _refused_rows(relations: Relations, before: int) -> Iterator[Finding]:
     Most names are plainly fine, which SQL sees; of the others, each different one is judged once.
     """
     doubtful = relations.stream(
-        f"SELECT DISTINCT blob FROM rows WHERE row > ? AND blob IS NOT NULL AND NOT ({_FINE})",  # noqa: S608 - own text
+        f"SELECT DISTINCT blob FROM rows WHERE row > ? AND blob IS NOT NULL AND NOT ({plain_in_sql('blob')})",  # noqa: S608 - own text
         [before],
     )
     judged = ((blob, problem(blob) or reserved(blob)) for (blob,) in doubtful)
@@ -209,12 +209,6 @@ def _refused_rows(relations: Relations, before: int) -> Iterator[Finding]:
     relations.run(
         "UPDATE rows SET blob = NULL, usable = false WHERE row > ? AND blob IN (SELECT blob FROM refused)", [before]
     )
-
-
-_SIGNS = r"!-,\-0-9;-\[\]-~ "
-_FINE = f"length(blob) < 250 AND NOT contains(blob, '{OWN_FOLDER}')"
-_FINE += f" AND regexp_full_match(blob, '(?:[{_SIGNS}.]*[{_SIGNS}]/)*[{_SIGNS}.]*[{_SIGNS}]')"
-"""Printable ASCII but colons and backslashes, in segments none of which is empty or ends in a dot."""
 
 
 def _table_fields(layout: Template, archive: Template | None, table: Table) -> list[str]:

@@ -22,11 +22,12 @@ from typing import TypeVar
 
 from laden.dataset.images import JUDGES, Level, Phi
 from laden.dataset.source import Buffer, Reader
+from laden.run.window import Window
 from laden.stages.transfer.bottleneck import Bottleneck
 from laden.stages.transfer.comparing import is_same
 from laden.stages.transfer.reading import BlockReader, Loaded, conflicting, properties, read_item, settle, unread
 from laden.stages.transfer.sizes import BLOCKS_IN_FLIGHT, Sizes, resumed_block_bytes
-from laden.stages.transfer.window import Window, batches, cost_bytes
+from laden.stages.transfer.window import batches, cost_bytes
 from laden.store import CREATE_ONLY, Store, block_id, digest
 from laden.values.errors import (
     AccessEnded,

@@ -1,8 +1,7 @@
-"""How many bytes may be in memory, read and not yet sent; what an item takes of them, and which are read together."""
+"""What an item takes of the bytes that may be in memory, and which items are read together."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Iterator
 
 from laden.values.records import Item
@@ -13,27 +12,6 @@ _BATCH_ITEMS = 32
 _ITEM_COST_BYTES = 256 << 10
 """The least that an item takes of the window: a thousand small ones in flight keep any link busy, and more would
 only keep the garbage collector busy."""
-
-
-class Window:
-    """A budget of bytes in flight. An item larger than the budget passes when nothing else is in it."""
-
-    def __init__(self, size_bytes: int) -> None:
-        self._size_bytes = size_bytes
-        self._used_bytes = 0
-        self._left = asyncio.Event()
-
-    async def enter(self, cost_bytes: int) -> None:
-        """Wait until there is room for so many bytes, and take it. One waiter at a time."""
-        while self._used_bytes and self._used_bytes + cost_bytes > self._size_bytes:
-            self._left.clear()
-            await self._left.wait()
-        self._used_bytes += cost_bytes
-
-    def leave(self, cost_bytes: int) -> None:
-        """Give it back."""
-        self._used_bytes -= cost_bytes
-        self._left.set()
 
 
 def batches(items: Iterable[Item], most_bytes: int) -> Iterator[list[Item]]:

@@ -1,0 +1,154 @@
+"""The verbs that bring out what is in a destination, as typer declares them: `get`, and what lists and compares."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from laden.cli.app import app
+from laden.cli.faces import Face
+from laden.cli.options import (
+    EXIT_CODES,
+    Connections,
+    Dest,
+    Getting,
+    ImagesFile,
+    Json,
+    ProfileName,
+    Quiet,
+    Renewing,
+    Selecting,
+    TrustHost,
+    Verbose,
+    takes,
+)
+
+LoadProfile = Annotated[
+    str | None,
+    typer.Option("--profile", help="A TOML file, where DEST was loaded with one. Default: the load's own."),
+]
+
+
+@app.command(epilog=EXIT_CODES, short_help="DEST, or a part of it, back to FOLDER, each file proved.")
+@takes(Selecting, Renewing, Getting)
+def get(
+    destination: Dest,
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where it is to lie; made where it is absent.")],
+    layout: Annotated[
+        str | None,
+        typer.Option("--layout", help="Names of files, as in '{ImageID}'; {path} is the name in DEST. Default: that."),
+    ] = None,
+    images: ImagesFile = None,
+    table_name: Annotated[
+        str | None, typer.Option("--table-name", metavar="NAME", help="What the table of the selected rows is called.")
+    ] = None,
+    profile: LoadProfile = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Choose and tell; write nothing.")] = False,
+    **options: Any,
+) -> None:
+    """Bring what was loaded to DEST, or a part of it, to FOLDER, with its table. Run it again to finish.
+
+    Every file is held against the manifest's MD5, CRC-32 and length before it has its name. What is there and right is
+    not fetched again; what is there and is not laden's is left as it is. Example:
+
+        laden get https://ACCOUNT.blob.core.windows.net/padchest ~/part --where "Projection = 'PA'" --sample 500
+    """
+    from laden.cli.get import run_get
+
+    face = Face.of(options)
+    options.pop("trust_host")
+    wishes = {
+        **{name: value for name, value in options.items() if name not in ("findings", "log")},
+        "layout": layout,
+        "images_file": images,
+        "table_name": table_name,
+        "profile": profile,
+        "dry_run": dry_run,
+        "findings_file": options["findings"],
+        "log_file": options["log"],
+    }
+    raise typer.Exit(run_get(destination, folder, wishes, face))
+
+
+class ListForm(StrEnum):
+    """How a list is written."""
+
+    table = "table"
+    csv = "csv"
+    parquet = "parquet"
+    json = "json"
+
+
+@app.command("list", epilog=EXIT_CODES, short_help="What lies in DEST: names, sizes, MD5, labels, tier; totals.")
+@takes(Selecting, Renewing)
+def list_(
+    destination: Annotated[
+        str,
+        typer.Argument(metavar="DEST", help="What was loaded (a URL or folder), or an account, for its containers."),
+    ],
+    form: Annotated[
+        ListForm, typer.Option("--format", help="Lines for a person, CSV, Parquet, or an object of JSON a line.")
+    ] = ListForm.table,
+    output: Annotated[
+        str | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Replaced if it holds such a list. Default: stdout."),
+    ] = None,
+    images: ImagesFile = None,
+    profile: LoadProfile = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    **options: Any,
+) -> None:
+    """List what lies in DEST, with MD5, labels, tier and the image's state, then totals by folder, label and tier.
+
+    Blobs that the manifest does not know, or that are gone or changed since, are marked. With --json the totals are
+    events; a list of every image is written with -o. Examples:
+
+        laden list https://ACCOUNT.blob.core.windows.net/padchest --where "Projection = 'PA'"
+
+        laden list https://ACCOUNT.blob.core.windows.net/padchest --format parquet -o images.parquet
+    """
+    from laden.cli.list import run_list
+
+    options.pop("trust_host")
+    wishes = {**options, "form": form.value, "images_file": images, "profile": profile}
+    raise typer.Exit(run_list(destination, output, wishes, Face(json, quiet, verbose)))
+
+
+Place = Annotated[
+    str,
+    typer.Argument(metavar="A", help="A container or prefix (URL), a folder, a source, or a manifest (.parquet)."),
+]
+
+
+@app.command(epilog=EXIT_CODES, short_help="Two places by content: same, other, in one alone.")
+def diff(
+    here: Place,
+    there: Annotated[str, typer.Argument(metavar="B", help="Another one.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="A row for every name, .csv or .parquet. Default: none."),
+    ] = None,
+    profile: ProfileName = None,
+    connections: Connections = None,
+    _: TrustHost = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Hold two places against each other, name by name, by content: MD5, or CRC-32 where an archive knows no more.
+
+    What nobody can tell is called unknown, never the same. Exit code 0 where all is the same, 3 where not. Examples:
+
+        laden diff ~/padchest https://ACCOUNT.blob.core.windows.net/padchest
+
+        laden diff https://ONE.blob.core.windows.net/padchest https://OTHER.blob.core.windows.net/padchest -o d.csv
+    """
+    from laden.cli.diff import run_diff
+
+    options = {"output": output, "profile": profile, "connections": connections}
+    raise typer.Exit(run_diff(here, there, options, Face(json, quiet, verbose)))

@@ -1,0 +1,201 @@
+"""Which images of a destination are meant: all that its load landed, or those that rows of its table select.
+
+In order: the listing and what the load left about itself are read; where rows are asked for, its tables too; each row
+is linked with the blob that the load's layout makes of it (where that names none, with the one whose manifest names the
+row's key, if there is one alone); and the selection is taken as everywhere. Where no load was completed, every blob is
+meant. Nothing is read of the images, and nothing is written.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from laden.dataset.profile import WHICH_FOLDER, WHOLE_PATH, Profile, TableShape, Template, known_profile, open_profile
+from laden.dataset.selection import Part, Records, Selection, choose
+from laden.dataset.table import BATCH, Table, columns, count
+from laden.relations import Relations
+from laden.run.run import Run
+from laden.stages.inventory import fetch_table, is_listed, read_proved
+from laden.stages.manifest import LoadPage, find_loads_below
+from laden.store import Store
+from laden.values.errors import UsageError
+from laden.values.events import Selected
+from laden.values.records import Step
+
+_SCHEMA = """
+CREATE OR REPLACE TABLE links (row BIGINT, blob VARCHAR, place VARCHAR);
+CREATE OR REPLACE TABLE picked (blob VARCHAR)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """A table that a load landed."""
+
+    part: Part
+    name: str
+    """Its name below the destination."""
+    subset: str
+    """What a part of it is called."""
+    folder: str = ""
+    """Which of its profile's folders holds its images, as names are made of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a destination holds."""
+
+    page: LoadPage | None
+    """None where no load was completed."""
+    tables: tuple[Landed, ...] = ()
+    """Those that were asked for, read into the run's folder."""
+
+    @property
+    def parts(self) -> list[Part]:
+        """The tables, as a selection takes them."""
+        return [table.part for table in self.tables]
+
+
+async def read_loaded(run: Run, store: Store, profile: str | None, *, tables: bool) -> Loaded:
+    """List a destination, and read what its load left there.
+
+    Args:
+        run: its relations get `blobs`, and `known`, the manifest.
+        store: the destination.
+        profile: of the load, where it is no built-in one.
+        tables: whether its tables are needed.
+
+    Raises:
+        NotAsLanded: manifest or table are not the load's.
+        UsageError: the profile cannot be read.
+    """
+    page = await read_proved(store, run.relations)
+    if page is None or not tables:
+        return Loaded(page)
+    known = open_profile(profile) if profile else known_profile(page.profile)
+    found: list[Landed] = []
+    for document in page.documents:
+        shape = _shape(known, document.name, is_label_table=document == page.table)
+        is_table = document == page.table or shape is not None or document.original or document.selection
+        if document == page.manifest or not is_table or not is_listed(run.relations, document.name):
+            continue
+        table = _kept(await fetch_table(store, run.relations, document), len(found))
+        before = found[-1].part.before + count(found[-1].part.table) if found else 0
+        found.append(
+            Landed(
+                Part(table, shape, before),
+                document.name,
+                shape.subset if shape else document.name,
+                known.folder_of(shape) if known and shape else "",
+            )
+        )
+    return Loaded(page, tuple(found))
+
+
+def _shape(profile: Profile | None, name: str, *, is_label_table: bool) -> TableShape | None:
+    if profile is None:
+        return None
+    named = (shape for shape in profile.tables if shape.fits(name) or shape.subset == name)
+    return next(named, profile.table if is_label_table else None)
+
+
+def _kept(table: Table, number: int) -> Table:
+    """The table under a file name of its own: the next one is read into the same."""
+    path = table.content.rename(table.content.with_name(f"landed-{number}.csv"))
+    return replace(table, path=path, held=path)
+
+
+def pick(run: Run, loaded: Loaded, selection: Selection, layout: Template | None = None) -> tuple[Step, ...]:
+    """Fill the relations `picked`, the blobs that are meant, and `links`: each row's blob, and its place.
+
+    Args:
+        run: with `blobs` and `known`.
+        loaded: of `read_loaded`; with tables where rows or a layout are asked for.
+        selection: which rows; none of its steps for all images.
+        layout: what the place of an image is made of; None for the blob's own name.
+
+    Returns:
+        What each step of the selection left.
+
+    Raises:
+        UsageError: there is no table to select by, or the selection is wrong or leaves nothing.
+    """
+    relations = run.relations
+    relations.run(_SCHEMA)
+    needs_rows = selection.chooses or layout is not None
+    if needs_rows and not loaded.tables:
+        raise UsageError("no table of a completed load is there, so there are no rows to choose or name images by")
+    for landed in loaded.tables:
+        assert loaded.page is not None
+        _link(relations, landed, Template(loaded.page.layout), layout)
+    if not selection.chooses:
+        _pick_all(relations, loaded)
+        return ()
+    steps = choose(selection, Records(relations, loaded.parts, run.log.add), relations, run.log.add)
+    run.tell(Selected(steps))
+    run.note(rows=steps[-1].rows, selection=steps)
+    relations.run("INSERT INTO picked SELECT DISTINCT blob FROM links JOIN chosen USING (row) WHERE blob IS NOT NULL")
+    if not relations.one("SELECT count(*) FROM picked")[0]:
+        raise UsageError(
+            f"of the {steps[-1].rows:,} rows that are selected none has its image in the manifest: select others"
+        )
+    return steps
+
+
+def _pick_all(relations: Relations, loaded: Loaded) -> None:
+    if loaded.page is not None:
+        relations.run("INSERT INTO picked SELECT blob FROM known")
+        return
+    find_loads_below(relations)
+    relations.run("INSERT INTO picked SELECT name FROM blobs WHERE NOT starts_with(name, '_laden/')")
+
+
+def _link(relations: Relations, landed: Landed, made: Template, layout: Template | None) -> None:
+    """Say of each row of a table which blob is its image, and where that is to lie."""
+    table, shape, before = landed.part
+    fields = [name for name in (*made.fields, *(layout.fields if layout else ())) if name in table.columns]
+    if layout is not None:
+        _refuse_unknown(layout, table)
+    key = [shape.key] if shape is not None and shape.key in table.columns else []
+    places = {name: table.column(name) for name in dict.fromkeys([*fields, *key])}
+    cells = {name: f"c{place}" for name, place in places.items()}
+    if landed.folder:
+        cells[WHICH_FOLDER] = f"'{landed.folder}'"
+    declared = "".join(f", c{place} VARCHAR" for place in sorted(set(places.values())))
+    relations.run(f"CREATE OR REPLACE TABLE linking (row BIGINT{declared})")
+    taken = ", ".join(f"c{place}" for place in sorted(set(places.values()))) or "NULL"
+    relations.absorb(
+        f"INSERT INTO linking SELECT row + {before}{f', {taken}' if places else ''} FROM {BATCH}",  # noqa: S608 - own names
+        columns(table, sorted(set(places.values()))),
+    )
+    blob = made.sql(cells) if all(name in cells for name in made.fields) else "NULL"
+    by_key = f"nullif({cells[key[0]]}, '')" if key else "NULL"
+    place = layout.sql({**cells, WHOLE_PATH: "blob"}) if layout else "blob"
+    relations.run(
+        f"INSERT INTO links SELECT row, blob, {place} FROM ("  # noqa: S608 - own names, quoted
+        " SELECT l.*, coalesce(k.blob, u.blob) AS blob"
+        f" FROM (SELECT *, {blob} AS made, {by_key} AS named FROM linking) l LEFT JOIN known k ON k.blob = l.made"
+        " LEFT JOIN (SELECT key, min(blob) AS blob FROM known GROUP BY key HAVING count(*) = 1) u ON u.key = l.named)"
+    )
+    relations.run("DROP TABLE linking")
+
+
+def _refuse_unknown(layout: Template, table: Table) -> None:
+    known = {*table.columns, WHOLE_PATH}
+    if unknown := [name for name in layout.fields if name not in known]:
+        raise UsageError(
+            f"the layout '{layout}' uses {{{unknown[0]}}}, which is no column of {table.name};"
+            f" its columns are {', '.join(filter(None, table.columns))}, and {{path}} is the name in the container"
+        )
+
+
+def rows_of(relations: Relations, landed: Landed, query: str) -> NDArray[np.int64]:
+    """Numbers of a table's records, from 1, ascending, whose rows are among those of a query over all tables."""
+    first, last = landed.part.before, landed.part.before + count(landed.part.table)
+    found = relations.numbers(
+        f"SELECT DISTINCT row FROM ({query}) WHERE row > {first} AND row <= {last} ORDER BY row"  # noqa: S608 - own text
+    )
+    return found - first

@@ -1,0 +1,90 @@
+"""`diff`: two places by content: what is the same, what is other, what is in one alone, and what nobody can tell.
+
+In order: each place is read (`sides`); where one of them tells of images alone, the tables and documents of the other
+are left out; the two are joined by name. Nothing is changed, and of a container no byte is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from laden.run.loop import run as run_loop
+from laden.run.run import Run, running
+from laden.stages.comparison import COLUMNS, MARK, SIDES, compare_sides, differences, write_csv, write_parquet
+from laden.store import without_secret
+from laden.values.errors import UsageError
+from laden.values.events import Compared, Observer, Started, Summary, ignore
+from laden.values.ownfiles import begins, is_marked, placed, refuse
+from laden.values.sheets import Out
+from laden.verbs.sides import read_sides
+
+_CSV_START = ",".join(f'"{column}"' for column in COLUMNS).encode()
+
+
+def diff(
+    here: str | Path,
+    there: str | Path,
+    *,
+    output: str | Path | None = None,
+    profile: str | None = None,
+    connections: int | None = None,
+    observer: Observer = ignore,
+) -> Summary:
+    """Hold two places against each other, by content.
+
+    Args:
+        here: a container or a prefix in it, a folder, a source before it is loaded, or a manifest (`.parquet`).
+        there: another one.
+        output: `.csv` or `.parquet` file with a row for every name, replaced if it holds such rows; None writes none.
+        profile: of a source, as in `load`.
+        connections: as in `load`.
+        observer: called with each event; one is `Compared`, with the counts.
+
+    Returns:
+        `images`, the names in both, of which `matched` are the same; `exit_code` is 3 unless all are.
+
+    Raises:
+        LadenError: a place cannot be read.
+    """
+    shown = without_secret(str(here)), without_secret(str(there))
+    with running(Summary("diff", source=shown[0], destination=shown[1]), observer) as run:
+        path = None if output is None else Path(output).expanduser()
+        if path is not None:
+            refuse(path, _known(path), "list of differences", "-o")
+        counts = run_loop(_compared(run, str(here), str(there), profile, connections))
+        if path is not None:
+            _write(run, path)
+        run.tell(Compared(*counts.values()))
+        run.add(differences(run.relations))
+        run.note(images=sum(counts.values()), matched=counts["same"], changed=counts["other"], complete=True)
+        return run.end()
+
+
+async def _compared(run: Run, here: str, there: str, profile: str | None, connections: int | None) -> dict[str, int]:
+    run.relations.run(SIDES)
+    one, other = await read_sides(run, {"here": here, "there": there}, profile, connections)
+    run.tell(Started("plan"))
+    for side, alone, documents in (("here", other, one.documents), ("there", one, other.documents)):
+        if alone.images_only:
+            run.relations.run(
+                "DELETE FROM sides WHERE side = ? AND list_contains(?::VARCHAR[], name)", [side, list(documents)]
+            )
+    return compare_sides(run.relations)
+
+
+def _known(path: Path) -> Callable[[Path], bool]:
+    match path.suffix.lower():
+        case ".csv":
+            return begins(_CSV_START)
+        case ".parquet":
+            return is_marked(MARK)
+    raise UsageError(f"-o {path} is neither .csv nor .parquet: name such a file")
+
+
+def _write(run: Run, path: Path) -> None:
+    try:
+        with placed(path, _known(path)) as file:
+            (write_csv if path.suffix.lower() == ".csv" else write_parquet)(run.relations, Out(file))
+    except OSError as error:
+        raise UsageError(f"the differences cannot be written to {path} ({error.strerror}): name another -o") from error

@@ -1,0 +1,170 @@
+"""`list`: what lies in a destination, with labels, state and tier, and what it comes to by folder, label and tier.
+
+In order: list the destination and read what its load left; choose rows, where any are asked for; list again with tiers,
+where the place has some; read the labels of the table; write. Nothing is read of the images, nothing is proved
+(`verify` does that), and the destination is not changed.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Literal, Unpack
+
+from laden.dataset.selection import Records, Selection
+from laden.relations import Relations
+from laden.run.loop import run as run_loop
+from laden.run.run import Run, running
+from laden.stages.listed import FORMS, MARK, TABLE_START, make_list, totals
+from laden.store import Destination, FolderDestination, without_secret
+from laden.store.access import Ask, Renewal
+from laden.store.credentials import SasSource
+from laden.store.listing import Progress
+from laden.store.manage import open_manage
+from laden.store.sas import lacking_for_verify
+from laden.values.errors import UsageError
+from laden.values.events import Observer, Started, Summary, ignore
+from laden.values.ownfiles import begins, is_marked, placed, refuse
+from laden.values.sheets import Out
+from laden.verbs.asked import Selecting, one_of, selection_of
+from laden.verbs.chosen import Loaded, pick, read_loaded
+from laden.verbs.opening import opened
+
+Form = Literal["table", "csv", "parquet", "json"]
+STDOUT = "-"
+_STARTS = {"csv": b'"blob","size_bytes"', "json": b'{"blob": ', "table": TABLE_START.encode()}
+
+
+def list_place(
+    destination: str,
+    *,
+    output: str | Path | None = None,
+    form: Form = "table",
+    profile: str | None = None,
+    connections: int | None = None,
+    sas_command: str | None = None,
+    ask_sas: Ask | None = None,
+    observer: Observer = ignore,
+    **asked: Unpack[Selecting],
+) -> Summary:
+    """List the images of a destination, and tell what they come to.
+
+    Args:
+        destination: as in `load`.
+        output: file to write, replaced if it holds such a list; `-` for stdout; None to tell the totals only.
+        form: of the list: lines for a person, CSV that is safe in a spreadsheet, Parquet, or an object of JSON a line.
+        profile: TOML file of the load's profile, where that is no built-in one.
+        connections: as in `load`.
+        sas_command: as in `load`.
+        ask_sas: as in `load`.
+        observer: called with each event; a `Total` for all, each folder, label, tier and state.
+        asked: which rows, as `Selecting` says.
+
+    Returns:
+        `images` that were listed.
+
+    Raises:
+        LadenError: the destination cannot be read, or the selection is wrong.
+    """
+    with running(Summary("list", destination=without_secret(destination)), observer) as run:
+        one_of("form", form, tuple(FORMS))
+        _refuse_place(output, form)
+        selection = selection_of(asked)
+        run_loop(_listed(run, destination, selection, profile, connections, Renewal(sas_command, ask_sas)))
+        make_list(run.relations)
+        if output is not None:
+            _write(run.relations, output, form)
+        for total in totals(run.relations):
+            run.tell(total)
+        run.note(images=run.relations.one("SELECT count(*) FROM listed")[0], complete=True)
+        return run.end()
+
+
+async def _listed(
+    run: Run, destination: str, selection: Selection, profile: str | None, connections: int | None, renewal: Renewal
+) -> None:
+    async with opened(run, destination, lacking_for_verify, renewal, connections=connections) as there:
+        run.tell(Started("listing", without_secret(destination)))
+        loaded = await read_loaded(run, there.store, profile, tables=True)
+        pick(run, loaded, selection)
+        if not selection.chooses:
+            run.relations.run(
+                "INSERT INTO picked SELECT name FROM blobs ANTI JOIN picked ON blob = name"
+                " WHERE NOT starts_with(name, '_laden/') AND NOT list_contains(?::VARCHAR[], name)",
+                [[document.name for document in loaded.page.documents] if loaded.page else []],
+            )
+        run.relations.run("CREATE OR REPLACE TABLE tiers (name VARCHAR, tier VARCHAR)")
+        if not isinstance(there.target, FolderDestination):
+            await _read_tiers(run, there.target, there.access.source)
+        _read_labels(run, loaded)
+
+
+async def _read_tiers(run: Run, target: Destination, sas: SasSource | None) -> None:
+    """The tier of every blob, which the first listing does not tell."""
+    manage = open_manage(target, sas)
+    try:
+        marker, progress = "", Progress()
+        while True:
+            page = await manage.list_details(marker)
+            progress.see(page.marker, page.details[0].blob.name if page.details else None)
+            run.relations.feed("tiers", ((one.blob.name, one.tier) for one in page.details))
+            marker = page.marker
+            if not marker:
+                return
+    finally:
+        await manage.close()
+
+
+def _read_labels(run: Run, loaded: Loaded) -> None:
+    """Fill the relation `image_labels` from the column that the profile names."""
+    relations = run.relations
+    relations.run("CREATE OR REPLACE TABLE image_labels (blob VARCHAR, labels VARCHAR[])")
+    shape = loaded.tables[0].part.shape if loaded.tables else None
+    if shape is None or shape.labels is None:
+        return
+    records = Records(relations, loaded.parts)
+    if not records.has(shape.labels):
+        return
+    column = records.column(shape.labels)
+    records.declare([column])
+    records.read()
+    found = column.quoted if column.kind in ("list", "cuis") else f"[{column.quoted}]"
+    relations.run(
+        "INSERT INTO image_labels SELECT blob, list_sort(list_distinct(flatten(list("  # noqa: S608 - quoted
+        f"coalesce({found}, []::VARCHAR[]))))) FROM links JOIN records ON laden_row = row"
+        " WHERE blob IS NOT NULL GROUP BY blob"
+    )
+
+
+def _refuse_place(output: str | Path | None, form: str) -> None:
+    if output is None:
+        return
+    if str(output) == STDOUT:
+        if form == "parquet":
+            raise UsageError("a Parquet file needs a name: give one with -o")
+        return
+    refuse(Path(output).expanduser(), _known(form), "list", "-o")
+
+
+def _known(form: str) -> Callable[[Path], bool]:
+    return is_marked(MARK) if form == "parquet" else begins(_STARTS[form])
+
+
+def _write(relations: Relations, output: str | Path, form: str) -> None:
+    path = Path(output).expanduser()
+    try:
+        with _opened(output, form) as file:
+            FORMS[form](relations, Out(file))
+    except OSError as error:
+        raise UsageError(f"the list cannot be written to {path} ({error.strerror}): name another -o") from error
+
+
+@contextmanager
+def _opened(output: str | Path, form: str) -> Iterator[BinaryIO]:
+    if str(output) == STDOUT:
+        yield sys.stdout.buffer
+        return
+    with placed(Path(output).expanduser(), _known(form)) as file:
+        yield file

@@ -1,0 +1,197 @@
+"""What lies in a place that is compared: a container, a folder, a source before it is loaded, or a manifest.
+
+An address is a container; a `.parquet` file is a manifest; a folder with archives, or a table that laden knows, is a
+source, whose images are called as a load would call them; any other folder is its files. Each place is read in a
+database of its own. Of a container the MD5s are those that it keeps; files of a folder are hashed, unless laden noted
+what it put there; of a source's archives the directories tell CRC-32s, and its plain files are read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from laden.dataset.source import Reader, find
+from laden.relations import Relations
+from laden.run.findings import FindingLog
+from laden.run.run import Run
+from laden.stages.inventory import Listing, read_known, read_page
+from laden.stages.manifest import read_manifest
+from laden.stages.plan import Plan
+from laden.stages.survey import Choice, Survey, recognise_source, survey
+from laden.store import FolderDestination, parse_destination, without_secret
+from laden.store.access import Renewal
+from laden.store.sas import lacking_for_verify
+from laden.values.errors import LadenError, SourceError, StoreError, UsageError
+from laden.values.events import Event, Found, Started
+from laden.values.names import OWN_FOLDER
+from laden.values.records import Entry, Finding
+from laden.verbs.opening import opened
+
+_READ_BYTES = 8 << 20
+
+
+class Side(NamedTuple):
+    """One place, as it was read."""
+
+    images_only: bool
+    """Whether it tells of images alone: tables and documents of the other place are then left out."""
+    documents: tuple[str, ...] = ()
+    """Names of its tables and documents, where a load's page tells them."""
+
+
+async def read_sides(run: Run, places: Mapping[str, str], profile: str | None, connections: int | None) -> list[Side]:
+    """Read places into the relation `sides`; what each is, in their order.
+
+    Args:
+        run: with `sides`.
+        places: `here` and `there`, as a person names them.
+        profile: of a source.
+        connections: as in `load`.
+
+    Raises:
+        LadenError: one cannot be read.
+    """
+    found: dict[str, Side] = {}
+    # A source last: what the other place knows no CRC-32 of, its members are read for.
+    for side in sorted(places, key=lambda side: (_is_source(places[side], profile), side)):
+        found[side] = await _read_side(run, side, places[side], profile, connections)
+    return [found[side] for side in places]
+
+
+async def _read_side(run: Run, side: str, place: str, profile: str | None, connections: int | None) -> Side:
+    with Relations() as own:
+        if _is_source(place, profile):
+            return _read_source(run, own, side, _path(place), Choice(profile=profile))
+        if _is_file(place):
+            return _read_manifest(run, own, side, _path(place))
+        return await _read_stored(run, own, side, place, connections)
+
+
+def _path(place: str) -> Path:
+    return Path(place).expanduser()
+
+
+def _is_file(place: str) -> bool:
+    return "://" not in place and _path(place).is_file()
+
+
+def _is_source(place: str, profile: str | None) -> bool:
+    """Whether a place is a folder that is looked at as a source."""
+    path = _path(place)
+    if "://" in place or not path.is_dir() or (path / OWN_FOLDER).is_dir():
+        return False
+    if profile is not None:
+        return True
+    try:
+        found = find([path])
+        with Relations() as own:
+            return bool(found.archives or recognise_source(found, Choice(), own.folder)[1])
+    except (UsageError, SourceError):
+        return False
+
+
+def _feed(run: Run, side: str, rows: Iterable[tuple[Any, ...]]) -> None:
+    run.relations.feed("sides", ((side, *row) for row in rows))
+
+
+def _read_manifest(run: Run, own: Relations, side: str, path: Path) -> Side:
+    run.tell(Started("listing", str(path)))
+    copy = own.folder / "manifest.parquet"
+    try:
+        shutil.copyfile(path, copy)
+        read_manifest(own, copy)
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be read ({error.strerror}): name a manifest, a folder or a container"
+        ) from None
+    except StoreError:
+        raise UsageError(f"{path} is no manifest of laden's: name one, a folder or a container") from None
+    _feed(run, side, own.stream("SELECT blob, size_bytes, md5, crc32 FROM known"))
+    return Side(True)
+
+
+_STORED = f"""
+SELECT b.name, b.size_bytes, b.md5, coalesce(b.crc32, k.crc32) FROM blobs b
+LEFT JOIN known k ON k.blob = b.name AND k.md5 = b.md5 AND k.size_bytes = b.size_bytes
+WHERE NOT starts_with(b.name, '{OWN_FOLDER}/')
+"""  # noqa: S608 - own text
+
+
+async def _read_stored(run: Run, own: Relations, side: str, place: str, connections: int | None) -> Side:
+    target = parse_destination(place)
+    if isinstance(target, FolderDestination) and not target.path.is_dir():
+        raise UsageError(f"there is no folder {target.path}: name a source, a folder, a container or a manifest")
+    async with opened(run, place, lacking_for_verify, Renewal(None, None), connections=connections) as there:
+        run.tell(Started("listing", without_secret(place)))
+        listing = Listing(there.store, own, run.tell)
+        await listing.repeat()
+        page = await read_page(there.store, own)
+        if page is not None:
+            await read_known(there.store, own)
+        _feed(run, side, own.stream(_STORED))
+    return Side(False, tuple(document.name for document in page.documents) if page else ())
+
+
+def _read_source(run: Run, own: Relations, side: str, path: Path, choice: Choice) -> Side:
+    run.tell(Started("source", str(path)))
+    broken: list[Finding] = []
+
+    def watch(event: Event) -> None:
+        # Rows without images and the like are what `check` is for; what cannot be read hides images.
+        if isinstance(event, Found) and event.finding.code.startswith("archive-"):
+            broken.append(event.finding)
+
+    with FindingLog(None, watch) as log:
+        surveyed = survey([path], choice, own, log, run.tell)
+    run.add(broken)
+    Plan(
+        own,
+        send_strays=not surveyed.tables,
+        replace=False,
+        documents=[],
+        places=len(surveyed.profile.place_fields),
+        many_rows=any(placed.shape.many for placed in surveyed.tables),
+    )
+    own.run("CREATE OR REPLACE TABLE unsummed (name VARCHAR)")
+    own.feed("unsummed", run.relations.stream("SELECT name FROM sides WHERE crc32 IS NULL"))
+    _feed(run, side, own.stream(f"SELECT t.blob, e.size_bytes, NULL, e.crc32 {_ENTRIES} WHERE NOT ({_UNSURE})"))
+    _feed(run, side, _hashed(run, own, surveyed))
+    return Side(True)
+
+
+_ENTRIES = "FROM todo t JOIN entries e USING (id)"
+_UNSURE = "e.crc32 IS NULL OR t.blob IN (SELECT name FROM unsummed)"
+
+
+def _hashed(run: Run, own: Relations, surveyed: Survey) -> Iterator[tuple[str, int, str | None, None]]:
+    """What has no CRC-32 here or in the other place, read for its MD5."""
+    entries = [
+        (blob, Entry(*entry))
+        for blob, *entry in own.stream(
+            "SELECT t.blob, e.archive, e.member, e.size_bytes, e.crc32, e.mtime_ns, e.offset_bytes, e.stored_bytes,"
+            f" e.method {_ENTRIES} WHERE {_UNSURE} ORDER BY t.id"
+        )
+    ]
+    if entries:
+        run.tell(Started("reading"))
+        run.meter.begin(len(entries), sum(entry.size_bytes for _, entry in entries))
+    with Reader(str(surveyed.root)) as reader, ThreadPoolExecutor() as pool:
+        for (blob, entry), md5 in zip(entries, pool.map(lambda one: _md5(reader, one[1]), entries), strict=True):
+            run.meter.step(entry.size_bytes)
+            yield blob, entry.size_bytes, md5, None
+
+
+def _md5(reader: Reader, entry: Entry) -> str | None:
+    """None where it cannot be read: then nothing is known of it."""
+    digest = hashlib.md5(usedforsecurity=False)
+    try:
+        for data in reader.read(entry, _READ_BYTES):
+            digest.update(data)
+    except LadenError:
+        return None
+    return digest.hexdigest()

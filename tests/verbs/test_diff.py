@@ -1,0 +1,141 @@
+"""`diff`: every kind of place against every other, by content alone; what nobody can tell is never the same."""
+
+import csv
+import os
+from pathlib import Path
+
+import duckdb
+import pytest
+
+import laden
+from laden.demo.emulator import Emulator
+from laden.relations import Relations
+from laden.stages.comparison import SIDES, VERDICTS, compare_sides
+from laden.values.errors import UsageError
+from laden.values.events import Compared, Event, Summary
+from laden.verbs.load import load
+from tests.faults.scene import Container
+from tests.support.dataset import Dataset, make_dataset
+from tests.support.harness import client
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return make_dataset(tmp_path_factory.mktemp("source"), {"0": 4, "1": 3}, missing=1)
+
+
+@pytest.fixture(scope="module")
+def folder(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("place") / "dest"
+    load(dataset.folder, str(place))
+    return place
+
+
+def compare(one: object, other: object, **options: object) -> tuple[Summary, Compared]:
+    events: list[Event] = []
+    summary = laden.diff(str(one), str(other), observer=events.append, **options)  # type: ignore[arg-type]
+    return summary, next(event for event in events if isinstance(event, Compared))
+
+
+@pytest.mark.parametrize("other", ["source", "manifest", "got", "plain"])
+def test_a_container_is_the_same_as_where_it_came_from_and_what_came_of_it(
+    container: str, dataset: Dataset, folder: Path, tmp_path: Path, other: str
+) -> None:
+    load(dataset.folder, container)
+    laden.get(container, tmp_path / "got")
+    plain = tmp_path / "plain"
+    for name, data in dataset.blobs.items():
+        (plain / name).parent.mkdir(parents=True, exist_ok=True)
+        (plain / name).write_bytes(data)
+    (plain / "PADCHEST_SMALL.csv").write_bytes((tmp_path / "got/PADCHEST_SMALL.csv").read_bytes())
+    places = {
+        "source": dataset.folder, "manifest": folder / "_laden/manifest.parquet", "got": tmp_path / "got",
+        "plain": plain / "png",
+    }  # fmt: skip
+    here = f"{container}/png" if other == "plain" else container
+    for one, two in ((here, places[other]), (places[other], here)):
+        summary, compared = compare(one, two)
+        assert summary.exit_code == 0, summary
+        assert compared == Compared(8 if other == "got" else 7, 0, 0, 0, 0)
+
+
+def test_every_verdict_in_csv_and_parquet(container: str, dataset: Dataset, emulator: Emulator, tmp_path: Path) -> None:
+    load(dataset.folder, container)
+    gone, changed, longer, unknown, *_ = sorted(dataset.blobs)
+    with client(emulator, container) as opened:
+        opened.delete_blob(gone)
+        opened.upload_blob(changed, dataset.blobs[changed][::-1], overwrite=True)
+        opened.upload_blob(longer, b"x", overwrite=True)
+        opened.upload_blob("extra.png", b"x")
+    with Container(emulator, container) as raw:
+        # Staged and committed without an MD5, as some tools do.
+        raw.delete(unknown)
+    with client(emulator, container) as opened:
+        blob = opened.get_blob_client(unknown)
+        blob.stage_block("0000", dataset.blobs[unknown])
+        blob.commit_block_list(["0000"])
+    summary, compared = compare(dataset.folder, container, output="d.csv")
+    assert compared == Compared(same=3, other=2, only_here=1, only_there=1, unknown=1)
+    assert (summary.exit_code, summary.matched, summary.changed) == (3, 3, 2)
+    assert summary.findings == {"diff-other": 2, "diff-only-here": 1, "diff-only-there": 1, "diff-unknown": 1}
+    compare(dataset.folder, container, output="d.parquet")
+    with Path("d.csv").open(newline="") as file:
+        rows = {row["name"]: row["verdict"] for row in csv.DictReader(file)}
+    assert rows == dict(duckdb.sql("SELECT name, verdict FROM 'd.parquet'").fetchall())
+    assert {name: rows[name] for name in (gone, changed, longer, unknown, "extra.png")} == {
+        gone: "only-here", changed: "other", longer: "other", unknown: "unknown", "extra.png": "only-there",
+    }  # fmt: skip
+
+
+def test_archives_are_held_against_a_folder_that_nobody_loaded(dataset: Dataset, tmp_path: Path) -> None:
+    plain = tmp_path / "plain"
+    for name, data in dataset.blobs.items():
+        (plain / name).parent.mkdir(parents=True, exist_ok=True)
+        (plain / name).write_bytes(data)
+    assert compare(dataset.folder, plain)[1] == Compared(7, 0, 0, 0, 0)
+    name = min(dataset.blobs)
+    (plain / name).write_bytes(dataset.blobs[name][::-1])
+    os.utime(plain / name, (1, 1))
+    assert compare(plain, dataset.folder)[1] == Compared(6, 1, 0, 0, 0)
+
+
+def test_an_archive_that_cannot_be_read_is_told(dataset: Dataset, folder: Path, tmp_path: Path) -> None:
+    broken = make_dataset(tmp_path / "broken", {"0": 4, "1": 3}, missing=1)
+    data = (broken.folder / "1.zip").read_bytes()
+    (broken.folder / "1.zip").write_bytes(data[: len(data) // 2])
+    summary, compared = compare(broken.folder, folder)
+    assert summary.findings["archive-truncated"] == 1
+    assert compared.only_there == 3
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "verdict"),
+    [
+        ((1, "a", None), (1, "a", None), "same"),
+        ((1, "a", 1), (1, "a", 2), "same"),
+        ((1, "a", 1), (1, "b", 1), "other"),
+        ((1, "a", 1), (2, "a", 1), "other"),
+        ((1, None, 1), (1, "a", 1), "same"),
+        ((1, None, 1), (1, "a", 2), "other"),
+        ((1, None, 1), (1, "a", None), "unknown"),
+        ((1, None, None), (1, "a", 1), "unknown"),
+        ((1, None, None), (1, None, None), "unknown"),
+        ((0, None, None), (0, None, None), "same"),
+        ((1, "a", 1), None, "only-here"),
+        (None, (1, "a", 1), "only-there"),
+    ],
+)
+def test_what_is_known_decides(here: tuple[object, ...] | None, there: tuple[object, ...] | None, verdict: str) -> None:
+    with Relations() as relations:
+        relations.run(SIDES)
+        relations.feed("sides", [(side, "x", *one) for side, one in (("here", here), ("there", there)) if one])
+        assert compare_sides(relations) == {name: int(name == verdict) for name in VERDICTS}
+
+
+def test_places_that_are_none_are_told(tmp_path: Path, folder: Path) -> None:
+    (tmp_path / "x.parquet").write_bytes(b"PAR1")
+    for place, sentence in (("nothing", "there is no folder"), ("x.parquet", "is no manifest of laden's")):
+        with pytest.raises(UsageError, match=sentence):
+            laden.diff(folder, tmp_path / place)
+    with pytest.raises(UsageError, match=r"neither .csv nor .parquet"):
+        laden.diff(folder, folder, output=tmp_path / "x.txt")
