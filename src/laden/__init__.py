@@ -1,10 +1,10 @@
 """laden loads imaging datasets into the cloud, and proves that they arrived.
 
 `load`, `check`, `verify` and `select` do what the commands of these names do, tell an observer of each event, and
-return a `Summary`, as `status` does, which tells how far a load is; `columns` returns what the columns of a table hold;
-`register` and `export_labels` do what comes after a load, `plan_prune` and `prune` remove what a source no longer has;
-`undelete` brings back what was deleted; `explore` serves a page about a place. What goes wrong raises a kind of
-`LadenError`.
+return a `Summary`, as `status` does, which tells how far a load is; `columns` returns what the columns of a table
+hold; `register` and `export_labels` do what comes after a load, `plan_prune` and `prune` remove what a source no
+longer has; `undelete` brings back what was deleted, `set_properties` changes tiers, tags and metadata; `explore`
+serves a page about a place. What goes wrong raises a kind of `LadenError`.
 """
 
 from laden.values.errors import LadenError
@@ -24,6 +24,7 @@ __all__ = [
     "prune",
     "register",
     "select",
+    "set_properties",
     "status",
     "undelete",
     "verify",
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from laden.verbs.labels import export_labels
     from laden.verbs.lists import list_place as list  # noqa: A004 - its name in this package
     from laden.verbs.load import load
+    from laden.verbs.properties import set_properties
     from laden.verbs.prune import plan_prune, prune
     from laden.verbs.register import register
     from laden.verbs.select import select
@@ -61,6 +63,7 @@ _HOMES = {
     "prune": "verbs.prune",
     "register": "verbs.register",
     "select": "verbs.select",
+    "set_properties": "verbs.properties",
     "status": "verbs.status",
     "undelete": "verbs.undelete",
     "verify": "verbs.verify",

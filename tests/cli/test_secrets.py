@@ -170,6 +170,7 @@ NEEDED = {
     "diff": ["./dest", "./src"],
     "prune": ["./dest", "./src", "--plan", "plan.jsonl"],
     "undelete": ["./dest"],
+    "set": ["./dest", "--tier", "cool"],
     "explore": ["./dest", "--no-open"],
     "select": ["TABLE"],
     "columns": ["TABLE"],

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from laden.cli.ask import SasPrompt, somebody_is_there
+from laden.cli.ask import SasPrompt, agreed, somebody_is_there
 from laden.cli.faces import Face, Interrupts, run_verb
-from laden.values.events import Observer, Summary
+from laden.values.events import ActReady, Observer, Summary
 
 
 def run_plan(destination: str, source: list[str], plan: Path, options: dict[str, Any], face: Face) -> int:
@@ -43,6 +44,21 @@ def run_undelete(destination: str, options: dict[str, Any], face: Face) -> int:
         return undelete(destination, **options, **doing)
 
     return _run("undelete", work, face)
+
+
+def run_set(destination: str, options: dict[str, Any], face: Face, *, yes: bool) -> int:
+    """Set properties; return the exit code."""
+    asks = not (yes or face.json or face.quiet) and sys.stdin.isatty() and sys.stdout.isatty()
+
+    def confirm(ready: ActReady) -> bool:
+        return not asks or not ready.blobs or agreed("Go on?")
+
+    def work(doing: dict[str, Any]) -> Summary:
+        from laden.verbs.properties import set_properties
+
+        return set_properties(destination, confirm=confirm, **options, **doing)
+
+    return _run("set", work, face)
 
 
 def _run(command: str, work: Callable[[dict[str, Any]], Summary], face: Face) -> int:

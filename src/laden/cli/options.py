@@ -170,6 +170,28 @@ TableName = Annotated[
     str | None,
     typer.Option("--table-name", metavar="NAME", help="What the table of the selected rows is called in DEST."),
 ]
+LoadProfile = Annotated[
+    str | None,
+    typer.Option("--profile", help="A TOML file, where DEST was loaded with one. Default: the load's own."),
+]
+Tier = Annotated[
+    str | None,
+    typer.Option("--tier", metavar="TIER", help="Access tier of the images: hot, cool, cold or archive."),
+]
+Tags = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--tag",
+        metavar="NAME=TEXT",
+        help="An index tag of each image, of columns, as in 'projection={Projection}'. May be repeated.",
+    ),
+]
+Metadata = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--metadata", metavar="NAME=TEXT", help="Metadata of each image, as in 'patient={PatientID}'. May be repeated."
+    ),
+]
 LEVELS = ("none", "structure", "pixels")
 FINDINGS_FILE = Path("laden-findings.csv")
 CHECK_FINDINGS_FILE = Path("laden-findings-check.csv")

@@ -14,10 +14,16 @@ from laden.cli.options import (
     Changing,
     Dest,
     FollowLinks,
+    ImagesFile,
+    LoadProfile,
+    Metadata,
     Names,
     ProfileName,
     Renewing,
+    Selecting,
     TableFile,
+    Tags,
+    Tier,
     doing,
     takes,
 )
@@ -97,3 +103,31 @@ def undelete(
 
     face = Face.of(options)
     raise typer.Exit(run_undelete(destination, {"plan_file": plan, "dry_run": dry_run, **doing(options)}, face))
+
+
+@app.command("set", epilog=EXIT_CODES, short_help="Tier, tags and metadata of images in DEST.")
+@takes(Selecting, Renewing, Changing)
+def set_properties(
+    destination: Dest,
+    tier: Tier = None,
+    tag: Tags = None,
+    metadata: Metadata = None,
+    images: ImagesFile = None,
+    profile: LoadProfile = None,
+    dry_run: DryRun = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="No question before anything is changed.")] = False,
+    **options: Any,
+) -> None:
+    """Set tier, tags or metadata of the images in DEST: of all, or of those that rows of its table select.
+
+    Values may be made of columns. What it costs is said before: early deletion, rehydration, requests. Other tags and
+    metadata stay. Run it again to finish what was interrupted.
+
+        laden set DEST --where "StudyDate_DICOM < DATE '2010-01-01'" --tier cool --tag 'projection={Projection}'
+    """
+    from laden.cli.changing import run_set
+
+    face = Face.of(options)
+    which = {name: options[name] for name in ("where", "sample", "by", "seed", "first")}
+    wishes = {"tier": tier, "tags": tag or (), "metadata": metadata or (), "images_file": images, "profile": profile}
+    raise typer.Exit(run_set(destination, {**wishes, **which, "dry_run": dry_run, **doing(options)}, face, yes=yes))

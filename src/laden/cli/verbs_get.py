@@ -17,6 +17,7 @@ from laden.cli.options import (
     Getting,
     ImagesFile,
     Json,
+    LoadProfile,
     ProfileName,
     Quiet,
     Renewing,
@@ -25,11 +26,6 @@ from laden.cli.options import (
     Verbose,
     takes,
 )
-
-LoadProfile = Annotated[
-    str | None,
-    typer.Option("--profile", help="A TOML file, where DEST was loaded with one. Default: the load's own."),
-]
 
 
 @app.command(epilog=EXIT_CODES, short_help="DEST, or a part of it, back to FOLDER, each file proved.")

@@ -58,6 +58,10 @@ class Properties:
     content_type: str = "application/octet-stream"
     metadata: dict[str, str] = field(default_factory=dict)
     """ASCII keys and values."""
+    tier: str = ""
+    """One of `laden.store.manage.TIERS`; empty for the account's own."""
+    tags: dict[str, str] = field(default_factory=dict)
+    """Index tags."""
 
 
 class Page(NamedTuple):

@@ -40,7 +40,7 @@ PERMISSIONS = (
     Permission("x", "delete-version", "delete versions of blobs: laden never does"),
     Permission("y", "permanent-delete", "delete soft-deleted blobs for good: laden never does"),
     Permission("l", "list", "list the container: how laden knows what is there already"),
-    Permission("t", "tags", "read and write blob index tags: laden uses none"),
+    Permission("t", "tags", "read and write blob index tags: only for --tag"),
     Permission("f", "find", "find blobs by tags: laden uses none"),
     Permission("m", "move", "move and rename: laden never does"),
     Permission("e", "execute", "POSIX access of a hierarchical namespace: laden uses none"),
@@ -165,6 +165,11 @@ def lacking_for_load(sas: Sas) -> str:
         return reach
     letters = sas.lacks("l") + (sas.lacks("w") if sas.lacks("c") else "")
     return _without(letters)
+
+
+def lacking_for_tags(sas: Sas) -> str:
+    """The same, where blobs get tags too."""
+    return lacking_for_load(sas) or _without(sas.lacks("t"))
 
 
 def lacking_for_verify(sas: Sas) -> str:

@@ -5,12 +5,13 @@ It keeps no state: run again, it sees what is there and sends the difference.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Unpack
 
 from laden.dataset.images import Level, Phi
+from laden.dataset.selection import Part
 from laden.dataset.source import Reader
 from laden.report import Reporter
 from laden.run.deadline import Deadline
@@ -19,11 +20,13 @@ from laden.run.loop import run as run_loop
 from laden.run.receipts import Receipts
 from laden.run.run import Run, never, running
 from laden.stages.consistency import contradictions, not_looked_into
+from laden.stages.costs import of_tier
 from laden.stages.engine import Job, move, workers_for
 from laden.stages.inventory import Listing, is_listed, read_documents, read_known
 from laden.stages.manifest import LOAD, Document, losses
 from laden.stages.plan import Plan
 from laden.stages.proof import confirm
+from laden.stages.properties import Values, Wishes, wishes_of
 from laden.stages.publish import Landing, Publisher
 from laden.stages.survey import Choice, Survey, survey
 from laden.stages.survey.unchanged import changed
@@ -31,10 +34,11 @@ from laden.stages.transfer import Settings
 from laden.store import FolderDestination, without_secret
 from laden.store.access import Ask, Renewal
 from laden.store.cap import Cap, parse_cap
-from laden.store.sas import lacking_for_load
+from laden.store.sas import lacking_for_load, lacking_for_tags
 from laden.store.slips import swapped
 from laden.values.errors import AccessEnded, ExitCode, UsageError
 from laden.values.events import Observer, PlanReady, Started, Summary, Warned, ignore
+from laden.values.records import Item
 from laden.verbs.asked import (
     Choosing,
     Paths,
@@ -67,6 +71,7 @@ class _Wishes:
     workers: int | None
     dry_run: bool
     update: bool
+    properties: Wishes
     renewal: Renewal
     confirm: Callable[[PlanReady], bool]
 
@@ -91,6 +96,9 @@ def load(
     workers: int | None = None,
     dry_run: bool = False,
     update: bool = False,
+    tier: str | None = None,
+    tags: Sequence[str] = (),
+    metadata: Sequence[str] = (),
     findings_file: str | Path | None = None,
     report_file: str | Path | None = None,
     log_file: str | Path | None = None,
@@ -120,6 +128,9 @@ def load(
         dry_run: plan only; nothing is written anywhere but to `findings_file`.
         update: also replace images of earlier loads that have other content at the source now, and tell what the
             source no longer has. What others put there stays, and nothing is deleted.
+        tier: access tier of the images that are sent: `Hot`, `Cool`, `Cold` or `Archive`; None for the account's.
+        tags: index tags of them, as in `"projection={Projection}"`: a name, and a text with columns of the table.
+        metadata: the same for metadata.
         findings_file: CSV file for all findings; None writes none.
         report_file: HTML file to show what was loaded, also where the load fails or is stopped; None writes none.
         log_file: file to which every event is added, as a line of JSON with the time; None writes none.
@@ -158,11 +169,13 @@ def load(
             raise UsageError(
                 "--update replaces what laden put there, --overwrite changed what others did too: give one"
             )
+        properties = wishes_of(tier, tags, metadata)
         settings = Settings(
             images=level_of(images),
             send_broken=one_of("damaged", damaged, ("send", "skip")) == "send",
             replace_other=update or one_of("overwrite", overwrite, ("never", "changed")) == "changed",
             phi=phi_of(phi),
+            tier=properties.tier,
         )
         refuse_unlooked(settings.phi, settings.images)
         wishes = _Wishes(
@@ -175,6 +188,7 @@ def load(
             workers,
             dry_run,
             update,
+            properties,
             Renewal(sas_command, ask_sas),
             confirm,
         )
@@ -191,7 +205,7 @@ async def _load(
     async with opened(
         run,
         destination,
-        lacking_for_load,
+        lacking_for_tags if wishes.properties.tags else lacking_for_load,
         wishes.renewal,
         connections=wishes.connections,
         cap=wishes.cap,
@@ -209,6 +223,7 @@ async def _load(
         earlier = await read_documents(there.store, run.relations)
         run.add(await listing.doubt(earlier))
         _refuse_inside(there, surveyed.root)
+        values = _values(run, surveyed, there, wishes.properties)
         landings = _landings(surveyed, wishes.choice)
         plan, ready = _planned(run, surveyed, there, wishes, landings, earlier)
         if wishes.update:
@@ -229,7 +244,7 @@ async def _load(
         await _withdraw(run, ready, wishes, publisher, surveyed)
         if ready.to_settle:
             with sending:
-                await _transfer(run, plan, ready, surveyed, there, wishes)
+                await _transfer(run, values.attach(plan.items()), ready, surveyed, there, wishes)
         outcomes = run.outcomes()
         if run.stopping() and outcomes.unfinished:
             return run.end(ExitCode.INTERRUPTED, "stopped as you asked: run the same command again to go on")
@@ -294,6 +309,18 @@ def _refuse_inside(there: Opened, root: Path) -> None:
         raise UsageError(f"the destination {target.path} lies in the source {root}: choose a folder outside of it")
 
 
+def _values(run: Run, surveyed: Survey, there: Opened, wishes: Wishes) -> Values:
+    """What each image is told; with what a tier costs, before anything is sent."""
+    if isinstance(there.target, FolderDestination) and (wishes.tier or wishes.tags):
+        raise UsageError("--tier and --tag are for a container: a folder has neither")
+    for sentence in of_tier(wishes.tier):
+        run.tell(Warned(sentence))
+    parts = [Part(placed.table, placed.shape, placed.rows.start - 1) for placed in surveyed.tables]
+    values = Values(run.relations, wishes, parts, "rows")
+    run.add(values.findings())
+    return values
+
+
 def _landings(surveyed: Survey, choice: Choice) -> list[Landing]:
     """The tables that are to land: as far as images are there, or only their selected rows."""
     selection = choice.selection
@@ -313,11 +340,13 @@ async def _withdraw(run: Run, ready: PlanReady, wishes: _Wishes, publisher: Publ
         await publisher.withdraw(surveyed.profile)
 
 
-async def _transfer(run: Run, plan: Plan, ready: PlanReady, surveyed: Survey, there: Opened, wishes: _Wishes) -> None:
+async def _transfer(
+    run: Run, items: Iterable[Item], ready: PlanReady, surveyed: Survey, there: Opened, wishes: _Wishes
+) -> None:
     run.tell(Started("transfer"))
     moving = move(
         Job(str(surveyed.root), there.target, wishes.connections, wishes.settings, wishes.cap),
-        plan.items(),
+        items,
         there.store,
         workers=wishes.workers or workers_for(ready.to_settle, ready.bytes_to_send),
         on_retry=run.meter.retried,

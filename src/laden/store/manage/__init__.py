@@ -8,10 +8,11 @@ relative to the destination's prefix.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from laden.store.destination import Destination, FolderDestination
+from laden.values.errors import StoreError
 from laden.values.records import Blob
 
 if TYPE_CHECKING:
@@ -21,6 +22,10 @@ T = TypeVar("T")
 
 TIERS = ("Hot", "Cool", "Cold", "Archive")
 """As "Set Blob Tier" takes them; of the archive tier nothing can be read until it is rehydrated."""
+
+
+AT_ONCE = 256
+"""Blobs of one request ("Blob Batch")."""
 
 
 class Detail(NamedTuple):
@@ -93,6 +98,12 @@ class Manage(Protocol):
 
     async def set_tier(self, name: str, tier: str) -> None:
         """Move a blob to one of `TIERS`."""
+
+    async def set_tiers(self, names: Sequence[str], tier: str) -> dict[str, StoreError]:
+        """Move many blobs to a tier, in one request where the place has such; returns those it refused, and why.
+
+        At most `AT_ONCE` of them.
+        """
 
     async def set_tags(self, name: str, tags: Mapping[str, str]) -> None:
         """Replace all tags of a blob."""

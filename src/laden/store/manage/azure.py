@@ -8,11 +8,12 @@ breaks, and what changes something is not. A condition goes along wherever the s
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
+from laden.store.answers import refusal
 from laden.store.blob import BlobStore
 from laden.store.credentials import Credential
 from laden.store.destination import Destination
@@ -20,7 +21,9 @@ from laden.store.http import Answer
 from laden.store.listing import Progress
 from laden.store.manage import TIERS, Asking, Detail, DetailPage, Undo
 from laden.store.manage.answers import details_from_xml, kept_days, tags_from_xml, tags_to_xml
+from laden.store.manage.batch import CONTENT_TYPE, Part, batch_body, batch_parts
 from laden.values.errors import (
+    AccessDenied,
     AccessEnded,
     BlobConflict,
     BlobMissing,
@@ -38,6 +41,10 @@ _COPY_PATIENCE_S = 600
 T = TypeVar("T")
 
 
+class NotBatched(StoreError):  # noqa: N818 - named for what happened
+    """The service does not do batches here."""
+
+
 class AzureManage:
     """A container, or a prefix in it; see `laden.store.manage.Manage` for the contract."""
 
@@ -45,6 +52,7 @@ class AzureManage:
         self._destination = destination
         self._credential = credential
         self._store = BlobStore(destination, credential)
+        self._batches = True
         self._ask: Asking = ask or _at_once
         self._read: Asking = ask or _again
 
@@ -115,6 +123,60 @@ class AzureManage:
         if tier not in TIERS:
             raise BlobRefused(f"'{tier}' is no tier: choose one of {', '.join(TIERS)}")
         await self._write("PUT", name, (200, 202), "write", "comp=tier", {"x-ms-access-tier": tier})
+
+    async def set_tiers(self, names: Sequence[str], tier: str) -> dict[str, StoreError]:
+        if tier not in TIERS:
+            raise BlobRefused(f"'{tier}' is no tier: choose one of {', '.join(TIERS)}")
+        if self._batches and len(names) > 1:
+            try:
+                return await self._ask(lambda: self._batch(names, tier))
+            except (BlobRefused, NotBatched):
+                # An older service, or one that has no batches for this kind of account.
+                self._batches = False
+        refused: dict[str, StoreError] = {}
+        for name in names:
+            try:
+                await self.set_tier(name, tier)
+            except (BlobConflict, BlobMissing, BlobRefused) as error:
+                refused[name] = error
+        return refused
+
+    async def _batch(self, names: Sequence[str], tier: str) -> dict[str, StoreError]:
+        grant = await self._credential.grant()
+        query = "&".join(part for part in ("comp=tier", grant.query) if part)
+        targets = [f"{urlsplit(self._destination.url(name)).path}?{query}" for name in names]
+        headers = {"x-ms-access-tier": tier} | ({"Authorization": grant.header} if grant.header else {})
+        answer = await self._store.request(
+            "POST",
+            "",
+            (200, 202, 500, 501),
+            "write",
+            "restype=container&comp=batch",
+            {"Content-Type": CONTENT_TYPE},
+            batch_body(targets, headers),
+        )
+        if answer.status >= 500:
+            # Azurite does not know what an account's SAS permits here, and breaks.
+            raise NotBatched("the service does not do this batch")
+        try:
+            parts = batch_parts(answer.headers.get("content-type", ""), answer.body)
+        except (ValueError, UnicodeError):
+            raise TransientStoreError("the service answered a batch with something that is not whole") from None
+        return self._of_parts(names, parts, grant.query)
+
+    def _of_parts(self, names: Sequence[str], parts: list[Part], query: str) -> dict[str, StoreError]:
+        refused: dict[str, StoreError] = {}
+        if sorted(part.number for part in parts) != list(range(len(names))):
+            raise NotBatched("the service does not answer each request of a batch")
+        for part in parts:
+            if part.status not in (200, 202):
+                name, kind = names[part.number], self._credential.kind
+                error = refusal(part.status, part.headers, part.body, self._destination, name, "write", kind, query)
+                if isinstance(error, AccessDenied | TransientStoreError):
+                    # What was done is done again without harm.
+                    raise error
+                refused[name] = error
+        return refused
 
     async def set_tags(self, name: str, tags: Mapping[str, str]) -> None:
         headers = {"Content-Type": "application/xml; charset=UTF-8"}
