@@ -14,6 +14,7 @@ __all__ = [
     "Summary",
     "check",
     "columns",
+    "copy",
     "diff",
     "explore",
     "export_labels",
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from laden.values.events import Summary
     from laden.verbs.check import check
     from laden.verbs.columns import columns
+    from laden.verbs.copy import copy
     from laden.verbs.diff import diff
     from laden.verbs.explore import explore
     from laden.verbs.get import get
@@ -53,6 +55,7 @@ _HOMES = {
     "Summary": "values.events",
     "check": "verbs.check",
     "columns": "verbs.columns",
+    "copy": "verbs.copy",
     "diff": "verbs.diff",
     "explore": "verbs.explore",
     "export_labels": "verbs.labels",

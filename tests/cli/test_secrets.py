@@ -171,6 +171,7 @@ NEEDED = {
     "prune": ["./dest", "./src", "--plan", "plan.jsonl"],
     "undelete": ["./dest"],
     "set": ["./dest", "--tier", "cool"],
+    "copy": ["./dest", "./other"],
     "explore": ["./dest", "--no-open"],
     "select": ["TABLE"],
     "columns": ["TABLE"],

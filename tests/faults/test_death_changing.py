@@ -17,6 +17,7 @@ from typing import Self
 import pytest
 
 from laden.demo.emulator import Emulator
+from laden.verbs.copy import copy
 from laden.verbs.load import load
 from laden.verbs.prune import plan_prune, prune
 from laden.verbs.verify import verify
@@ -143,4 +144,31 @@ def test_a_prune_killed_at_a_request_and_run_again(
             assert (ended.exit_code, ended.acted + ended.as_wanted) == (0, 4)
             assert scene.content() == whole
             assert verify(scene.url).exit_code == 0
+    assert died >= KILLS - 1
+
+
+def test_a_copy_killed_at_a_request_and_run_again(emulator: Emulator, before: Dataset, nursery: Nursery) -> None:
+    source = emulator.url(f"copied-{uuid.uuid4().hex}")
+    load(before.folder, source)
+    with Container(emulator, source) as container:
+        whole = container.read()
+    counter = Killer()
+    with Proxy(emulator.port, watch=counter.watch) as proxy:
+        copy(source, proxy.url(emulator.url(f"copy-{uuid.uuid4().hex}")), connections=4)
+    died = 0
+    for part, moment in moments():
+        url = emulator.url(f"copy-{uuid.uuid4().hex}")
+        killer = Killer(1 + int(part * counter.requests), moment)
+        with Proxy(emulator.port, watch=killer.watch) as proxy:
+            died += die(nursery, killer, "copy", source, proxy.url(url), connections=4)
+            proxy.settle()
+        with Container(emulator, url) as container:
+            there = container.read()
+            assert {name: whole[name] for name in there if not name.startswith("_laden/")} == {
+                name: data for name, data in there.items() if not name.startswith("_laden/")
+            }
+            ended = copy(source, url)
+            assert (ended.exit_code, ended.images) == (0, 10)
+            assert ended.already_there >= sum(name.startswith("png/") for name in there)
+            assert container.read() == whole
     assert died >= KILLS - 1

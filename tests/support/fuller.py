@@ -123,7 +123,7 @@ class Fuller(Proxy):
         if "x-ms-copy-source-authorization" in headers:
             asked["Authorization"] = headers["x-ms-copy-source-authorization"]
         told = self.source(headers["x-ms-copy-source"])
-        status, _, data = told or self._ask("GET", f"{source.path}?{source.query}", asked)
+        status, found, data = told or self._ask("GET", f"{source.path}?{source.query}", asked)
         if status == 412:
             return 412, [("x-ms-error-code", "SourceConditionNotMet")], b""
         if status != 200:
@@ -132,6 +132,9 @@ class Fuller(Proxy):
         if md5 and base64.b64decode(md5) != hashlib.md5(data).digest():
             return 400, [("x-ms-error-code", "Md5Mismatch")], b""
         passed = {key: value for key, value in headers.items() if key.startswith(("x-ms-meta-", "x-ms-blob-", "if-"))}
+        if not any(key.startswith("x-ms-meta-") for key in passed):
+            # Where none are named, those of the source come along.
+            passed |= {key: value for key, value in found if key.lower().startswith("x-ms-meta-")}
         passed |= {key: headers[key] for key in ("x-ms-access-tier", "x-ms-tags") if key in headers}
         return self._ask("PUT", handler.path, passed, data)
 

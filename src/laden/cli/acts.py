@@ -7,7 +7,7 @@ from rich.console import Console
 from laden.cli.lines import numbered, say, steps
 from laden.cli.text import escaped
 from laden.values.events import ActReady, Summary
-from laden.values.units import plural, share, size
+from laden.values.units import amount, duration, plural, share, size
 
 _DONE = {"prune": "deleted", "undelete": "brought back", "set": "changed"}
 
@@ -28,9 +28,21 @@ def draw_act(console: Console, ready: ActReady) -> None:
 
 def acted(summary: Summary) -> str:
     """The counts of a command that changed blobs; empty for others, and where nothing was done."""
+    if summary.command == "copy" and summary.complete:
+        return _copied(summary)
     if summary.command not in _DONE or not summary.complete:
         return ""
     parts = [f"{plural(summary.acted, 'blob')} {_DONE[summary.command]}"]
     parts += [f"{summary.as_wanted:,} were so already"] if summary.as_wanted else []
     parts += [f"{summary.left:,} left as they are"] if summary.left else []
+    return "; ".join(parts)
+
+
+def _copied(summary: Summary) -> str:
+    counts = (("already there", summary.already_there), ("conflicts", summary.conflicts), ("missing", summary.missing))
+    parts = [f"{plural(summary.images, 'image')}: {amount(summary.sent)} copied"]
+    parts += [f"{amount(count)} {what}" for what, count in counts if count]
+    if summary.bytes_sent:
+        speed = int(summary.bytes_sent / summary.seconds) if summary.seconds else 0
+        parts.append(f"{size(summary.bytes_sent)} in {duration(summary.seconds)} ({size(speed)}/s)")
     return "; ".join(parts)

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from laden.cli.ask import SasPrompt, agreed, somebody_is_there
+from laden.cli.ask import Question, SasPrompt, agreed, somebody_is_there
 from laden.cli.faces import Face, Interrupts, run_verb
-from laden.values.events import ActReady, Observer, Summary
+from laden.values.events import ActReady, Observer, Summary, Warned
 
 
 def run_plan(destination: str, source: list[str], plan: Path, options: dict[str, Any], face: Face) -> int:
@@ -61,11 +61,30 @@ def run_set(destination: str, options: dict[str, Any], face: Face, *, yes: bool)
     return _run("set", work, face)
 
 
-def _run(command: str, work: Callable[[dict[str, Any]], Summary], face: Face) -> int:
+def run_copy(source: str, destination: str, options: dict[str, Any], face: Face, *, yes: bool) -> int:
+    """Copy; return the exit code."""
+    asks = not (yes or face.json or face.quiet) and sys.stdin.isatty() and sys.stdout.isatty()
+    question = Question() if asks else None
+
+    def work(doing: dict[str, Any]) -> Summary:
+        from laden.verbs.copy import copy
+
+        if "sig=" in source + destination:
+            doing["observer"](
+                Warned(
+                    "a SAS on the command line can be seen by other users of this machine: put it in the environment"
+                )
+            )
+        return copy(source, destination, confirm=question or (lambda _: True), **options, **doing)
+
+    return _run("copy", work, face, question)
+
+
+def _run(command: str, work: Callable[[dict[str, Any]], Summary], face: Face, question: Question | None = None) -> int:
     interrupts = Interrupts()
     prompt = SasPrompt() if somebody_is_there() and not (face.json or face.quiet) else None
 
     def observed(observer: Observer) -> Summary:
         return work({"observer": observer, "ask_sas": prompt, "stopping": interrupts.asked})
 
-    return run_verb(command, observed, face, prompt=prompt, interrupts=interrupts)
+    return run_verb(command, observed, face, prompt=prompt, question=question, interrupts=interrupts)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from laden.cli.app import app
+from laden.cli.app import Overwrite, app
 from laden.cli.faces import Face
 from laden.cli.options import (
     EXIT_CODES,
@@ -22,6 +22,7 @@ from laden.cli.options import (
     Renewing,
     Selecting,
     TableFile,
+    TableName,
     Tags,
     Tier,
     doing,
@@ -131,3 +132,39 @@ def set_properties(
     which = {name: options[name] for name in ("where", "sample", "by", "seed", "first")}
     wishes = {"tier": tier, "tags": tag or (), "metadata": metadata or (), "images_file": images, "profile": profile}
     raise typer.Exit(run_set(destination, {**wishes, **which, "dry_run": dry_run, **doing(options)}, face, yes=yes))
+
+
+@app.command(epilog=EXIT_CODES, short_help="Copy a loaded dataset, or a part, from FROM to DEST, proved.")
+@takes(Selecting, Renewing, Changing)
+def copy(
+    source: Annotated[
+        str, typer.Argument(metavar="FROM", help="Where it was loaded to: a container's URL or a folder.")
+    ],
+    destination: Dest,
+    overwrite: Annotated[
+        Overwrite,
+        typer.Option("--overwrite", help="A blob with other content in DEST: leave and list it, or replace it."),
+    ] = Overwrite.never,
+    tier: Tier = None,
+    images: ImagesFile = None,
+    table_name: TableName = None,
+    profile: LoadProfile = None,
+    dry_run: DryRun = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="No question before copying.")] = False,
+    **options: Any,
+) -> None:
+    """Copy a loaded dataset, or the part that rows of its table select, to another container or folder.
+
+    The service of DEST takes the blobs itself where it can reach FROM, and refuses whatever is not the manifest's MD5;
+    else they pass this machine. Table and manifest land last. Run it again to finish what was interrupted. A SAS for
+    FROM stands in its URL or in LADEN_SOURCE_SAS, one for DEST in LADEN_SAS.
+
+        laden copy https://A.blob.core.windows.net/padchest https://B.blob.core.windows.net/padchest
+    """
+    from laden.cli.changing import run_copy
+
+    face = Face.of(options)
+    which = {name: options[name] for name in ("where", "sample", "by", "seed", "first")}
+    wishes: dict[str, Any] = {"overwrite": overwrite.value, "tier": tier, "images_file": images, "profile": profile}
+    wishes |= {"table_name": table_name, "dry_run": dry_run, **which, **doing(options)}
+    raise typer.Exit(run_copy(source, destination, wishes, face, yes=yes))

@@ -22,6 +22,8 @@ def verdict(summary: Summary, plan: PlanReady | None) -> str:
             return "The findings above need a person." if needs_person else _checked(summary, plan)
         case "select" if not needs_person:
             return "" if summary.complete else "Nothing was written. -o small.csv writes these rows."
+        case "copy":
+            return _copied(summary, plan, needs_person=needs_person)
         case "prune" | "undelete" | "set" if not needs_person:
             return "" if summary.complete else "Nothing was changed."
         case "diff":
@@ -71,3 +73,12 @@ def _checked(summary: Summary, plan: PlanReady | None) -> str:
     if not summary.unseen:
         return f"{told}; {looked} looked into, and whole."
     return f"{told}; {looked} looked into, {plural(summary.unseen, 'file')} not: nobody knows whether they are whole."
+
+
+def _copied(summary: Summary, plan: PlanReady | None, *, needs_person: bool) -> str:
+    if not summary.complete:
+        would = f"{plural(plan.to_settle, 'image')} ({size(plan.bytes_to_send)}) would be copied" if plan else ""
+        return f"Dry run: nothing was written. {would}.".replace(" .", "")
+    return (
+        "What could be copied is there; the findings above need a person." if needs_person else "Copied and verified."
+    )

@@ -121,7 +121,7 @@ class BlobStore:
             "x-ms-blob-type": "BlockBlob",
             "Content-MD5": _base64(properties.md5),
             "x-ms-blob-content-type": properties.content_type,
-            **_beside(properties),
+            **beside(properties),
             **_condition(etag),
         }
         await self.request("PUT", name, (201,), "write", headers=headers, data=data)
@@ -147,7 +147,7 @@ class BlobStore:
             "Content-MD5": _base64(hashlib.md5(body, usedforsecurity=False).digest()),
             "x-ms-blob-content-md5": _base64(properties.md5),
             "x-ms-blob-content-type": properties.content_type,
-            **_beside(properties),
+            **beside(properties),
             **_condition(etag),
         }
         await self.request("PUT", name, (201,), "write", "comp=blocklist", headers, body)
@@ -238,7 +238,7 @@ def _base64(raw: bytes) -> str:
     return base64.b64encode(raw).decode()
 
 
-def _beside(properties: Properties) -> dict[str, str]:
+def beside(properties: Properties) -> dict[str, str]:
     """What is stored beside content and type."""
     headers = {f"x-ms-meta-{name}": value for name, value in properties.metadata.items()}
     if properties.tier:

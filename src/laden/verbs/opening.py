@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from laden.run.run import Run, never
@@ -44,6 +45,7 @@ async def opened(
     connections: int | None,
     cap: Cap | None = None,
     stopping: Callable[[], bool] = never,
+    sas_variable: str = "LADEN_SAS",
 ) -> AsyncIterator[Opened]:
     """Open a destination, and close it afterwards.
 
@@ -55,12 +57,15 @@ async def opened(
         connections: requests in flight at most; None to find out what the link bears.
         cap: bytes a second that are sent at most; None for no limit.
         stopping: once true, no request is begun any more.
+        sas_variable: where the environment has its SAS.
 
     Raises:
         UsageError: the address, or the credential's settings, are wrong.
         AccessDenied: the SAS lacks a permission.
     """
     target = parse_destination(destination)
+    if isinstance(target, Destination):
+        target = replace(target, sas_variable=sas_variable)
     loop = asyncio.get_running_loop()
 
     def tell(text: str) -> None:

@@ -59,6 +59,8 @@ class Landing:
     """Its rows in the relation `rows`."""
     selection: tuple[Step, ...] = ()
     """The steps that left its selected rows, where only these are to land."""
+    original: str = ""
+    """Hexadecimal MD5 of the publisher's whole table, where this is a part of it already."""
 
 
 class Publisher:
@@ -108,6 +110,18 @@ class Publisher:
         self._collect()
         findings: list[Finding] = []
         copies = {name: path for name in sorted(sidecars) if (path := self._copy(sidecars[name], reader, findings))}
+        return await self._land(profile, tables, copies, findings)
+
+    async def publish_copies(
+        self, profile: Profile, tables: Sequence[Landing], copies: Mapping[str, Path]
+    ) -> list[Finding]:
+        """The same of a load that another place has: what was copied as it is lies in the run's own folder."""
+        self._collect()
+        return await self._land(profile, tables, copies, [])
+
+    async def _land(
+        self, profile: Profile, tables: Sequence[Landing], copies: Mapping[str, Path], findings: list[Finding]
+    ) -> list[Finding]:
         documents = [await self._table(profile, table, findings) for table in tables] or [None]
         documents += [await self._sidecar(name, path, findings) for name, path in copies.items()]
         documents_take(self._relations, [document for document in documents if document])
@@ -170,7 +184,9 @@ class Publisher:
                 findings.append(self._keep_other("table-conflict", "table", name))
                 return None
             try:
-                landed = (await self.put(name, file))._replace(selection=landing.selection, original=_original(table))
+                landed = (await self.put(name, file))._replace(
+                    selection=landing.selection, original=landing.original or _original(table)
+                )
             except BlobConflict:
                 findings.append(_conflict("table-conflict", "table", name))
                 return None
