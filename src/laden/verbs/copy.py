@@ -21,9 +21,10 @@ from laden.run.loop import run as run_loop
 from laden.run.receipts import conflict
 from laden.run.run import Run
 from laden.stages.copying import Copier, Done, Job
+from laden.stages.copying.questions import JOBS, LOST, ORIGIN, PLAN, ROWS, ROWS_OF_FILES, UNPROVEN
 from laden.stages.costs import of_tier
 from laden.stages.inventory import Listing, fetch, is_listed, read_documents, read_known
-from laden.stages.manifest import LOAD, OTHER, LoadPage, find_loads_below, losses
+from laden.stages.manifest import LOAD, LoadPage, find_loads_below, losses
 from laden.stages.metadata import Copied
 from laden.stages.publish import Landing, Publisher
 from laden.store import Destination, FolderDestination, parse_destination, without_secret
@@ -41,52 +42,6 @@ from laden.verbs.properties import Which
 
 SOURCE_SAS = "LADEN_SOURCE_SAS"
 _BATCH = 2_000
-_ORIGIN = f"""
-CREATE TABLE origin AS
-SELECT k.*, b.etag, b.mtime_ns, CASE WHEN b.source_bytes IS NOT NULL THEN b.image END AS told_image,
-       CASE WHEN b.source_bytes IS NOT NULL THEN b.source END AS told_source
-FROM picked p JOIN known k USING (blob) JOIN blobs b ON b.name = k.blob WHERE NOT coalesce({OTHER}, false)
-"""  # noqa: S608 - own text
-_LOST = f"""
-SELECT k.blob, k.archive, k.member, b.name IS NOT NULL FROM picked p JOIN known k USING (blob)
-LEFT JOIN blobs b ON b.name = k.blob WHERE coalesce({OTHER}, false) ORDER BY k.blob
-"""  # noqa: S608 - own text
-_ROWS = """
-INSERT INTO rows (row, key, name, blob, usable, selected, place)
-SELECT l.row, k.key, coalesce(k.key, ''), l.blob, l.blob IS NOT NULL, {selected}, ''
-FROM (SELECT row, min(blob) AS blob FROM links GROUP BY row) l LEFT JOIN known k USING (blob)
-"""
-_ROWS_OF_FILES = """
-INSERT INTO rows (row, key, name, blob, usable, selected, place)
-SELECT row_number() OVER (ORDER BY blob), key, key, blob, true, true, '' FROM origin
-"""
-_PLAN = """
-CREATE TABLE wanted AS SELECT blob, 0::BIGINT AS id FROM origin;
-CREATE TABLE shared (blob VARCHAR);
-CREATE TABLE matches (row BIGINT, id BIGINT);
-CREATE TABLE todo AS
-SELECT o.blob, 0::BIGINT AS id, o.size_bytes, o.md5 AS checked_md5, coalesce(b.etag, '') AS there_etag,
-       coalesce(w.prefix, '') AS owner,
-  CASE WHEN b.name IS NULL THEN 'send'
-       WHEN b.md5 = o.md5 AND b.size_bytes = o.size_bytes
-         AND (b.source_bytes IS NOT NULL OR (k.md5 = b.md5 AND k.known <> 'adopted')) THEN 'done'
-       WHEN b.size_bytes = o.size_bytes AND coalesce(b.md5 = o.md5, true) THEN 'compare'
-       WHEN ? AND w.name IS NULL THEN 'replace' ELSE 'conflict' END AS action
-FROM origin o LEFT JOIN blobs b ON b.name = o.blob LEFT JOIN known k ON k.blob = o.blob
-LEFT JOIN below w ON w.name = o.blob
-"""
-_JOBS = """
-SELECT o.blob, o.md5, o.etag, t.action, t.there_etag, o.archive, o.member, o.size_bytes, o.crc32, o.kind, o.width,
-       o.height, o.bits, o.state, o.mtime_ns, o.told_image, o.told_source
-FROM todo t JOIN origin o USING (blob) WHERE t.action IN ('send', 'replace', 'compare') ORDER BY o.blob
-"""
-_UNPROVEN = """
-SELECT t.blob, b.name IS NOT NULL FROM todo t LEFT JOIN blobs b ON b.name = t.blob
-LEFT JOIN receipts r ON r.blob = t.blob
-WHERE (t.action = 'done' OR r.outcome IN ('sent', 'already_there'))
-  AND (b.name IS NULL OR b.size_bytes <> t.size_bytes OR coalesce(b.md5 <> t.checked_md5, r.outcome = 'sent'))
-ORDER BY t.blob
-"""
 
 
 def copy(
@@ -196,7 +151,7 @@ class _Copying:
         self._page = loaded.page
         self._steps = pick(run, loaded, self._selection)
         run.add(self._lost())
-        relations.run(_ORIGIN)
+        relations.run(ORIGIN)
         self._landings = self._tables(loaded)
         await self._fetch_copies(loaded)
         relations.run("DELETE FROM blobs; DELETE FROM known")
@@ -211,7 +166,7 @@ class _Copying:
 
     def _lost(self) -> Iterator[Finding]:
         """What the source's manifest names and its listing does not show so."""
-        for blob, archive, member, listed in self._run.relations.stream(_LOST):
+        for blob, archive, member, listed in self._run.relations.stream(LOST):
             what = "has other content than the manifest says" if listed else "is gone"
             message = f"it {what} in the source, and is not copied: see laden verify there"
             yield Finding("copy-source", Severity.ERROR, message, archive, member, blob=blob)
@@ -220,10 +175,10 @@ class _Copying:
         """The tables that are to land, and their rows in the relation `rows`."""
         relations = self._run.relations
         if not loaded.tables:
-            relations.run(_ROWS_OF_FILES)
+            relations.run(ROWS_OF_FILES)
             return []
         chooses = self._selection.chooses
-        relations.run(_ROWS.format(selected="l.row IN (SELECT row FROM chosen)" if chooses else "true"))
+        relations.run(ROWS.format(selected="l.row IN (SELECT row FROM chosen)" if chooses else "true"))
         documents = {document.name: document for document in loaded.page.documents} if loaded.page else {}
         landings: list[Landing] = []
         for landed in loaded.tables:
@@ -257,7 +212,7 @@ class _Copying:
         run, one = self._run, self._run.relations.one
         find_loads_below(run.relations)
         run.tell(Started("plan"))
-        run.relations.run(_PLAN, [self._replaces])
+        run.relations.run(PLAN, [self._replaces])
         for blob, owner in run.relations.stream("SELECT blob, owner FROM todo WHERE action = 'conflict' ORDER BY blob"):
             run.add([conflict(blob, owner=owner)])
         send, replaced, compare, done, conflicts, images, to_send, in_all = one(
@@ -356,11 +311,11 @@ class _Copying:
         return open_taker(target, source, ask, sas=sas, source_sas=self._origin.access.source)
 
     def _jobs(self) -> Iterator[Job]:
-        for blob, md5, etag, action, there_etag, *image in self._run.relations.stream(_JOBS):
+        for blob, md5, etag, action, there_etag, *image in self._run.relations.stream(JOBS):
             yield Job(blob, bytes.fromhex(md5), etag, action, there_etag, Copied(*image))
 
     def _unproven(self) -> Iterator[Finding]:
-        for blob, listed in self._run.relations.stream(_UNPROVEN):
+        for blob, listed in self._run.relations.stream(UNPROVEN):
             what = "is listed with other content" if listed else "is not in the listing"
             yield Finding(
                 "verify-changed" if listed else "verify-missing",
