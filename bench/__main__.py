@@ -15,6 +15,7 @@ from typing import Any
 
 from bench import cases, peers, report, startup
 from bench.cases import Case, Setup
+from bench.copies import copy_case
 from bench.plan_scale import measure_plan
 from bench.targets import judge
 
@@ -44,7 +45,7 @@ def main() -> int:
     work = given.work or cache
     work.mkdir(parents=True, exist_ok=True)
     setup = Setup(work, given.full, peers.find_azcopy(cache), peers.find_rclone(cache), RUNS)
-    everything = (*_COMPARED, "plan", "help", "azurite")
+    everything = (*_COMPARED, "plan", "help", "azurite", "copy")
     chosen = given.only.split(",") if given.only else everything if given.full else _QUICK
     unknown = sorted(set(chosen) - set(everything))
     if unknown:
@@ -87,6 +88,8 @@ def _measure(key: str, setup: Setup, cache: Path) -> dict[str, Any] | None:
         return measure_plan()
     if key == "help":
         return startup.help_case()
+    if key == "copy":
+        return copy_case(setup)
     if key == "azurite":
         return startup.azurite_case(cache)
     is_once = key in _ONCE or (key in _ONCE_IF_QUICK and not setup.full)

@@ -55,7 +55,23 @@ def test_every_exit_code_is_explained() -> None:
 
 @pytest.mark.parametrize(
     "verb",
-    ["load", "check", "verify", "select", "columns", "report", "profiles", "doctor", "register", "sas", "demo"],
+    [
+        "load",
+        "check",
+        "verify",
+        "select",
+        "columns",
+        "report",
+        "profiles",
+        "doctor",
+        "register",
+        "sas",
+        "prune",
+        "undelete",
+        "set",
+        "copy",
+        "demo",
+    ],
 )
 def test_every_verb_has_help_and_stands_in_the_readme(verb: str) -> None:
     ran = run(verb, "--help")
