@@ -26,7 +26,7 @@ from laden.values.secrets import note
 MOST_BLOB_BYTES = 5_000 << 20
 MOST_BLOCK_BYTES = 4_000 << 20
 _LENT_HOURS = 12.0
-_MOST_BROKEN = 3
+_MOST_BROKEN = 1
 _OTHER_BYTES = frozenset({"Md5Mismatch", "InvalidMd5"})
 
 

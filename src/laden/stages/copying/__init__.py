@@ -99,6 +99,7 @@ class Copier:
         self._taken = 0
         self._window = Window(_WINDOW_BYTES)
         self._turn = asyncio.Lock()
+        self._first = asyncio.Lock()
 
     async def copy(self, jobs: Iterable[Job], stopping: Callable[[], bool]) -> AsyncIterator[Done]:
         """Copy, many at once; raises `StoreError` where all others would fare the same."""
@@ -157,7 +158,7 @@ class Copier:
         size_bytes = job.image.size_bytes
         if self._taker is not None and size_bytes:
             try:
-                await self._take(self._taker, job, properties, etag)
+                await self._first_alone(self._taker, job, properties, etag)
             except NotOffered:
                 self._pass_here("the service has no request that copies from an address")
             except CopySourceRefused as error:
@@ -169,6 +170,17 @@ class Copier:
             else:
                 return
         await self._carry(job, properties, etag)
+
+    async def _first_alone(self, taker: Taker, job: Job, properties: Properties, etag: str) -> None:
+        """One blob after the other, until one was taken: what the service does not have, it is not asked for by all."""
+        if not self._taken:
+            async with self._first:
+                if self._taker is None:
+                    raise NotOffered("the service was found to have no such request")
+                if not self._taken:
+                    await self._take(taker, job, properties, etag)
+                    return
+        await self._take(taker, job, properties, etag)
 
     def _pass_here(self, why: str) -> None:
         if self._taker is not None:
