@@ -324,3 +324,7 @@ class Limited(Door):
 
     async def close(self) -> None:
         await self._inner.close()
+
+    async def through(self, request: Callable[[], Awaitable[T]]) -> T:
+        """Make another request than the port's, when its turn has come; it may write."""
+        return await self.bounded(request, 0, write=True)
