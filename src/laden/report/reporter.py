@@ -3,14 +3,16 @@
 In order: what must not be overwritten is refused; every event is observed; what was surveyed (`look_at_source`) or
 listed (`look_at_destination`) is told as soon as it is known; when a plan is seen, pictures are begun (`sketches`);
 `conclude` gets the final summary and writes the page. A context manager, which ends what was begun.
-Nothing that goes wrong here ends a run: a report that cannot be written is a warning.
+Nothing that goes wrong here ends a run, or changes how it ends, be it a mistake in this very package: a report that
+cannot be drawn or written is a warning.
 """
 
 from __future__ import annotations
 
 import contextlib
 import platform
-from collections.abc import Sequence
+import traceback
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from importlib.metadata import version
@@ -82,14 +84,16 @@ class Reporter:
     def observe(self, event: Event) -> None:
         """Take note of an event, and pass it on."""
         if self.wanted:
-            self._watch.see(event)
+            with self._spared():
+                self._watch.see(event)
         self._observer(event)
         if self.wanted and self._images and isinstance(event, Started) and event.stage == "source":
             # It starts while the source is surveyed; where it cannot, each image says so.
-            with contextlib.suppress(DecodingStopped):
+            with self._spared(), contextlib.suppress(DecodingStopped):
                 self._decoder.start()
         if isinstance(event, PlanReady) and self._sketches is not None and self._images:
-            self._begin(self._sketches)
+            with self._spared():
+                self._begin(self._sketches)
 
     def look_at_source(self, profile: Profile, root: Path, tables: Sequence[Table], relations: Relations) -> None:
         """Remember what was surveyed.
@@ -113,10 +117,16 @@ class Reporter:
         self, store: Store, relations: Relations, profile: Profile | None, table: Table | None
     ) -> None:
         """Read sample images back, once listing and manifest are in the relations."""
+        self.observe(Started("report"))
+        with self._spared():
+            await self._look_at_destination(store, relations, profile, table)
+
+    async def _look_at_destination(
+        self, store: Store, relations: Relations, profile: Profile | None, table: Table | None
+    ) -> None:
         from laden.report import gallery, gather
         from laden.report.columns import captions, count_columns, inverted_keys, read_charts
 
-        self.observe(Started("report"))
         self._profile, self._listed = profile, True
         shape = profile.table if profile else None
         gather.show_manifest(relations)
@@ -144,23 +154,41 @@ class Reporter:
         began = self._watch.planned or self._listed
         if self._path is None or not (began or (summary.findings and summary.exit_code != ExitCode.USAGE)):
             return summary
+        try:
+            with self._spared():
+                self._write(self._path, summary, relations)
+                return replace(summary, report_file=str(self._path))
+        except (LadenError, OSError, Relations.Error) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            self._observer(Warned(f"the report could not be written to {self._path}: {reason}"))
+        return summary
+
+    def _write(self, path: Path, summary: Summary, relations: Relations | None) -> None:
         from laden.report.page import render
 
         speed = self._watch.speed()
         self.observe(Started("report"))
+        if self._watch.planned and relations is not None and self._sketches is not None:
+            self._show_plan(self._sketches, sent=summary.command == "load")
+        page = (REPORT_START + render(redacted(self._facts(summary, speed, relations)))).encode()
+        if path.is_file() and is_report(path):
+            keep(path)
+        with placed(path, is_report) as file:
+            file.write(page)
+
+    @contextlib.contextmanager
+    def _spared(self) -> Iterator[None]:
+        """Turn a mistake in drawing into a warning, and draw no more; what any run may meet is raised."""
         try:
-            if self._watch.planned and relations is not None and self._sketches is not None:
-                self._show_plan(self._sketches, sent=summary.command == "load")
-            page = (REPORT_START + render(redacted(self._facts(summary, speed, relations)))).encode()
-            if self._path.is_file() and is_report(self._path):
-                keep(self._path)
-            with placed(self._path, is_report) as file:
-                file.write(page)
-        except (LadenError, OSError, Relations.Error) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            self._observer(Warned(f"the report could not be written to {self._path}: {reason}"))
-            return summary
-        return replace(summary, report_file=str(self._path))
+            yield
+        except (LadenError, OSError, Relations.Error):
+            raise
+        except Exception as error:  # noqa: BLE001 - a mistake of the report's own is none of the run's
+            self._path = None
+            # What an exception says may hold a label; where it was raised holds none.
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            where = f"{type(error).__name__} in {Path(place.filename).name}, line {place.lineno}"
+            self._warn(f"no report could be drawn, for a bug in laden ({where}): please report it; the rest is as told")
 
     def _begin(self, sketches: Sketches) -> None:
         """Begin to draw what a report of the plan will most likely show."""
