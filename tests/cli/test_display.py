@@ -167,6 +167,19 @@ def test_before_the_question_stand_time_cost_and_what_is_wrong(
     assert out.index("archive-cut") < out.index("image-missing"), "the cause before its symptom"
 
 
+def test_the_report_is_a_link_and_findings_say_how_to_read_them(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    terminal = Terminal(quiet=False, verbose=False)
+    terminal.show(Summary("load", complete=True, report_file="out/[1].html", findings_file="f.csv"))
+    out = capsys.readouterr().out
+    assert re.search(r"\x1b\]8;[^;]*;file:///.*%5B1%5D.html", out)
+    assert "out/[1].html" in re.sub("\x1b\\[[0-9;?]*[a-zA-Z]", "", out)
+    assert "laden help findings CODE" in out
+
+
 def test_where_it_is_measured_that_is_told_and_nothing_is_assumed(capsys: pytest.CaptureFixture[str]) -> None:
     terminal = Terminal(quiet=False, verbose=False)
     terminal.measures = True

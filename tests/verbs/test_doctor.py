@@ -45,6 +45,14 @@ def test_a_good_place_passes(emulator: Emulator, container: str) -> None:
     assert landed(emulator, container) == {}
 
 
+def test_a_folder_is_tried_and_left_as_it_was(tmp_path: Path) -> None:
+    seen = Examined(str(tmp_path))
+    assert seen.outcomes("fail") == []
+    assert "throughput" in seen.checks
+    # A folder's own notes stay; of what was written, nothing.
+    assert [path for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_size > 10_000] == []
+
+
 def test_it_is_told_as_lines_and_as_json(container: str) -> None:
     shown = run("doctor", container)
     assert shown.code == 0

@@ -40,7 +40,7 @@ def test_of_a_load_that_was_interrupted(dataset: Dataset, place: Place) -> None:
     for name in ("manifest.parquet", "load.json"):
         place.remove(f"_laden/{name}")
     state, facts, images, complete = shown(place)
-    assert (state, images, complete) == ("unfinished: a load is under way", 3, False)
+    assert (state, images, complete) == ("unfinished: it runs, or was stopped a moment ago", 3, False)
     assert facts["there"].startswith("3 images of laden's, ")
     assert facts["wanted"].startswith("known to the load itself")
     seen: list[Event] = []
@@ -60,7 +60,11 @@ def test_of_one_that_is_complete_and_of_what_came_since(dataset: Dataset, place:
     for name in ("_laden/manifest.parquet", "_laden/load.json"):
         place.write(name, before[name])
     state, facts, images, complete = shown(place)
-    assert (state, images, complete) == ("complete once, and unfinished since: a load is under way", 7, False)
+    assert (state, images, complete) == (
+        "complete once, and unfinished since: it runs, or was stopped a moment ago",
+        7,
+        False,
+    )
     assert facts["since then"].startswith("4 more images")
 
 
@@ -86,7 +90,7 @@ def test_a_first_load_tells_from_its_beginning_what_it_has_before_it(tmp_path: P
     load(dataset.folder, place.url, dry_run=True)
     stopped(dataset, place)
     state, facts, images, complete = shown(place)
-    assert (state, complete) == ("unfinished: a load is under way", False)
+    assert (state, complete) == ("unfinished: it runs, or was stopped a moment ago", False)
     assert 0 < images < 300
     assert facts["there"].startswith(f"{images} of 300 images, ")
     assert facts["since"].endswith("s ago")
@@ -122,14 +126,14 @@ def test_an_unfinished_load_is_no_proof_of_anything(tmp_path: Path, place: Place
 @pytest.mark.parametrize(
     ("dates", "state", "speed"),
     [
-        ([0, 60, 120], "a load is under way", "25 B/s in the last 2 min 00 s"),
-        ([0, 5000, 5060], "a load is under way", "33 B/s in the last 1 min 00 s"),
+        ([0, 60, 120], "it runs, or was stopped a moment ago", "25 B/s in the last 2 min 00 s"),
+        ([0, 5000, 5060], "it runs, or was stopped a moment ago", "33 B/s in the last 1 min 00 s"),
         ([0, 1, 2], "interrupted, as it seems: nothing came for 2 h 46 min", ""),
     ],
 )
 def test_the_dates_of_images_tell_whether_it_runs_and_how_fast(dates: list[int], state: str, speed: str) -> None:
     now_s = 1_000_000
-    ages = [now_s - (dates[-1] if "under way" in state else 10_000) + date for date in dates]
+    ages = [now_s - (dates[-1] if "it runs" in state else 10_000) + date for date in dates]
     blobs = [Blob(f"{number}", 1000, None, "", {"laden_size": "1000"}) for number in range(3)]
     documents = [Detail(Blob("t.csv", 9, None, "", {"laden_document": "1"}), now_s, "", "")]
     details = [Detail(blob, age, "", "") for blob, age in zip(blobs, ages, strict=True)] + documents

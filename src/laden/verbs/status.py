@@ -127,7 +127,7 @@ def _unfinished(
     return facts, f"unfinished: {life}"
 
 
-_RUNS = "a load is under way"
+_RUNS = "it runs, or was stopped a moment ago"
 
 
 def _life(came: Arrivals | None) -> str:

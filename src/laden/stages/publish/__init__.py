@@ -26,6 +26,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from laden.dataset.images import Phi
 from laden.dataset.profile import Profile, TableShape
 from laden.dataset.source import Reader
 from laden.dataset.table import Table, copy, write_subset
@@ -44,9 +45,10 @@ from laden.stages.manifest import (
     write_unfinished_page,
 )
 from laden.stages.metadata import DOCUMENT
-from laden.stages.publish.others import holds_others, names_others
+from laden.stages.publish.copies import Copies
+from laden.stages.publish.others import holds_others, names_others, shares_images
 from laden.store import CREATE_ONLY, Properties, Store, block_id, content_type, digest
-from laden.values.errors import AccessDenied, BlobConflict, BlobMissing, SourceError
+from laden.values.errors import AccessDenied, BlobConflict, BlobMissing
 from laden.values.events import PlanReady
 from laden.values.records import Blob, Entry, Finding, Severity, Step
 
@@ -66,13 +68,22 @@ class Landing:
     """Its rows in the relation `rows`."""
     selection: tuple[Step, ...] = ()
     """The steps that left its selected rows, where only these are to land."""
+    original: str = ""
+    """Hexadecimal MD5 of the publisher's whole table, where this is a part of it already."""
 
 
 class Publisher:
     """Puts documents into a store, knowing from the last listing what is there."""
 
     def __init__(
-        self, store: Store, relations: Relations, *, replace_other: bool, earlier: Sequence[Document] = ()
+        self,
+        store: Store,
+        relations: Relations,
+        *,
+        replace_other: bool,
+        update: bool = False,
+        earlier: Sequence[Document] = (),
+        phi: Phi = "off",
     ) -> None:
         """Know what is there.
 
@@ -80,19 +91,23 @@ class Publisher:
             store: where documents go.
             relations: with the last listing.
             replace_other: whether a document that laden did not write is replaced.
+            update: whether a table is the next version of one that an earlier load landed, also where it names fewer
+                images than that.
             earlier: what earlier loads landed.
+            phi: what becomes of a file copied as it is that may say who a person is.
         """
         self._store = store
         self._relations = relations
         self._replace_other = replace_other
+        self._update = update
         self._earlier = {document.name: document for document in earlier}
         self._superseded: set[str] = set()
-        self._copies = 0
+        self._copies = Copies(relations.folder, phi)
         self._originals: dict[Path, asyncio.Task[str]] = {}
 
     def begin(self, tables: Sequence[Landing]) -> None:
         """Hash the tables as they came while images are sent: a large one takes a while."""
-        for landing in tables:
+        for landing in [landing for landing in tables if not landing.original]:
             content = landing.table.content
             self._originals[content] = asyncio.create_task(asyncio.to_thread(_original, content))
 
@@ -112,7 +127,23 @@ class Publisher:
         """
         self._collect()
         findings: list[Finding] = []
-        copies = {name: path for name in sorted(sidecars) if (path := self._copy(sidecars[name], reader, findings))}
+        copies = {}
+        for name, entry in sorted(sidecars.items()):
+            there = self._listed_md5(name) is not None
+            if path := self._copies.take(name, entry, reader, findings, there=there):
+                copies[name] = path
+        return await self._land(profile, tables, copies, findings)
+
+    async def publish_copies(
+        self, profile: Profile, tables: Sequence[Landing], copies: Mapping[str, Path]
+    ) -> list[Finding]:
+        """The same of a load that another place has: what was copied as it is lies in the run's own folder."""
+        self._collect()
+        return await self._land(profile, tables, copies, [])
+
+    async def _land(
+        self, profile: Profile, tables: Sequence[Landing], copies: Mapping[str, Path], findings: list[Finding]
+    ) -> list[Finding]:
         documents = [await self._table(profile, table, findings) for table in tables] or [None]
         documents += [await self._sidecar(name, path, findings) for name, path in copies.items()]
         documents_take(self._relations, [document for document in documents if document])
@@ -192,7 +223,7 @@ class Publisher:
                 findings.append(self._keep_other("table-conflict", "table", name))
                 return None
             try:
-                original = await self._originals[table.content]
+                original = landing.original or await self._originals[table.content]
                 landed = (await self.put(name, file))._replace(selection=landing.selection, original=original)
             except BlobConflict:
                 findings.append(_conflict("table-conflict", "table", name))
@@ -238,7 +269,9 @@ class Publisher:
         """Whether another dataset's table is there, which this one must not replace unasked."""
         if self._replace_other or self._listed_md5(name) in (None, _md5(file).hex()):
             return False
-        return await self._is_ours(name) and await self._names_others(profile, landing, name)
+        if not (await self._is_ours(name) and await self._names_others(profile, landing, name)):
+            return False
+        return not (self._update and name in self._earlier and shares_images(self._relations))
 
     async def _names_others(self, profile: Profile, landing: Landing, name: str) -> bool:
         if self._listed_md5(name) is None:
@@ -249,20 +282,6 @@ class Publisher:
         reason = f"a {what} of this name that belongs to other images, which are there too, was left as it is"
         act = "load to another prefix, or replace it with --overwrite changed"
         return Finding(code, Severity.ERROR, f"{reason}: {act}", blob=name)
-
-    def _copy(self, entry: Entry, reader: Reader, findings: list[Finding]) -> Path | None:
-        """Read a file or member into the run's folder; None where it cannot be read, which is told."""
-        self._copies += 1
-        path = self._relations.folder / f"copy-{self._copies}"
-        try:
-            with path.open("wb") as file:
-                file.writelines(reader.read(entry, _BLOCK_BYTES))
-        except SourceError as error:
-            if error.is_change or not (Path(reader.root) / (entry.archive or entry.member)).exists():
-                raise
-            findings.append(Finding(error.code, Severity.ERROR, str(error), archive=entry.archive, member=entry.member))
-            return None
-        return path
 
     async def _sidecar(self, name: str, path: Path, findings: list[Finding]) -> Document | None:
         """Land a copy; what is in the way is told."""
