@@ -9,6 +9,7 @@ import duckdb
 from azure.storage.blob import ContentSettings
 
 from laden.demo.emulator import Emulator
+from laden.stages.history import HISTORY
 from laden.stages.transfer import Settings
 from tests.support.dataset import Dataset
 from tests.support.harness import client, content, landed
@@ -41,7 +42,8 @@ class FolderPlace(Place):
     def read(self) -> dict[str, bytes]:
         files = (path for path in self.path.rglob("*") if path.is_file())
         named = {path.relative_to(self.path).as_posix(): path.read_bytes() for path in files}
-        return {name: data for name, data in named.items() if name != "_laden/folder.jsonl"}
+        own = ("_laden/folder.jsonl", HISTORY)
+        return {name: data for name, data in named.items() if not name.startswith(own)}
 
     def write(self, name: str, data: bytes) -> None:
         (self.path / name).parent.mkdir(parents=True, exist_ok=True)

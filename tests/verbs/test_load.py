@@ -11,6 +11,7 @@ import pytest
 
 from laden.demo import rows
 from laden.demo.emulator import Emulator
+from laden.stages.history import name_of
 from laden.stages.transfer import Settings
 from laden.values.errors import SourceError, UsageError
 from laden.values.events import Event, Found, Progress, Summary
@@ -67,18 +68,19 @@ def test_a_manifest_tells_each_image(place: Place, tmp_path: Path) -> None:
     assert page["manifest"]["md5"] == hashlib.md5(there[MANIFEST]).hexdigest()
 
 
-def test_a_second_run_sends_nothing_and_asks_for_a_listing_the_page_and_the_manifest(
+def test_a_second_run_sends_nothing_and_asks_for_a_listing_and_what_the_last_load_left(
     emulator: Emulator, container: str, tmp_path: Path
 ) -> None:
     dataset = make_dataset(tmp_path / "source", {"0": 40, "1": 30})
     with Proxy(emulator) as proxy:
         load(dataset.folder, proxy.url(container))
-        assert len(proxy.put_names()) == 70 + 3
+        assert len(proxy.put_names()) == 70 + 4
         before = landed(emulator, container)
         proxy.forget()
         again = load(dataset.folder, proxy.url(container))
         asked = [(request.method, request.name, request.query) for request in proxy.requests]
-    assert sorted(asked) == [("GET", "", "restype=container&comp=list"), ("GET", PAGE, ""), ("GET", MANIFEST, "")]
+    listing, record = ("GET", "", "restype=container&comp=list"), ("GET", name_of(1), "")
+    assert sorted(asked) == [listing, record, ("GET", PAGE, ""), ("GET", MANIFEST, "")]
     assert (again.sent, again.already_there, again.bytes_sent, again.exit_code) == (0, 70, 0, 0)
     assert landed(emulator, container) == before
 
@@ -136,7 +138,7 @@ def test_an_edited_table_is_all_that_is_sent(emulator: Emulator, container: str,
         dataset.table.write_bytes(edited)
         proxy.forget()
         summary = load(dataset.folder, proxy.url(container))
-        assert sorted(proxy.put_names()) == sorted([dataset.table.name, PAGE])
+        assert sorted(proxy.put_names()) == sorted([dataset.table.name, PAGE, name_of(2)])
     assert summary.sent == 0
     assert content(emulator, container, dataset.table.name) == edited
     assert verify(container).exit_code == 0

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from laden.demo.emulator import Emulator
+from laden.stages.history import HISTORY
 from laden.values.errors import UsageError
 from laden.values.events import Event, PlanReady, Summary
 from laden.verbs.check import check
@@ -32,7 +33,7 @@ def dataset(tmp_path: Path) -> Dataset:
 def there(destination: str) -> dict[str, bytes]:
     root = Path(destination)
     files = {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
-    return {name: data for name, data in files.items() if name != "_laden/folder.jsonl"}
+    return {name: data for name, data in files.items() if not name.startswith(("_laden/folder.jsonl", HISTORY))}
 
 
 def images(destination: str) -> set[str]:
