@@ -2,8 +2,9 @@
 
 `load`, `check`, `verify` and `select` do what the commands of these names do, tell an observer of each event, and
 return a `Summary`, as `status` does, which tells how far a load is; `columns` returns what the columns of a table hold;
-`register` and `export_labels` do what comes after a load, `explore` serves a page about a
-place. What goes wrong raises a kind of `LadenError`.
+`init` writes a profile for data that none knows. `register` and `export_labels` do what comes after a load, `explore`
+serves a page about a place. `progress()` gives an observer that shows in a notebook how far a run is. What goes wrong
+raises a kind of `LadenError`.
 """
 
 from laden.values.errors import LadenError
@@ -11,6 +12,7 @@ from laden.values.errors import LadenError
 __all__ = [
     "LadenError",
     "Summary",
+    "__version__",
     "check",
     "columns",
     "diff",
@@ -18,9 +20,11 @@ __all__ = [
     "export_labels",
     "get",
     "history",
+    "init",
     "list",
     "load",
     "open",
+    "progress",
     "register",
     "select",
     "status",
@@ -29,6 +33,9 @@ __all__ = [
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from laden.notebook import progress
     from laden.values.events import Summary
     from laden.verbs.check import check
     from laden.verbs.columns import columns
@@ -36,6 +43,7 @@ if TYPE_CHECKING:
     from laden.verbs.explore import explore
     from laden.verbs.get import get
     from laden.verbs.history import history
+    from laden.verbs.init import init
     from laden.verbs.labels import export_labels
     from laden.verbs.lists import list_place as list  # noqa: A004 - its name in this package
     from laden.verbs.load import load
@@ -44,6 +52,8 @@ if TYPE_CHECKING:
     from laden.verbs.status import status
     from laden.verbs.using import open_dataset as open  # noqa: A004 - its name in this package
     from laden.verbs.verify import verify
+
+    __version__: str
 
 _HOMES = {
     "Summary": "values.events",
@@ -54,9 +64,11 @@ _HOMES = {
     "export_labels": "verbs.labels",
     "get": "verbs.get",
     "history": "verbs.history",
+    "init": "verbs.init",
     "list": "verbs.lists:list_place",
     "load": "verbs.load",
     "open": "verbs.using:open_dataset",
+    "progress": "notebook",
     "register": "verbs.register",
     "select": "verbs.select",
     "status": "verbs.status",
@@ -71,4 +83,13 @@ def __getattr__(name: str) -> object:
 
         home, _, called = _HOMES[name].partition(":")
         return getattr(import_module(f"laden.{home}"), called or name)
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("laden")
     raise AttributeError(f"module 'laden' has no attribute '{name}'")
+
+
+def __dir__() -> "Iterable[str]":
+    """What there is, whether or not it was imported yet: for completion."""
+    return sorted({*globals(), *__all__})

@@ -71,6 +71,8 @@ def test_every_exit_code_is_explained() -> None:
         "register",
         "sas",
         "demo",
+        "help",
+        "init",
     ],
 )
 def test_every_verb_has_help_and_stands_in_the_readme(verb: str) -> None:

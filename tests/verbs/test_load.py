@@ -11,7 +11,6 @@ import pytest
 
 from laden.demo import rows
 from laden.demo.emulator import Emulator
-from laden.stages.history import name_of
 from laden.stages.transfer import Settings
 from laden.values.errors import SourceError, UsageError
 from laden.values.events import Event, Found, Progress, Summary
@@ -68,19 +67,19 @@ def test_a_manifest_tells_each_image(place: Place, tmp_path: Path) -> None:
     assert page["manifest"]["md5"] == hashlib.md5(there[MANIFEST]).hexdigest()
 
 
-def test_a_second_run_sends_nothing_and_asks_for_a_listing_and_what_the_last_load_left(
+def test_a_second_run_sends_nothing_and_asks_for_a_listing_and_laden_s_own_notes(
     emulator: Emulator, container: str, tmp_path: Path
 ) -> None:
     dataset = make_dataset(tmp_path / "source", {"0": 40, "1": 30})
     with Proxy(emulator) as proxy:
         load(dataset.folder, proxy.url(container))
-        assert len(proxy.put_names()) == 70 + 4
+        assert len(proxy.put_names()) == 70 + 3
         before = landed(emulator, container)
         proxy.forget()
         again = load(dataset.folder, proxy.url(container))
         asked = [(request.method, request.name, request.query) for request in proxy.requests]
-    listing, record = ("GET", "", "restype=container&comp=list"), ("GET", name_of(1), "")
-    assert sorted(asked) == [listing, record, ("GET", PAGE, ""), ("GET", MANIFEST, "")]
+    notes = [("GET", name, "") for name in ("_laden/history/00000001.json", PAGE, MANIFEST)]
+    assert sorted(asked) == [("GET", "", "restype=container&comp=list"), *notes]
     assert (again.sent, again.already_there, again.bytes_sent, again.exit_code) == (0, 70, 0, 0)
     assert landed(emulator, container) == before
 
@@ -138,7 +137,7 @@ def test_an_edited_table_is_all_that_is_sent(emulator: Emulator, container: str,
         dataset.table.write_bytes(edited)
         proxy.forget()
         summary = load(dataset.folder, proxy.url(container))
-        assert sorted(proxy.put_names()) == sorted([dataset.table.name, PAGE, name_of(2)])
+        assert sorted(proxy.put_names()) == sorted([dataset.table.name, PAGE])
     assert summary.sent == 0
     assert content(emulator, container, dataset.table.name) == edited
     assert verify(container).exit_code == 0

@@ -15,7 +15,6 @@ from laden.cli.options import (
     Connections,
     Dest,
     Getting,
-    ImagesFile,
     Json,
     ProfileName,
     Quiet,
@@ -23,6 +22,8 @@ from laden.cli.options import (
     Selecting,
     TrustHost,
     Verbose,
+    kept,
+    run_folder,
     takes,
 )
 
@@ -53,7 +54,6 @@ def get(
         str | None,
         typer.Option("--layout", help="Names of files, as in '{ImageID}'; {path} is the name in DEST. Default: that."),
     ] = None,
-    images: ImagesFile = None,
     table_name: Annotated[
         str | None, typer.Option("--table-name", metavar="NAME", help="What the table of the selected rows is called.")
     ] = None,
@@ -73,17 +73,17 @@ def get(
     face = Face.of(options)
     options.pop("trust_host")
     wishes = {
-        **{name: value for name, value in options.items() if name not in ("findings", "log")},
+        **{name: value for name, value in options.items() if name not in ("findings", "log", "out", "images_from")},
         "form": form.value,
         "layout": layout,
-        "images_file": images,
+        "images_file": options["images_from"],
         "table_name": table_name,
         "profile": profile,
         "dry_run": dry_run,
-        "findings_file": options["findings"],
-        "log_file": options["log"],
+        **kept(options),
     }
-    raise typer.Exit(run_get(destination, folder, wishes, face))
+    with run_folder(options["out"]):
+        raise typer.Exit(run_get(destination, folder, wishes, face))
 
 
 class ListForm(StrEnum):
@@ -109,7 +109,6 @@ def list_(
         str | None,
         typer.Option("--output", "-o", metavar="FILE", help="Replaced if it holds such a list. Default: stdout."),
     ] = None,
-    images: ImagesFile = None,
     profile: LoadProfile = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -128,6 +127,7 @@ def list_(
     from laden.cli.list import run_list
 
     options.pop("trust_host")
+    images = options.pop("images_from")
     wishes = {**options, "form": form.value, "images_file": images, "profile": profile}
     raise typer.Exit(run_list(destination, output, wishes, Face(json, quiet, verbose)))
 

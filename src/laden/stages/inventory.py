@@ -33,12 +33,15 @@ _TABLE_BYTES = 512 << 20
 """PADCHEST's is 99 MB; a larger one is not worth its transfer for a few counts."""
 
 
+_EXPECTED = "SELECT name FROM blobs UNION SELECT blob FROM rows UNION SELECT blob FROM known"
+_THERE = "SELECT name FROM blobs UNION SELECT blob FROM receipts"
+"""Names that may be in the container, and those that are, once it was listed and images were sent."""
 _STARTS = f"""
-WITH names AS (SELECT name FROM blobs UNION SELECT blob FROM rows UNION SELECT blob FROM known),
+WITH names AS ({{names}}),
 numbered AS (SELECT name, row_number() OVER (ORDER BY name) AS number FROM names WHERE name IS NOT NULL)
 SELECT name FROM numbered WHERE number % {NAMES_IN_RANGE} = 0 AND regexp_full_match(name, '[ -~]+') ORDER BY name
 """  # noqa: S608 - a number
-"""Names that part what is expected into ranges of about a page."""
+"""Names that part such names into ranges of about a page."""
 
 
 class Listing:
@@ -77,7 +80,7 @@ class Listing:
 
     async def repeat(self) -> None:
         """All of it, anew."""
-        starts = self._starts()
+        starts = self._starts(_THERE)
         self._relations.run("DELETE FROM blobs")
         self._ticks.begin()
         if starts and self._in_ranges:
@@ -136,8 +139,8 @@ class Listing:
         async for blobs in list_all(self._store, self._marker):
             self._feed(blobs)
 
-    def _starts(self) -> list[str]:
-        return [name for (name,) in self._relations.stream(_STARTS)]
+    def _starts(self, names: str = _EXPECTED) -> list[str]:
+        return [name for (name,) in self._relations.stream(_STARTS.format(names=names))]
 
     def _feed(self, *pages: Sequence[Blob]) -> None:
         self._ticks.add(sum(map(len, pages)))
@@ -149,18 +152,18 @@ async def read_page(store: Store, relations: Relations) -> LoadPage | None:
     return read_load_page(await store.get(LOAD, 0, _PAGE_BYTES)) if is_listed(relations, LOAD) else None
 
 
-async def read_documents(store: Store, relations: Relations) -> tuple[Document, ...]:
-    """Documents of earlier loads, as the page about the last one says; a page that is none will be made anew."""
+async def read_earlier(store: Store, relations: Relations) -> tuple[LoadPage | None, tuple[Document, ...]]:
+    """The page about the last load, and the documents of all that it names; none for one that cannot be read."""
     if not is_listed(relations, LOAD):
-        return ()
+        return None, ()
     try:
         data = await store.get(LOAD, 0, _PAGE_BYTES)
     except BlobMissing:
-        return ()
-    try:
-        return read_load_page(data).documents
-    except StoreError:
-        return ()
+        return None, ()
+    with suppress(StoreError):
+        page = read_load_page(data)
+        return page, page.documents
+    return None, ()
 
 
 async def read_known(store: Store, relations: Relations) -> bool:

@@ -2,7 +2,7 @@
 
 The manifest is cumulative and derived: every blob of the listing that laden put there (its metadata say so), that
 this run proved equal, or that an earlier manifest knows unchanged. So two loads of one archive each end with the
-same bytes as one load of both. Neither holds a time or a host.
+same bytes as one load of both. Neither holds a time or a host, but for the page while a first load is under way.
 
 Nothing leaves it by itself: what an earlier manifest names and this load neither found nor sent stays in it as it was
 recorded, so that `verify` goes on telling what is gone or changed (`losses`) until a load sends it again.
@@ -25,6 +25,9 @@ from laden.values.records import UNSEEN, Finding, Severity, Step
 
 MANIFEST = "_laden/manifest.parquet"
 LOAD = "_laden/load.json"
+
+UNFINISHED = "unfinished"
+"""State of the page while a first load is under way."""
 
 FORMAT = 1
 """Of both files; raised when a reader of the old form would misread the new one."""
@@ -242,12 +245,23 @@ class Document(NamedTuple):
         return tuple((step.step, step.about) for step in self.selection if step.step != "table")
 
 
+class Planned(NamedTuple):
+    """What a load that is under way has before it; nothing of it stays once the load is complete."""
+
+    begun: str
+    """ISO 8601, UTC, by the clock of the machine that sends."""
+    images: int
+    """That should be there at its end."""
+    size_bytes: int
+    """Of all of them."""
+
+
 @dataclass(frozen=True, slots=True)
 class LoadPage:
     """What `_laden/load.json` says that laden itself reads again."""
 
     state: str
-    """`complete`, or `changing` while a load replaces blobs that the manifest names."""
+    """`complete`; `unfinished` while a first load sends; `changing` while one replaces what the manifest names."""
     profile: str
     """Name of the profile that it was loaded with."""
     layout: str
@@ -263,6 +277,8 @@ class LoadPage:
     manifest: Document | None
     others: tuple[Document, ...]
     """Further tables, and what was copied as it is."""
+    planned: Planned | None = None
+    """Of an unfinished load."""
 
     @property
     def documents(self) -> tuple[Document, ...]:
@@ -317,6 +333,26 @@ def write_load_page(
     return (json.dumps(page, indent=2, ensure_ascii=False) + "\n").encode()
 
 
+def write_unfinished_page(*, profile: str, layout: str, rows: int, planned: Planned) -> bytes:
+    """The page about a load that begins: what it has before it. The one of its end takes its place."""
+    page = {
+        "format": FORMAT,
+        "state": UNFINISHED,
+        "profile": profile,
+        "layout": layout,
+        "rows": rows,
+        "rows_with_image": 0,
+        "images": 0,
+        "bytes": 0,
+        "planned": planned._asdict(),
+        "table": None,
+        "documents": [],
+        "manifest": None,
+        "laden": version("laden"),
+    }
+    return (json.dumps(page, indent=2, ensure_ascii=False) + "\n").encode()
+
+
 def read_load_page(data: bytes) -> LoadPage:
     """The page again.
 
@@ -337,6 +373,7 @@ def read_load_page(data: bytes) -> LoadPage:
             table,
             manifest,
             tuple(_read(**part) for part in page.get("documents", [])),
+            Planned(**page["planned"]) if "planned" in page else None,
         )
         known = page["format"] == FORMAT
     except (ValueError, KeyError, TypeError):

@@ -204,12 +204,13 @@ def refusal(
         return BlobMissing(f"there is no blob {where}")
     if status == 412 or code in _CONFLICTS:
         return BlobConflict(f"{where} is there already, or changed meanwhile")
-    if 300 <= status < 400:
-        return StoreError(
-            f"{destination.endpoint} answered {status}, a redirect, which laden does not follow:"
+    other = BlobRefused if name else StoreError
+    if status < 400:
+        why = "where the Blob service never does" if status < 300 else "a redirect, which laden does not follow"
+        return (other if status < 300 else StoreError)(
+            f"{destination.endpoint} answered {status}, {why}:"
             " check the address; a proxy or sign-in page may be in between"
         )
-    other = BlobRefused if name else StoreError
     return other(f"the service refused {where} with {status} {code}".rstrip())
 
 

@@ -19,8 +19,8 @@ from laden.run.receipts import Receipts
 from laden.run.run import Run, never, running
 from laden.stages.engine import Job, move, workers_for
 from laden.stages.history import Deed
-from laden.stages.inventory import Listing, is_listed, read_documents, read_known
-from laden.stages.manifest import LOAD, Document
+from laden.stages.inventory import Listing, is_listed, read_earlier, read_known
+from laden.stages.manifest import LOAD, Document, LoadPage
 from laden.stages.plan import Plan
 from laden.stages.publish import Landing, Publisher
 from laden.stages.survey import Choice, Survey, survey
@@ -49,6 +49,7 @@ from laden.verbs.asked import (
 )
 from laden.verbs.concluding import conclude, lost_before, proved
 from laden.verbs.identity import look_for_identity, recall_identity, refuse_unlooked
+from laden.verbs.measuring import agreed
 from laden.verbs.opening import Opened, opened
 from laden.verbs.planning import nothing_here, planned
 from laden.verbs.remembering import asked_of, counts_of, record
@@ -68,7 +69,7 @@ class _Wishes:
     share: Share | None
     dry_run: bool
     renewal: Renewal
-    confirm: Callable[[PlanReady], bool]
+    confirm: Callable[[PlanReady], bool] | None
     asked: dict[str, Any]
     """For the history."""
 
@@ -90,11 +91,13 @@ def load(
     dry_run: bool = False,
     findings_file: str | Path | None = None,
     report_file: str | Path | None = None,
+    report_images: Literal["some", "none"] = "some",
+    report_command: str = "",
     log_file: str | Path | None = None,
     sas_command: str | None = None,
     ask_sas: Ask | None = None,
     observer: Observer = ignore,
-    confirm: Callable[[PlanReady], bool] = lambda _: True,
+    confirm: Callable[[PlanReady], bool] | None = None,
     stopping: Callable[[], bool] = never,
     **asked: Unpack[Choosing],
 ) -> Summary:
@@ -119,13 +122,16 @@ def load(
         dry_run: plan only; nothing is written anywhere but to `findings_file`.
         findings_file: CSV file for all findings; None writes none.
         report_file: HTML file to show what was loaded, also where the load fails or is stopped; None writes none.
+        report_images: whether the report shows sample images and damaged ones.
+        report_command: what the report says was typed; nothing of it is hidden there but what looks like a secret.
         log_file: file to which every event is added, as a line of JSON with the time; None writes none.
         sas_command: a program that prints a SAS for the destination; run without a shell before the last one ends,
             when one is refused, and at first where there is none.
         ask_sas: asked for another SAS when one is not accepted any more, with the reason and a function that tells
             whether the answer is no longer wanted; called from a thread; an empty answer gives up.
         observer: called with each event, in order; the last is the summary that is also returned.
-        confirm: asked once the plan is known; False ends the run before anything is written.
+        confirm: asked once the plan is known, and how long it may take was measured; False ends the run before
+            anything is written. None goes on.
         stopping: asked often; once true, what is in flight ends and the run stops.
         asked: what of the source, as `Choosing` says: `table`, `profile`, `archives`, `layout`, `where`,
             `images_file`, `sample`, `by`, `seed`, `first`, `table_name`, `trust`, `exclude`, `include`,
@@ -137,9 +143,14 @@ def load(
     Raises:
         LadenError: it could not be done; the error's kind says whose turn it is.
     """
+    told = {
+        "overwrite": overwrite, "compare": compare, "strays": strays, "damaged": damaged, "images": images, "phi": phi
+    }  # fmt: skip
     refuse_same(report_file, findings_file, log_file)
     log = LogFile(path_of(log_file), observer)
-    reporter = Reporter(None if dry_run else path_of(report_file), log.observe)
+    reporter = Reporter(
+        None if dry_run else path_of(report_file), log.observe, images=report_images, command=report_command
+    )
     deadline = Deadline(reporter.observe)
     with (
         log,
@@ -152,16 +163,9 @@ def load(
             conclude=reporter.conclude,
         ) as run,
     ):
-        settings = Settings(
-            images=level_of(images),
-            send_broken=one_of("damaged", damaged, ("send", "skip")) == "send",
-            replace_other=one_of("overwrite", overwrite, ("never", "changed")) == "changed",
-            phi=phi_of(phi),
-        )
-        refuse_unlooked(settings.phi, settings.images)
         wishes = _Wishes(
             choice_of(asked),
-            settings,
+            _settings(images, damaged, overwrite, phi),
             one_of("compare", compare, ("auto", "all")) == "all",
             one_of("strays", strays, ("skip", "send")) == "send",
             connections,
@@ -171,17 +175,41 @@ def load(
             dry_run,
             Renewal(sas_command, ask_sas),
             confirm,
-            asked_of(
-                asked,
-                overwrite=(overwrite, "never"),
-                compare=(compare, "auto"),
-                strays=(strays, "skip"),
-                damaged=(damaged, "send"),
-                images=(images, "structure"),
-                phi=(phi, "warn"),
-            ),
+            asked_of(asked, **{name: (told[name], usual) for name, usual in _USUAL.items()}),
         )
         return run_loop(_load(run, paths(source), destination, wishes, reporter, deadline))
+
+
+_USUAL = {
+    "overwrite": "never", "compare": "auto", "strays": "skip", "damaged": "send", "images": "structure", "phi": "warn"
+}  # fmt: skip
+"""What the history does not tell of how a load was asked for."""
+
+
+def _settings(images: Level, damaged: str, overwrite: str, phi: Phi) -> Settings:
+    settings = Settings(
+        images=level_of(images),
+        send_broken=one_of("damaged", damaged, ("send", "skip")) == "send",
+        replace_other=one_of("overwrite", overwrite, ("never", "changed")) == "changed",
+        phi=phi_of(phi),
+    )
+    refuse_unlooked(settings.phi, settings.images)
+    return settings
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What is known when the plan is made."""
+
+    there: Opened
+    listing: Listing
+    page: LoadPage | None
+    """Of the last load."""
+    earlier: Sequence[Document]
+    surveyed: Survey
+    landings: Sequence[Landing]
+    plan: Plan
+    ready: PlanReady
 
 
 async def _load(
@@ -203,62 +231,63 @@ async def _load(
         deadline.ends_s = there.access.ends_s
         _refuse_share(wishes, there)
         run.tell(Started("listing", without_secret(destination)))
-        listing = Listing(there.store, run.relations, run.tell)
-        await listing.begin()
-        surveyed = survey(sources, wishes.choice, run.relations, run.log, run.tell, charts=reporter.wanted)
-        reporter.look_at_source(surveyed.profile, surveyed.root, [one.table for one in surveyed.tables], run.relations)
-        await listing.finish()
-        await read_known(there.store, run.relations)
-        earlier = await read_documents(there.store, run.relations)
-        run.add(await listing.doubt(earlier))
-        _refuse_inside(there, surveyed.root)
-        landings = _landings(surveyed, wishes.choice)
-        plan, ready = _planned(run, surveyed, there, wishes, landings, earlier)
-        recall_identity(run, wishes.settings.phi)
-        unlooked = wishes.dry_run or wishes.settings.images == "none"
-        look_for_identity(run, surveyed.root, wishes.settings.phi, alone=unlooked)
+        ground = await _explored(run, there, sources, wishes, reporter)
         if wishes.dry_run:
-            run.add(lost_before(run, surveyed, landings, earlier))
+            run.add(lost_before(run, ground.surveyed, ground.landings, ground.earlier))
             return run.end()
-        if not ready.images and not ready.share:
-            raise nothing_here(run, surveyed)
-        if not run.answered(wishes.confirm, ready):
-            run.add(lost_before(run, surveyed, landings, earlier))
+        if not ground.ready.images and not ground.ready.share:
+            raise nothing_here(run, ground.surveyed)
+        if not await agreed(run, ground.ready, wishes.confirm, there.store, absent=ground.listing.absent):
+            run.add(lost_before(run, ground.surveyed, ground.landings, ground.earlier))
             return run.end(ExitCode.INTERRUPTED, "nothing was sent, as you said")
-        if listing.absent:
-            await there.store.create()
-        publisher = Publisher(there.store, run.relations, replace_other=wishes.settings.replace_other, earlier=earlier)
-        publisher.begin(landings)
-        await _withdraw(run, ready, wishes, publisher, surveyed)
-        if ready.to_settle:
-            with sending:
-                await _transfer(run, plan, ready, surveyed, there, wishes)
-        outcomes = run.outcomes()
-        if run.stopping() and outcomes.unfinished:
-            return run.end(ExitCode.INTERRUPTED, "stopped as you asked: run the same command again to go on")
-        if outcomes.unlisted:
-            run.tell(Started("verify"))
-            await listing.repeat()
-        if (broken := proved(run, surveyed)) is not None:
-            return broken
-        return await _ended(run, ready, surveyed, landings, publisher, wishes, there)
+        return await _carried_out(run, ground, wishes, sending)
 
 
-async def _ended(
-    run: Run,
-    ready: PlanReady,
-    surveyed: Survey,
-    landings: Sequence[Landing],
-    publisher: Publisher,
-    wishes: _Wishes,
-    there: Opened,
-) -> Summary:
-    """What comes when all is proved: of a share nothing more, of a whole load its table, manifest and record."""
+async def _explored(run: Run, there: Opened, sources: list[Path], wishes: _Wishes, reporter: Reporter) -> _Ground:
+    """List, survey and plan; nothing is written."""
+    listing = Listing(there.store, run.relations, run.tell)
+    await listing.begin()
+    surveyed = survey(sources, wishes.choice, run.relations, run.log, run.tell, charts=reporter.wanted)
+    reporter.look_at_source(surveyed.profile, surveyed.root, [one.table for one in surveyed.tables], run.relations)
+    await listing.finish()
+    await read_known(there.store, run.relations)
+    page, earlier = await read_earlier(there.store, run.relations)
+    run.add(await listing.doubt(earlier))
+    _refuse_inside(there, surveyed.root)
+    landings = _landings(surveyed, wishes.choice)
+    plan, ready = _planned(run, surveyed, there, wishes, landings, earlier)
+    recall_identity(run, wishes.settings.phi)
+    unlooked = wishes.dry_run or wishes.settings.images == "none"
+    look_for_identity(run, surveyed.root, wishes.settings.phi, alone=unlooked)
+    return _Ground(there, listing, page, earlier, surveyed, landings, plan, ready)
+
+
+async def _carried_out(run: Run, ground: _Ground, wishes: _Wishes, sending: _Sending) -> Summary:
+    """Send, list again, compare, and land what tells of it."""
+    store, surveyed, ready = ground.there.store, ground.surveyed, ground.ready
+    if ground.listing.absent:
+        await store.create()
+    asked, earlier = wishes.settings, ground.earlier
+    publisher = Publisher(store, run.relations, replace_other=asked.replace_other, earlier=earlier, phi=asked.phi)
+    publisher.begin(ground.landings)
+    await _withdraw(run, ready, wishes, publisher, surveyed)
+    if ready.to_settle:
+        await publisher.announce(surveyed.profile, ready, ground.page)
+        with sending:
+            await _transfer(run, ground.plan, ready, surveyed, ground.there, wishes)
+    outcomes = run.outcomes()
+    if run.stopping() and outcomes.unfinished:
+        return run.end(ExitCode.INTERRUPTED, "stopped as you asked: run the same command again to go on")
+    if outcomes.unlisted:
+        run.tell(Started("verify"))
+        await ground.listing.repeat()
+    if (broken := proved(run, surveyed)) is not None:
+        return broken
     if ready.share:
         run.note(share=ready.share)
         return run.end()
-    await conclude(run, surveyed, landings, publisher, wishes.settings.images)
-    await record(run, there.store, Deed("load", wishes.asked, surveyed.root.name, counts_of(run)))
+    await conclude(run, surveyed, ground.landings, publisher, wishes.settings.images)
+    await record(run, store, Deed("load", wishes.asked, surveyed.root.name, counts_of(run)))
     run.note(complete=True)
     return run.end()
 
