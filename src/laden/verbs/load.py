@@ -289,7 +289,7 @@ async def _carried_out(run: Run, ground: _Ground, wishes: LoadWishes, sending: _
         run.note(share=ready.share)
         return run.end()
     await conclude(run, surveyed, ground.landings, publisher, wishes.settings.images)
-    await record(run, store, Deed("load", wishes.asked, name_of(surveyed.root), counts_of(run)))
+    await record(run, store, Deed("load", wishes.asked, name_of(surveyed.root), counts_of(run)), listed=True)
     run.note(complete=True)
     return run.end()
 

@@ -25,7 +25,7 @@ def asked_of(asked: Mapping[str, Any], **options: tuple[Any, Any]) -> dict[str, 
         options: further ones, each with its default.
     """
     given = {name: value for name, (value, default) in options.items() if value != default}
-    given |= {name: value for name, value in asked.items() if value not in (None, (), [], False)}
+    given |= {name: value for name, value in asked.items() if value not in (None, "", (), [], False)}
     return {name: _own_name(str(value)) if name in _FILES else value for name, value in sorted(given.items())}
 
 
@@ -52,10 +52,13 @@ def counts_of(run: Run) -> dict[str, int]:
     }
 
 
-async def record(run: Run, store: Store, deed: Deed) -> None:
-    """Append a record of what was done, where one is due; where it cannot be, that is told, and the run goes on."""
+async def record(run: Run, store: Store, deed: Deed, *, listed: bool = False, always: bool = False) -> None:
+    """Append a record of what was done, where one is due; where it cannot be, that is told, and the run goes on.
+
+    Arguments as `remember`.
+    """
     try:
-        await remember(store, run.relations, deed)
+        await remember(store, run.relations, deed, listed=listed, always=always)
     except StoreError as error:
         message = f"what was done could not be recorded: {error}; the next complete load records it"
         run.add([Finding("history-missed", Severity.WARNING, message, blob=HISTORY)])
