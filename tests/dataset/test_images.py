@@ -189,8 +189,9 @@ def test_png_is_told_by_its_name_in_any_case(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["a.csv", "a.png.txt", "x.y/notes.txt"])
 def test_other_files_are_no_images(name: str) -> None:
-    assert checker(name, "pixels", 8) is None
-    assert look(name, b"anything") == NOT_LOOKED_INTO
+    for data in (b"", b"anything", b"anything" * 40):
+        for identity in (False, True):
+            assert look(name, data, "pixels", identity=identity) == NOT_LOOKED_INTO
 
 
 def test_a_large_image_costs_little_more_than_its_checksums() -> None:

@@ -17,14 +17,18 @@ from laden.demo.emulator import Emulator
 from laden.relations import Relations
 from laden.report.captions import _age
 from laden.report.columns import count_columns, read_charts
+from laden.report.facts import Count, Facts, Gallery, Speed
 from laden.report.meanings import meanings
 from laden.report.numbers import binned, limits
+from laden.report.page import FATES, render
 from laden.report.watch import Watch
 from laden.values.errors import LadenError, UsageError
-from laden.values.events import Event, Progress, Started, Warned
+from laden.values.events import Event, Progress, Started, Summary, Warned
+from laden.values.records import Outcome
 from laden.verbs.check import check
 from laden.verbs.load import load
 from laden.verbs.verify import verify
+from tests.dataset.test_images_other import RAW, dicom
 from tests.docs.test_docs import codes_given
 from tests.support.dataset import Dataset, make_dataset
 from tests.support.harness import client, run
@@ -429,3 +433,51 @@ def test_a_decoder_that_dies_is_a_warning_and_the_page_is_written(
     assert told[-1].endswith("no more images are drawn")
     assert summary.report_file == str(page())
     assert Shown(page()).pictures() == {}
+
+
+@pytest.mark.parametrize("fate", [*(one.value for one in Outcome), "pending", "there", "changed", "deleted"])
+def test_whatever_became_of_an_image_can_be_drawn(fate: str) -> None:
+    facts = Facts(
+        "t", "t.csv", Summary("load", rows=1, images=1), (Count(fate, 1),), (), (), None, (), Speed((), (), 0.0),
+        Gallery(), "now", "0",
+    )  # fmt: skip
+    assert FATES[fate] in render(facts)
+
+
+def test_a_load_that_holds_images_back_says_so_in_its_report(tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source/a.dcm").write_bytes(dicom(RAW))
+    told = load(tmp_path / "source", "./there", phi="stop", report_file=page())
+    assert (told.exit_code, told.held, told.report_file) == (3, 1, str(page()))
+    assert Shown(page()).sums[-1] == [(1, "images"), (1, FATES["held"])]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "laden.report.page.render",
+        "laden.report.gallery.choose",
+        "laden.report.gallery.likely",
+        "laden.report.watch.Watch.see",
+        "laden.report.gather.fates",
+    ],
+)
+def test_a_mistake_in_drawing_changes_nothing_about_how_a_run_ends(
+    broken: str, faulty: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise KeyError("a label of somebody")
+
+    monkeypatch.setattr(broken, fail)
+    for ran in (
+        lambda tell: load(faulty.folder, "./there", report_file=page(), observer=tell),
+        lambda tell: verify("./there", report_file=page("of-there.html"), observer=tell),
+    ):
+        told: list[Event] = []
+        summary = ran(told.append)
+        assert (told[-1], summary.complete) == (summary, True)
+        assert "somebody" not in repr(told)
+        warned = [event.message for event in told if isinstance(event, Warned) and "bug" in event.message]
+        assert len(warned) == (not summary.report_file)
+        assert all("KeyError in test_report.py" in sentence for sentence in warned)
+    assert not page().exists()

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from laden.dataset.images import child
+from laden.dataset.images.child import Decoder
 from laden.relations import Relations
 from laden.report import gallery
 from laden.report.sketches import Sketches
@@ -88,7 +89,7 @@ def test_what_draws_them_has_no_key_and_gives_way_to_what_sends(
     seen: list[tuple[bytes, int]] = []
 
     def look() -> None:
-        with Sketches(dataset.folder) as sketches, Relations():
+        with Sketches(dataset.folder, Decoder(low_priority=True)) as sketches:
             sketches._decoder.decode(b"")
             process = processes[-1]
             environment = Path(f"/proc/{process.pid}/environ").read_bytes()
@@ -129,7 +130,7 @@ def test_a_load_that_is_cut_does_not_wait_for_pictures(
 
 
 def test_a_source_that_goes_while_it_is_drawn_leaves_images_out(dataset: Dataset) -> None:
-    with Relations() as relations, Sketches(dataset.folder) as sketches:
+    with Relations() as relations, Sketches(dataset.folder, Decoder()) as sketches:
         relations.feed("entries", [("gone.zip", "a.png", 100, 1, None, 0, 90, 8, 1, "a.png", None, "png/a.png", "")])
         wanted = gallery.Wanted("png/a.png", "a.png", 100, 1, 0, 0, 0, "pending", "unseen")
         sketches.begin(relations, [wanted], ())
@@ -139,7 +140,7 @@ def test_a_source_that_goes_while_it_is_drawn_leaves_images_out(dataset: Dataset
 
 def test_what_is_not_shown_any_more_is_not_drawn(dataset: Dataset, processes: list[object]) -> None:
     """Once a run has ended, nobody waits for pictures of images that turned out to be others' matter."""
-    with Relations() as relations, Sketches(dataset.folder) as sketches:
+    with Relations() as relations, Sketches(dataset.folder, Decoder()) as sketches:
         sketches._wanted = ()
         relations.feed("entries", [("0.zip", "a.png", 100, 1, None, 0, 90, 8, 1, "a.png", None, "png/a.png", "")])
         wanted = gallery.Wanted("png/a.png", "a.png", 100, 1, 0, 0, 0, "pending", "unseen")

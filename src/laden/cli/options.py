@@ -190,6 +190,12 @@ Where = Annotated[
     str | None,
     typer.Option("--where", metavar="CONDITION", help="Only rows for which this SQL condition is true."),
 ]
+Marks = Annotated[
+    Path | None,
+    typer.Option(
+        "--marks", metavar="FILE", help="Marks made in laden explore: --where may name laden_mark, laden_note."
+    ),
+]
 Sample = Annotated[
     int | None,
     typer.Option("--sample", metavar="N", min=1, help="Only N images, or N values of --by, drawn by chance."),
@@ -223,6 +229,7 @@ class Selecting:
     TITLE = "Which rows"
 
     where: Where = None
+    marks_file: Marks = None
     images_from: ImagesFrom = None
     sample: Sample = None
     by: By = None

@@ -22,17 +22,20 @@ from laden.values.events import Summary
 from laden.values.records import Finding, Severity
 from laden.values.units import amount, duration, size
 
-_FATES = {
+FATES = {
     "sent": "sent",
     "already_there": "already there",
     "there": "unchanged",
+    "read": "read",
     "damaged": "damaged, not sent",
+    "held": "held back: they may say who a person is",
     "conflict": "left alone: other content is there",
     "failed": "failed",
     "pending": "not reached",
     "changed": "changed",
     "deleted": "deleted",
 }
+"""What became of an image, in words: each `Outcome`, and what `gather` makes of a plan or a manifest."""
 _WHERE = {"load": "Loaded", "check": "Checked", "verify": "Held against its manifest"}
 _LEAST_S = 0.05
 """Of a time that tells a speed."""
@@ -165,7 +168,7 @@ def _counts(facts: Facts) -> Element:
         parts = [(summary.matched, "with their image"), (summary.missing, "missing")]
         sums.append(_sum(summary.rows, "rows" if facts.table else "files", parts))
     if fates:
-        sums.append(_sum(summary.images, "images", [(one.number, _FATES[one.name]) for one in facts.images]))
+        sums.append(_sum(summary.images, "images", [(one.number, FATES[one.name]) for one in facts.images]))
     return h("section", sums, h("dl", _tiles(facts), class_="tiles"), class_="counts", aria_label="Counts", id="counts")
 
 

@@ -3,14 +3,16 @@
 In order: what must not be overwritten is refused; every event is observed; what was surveyed (`look_at_source`) or
 listed (`look_at_destination`) is told as soon as it is known; when a plan is seen, pictures are begun (`sketches`);
 `conclude` gets the final summary and writes the page. A context manager, which ends what was begun.
-Nothing that goes wrong here ends a run: a report that cannot be written is a warning.
+Nothing that goes wrong here ends a run, or changes how it ends, be it a mistake in this very package: a report that
+cannot be drawn or written is a warning.
 """
 
 from __future__ import annotations
 
 import contextlib
 import platform
-from collections.abc import Sequence
+import traceback
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from importlib.metadata import version
@@ -68,6 +70,7 @@ class Reporter:
         self._charted: Sequence[Charted] = ()
         self._relations: Relations | None = None
         """Of a source, with what was surveyed."""
+        self._decoder = Decoder(low_priority=True)
         self._sketches: Sketches | None = None
         self._listed = False
         self._columns: tuple[ColumnCounts, ...] = ()
@@ -81,10 +84,16 @@ class Reporter:
     def observe(self, event: Event) -> None:
         """Take note of an event, and pass it on."""
         if self.wanted:
-            self._watch.see(event)
+            with self._spared():
+                self._watch.see(event)
         self._observer(event)
+        if self.wanted and self._images and isinstance(event, Started) and event.stage == "source":
+            # It starts while the source is surveyed; where it cannot, each image says so.
+            with self._spared(), contextlib.suppress(DecodingStopped):
+                self._decoder.start()
         if isinstance(event, PlanReady) and self._sketches is not None and self._images:
-            self._begin(self._sketches)
+            with self._spared():
+                self._begin(self._sketches)
 
     def look_at_source(self, profile: Profile, root: Path, tables: Sequence[Table], relations: Relations) -> None:
         """Remember what was surveyed.
@@ -99,7 +108,7 @@ class Reporter:
             return
         from laden.report.sketches import Sketches
 
-        self._profile, self._relations, self._sketches = profile, relations, Sketches(root)
+        self._profile, self._relations, self._sketches = profile, relations, Sketches(root, self._decoder)
         self._tables = [table.name for table in tables]
         pairs = zip(tables, profile.tables, strict=True)
         self._charted = [Charted.of(number, *pair) for number, pair in enumerate(pairs)]
@@ -108,55 +117,78 @@ class Reporter:
         self, store: Store, relations: Relations, profile: Profile | None, table: Table | None
     ) -> None:
         """Read sample images back, once listing and manifest are in the relations."""
+        self.observe(Started("report"))
+        with self._spared():
+            await self._look_at_destination(store, relations, profile, table)
+
+    async def _look_at_destination(
+        self, store: Store, relations: Relations, profile: Profile | None, table: Table | None
+    ) -> None:
         from laden.report import gallery, gather
         from laden.report.columns import captions, count_columns, inverted_keys, read_charts
 
-        self.observe(Started("report"))
         self._profile, self._listed = profile, True
         shape = profile.table if profile else None
         gather.show_manifest(relations)
         choice = gallery.choose(relations, shape.row_key if shape else str)
-        with Decoder() as decoder:
-            # It starts while the table is counted; where it cannot, each image says so.
-            with contextlib.suppress(DecodingStopped):
-                if self._images:
-                    decoder.start()
-            if table is not None and shape is not None:
-                self._tables = [table.name]
-                # What can be told of a table that cannot be read is in the findings.
-                with contextlib.suppress(SourceError):
-                    self._charted = [read_charts(relations, table, shape)]
-            self._columns = count_columns(relations, self._charted, "")
-            if not self._images:
-                return
-            keys = [wanted.key for wanted in choice.wanted]
-            inverted = inverted_keys(relations, self._charted, keys)
-            self._captions = captions(relations, self._charted, keys)
-            drawing = gallery.Drawing(decoder, self._warn)
-            self._gallery = await gallery.from_store(store, choice, inverted, drawing)
+        # It starts while the table is counted; where it cannot, each image says so.
+        with contextlib.suppress(DecodingStopped):
+            if self._images:
+                self._decoder.start()
+        if table is not None and shape is not None:
+            self._tables = [table.name]
+            # What can be told of a table that cannot be read is in the findings.
+            with contextlib.suppress(SourceError):
+                self._charted = [read_charts(relations, table, shape)]
+        self._columns = count_columns(relations, self._charted, "")
+        if not self._images:
+            return
+        keys = [wanted.key for wanted in choice.wanted]
+        inverted = inverted_keys(relations, self._charted, keys)
+        self._captions = captions(relations, self._charted, keys)
+        drawing = gallery.Drawing(self._decoder, self._warn)
+        self._gallery = await gallery.from_store(store, choice, inverted, drawing)
 
     def conclude(self, summary: Summary, relations: Relations | None) -> Summary:
         """Write the report, if there is anything to tell; returns the summary that names it."""
         began = self._watch.planned or self._listed
         if self._path is None or not (began or (summary.findings and summary.exit_code != ExitCode.USAGE)):
             return summary
+        try:
+            with self._spared():
+                self._write(self._path, summary, relations)
+                return replace(summary, report_file=str(self._path))
+        except (LadenError, OSError, Relations.Error) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            self._observer(Warned(f"the report could not be written to {self._path}: {reason}"))
+        return summary
+
+    def _write(self, path: Path, summary: Summary, relations: Relations | None) -> None:
         from laden.report.page import render
 
         speed = self._watch.speed()
         self.observe(Started("report"))
+        if self._watch.planned and relations is not None and self._sketches is not None:
+            self._show_plan(self._sketches, sent=summary.command == "load")
+        page = (REPORT_START + render(redacted(self._facts(summary, speed, relations)))).encode()
+        if path.is_file() and is_report(path):
+            keep(path)
+        with placed(path, is_report) as file:
+            file.write(page)
+
+    @contextlib.contextmanager
+    def _spared(self) -> Iterator[None]:
+        """Turn a mistake in drawing into a warning, and draw no more; what any run may meet is raised."""
         try:
-            if self._watch.planned and relations is not None and self._sketches is not None:
-                self._show_plan(self._sketches, sent=summary.command == "load")
-            page = (REPORT_START + render(redacted(self._facts(summary, speed, relations)))).encode()
-            if self._path.is_file() and is_report(self._path):
-                keep(self._path)
-            with placed(self._path, is_report) as file:
-                file.write(page)
-        except (LadenError, OSError, Relations.Error) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            self._observer(Warned(f"the report could not be written to {self._path}: {reason}"))
-            return summary
-        return replace(summary, report_file=str(self._path))
+            yield
+        except (LadenError, OSError, Relations.Error):
+            raise
+        except Exception as error:  # noqa: BLE001 - a mistake of the report's own is none of the run's
+            self._path = None
+            # What an exception says may hold a label; where it was raised holds none.
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            where = f"{type(error).__name__} in {Path(place.filename).name}, line {place.lineno}"
+            self._warn(f"no report could be drawn, for a bug in laden ({where}): please report it; the rest is as told")
 
     def _begin(self, sketches: Sketches) -> None:
         """Begin to draw what a report of the plan will most likely show."""
@@ -235,3 +267,4 @@ class Reporter:
     ) -> None:
         if self._sketches is not None:
             self._sketches.close()
+        self._decoder.close()

@@ -6,7 +6,7 @@ from types import TracebackType
 
 from laden.dataset.images import BROKEN, DOUBTFUL, WHOLE, Phi, identity_to_text
 from laden.run.run import Run
-from laden.values.records import UNSEEN, Action, Finding, Outcome, Receipt, Severity
+from laden.values.records import UNSEEN, Action, Entry, Finding, ImageFacts, Outcome, Receipt, Severity
 
 _BATCH = 2_000
 
@@ -88,13 +88,30 @@ def _identity(receipt: Receipt, phi: Phi) -> list[Finding]:
     entry, image, severity = receipt.item.entry, receipt.image, Severity.ERROR if phi == "stop" else Severity.WARNING
     fields = ", ".join(image.identity or ())
     there = _THERE if phi == "stop" and receipt.outcome is Outcome.ALREADY_THERE else ""
-    fate = "; it was not sent, as asked" if receipt.outcome is Outcome.HELD else there
+    fate = _HELD if receipt.outcome is Outcome.HELD else there
     return [identified(image.kind, fields + fate, severity, entry.archive, entry.member, receipt.item.blob)]
 
 
+_HELD = "; it was not sent, as asked"
 _THERE = "; it is there already: delete it there if it must not be"
 FOUND_BEFORE = f"found by an earlier load{_THERE}"
 """What is said of an image whose fields nobody kept."""
+
+
+def named_beside(image: ImageFacts, phi: Phi, entry: Entry, name: str, *, there: bool) -> Finding:
+    """The finding for a file that is copied as it is and may say who a person is.
+
+    Args:
+        image: what the look at it found.
+        phi: what was asked about such.
+        entry: of the source.
+        name: under which it lands.
+        there: whether a file of that name is in the destination.
+    """
+    fate = (_THERE if there else _HELD) if phi == "stop" else ""
+    severity = Severity.ERROR if phi == "stop" else Severity.WARNING
+    fields = ", ".join(image.identity or ())
+    return identified(image.kind, fields + fate, severity, entry.archive, entry.member, name)
 
 
 def identified(kind: str, what: str, severity: Severity, archive: str, member: str, blob: str) -> Finding:

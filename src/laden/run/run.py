@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -162,6 +162,12 @@ class Run:
         except LadenError as error:
             if not self.ended:
                 self.end(error.exit_code, str(error))
+            raise
+        except Exception as error:
+            # Whoever waits for the last event gets it; that telling it fails as well is no news.
+            if not self.ended:
+                with suppress(Exception):
+                    self.end(ExitCode.BUG, f"a bug in laden ended it ({type(error).__name__})")
             raise
 
 

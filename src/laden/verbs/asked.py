@@ -24,6 +24,8 @@ class Selecting(TypedDict, total=False):
 
     where: str | None
     """Only rows for which this SQL condition is true, as in `"ImageDir = 0"`."""
+    marks_file: str | Path | None
+    """A table of marks that `laden explore` keeps: `where` may name `laden_mark` and `laden_note` then."""
     images_file: str | Path | None
     """Only images whose keys stand in this file, one a line."""
     sample: int | None
@@ -75,6 +77,7 @@ def _selection(asked: Mapping[str, Any]) -> Selection:
         asked.get("by"),
         asked.get("seed"),
         asked.get("first"),
+        path_of(asked.get("marks_file")),
         asked.get("table_name"),
     )
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from laden.dataset.images import NAMED, Phi, look
+from laden.dataset.images.identity import UNREAD
 from laden.dataset.source import Reader
 from laden.run.receipts import FOUND_BEFORE, identified
 from laden.run.run import Run
@@ -29,7 +30,7 @@ _NAMED = 8
 _CANDIDATES = """
 FROM todo t JOIN entries e USING (id)
 WHERE t.action IN ('send', 'replace', 'compare') AND e.method <> $gzip AND e.size_bytes > 132
-  AND (regexp_matches(lower(e.member), '\\.(dcm|dicom)$') OR NOT regexp_matches(lower(e.member), '\\.[a-z]+$'))
+  AND NOT regexp_matches(lower(e.member), '\\.(png|jpe?g|tiff?|nii|gz)$')
 """
 _SPREAD = f"""
 SELECT archive, member, size_bytes, crc32, mtime_ns, offset_bytes, stored_bytes, method FROM (
@@ -114,4 +115,8 @@ def _headers(reader: Reader, entry: Entry) -> Iterator[tuple[str, tuple[str, ...
         facts = look(entry.member, next(reader.read(entry, _HEAD_BYTES)), identity=True)
     except SourceError:
         return
-    yield facts.kind, facts.identity
+    found = facts.identity
+    if entry.size_bytes > _HEAD_BYTES and found is not None:
+        # That the beginning breaks off says nothing of the rest.
+        found = tuple(name for name in found if name != UNREAD)
+    yield facts.kind, found

@@ -264,10 +264,11 @@ async def _explored(run: Run, there: Opened, sources: list[Path], wishes: _Wishe
 
 async def _carried_out(run: Run, ground: _Ground, wishes: _Wishes, sending: _Sending) -> Summary:
     """Send, list again, compare, and land what tells of it."""
-    store, surveyed, ready, replace = ground.there.store, ground.surveyed, ground.ready, wishes.settings.replace_other
+    store, surveyed, ready = ground.there.store, ground.surveyed, ground.ready
     if ground.listing.absent:
         await store.create()
-    publisher = Publisher(store, run.relations, replace_other=replace, earlier=ground.earlier)
+    asked, earlier = wishes.settings, ground.earlier
+    publisher = Publisher(store, run.relations, replace_other=asked.replace_other, earlier=earlier, phi=asked.phi)
     publisher.begin(ground.landings)
     await _withdraw(run, ready, wishes, publisher, surveyed)
     if ready.to_settle:

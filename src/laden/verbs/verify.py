@@ -74,6 +74,7 @@ def verify(
     reporter = Reporter(path_of(report_file), log.observe, images=report_images, command=report_command)
     with (
         log,
+        reporter,
         running(
             Summary("verify", destination=without_secret(destination)),
             reporter.observe,

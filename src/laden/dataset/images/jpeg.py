@@ -14,7 +14,7 @@ import struct
 from contextlib import suppress
 from typing import Any
 
-from laden.dataset.images.identity import UNREAD, in_comment, in_exif
+from laden.dataset.images.identity import UNREAD, in_comment, in_exif, in_iptc, in_xmp
 from laden.dataset.images.states import MOST_BYTES, MOST_PIXELS, BadImageError, Buffer, is_short_of_memory, one_line
 
 _SOI, _EOI, _SOS = 0xD8, 0xD9, 0xDA
@@ -34,7 +34,9 @@ _FRAME = struct.Struct(">BHHB")
 """Precision, lines, samples a line, components (B.2.2)."""
 _BLOCK_PIXELS = 64
 _PNG_START = b"\x89PNG"
-_APP1, _COMMENT = 0xE1, 0xFE
+_APP1, _APP13, _COMMENT = 0xE1, 0xED, 0xFE
+_XMP = (b"http://ns.adobe.com/xap/1.0/\0", b"http://ns.adobe.com/xmp/extension/\0")
+_PHOTOSHOP = b"Photoshop 3.0\0"
 _EXIF = b"Exif\0\0"
 _BROKEN_DATA = re.compile(
     r"premature end|bad huffman code|corrupt data|restart marker|resync|inconsistent progression", re.IGNORECASE
@@ -93,7 +95,7 @@ class JpegLook:
             end = self._segment_end(pos)
             if marker in _FRAMES:
                 self._take_frame(marker, pos + 2, end)
-            elif marker in (_APP1, _COMMENT):
+            elif marker in (_APP1, _APP13, _COMMENT):
                 self._take_text(marker, bytes(self._data[pos + 2 : end]))
             pos = end
             if marker == _SOS:
@@ -137,6 +139,10 @@ class JpegLook:
             self._told += filter(None, [in_comment(data)])
         elif data.startswith(_EXIF):
             self._told += in_exif(data)
+        elif data.startswith(_XMP):
+            self._told += filter(None, [in_xmp(data)])
+        elif data.startswith(_PHOTOSHOP):
+            self._told += filter(None, [in_iptc(data)])
 
     def _start(self) -> None:
         start = bytes(self._data[:4])

@@ -222,7 +222,7 @@ class PngCheck:
         if kind == b"eXIf":
             self._identity += in_exif(b"Exif\0\0" + data)
         elif kind in _TEXTS:
-            self._identity += filter(None, [in_text(data)])
+            self._identity += filter(None, [in_text(data, kind)])
 
     def _enter(self, kind: bytes, length: int) -> None:
         """Judge type, place and length of a chunk that begins (section 5.6, table 5.3: the critical chunks)."""

@@ -128,7 +128,7 @@ const KEYS = [
   ["↑ ↓ PgUp PgDn Home End", "move in the list; with Shift choose"], ["Enter", "open the image"], ["Space", "choose"],
   ["x  l  u", "mark: exclude, look again, take the mark off"], ["/", "find by name"], ["← →", "previous and next image"],
   ["drag, or , . [ ]", "window: across its width, down its centre"], ["1 to 9", "windows by name"], ["i", "invert"], ["r", "all as at first"],
-  ["f  z  + −  wheel", "fit, 1:1, zoom"], ["Shift-drag, w a s d", "pan"], ["↑ ↓", "frames"], ["c", "compare with the next images"], ["Escape", "back"],
+  ["f  z  + −  wheel", "fit, 1:1, zoom"], ["Shift-drag, w a s d", "pan"], ["↑ ↓", "frames"], ["c", "compare with the next images"], ["k", "save a picture of it"], ["Escape", "back"],
 ];
 
 function Help() {

@@ -26,6 +26,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from laden.dataset.images import Phi
 from laden.dataset.profile import Profile, TableShape
 from laden.dataset.source import Reader
 from laden.dataset.table import Table, copy, write_subset
@@ -44,9 +45,10 @@ from laden.stages.manifest import (
     write_unfinished_page,
 )
 from laden.stages.metadata import DOCUMENT
+from laden.stages.publish.copies import Copies
 from laden.stages.publish.others import holds_others, names_others
 from laden.store import CREATE_ONLY, Properties, Store, block_id, content_type, digest
-from laden.values.errors import AccessDenied, BlobConflict, BlobMissing, SourceError
+from laden.values.errors import AccessDenied, BlobConflict, BlobMissing
 from laden.values.events import PlanReady
 from laden.values.records import Blob, Entry, Finding, Severity, Step
 
@@ -72,7 +74,13 @@ class Publisher:
     """Puts documents into a store, knowing from the last listing what is there."""
 
     def __init__(
-        self, store: Store, relations: Relations, *, replace_other: bool, earlier: Sequence[Document] = ()
+        self,
+        store: Store,
+        relations: Relations,
+        *,
+        replace_other: bool,
+        earlier: Sequence[Document] = (),
+        phi: Phi = "off",
     ) -> None:
         """Know what is there.
 
@@ -81,13 +89,14 @@ class Publisher:
             relations: with the last listing.
             replace_other: whether a document that laden did not write is replaced.
             earlier: what earlier loads landed.
+            phi: what becomes of a file copied as it is that may say who a person is.
         """
         self._store = store
         self._relations = relations
         self._replace_other = replace_other
         self._earlier = {document.name: document for document in earlier}
         self._superseded: set[str] = set()
-        self._copies = 0
+        self._copies = Copies(relations.folder, phi)
         self._originals: dict[Path, asyncio.Task[str]] = {}
 
     def begin(self, tables: Sequence[Landing]) -> None:
@@ -112,7 +121,11 @@ class Publisher:
         """
         self._collect()
         findings: list[Finding] = []
-        copies = {name: path for name in sorted(sidecars) if (path := self._copy(sidecars[name], reader, findings))}
+        copies = {}
+        for name, entry in sorted(sidecars.items()):
+            there = self._listed_md5(name) is not None
+            if path := self._copies.take(name, entry, reader, findings, there=there):
+                copies[name] = path
         documents = [await self._table(profile, table, findings) for table in tables] or [None]
         documents += [await self._sidecar(name, path, findings) for name, path in copies.items()]
         documents_take(self._relations, [document for document in documents if document])
@@ -249,20 +262,6 @@ class Publisher:
         reason = f"a {what} of this name that belongs to other images, which are there too, was left as it is"
         act = "load to another prefix, or replace it with --overwrite changed"
         return Finding(code, Severity.ERROR, f"{reason}: {act}", blob=name)
-
-    def _copy(self, entry: Entry, reader: Reader, findings: list[Finding]) -> Path | None:
-        """Read a file or member into the run's folder; None where it cannot be read, which is told."""
-        self._copies += 1
-        path = self._relations.folder / f"copy-{self._copies}"
-        try:
-            with path.open("wb") as file:
-                file.writelines(reader.read(entry, _BLOCK_BYTES))
-        except SourceError as error:
-            if error.is_change or not (Path(reader.root) / (entry.archive or entry.member)).exists():
-                raise
-            findings.append(Finding(error.code, Severity.ERROR, str(error), archive=entry.archive, member=entry.member))
-            return None
-        return path
 
     async def _sidecar(self, name: str, path: Path, findings: list[Finding]) -> Document | None:
         """Land a copy; what is in the way is told."""
