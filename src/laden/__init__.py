@@ -2,9 +2,10 @@
 
 `load`, `check`, `verify` and `select` do what the commands of these names do, tell an observer of each event, and
 return a `Summary`, as `status` does, which tells how far a load is; `columns` returns what the columns of a table hold;
-`init` writes a profile for data that none knows. `register` and `export_labels` do what comes after a load, `explore`
-serves a page about a place. `progress()` gives an observer that shows in a notebook how far a run is. What goes wrong
-raises a kind of `LadenError`.
+`init` writes a profile for data that none knows. `register` and `export_labels` do what comes after a load,
+`plan_prune` and `prune` remove what a source no longer has, `undelete` brings back what was deleted, `set_properties`
+changes tiers, tags and metadata; `explore` serves a page about a place. `progress()` gives an observer that shows in a
+notebook how far a run is. What goes wrong raises a kind of `LadenError`.
 """
 
 from laden.values.errors import LadenError
@@ -15,6 +16,7 @@ __all__ = [
     "__version__",
     "check",
     "columns",
+    "copy",
     "diff",
     "explore",
     "export_labels",
@@ -24,10 +26,14 @@ __all__ = [
     "list",
     "load",
     "open",
+    "plan_prune",
     "progress",
+    "prune",
     "register",
     "select",
+    "set_properties",
     "status",
+    "undelete",
     "verify",
 ]
 
@@ -39,6 +45,7 @@ if TYPE_CHECKING:
     from laden.values.events import Summary
     from laden.verbs.check import check
     from laden.verbs.columns import columns
+    from laden.verbs.copy import copy
     from laden.verbs.diff import diff
     from laden.verbs.explore import explore
     from laden.verbs.get import get
@@ -47,9 +54,12 @@ if TYPE_CHECKING:
     from laden.verbs.labels import export_labels
     from laden.verbs.lists import list_place as list  # noqa: A004 - its name in this package
     from laden.verbs.load import load
+    from laden.verbs.properties import set_properties
+    from laden.verbs.prune import plan_prune, prune
     from laden.verbs.register import register
     from laden.verbs.select import select
     from laden.verbs.status import status
+    from laden.verbs.undelete import undelete
     from laden.verbs.using import open_dataset as open  # noqa: A004 - its name in this package
     from laden.verbs.verify import verify
 
@@ -59,6 +69,7 @@ _HOMES = {
     "Summary": "values.events",
     "check": "verbs.check",
     "columns": "verbs.columns",
+    "copy": "verbs.copy",
     "diff": "verbs.diff",
     "explore": "verbs.explore",
     "export_labels": "verbs.labels",
@@ -68,10 +79,14 @@ _HOMES = {
     "list": "verbs.lists:list_place",
     "load": "verbs.load",
     "open": "verbs.using:open_dataset",
+    "plan_prune": "verbs.prune",
     "progress": "notebook",
+    "prune": "verbs.prune",
     "register": "verbs.register",
     "select": "verbs.select",
+    "set_properties": "verbs.properties",
     "status": "verbs.status",
+    "undelete": "verbs.undelete",
     "verify": "verbs.verify",
 }
 

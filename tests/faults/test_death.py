@@ -5,6 +5,7 @@ it, or once the answer is passed on. `tests/e2e/test_kill.py` kills at random re
 of request, and so each stage, has its kills, a large member's blocks among them.
 """
 
+import json
 import os
 import random
 import signal
@@ -98,6 +99,10 @@ class Nursery:
     def bring(self, url: str, form: str, folder: Path) -> int:
         """Start to bring a container back; returns the process id."""
         return int(self._ask(f"get {url} {form} {folder}"))
+
+    def call(self, name: str, *arguments: object, **options: object) -> int:
+        """Start a function of `laden`; returns its process id."""
+        return int(self._ask(json.dumps([name, arguments, options])))
 
     def wait(self) -> int:
         """Exit code of that load, negative for a signal."""

@@ -18,6 +18,7 @@ from laden.cli.options import (
     Choosing,
     Dest,
     Json,
+    Metadata,
     Pictures,
     Renewing,
     Report,
@@ -26,6 +27,8 @@ from laden.cli.options import (
     SharePart,
     Showing,
     Sources,
+    Tags,
+    Tier,
     Verifying,
     asked,
     inside,
@@ -126,6 +129,12 @@ def load(
         Overwrite,
         typer.Option("--overwrite", help="A blob with other content: leave and list it, or replace it."),
     ] = Overwrite.never,
+    update: Annotated[
+        bool,
+        typer.Option(
+            "--update", help="Also replace images of earlier loads that changed; tell what SOURCE no longer has."
+        ),
+    ] = False,
     compare: Annotated[
         Compare,
         typer.Option(
@@ -150,6 +159,9 @@ def load(
         typer.Option("--workers", help="Processes that send: a number, or auto. Several help very many small files."),
     ] = "auto",
     share: SharePart = None,
+    tier: Tier = None,
+    tag: Tags = None,
+    metadata: Metadata = None,
     **options: Any,
 ) -> None:
     """Load SOURCE into DEST, verified. Run it again to finish what was interrupted.
@@ -167,11 +179,15 @@ def load(
         **asked(options, "structure"),
         "layout": layout,
         "overwrite": overwrite.value,
+        "update": update,
         "compare": compare.value,
         "strays": strays.value,
         "damaged": damaged.value,
         "dry_run": dry_run,
         "limit": limit,
+        "tier": tier,
+        "tags": tag or (),
+        "metadata": metadata or (),
         "workers": _workers(workers),
         "share": share,
         "report_file": None if report == NO_REPORT else inside(out, Path(report)),

@@ -213,9 +213,32 @@ TableName = Annotated[
     str | None,
     typer.Option("--table-name", metavar="NAME", help="What the table of the selected rows is called in DEST."),
 ]
+LoadProfile = Annotated[
+    str | None,
+    typer.Option("--profile", help="A TOML file, where DEST was loaded with one. Default: the load's own."),
+]
+Tier = Annotated[
+    str | None,
+    typer.Option("--tier", metavar="TIER", help="Access tier of the images: hot, cool, cold or archive."),
+]
+Tags = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--tag",
+        metavar="NAME=TEXT",
+        help="An index tag of each image, of columns, as in 'projection={Projection}'. May be repeated.",
+    ),
+]
+Metadata = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--metadata", metavar="NAME=TEXT", help="Metadata of each image, as in 'patient={PatientID}'. May be repeated."
+    ),
+]
 FINDINGS_FILE = Path("laden-findings.csv")
 LOG_FILE = Path("laden-log.jsonl")
 CHECK_FINDINGS_FILE = Path("laden-findings-check.csv")
+CHANGE_FINDINGS_FILE = Path("laden-findings-change.csv")
 VERIFY_FINDINGS_FILE = Path("laden-findings-verify.csv")
 GET_FINDINGS_FILE = Path("laden-findings-get.csv")
 """Each command its own: a check that is clean does not take away what a load found."""
@@ -290,6 +313,12 @@ class Verifying(Showing):
     findings: Findings = VERIFY_FINDINGS_FILE
 
 
+class Changing(Showing):
+    """The same for what changes blobs that are there."""
+
+    findings: Findings = CHANGE_FINDINGS_FILE
+
+
 class Getting(Showing):
     """The same for what is brought to this machine."""
 
@@ -315,6 +344,16 @@ def takes(*groups: type) -> Callable[[Callable[..., None]], Callable[..., None]]
         return function
 
     return given
+
+
+def doing(options: dict[str, Any]) -> dict[str, Any]:
+    """The options of `Renewing` and `Changing` as `laden.verbs.begun.Doing` names them."""
+    return {
+        "connections": options["connections"],
+        "sas_command": options["sas_command"],
+        "findings_file": options["findings"],
+        "log_file": options["log"],
+    }
 
 
 def _titled(hint: Any, group: type) -> Any:

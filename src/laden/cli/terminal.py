@@ -8,14 +8,16 @@ from pathlib import Path
 
 from rich.console import Console
 
+from laden.cli.acts import acted, draw_act
 from laden.cli.described import draw_columns
-from laden.cli.lines import numbered, say
+from laden.cli.lines import numbered, say, steps
 from laden.cli.live import Line
-from laden.cli.text import cut, escaped
+from laden.cli.text import escaped
 from laden.cli.told import Told
 from laden.cli.verdict import verdict
 from laden.values.errors import ExitCode
 from laden.values.events import (
+    ActReady,
     Compared,
     Counted,
     Described,
@@ -36,7 +38,7 @@ from laden.values.events import (
     Warned,
 )
 from laden.values.phases import PHASES
-from laden.values.records import Finding, Severity, Step
+from laden.values.records import Finding, Severity
 from laden.values.units import amount, duration, plural, size
 
 _COLOURS = {Severity.INFO: "cyan", Severity.WARNING: "yellow", Severity.ERROR: "red"}
@@ -87,6 +89,10 @@ class Terminal:
                 self.close()
                 self._plan_told = event
                 self._plan(event)
+            case ActReady():
+                self.close()
+                if not self._quiet:
+                    draw_act(self._console, event)
             case Measured() if not self._quiet:
                 self.close()
                 self._lasting(event)
@@ -142,7 +148,7 @@ class Terminal:
         if isinstance(event, Described):
             draw_columns(self._console, event)
         else:
-            numbered(self._console, "", _steps(event.selection))
+            numbered(self._console, "", steps(event.selection))
 
     def _started(self, event: Started) -> None:
         what = PHASES[event.stage]
@@ -164,7 +170,7 @@ class Terminal:
             return
         rows = [
             *(
-                _steps(plan.selection)
+                steps(plan.selection)
                 or [(plan.rows, f"rows of {escaped(plan.table)}" if plan.table else "files wanted")]
             ),
             (plan.matched, "of them have their image here"),
@@ -270,6 +276,8 @@ class Terminal:
             self._say(f"A page to look at: [link={address}]{escaped(summary.report_file)}[/link]", 2)
         if summary.message or summary.command == "columns":
             return
+        if told := acted(summary):
+            self._say(told, 2)
         colour = "yellow" if summary.exit_code == ExitCode.FINDINGS else "green"
         later = summary.command == "load" and summary.complete and not summary.exit_code
         more = f" Later: laden verify {escaped(summary.destination)}" if later else ""
@@ -330,21 +338,6 @@ def _gravity(findings: list[Finding]) -> int:
 def _foremost(lists: list[list[Finding]]) -> list[Finding]:
     """The findings to draw, from those of each code, the gravest code first."""
     return [finding for findings in lists for finding in findings[:_SHOWN_PER_CODE]][:_SHOWN]
-
-
-_WORDS = {
-    "table": "rows of {}",
-    "archives": "of them in the archives {}",
-    "where": "of them where {}",
-    "images": "of them named in {}",
-    "sample": "of them in a sample of {}",
-    "first": "of them in the first {}",
-}
-
-
-def _steps(selection: tuple[Step, ...]) -> list[tuple[int, str]]:
-    """What each step of a selection left, in words."""
-    return [(step.rows, _WORDS[step.step].format(escaped(cut(step.about, 200)))) for step in selection]
 
 
 def _place(destination: str) -> str:

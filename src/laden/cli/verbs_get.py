@@ -16,6 +16,7 @@ from laden.cli.options import (
     Dest,
     Getting,
     Json,
+    LoadProfile,
     ProfileName,
     Quiet,
     Renewing,
@@ -26,11 +27,6 @@ from laden.cli.options import (
     run_folder,
     takes,
 )
-
-LoadProfile = Annotated[
-    str | None,
-    typer.Option("--profile", help="A TOML file, where DEST was loaded with one. Default: the load's own."),
-]
 
 
 class GetForm(StrEnum):

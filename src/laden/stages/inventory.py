@@ -199,9 +199,15 @@ async def read_table(store: Store, relations: Relations, page: LoadPage) -> Tabl
 async def read_proved(store: Store, relations: Relations) -> LoadPage | None:
     """As `read_load`, for those who use what the manifest says; raises `NotAsLanded` where it is not the load's."""
     page = await read_load(store, relations)
-    if page is not None and page.manifest is not None:
-        refuse_other(relations.folder / _KNOWN, page.manifest)
+    if page is not None:
+        refuse_doubtful(relations, page)
     return page
+
+
+def refuse_doubtful(relations: Relations, page: LoadPage) -> None:
+    """Raise `NotAsLanded` unless the manifest that was read is the one that the page names."""
+    if page.manifest is not None:
+        refuse_other(relations.folder / _KNOWN, page.manifest)
 
 
 def refuse_other(path: Path, landed: Document) -> None:

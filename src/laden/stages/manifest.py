@@ -151,6 +151,13 @@ def collect(relations: Relations, *, believed: bool = True) -> None:
     relations.run(_KEPT)
 
 
+def keep_but(relations: Relations, gone: str) -> None:
+    """Fill `loaded` with what the earlier manifest names, but for the images in the relation `gone`."""
+    relations.run(_LOADED)
+    relations.run(f"INSERT INTO loaded SELECT {_COLUMNS} FROM known WHERE blob NOT IN (SELECT blob FROM {gone})")  # noqa: S608
+    relations.run("CREATE OR REPLACE TABLE kept AS SELECT *, false AS lost, false AS listed FROM known WHERE false")
+
+
 def documents_take(relations: Relations, documents: Sequence[Document]) -> None:
     """Take out of `loaded` and `kept` what is a document now: its name stands for the document's content."""
     for name, _, md5, *_ in documents:
@@ -279,6 +286,8 @@ class LoadPage:
     """Further tables, and what was copied as it is."""
     planned: Planned | None = None
     """Of an unfinished load."""
+    pruned: str = ""
+    """Name of the plan by which images were taken out since the last load; empty where none were."""
 
     @property
     def documents(self) -> tuple[Document, ...]:
@@ -300,6 +309,46 @@ def write_load_page(
 
     `others` are what goes with the label table, and the tables of earlier selections that are still there.
     """
+    rows, named = relations.one(
+        "SELECT count(*), count(*) FILTER (usable AND blob IN (SELECT blob FROM loaded)) FROM rows"
+    )
+    page = {
+        "format": FORMAT,
+        "state": state,
+        "profile": profile,
+        "layout": layout,
+        "rows": rows,
+        "rows_with_image": named,
+        **_loaded_counts(relations),
+        "table": _written(table) if table else None,
+        "documents": [_written(other) for other in others],
+        "manifest": _written(manifest) if manifest else None,
+        "laden": version("laden"),
+    }
+    return _as_bytes(page)
+
+
+def amend_load_page(data: bytes, relations: Relations, *, state: str, manifest: Document | None, pruned: str) -> bytes:
+    """The page that was read, for a manifest from which images were taken out on purpose; nothing else changes.
+
+    Args:
+        data: the page, of this version's form.
+        relations: with what is left in `loaded`.
+        state: as in `LoadPage`.
+        manifest: the new one; None while it does not hold.
+        pruned: name of the plan by which they were taken out.
+    """
+    page = json.loads(data)
+    page |= {"state": state, **_loaded_counts(relations), "manifest": _written(manifest) if manifest else None}
+    return _as_bytes({**page, "pruned": pruned})
+
+
+def _as_bytes(page: dict[str, Any]) -> bytes:
+    return (json.dumps(page, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def _loaded_counts(relations: Relations) -> dict[str, Any]:
+    """What the page says of the images in `loaded`."""
     archives = {
         archive: {"images": images, "bytes": size_bytes}
         for archive, images, size_bytes in relations.stream(
@@ -311,26 +360,7 @@ def write_load_page(
         " count(*) FILTER (list_contains(?::VARCHAR[], state)) FROM loaded",
         [list(BROKEN)],
     )
-    rows, named = relations.one(
-        "SELECT count(*), count(*) FILTER (usable AND blob IN (SELECT blob FROM loaded)) FROM rows"
-    )
-    page = {
-        "format": FORMAT,
-        "state": state,
-        "profile": profile,
-        "layout": layout,
-        "rows": rows,
-        "rows_with_image": named,
-        "images": images,
-        "images_broken_inside": broken,
-        "bytes": size_bytes,
-        "archives": archives,
-        "table": _written(table) if table else None,
-        "documents": [_written(other) for other in others],
-        "manifest": _written(manifest) if manifest else None,
-        "laden": version("laden"),
-    }
-    return (json.dumps(page, indent=2, ensure_ascii=False) + "\n").encode()
+    return {"images": images, "images_broken_inside": broken, "bytes": size_bytes, "archives": archives}
 
 
 def write_unfinished_page(*, profile: str, layout: str, rows: int, planned: Planned) -> bytes:
@@ -374,6 +404,7 @@ def read_load_page(data: bytes) -> LoadPage:
             manifest,
             tuple(_read(**part) for part in page.get("documents", [])),
             Planned(**page["planned"]) if "planned" in page else None,
+            str(page.get("pruned", "")),
         )
         known = page["format"] == FORMAT
     except (ValueError, KeyError, TypeError):

@@ -224,7 +224,7 @@ def find_sas(destination: Destination) -> str:
     Raises:
         UsageError: it cannot be used.
     """
-    sas = destination.sas or os.environ.get("LADEN_SAS", "") or _token_from_environment(destination)
+    sas = destination.sas or os.environ.get(destination.sas_variable, "") or _token_from_environment(destination)
     if not sas and (sas := _connection_of(destination).get("sharedaccesssignature", "")):
         require_trust(destination, "the SAS of AZURE_STORAGE_CONNECTION_STRING", _endpoint_of(destination))
     return query_of(sas) if sas else ""

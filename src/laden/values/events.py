@@ -21,7 +21,7 @@ class Started:
     """A stage begins.
 
     `listing`, `source`, `table`, `archives`, `checksums`, `images`, `plan`, `measure`, `transfer`, `verify`,
-    `reading`, `download`, `manifest` or `report`.
+    `reading`, `download`, `manifest`, `acting` or `report`.
     """
 
     event: ClassVar[str] = "started"
@@ -95,6 +95,29 @@ class PlanReady(Counts):
     def to_settle(self) -> int:
         """Images that have to be read."""
         return self.send + self.replace + self.compare
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActReady:
+    """What a command would do to blobs that are there, before it does."""
+
+    event: ClassVar[str] = "act"
+    action: str
+    """`delete`, `undelete`, `set` or `copy`."""
+    sentence: str
+    """What, how many and where, for a person."""
+    blobs: int
+    bytes: int
+    of: int
+    """Images in the manifest."""
+    undo: str = ""
+    """Whether it can be undone."""
+    costs: tuple[str, ...] = ()
+    """What it will cost, or take beside money, a sentence each."""
+    examples: tuple[str, ...] = ()
+    """Some names."""
+    selection: tuple[Step, ...] = ()
+    """What each step of a selection left; empty where all images were meant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,6 +336,12 @@ class Summary(Counts):
     fetched: int = 0
     """Of `get`: files that were brought to this machine."""
     bytes_fetched: int = 0
+    acted: int = 0
+    """Of `prune`, `undelete` and `set`: blobs to which it was done."""
+    as_wanted: int = 0
+    """Of the same: blobs that were so already."""
+    left: int = 0
+    """Of the same: blobs that were left as they are, because they changed or the service refused."""
     bytes_sent: int = 0
     bytes_examined: int = 0
     retries: int = 0
@@ -359,6 +388,7 @@ Event = (
     | Found
     | PlanReady
     | Measured
+    | ActReady
     | Selected
     | Described
     | ToFetch

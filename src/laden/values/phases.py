@@ -16,5 +16,6 @@ PHASES = {
     "reading": "Reading blobs back",
     "verify": "Verifying: every blob's length and MD5 against what was sent",
     "manifest": "Writing table and manifest",
+    "acting": "Changing blobs",
     "report": "Drawing the report",
 }

@@ -104,6 +104,13 @@ class Action(StrEnum):
     """A blob of the same size whose content laden cannot tell from the listing: read, hash, compare."""
 
 
+class Extras(NamedTuple):
+    """What a blob is told beside what laden writes with it."""
+
+    tags: dict[str, str]
+    metadata: dict[str, str]
+
+
 class Item(NamedTuple):
     """An entry with a destination."""
 
@@ -116,6 +123,9 @@ class Item(NamedTuple):
     """MD5 of the blob that is there (`COMPARE`)."""
     owner: str = ""
     """Prefix of the dataset below this one whose blob is there: it is never replaced."""
+    theirs: bool = False
+    """Whether another tool put the blob that is there, and such are left."""
+    extras: Extras | None = None
 
 
 class Outcome(StrEnum):

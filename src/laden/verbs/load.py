@@ -5,10 +5,10 @@ It keeps no state: run again, it sees what is there and sends the difference.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Unpack
+from typing import Literal, Unpack
 
 from laden.dataset.images import Level, Phi
 from laden.report import Reporter
@@ -22,56 +22,37 @@ from laden.stages.history import Deed
 from laden.stages.inventory import Listing, is_listed, read_earlier, read_known
 from laden.stages.manifest import LOAD, Document, LoadPage
 from laden.stages.plan import Plan
+from laden.stages.properties import Values, wishes_of
 from laden.stages.publish import Landing, Publisher
 from laden.stages.survey import Choice, Survey, survey
-from laden.stages.transfer import Settings
 from laden.store import FolderDestination, without_secret
 from laden.store.access import Ask, Renewal
-from laden.store.cap import Cap, parse_cap
-from laden.store.sas import lacking_for_load
+from laden.store.cap import parse_cap
+from laden.store.sas import lacking_for_load, lacking_for_tags
 from laden.store.slips import swapped
 from laden.values.errors import AccessEnded, ExitCode, UsageError
 from laden.values.events import Observer, PlanReady, Started, Summary, ignore
-from laden.values.share import Share
+from laden.values.records import Item
 from laden.verbs.asked import (
     Choosing,
     Paths,
     choice_of,
-    level_of,
     one_of,
     path_of,
     paths,
-    phi_of,
     refuse_same,
     refuse_secrets,
     share_of,
     shown,
 )
 from laden.verbs.concluding import conclude, lost_before, proved
-from laden.verbs.identity import look_for_identity, recall_identity, refuse_unlooked
+from laden.verbs.identity import look_for_identity, recall_identity
 from laden.verbs.measuring import agreed
 from laden.verbs.opening import Opened, opened
 from laden.verbs.planning import nothing_here, planned
 from laden.verbs.remembering import asked_of, counts_of, record
-
-
-@dataclass(frozen=True, slots=True)
-class _Wishes:
-    """What a person asked of a load, beyond source and destination."""
-
-    choice: Choice
-    settings: Settings
-    compare_all: bool
-    send_strays: bool
-    connections: int | None
-    cap: Cap | None
-    workers: int | None
-    share: Share | None
-    dry_run: bool
-    renewal: Renewal
-    confirm: Callable[[PlanReady], bool] | None
-    asked: dict[str, Any]
-    """For the history."""
+from laden.verbs.wholeness import not_whole
+from laden.verbs.wishes import LoadWishes, refuse_share, settings_of, tell_no_longer, values_of
 
 
 def load(
@@ -89,6 +70,10 @@ def load(
     workers: int | None = None,
     share: str | None = None,
     dry_run: bool = False,
+    update: bool = False,
+    tier: str | None = None,
+    tags: Sequence[str] = (),
+    metadata: Sequence[str] = (),
     findings_file: str | Path | None = None,
     report_file: str | Path | None = None,
     report_images: Literal["some", "none"] = "some",
@@ -120,6 +105,11 @@ def load(
         share: only this part of it, as in `"2/5"`, or `"auto"` where a scheduler tells; lands no table and no
             manifest, which the load of all does once its shares are there.
         dry_run: plan only; nothing is written anywhere but to `findings_file`.
+        update: also replace images of earlier loads that have other content at the source now, and tell what the
+            source no longer has. What others put there stays, and nothing is deleted.
+        tier: access tier of the images that are sent: `Hot`, `Cool`, `Cold` or `Archive`; None for the account's.
+        tags: index tags of them, as in `"projection={Projection}"`: a name, and a text with columns of the table.
+        metadata: the same for metadata.
         findings_file: CSV file for all findings; None writes none.
         report_file: HTML file to show what was loaded, also where the load fails or is stopped; None writes none.
         report_images: whether the report shows sample images and damaged ones.
@@ -163,9 +153,10 @@ def load(
             conclude=reporter.conclude,
         ) as run,
     ):
-        wishes = _Wishes(
+        properties = wishes_of(tier, tags, metadata)
+        wishes = LoadWishes(
             choice_of(asked),
-            _settings(images, damaged, overwrite, phi),
+            settings_of(images, damaged, overwrite, phi, update=update, tier=properties.tier),
             one_of("compare", compare, ("auto", "all")) == "all",
             one_of("strays", strays, ("skip", "send")) == "send",
             connections,
@@ -173,6 +164,8 @@ def load(
             workers,
             share_of(share),
             dry_run,
+            update,
+            properties,
             Renewal(sas_command, ask_sas),
             confirm,
             asked_of(asked, **{name: (told[name], usual) for name, usual in _USUAL.items()}),
@@ -184,17 +177,6 @@ _USUAL = {
     "overwrite": "never", "compare": "auto", "strays": "skip", "damaged": "send", "images": "structure", "phi": "warn"
 }  # fmt: skip
 """What the history does not tell of how a load was asked for."""
-
-
-def _settings(images: Level, damaged: str, overwrite: str, phi: Phi) -> Settings:
-    settings = Settings(
-        images=level_of(images),
-        send_broken=one_of("damaged", damaged, ("send", "skip")) == "send",
-        replace_other=one_of("overwrite", overwrite, ("never", "changed")) == "changed",
-        phi=phi_of(phi),
-    )
-    refuse_unlooked(settings.phi, settings.images)
-    return settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,10 +192,12 @@ class _Ground:
     landings: Sequence[Landing]
     plan: Plan
     ready: PlanReady
+    values: Values
+    """What each image is given beside its bytes."""
 
 
 async def _load(
-    run: Run, sources: list[Path], destination: str, wishes: _Wishes, reporter: Reporter, deadline: Deadline
+    run: Run, sources: list[Path], destination: str, wishes: LoadWishes, reporter: Reporter, deadline: Deadline
 ) -> Summary:
     refuse_secrets(layout=wishes.choice.layout, table_name=wishes.choice.selection.table_name)
     if sentence := swapped(sources, destination):
@@ -222,14 +206,14 @@ async def _load(
     async with opened(
         run,
         destination,
-        lacking_for_load,
+        lacking_for_tags if wishes.properties.tags else lacking_for_load,
         wishes.renewal,
         connections=wishes.connections,
         cap=wishes.cap,
         stopping=sending.stopping,
     ) as there:
         deadline.ends_s = there.access.ends_s
-        _refuse_share(wishes, there)
+        refuse_share(wishes, there)
         run.tell(Started("listing", without_secret(destination)))
         ground = await _explored(run, there, sources, wishes, reporter)
         if wishes.dry_run:
@@ -243,38 +227,48 @@ async def _load(
         return await _carried_out(run, ground, wishes, sending)
 
 
-async def _explored(run: Run, there: Opened, sources: list[Path], wishes: _Wishes, reporter: Reporter) -> _Ground:
+async def _explored(run: Run, there: Opened, sources: list[Path], wishes: LoadWishes, reporter: Reporter) -> _Ground:
     """List, survey and plan; nothing is written."""
     listing = Listing(there.store, run.relations, run.tell)
     await listing.begin()
     surveyed = survey(sources, wishes.choice, run.relations, run.log, run.tell, charts=reporter.wanted)
+    unseen = not_whole(run, surveyed, wishes.choice)
     reporter.look_at_source(surveyed.profile, surveyed.root, [one.table for one in surveyed.tables], run.relations)
     await listing.finish()
     await read_known(there.store, run.relations)
     page, earlier = await read_earlier(there.store, run.relations)
     run.add(await listing.doubt(earlier))
     _refuse_inside(there, surveyed.root)
+    values = values_of(run, surveyed, there, wishes.properties)
     landings = _landings(surveyed, wishes.choice)
     plan, ready = _planned(run, surveyed, there, wishes, landings, earlier)
+    if wishes.update:
+        tell_no_longer(run, plan, unseen)
     recall_identity(run, wishes.settings.phi)
     unlooked = wishes.dry_run or wishes.settings.images == "none"
     look_for_identity(run, surveyed.root, wishes.settings.phi, alone=unlooked)
-    return _Ground(there, listing, page, earlier, surveyed, landings, plan, ready)
+    return _Ground(there, listing, page, earlier, surveyed, landings, plan, ready, values)
 
 
-async def _carried_out(run: Run, ground: _Ground, wishes: _Wishes, sending: _Sending) -> Summary:
+async def _carried_out(run: Run, ground: _Ground, wishes: LoadWishes, sending: _Sending) -> Summary:
     """Send, list again, compare, and land what tells of it."""
     store, surveyed, ready = ground.there.store, ground.surveyed, ground.ready
     if ground.listing.absent:
         await store.create()
-    asked, earlier = wishes.settings, ground.earlier
-    publisher = Publisher(store, run.relations, replace_other=asked.replace_other, earlier=earlier, phi=asked.phi)
+    publisher = Publisher(
+        store,
+        run.relations,
+        replace_other=wishes.overwrites,
+        update=wishes.update,
+        earlier=ground.earlier,
+        phi=wishes.settings.phi,
+    )
     publisher.begin(ground.landings)
     await _withdraw(run, ready, wishes, publisher, surveyed)
     if ready.to_settle:
         await publisher.announce(surveyed.profile, ready, ground.page)
         with sending:
-            await _transfer(run, ground.plan, ready, surveyed, ground.there, wishes)
+            await _transfer(run, ground.values.attach(ground.plan.items()), ready, surveyed, ground.there, wishes)
     outcomes = run.outcomes()
     if run.stopping() and outcomes.unfinished:
         return run.end(ExitCode.INTERRUPTED, "stopped as you asked: run the same command again to go on")
@@ -296,7 +290,7 @@ def _planned(
     run: Run,
     surveyed: Survey,
     there: Opened,
-    wishes: _Wishes,
+    wishes: LoadWishes,
     landings: Sequence[Landing],
     earlier: Sequence[Document],
 ) -> tuple[Plan, PlanReady]:
@@ -305,6 +299,7 @@ def _planned(
         surveyed,
         send_strays=wishes.send_strays,
         replace_other=wishes.settings.replace_other,
+        own_only=wishes.update,
         compare_all=wishes.compare_all,
         # A service keeps the MD5 that it checked with the bytes; in a folder, anybody may write beside laden's notes.
         read_back=wishes.compare_all and isinstance(there.target, FolderDestination),
@@ -351,18 +346,20 @@ def _landings(surveyed: Survey, choice: Choice) -> list[Landing]:
     ]
 
 
-async def _withdraw(run: Run, ready: PlanReady, wishes: _Wishes, publisher: Publisher, surveyed: Survey) -> None:
+async def _withdraw(run: Run, ready: PlanReady, wishes: LoadWishes, publisher: Publisher, surveyed: Survey) -> None:
     """Say, before a blob may be replaced, that an earlier manifest does not hold for now."""
     may_replace = ready.replace or (ready.compare and wishes.settings.replace_other)
     if may_replace and is_listed(run.relations, LOAD):
         await publisher.withdraw(surveyed.profile)
 
 
-async def _transfer(run: Run, plan: Plan, ready: PlanReady, surveyed: Survey, there: Opened, wishes: _Wishes) -> None:
+async def _transfer(
+    run: Run, items: Iterable[Item], ready: PlanReady, surveyed: Survey, there: Opened, wishes: LoadWishes
+) -> None:
     run.tell(Started("transfer"))
     moving = move(
         Job(str(surveyed.root), there.target, wishes.connections, wishes.settings, wishes.cap),
-        plan.items(),
+        items,
         there.store,
         workers=wishes.workers or workers_for(ready.to_settle, ready.bytes_to_send),
         on_retry=run.meter.retried,
@@ -379,13 +376,3 @@ async def _transfer(run: Run, plan: Plan, ready: PlanReady, surveyed: Survey, th
         if not run.stopping():
             remedy = there.access.remedy
             raise AccessEnded(f"{error}. {run.standing()}, and the same command with {remedy} goes on") from None
-
-
-def _refuse_share(wishes: _Wishes, there: Opened) -> None:
-    """Refuse what several machines cannot do at once."""
-    if wishes.share is None:
-        return
-    if isinstance(there.target, FolderDestination):
-        raise UsageError("a share of a load goes to a container: a folder's notes have one writer")
-    if wishes.settings.replace_other:
-        raise UsageError("--share only creates: run --overwrite changed on one machine, without --share")

@@ -46,7 +46,7 @@ from laden.stages.manifest import (
 )
 from laden.stages.metadata import DOCUMENT
 from laden.stages.publish.copies import Copies
-from laden.stages.publish.others import holds_others, names_others
+from laden.stages.publish.others import holds_others, names_others, shares_images
 from laden.store import CREATE_ONLY, Properties, Store, block_id, content_type, digest
 from laden.values.errors import AccessDenied, BlobConflict, BlobMissing
 from laden.values.events import PlanReady
@@ -68,6 +68,8 @@ class Landing:
     """Its rows in the relation `rows`."""
     selection: tuple[Step, ...] = ()
     """The steps that left its selected rows, where only these are to land."""
+    original: str = ""
+    """Hexadecimal MD5 of the publisher's whole table, where this is a part of it already."""
 
 
 class Publisher:
@@ -79,6 +81,7 @@ class Publisher:
         relations: Relations,
         *,
         replace_other: bool,
+        update: bool = False,
         earlier: Sequence[Document] = (),
         phi: Phi = "off",
     ) -> None:
@@ -88,12 +91,15 @@ class Publisher:
             store: where documents go.
             relations: with the last listing.
             replace_other: whether a document that laden did not write is replaced.
+            update: whether a table is the next version of one that an earlier load landed, also where it names fewer
+                images than that.
             earlier: what earlier loads landed.
             phi: what becomes of a file copied as it is that may say who a person is.
         """
         self._store = store
         self._relations = relations
         self._replace_other = replace_other
+        self._update = update
         self._earlier = {document.name: document for document in earlier}
         self._superseded: set[str] = set()
         self._copies = Copies(relations.folder, phi)
@@ -101,7 +107,7 @@ class Publisher:
 
     def begin(self, tables: Sequence[Landing]) -> None:
         """Hash the tables as they came while images are sent: a large one takes a while."""
-        for landing in tables:
+        for landing in [landing for landing in tables if not landing.original]:
             content = landing.table.content
             self._originals[content] = asyncio.create_task(asyncio.to_thread(_original, content))
 
@@ -126,6 +132,18 @@ class Publisher:
             there = self._listed_md5(name) is not None
             if path := self._copies.take(name, entry, reader, findings, there=there):
                 copies[name] = path
+        return await self._land(profile, tables, copies, findings)
+
+    async def publish_copies(
+        self, profile: Profile, tables: Sequence[Landing], copies: Mapping[str, Path]
+    ) -> list[Finding]:
+        """The same of a load that another place has: what was copied as it is lies in the run's own folder."""
+        self._collect()
+        return await self._land(profile, tables, copies, [])
+
+    async def _land(
+        self, profile: Profile, tables: Sequence[Landing], copies: Mapping[str, Path], findings: list[Finding]
+    ) -> list[Finding]:
         documents = [await self._table(profile, table, findings) for table in tables] or [None]
         documents += [await self._sidecar(name, path, findings) for name, path in copies.items()]
         documents_take(self._relations, [document for document in documents if document])
@@ -205,7 +223,7 @@ class Publisher:
                 findings.append(self._keep_other("table-conflict", "table", name))
                 return None
             try:
-                original = await self._originals[table.content]
+                original = landing.original or await self._originals[table.content]
                 landed = (await self.put(name, file))._replace(selection=landing.selection, original=original)
             except BlobConflict:
                 findings.append(_conflict("table-conflict", "table", name))
@@ -251,7 +269,9 @@ class Publisher:
         """Whether another dataset's table is there, which this one must not replace unasked."""
         if self._replace_other or self._listed_md5(name) in (None, _md5(file).hex()):
             return False
-        return await self._is_ours(name) and await self._names_others(profile, landing, name)
+        if not (await self._is_ours(name) and await self._names_others(profile, landing, name)):
+            return False
+        return not (self._update and name in self._earlier and shares_images(self._relations))
 
     async def _names_others(self, profile: Profile, landing: Landing, name: str) -> bool:
         if self._listed_md5(name) is None:
