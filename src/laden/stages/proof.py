@@ -12,7 +12,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from laden.relations import Relations
-from laden.stages.manifest import LOAD, OTHER, LoadPage, find_loads_below
+from laden.stages.manifest import LOAD, OTHER, Document, LoadPage, find_loads_below
 from laden.store import Store, digest
 from laden.values.errors import BlobArchived, BlobMissing
 from laden.values.records import Finding, Severity
@@ -126,6 +126,30 @@ def to_read_back(relations: Relations, sample: int | None, share: Share | None =
         [part.of, part.number - 1],
     )
     return [Target(blob, size_bytes, bytes.fromhex(md5)) for blob, size_bytes, md5 in rows]
+
+
+def documents_to_read_back(relations: Relations, documents: Iterable[Document]) -> list[Target]:
+    """The documents that the listing shows as they were landed; of the others `compare` tells."""
+    listed = "SELECT count(*) FROM blobs WHERE name = ? AND size_bytes = ? AND md5 = ?"
+    return [
+        Target(name, size_bytes, bytes.fromhex(md5))
+        for name, size_bytes, md5, *_ in documents
+        if relations.one(listed, [name, size_bytes, md5])[0]
+    ]
+
+
+async def doubt_documents(store: Store, relations: Relations, documents: Iterable[Document]) -> list[Finding]:
+    """Read what earlier loads landed beside images; of what has other bytes, forget the MD5.
+
+    So it is written again where this load lands it, and lost where it does not.
+    """
+    found = []
+    async for target, finding in read_back(store, documents_to_read_back(relations, documents)):
+        if finding is not None and finding.code == "blob-bytes":
+            relations.run("UPDATE blobs SET md5 = NULL WHERE name = ?", [target.blob])
+            told = "its bytes are not those that an earlier load landed; where this load lands it, it is written again"
+            found.append(finding._replace(severity=Severity.WARNING, message=told))
+    return found
 
 
 async def read_back(store: Store, wanted: Iterable[Target]) -> AsyncIterator[tuple[Target, Finding | None]]:
