@@ -70,7 +70,7 @@ class Walk:
         """Whether nothing follows but padding, or less than an element takes."""
         if self._size_bytes - self._at < 8:
             return True
-        return self._data[self._at : self._at + 4] == b"\0\0\0\0" and not bytes(self._data[self._at :]).strip(b"\0")
+        return bytes(self._data[self._at : self._at + 4]) == bytes(4) and not bytes(self._data[self._at :]).strip(b"\0")
 
     def _number(self, form: _Form, kind: str) -> int:
         try:

@@ -6,9 +6,11 @@ listing shows; where neither laden put a document there nor its page names it, i
 
 Without a selection a table goes with all the images that are there: the whole one when every row of it has its image,
 else the rows that have, under the subset's name; the other of the two is removed, where the credential may do that, and
-told where it may not. With a selection a table holds the selected rows that have their image, and nothing is removed. A
-table that replaces one of another selection is told; the page names on whatever earlier loads landed, and what of that
-is gone or changed is told. A table of another dataset, whose images are there too, is not replaced (`others`).
+told where it may not. But no table goes while images that it names are there as they were landed and this source has
+others of their names, and none for one without rows: that is told. With a selection a table holds the selected rows
+that have their image, and nothing is removed. A table that replaces one of another selection is told; the page names on
+whatever earlier loads landed, and what of that is gone or changed is told. A table of another dataset, whose images are
+there too, is not replaced (`others`).
 """
 
 from __future__ import annotations
@@ -41,7 +43,7 @@ from laden.stages.manifest import (
 )
 from laden.stages.metadata import DOCUMENT
 from laden.stages.publish.copies import Copies
-from laden.stages.publish.others import holds_others, names_others
+from laden.stages.publish.others import holds_others, in_conflict, names_others, table_kept
 from laden.store import CREATE_ONLY, Properties, Store, block_id, content_type, digest
 from laden.values.errors import AccessDenied, BlobConflict, BlobMissing
 from laden.values.records import Blob, Entry, Finding, Severity, Step
@@ -90,6 +92,8 @@ class Publisher:
         self._replace_other = replace_other
         self._earlier = {document.name: document for document in earlier}
         self._superseded: set[str] = set()
+        self._kept: set[str] = set()
+        """Tables of earlier loads that stay, since their images do."""
         self._copies = Copies(relations.folder, phi)
         self._originals: dict[Path, asyncio.Task[str]] = {}
 
@@ -176,6 +180,9 @@ class Publisher:
             if await self._is_others(profile, landing, name, file):
                 findings.append(self._keep_other("table-conflict", "table", name))
                 return None
+            untouched = name if landing.selection else other
+            if former := self._stays(landing, name, untouched, _md5(file).hex(), findings):
+                return former
             try:
                 original = await self._originals[table.content]
                 landed = (await self.put(name, file))._replace(selection=landing.selection, original=original)
@@ -193,10 +200,26 @@ class Publisher:
     async def _is_superseded(self, profile: Profile, landing: Landing, name: str, other: str) -> bool:
         """Whether the table's other form does not apply any more, now that this one landed."""
         # A selection's table holds whatever else is loaded: its images are there.
-        kept = other in self._earlier and self._earlier[other].selection
+        kept = other in self._kept or (other in self._earlier and self._earlier[other].selection)
         if other == name or landing.selection or kept:
             return False
         return not await self._names_others(profile, landing, other)
+
+    def _stays(self, landing: Landing, name: str, other: str, md5: str, findings: list[Finding]) -> Document | None:
+        """The earlier table that stays where this one, of that MD5, would name fewer of the images that are there.
+
+        They are there as they were landed, and this source has others, which were not sent; or it has none at all.
+        What lies under the table's other name stays too, beside this one.
+        """
+        images, empty = in_conflict(self._relations, landing.rows), not len(self._named_rows(landing))
+        if not images and not empty:
+            return None
+        name_there, other_there = (self._earlier.get(one) if self._listed_md5(one) else None for one in (name, other))
+        former = None if self._listed_md5(name) == md5 else name_there or (other_there if empty else None)
+        if kept := former or (other_there if other != name else None):
+            self._kept.add(kept.name)
+            findings.append(table_kept(kept.name, images, "" if former else name))
+        return former
 
     def _replaced(self, landed: Document, whole: str, names: Container[str]) -> list[Finding]:
         """Tell that a table of another selection gave way to this one, or one of another version of the original.
