@@ -168,8 +168,8 @@ def test_two_tables_land_under_two_names(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["../small.csv", "/small.csv", "a/../small.csv", r"a\\small.csv", "C:/small.csv", "_laden/load.json", "a/_laden/x.csv",
-     "", "small.", "a//b.csv", "x\\ny.csv"],
+    ["../small.csv", "/small.csv", "a/../small.csv", r"a\\small.csv", "C:/small.csv", "_laden/load.json",
+     "a/_laden/x.csv", "", "small.", "a//b.csv", "x\\ny.csv"],
 )  # fmt: skip
 def test_a_table_lands_where_a_blob_may_lie(tmp_path: Path, name: str) -> None:
     with pytest.raises(UsageError, match=r"line 10: 'table\.subset' is .*"):

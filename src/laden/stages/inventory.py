@@ -17,7 +17,7 @@ from laden.dataset.table import Table
 from laden.relations import Relations
 from laden.run.ticks import Ticks
 from laden.stages.manifest import LOAD, MANIFEST, Document, LoadPage, find_loads_below, read_load_page, read_manifest
-from laden.stages.metadata import DOCUMENT, feed
+from laden.stages.metadata import DOCUMENT, feed, note_odd
 from laden.store import Store, digest
 from laden.store.listing import NAMES_IN_RANGE, RangesDoNotFit, list_all, list_ranges
 from laden.values.errors import BlobMissing, ContainerMissing, NotAsLanded, SourceError, StoreError
@@ -70,6 +70,7 @@ class Listing:
             return
         self._marker = page.marker
         self._feed(page.blobs)
+        note_odd(self._relations, page.odd)
 
     async def finish(self) -> None:
         """The rest."""
@@ -90,6 +91,7 @@ class Listing:
         page = await self._store.list_page()
         self._marker = page.marker
         self._feed(page.blobs)
+        note_odd(self._relations, page.odd)
         if self._marker:
             if not starts and not self._doubted:
                 with suppress(StoreError):

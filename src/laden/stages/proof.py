@@ -14,6 +14,7 @@ from typing import NamedTuple
 from laden.relations import Relations
 from laden.stages.manifest import LOAD, OTHER, Document, LoadPage, find_loads_below
 from laden.store import Store, digest
+from laden.store.disk import LINK
 from laden.values.errors import BlobArchived, BlobMissing
 from laden.values.records import Finding, Severity
 from laden.values.share import Share
@@ -75,6 +76,7 @@ def compare(relations: Relations, page: LoadPage) -> Iterator[Finding]:
     relations.run("CREATE OR REPLACE TABLE promised AS SELECT blob, size_bytes, md5, known FROM known")
     relations.feed("promised", ((*document[:3], "sent") for document in page.documents))
     find_loads_below(relations)
+    yield from oddities(relations, page.documents)
     for blob, listed, size_bytes, now_bytes in relations.stream(_OTHER):
         if listed:
             what = (
@@ -93,6 +95,23 @@ def compare(relations: Relations, page: LoadPage) -> Iterator[Finding]:
         [names],
     ):
         yield Finding("blob-foreign", Severity.INFO, "the manifest does not know it", blob=blob)
+
+
+_ODD = """
+SELECT name, what FROM odd WHERE name IN (SELECT blob FROM known) OR list_contains(?::VARCHAR[], name) ORDER BY name
+"""
+
+
+def oddities(relations: Relations, documents: Iterable[Document]) -> Iterator[Finding]:
+    """What lies in the place of an image that the manifest names, or of a document, and is no plain file."""
+    relations.run("CREATE TABLE IF NOT EXISTS odd (name VARCHAR, what VARCHAR)")
+    for blob, what in relations.stream(_ODD, [[document.name for document in documents]]):
+        if what == LINK:
+            told = f"{what} lies there, whose content is looked at, wherever it is: put the file itself there"
+            yield Finding("blob-link", Severity.WARNING, told, blob=blob)
+        else:
+            told = f"{what} lies there, which is not looked at: remove it, and load again"
+            yield Finding("blob-special", Severity.ERROR, told, blob=blob)
 
 
 def wrong(relations: Relations, page: LoadPage) -> str:

@@ -22,7 +22,7 @@ from laden.stages.history import Deed
 from laden.stages.inventory import Listing, is_listed, read_documents
 from laden.stages.manifest import LOAD, Document
 from laden.stages.plan import Plan
-from laden.stages.proof import doubt_documents
+from laden.stages.proof import doubt_documents, oddities
 from laden.stages.publish import Landing, Publisher
 from laden.stages.survey import Choice, Survey, survey
 from laden.stages.transfer import Settings
@@ -213,6 +213,7 @@ async def _load(
         documents = await read_documents(there.store, run.relations)
         run.add(await listing.doubt(documents))
         earlier = documents or ()
+        run.add(oddities(run.relations, earlier))
         if wishes.compare_all:
             run.add(await doubt_documents(there.store, run.relations, earlier))
         _refuse_inside(there, surveyed.root)

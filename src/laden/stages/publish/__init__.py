@@ -45,7 +45,7 @@ from laden.stages.metadata import DOCUMENT
 from laden.stages.publish.copies import Copies
 from laden.stages.publish.others import holds_others, in_conflict, names_others, table_kept
 from laden.store import CREATE_ONLY, Properties, Store, block_id, content_type, digest
-from laden.values.errors import AccessDenied, BlobConflict, BlobMissing
+from laden.values.errors import AccessDenied, BlobConflict, BlobMissing, NameRefused
 from laden.values.records import Blob, Entry, Finding, Severity, Step
 
 _BLOCK_BYTES = 32 << 20
@@ -183,12 +183,11 @@ class Publisher:
             untouched = name if landing.selection else other
             if former := self._stays(landing, name, untouched, _md5(file).hex(), findings):
                 return former
-            try:
-                original = await self._originals[table.content]
-                landed = (await self.put(name, file))._replace(selection=landing.selection, original=original)
-            except BlobConflict:
-                findings.append(_conflict("table-conflict", "table", name))
+            original = await self._originals[table.content]
+            document = await self._put_or_tell("table", name, file, findings)
+            if document is None:
                 return None
+            landed = document._replace(selection=landing.selection, original=original)
         names = {name}
         if await self._is_superseded(profile, landing, name, other):
             names.add(other)
@@ -265,15 +264,23 @@ class Publisher:
             if other and holds_others(self._relations) and await self._is_ours(name):
                 findings.append(self._keep_other("sidecar-conflict", "file", name))
                 return None
-            try:
-                landed = await self.put(name, file)
-            except BlobConflict:
-                findings.append(_conflict("sidecar-conflict", "file", name))
-                return None
-            if other:
+            landed = await self._put_or_tell("sidecar", name, file, findings)
+            if other and landed is not None:
                 reason = "the source's file has other content than the one that an earlier load landed here"
                 findings.append(_replaced("sidecar-replaced", reason, name))
             return landed
+
+    async def _put_or_tell(
+        self, what: str, name: str, file: BufferedIOBase, findings: list[Finding]
+    ) -> Document | None:
+        """Store a table or sidecar; what is in the way is told, and nothing of it lands."""
+        try:
+            return await self.put(name, file)
+        except NameRefused as error:
+            findings.append(Finding("blob-name", Severity.ERROR, str(error), blob=name))
+        except BlobConflict:
+            findings.append(_conflict(f"{what}-conflict", "file" if what == "sidecar" else what, name))
+        return None
 
     def _named_rows(self, landing: Landing) -> NDArray[np.int64]:
         """Those of its rows whose image is in the container, from this or an earlier run: all, or the selected ones."""
