@@ -13,7 +13,7 @@ PAGE := src/laden/explore/static
 TYPES := tests/explore/types
 TSC := .venv/types/node_modules/typescript/bin/tsc
 
-.PHONY: demo test check audit bench picture lock clean .venv
+.PHONY: demo test check site audit bench picture lock clean .venv
 
 demo: $(READY)
 	$(BIN)/laden demo
@@ -31,6 +31,11 @@ check: $(READY) $(TSC)
 	cp $(PAGE)/*.js $(TYPES)/tsconfig.json .venv/types
 	cp -R $(TYPES)/vendor .venv/types
 	$(BIN)/node $(TSC) --project .venv/types
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
+# The pages as a site, in build/site: open index.html; no server and no network is needed.
+site: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # The compiler that reads the page's JSDoc types; the page itself is run as it is written.
 $(TSC): $(READY) $(TYPES)/package-lock.json
@@ -49,9 +54,10 @@ bench: $(READY)
 	$(BIN)/python -m bench.weather
 	$(BIN)/python -m bench.lines
 
-# The pictures of the pages, drawn anew from real runs; all but the first need Chromium.
+# The pictures of the pages, drawn anew from real runs; the third and fourth need Chromium.
 picture: $(READY)
 	$(BIN)/python docs/picture.py
+	$(BIN)/python docs/session_picture.py
 	$(BIN)/python docs/report_picture.py
 	PYTHONPATH=. $(BIN)/python docs/explore_picture.py
 

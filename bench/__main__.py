@@ -15,6 +15,7 @@ from typing import Any
 
 from bench import cases, getting, peers, report, startup
 from bench.cases import Case, Setup
+from bench.copies import copy_case
 from bench.plan_scale import measure_plan
 from bench.targets import judge
 
@@ -45,7 +46,7 @@ def main() -> int:
     work = given.work or cache
     work.mkdir(parents=True, exist_ok=True)
     setup = Setup(work, given.full, peers.find_azcopy(cache), peers.find_rclone(cache), given.runs)
-    everything = (*_COMPARED, "plan", "help", "azurite", *_GETS)
+    everything = (*_COMPARED, "plan", "help", "azurite", *_GETS, "copy")
     chosen = given.only.split(",") if given.only else everything if given.full else _QUICK
     unknown = sorted(set(chosen) - set(everything))
     if unknown:
@@ -89,6 +90,8 @@ def _measure(key: str, setup: Setup, cache: Path) -> dict[str, Any] | None:
         return measure_plan()
     if key == "help":
         return startup.help_case()
+    if key == "copy":
+        return copy_case(setup)
     if key == "azurite":
         return startup.azurite_case(cache)
     if key in _GETS:

@@ -88,19 +88,22 @@ class Relations:
     Error = duckdb.Error
     """What a statement raises that cannot be executed."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_mb: int | None = None) -> None:
+        """Open one, which takes its share of the memory, or `most_mb` MiB of it where it is one of several."""
         scratch.sweep()
         self.folder = scratch.make()
         try:
-            self._connection = self._opened()
+            self._connection = self._opened(most_mb)
         except BaseException:
             scratch.remove(self.folder)
             raise
 
-    def _opened(self) -> duckdb.DuckDBPyConnection:
+    def _opened(self, most_mb: int | None) -> duckdb.DuckDBPyConnection:
         connection = duckdb.connect(":memory:")
         own = str(self.folder).replace("'", "''")
         memory_mb, threads = _share(connection)
+        if most_mb is not None and most_mb < memory_mb:
+            memory_mb, threads = most_mb, max(1, min(threads, most_mb // _THREAD_MB))
         for statement in (
             f"SET allowed_directories = ['{own}']",
             f"SET temp_directory = '{own}'",

@@ -80,7 +80,7 @@ def in_a_file(laden: Laden, piece: str, source: str) -> None:
     for text in (piece, f"[table]\n{piece!r} = 1"):
         planted.write_text(text)
         laden("check", source, "--profile", "planted.txt")
-        laden("check", source, "--images", "planted.txt")
+        laden("check", source, "--images-from", "planted.txt")
 
 
 def in_a_traceback(laden: Laden, piece: str, source: str) -> None:

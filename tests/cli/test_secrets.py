@@ -30,11 +30,16 @@ NEEDED = {
     "list": ["./dest"],
     "history": ["./dest"],
     "diff": ["./dest", "./src"],
+    "prune": ["./dest", "./src", "--plan", "plan.jsonl"],
+    "undelete": ["./dest"],
+    "set": ["./dest", "--tier", "cool"],
+    "copy": ["./dest", "./other"],
     "explore": ["./dest", "--no-open"],
     "select": ["TABLE"],
     "columns": ["TABLE"],
     "report": ["SOURCE"],
     "profiles": [],
+    "init": ["SOURCE"],
     "doctor": ["./dest"],
     "register": ["./dest", "-w", "ws", "-g", "rg", "--subscription", "s"],
     "account create": ["acct", "-g", "rg", "-l", "eu", "--subscription", "s"],
@@ -45,6 +50,8 @@ NEEDED = {
     "sas inspect": [],
     "labels export": ["./dest", "-o", "labels.jsonl"],
     "demo": [],
+    "help": [],
+    "completion": ["bash"],
 }
 """What each verb must be given, so that one option more is what is tried."""
 
@@ -305,7 +312,7 @@ def test_in_a_profile_and_a_list(laden: Laden, source: str, tmp_path: Path) -> N
         planted.write_text(text)
         laden("check", source, "--profile", "planted.txt")
         laden("profiles", "./planted.txt")
-        laden("check", source, "--images", "planted.txt")
+        laden("check", source, "--images-from", "planted.txt")
 
 
 def test_as_an_installed_command_with_workers(container: str, tmp_path: Path) -> None:

@@ -145,6 +145,23 @@ class ManageContract(ABC):
         assert run(details(manage))[0].tier == "Cool"
         assert run(manage.tags("a")) == {"review": "yes / no", "x": "a=b+c: d.e-f_g"}
 
+    def test_tiers_of_many(self, ports: tuple[Store, Manage], run: Run) -> None:
+        store, manage = ports
+        names = [f"a b/{number} \u00e4.png" for number in range(5)]
+        for name in names:
+            run(store.put(name, DATA, properties(DATA), CREATE_ONLY))
+        if not self.has_tiers:
+            with pytest.raises(BlobRefused):
+                run(manage.set_tiers(names, "Cool"))
+            return
+        assert run(manage.set_tiers([*names[:3], "nothing"], "Cool")).keys() == {"nothing"}
+        assert run(manage.set_tiers(names[3:4], "Cold")) == {}
+        assert run(manage.set_tiers([], "Cold")) == {}
+        found = {detail.blob.name: detail.tier for detail in run(details(manage))}
+        assert found == {**dict.fromkeys(names[:3], "Cool"), names[3]: "Cold", names[4]: "Hot"}
+        with pytest.raises(BlobRefused):
+            run(manage.set_tiers(names, "Warm"))
+
     def test_properties_and_history_of_what_is_not_there(self, ports: tuple[Store, Manage], run: Run) -> None:
         _, manage = ports
         with pytest.raises(BlobMissing):

@@ -70,7 +70,13 @@ def test_every_exit_code_is_explained() -> None:
         "doctor",
         "register",
         "sas",
+        "prune",
+        "undelete",
+        "set",
+        "copy",
         "demo",
+        "help",
+        "init",
     ],
 )
 def test_every_verb_has_help_and_stands_in_the_readme(verb: str) -> None:

@@ -1,9 +1,10 @@
 """Splits off a process for each load that it is told of: `python -m tests.faults.nursery`.
 
-A line is a source and an address, answered with the process id; or `wait`, answered with the exit code. Where the line
-is an address and a form and a folder, that is brought back: `get ADDRESS FORM FOLDER`.
+A line is a source and an address; or a JSON list of a function of `laden`, its arguments and its options; or what is to
+be brought back where, `get ADDRESS FORM FOLDER`. Each is answered with the process id; or `wait`, with the exit code.
 """
 
+import json
 import os
 import sys
 
@@ -29,6 +30,17 @@ def work_back(url: str, form: str, folder: str) -> int:
             return int(error.exit_code)
 
 
+def call(name: str, arguments: list[object], options: dict[str, object]) -> int:
+    import laden
+
+    try:
+        code: int = getattr(laden, name)(*arguments, **options).exit_code
+    except LadenError as error:
+        print(error, file=sys.stderr)
+        return int(error.exit_code)
+    return code
+
+
 def main() -> None:
     pid = 0
     for line in sys.stdin:
@@ -38,6 +50,8 @@ def main() -> None:
         pid = os.fork()
         if pid == 0:
             words = line.split()
+            if line.startswith("["):
+                os._exit(call(*json.loads(line)))
             os._exit(work_back(*words[1:]) if words[0] == "get" else work(*words))
         print(pid, flush=True)
 

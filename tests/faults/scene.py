@@ -213,7 +213,7 @@ class Undisturbed:
 
     def _accept_manifest(self, there: dict[str, bytes], tmp_path: Path) -> None:
         if PAGE in there:
-            assert json.loads(there[PAGE])["state"] in ("complete", "changing")
+            assert json.loads(there[PAGE])["state"] in ("unfinished", "complete", "changing")
         if MANIFEST not in there:
             return
         path = tmp_path / "manifest.parquet"

@@ -22,8 +22,8 @@ from tests.support.dataset import Dataset
 from tests.support.harness import landed
 
 LONG = bool(os.environ.get("LADEN_LONG"))
-SCRIPTS = 3_000 if LONG else 260
-"""Drawn; with those written out below, more than 300."""
+SCRIPTS = 3_000 if LONG else 140
+"""Drawn, beside those that are written out below."""
 PARTS = 4
 BOUND_S = 20.0
 """Of one load with the patience of these tests: five rules that each use up all of it, and a margin."""

@@ -151,7 +151,7 @@ def refused(status: int, code: str = "", *, name: str = "a.png", permission: str
         (412, "", BlobConflict, "changed meanwhile"),
         (413, "RequestBodyTooLarge", BlobRefused, "413 RequestBodyTooLarge"),
         (302, "", StoreError, "redirect"),
-        (200, "", BlobRefused, "with 200"),
+        (200, "", BlobRefused, "answered 200, where the Blob service never does"),
     ],
 )
 def test_each_refusal_is_one_kind_and_one_sentence(status, code, kind, sentence):

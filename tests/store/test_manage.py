@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 
-from laden.store import Store, open_store, parse_destination
+from laden.demo.emulator import Emulator
+from laden.store import CREATE_ONLY, Store, open_store, parse_destination
 from laden.store.manage import Manage, Undo, open_manage
 from laden.values.errors import BlobConflict, BlobMissing, BlobRefused, TransientStoreError
 from tests.contracts.manage import ManageContract
+from tests.contracts.store import properties
+from tests.support.harness import sas
 from tests.support.softdelete import SoftDelete
 
 
@@ -26,6 +29,31 @@ class TestAzurite(ManageContract):
 
     def open(self, place: str) -> tuple[Store, Manage]:
         return ports(place)
+
+
+class TestThroughTheDoor(TestAzurite):
+    """As verbs ask it: under the pace and the patience of the first port."""
+
+    def open(self, place: str) -> tuple[Store, Manage]:
+        destination = parse_destination(place)
+        store = open_store(destination, connections=4)
+        return store, open_manage(destination, ask=store.ask)
+
+
+class TestWithAContainersSas(TestAzurite):
+    """With which Azurite takes batches."""
+
+    @pytest.fixture
+    def place(self, container: str, emulator: Emulator) -> str:
+        return f"{container}?{sas(emulator, container, 'rwdlct')}"
+
+    def test_many_are_one_request(self, ports: tuple[Store, Manage], run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        store, manage = ports
+        names = [f"{number}.png" for number in range(300)]
+        for name in names[:4]:
+            run(store.put(name, b"x", properties(b"x"), CREATE_ONLY))
+        monkeypatch.setattr(manage, "set_tier", lambda *_: pytest.fail("one by one"))
+        assert run(manage.set_tiers(names[:256], "Cool")).keys() == set(names[4:256])
 
 
 class TestBelowAPrefix(TestAzurite):

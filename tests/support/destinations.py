@@ -16,6 +16,8 @@ from tests.support.harness import client, content, landed
 MANIFEST, PAGE = "_laden/manifest.parquet", "_laden/load.json"
 OWN = {MANIFEST, PAGE}
 SUBSET = "PADCHEST_SMALL.csv"
+NOTES = ("_laden/folder.jsonl", "_laden/history/")
+"""What holds times, so that two loads of equal data differ in it."""
 
 
 class Place:
@@ -41,7 +43,7 @@ class FolderPlace(Place):
     def read(self) -> dict[str, bytes]:
         files = (path for path in self.path.rglob("*") if path.is_file())
         named = {path.relative_to(self.path).as_posix(): path.read_bytes() for path in files}
-        return {name: data for name, data in named.items() if not name.startswith(("_laden/folder.jsonl", "_laden/history/"))}
+        return {name: data for name, data in named.items() if not name.startswith(NOTES)}
 
     def write(self, name: str, data: bytes) -> None:
         (self.path / name).parent.mkdir(parents=True, exist_ok=True)

@@ -158,7 +158,9 @@ class Proxy:
         return {method: methods.count(method) for method in sorted(set(methods))}
 
     def put_names(self) -> list[str]:
-        return [request.name for request in self.requests if request.method == "PUT" and request.name]
+        """Names of blobs that were put, but the records of the history."""
+        names = (request.name for request in self.requests if request.method == "PUT")
+        return [name for name in names if name and not name.startswith(HISTORY)]
 
     def __enter__(self) -> "Proxy":
         proxy = self

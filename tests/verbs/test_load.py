@@ -67,7 +67,7 @@ def test_a_manifest_tells_each_image(place: Place, tmp_path: Path) -> None:
     assert page["manifest"]["md5"] == hashlib.md5(there[MANIFEST]).hexdigest()
 
 
-def test_a_second_run_sends_nothing_and_asks_for_a_listing_the_page_and_the_manifest(
+def test_a_second_run_sends_nothing_and_asks_for_a_listing_and_laden_s_own_notes(
     emulator: Emulator, container: str, tmp_path: Path
 ) -> None:
     dataset = make_dataset(tmp_path / "source", {"0": 40, "1": 30})
@@ -78,7 +78,8 @@ def test_a_second_run_sends_nothing_and_asks_for_a_listing_the_page_and_the_mani
         proxy.forget()
         again = load(dataset.folder, proxy.url(container))
         asked = [(request.method, request.name, request.query) for request in proxy.requests]
-    assert sorted(asked) == [("GET", "", "restype=container&comp=list"), ("GET", PAGE, ""), ("GET", MANIFEST, "")]
+    notes = [("GET", name, "") for name in ("_laden/history/00000001.json", PAGE, PAGE, MANIFEST)]
+    assert sorted(asked) == [("GET", "", "restype=container&comp=list"), *notes]
     assert (again.sent, again.already_there, again.bytes_sent, again.exit_code) == (0, 70, 0, 0)
     assert landed(emulator, container) == before
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from laden.cli.faces import Face
+from laden.cli.helping import Verbs
 from laden.cli.options import (
     EXIT_CODES,
     NO_REPORT,
@@ -17,18 +18,27 @@ from laden.cli.options import (
     Choosing,
     Dest,
     Json,
+    Metadata,
+    Pictures,
     Renewing,
     Report,
+    ReportImages,
     Selecting,
     SharePart,
     Showing,
     Sources,
+    Tags,
+    Tier,
     Verifying,
     asked,
+    inside,
+    kept,
+    run_folder,
     takes,
 )
+from laden.cli.typed import typed
 
-app = typer.Typer(
+app = Verbs(
     name="laden",
     help="Loads imaging datasets into the cloud, and proves that they arrived.",
     epilog=EXIT_CODES,
@@ -108,6 +118,10 @@ def _workers(text: str) -> int | None:
 def load(
     source: Sources,
     destination: Dest,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan; write nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="No question before sending.")] = False,
+    report: Report = REPORT_FILE,
+    report_images: ReportImages = Pictures.some,
     layout: Annotated[
         str | None, typer.Option("--layout", help="Blob names, as in '{ImageID}'. Default: the profile's.")
     ] = None,
@@ -115,6 +129,12 @@ def load(
         Overwrite,
         typer.Option("--overwrite", help="A blob with other content: leave and list it, or replace it."),
     ] = Overwrite.never,
+    update: Annotated[
+        bool,
+        typer.Option(
+            "--update", help="Also replace images of earlier loads that changed; tell what SOURCE no longer has."
+        ),
+    ] = False,
     compare: Annotated[
         Compare,
         typer.Option(
@@ -126,8 +146,6 @@ def load(
     damaged: Annotated[
         Damaged, typer.Option("--damaged", help="Images broken inside, though whole as archive members.")
     ] = Damaged.send,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan; write nothing.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="No question before sending.")] = False,
     limit: Annotated[
         str | None,
         typer.Option(
@@ -141,33 +159,43 @@ def load(
         typer.Option("--workers", help="Processes that send: a number, or auto. Several help very many small files."),
     ] = "auto",
     share: SharePart = None,
-    report: Report = REPORT_FILE,
+    tier: Tier = None,
+    tag: Tags = None,
+    metadata: Metadata = None,
     **options: Any,
 ) -> None:
     """Load SOURCE into DEST, verified. Run it again to finish what was interrupted.
 
-    Credentials, in this order: a SAS in DEST or LADEN_SAS; AZURE_STORAGE_CONNECTION_STRING or AZURE_STORAGE_KEY;
-    an emulator's public key; whoever is signed in (az login, managed identity). Example:
+    Credentials, in this order: a SAS in DEST, LADEN_SAS or AZURE_STORAGE_SAS_TOKEN; AZURE_STORAGE_CONNECTION_STRING or
+    AZURE_STORAGE_KEY; an emulator's public key; whoever is signed in (az login, managed identity). Example:
 
         laden load ~/padchest https://ACCOUNT.blob.core.windows.net/padchest --archives 0-11,54
     """
     from laden.cli.load import run_load
 
     face = Face.of(options)
+    out = options["out"]
     wishes = {
         **asked(options, "structure"),
         "layout": layout,
         "overwrite": overwrite.value,
+        "update": update,
         "compare": compare.value,
         "strays": strays.value,
         "damaged": damaged.value,
         "dry_run": dry_run,
         "limit": limit,
+        "tier": tier,
+        "tags": tag or (),
+        "metadata": metadata or (),
         "workers": _workers(workers),
         "share": share,
-        "report_file": None if report == NO_REPORT else Path(report),
+        "report_file": None if report == NO_REPORT else inside(out, Path(report)),
+        "report_images": report_images.value,
+        "report_command": typed(),
     }
-    raise typer.Exit(run_load(source, destination, wishes, face, yes=yes))
+    with run_folder(out):
+        raise typer.Exit(run_load(source, destination, wishes, face, yes=yes))
 
 
 @app.command(epilog=EXIT_CODES, short_help="Hold a table against its archives; look into images.")
@@ -193,7 +221,8 @@ def check(
     from laden.cli.check import run_check
 
     face = Face.of(options)
-    raise typer.Exit(run_check(source, {**asked(options, "none"), "checksums": checksums, "share": share}, face))
+    with run_folder(options["out"]):
+        raise typer.Exit(run_check(source, {**asked(options, "none"), "checksums": checksums, "share": share}, face))
 
 
 @app.command(epilog=EXIT_CODES, short_help="Is all that was loaded still in DEST, unchanged?")
@@ -210,17 +239,15 @@ def verify(
     from laden.cli.verify import run_verify
 
     face = Face.of(options)
-    findings_file, log_file = options.pop("findings"), options.pop("log")
-    # Heard when it was read.
-    options.pop("trust_host")
     wishes = {
-        **options,
-        "findings_file": findings_file,
-        "log_file": log_file,
-        "deep": deep.value if deep else None,
+        "connections": options["connections"],
+        "sas_command": options["sas_command"],
+        **kept(options),
         "share": share,
+        "deep": deep.value if deep else None,
     }
-    raise typer.Exit(run_verify(destination, wishes, face))
+    with run_folder(options["out"]):
+        raise typer.Exit(run_verify(destination, wishes, face))
 
 
 @app.command(epilog=EXIT_CODES, short_help="How far is the load to DEST? From anywhere, also while it runs.")

@@ -26,7 +26,7 @@ _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if
 """Ctrl-C, what ends services and containers, and a terminal that is closed."""
 _SHOW_CURSOR = "\x1b[?25h\n"
 _STOPPED = "stopped as you asked: run the same command again to go on"
-_ORDERLY = frozenset({"transfer", "images", "download"})
+_ORDERLY = frozenset({"transfer", "images", "download", "acting"})
 """Stages in which the first signal lets what was begun come to its end; `stopping` tells the verb."""
 
 
@@ -134,13 +134,14 @@ def run_verb(
         if not shown.json:
             from laden.cli.terminal import Terminal
 
-            terminal = Terminal(quiet=shown.quiet, verbose=shown.verbose, aside=aside)
+            terminal = Terminal(quiet=shown.quiet, verbose=shown.verbose, aside=aside, name=command)
             stack.callback(_closed, terminal.close)
             face = terminal.show
             if prompt is not None:
                 prompt.hold = terminal.hold
             if question is not None:
                 question.known = terminal.known
+                terminal.measures = True
         return run_with(command, work, face, interrupts)
 
 

@@ -9,6 +9,8 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
+from laden.cli.text import cut, escaped
+from laden.values.records import Step
 from laden.values.units import amount
 
 _NARROWEST = 20
@@ -56,3 +58,18 @@ def numbered(console: Console, title: str, rows: Sequence[tuple[int, str]]) -> N
     width = max((len(amount(count)) for count, _ in rows), default=0)
     for count, what in rows:
         say(console, f"  {amount(count):>{width}}  {what}", hang=width + 4)
+
+
+_WORDS = {
+    "table": "rows of {}",
+    "archives": "of them in the archives {}",
+    "where": "of them where {}",
+    "images": "of them named in {}",
+    "sample": "of them in a sample of {}",
+    "first": "of them in the first {}",
+}
+
+
+def steps(selection: tuple[Step, ...]) -> list[tuple[int, str]]:
+    """What each step of a selection left, in words."""
+    return [(step.rows, _WORDS[step.step].format(escaped(cut(step.about, 200)))) for step in selection]

@@ -8,7 +8,7 @@ from typing import Any
 
 from laden.cli.ask import Question, SasPrompt, somebody_is_there
 from laden.cli.faces import Face, Interrupts, run_verb
-from laden.values.events import Observer, PlanReady, Summary, Warned
+from laden.values.events import Observer, Summary, Warned
 
 
 def run_load(
@@ -22,8 +22,8 @@ def run_load(
     """Load, and return the exit code."""
     interrupts = Interrupts()
     prompt = SasPrompt() if somebody_is_there() and not (face.json or face.quiet) else None
-    asks = not (yes or face.json or face.quiet) and sys.stdin.isatty() and sys.stdout.isatty()
-    question = Question() if asks else None
+    asks = not (yes or face.json or options["dry_run"]) and sys.stdin.isatty() and sys.stdout.isatty()
+    question = Question(alone=face.quiet) if asks else None
 
     def work(observer: Observer) -> Summary:
         from laden.verbs.load import load
@@ -38,14 +38,10 @@ def run_load(
             source,
             destination,
             observer=observer,
-            confirm=question or _agree,
+            confirm=question,
             stopping=interrupts.asked,
             ask_sas=prompt,
             **options,
         )
 
     return run_verb("load", work, face, prompt=prompt, question=question, interrupts=interrupts)
-
-
-def _agree(_: PlanReady) -> bool:
-    return True

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from rich.console import Console
 
+from laden.cli.acts import acted, draw_act
 from laden.cli.described import draw_columns
-from laden.cli.lines import numbered, say
+from laden.cli.lines import numbered, say, steps
 from laden.cli.live import Line
-from laden.cli.text import cut, escaped
+from laden.cli.text import escaped
 from laden.cli.told import Told
 from laden.cli.verdict import verdict
 from laden.values.errors import ExitCode
 from laden.values.events import (
+    ActReady,
     Compared,
     Counted,
     Described,
     Event,
     Found,
+    Measured,
     Outage,
     PlanReady,
     Progress,
@@ -33,29 +37,18 @@ from laden.values.events import (
     Total,
     Warned,
 )
-from laden.values.records import Finding, Severity, Step
+from laden.values.phases import PHASES
+from laden.values.records import Finding, Severity
 from laden.values.units import amount, duration, plural, size
 
-_STAGES = {
-    "source": "Looking at the source",
-    "archives": "Reading the archives' directories",
-    "table": "Reading the table",
-    "checksums": "Hashing what the publisher gave checksums of",
-    "listing": "Listing the destination",
-    "plan": "Holding rows, files and blobs against each other",
-    "images": "Looking into every image",
-    "transfer": "Sending",
-    "download": "Fetching, each file against the manifest's MD5",
-    "reading": "Reading blobs back",
-    "verify": "Verifying: every blob's length and MD5 against what was sent",
-    "manifest": "Writing table and manifest",
-    "report": "Drawing the report",
-}
 _COLOURS = {Severity.INFO: "cyan", Severity.WARNING: "yellow", Severity.ERROR: "red"}
 _SEVERITIES = (Severity.ERROR, Severity.WARNING, Severity.INFO)
 _SYMPTOMS = ("image-missing", "image-stray")
 WRITE_PRICES = (0.055, 0.18)
 """USD for 10,000 writes, hot and cold: sample prices (Microsoft Learn, "Estimate the cost of using AzCopy")."""
+KEEPING_PRICES = (0.0115, 0.0208)
+"""USD for a GB a month, cool and hot: sample prices ("Estimate the cost of using Azure Blob Storage", same place)."""
+_LEAST_S = 0.05
 _SHOWN = 10
 """Findings that are drawn, the gravest first; the file has all."""
 _TOLD_PER_CODE = 10
@@ -67,16 +60,21 @@ _SHOWN_PER_CODE = 3
 class Terminal:
     """Draws the events of one run."""
 
-    def __init__(self, *, quiet: bool, verbose: bool, aside: bool = False) -> None:
+    def __init__(self, *, quiet: bool, verbose: bool, aside: bool = False, name: str = "") -> None:
+        """`name` is the command's as it was typed, where a verb does its work under another; see `faces.Face`."""
         self._console = Console(highlight=False, soft_wrap=True, stderr=aside)
         self._errors = Console(highlight=False, soft_wrap=True, stderr=True)
         self._quiet = quiet
+        self._name = name
         self._verbose = verbose
         self._findings: dict[str, list[Finding]] = {}
         self._stage = ""
         self._held = False
         self._line = Line(self._console)
         self._plan_told: PlanReady | None = None
+        self.measures = False
+        """Whether how long it may take will be measured, after the plan and before a question."""
+        self._source = ""
         self._told = Told(self._say, every=verbose)
 
     def show(self, event: Event) -> None:
@@ -91,6 +89,13 @@ class Terminal:
                 self.close()
                 self._plan_told = event
                 self._plan(event)
+            case ActReady():
+                self.close()
+                if not self._quiet:
+                    draw_act(self._console, event)
+            case Measured() if not self._quiet:
+                self.close()
+                self._lasting(event)
             case Found():
                 self._findings.setdefault(event.finding.code, []).append(event.finding)
             case _ if not self._quiet:
@@ -143,10 +148,12 @@ class Terminal:
         if isinstance(event, Described):
             draw_columns(self._console, event)
         else:
-            numbered(self._console, "", _steps(event.selection))
+            numbered(self._console, "", steps(event.selection))
 
     def _started(self, event: Started) -> None:
-        what = _STAGES[event.stage]
+        what = PHASES[event.stage]
+        if event.stage == "source":
+            self._source = event.about
         if self._verbose and event.about:
             self._say(f"[dim]{what}: {escaped(event.about)}[/]", 2)
         elif event.stage != self._stage:
@@ -163,7 +170,7 @@ class Terminal:
             return
         rows = [
             *(
-                _steps(plan.selection)
+                steps(plan.selection)
                 or [(plan.rows, f"rows of {escaped(plan.table)}" if plan.table else "files wanted")]
             ),
             (plan.matched, "of them have their image here"),
@@ -178,6 +185,8 @@ class Terminal:
             (plan.conflicts, "left alone: a blob with other content is there"),
             (plan.foreign, "other blobs in the destination"),
         ]
+        # Where nothing is going anywhere, nothing is to be sent.
+        rows = rows if plan.place else [row for row in rows if not row[1].startswith("to be sent")]
         always = ("rows", "of them have", "images wanted", "to be sent")
         shown = [(count, what) for count, what in rows if count or what.startswith(always)]
         title = (
@@ -185,18 +194,35 @@ class Terminal:
         )
         numbered(self._console, title, shown)
         if plan.place:
+            if self._source:
+                self._say(f"  from {escaped(self._source)}", 5)
             self._say(f"  to {escaped(plan.place)}", 5)
-        if plan.assumed_s:
-            pace = "12.5 MB/s and 500 images/s, assumed until it is measured"
-            self._say(f"  about {duration(plan.assumed_s)} at {pace}", 4)
+        if plan.assumed_s and not self.measures:
+            self._lasting(Measured(0.0, plan.assumed_s))
         if plan.writes:
-            low, high = (plan.writes / 10_000 * price for price in WRITE_PRICES)
-            cost = f"{_usd(low)} to {_usd(high)} USD at the sample prices of Azure's documentation, hot to cold"
-            self._say(f"  at least {amount(plan.writes)} writes: {cost}", 4)
+            self._cost(plan)
         if plan.examples:
             self._say(f"  [dim]such as {escaped(plan.examples[0])}[/]", 10)
         if plan.archives_absent:
             self._say(f"  [yellow]not here: {escaped(_some(plan.archives_absent))}[/]", 12)
+
+    def _lasting(self, measured: Measured) -> None:
+        pace = "12.5 MB/s and 500 images/s, assumed until it is measured"
+        if measured.bytes_per_s:
+            pace = (
+                f"{size(int(measured.bytes_per_s))}/s, measured just now; a load is usually faster after some seconds"
+            )
+        self._say(f"  about {duration(measured.seconds)} at {pace}", 4)
+
+    def _cost(self, plan: PlanReady) -> None:
+        """A range, for tiers differ: what the documentation takes for an example is no offer."""
+        writes = [plan.writes / 10_000 * price for price in WRITE_PRICES]
+        kept = [plan.bytes_in_all / 1e9 * price for price in KEEPING_PRICES]
+        self._say(
+            f"  at least {amount(plan.writes)} writes: {_usd(*writes)} USD, hot to cold; keeping"
+            f" {size(plan.bytes_in_all)}: {_usd(*kept)} USD a month, cool to hot (the documentation's sample prices)",
+            4,
+        )
 
     def _summary(self, summary: Summary) -> None:
         if not self._quiet:
@@ -211,12 +237,12 @@ class Terminal:
             if summary.command == "load":
                 parts += _counts(summary, "sent", "already_there", "damaged", "held", "conflicts", "failed", "stray")
                 if summary.bytes_sent:
-                    parts.append(f"{size(summary.bytes_sent)} in {_pace(summary, summary.bytes_sent)}")
+                    parts.append(_pace(summary.bytes_sent, summary.moving_seconds))
             else:
                 parts += [plural(summary.images, "image"), *_counts(summary, "stray", "damaged", "failed")]
                 if summary.bytes_examined:
-                    read = f"{amount(summary.examined)} of them read, {size(summary.bytes_examined)}"
-                    parts.append(f"{read} in {_pace(summary, summary.bytes_examined)}")
+                    read = _pace(summary.bytes_examined, summary.moving_seconds)
+                    parts.append(f"{amount(summary.examined)} of them read, {read}")
             self._say("; ".join(parts), 2)
         elif summary.command == "select" and summary.rows and summary.complete:
             self._say(f"{plural(summary.rows, 'row')} written to {escaped(_place(summary.destination))}")
@@ -228,7 +254,7 @@ class Terminal:
             self._say("; ".join(parts), 2)
         self._fetched(summary)
         if summary.message:
-            say(self._errors, f"[red]laden {summary.command}:[/] {escaped(summary.message)}", 2)
+            say(self._errors, f"[red]laden {self._name or summary.command}:[/] {escaped(summary.message)}", 2)
         self._verdict(summary)
 
     def _fetched(self, summary: Summary) -> None:
@@ -243,11 +269,15 @@ class Terminal:
 
     def _verdict(self, summary: Summary) -> None:
         if summary.findings_file:
-            self._say(f"All findings: {escaped(summary.findings_file)}, and as .parquet beside it")
+            more = "laden help findings CODE tells what one means"
+            self._say(f"All findings: {escaped(summary.findings_file)}, and as .parquet beside it; {more}", 2)
         if summary.report_file:
-            self._say(f"A page to look at: {escaped(summary.report_file)}")
+            address = Path(summary.report_file).absolute().as_uri()
+            self._say(f"A page to look at: [link={address}]{escaped(summary.report_file)}[/link]", 2)
         if summary.message or summary.command == "columns":
             return
+        if told := acted(summary):
+            self._say(told, 2)
         colour = "yellow" if summary.exit_code == ExitCode.FINDINGS else "green"
         later = summary.command == "load" and summary.complete and not summary.exit_code
         more = f" Later: laden verify {escaped(summary.destination)}" if later else ""
@@ -288,8 +318,16 @@ class Terminal:
             self._say(f"  [dim]and {amount(left)} more[/]")
 
 
-def _usd(price: float) -> str:
-    return f"{price:,.2f}" if price >= 0.01 else "under 0.01"
+def _pace(size_bytes: int, seconds: float) -> str:
+    """`2.5 MB in 2.0 s (1.2 MB/s)`; without a speed where the time is too short to tell one."""
+    told = f"{size(size_bytes)} in {duration(seconds)}"
+    return f"{told} ({size(int(size_bytes / seconds))}/s)" if seconds >= _LEAST_S else told
+
+
+def _usd(low: float, high: float) -> str:
+    if high < 0.01:
+        return "under 0.01"
+    return f"{low:,.2f} to {high:,.2f}"
 
 
 def _gravity(findings: list[Finding]) -> int:
@@ -302,35 +340,22 @@ def _foremost(lists: list[list[Finding]]) -> list[Finding]:
     return [finding for findings in lists for finding in findings[:_SHOWN_PER_CODE]][:_SHOWN]
 
 
-_WORDS = {
-    "table": "rows of {}",
-    "archives": "of them in the archives {}",
-    "where": "of them where {}",
-    "images": "of them named in {}",
-    "sample": "of them in a sample of {}",
-    "first": "of them in the first {}",
-}
-
-
-def _steps(selection: tuple[Step, ...]) -> list[tuple[int, str]]:
-    """What each step of a selection left, in words."""
-    return [(step.rows, _WORDS[step.step].format(escaped(cut(step.about, 200)))) for step in selection]
-
-
 def _place(destination: str) -> str:
     return "stdout" if destination == "-" else destination
 
 
-def _pace(summary: Summary, size_bytes: int) -> str:
-    """How long bytes took to be sent or read, and how fast that was."""
-    seconds = max(summary.moving_seconds, 1e-3)
-    return f"{duration(seconds)} ({size(int(size_bytes / seconds))}/s)"
+_COUNTED = {"conflicts": "conflict", "stray": "stray"}
+"""Counts that are named by nouns; others are what became of them."""
 
 
 def _counts(summary: Summary, *names: str) -> list[str]:
     """The counts that are not nought, with their names; what was sent is always told."""
-    counts = ((name, getattr(summary, name)) for name in names)
-    return [f"{amount(count)} {name.replace('_', ' ')}" for name, count in counts if count or name == "sent"]
+    counts = [(name, getattr(summary, name)) for name in names]
+    return [
+        plural(count, _COUNTED[name]) if name in _COUNTED else f"{amount(count)} {name.replace('_', ' ')}"
+        for name, count in counts
+        if count or name == "sent"
+    ]
 
 
 def _some(names: tuple[str, ...]) -> str:

@@ -15,21 +15,18 @@ from laden.cli.options import (
     Connections,
     Dest,
     Getting,
-    ImagesFile,
     Json,
+    LoadProfile,
     ProfileName,
     Quiet,
     Renewing,
     Selecting,
     TrustHost,
     Verbose,
+    kept,
+    run_folder,
     takes,
 )
-
-LoadProfile = Annotated[
-    str | None,
-    typer.Option("--profile", help="A TOML file, where DEST was loaded with one. Default: the load's own."),
-]
 
 
 class GetForm(StrEnum):
@@ -53,7 +50,6 @@ def get(
         str | None,
         typer.Option("--layout", help="Names of files, as in '{ImageID}'; {path} is the name in DEST. Default: that."),
     ] = None,
-    images: ImagesFile = None,
     table_name: Annotated[
         str | None, typer.Option("--table-name", metavar="NAME", help="What the table of the selected rows is called.")
     ] = None,
@@ -73,17 +69,17 @@ def get(
     face = Face.of(options)
     options.pop("trust_host")
     wishes = {
-        **{name: value for name, value in options.items() if name not in ("findings", "log")},
+        **{name: value for name, value in options.items() if name not in ("findings", "log", "out", "images_from")},
         "form": form.value,
         "layout": layout,
-        "images_file": images,
+        "images_file": options["images_from"],
         "table_name": table_name,
         "profile": profile,
         "dry_run": dry_run,
-        "findings_file": options["findings"],
-        "log_file": options["log"],
+        **kept(options),
     }
-    raise typer.Exit(run_get(destination, folder, wishes, face))
+    with run_folder(options["out"]):
+        raise typer.Exit(run_get(destination, folder, wishes, face))
 
 
 class ListForm(StrEnum):
@@ -109,7 +105,6 @@ def list_(
         str | None,
         typer.Option("--output", "-o", metavar="FILE", help="Replaced if it holds such a list. Default: stdout."),
     ] = None,
-    images: ImagesFile = None,
     profile: LoadProfile = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -128,6 +123,7 @@ def list_(
     from laden.cli.list import run_list
 
     options.pop("trust_host")
+    images = options.pop("images_from")
     wishes = {**options, "form": form.value, "images_file": images, "profile": profile}
     raise typer.Exit(run_list(destination, output, wishes, Face(json, quiet, verbose)))
 

@@ -18,22 +18,29 @@ def verdict(summary: Summary, plan: PlanReady | None) -> str:
     match summary.command:
         case "load":
             return _loaded(summary, plan, needs_person=needs_person)
-        case "check":
-            return "The findings above need a person." if needs_person else _checked(summary, plan)
-        case "select" if not needs_person:
-            return "" if summary.complete else "Nothing was written. -o small.csv writes these rows."
-        case "history":
-            return "Somebody changed the history." if needs_person else "The chain of records holds."
-        case "diff":
-            return "Not the same." if needs_person else "The same."
-        case "list":
-            return ""
+        case "copy":
+            return _copied(summary, plan, needs_person=needs_person)
         case "get":
             return _got(summary, needs_person=needs_person)
-        case "verify":
-            return "Not as the manifest says." if needs_person else "All there, unchanged."
-        case _:
-            return "The findings above need a person."
+        case "check" if not needs_person:
+            return _checked(summary, plan)
+        case "select" if not needs_person:
+            return "" if summary.complete else "Nothing was written. -o small.csv writes these rows."
+        case "prune" | "undelete" | "set" if not needs_person:
+            return "" if summary.complete else "Nothing was changed."
+        case command:
+            fine, wrong = _OF_STATES.get(command, ("", _NEEDS_PERSON))
+            return wrong if needs_person else fine
+
+
+_NEEDS_PERSON = "The findings above need a person."
+_OF_STATES = {
+    "history": ("The chain of records holds.", "Somebody changed the history."),
+    "diff": ("The same.", "Not the same."),
+    "list": ("", ""),
+    "verify": ("All there, unchanged.", "Not as the manifest says."),
+}
+"""Of verbs that change nothing: where all is as it should be, and where it is not."""
 
 
 def _loaded(summary: Summary, plan: PlanReady | None, *, needs_person: bool) -> str:
@@ -74,3 +81,12 @@ def _checked(summary: Summary, plan: PlanReady | None) -> str:
     if not summary.unseen:
         return f"{told}; {looked} looked into, and whole."
     return f"{told}; {looked} looked into, {plural(summary.unseen, 'file')} not: nobody knows whether they are whole."
+
+
+def _copied(summary: Summary, plan: PlanReady | None, *, needs_person: bool) -> str:
+    if not summary.complete:
+        would = f"{plural(plan.to_settle, 'image')} ({size(plan.bytes_to_send)}) would be copied" if plan else ""
+        return f"Dry run: nothing was written. {would}.".replace(" .", "")
+    return (
+        "What could be copied is there; the findings above need a person." if needs_person else "Copied and verified."
+    )

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections import deque
+from collections.abc import Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from pathlib import Path
@@ -47,15 +48,18 @@ class Emulator:
         *,
         https: tuple[Path, Path] | None = None,
         memory_mb: int = 2048,
+        accounts: Mapping[str, str] | None = None,
     ) -> None:
         """Prepare one; nothing runs yet.
 
         `folder` is where blobs are kept (None: in memory, gone at the end, `memory_mb` MiB at most); `port` 0
-        takes a free one; `https` is the certificate and its key as PEM files, and lets bearer tokens in.
+        takes a free one; `https` is the certificate and its key as PEM files, and lets bearer tokens in; `accounts` are
+        names and keys in Base64, where there are to be others than the one.
         """
         self._folder = folder
         self._https = https
         self._memory_mb = memory_mb
+        self._accounts = accounts or {}
         self._process: subprocess.Popen[str] | None = None
         self._follower: Thread | None = None
         self.port = port
@@ -104,11 +108,17 @@ class Emulator:
             text=True,
             encoding="utf-8",
             errors="replace",
-            env={name: value for name, value in os.environ.items() if not name.startswith("AZURITE_")},
+            env=self._environment(),
             # Ctrl-C is for laden, which has requests to finish: the emulator must outlive them.
             start_new_session=True,
             creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
         )
+
+    def _environment(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("AZURITE_")}
+        if self._accounts:
+            kept["AZURITE_ACCOUNTS"] = ";".join(f"{name}:{key}" for name, key in self._accounts.items())
+        return kept
 
     def _command(self, installed: Path) -> list[str]:
         main = installed / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js"

@@ -18,9 +18,10 @@ from typing import Any
 
 from laden.explore.jobs import Job
 from laden.explore.stored import StoredPlace
+from laden.stages.acting import Acted, Target, act, told_undo, with_own
 from laden.store import Destination
-from laden.store.manage import TIERS, Undo
-from laden.values.errors import BlobConflict, BlobMissing, LadenError, UsageError
+from laden.store.manage.limits import checked_metadata, checked_tags, tier_of, type_of
+from laden.values.errors import UsageError
 from laden.values.names import problem
 from laden.values.records import Finding, Severity
 from laden.values.units import plural
@@ -30,22 +31,6 @@ _AT_ONCE = 16
 MOST = 1_000_000
 _NAMED = 20
 """Of a plan, shown."""
-_METADATA_NAME = re.compile(r"[a-z_][a-z0-9_]*")
-"""As a header carries it and C# takes it ("Setting and retrieving properties and metadata for Blob resources")."""
-_MOST_TAGS = 10
-_MOST_TAG_NAME = 128
-_TAG = re.compile(r"[A-Za-z0-9 +\-./:=_]{0,256}")
-"""What names and values of tags may hold ("Set Blob Tags", Remarks); names have at least one, 128 at most."""
-_TYPE = re.compile(r"[A-Za-z0-9.+-]+/[A-Za-z0-9.+-]+(; ?[A-Za-z0-9.=+-]+)?")
-
-
-@dataclass(frozen=True)
-class Target:
-    """One blob of a plan."""
-
-    name: str
-    etag: str
-    size_bytes: int
 
 
 @dataclass
@@ -118,21 +103,11 @@ class Acts:
     async def carry_out(self, plan: Plan, job: Job) -> None:
         """Do it, many at once; each blob on its own."""
         job.in_all, job.bytes_in_all = len(plan.targets), sum(target.size_bytes for target in plan.targets)
-        pending = iter(plan.targets)
-        work = self._work(plan)
         outcomes = {"done": 0, "changed": 0, "gone": 0, "failed": 0}
-
-        async def worker() -> None:
-            for target in pending:
-                if job.stopping:
-                    return
-                outcome = await _tried(work, target, job)
-                outcomes[outcome] += 1
-                job.done, job.done_bytes = job.done + 1, job.done_bytes + target.size_bytes
-
-        async with asyncio.TaskGroup() as group:
-            for _ in range(_AT_ONCE):
-                group.create_task(worker())
+        async for acted in act(self._work(plan), plan.targets, at_once=_AT_ONCE, stopping=lambda: job.stopping):
+            outcomes[acted.outcome] += 1
+            job.done, job.done_bytes = job.done + 1, job.done_bytes + acted.target.size_bytes
+            _note(job, acted)
         job.result["outcomes"] = outcomes
         left = sum(count for outcome, count in outcomes.items() if outcome != "done")
         job.message = f"{outcomes['done']:,} of {len(plan.targets):,} blobs are done"
@@ -144,10 +119,8 @@ class Acts:
         manage, values = self._place.manage, plan.values
 
         async def metadata(target: Target) -> None:
-            # What laden wrote is how a listing proves a blob: it stays.
             there = (await self._place.store.head(target.name)).metadata
-            kept = {key: value for key, value in there.items() if key.startswith("laden_")}
-            await manage.set_metadata(target.name, {**values["metadata"], **kept}, target.etag)
+            await manage.set_metadata(target.name, with_own(there, values["metadata"]), target.etag)
 
         return {
             "delete": lambda target: manage.delete(target.name, target.etag),
@@ -196,19 +169,6 @@ class Acts:
         return told_undo(await self._place.manage.undo(), folder=self._place.kind == "folder")
 
 
-def told_undo(undo: Undo, *, folder: bool) -> str:
-    """Whether a deletion can be undone, in a sentence that promises nothing that was not looked at."""
-    if folder:
-        return "This cannot be undone: a folder keeps nothing of what was deleted."
-    if undo.versions:
-        return "The account keeps versions: what is deleted stays as an earlier version, and can be brought back."
-    if undo.kept_days:
-        return f"Soft delete is on: for {undo.kept_days} days it can be brought back."
-    if undo.kept_days == 0:
-        return "This cannot be undone: soft delete is off in this account."
-    return "Whether it can be undone is not known: this credential may not ask. Take it for final."
-
-
 _ACTIONS = {
     "delete": "Delete",
     "undelete": "Bring back",
@@ -223,48 +183,28 @@ _ACTIONS = {
 def _checked(action: str, given: dict[str, Any]) -> dict[str, Any]:
     """The values that an action needs, and no others; raises `UsageError`."""
     if action == "tier":
-        if given.get("tier") not in TIERS:
-            raise UsageError(f"the tier must be one of {', '.join(TIERS)}")
-        return {"tier": given["tier"]}
+        return {"tier": tier_of(str(given.get("tier")))}
     if action == "type":
-        if not isinstance(given.get("type"), str) or not _TYPE.fullmatch(given["type"]):
-            raise UsageError("a content type looks like image/png")
-        return {"type": given["type"]}
+        return {"type": type_of(given.get("type"))}
     if action == "copy":
         prefix = given.get("prefix")
         if not isinstance(prefix, str) or not prefix.strip("/") or problem(prefix.strip("/")):
             raise UsageError("name the prefix that the copies go below, as in review/")
         return {"prefix": prefix.strip("/") + "/"}
     if action in ("tags", "metadata"):
-        return {action: _pairs(action, given.get(action))}
+        pairs = given.get(action)
+        if not isinstance(pairs, dict) or not all(isinstance(one, str) for pair in pairs.items() for one in pair):
+            raise UsageError(f"the {action} must be names with values")
+        return {action: checked_tags(pairs) if action == "tags" else checked_metadata(pairs)}
     return {}
 
 
-def _pairs(action: str, given: Any) -> dict[str, str]:
-    if not isinstance(given, dict) or not all(isinstance(one, str) for pair in given.items() for one in pair):
-        raise UsageError(f"the {action} must be names with values")
-    for name, value in given.items():
-        if action == "metadata" and not (_METADATA_NAME.fullmatch(name) and value.isascii() and value.isprintable()):
-            raise UsageError(f"'{name}' cannot be metadata: names are lower-case letters, digits and _, values ASCII")
-    if action == "tags" and len(given) > _MOST_TAGS:
-        raise UsageError(f"a blob has at most {_MOST_TAGS} tags")
-    for name, value in given.items() if action == "tags" else ():
-        if not (name and len(name) <= _MOST_TAG_NAME and _TAG.fullmatch(name) and _TAG.fullmatch(value)):
-            raise UsageError(f"'{name}' cannot be a tag: letters, digits, spaces and + - . / : = _ are allowed")
-    return dict(given)
-
-
-async def _tried(work: Callable[[Target], Awaitable[None]], target: Target, job: Job) -> str:
-    try:
-        await work(target)
-    except LadenError as error:
-        outcome = (
-            "changed" if isinstance(error, BlobConflict) else "gone" if isinstance(error, BlobMissing) else "failed"
-        )
-        code = f"left-{outcome}"
-        job.counts[code] = job.counts.get(code, 0) + 1
-        kept = job.examples.setdefault(code, [])
-        if len(kept) < _NAMED:
-            kept.append(Finding(code, Severity.ERROR, str(error), blob=target.name))
-        return outcome
-    return "done"
+def _note(job: Job, acted: Acted) -> None:
+    """Tell of a blob that was left as it is."""
+    if acted.error is None:
+        return
+    code = f"left-{acted.outcome}"
+    job.counts[code] = job.counts.get(code, 0) + 1
+    kept = job.examples.setdefault(code, [])
+    if len(kept) < _NAMED:
+        kept.append(Finding(code, Severity.ERROR, str(acted.error), blob=acted.target.name))

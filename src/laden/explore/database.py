@@ -14,6 +14,8 @@ from typing import Any
 from laden.relations import Relations
 
 _AT_ONCE = 10_000
+_MOST_MB = 192
+"""For one thread, which answers as soon as a person can see; a million items spill a little."""
 
 Parameters = Sequence[object] | Mapping[str, object]
 
@@ -22,7 +24,7 @@ class Shared(Relations):
     """`laden.relations.Relations`, for many threads."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(_MOST_MB)
         self._lock = threading.RLock()
 
     def run(self, sql: str, parameters: Parameters = ()) -> None:

@@ -1,6 +1,7 @@
-"""Counts what the selected rows of the tables hold, of the columns that are charted (`laden.stages.charted`).
+"""Counts what the tables hold, in all and of the loaded rows, of the columns that are charted (`laden.stages.charted`).
 
-Which columns are worth a chart, and which one says how pixels are to be read, the profile tells.
+Of some images it also tells what their rows say. Which columns are worth a chart, which one says how pixels are to be
+read and how old a person was, the profile tells.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from laden.dataset.selection.keys import fold, row_key
 from laden.dataset.selection.lists import declare_lists, read_lists
 from laden.dataset.table import BATCH, Table, columns
 from laden.relations import Relations
+from laden.report.captions import caption
 from laden.report.facts import ColumnCounts, Count
 from laden.stages.charted import Charted
 
@@ -35,20 +37,20 @@ def read_charts(relations: Relations, table: Table, shape: TableShape) -> Charte
     return charted
 
 
-def count_columns(relations: Relations, tables: Sequence[Charted], within: str) -> tuple[ColumnCounts, ...]:
+def count_columns(relations: Relations, tables: Sequence[Charted], loaded: str) -> tuple[ColumnCounts, ...]:
     """Count values. Columns of one name in several tables are counted together.
 
     Args:
         relations: with those of the tables.
         tables: the label table first: what it says of a column's type holds.
-        within: a query of the numbers of the rows that count, or empty for all.
+        loaded: a query of the numbers of the rows that are loaded; empty where that is all that the tables hold.
     """
     counters: dict[str, _Counter] = {}
     for one in tables:
         for name, place in one.places.items():
             counter = counters.setdefault(name, _Counter(name, one.shape.columns[name] == "list"))
-            _count_cells(relations, one, within, place, counter)
-    return tuple(counter.counts() for counter in counters.values())
+            _count_cells(relations, one, loaded, place, counter)
+    return tuple(counter.counts(partly=bool(loaded)) for counter in counters.values())
 
 
 def inverted_keys(relations: Relations, tables: Sequence[Charted], keys: Collection[str]) -> frozenset[str]:
@@ -67,6 +69,23 @@ def inverted_keys(relations: Relations, tables: Sequence[Charted], keys: Collect
     return frozenset(found)
 
 
+def captions(relations: Relations, tables: Sequence[Charted], keys: Collection[str]) -> dict[str, str]:
+    """Of these keys of images, what the first of their rows says."""
+    told: dict[str, str] = {}
+    for one in tables if keys else ():
+        places = {**one.places, **one.ages}
+        cells = "".join(f", c.c{place}" for place in places.values())
+        rows = relations.stream(
+            f"SELECT coalesce(c.key, r.key) AS key{cells} FROM {one.relation} c LEFT JOIN"  # noqa: S608 - own names
+            " (SELECT row, key FROM rows WHERE list_contains($keys::VARCHAR[], key)) r USING (row)"
+            " WHERE list_contains($keys::VARCHAR[], coalesce(c.key, r.key)) ORDER BY c.row",
+            {"keys": list(keys)},
+        )
+        for key, *found in rows:
+            told.setdefault(key, caption(one.shape, dict(zip(places, found, strict=True))))
+    return told
+
+
 @dataclass(slots=True)
 class _Counter:
     """The values of one column so far."""
@@ -74,24 +93,29 @@ class _Counter:
     column: str
     lists: bool
     values: Counter[str] = field(default_factory=Counter)
+    loaded: Counter[str] = field(default_factory=Counter)
     empty: int = 0
 
-    def add(self, found: Iterable[tuple[str, int]], empty: int) -> None:
-        self.values.update(dict(found))
+    def add(self, found: Iterable[tuple[str, int, int]], empty: int) -> None:
+        for value, rows, here in found:
+            self.values[value] += rows
+            self.loaded[value] += here
         self.empty += empty
 
-    def counts(self) -> ColumnCounts:
-        ordered = sorted(self.values.items(), key=lambda item: (-item[1], item[0]))
-        kept = tuple(Count(*item) for item in ordered[:_KEPT])
-        return ColumnCounts(self.column, self.lists, kept, len(ordered), self.empty)
+    def counts(self, *, partly: bool) -> ColumnCounts:
+        here = self.loaded
+        ordered = sorted(self.values.items(), key=lambda item: (-here[item[0]], -item[1], item[0]))[:_KEPT]
+        loaded = tuple(here[value] for value, _ in ordered) if partly else None
+        kept = tuple(Count(*item) for item in ordered)
+        return ColumnCounts(self.column, self.lists, kept, loaded, len(self.values), self.empty)
 
 
-def _count_cells(relations: Relations, one: Charted, within: str, place: int, counter: _Counter) -> None:
+def _count_cells(relations: Relations, one: Charted, loaded: str, place: int, counter: _Counter) -> None:
     """Count the values of a column: each different text is taken apart once; what is no list is one value."""
-    chosen = f" WHERE row IN ({within})" if within else ""
+    here = f" FILTER (row IN ({loaded}))" if loaded else ""
     relations.run(
-        f"CREATE OR REPLACE TABLE alike AS SELECT c{place}, count(*)::BIGINT AS rows"  # noqa: S608 - own names
-        f" FROM {one.relation}{chosen} GROUP BY c{place}"
+        f"CREATE OR REPLACE TABLE alike AS SELECT c{place}, count(*)::BIGINT AS rows,"  # noqa: S608 - own names
+        f" count(*){here}::BIGINT AS here FROM {one.relation} GROUP BY c{place}"
     )
     values = f"[c{place}]"
     if counter.lists:
@@ -100,9 +124,10 @@ def _count_cells(relations: Relations, one: Charted, within: str, place: int, co
         values = f"coalesce(items{place}, [c{place}])"
     joined = f" LEFT JOIN lists{place} ON text{place} = c{place}" if counter.lists else ""
     present = f"list_distinct(list_filter({values}, lambda value: {_PRESENT.format('value')}))"
-    relations.run(f"CREATE OR REPLACE TABLE taken AS SELECT {present} AS found, rows FROM alike{joined}")  # noqa: S608
+    relations.run(f"CREATE OR REPLACE TABLE taken AS SELECT {present} AS found, rows, here FROM alike{joined}")  # noqa: S608
     (empty,) = relations.one("SELECT coalesce(sum(rows), 0)::BIGINT FROM taken WHERE len(found) = 0")
     found = relations.stream(
-        "SELECT value, sum(rows)::BIGINT FROM (SELECT unnest(found) AS value, rows FROM taken) GROUP BY value"
+        "SELECT value, sum(rows)::BIGINT, sum(here)::BIGINT"
+        " FROM (SELECT unnest(found) AS value, rows, here FROM taken) GROUP BY value"
     )
-    counter.add(((value, rows) for value, rows in found), empty)
+    counter.add(((value, rows, here) for value, rows, here in found), empty)

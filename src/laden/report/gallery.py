@@ -170,4 +170,5 @@ def _picture(wanted: Wanted, drawn: Drawn) -> Picture:
         percent = min(int(drawn.part * _WHOLE_PERCENT), _WHOLE_PERCENT)
         reason = STATES.get(wanted.state, "not as its archive declares")
         facts = [reason, "all of it could be decoded" if percent == _WHOLE_PERCENT else f"{percent} % decoded"]
-    return Picture(wanted.blob.rpartition("/")[2], ", ".join(facts), drawn.uri, drawn.width, drawn.height)
+    name = wanted.blob.rpartition("/")[2]
+    return Picture(name, ", ".join(facts), drawn.uri, drawn.width, drawn.height, wanted.key)

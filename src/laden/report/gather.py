@@ -38,8 +38,13 @@ SELECT k.blob, k.key, k.archive AS home, NULL::BIGINT AS id, k.size_bytes, 0 AS 
   k.width, k.height, k.bits, k.state
 FROM known k LEFT JOIN blobs b ON b.name = k.blob
 """
-SELECTED = "SELECT row FROM rows WHERE selected"
-"""Query of the numbers of the selected rows."""
+LOADED = (
+    "SELECT r.row FROM rows r JOIN matches m ON m.row = r.row JOIN shown s ON s.blob = r.blob"
+    " WHERE r.selected AND s.fate IN ('sent', 'already_there')"
+)
+"""Query of the numbers of the rows whose image is in the destination."""
+THERE = "SELECT m.row FROM matches m JOIN rows r ON r.row = m.row WHERE r.selected"
+"""The same of a source: of those whose image is here."""
 
 _GOOD = "('sent', 'already_there', 'there')"
 _LOST = "('deleted', 'changed')"

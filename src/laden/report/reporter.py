@@ -10,6 +10,7 @@ cannot be drawn or written is a warning.
 from __future__ import annotations
 
 import contextlib
+import platform
 import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -17,7 +18,7 @@ from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from laden.dataset.images.child import Decoder, DecodingStopped
 from laden.dataset.profile import Profile
@@ -27,7 +28,7 @@ from laden.report.facts import ColumnCounts, Facts, Gallery, Speed
 from laden.report.watch import Watch
 from laden.stages.charted import Charted
 from laden.store import Store
-from laden.values.errors import ExitCode, LadenError, SourceError
+from laden.values.errors import ExitCode, LadenError, SourceError, UsageError
 from laden.values.events import Event, Observer, PlanReady, Started, Summary, Warned
 from laden.values.ownfiles import REPORT_START, is_report, keep, placed, refuse
 from laden.values.secrets import redacted
@@ -40,19 +41,28 @@ if TYPE_CHECKING:
 class Reporter:
     """The report of one run; without a path it only passes events on."""
 
-    def __init__(self, path: Path | None, observer: Observer) -> None:
+    def __init__(
+        self, path: Path | None, observer: Observer, *, images: Literal["some", "none"] = "some", command: str = ""
+    ) -> None:
         """Start watching.
 
         Args:
             path: the HTML file to write, or None to write none.
             observer: told of every event.
+            images: whether some are shown.
+            command: that was typed, as the report may show it.
 
         Raises:
             UsageError: the file is there and is no report, or cannot be there.
         """
         if path is not None:
             refuse(path, is_report, "report", "--report")
+        if images not in ("some", "none"):
+            raise UsageError(f"report_images is {images!r}: give one of some, none")
         self._path = path
+        self._images = images == "some"
+        self._command = command
+        self._captions: dict[str, str] = {}
         self._observer = observer
         self._watch = Watch()
         self._profile: Profile | None = None
@@ -60,6 +70,7 @@ class Reporter:
         self._charted: Sequence[Charted] = ()
         self._relations: Relations | None = None
         """Of a source, with what was surveyed."""
+        self._decoder = Decoder(low_priority=True)
         self._sketches: Sketches | None = None
         self._listed = False
         self._columns: tuple[ColumnCounts, ...] = ()
@@ -76,7 +87,11 @@ class Reporter:
             with self._spared():
                 self._watch.see(event)
         self._observer(event)
-        if isinstance(event, PlanReady) and self._sketches is not None:
+        if self.wanted and self._images and isinstance(event, Started) and event.stage == "source":
+            # It starts while the source is surveyed; where it cannot, each image says so.
+            with self._spared(), contextlib.suppress(DecodingStopped):
+                self._decoder.start()
+        if isinstance(event, PlanReady) and self._sketches is not None and self._images:
             with self._spared():
                 self._begin(self._sketches)
 
@@ -93,7 +108,7 @@ class Reporter:
             return
         from laden.report.sketches import Sketches
 
-        self._profile, self._relations, self._sketches = profile, relations, Sketches(root)
+        self._profile, self._relations, self._sketches = profile, relations, Sketches(root, self._decoder)
         self._tables = [table.name for table in tables]
         pairs = zip(tables, profile.tables, strict=True)
         self._charted = [Charted.of(number, *pair) for number, pair in enumerate(pairs)]
@@ -110,25 +125,29 @@ class Reporter:
         self, store: Store, relations: Relations, profile: Profile | None, table: Table | None
     ) -> None:
         from laden.report import gallery, gather
-        from laden.report.columns import count_columns, inverted_keys, read_charts
+        from laden.report.columns import captions, count_columns, inverted_keys, read_charts
 
         self._profile, self._listed = profile, True
         shape = profile.table if profile else None
         gather.show_manifest(relations)
         choice = gallery.choose(relations, shape.row_key if shape else str)
-        with Decoder() as decoder:
-            # It starts while the table is counted; where it cannot, each image says so.
-            with contextlib.suppress(DecodingStopped):
-                decoder.start()
-            if table is not None and shape is not None:
-                self._tables = [table.name]
-                # What can be told of a table that cannot be read is in the findings.
-                with contextlib.suppress(SourceError):
-                    self._charted = [read_charts(relations, table, shape)]
-            self._columns = count_columns(relations, self._charted, "")
-            inverted = inverted_keys(relations, self._charted, [wanted.key for wanted in choice.wanted])
-            drawing = gallery.Drawing(decoder, self._warn)
-            self._gallery = await gallery.from_store(store, choice, inverted, drawing)
+        # It starts while the table is counted; where it cannot, each image says so.
+        with contextlib.suppress(DecodingStopped):
+            if self._images:
+                self._decoder.start()
+        if table is not None and shape is not None:
+            self._tables = [table.name]
+            # What can be told of a table that cannot be read is in the findings.
+            with contextlib.suppress(SourceError):
+                self._charted = [read_charts(relations, table, shape)]
+        self._columns = count_columns(relations, self._charted, "")
+        if not self._images:
+            return
+        keys = [wanted.key for wanted in choice.wanted]
+        inverted = inverted_keys(relations, self._charted, keys)
+        self._captions = captions(relations, self._charted, keys)
+        drawing = gallery.Drawing(self._decoder, self._warn)
+        self._gallery = await gallery.from_store(store, choice, inverted, drawing)
 
     def conclude(self, summary: Summary, relations: Relations | None) -> Summary:
         """Write the report, if there is anything to tell; returns the summary that names it."""
@@ -150,7 +169,7 @@ class Reporter:
         speed = self._watch.speed()
         self.observe(Started("report"))
         if self._watch.planned and relations is not None and self._sketches is not None:
-            self._show_plan(self._sketches)
+            self._show_plan(self._sketches, sent=summary.command == "load")
         page = (REPORT_START + render(redacted(self._facts(summary, speed, relations)))).encode()
         if path.is_file() and is_report(path):
             keep(path)
@@ -185,15 +204,18 @@ class Reporter:
         inverted = inverted_keys(self._surveyed, self._charted, [image.key for image in images])
         sketches.begin(self._surveyed, images, inverted)
 
-    def _show_plan(self, sketches: Sketches) -> None:
-        """Look at the plan's images, as far as they came, and at the tables' selected rows."""
+    def _show_plan(self, sketches: Sketches, *, sent: bool) -> None:
+        """Look at the plan's images, as far as they came, and at what the tables hold of them."""
         from laden.report import gallery, gather
-        from laden.report.columns import count_columns
+        from laden.report.columns import captions, count_columns
 
         gather.show_plan(self._surveyed)
+        self._columns = count_columns(self._surveyed, self._charted, gather.LOADED if sent else gather.THERE)
+        if not self._images:
+            return
         choice = gallery.choose(self._surveyed)
         self._draw(sketches, choice.wanted)
-        self._columns = count_columns(self._surveyed, self._charted, gather.SELECTED)
+        self._captions = captions(self._surveyed, self._charted, [wanted.key for wanted in choice.wanted])
         self._gallery = gallery.gallery(choice, sketches.finish({wanted.blob for wanted in choice.wanted}))
         for sentence in sketches.told:
             self._warn(sentence)
@@ -222,10 +244,20 @@ class Reporter:
             sizes=sizes,
             columns=self._columns,
             speed=speed,
-            gallery=self._gallery,
+            gallery=self._captioned(),
             made=f"{now.day} {now:%B %Y, %H:%M} {now.tzname()}",
             version=version("laden"),
+            system=f"Python {platform.python_version()}, {platform.system()} {platform.machine()}",
+            command=self._command,
         )
+
+    def _captioned(self) -> Gallery:
+        """The pictures with what their rows say."""
+        samples, damaged = (
+            tuple(replace(one, caption=self._captions.get(one.key, "")) for one in pictures)
+            for pictures in (self._gallery.samples, self._gallery.damaged)
+        )
+        return replace(self._gallery, samples=samples, damaged=damaged)
 
     def __enter__(self) -> Reporter:
         return self
@@ -235,3 +267,4 @@ class Reporter:
     ) -> None:
         if self._sketches is not None:
             self._sketches.close()
+        self._decoder.close()

@@ -14,9 +14,10 @@ import threading
 from collections.abc import Collection, Container, Iterable, Mapping
 from pathlib import Path
 from queue import SimpleQueue
+from types import TracebackType
 from typing import NamedTuple
 
-from laden.dataset.images.child import Decoder, DecodingStopped
+from laden.dataset.images.child import Decoder
 from laden.dataset.source import Reader
 from laden.relations import Relations
 from laden.report.gallery import Drawing, Wanted
@@ -40,9 +41,15 @@ class _Asked(NamedTuple):
 class Sketches:
     """Pictures of a source's images, drawn in a thread."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, decoder: Decoder) -> None:
+        """Begin nothing yet.
+
+        Args:
+            root: of the source.
+            decoder: started already, or not; it is ended with this.
+        """
         self._root = root
-        self._decoder = Decoder(low_priority=True)
+        self._decoder = decoder
         self.told: list[str] = []
         """Sentences about images that ended the decoder."""
         self._drawing = Drawing(self._decoder, self.told.append)
@@ -85,6 +92,14 @@ class Sketches:
         self._wait()
         self._decoder.close()
 
+    def __enter__(self) -> Sketches:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
     def _wait(self) -> None:
         self._asked.put(None)
         while self._thread is not None and self._thread.is_alive():
@@ -94,9 +109,6 @@ class Sketches:
 
     def _draw(self) -> None:
         """What the thread does."""
-        # Started while the first image is read; where it cannot be, each image says so.
-        with contextlib.suppress(DecodingStopped):
-            self._decoder.start()
         with Reader(str(self._root)) as reader:
             while (one := self._asked.get()) is not None and not self._closed:
                 if self._wanted is not None and one.blob not in self._wanted:

@@ -1,4 +1,4 @@
-"""What a report counts of a table: cells of the charted columns, and how grey values are meant; kept as it is read.
+"""What a report tells of a table: cells of the charted columns, ages, how grey values are meant; kept as it is read.
 
 One relation for each table (`charted0` and on), so that no table is read a second time for a report. Texts are as the
 table has them, trimmed. Nothing is counted here.
@@ -21,6 +21,8 @@ class Charted(NamedTuple):
     """Of the charted columns, by name."""
     tone: int | None
     """Place of the column that says whether the lowest value means white."""
+    ages: dict[str, int]
+    """Of the columns that say how old somebody was, by name."""
     shape: TableShape
 
     @classmethod
@@ -29,12 +31,13 @@ class Charted(NamedTuple):
         names = dict.fromkeys((*shape.charts, *([shape.labels] if shape.labels else ())))
         places = {name: table.columns.index(name) for name in names if name in table.columns}
         tone = table.columns.index(shape.photometric) if shape.photometric in table.columns else None
-        return cls(f"charted{number}", places, tone, shape)
+        ages = {name: table.columns.index(name) for name in shape.age if name in table.columns}
+        return cls(f"charted{number}", places, tone, ages, shape)
 
     @property
     def needed(self) -> set[int]:
         """Places of all columns that are taken."""
-        return {*self.places.values(), *([] if self.tone is None else [self.tone])}
+        return {*self._cells, *([] if self.tone is None else [self.tone])}
 
     @property
     def declared(self) -> str:
@@ -56,4 +59,4 @@ class Charted(NamedTuple):
 
     @property
     def _cells(self) -> list[int]:
-        return sorted(set(self.places.values()))
+        return sorted({*self.places.values(), *self.ages.values()})

@@ -35,12 +35,15 @@ _TABLE_BYTES = 512 << 20
 
 
 _RECORDED = f"SELECT count(*) FROM blobs WHERE starts_with(name, '{OWN_FOLDER}/history/')"  # noqa: S608 - own text
+_EXPECTED = "SELECT name FROM blobs UNION SELECT blob FROM rows UNION SELECT blob FROM known"
+_THERE = "SELECT name FROM blobs UNION SELECT blob FROM receipts"
+"""Names that may be in the container, and those that are, once it was listed and images were sent."""
 _STARTS = f"""
-WITH names AS (SELECT name FROM blobs UNION SELECT blob FROM rows UNION SELECT blob FROM known),
+WITH names AS ({{names}}),
 numbered AS (SELECT name, row_number() OVER (ORDER BY name) AS number FROM names WHERE name IS NOT NULL)
 SELECT name FROM numbered WHERE number % {NAMES_IN_RANGE} = 0 AND regexp_full_match(name, '[ -~]+') ORDER BY name
 """  # noqa: S608 - a number
-"""Names that part what is expected into ranges of about a page."""
+"""Names that part such names into ranges of about a page."""
 
 
 class Listing:
@@ -81,7 +84,7 @@ class Listing:
 
     async def repeat(self) -> None:
         """All of it, anew."""
-        starts = self._starts()
+        starts = self._starts(_THERE)
         self._relations.run("DELETE FROM blobs")
         self._ticks.begin()
         if starts and self._in_ranges:
@@ -106,16 +109,17 @@ class Listing:
         except NotAsLanded:
             self._garbled = True
 
-    async def doubt(self, earlier: Sequence[Document] | None) -> list[Finding]:
+    async def doubt(self, earlier: Sequence[Document], page: LoadPage | None) -> list[Finding]:
         """Hold the manifest that was read against the page's word; forget, and tell, one that somebody else changed.
 
         One that laden put there is newer than the page where a load was killed between the two.
 
         Args:
-            earlier: what the page names; None where there is a page that is none.
+            earlier: what the page names.
+            page: about the last load; None where there is none, or none that can be read.
         """
-        told = self._doubt_page(earlier)
-        named = next((document for document in earlier or () if document.name == MANIFEST), None)
+        told = self._doubt_page(page)
+        named = next((document for document in earlier if document.name == MANIFEST), None)
         if named is None and not self._garbled:
             return told
         what = "is gone"
@@ -134,10 +138,10 @@ class Listing:
         reason = f"the manifest {what}, so nobody knows any more all that it named"
         return [*told, Finding("blob-lost", Severity.ERROR, f"{reason}; {act}", blob=MANIFEST)]
 
-    def _doubt_page(self, earlier: Sequence[Document] | None) -> list[Finding]:
+    def _doubt_page(self, page: LoadPage | None) -> list[Finding]:
         """Tell that the page about earlier loads is lost: with it, which tables and copied files they landed."""
         if is_listed(self._relations, LOAD):
-            what = "is none" if earlier is None else ""
+            what = "is none" if page is None else ""
         else:
             # Before the first record of a history, a load was killed between manifest and page. Who removes both, and
             # not one, means it.
@@ -171,8 +175,8 @@ class Listing:
         async for blobs in list_all(self._store, self._marker):
             self._feed(blobs)
 
-    def _starts(self) -> list[str]:
-        return [name for (name,) in self._relations.stream(_STARTS)]
+    def _starts(self, names: str = _EXPECTED) -> list[str]:
+        return [name for (name,) in self._relations.stream(_STARTS.format(names=names))]
 
     def _feed(self, *pages: Sequence[Blob]) -> None:
         self._ticks.add(sum(map(len, pages)))
@@ -184,18 +188,18 @@ async def read_page(store: Store, relations: Relations) -> LoadPage | None:
     return read_load_page(await store.get(LOAD, 0, _PAGE_BYTES)) if is_listed(relations, LOAD) else None
 
 
-async def read_documents(store: Store, relations: Relations) -> tuple[Document, ...] | None:
-    """Documents of earlier loads, as the page about the last one says; None for a page that is none."""
+async def read_earlier(store: Store, relations: Relations) -> tuple[LoadPage | None, tuple[Document, ...]]:
+    """The page about the last load, and the documents of all that it names; none for one that cannot be read."""
     if not is_listed(relations, LOAD):
-        return ()
+        return None, ()
     try:
         data = await store.get(LOAD, 0, _PAGE_BYTES)
     except BlobMissing:
-        return ()
-    try:
-        return read_load_page(data).documents
-    except StoreError:
-        return None
+        return None, ()
+    with suppress(StoreError):
+        page = read_load_page(data)
+        return page, page.documents
+    return None, ()
 
 
 async def read_known(store: Store, relations: Relations) -> bool:
@@ -231,9 +235,15 @@ async def read_table(store: Store, relations: Relations, page: LoadPage) -> Tabl
 async def read_proved(store: Store, relations: Relations) -> LoadPage | None:
     """As `read_load`, for those who use what the manifest says; raises `NotAsLanded` where it is not the load's."""
     page = await read_load(store, relations)
-    if page is not None and page.manifest is not None:
-        refuse_other(relations.folder / _KNOWN, page.manifest)
+    if page is not None:
+        refuse_doubtful(relations, page)
     return page
+
+
+def refuse_doubtful(relations: Relations, page: LoadPage) -> None:
+    """Raise `NotAsLanded` unless the manifest that was read is the one that the page names."""
+    if page.manifest is not None:
+        refuse_other(relations.folder / _KNOWN, page.manifest)
 
 
 def refuse_other(path: Path, landed: Document) -> None:

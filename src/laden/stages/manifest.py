@@ -2,7 +2,7 @@
 
 The manifest is cumulative and derived: every blob of the listing that laden put there (its metadata say so), that
 this run proved equal, or that an earlier manifest knows unchanged. So two loads of one archive each end with the
-same bytes as one load of both. Neither holds a time or a host.
+same bytes as one load of both. Neither holds a time or a host, but for the page while a first load is under way.
 
 Nothing leaves it by itself: what an earlier manifest names and this load neither found nor sent stays in it as it was
 recorded, so that `verify` goes on telling what is gone or changed (`losses`) until a load sends it again.
@@ -25,6 +25,9 @@ from laden.values.records import UNSEEN, Finding, Severity, Step
 
 MANIFEST = "_laden/manifest.parquet"
 LOAD = "_laden/load.json"
+
+UNFINISHED = "unfinished"
+"""State of the page while a first load is under way."""
 
 FORMAT = 1
 """Of both files; raised when a reader of the old form would misread the new one."""
@@ -148,6 +151,13 @@ def collect(relations: Relations, *, believed: bool = True) -> None:
     relations.run(_KEPT)
 
 
+def keep_but(relations: Relations, gone: str) -> None:
+    """Fill `loaded` with what the earlier manifest names, but for the images in the relation `gone`."""
+    relations.run(_LOADED)
+    relations.run(f"INSERT INTO loaded SELECT {_COLUMNS} FROM known WHERE blob NOT IN (SELECT blob FROM {gone})")  # noqa: S608
+    relations.run("CREATE OR REPLACE TABLE kept AS SELECT *, false AS lost, false AS listed FROM known WHERE false")
+
+
 def documents_take(relations: Relations, documents: Sequence[Document]) -> None:
     """Take out of `loaded` and `kept` what is a document now: its name stands for the document's content."""
     for name, _, md5, *_ in documents:
@@ -242,12 +252,23 @@ class Document(NamedTuple):
         return tuple((step.step, step.about) for step in self.selection if step.step != "table")
 
 
+class Planned(NamedTuple):
+    """What a load that is under way has before it; nothing of it stays once the load is complete."""
+
+    begun: str
+    """ISO 8601, UTC, by the clock of the machine that sends."""
+    images: int
+    """That should be there at its end."""
+    size_bytes: int
+    """Of all of them."""
+
+
 @dataclass(frozen=True, slots=True)
 class LoadPage:
     """What `_laden/load.json` says that laden itself reads again."""
 
     state: str
-    """`complete`, or `changing` while a load replaces blobs that the manifest names."""
+    """`complete`; `unfinished` while a first load sends; `changing` while one replaces what the manifest names."""
     profile: str
     """Name of the profile that it was loaded with."""
     layout: str
@@ -263,6 +284,10 @@ class LoadPage:
     manifest: Document | None
     others: tuple[Document, ...]
     """Further tables, and what was copied as it is."""
+    planned: Planned | None = None
+    """Of an unfinished load."""
+    pruned: str = ""
+    """Name of the plan by which images were taken out since the last load; empty where none were."""
 
     @property
     def documents(self) -> tuple[Document, ...]:
@@ -284,6 +309,46 @@ def write_load_page(
 
     `others` are what goes with the label table, and the tables of earlier selections that are still there.
     """
+    rows, named = relations.one(
+        "SELECT count(*), count(*) FILTER (usable AND blob IN (SELECT blob FROM loaded)) FROM rows"
+    )
+    page = {
+        "format": FORMAT,
+        "state": state,
+        "profile": profile,
+        "layout": layout,
+        "rows": rows,
+        "rows_with_image": named,
+        **_loaded_counts(relations),
+        "table": _written(table) if table else None,
+        "documents": [_written(other) for other in others],
+        "manifest": _written(manifest) if manifest else None,
+        "laden": version("laden"),
+    }
+    return _as_bytes(page)
+
+
+def amend_load_page(data: bytes, relations: Relations, *, state: str, manifest: Document | None, pruned: str) -> bytes:
+    """The page that was read, for a manifest from which images were taken out on purpose; nothing else changes.
+
+    Args:
+        data: the page, of this version's form.
+        relations: with what is left in `loaded`.
+        state: as in `LoadPage`.
+        manifest: the new one; None while it does not hold.
+        pruned: name of the plan by which they were taken out.
+    """
+    page = json.loads(data)
+    page |= {"state": state, **_loaded_counts(relations), "manifest": _written(manifest) if manifest else None}
+    return _as_bytes({**page, "pruned": pruned})
+
+
+def _as_bytes(page: dict[str, Any]) -> bytes:
+    return (json.dumps(page, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def _loaded_counts(relations: Relations) -> dict[str, Any]:
+    """What the page says of the images in `loaded`."""
     archives = {
         archive: {"images": images, "bytes": size_bytes}
         for archive, images, size_bytes in relations.stream(
@@ -295,23 +360,24 @@ def write_load_page(
         " count(*) FILTER (list_contains(?::VARCHAR[], state)) FROM loaded",
         [list(BROKEN)],
     )
-    rows, named = relations.one(
-        "SELECT count(*), count(*) FILTER (usable AND blob IN (SELECT blob FROM loaded)) FROM rows"
-    )
+    return {"images": images, "images_broken_inside": broken, "bytes": size_bytes, "archives": archives}
+
+
+def write_unfinished_page(*, profile: str, layout: str, rows: int, planned: Planned) -> bytes:
+    """The page about a load that begins: what it has before it. The one of its end takes its place."""
     page = {
         "format": FORMAT,
-        "state": state,
+        "state": UNFINISHED,
         "profile": profile,
         "layout": layout,
         "rows": rows,
-        "rows_with_image": named,
-        "images": images,
-        "images_broken_inside": broken,
-        "bytes": size_bytes,
-        "archives": archives,
-        "table": _written(table) if table else None,
-        "documents": [_written(other) for other in others],
-        "manifest": _written(manifest) if manifest else None,
+        "rows_with_image": 0,
+        "images": 0,
+        "bytes": 0,
+        "planned": planned._asdict(),
+        "table": None,
+        "documents": [],
+        "manifest": None,
         "laden": version("laden"),
     }
     return (json.dumps(page, indent=2, ensure_ascii=False) + "\n").encode()
@@ -337,6 +403,8 @@ def read_load_page(data: bytes) -> LoadPage:
             table,
             manifest,
             tuple(_read(**part) for part in page.get("documents", [])),
+            Planned(**page["planned"]) if "planned" in page else None,
+            str(page.get("pruned", "")),
         )
         known = page["format"] == FORMAT
     except (ValueError, KeyError, TypeError):

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from laden.dataset.images import FACTS, STATES, WHOLE, facts_to_text
 from laden.relations import BATCH_ROWS, Relations
@@ -18,6 +19,8 @@ from laden.store.pages import METADATUM, PlainBlobs
 from laden.values.arrow import Column, Kind, Stream
 from laden.values.records import UNSEEN, Blob, Digests, Entry, ImageFacts
 
+OWN = "laden_"
+"""How all keys begin that are laden's."""
 DOCUMENT = "laden_document"
 """Key of the table, the manifest and the page: blobs that laden may replace without being asked."""
 _CRC32 = "laden_crc32"
@@ -38,6 +41,36 @@ def to_metadata(entry: Entry, digests: Digests, image: ImageFacts) -> dict[str, 
     if entry.mtime_ns is not None:
         metadata[_MTIME] = str(entry.mtime_ns)
     return metadata
+
+
+def to_copy(row: Copied) -> dict[str, str]:
+    """The metadata that laden writes with an image that it has copied: as its first load wrote them, or would have."""
+    facts = ImageFacts(row.kind, row.width, row.height, row.bits, row.state)
+    source = f"{quote(row.archive, safe='/')}:{quote(row.member, safe='/')}"
+    metadata = {
+        _CRC32: f"{row.crc32:08x}",
+        _SIZE: str(row.size_bytes),
+        _IMAGE: row.image or facts_to_text(facts),
+        _SOURCE: row.source or source,
+    }
+    return metadata | ({_MTIME: str(row.mtime_ns)} if row.mtime_ns is not None else {})
+
+
+class Copied(NamedTuple):
+    """What is known of an image that is copied, of its manifest and its listing."""
+
+    archive: str
+    member: str
+    size_bytes: int
+    crc32: int
+    kind: str
+    width: int
+    height: int
+    bits: int
+    state: str
+    mtime_ns: int | None
+    image: str | None
+    source: str | None
 
 
 def is_own(blob: Blob) -> bool:

@@ -69,7 +69,7 @@ def compare(relations: Relations, page: LoadPage) -> Iterator[Finding]:
         yield Finding(
             "load-unfinished",
             Severity.ERROR,
-            "a load that replaces images did not finish: run it again",
+            "a load did not finish (it replaces images, or was the first one): run it again",
             blob=LOAD,
         )
     names = [document.name for document in page.documents]

@@ -22,6 +22,7 @@ from laden.values.records import Blob
 if TYPE_CHECKING:
     from laden.store.cap import Cap
     from laden.store.credentials import SasSource
+    from laden.store.retry import Retrying
 
 __all__ = [
     "CREATE_ONLY",
@@ -57,6 +58,10 @@ class Properties:
     content_type: str = "application/octet-stream"
     metadata: dict[str, str] = field(default_factory=dict)
     """ASCII keys and values."""
+    tier: str = ""
+    """One of `laden.store.manage.TIERS`; empty for the account's own."""
+    tags: dict[str, str] = field(default_factory=dict)
+    """Index tags."""
 
 
 class Page(NamedTuple):
@@ -154,7 +159,7 @@ def open_store(
     stopping: Callable[[], bool] = lambda: False,
     sas: SasSource | None = None,
     cap: Cap | None = None,
-) -> Store:
+) -> Retrying:
     """The store behind a destination, retries included.
 
     Args:

@@ -27,6 +27,8 @@ from laden.values.errors import (
     BlobMissing,
     BlobRefused,
     ContainerMissing,
+    CopySourceRefused,
+    NotOffered,
     StoreError,
     TransientStoreError,
 )
@@ -37,6 +39,9 @@ _TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
 _THROTTLED = frozenset({429, 503})
 
 _CONFLICTS = frozenset({"BlobAlreadyExists", "ContainerAlreadyExists", "ConditionNotMet", "TargetConditionNotMet"})
+
+_OF_SOURCE = frozenset({"CannotVerifyCopySource", "SourceConditionNotMet", "InvalidSourceBlobType", "CopyIdMismatch"})
+"""About the other end of a copy, whatever the status: a 403 among them says nothing of the credential."""
 
 _PROTECTED = {
     "BlobArchived": "it is in the archive tier; rehydrate it first (set its tier to Hot or Cool, which takes hours)",
@@ -171,8 +176,8 @@ def refusal(
     """
     code = error_code(headers, body)
     where = f"{destination}/{name}" if name else str(destination)
-    if code in _PROTECTED:
-        return _protected(code, where, reading=permission == "read")
+    if error := _of_its_own(status, code, where, reading=permission == "read"):
+        return error
     if status in (401, 403) or code in CODES:
         texts = _tag(body, "AuthenticationErrorDetail"), _tag(body, "Message")
         denial = explain(Refused(code, *texts, headers, permission, credential, query, destination))
@@ -204,19 +209,28 @@ def refusal(
         return BlobMissing(f"there is no blob {where}")
     if status == 412 or code in _CONFLICTS:
         return BlobConflict(f"{where} is there already, or changed meanwhile")
-    if 300 <= status < 400:
-        return StoreError(
-            f"{destination.endpoint} answered {status}, a redirect, which laden does not follow:"
+    other = BlobRefused if name else StoreError
+    if status < 400:
+        why = "where the Blob service never does" if status < 300 else "a redirect, which laden does not follow"
+        return (other if status < 300 else StoreError)(
+            f"{destination.endpoint} answered {status}, {why}:"
             " check the address; a proxy or sign-in page may be in between"
         )
-    other = BlobRefused if name else StoreError
     return other(f"the service refused {where} with {status} {code}".rstrip())
 
 
-def _protected(code: str, where: str, *, reading: bool) -> StoreError:
-    if reading and code in _OFFLINE:
-        return BlobArchived(f"{where} cannot be read: {_PROTECTED[code]}")
-    return BlobConflict(f"{where} cannot be {'read' if reading else 'written'}: {_PROTECTED[code]}")
+def _of_its_own(status: int, code: str, where: str, *, reading: bool) -> StoreError | None:
+    """The errors that say what they mean by their code, whatever their status, and the operation that is not there."""
+    if code in _PROTECTED:
+        if reading and code in _OFFLINE:
+            return BlobArchived(f"{where} cannot be read: {_PROTECTED[code]}")
+        return BlobConflict(f"{where} cannot be {'read' if reading else 'written'}: {_PROTECTED[code]}")
+    if code in _OF_SOURCE:
+        is_other = code == "SourceConditionNotMet"
+        return CopySourceRefused(f"the service could not copy {where} from its source ({code})", is_other=is_other)
+    if status == 501:
+        return NotOffered(f"the service does not have what was asked of {where} ({code or status})")
+    return None
 
 
 def _place(destination: Destination) -> str:

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from laden.store import CREATE_ONLY, Data, Page, Properties
 from laden.store.answers import blob_from_headers, page_from_xml, refusal, uncommitted_from_xml
@@ -122,7 +121,7 @@ class BlobStore:
             "x-ms-blob-type": "BlockBlob",
             "Content-MD5": _base64(properties.md5),
             "x-ms-blob-content-type": properties.content_type,
-            **_metadata(properties.metadata),
+            **beside(properties),
             **_condition(etag),
         }
         await self.request("PUT", name, (201,), "write", headers=headers, data=data)
@@ -148,7 +147,7 @@ class BlobStore:
             "Content-MD5": _base64(hashlib.md5(body, usedforsecurity=False).digest()),
             "x-ms-blob-content-md5": _base64(properties.md5),
             "x-ms-blob-content-type": properties.content_type,
-            **_metadata(properties.metadata),
+            **beside(properties),
             **_condition(etag),
         }
         await self.request("PUT", name, (201,), "write", "comp=blocklist", headers, body)
@@ -239,8 +238,14 @@ def _base64(raw: bytes) -> str:
     return base64.b64encode(raw).decode()
 
 
-def _metadata(metadata: Mapping[str, str]) -> dict[str, str]:
-    return {f"x-ms-meta-{name}": value for name, value in metadata.items()}
+def beside(properties: Properties) -> dict[str, str]:
+    """What is stored beside content and type."""
+    headers = {f"x-ms-meta-{name}": value for name, value in properties.metadata.items()}
+    if properties.tier:
+        headers["x-ms-access-tier"] = properties.tier
+    if properties.tags:
+        headers["x-ms-tags"] = urlencode(properties.tags)
+    return headers
 
 
 def _condition(etag: str | None) -> dict[str, str]:

@@ -37,6 +37,8 @@ class Destination:
     """Without slashes at its ends; empty for the container's root."""
     sas: str = field(default="", repr=False)
     """Query string of a shared access signature, as typed in the URL; secret."""
+    sas_variable: str = "LADEN_SAS"
+    """Of the environment: where its SAS is looked for, if there is none in the URL."""
 
     def __str__(self) -> str:
         return "/".join(part for part in (self.endpoint, self.container, self.prefix) if part)

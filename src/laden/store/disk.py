@@ -8,8 +8,8 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from laden.values.errors import BlobConflict, BlobMissing, NameRefused, StoreError
 
@@ -30,7 +30,7 @@ LINK, BROKEN_LINK, SPECIAL = "a link to a file", "a link to nothing", "a pipe, a
 """What may lie in a folder where a file is expected."""
 
 
-def regular(path: Path) -> BinaryIO:
+def regular(path: Path) -> BufferedReader:
     """Open a regular file for reading, and nothing that would make anybody wait.
 
     Raises:

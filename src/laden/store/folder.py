@@ -206,6 +206,9 @@ class FolderStore:
             if path.is_dir() and not path.is_symlink():
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
             path.unlink()
+        # Blocks that were staged for it and never committed are of no use any more.
+        for block in (self._path / STAGING).glob(f"{_staged_as(name)}*"):
+            block.unlink(missing_ok=True)
 
     def _sweep(self) -> None:
         """Remove what puts that were killed have left behind."""

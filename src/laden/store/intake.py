@@ -21,7 +21,7 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from isal.isal_zlib import crc32
 
@@ -31,6 +31,9 @@ from laden.store.journal import Journal, Told, Version
 from laden.values.errors import BlobConflict, NameRefused, StoreError, UsageError
 from laden.values.names import problem
 
+if TYPE_CHECKING:
+    from hashlib import _Hash
+
 try:
     import fcntl
 except ImportError:  # Windows
@@ -39,6 +42,7 @@ except ImportError:  # Windows
 _SMALL = "put-"
 _SMALL_LIFE_S = 3600
 _READ_BYTES = 1 << 20
+_PIECE_BYTES = 512 << 10
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG})
 
 
@@ -52,13 +56,26 @@ class Standing(NamedTuple):
 
 
 class Brought(NamedTuple):
-    """A file whose bytes are proved."""
+    """A file as it came."""
 
     name: str
     data: bytes
-    md5: bytes
     own: Version | None
     """The version that it may replace; None where nothing may be there."""
+
+
+class Placed(NamedTuple):
+    """What became of it."""
+
+    md5: bytes
+    wrong: str = ""
+    """What is wrong with its bytes, of which nothing is left then."""
+    error: StoreError | None = None
+    """Why it did not get its place, where its bytes are right."""
+
+
+Judge = Callable[[int, int, bytes, int], str]
+"""What is wrong with the n-th file, given its length, MD5 and CRC-32; empty where nothing is."""
 
 
 class Intake:
@@ -104,22 +121,16 @@ class Intake:
             raise kind(f"{path} cannot be read: {error.strerror}") from None
         return Standing(same, version if not version.is_coarse and version in self._told else None)
 
-    def put(self, files: Sequence[Brought]) -> list[StoreError | None]:
-        """Give files their places, each on its own: what is wrong with it, or None.
+    def put(self, files: Sequence[Brought], judge: Judge) -> list[Placed]:
+        """Give files their places, each on its own, where they prove right.
 
         Raises:
             UsageError: the disk is full, or cannot be written to at all.
         """
-        staged: list[tuple[Path, Version] | StoreError] = [self._tried(one) for one in files]
-        self._note(
-            [
-                (found[1], Told(one.md5, {}))
-                for one, found in zip(files, staged, strict=True)
-                if isinstance(found, tuple)
-            ]
-        )
+        staged = [self._staged(number, one, judge) for number, one in enumerate(files)]
+        self._note([(found.version, Told(found.md5, {})) for found in staged if isinstance(found, _Staged)])
         return [
-            found if isinstance(found, StoreError) else self._named(found[0], one.name, one.own)
+            found if isinstance(found, Placed) else Placed(found.md5, "", self._named(found.path, one.name, one.own))
             for one, found in zip(files, staged, strict=True)
         ]
 
@@ -144,19 +155,21 @@ class Intake:
                 if left.stat().st_mtime < time.time() - _SMALL_LIFE_S:
                     left.unlink()
 
-    def _tried(self, one: Brought) -> tuple[Path, Version] | StoreError:
+    def _staged(self, number: int, one: Brought, judge: Judge) -> _Staged | Placed:
+        """Write a file aside, hashed as it is written: a piece is read from memory once."""
         try:
             self._path(one.name)
             path = self._staging() / f"{_SMALL}{uuid.uuid4().hex}.part"
             with path.open("xb", buffering=0) as file:
-                left = memoryview(one.data)
-                while left:
-                    left = left[file.write(left) :]
-            return path, _stamped(path, one.name)
+                md5, sum_ = _written(file.fileno(), one.data, hashlib.md5(usedforsecurity=False), 0)
+            if wrong := judge(number, len(one.data), md5.digest(), sum_):
+                path.unlink()
+                return Placed(md5.digest(), wrong)
+            return _Staged(path, _stamped(path, one.name), md5.digest())
         except OSError as error:
             raise self._full(error) from None
         except StoreError as error:
-            return error
+            return Placed(b"", "", error)
 
     def _named(self, staged: Path, name: str, own: Version | None) -> StoreError | None:
         """Move a file to its place: only where nothing is, or that very version of laden's own."""
@@ -212,6 +225,14 @@ class Intake:
         return self.root / name
 
 
+class _Staged(NamedTuple):
+    """A file that is right, and has no name yet."""
+
+    path: Path
+    version: Version
+    md5: bytes
+
+
 class Part:
     """A large file on its way: written in its order, and hashed as it is written."""
 
@@ -258,13 +279,11 @@ class Part:
 
     def add(self, data: bytes) -> None:
         """The next bytes. Raises `UsageError` where the disk takes no more."""
-        left = memoryview(data)
         try:
-            while left:
-                left = left[os.write(self._file, left) :]
+            self._md5, self.crc32 = _written(self._file, data, self._md5, self.crc32)
         except OSError as error:
             raise self._full(error) from None
-        self._hash(data)
+        self.at_bytes += len(data)
 
     @property
     def md5(self) -> bytes:
@@ -281,6 +300,18 @@ class Part:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+
+
+def _written(descriptor: int, data: bytes, md5: _Hash, sum_: int) -> tuple[_Hash, int]:
+    """Hash and write bytes, a piece at a time, which stays in the processor's cache for all three. Raises `OSError`."""
+    view = memoryview(data)
+    for start in range(0, len(view), _PIECE_BYTES):
+        piece = view[start : start + _PIECE_BYTES]
+        md5.update(piece)
+        sum_ = crc32(piece, sum_)
+        while piece:
+            piece = piece[os.write(descriptor, piece) :]
+    return md5, sum_
 
 
 def _stamped(path: Path, name: str) -> Version:

@@ -175,6 +175,10 @@ class Limited:
     async def delete(self, name: str) -> None:
         await self._bounded(lambda: self._inner.delete(name), 0)
 
+    async def through(self, request: Callable[[], Awaitable[T]]) -> T:
+        """Make another request than the port's, when its turn has come; it may write."""
+        return await self._bounded(request, 0, write=True)
+
     async def close(self) -> None:
         await self._inner.close()
 

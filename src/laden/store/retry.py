@@ -19,6 +19,7 @@ from time import monotonic
 from typing import TypeVar
 
 from laden.store import Data, Page, Properties, Retry, Store
+from laden.store.limit import Limited
 from laden.values.errors import BlobConflict, Interrupted, StoreError, TransientStoreError
 from laden.values.records import Blob
 
@@ -89,6 +90,14 @@ class Retrying:
     async def delete(self, name: str) -> None:
         await self._repeat(lambda: self._inner.delete(name))
 
+    async def ask(self, request: Callable[[], Awaitable[T]]) -> T:
+        """Make another request than the port's, through the same door and repeated as they are.
+
+        It may have been done unheard when it is made again: whoever asks must be content with that.
+        """
+        through = self._inner.through if isinstance(self._inner, Limited) else _straight
+        return await self._repeat(lambda: through(request))
+
     async def close(self) -> None:
         await self._inner.close()
 
@@ -158,6 +167,10 @@ class Retrying:
             if self._stopping():
                 raise Interrupted("stopped while waiting to ask again")
             await asyncio.sleep(min(left_s, _STOP_WITHIN_S))
+
+
+async def _straight(request: Callable[[], Awaitable[T]]) -> T:
+    return await request()
 
 
 def _jittered(pause_s: float) -> float:

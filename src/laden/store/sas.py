@@ -40,7 +40,7 @@ PERMISSIONS = (
     Permission("x", "delete-version", "delete versions of blobs: laden never does"),
     Permission("y", "permanent-delete", "delete soft-deleted blobs for good: laden never does"),
     Permission("l", "list", "list the container: how laden knows what is there already"),
-    Permission("t", "tags", "read and write blob index tags: laden uses none"),
+    Permission("t", "tags", "read and write blob index tags: only for --tag"),
     Permission("f", "find", "find blobs by tags: laden uses none"),
     Permission("m", "move", "move and rename: laden never does"),
     Permission("e", "execute", "POSIX access of a hierarchical namespace: laden uses none"),
@@ -167,9 +167,24 @@ def lacking_for_load(sas: Sas) -> str:
     return _without(letters)
 
 
+def lacking_for_tags(sas: Sas) -> str:
+    """The same, where blobs get tags too."""
+    return lacking_for_load(sas) or _without(sas.lacks("t"))
+
+
 def lacking_for_verify(sas: Sas) -> str:
     """Why nothing can be verified with it, as a sentence's end; or empty."""
     return sas.out_of_reach() or _without(sas.lacks("rl"))
+
+
+def lacking_for_prune(sas: Sas) -> str:
+    """Why nothing can be pruned with it, as a sentence's end; or empty."""
+    return sas.out_of_reach() or _without(sas.lacks("rwdl"))
+
+
+def lacking_for_undelete(sas: Sas) -> str:
+    """Why nothing can be brought back or changed with it, as a sentence's end; or empty."""
+    return sas.out_of_reach() or _without(sas.lacks("rwl"))
 
 
 def query_of(text: str) -> str:

@@ -14,6 +14,8 @@
         BlobMissing                   no such blob
         BlobRefused                   this one request is not acceptable; others may be
           BlobArchived                it asks for bytes that nobody can read before hours have passed
+          NotOffered                  ... as the service does not have the operation
+          CopySourceRefused           ... as the service cannot read what it was to copy
 
 Every message is one sentence for a person: what is wrong, where, and what to do next. Problems of the data are
 findings (`laden.values.records.Finding`), not exceptions. No message ever holds a signature, key or token:
@@ -154,6 +156,19 @@ class BlobRefused(StoreError):  # noqa: N818 - named for what the service said
 
 class BlobArchived(BlobRefused):
     """A blob of the archive tier, whose bytes cannot be read."""
+
+
+class NotOffered(BlobRefused):
+    """The service does not have this operation (501): something else must do."""
+
+
+class CopySourceRefused(BlobRefused):
+    """The service could not read what it was to copy from an address, or found it to be something else."""
+
+    def __init__(self, message: str, *, is_other: bool = False) -> None:
+        super().__init__(message)
+        self.is_other = is_other
+        """Whether it was read, and is not what it should be: another version, or other bytes."""
 
 
 class NameRefused(BlobRefused):

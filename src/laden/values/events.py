@@ -6,9 +6,10 @@ bytes and never secrets. `to_json` gives the one-line form of `--json`; the last
 
 from __future__ import annotations
 
+import html
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, ClassVar
 
 from laden.values.records import Finding, Step, TableFacts
@@ -19,8 +20,8 @@ from laden.values.secrets import redacted
 class Started:
     """A stage begins.
 
-    `listing`, `source`, `table`, `archives`, `checksums`, `images`, `plan`, `transfer`, `verify`, `reading`,
-    `download`, `manifest` or `report`.
+    `listing`, `source`, `table`, `archives`, `checksums`, `images`, `plan`, `measure`, `transfer`, `verify`,
+    `reading`, `download`, `manifest`, `acting` or `report`.
     """
 
     event: ClassVar[str] = "started"
@@ -94,6 +95,40 @@ class PlanReady(Counts):
     def to_settle(self) -> int:
         """Images that have to be read."""
         return self.send + self.replace + self.compare
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActReady:
+    """What a command would do to blobs that are there, before it does."""
+
+    event: ClassVar[str] = "act"
+    action: str
+    """`delete`, `undelete`, `set` or `copy`."""
+    sentence: str
+    """What, how many and where, for a person."""
+    blobs: int
+    bytes: int
+    of: int
+    """Images in the manifest."""
+    undo: str = ""
+    """Whether it can be undone."""
+    costs: tuple[str, ...] = ()
+    """What it will cost, or take beside money, a sentence each."""
+    examples: tuple[str, ...] = ()
+    """Some names."""
+    selection: tuple[Step, ...] = ()
+    """What each step of a selection left; empty where all images were meant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What the way to the destination carries just now, told before a person is asked whether to go on."""
+
+    event: ClassVar[str] = "measured"
+    bytes_per_s: float
+    """With a few requests at once; 0 where it could not be measured."""
+    seconds: float
+    """How long sending would take; by an assumed speed where nothing was measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,7 +311,7 @@ class Serving:
     """Whether what is shown may be changed from the page."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Summary(Counts):
     """How a run ended: the last event."""
 
@@ -301,6 +336,12 @@ class Summary(Counts):
     fetched: int = 0
     """Of `get`: files that were brought to this machine."""
     bytes_fetched: int = 0
+    acted: int = 0
+    """Of `prune`, `undelete` and `set`: blobs to which it was done."""
+    as_wanted: int = 0
+    """Of the same: blobs that were so already."""
+    left: int = 0
+    """Of the same: blobs that were left as they are, because they changed or the service refused."""
     bytes_sent: int = 0
     bytes_examined: int = 0
     retries: int = 0
@@ -320,12 +361,34 @@ class Summary(Counts):
     """One sentence when the run did not end as it should."""
     exit_code: int = 0
 
+    def __repr__(self) -> str:
+        """What there is to say: fields that are not as in an empty one."""
+        return f"Summary({', '.join(f'{name}={value!r}' for name, value in self._told().items())})"
+
+    def _repr_html_(self) -> str:
+        """The same for a notebook."""
+        rows = "".join(
+            f"<tr><th>{html.escape(name.replace('_', ' '))}</th><td>{html.escape(_shown(value))}</td></tr>"
+            for name, value in self._told().items()
+        )
+        return f"<table>{rows}</table>"
+
+    def _told(self) -> dict[str, Any]:
+        always = ("command", "complete", "exit_code")
+        return {
+            one.name: getattr(self, one.name)
+            for one in fields(self)
+            if one.name in always or getattr(self, one.name) not in ("", 0, 0.0, (), {}, None)
+        }
+
 
 Event = (
     Started
     | Warned
     | Found
     | PlanReady
+    | Measured
+    | ActReady
     | Selected
     | Described
     | ToFetch
@@ -345,10 +408,23 @@ Event = (
 Observer = Callable[[Event], None]
 
 
+def _shown(value: Any) -> str:
+    """A field for a person."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, dict):
+        return ", ".join(f"{count:,} {code}" for code, count in value.items())
+    if isinstance(value, tuple):
+        return ", ".join(f"{step.step} {step.about}: {step.rows:,}" for step in value)
+    return str(value)
+
+
 def to_json(event: Event) -> str:
     """One line of JSON in ASCII, whatever names hold and the terminal can show; `event` comes first."""
-    fields = event.finding._asdict() if isinstance(event, Found) else asdict(event)
-    return json.dumps({"event": event.event, **redacted(fields)}, separators=(", ", ": "))
+    told = event.finding._asdict() if isinstance(event, Found) else asdict(event)
+    return json.dumps({"event": event.event, **redacted(told)}, separators=(", ", ": "))
 
 
 def ignore(_: Event) -> None:

@@ -8,6 +8,7 @@ in another process. Nothing here reads, writes or decides.
 
 from __future__ import annotations
 
+import html
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -103,6 +104,13 @@ class Action(StrEnum):
     """A blob of the same size whose content laden cannot tell from the listing: read, hash, compare."""
 
 
+class Extras(NamedTuple):
+    """What a blob is told beside what laden writes with it."""
+
+    tags: dict[str, str]
+    metadata: dict[str, str]
+
+
 class Item(NamedTuple):
     """An entry with a destination."""
 
@@ -115,6 +123,9 @@ class Item(NamedTuple):
     """MD5 of the blob that is there (`COMPARE`)."""
     owner: str = ""
     """Prefix of the dataset below this one whose blob is there: it is never replaced."""
+    theirs: bool = False
+    """Whether another tool put the blob that is there, and such are left."""
+    extras: Extras | None = None
 
 
 class Outcome(StrEnum):
@@ -189,13 +200,39 @@ class ColumnFacts:
     """The most frequent values, or items of a list, first; of equally many in their order."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class TableFacts:
     """What a table holds, column by column."""
 
     table: str
     rows: int
     columns: tuple[ColumnFacts, ...]
+
+    def __repr__(self) -> str:
+        """A line for each column."""
+        lines = [f"{self.table}: {self.rows:,} rows", *(f"  {' '.join(row)}" for row in self._lines())]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        """A table for a notebook."""
+        head = "".join(f"<th>{name}</th>" for name in ("column", "holds", "values", "empty", "commonest"))
+        rows = "".join(
+            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in self._lines()
+        )
+        title = html.escape(f"{self.table}: {self.rows:,} rows")
+        return f"<table><caption>{title}</caption><tr>{head}</tr>{rows}</table>"
+
+    def _lines(self) -> list[tuple[str, ...]]:
+        return [
+            (
+                one.name,
+                one.kind,
+                f"{one.distinct:,}",
+                f"{one.empty:,}",
+                ", ".join(f"{value.text} ({value.rows:,})" for value in one.commonest),
+            )
+            for one in self.columns
+        ]
 
 
 class Severity(StrEnum):

@@ -84,7 +84,7 @@ _WHOLE = (
     "MSI_SECRET",
 )
 """Settings that are secrets as they are (azure-identity's and Azure CLI's names)."""
-_SIGNED = ("LADEN_SAS", "AZURE_STORAGE_SAS_TOKEN", "AZURE_STORAGE_CONNECTION_STRING")
+_SIGNED = ("LADEN_SAS", "LADEN_SOURCE_SAS", "AZURE_STORAGE_SAS_TOKEN", "AZURE_STORAGE_CONNECTION_STRING")
 
 _noted: dict[str, re.Pattern[str]] = {}
 _of_environment: dict[str, re.Pattern[str]] = {}

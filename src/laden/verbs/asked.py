@@ -24,6 +24,8 @@ class Selecting(TypedDict, total=False):
 
     where: str | None
     """Only rows for which this SQL condition is true, as in `"ImageDir = 0"`."""
+    marks_file: str | Path | None
+    """A table of marks that `laden explore` keeps: `where` may name `laden_mark` and `laden_note` then."""
     images_file: str | Path | None
     """Only images whose keys stand in this file, one a line."""
     sample: int | None
@@ -63,7 +65,7 @@ class Choosing(Selecting, total=False):
 
 def selection_of(asked: Selecting) -> Selection:
     """What was asked of a table; raises TypeError for a keyword that is none, UsageError for what makes no sense."""
-    _refuse_unknown(asked, Selecting)
+    refuse_unknown(asked, Selecting)
     return _selection(asked)
 
 
@@ -75,13 +77,14 @@ def _selection(asked: Mapping[str, Any]) -> Selection:
         asked.get("by"),
         asked.get("seed"),
         asked.get("first"),
+        path_of(asked.get("marks_file")),
         asked.get("table_name"),
     )
 
 
 def choice_of(asked: Choosing) -> Choice:
     """What was asked of a source; raises TypeError for a keyword that is none, UsageError for what makes no sense."""
-    _refuse_unknown(asked, Choosing)
+    refuse_unknown(asked, Choosing)
     return Choice(
         path_of(asked.get("table")),
         asked.get("profile"),
@@ -98,7 +101,8 @@ def choice_of(asked: Choosing) -> Choice:
     )
 
 
-def _refuse_unknown(asked: Mapping[str, Any], known: type) -> None:
+def refuse_unknown(asked: Mapping[str, Any], known: type) -> None:
+    """Raise TypeError for a keyword that is none of a group."""
     names = get_type_hints(known)
     if unknown := [name for name in asked if name not in names]:
         raise TypeError(f"there is no argument '{unknown[0]}', only {', '.join(names)}")

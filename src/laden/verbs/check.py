@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Unpack
+from typing import Literal, Unpack
 
 from laden.dataset.evidence import Trust, check_sums, find_sums
 from laden.dataset.images import Level, Phi
@@ -34,6 +34,8 @@ def check(
     phi: Phi = "warn",
     findings_file: str | Path | None = None,
     report_file: str | Path | None = None,
+    report_images: Literal["some", "none"] = "some",
+    report_command: str = "",
     log_file: str | Path | None = None,
     observer: Observer = ignore,
     stopping: Callable[[], bool] = never,
@@ -48,7 +50,7 @@ def check(
     """
     refuse_same(report_file, findings_file, log_file)
     log = LogFile(path_of(log_file), observer)
-    reporter = Reporter(path_of(report_file), log.observe)
+    reporter = Reporter(path_of(report_file), log.observe, images=report_images, command=report_command)
     with (
         log,
         reporter,

@@ -136,7 +136,7 @@ def pick(run: Run, loaded: Loaded, selection: Selection, layout: Template | None
     if not selection.chooses:
         _pick_all(relations, loaded)
         return ()
-    steps = choose(selection, Records(relations, loaded.parts, run.log.add), relations, run.log.add)
+    steps = choose(selection, Records(relations, loaded.parts, run.log.add, selection.marks), relations, run.log.add)
     run.tell(Selected(steps))
     run.note(rows=steps[-1].rows, selection=steps)
     relations.run("INSERT INTO picked SELECT DISTINCT blob FROM links JOIN chosen USING (row) WHERE blob IS NOT NULL")

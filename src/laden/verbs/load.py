@@ -5,10 +5,10 @@ It keeps no state: run again, it sees what is there and sends the difference.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Unpack
+from typing import Literal, Unpack
 
 from laden.dataset.images import Level, Phi
 from laden.report import Reporter
@@ -19,59 +19,41 @@ from laden.run.receipts import Receipts
 from laden.run.run import Run, never, running
 from laden.stages.engine import Job, move, workers_for
 from laden.stages.history import Deed
-from laden.stages.inventory import Listing, is_listed, read_documents
-from laden.stages.manifest import LOAD, Document
+from laden.stages.inventory import Listing, is_listed, read_earlier
+from laden.stages.manifest import LOAD, Document, LoadPage
 from laden.stages.plan import Plan
 from laden.stages.proof import doubt_documents, oddities
+from laden.stages.properties import Values, wishes_of
 from laden.stages.publish import Landing, Publisher
 from laden.stages.survey import Choice, Survey, survey
-from laden.stages.transfer import Settings
 from laden.store import FolderDestination, without_secret
 from laden.store.access import Ask, Renewal
-from laden.store.cap import Cap, parse_cap
-from laden.store.sas import lacking_for_load
+from laden.store.cap import parse_cap
+from laden.store.sas import lacking_for_load, lacking_for_tags
 from laden.store.slips import swapped
 from laden.values.errors import AccessEnded, ExitCode, UsageError
 from laden.values.events import Observer, PlanReady, Started, Summary, ignore
-from laden.values.share import Share
+from laden.values.records import Item
 from laden.verbs.asked import (
     Choosing,
     Paths,
     choice_of,
-    level_of,
     one_of,
     path_of,
     paths,
-    phi_of,
     refuse_same,
     refuse_secrets,
     share_of,
     shown,
 )
 from laden.verbs.concluding import conclude, lost_before, proved
-from laden.verbs.identity import look_for_identity, recall_identity, refuse_unlooked
+from laden.verbs.identity import look_for_identity, recall_identity
+from laden.verbs.measuring import agreed
 from laden.verbs.opening import Opened, opened
 from laden.verbs.planning import nothing_here, planned
 from laden.verbs.remembering import asked_of, counts_of, record
-
-
-@dataclass(frozen=True, slots=True)
-class _Wishes:
-    """What a person asked of a load, beyond source and destination."""
-
-    choice: Choice
-    settings: Settings
-    compare_all: bool
-    send_strays: bool
-    connections: int | None
-    cap: Cap | None
-    workers: int | None
-    share: Share | None
-    dry_run: bool
-    renewal: Renewal
-    confirm: Callable[[PlanReady], bool]
-    asked: dict[str, Any]
-    """For the history."""
+from laden.verbs.wholeness import not_whole
+from laden.verbs.wishes import LoadWishes, refuse_share, settings_of, tell_no_longer, values_of
 
 
 def load(
@@ -89,13 +71,19 @@ def load(
     workers: int | None = None,
     share: str | None = None,
     dry_run: bool = False,
+    update: bool = False,
+    tier: str | None = None,
+    tags: Sequence[str] = (),
+    metadata: Sequence[str] = (),
     findings_file: str | Path | None = None,
     report_file: str | Path | None = None,
+    report_images: Literal["some", "none"] = "some",
+    report_command: str = "",
     log_file: str | Path | None = None,
     sas_command: str | None = None,
     ask_sas: Ask | None = None,
     observer: Observer = ignore,
-    confirm: Callable[[PlanReady], bool] = lambda _: True,
+    confirm: Callable[[PlanReady], bool] | None = None,
     stopping: Callable[[], bool] = never,
     **asked: Unpack[Choosing],
 ) -> Summary:
@@ -118,15 +106,23 @@ def load(
         share: only this part of it, as in `"2/5"`, or `"auto"` where a scheduler tells; lands no table and no
             manifest, which the load of all does once its shares are there.
         dry_run: plan only; nothing is written anywhere but to `findings_file`.
+        update: also replace images of earlier loads that have other content at the source now, and tell what the
+            source no longer has. What others put there stays, and nothing is deleted.
+        tier: access tier of the images that are sent: `Hot`, `Cool`, `Cold` or `Archive`; None for the account's.
+        tags: index tags of them, as in `"projection={Projection}"`: a name, and a text with columns of the table.
+        metadata: the same for metadata.
         findings_file: CSV file for all findings; None writes none.
         report_file: HTML file to show what was loaded, also where the load fails or is stopped; None writes none.
+        report_images: whether the report shows sample images and damaged ones.
+        report_command: what the report says was typed; nothing of it is hidden there but what looks like a secret.
         log_file: file to which every event is added, as a line of JSON with the time; None writes none.
         sas_command: a program that prints a SAS for the destination; run without a shell before the last one ends,
             when one is refused, and at first where there is none.
         ask_sas: asked for another SAS when one is not accepted any more, with the reason and a function that tells
             whether the answer is no longer wanted; called from a thread; an empty answer gives up.
         observer: called with each event, in order; the last is the summary that is also returned.
-        confirm: asked once the plan is known; False ends the run before anything is written.
+        confirm: asked once the plan is known, and how long it may take was measured; False ends the run before
+            anything is written. None goes on.
         stopping: asked often; once true, what is in flight ends and the run stops.
         asked: what of the source, as `Choosing` says: `table`, `profile`, `archives`, `layout`, `where`,
             `images_file`, `sample`, `by`, `seed`, `first`, `table_name`, `trust`, `exclude`, `include`,
@@ -138,9 +134,14 @@ def load(
     Raises:
         LadenError: it could not be done; the error's kind says whose turn it is.
     """
+    told = {
+        "overwrite": overwrite, "compare": compare, "strays": strays, "damaged": damaged, "images": images, "phi": phi
+    }  # fmt: skip
     refuse_same(report_file, findings_file, log_file)
     log = LogFile(path_of(log_file), observer)
-    reporter = Reporter(None if dry_run else path_of(report_file), log.observe)
+    reporter = Reporter(
+        None if dry_run else path_of(report_file), log.observe, images=report_images, command=report_command
+    )
     deadline = Deadline(reporter.observe)
     with (
         log,
@@ -153,16 +154,10 @@ def load(
             conclude=reporter.conclude,
         ) as run,
     ):
-        settings = Settings(
-            images=level_of(images),
-            send_broken=one_of("damaged", damaged, ("send", "skip")) == "send",
-            replace_other=one_of("overwrite", overwrite, ("never", "changed")) == "changed",
-            phi=phi_of(phi),
-        )
-        refuse_unlooked(settings.phi, settings.images)
-        wishes = _Wishes(
+        properties = wishes_of(tier, tags, metadata)
+        wishes = LoadWishes(
             choice_of(asked),
-            settings,
+            settings_of(images, damaged, overwrite, phi, update=update, tier=properties.tier),
             one_of("compare", compare, ("auto", "all")) == "all",
             one_of("strays", strays, ("skip", "send")) == "send",
             connections,
@@ -170,23 +165,40 @@ def load(
             workers,
             share_of(share),
             dry_run,
+            update,
+            properties,
             Renewal(sas_command, ask_sas),
             confirm,
-            asked_of(
-                asked,
-                overwrite=(overwrite, "never"),
-                compare=(compare, "auto"),
-                strays=(strays, "skip"),
-                damaged=(damaged, "send"),
-                images=(images, "structure"),
-                phi=(phi, "warn"),
-            ),
+            asked_of(asked, **{name: (told[name], usual) for name, usual in _USUAL.items()}),
         )
         return run_loop(_load(run, paths(source), destination, wishes, reporter, deadline))
 
 
+_USUAL = {
+    "overwrite": "never", "compare": "auto", "strays": "skip", "damaged": "send", "images": "structure", "phi": "warn"
+}  # fmt: skip
+"""What the history does not tell of how a load was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What is known when the plan is made."""
+
+    there: Opened
+    listing: Listing
+    page: LoadPage | None
+    """Of the last load."""
+    earlier: Sequence[Document]
+    surveyed: Survey
+    landings: Sequence[Landing]
+    plan: Plan
+    ready: PlanReady
+    values: Values
+    """What each image is given beside its bytes."""
+
+
 async def _load(
-    run: Run, sources: list[Path], destination: str, wishes: _Wishes, reporter: Reporter, deadline: Deadline
+    run: Run, sources: list[Path], destination: str, wishes: LoadWishes, reporter: Reporter, deadline: Deadline
 ) -> Summary:
     refuse_secrets(layout=wishes.choice.layout, table_name=wishes.choice.selection.table_name)
     if sentence := swapped(sources, destination):
@@ -195,73 +207,85 @@ async def _load(
     async with opened(
         run,
         destination,
-        lacking_for_load,
+        lacking_for_tags if wishes.properties.tags else lacking_for_load,
         wishes.renewal,
         connections=wishes.connections,
         cap=wishes.cap,
         stopping=sending.stopping,
     ) as there:
         deadline.ends_s = there.access.ends_s
-        _refuse_share(wishes, there)
+        refuse_share(wishes, there)
         run.tell(Started("listing", without_secret(destination)))
-        listing = Listing(there.store, run.relations, run.tell)
-        await listing.begin()
-        surveyed = survey(sources, wishes.choice, run.relations, run.log, run.tell, charts=reporter.wanted)
-        reporter.look_at_source(surveyed.profile, surveyed.root, [one.table for one in surveyed.tables], run.relations)
-        await listing.finish()
-        await listing.know()
-        documents = await read_documents(there.store, run.relations)
-        run.add(await listing.doubt(documents))
-        earlier = documents or ()
-        run.add(oddities(run.relations, earlier))
-        if wishes.compare_all:
-            run.add(await doubt_documents(there.store, run.relations, earlier))
-        _refuse_inside(there, surveyed.root)
-        landings = _landings(surveyed, wishes.choice)
-        plan, ready = _planned(run, surveyed, there, wishes, landings, earlier)
-        recall_identity(run, wishes.settings.phi)
-        unlooked = wishes.dry_run or wishes.settings.images == "none"
-        look_for_identity(run, surveyed.root, wishes.settings.phi, alone=unlooked)
-        if wishes.dry_run or not _agreed(run, surveyed, ready, wishes):
-            run.add(lost_before(run, surveyed, landings, earlier))
-            return run.end() if wishes.dry_run else run.end(ExitCode.INTERRUPTED, "nothing was sent, as you said")
-        if listing.absent:
-            await there.store.create()
-        asked = wishes.settings
-        publisher = Publisher(
-            there.store, run.relations, replace_other=asked.replace_other, earlier=earlier, phi=asked.phi
-        )
-        publisher.begin(landings)
-        await _withdraw(run, ready, wishes, publisher, surveyed)
-        if ready.to_settle:
-            with sending:
-                await _transfer(run, plan, ready, surveyed, there, wishes)
-        outcomes = run.outcomes()
-        if run.stopping() and outcomes.unfinished:
-            return run.end(ExitCode.INTERRUPTED, "stopped as you asked: run the same command again to go on")
-        if outcomes.unlisted:
-            run.tell(Started("verify"))
-            await listing.repeat()
-        if (broken := proved(run, surveyed)) is not None:
-            return broken
-        return await _ended(run, ready, surveyed, landings, publisher, wishes, there)
+        ground = await _explored(run, there, sources, wishes, reporter)
+        if wishes.dry_run:
+            run.add(lost_before(run, ground.surveyed, ground.landings, ground.earlier))
+            return run.end()
+        if not ground.ready.images and not ground.ready.share:
+            raise nothing_here(run, ground.surveyed)
+        if not await agreed(run, ground.ready, wishes.confirm, there.store, absent=ground.listing.absent):
+            run.add(lost_before(run, ground.surveyed, ground.landings, ground.earlier))
+            return run.end(ExitCode.INTERRUPTED, "nothing was sent, as you said")
+        return await _carried_out(run, ground, wishes, sending)
 
 
-async def _ended(
-    run: Run,
-    ready: PlanReady,
-    surveyed: Survey,
-    landings: Sequence[Landing],
-    publisher: Publisher,
-    wishes: _Wishes,
-    there: Opened,
-) -> Summary:
-    """What comes when all is proved: of a share nothing more, of a whole load its table, manifest and record."""
+async def _explored(run: Run, there: Opened, sources: list[Path], wishes: LoadWishes, reporter: Reporter) -> _Ground:
+    """List, survey and plan; nothing is written."""
+    listing = Listing(there.store, run.relations, run.tell)
+    await listing.begin()
+    surveyed = survey(sources, wishes.choice, run.relations, run.log, run.tell, charts=reporter.wanted)
+    unseen = not_whole(run, surveyed, wishes.choice)
+    reporter.look_at_source(surveyed.profile, surveyed.root, [one.table for one in surveyed.tables], run.relations)
+    await listing.finish()
+    await listing.know()
+    page, earlier = await read_earlier(there.store, run.relations)
+    run.add(await listing.doubt(earlier, page))
+    run.add(oddities(run.relations, earlier))
+    if wishes.compare_all:
+        run.add(await doubt_documents(there.store, run.relations, earlier))
+    _refuse_inside(there, surveyed.root)
+    values = values_of(run, surveyed, there, wishes.properties)
+    landings = _landings(surveyed, wishes.choice)
+    plan, ready = _planned(run, surveyed, there, wishes, landings, earlier)
+    if wishes.update:
+        tell_no_longer(run, plan, unseen)
+    recall_identity(run, wishes.settings.phi)
+    unlooked = wishes.dry_run or wishes.settings.images == "none"
+    look_for_identity(run, surveyed.root, wishes.settings.phi, alone=unlooked)
+    return _Ground(there, listing, page, earlier, surveyed, landings, plan, ready, values)
+
+
+async def _carried_out(run: Run, ground: _Ground, wishes: LoadWishes, sending: _Sending) -> Summary:
+    """Send, list again, compare, and land what tells of it."""
+    store, surveyed, ready = ground.there.store, ground.surveyed, ground.ready
+    if ground.listing.absent:
+        await store.create()
+    publisher = Publisher(
+        store,
+        run.relations,
+        replace_other=wishes.overwrites,
+        update=wishes.update,
+        earlier=ground.earlier,
+        phi=wishes.settings.phi,
+    )
+    publisher.begin(ground.landings)
+    await _withdraw(run, ready, wishes, publisher, surveyed)
+    if ready.to_settle:
+        await publisher.announce(surveyed.profile, ready, ground.page)
+        with sending:
+            await _transfer(run, ground.values.attach(ground.plan.items()), ready, surveyed, ground.there, wishes)
+    outcomes = run.outcomes()
+    if run.stopping() and outcomes.unfinished:
+        return run.end(ExitCode.INTERRUPTED, "stopped as you asked: run the same command again to go on")
+    if outcomes.unlisted:
+        run.tell(Started("verify"))
+        await ground.listing.repeat()
+    if (broken := proved(run, surveyed)) is not None:
+        return broken
     if ready.share:
         run.note(share=ready.share)
         return run.end()
-    await conclude(run, surveyed, landings, publisher, wishes.settings.images)
-    await record(run, there.store, Deed("load", wishes.asked, surveyed.root.name, counts_of(run)))
+    await conclude(run, surveyed, ground.landings, publisher, wishes.settings.images)
+    await record(run, store, Deed("load", wishes.asked, surveyed.root.name, counts_of(run)))
     run.note(complete=True)
     return run.end()
 
@@ -270,7 +294,7 @@ def _planned(
     run: Run,
     surveyed: Survey,
     there: Opened,
-    wishes: _Wishes,
+    wishes: LoadWishes,
     landings: Sequence[Landing],
     earlier: Sequence[Document],
 ) -> tuple[Plan, PlanReady]:
@@ -279,6 +303,7 @@ def _planned(
         surveyed,
         send_strays=wishes.send_strays,
         replace_other=wishes.settings.replace_other,
+        own_only=wishes.update,
         compare_all=wishes.compare_all,
         # A service keeps the MD5 that it checked with the bytes; in a folder, anybody may write beside laden's notes.
         read_back=wishes.compare_all and isinstance(there.target, FolderDestination),
@@ -287,13 +312,6 @@ def _planned(
         target=there.target,
         share=wishes.share,
     )
-
-
-def _agreed(run: Run, surveyed: Survey, ready: PlanReady, wishes: _Wishes) -> bool:
-    """Whether a person wants what is planned."""
-    if not ready.images and not ready.share:
-        raise nothing_here(run, surveyed)
-    return run.answered(wishes.confirm, ready)
 
 
 class _Sending:
@@ -332,18 +350,20 @@ def _landings(surveyed: Survey, choice: Choice) -> list[Landing]:
     ]
 
 
-async def _withdraw(run: Run, ready: PlanReady, wishes: _Wishes, publisher: Publisher, surveyed: Survey) -> None:
+async def _withdraw(run: Run, ready: PlanReady, wishes: LoadWishes, publisher: Publisher, surveyed: Survey) -> None:
     """Say, before a blob may be replaced, that an earlier manifest does not hold for now."""
     may_replace = ready.replace or (ready.compare and wishes.settings.replace_other)
     if may_replace and is_listed(run.relations, LOAD):
         await publisher.withdraw(surveyed.profile)
 
 
-async def _transfer(run: Run, plan: Plan, ready: PlanReady, surveyed: Survey, there: Opened, wishes: _Wishes) -> None:
+async def _transfer(
+    run: Run, items: Iterable[Item], ready: PlanReady, surveyed: Survey, there: Opened, wishes: LoadWishes
+) -> None:
     run.tell(Started("transfer"))
     moving = move(
         Job(str(surveyed.root), there.target, wishes.connections, wishes.settings, wishes.cap),
-        plan.items(),
+        items,
         there.store,
         workers=wishes.workers or workers_for(ready.to_settle, ready.bytes_to_send),
         on_retry=run.meter.retried,
@@ -360,13 +380,3 @@ async def _transfer(run: Run, plan: Plan, ready: PlanReady, surveyed: Survey, th
         if not run.stopping():
             remedy = there.access.remedy
             raise AccessEnded(f"{error}. {run.standing()}, and the same command with {remedy} goes on") from None
-
-
-def _refuse_share(wishes: _Wishes, there: Opened) -> None:
-    """Refuse what several machines cannot do at once."""
-    if wishes.share is None:
-        return
-    if isinstance(there.target, FolderDestination):
-        raise UsageError("a share of a load goes to a container: a folder's notes have one writer")
-    if wishes.settings.replace_other:
-        raise UsageError("--share only creates: run --overwrite changed on one machine, without --share")

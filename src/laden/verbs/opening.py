@@ -5,22 +5,34 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import NamedTuple
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from laden.run.run import Run, never
-from laden.store import Destination, FolderDestination, Store, open_store, parse_destination
+from laden.store import Destination, FolderDestination, open_store, parse_destination
 from laden.store.access import Access, Renewal
 from laden.store.cap import Cap
+from laden.store.manage import Manage, open_manage
 from laden.store.sas import Sas
 from laden.values.events import Warned
+
+if TYPE_CHECKING:
+    from laden.store.retry import Retrying
 
 
 class Opened(NamedTuple):
     """Where a run reads and writes."""
 
     target: Destination | FolderDestination
-    store: Store
+    store: Retrying
     access: Access
+
+    @property
+    def place(self) -> str:
+        """The container or folder, for a sentence."""
+        if isinstance(self.target, FolderDestination):
+            return f"the folder {self.target}"
+        return self.target.about
 
 
 @asynccontextmanager
@@ -33,6 +45,7 @@ async def opened(
     connections: int | None,
     cap: Cap | None = None,
     stopping: Callable[[], bool] = never,
+    sas_variable: str = "LADEN_SAS",
 ) -> AsyncIterator[Opened]:
     """Open a destination, and close it afterwards.
 
@@ -44,12 +57,15 @@ async def opened(
         connections: requests in flight at most; None to find out what the link bears.
         cap: bytes a second that are sent at most; None for no limit.
         stopping: once true, no request is begun any more.
+        sas_variable: where the environment has its SAS.
 
     Raises:
         UsageError: the address, or the credential's settings, are wrong.
         AccessDenied: the SAS lacks a permission.
     """
     target = parse_destination(destination)
+    if isinstance(target, Destination):
+        target = replace(target, sas_variable=sas_variable)
     loop = asyncio.get_running_loop()
 
     def tell(text: str) -> None:
@@ -64,3 +80,13 @@ async def opened(
     finally:
         access.close()
         await store.close()
+
+
+@asynccontextmanager
+async def managed(there: Opened) -> AsyncIterator[Manage]:
+    """The second port of the same destination, asked through the same door; closed afterwards."""
+    manage = open_manage(there.target, there.access.source, ask=there.store.ask)
+    try:
+        yield manage
+    finally:
+        await manage.close()

@@ -29,6 +29,7 @@ def planned(
     *,
     send_strays: bool = False,
     replace_other: bool = False,
+    own_only: bool = False,
     documents: Sequence[str] = (),
     compare_all: bool = False,
     read_back: bool = False,
@@ -43,6 +44,7 @@ def planned(
         surveyed: the source.
         send_strays: whether entries without a row are wanted too.
         replace_other: whether a blob with other content is replaced.
+        own_only: whether only such that laden put there are.
         documents: further names that laden may write.
         compare_all: whether every image that is there is read and compared.
         read_back: whether what is there is read for that, too.
@@ -56,6 +58,7 @@ def planned(
         run.relations,
         send_strays=send_strays,
         replace=replace_other,
+        own_only=own_only,
         documents=[*tables, *documents, *surveyed.sidecars],
         written=_written(surveyed, selected_as),
         places=len(surveyed.profile.place_fields),

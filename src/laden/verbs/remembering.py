@@ -12,7 +12,7 @@ from laden.store import Store
 from laden.values.errors import StoreError
 from laden.values.records import Finding, Severity
 
-_FILES = ("images_file", "table", "profile")
+_FILES = ("images_file", "marks_file", "table", "profile")
 """Arguments that name files of this machine: the last part of each is told."""
 
 

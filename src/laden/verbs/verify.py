@@ -20,7 +20,7 @@ from laden.values.errors import UsageError
 from laden.values.events import Observer, Started, Summary, ignore
 from laden.values.records import Finding, Severity
 from laden.values.share import Share
-from laden.verbs.asked import path_of, refuse_same, share_of
+from laden.verbs.asked import one_of, path_of, refuse_same, share_of
 from laden.verbs.opening import opened
 
 Depth = Literal["sample", "all"]
@@ -36,6 +36,8 @@ def verify(
     connections: int | None = None,
     findings_file: str | Path | None = None,
     report_file: str | Path | None = None,
+    report_images: Literal["some", "none"] = "some",
+    report_command: str = "",
     log_file: str | Path | None = None,
     sas_command: str | None = None,
     ask_sas: Ask | None = None,
@@ -51,6 +53,8 @@ def verify(
         connections: requests in flight at most; None to find out what the link bears.
         findings_file: CSV file for all findings; None writes none.
         report_file: HTML file to show what is there, sample images read back; None writes none.
+        report_images: as in `load`.
+        report_command: as in `load`.
         log_file: file to which every event is added, as a line of JSON with the time; None writes none.
         sas_command: a program that prints a SAS for the destination; run without a shell before the last one ends,
             when one is refused, and at first where there is none.
@@ -64,11 +68,14 @@ def verify(
     Raises:
         LadenError: the destination cannot be read.
     """
+    if deep is not None:
+        one_of("deep", deep, ("sample", "all"))
     refuse_same(report_file, findings_file, log_file)
     log = LogFile(path_of(log_file), observer)
-    reporter = Reporter(path_of(report_file), log.observe)
+    reporter = Reporter(path_of(report_file), log.observe, images=report_images, command=report_command)
     with (
         log,
+        reporter,
         running(
             Summary("verify", destination=without_secret(destination)),
             reporter.observe,

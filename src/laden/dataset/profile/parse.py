@@ -34,7 +34,7 @@ _PROFILE_KEYS: dict[str, type | tuple[type, ...]] = {
     "suspects": str,
     "table": (dict, list),
 }
-_OF_COLUMNS = ("labels", "charts", "photometric", "height", "width")
+_OF_COLUMNS = ("labels", "charts", "age", "photometric", "height", "width")
 """Keys that name columns; a further table with columns of its own does not take them over."""
 
 _TABLE_KEYS: dict[str, type | tuple[type, ...]] = {
@@ -49,6 +49,7 @@ _TABLE_KEYS: dict[str, type | tuple[type, ...]] = {
     "folder": str,
     "labels": str,
     "charts": list,
+    "age": list,
     "photometric": str,
     "height": str,
     "width": str,
@@ -185,6 +186,7 @@ def _table(given: dict[str, Any], number: int) -> TableShape:
         layout=_template(given["layout"], "table", "layout", table=number) if "layout" in given else None,
         folder=_template(given["folder"], "table", "folder", table=number) if "folder" in given else None,
         charts=_texts(given, "charts", "table", "names of columns"),
+        age=_texts(given, "age", "table", "the column with the age, or those with the date and the year of birth"),
         photometric=given.get("photometric"),
         height=given.get("height"),
         width=given.get("width"),
@@ -276,6 +278,11 @@ def _check_fields(profile: Profile) -> None:
             _check_column(column, shape, f"'table.recognised_by' names {column!r}", "table", "recognised_by")
         for column in shape.charts:
             _check_column(column, shape, f"'table.charts' names {column!r}", "table", "charts", table=number)
+        for column in shape.age:
+            _check_column(column, shape, f"'table.age' names {column!r}", "table", "age", table=number)
+        if len(shape.age) > 2:
+            reason = "names more than the date of the study and the year of birth; name one or two columns"
+            raise _Mistake(f"'table.age' {reason}", "table", "age", table=number)
         for name in shape.layout.fields if shape.layout else ():
             _check_column(name, shape, f"'table.layout' names {name!r}", "table", "layout", table=number)
     _check_templates(profile, profile.table.columns if profile.table else (WHOLE_PATH,))

@@ -67,6 +67,8 @@ class TableShape:
     """The end of its images' paths, where that differs from the profile's."""
     charts: tuple[str, ...]
     """Columns whose values a report counts, beside the labels."""
+    age: tuple[str, ...]
+    """Column with the age, or those with date of the study and year of birth; empty where there is neither."""
     photometric: str | None
     """Column with DICOM's Photometric Interpretation of the image, which says whether its lowest value is white."""
     height: str | None

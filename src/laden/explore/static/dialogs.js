@@ -71,7 +71,7 @@ function Export({ state }) {
     <ul>
       <li><a href=${of("csv")} download>CSV</a></li>
       <li><a href=${of("parquet")} download>Parquet</a></li>
-      <li><a href=${of("keys")} download>Keys alone, one a line</a>: what <code>laden load … --images FILE</code> takes</li>
+      <li><a href=${of("keys")} download>Keys alone, one a line</a>: what <code>laden load … --images-from FILE</code> takes</li>
     </ul>
     <p>Marks are kept in ${status.marks}. <code>laden_mark = 'exclude'</code> is a condition as any other.</p>
   </${Dialog}>`;
@@ -128,7 +128,7 @@ const KEYS = [
   ["↑ ↓ PgUp PgDn Home End", "move in the list; with Shift choose"], ["Enter", "open the image"], ["Space", "choose"],
   ["x  l  u", "mark: exclude, look again, take the mark off"], ["/", "find by name"], ["← →", "previous and next image"],
   ["drag, or , . [ ]", "window: across its width, down its centre"], ["1 to 9", "windows by name"], ["i", "invert"], ["r", "all as at first"],
-  ["f  z  + −  wheel", "fit, 1:1, zoom"], ["Shift-drag, w a s d", "pan"], ["↑ ↓", "frames"], ["c", "compare with the next images"], ["Escape", "back"],
+  ["f  z  + −  wheel", "fit, 1:1, zoom"], ["Shift-drag, w a s d", "pan"], ["↑ ↓", "frames"], ["c", "compare with the next images"], ["k", "save a picture of it"], ["Escape", "back"],
 ];
 
 function Help() {

@@ -25,7 +25,7 @@ from laden.values.errors import (
 )
 
 _ATTEMPTS = 3
-_WINDOW_BYTES = 256 << 20
+_WINDOW_BYTES = 96 << 20
 _AHEAD = 512
 
 

@@ -25,10 +25,13 @@ from laden.values.share import Share
 
 _SHARED = """
 CREATE OR REPLACE TABLE shared AS
-SELECT blob FROM rows WHERE usable AND blob IS NOT NULL
+SELECT blob FROM rows WHERE usable AND blob IS NOT NULL AND hash(blob) IN (
+    SELECT hash(blob) AS mark FROM rows WHERE usable AND blob IS NOT NULL
+    GROUP BY mark HAVING min(hash(name, place)) <> max(hash(name, place)))
 GROUP BY blob HAVING min(hash(name, place)) <> max(hash(name, place))
 """
-"""Blobs that rows of different images name: only a row that has its image may claim one."""
+"""Blobs that rows of different images name: only a row that has its image may claim one. Names are grouped by a number
+first, which takes less room; where two have one, they are looked at themselves."""
 
 _KNOWN_PLACE = f"CASE WHEN replace(r.place, chr({ord(PLACE_SEPARATOR)}), '') <> '' THEN r.place END"
 _COLLISIONS = f"""
@@ -77,6 +80,8 @@ SELECT w.blob, w.id, e.size_bytes,
   CASE WHEN NOT ? AND (b.source_bytes IS NOT NULL
             OR (k.md5 = b.md5 AND k.size_bytes = b.size_bytes AND k.known <> 'adopted'))
        THEN b.md5 END AS checked_md5,
+  -- Whether it is laden's, or of its manifest: by --update nothing else is replaced.
+  coalesce(b.source_bytes IS NOT NULL OR (k.md5 = b.md5 AND k.size_bytes = b.size_bytes), false) AS own,
   CASE
     WHEN b.name IS NULL THEN 'send'
     WHEN NOT ? AND checked_md5 IS NOT NULL AND b.size_bytes = e.size_bytes AND (
@@ -89,7 +94,7 @@ SELECT w.blob, w.id, e.size_bytes,
              b.crc32, CASE WHEN k.md5 = b.md5 AND k.known <> 'adopted' THEN k.crc32 END, e.crc32))
          THEN 'compare'
     -- Of a dataset below, with a load of its own, nothing is replaced.
-    WHEN ? AND o.name IS NULL THEN 'replace'
+    WHEN ? AND o.name IS NULL AND (own OR NOT ?) THEN 'replace'
     ELSE 'conflict'
   END AS action
 FROM wanted w JOIN entries e USING (id)
@@ -124,6 +129,7 @@ class Plan:
         compare_all: bool = False,
         read_back: bool = False,
         share: Share | None = None,
+        own_only: bool = False,
     ) -> None:
         """Make the joins.
 
@@ -138,6 +144,7 @@ class Plan:
             compare_all: whether every image that is there is read and compared, whatever its CRC-32 or time say.
             read_back: whether what is there is read for that, too: a folder does not keep what it holds from others.
             share: what of it is to be done by this run; None for all.
+            own_only: whether of blobs with other content only those are replaced that laden put there.
 
         Raises:
             UsageError: two things would get one name.
@@ -155,7 +162,8 @@ class Plan:
         if send_strays:
             relations.run(_SEND_STRAYS)
         relations.run(_WEAK_TIMES, [_TELLING_NS])
-        relations.run(_TODO, [read_back, compare_all, replace])
+        self._own_only = own_only
+        relations.run(_TODO, [read_back, compare_all, replace, own_only])
         hold(relations, places)
         self._share = share
         if share:
@@ -188,13 +196,14 @@ class Plan:
         """What has to be read: everything to send, replace or compare, in the order it lies in the archives."""
         for row in self._relations.stream(
             "SELECT e.archive, e.member, e.size_bytes, e.crc32, e.mtime_ns, e.offset_bytes, e.stored_bytes, e.method,"
-            " t.blob, t.action, coalesce(b.etag, ''), t.checked_md5, coalesce(o.prefix, '')"
+            " t.blob, t.action, coalesce(b.etag, ''), t.checked_md5, coalesce(o.prefix, ''), NOT t.own"
             " FROM todo t JOIN entries e USING (id) LEFT JOIN blobs b ON b.name = t.blob"
             " LEFT JOIN below o ON o.name = t.blob"
             " WHERE t.action IN ('send', 'replace', 'compare') ORDER BY t.id"
         ):
-            blob, action, etag, md5, owner = row[8:]
-            yield Item(Entry(*row[:8]), blob, Action(action), etag, bytes.fromhex(md5) if md5 else None, owner)
+            blob, action, etag, md5, owner, others = row[8:]
+            theirs = self._own_only and others
+            yield Item(Entry(*row[:8]), blob, Action(action), etag, bytes.fromhex(md5) if md5 else None, owner, theirs)
 
     def found_before(self) -> Iterator[tuple[str, str, str, str]]:
         """Images already there that an earlier run found broken or doubtful: blob, archive, member, state."""
@@ -251,6 +260,10 @@ class Plan:
     def _foreign(self) -> int:
         count: int = self._relations.one(f"SELECT count(*) FROM ({FOREIGN})")[0]  # noqa: S608 - own text
         return count
+
+    def no_longer(self) -> Iterator[Finding]:
+        """Images of earlier loads that nothing names any more, once `findings` were asked for."""
+        return self._telling.no_longer()
 
     def findings(self, absent: tuple[str, ...], unreadable: tuple[str, ...]) -> Iterator[Finding]:
         """Everything in the joins that a person should know; arguments as `Telling.findings`."""

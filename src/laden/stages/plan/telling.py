@@ -256,3 +256,14 @@ class Telling:
                 Severity.INFO,
                 f"{count:,} blobs in the destination are not of this dataset, for example {', '.join(examples)}",
             )
+
+    def no_longer(self) -> Iterator[Finding]:
+        """Images of earlier loads that neither table nor source names any more; to be asked after `findings`."""
+        for (name,) in self._relations.stream(f"SELECT name FROM unclaimed EXCEPT ({_DOUBLES}) ORDER BY name"):  # noqa: S608
+            yield Finding(
+                "blob-withdrawn",
+                Severity.WARNING,
+                "an earlier load landed it, and neither a table nor the source names it any more: it was left as it is;"
+                " laden prune removes such, by a plan",
+                blob=name,
+            )

@@ -16,10 +16,11 @@ there too, is not replaced (`others`).
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import io
 from collections.abc import Container, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from io import BufferedIOBase
 from pathlib import Path
 
@@ -35,21 +36,22 @@ from laden.stages.manifest import (
     LOAD,
     MANIFEST,
     Document,
+    LoadPage,
+    Planned,
     collect,
     documents_take,
     lost_documents,
     write_load_page,
     write_manifest,
+    write_unfinished_page,
 )
-from laden.stages.metadata import DOCUMENT
 from laden.stages.publish.copies import Copies
-from laden.stages.publish.others import holds_others, in_conflict, names_others, table_kept
-from laden.store import CREATE_ONLY, Properties, Store, block_id, content_type, digest
-from laden.values.errors import AccessDenied, BlobConflict, BlobMissing, NameRefused
-from laden.values.records import Blob, Entry, Finding, Severity, Step
-
-_BLOCK_BYTES = 32 << 20
-_SINGLE_PUT_BYTES = 256 << 20
+from laden.stages.publish.others import holds_others, in_conflict, names_others, shares_images, table_kept
+from laden.stages.publish.putting import Putting, md5_of
+from laden.store import Store
+from laden.values.errors import BlobConflict, NameRefused
+from laden.values.events import PlanReady
+from laden.values.records import Entry, Finding, Severity, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +66,12 @@ class Landing:
     """Its rows in the relation `rows`."""
     selection: tuple[Step, ...] = ()
     """The steps that left its selected rows, where only these are to land."""
+    original: str = ""
+    """Hexadecimal MD5 of the publisher's whole table, where this is a part of it already."""
 
 
-class Publisher:
-    """Puts documents into a store, knowing from the last listing what is there."""
+class Publisher(Putting):
+    """Lands what a load leaves beside its images, knowing from the last listing what is there."""
 
     def __init__(
         self,
@@ -75,6 +79,7 @@ class Publisher:
         relations: Relations,
         *,
         replace_other: bool,
+        update: bool = False,
         earlier: Sequence[Document] = (),
         phi: Phi = "off",
     ) -> None:
@@ -84,13 +89,13 @@ class Publisher:
             store: where documents go.
             relations: with the last listing.
             replace_other: whether a document that laden did not write is replaced.
+            update: whether a table is the next version of one that an earlier load landed, also where it names fewer
+                images than that.
             earlier: what earlier loads landed.
             phi: what becomes of a file copied as it is that may say who a person is.
         """
-        self._store = store
-        self._relations = relations
-        self._replace_other = replace_other
-        self._earlier = {document.name: document for document in earlier}
+        super().__init__(store, relations, replace_other=replace_other, earlier=earlier)
+        self._update = update
         self._superseded: set[str] = set()
         self._kept: set[str] = set()
         """Tables of earlier loads that stay, since their images do."""
@@ -99,7 +104,7 @@ class Publisher:
 
     def begin(self, tables: Sequence[Landing]) -> None:
         """Hash the tables as they came while images are sent: a large one takes a while."""
-        for landing in tables:
+        for landing in [landing for landing in tables if not landing.original]:
             content = landing.table.content
             self._originals[content] = asyncio.create_task(asyncio.to_thread(_original, content))
 
@@ -121,9 +126,21 @@ class Publisher:
         findings: list[Finding] = []
         copies = {}
         for name, entry in sorted(sidecars.items()):
-            there = self._listed_md5(name) is not None
+            there = self.listed_md5(name) is not None
             if path := self._copies.take(name, entry, reader, findings, there=there):
                 copies[name] = path
+        return await self._land(profile, tables, copies, findings)
+
+    async def publish_copies(
+        self, profile: Profile, tables: Sequence[Landing], copies: Mapping[str, Path]
+    ) -> list[Finding]:
+        """The same of a load that another place has: what was copied as it is lies in the run's own folder."""
+        self._collect()
+        return await self._land(profile, tables, copies, [])
+
+    async def _land(
+        self, profile: Profile, tables: Sequence[Landing], copies: Mapping[str, Path], findings: list[Finding]
+    ) -> list[Finding]:
         documents = [await self._table(profile, table, findings) for table in tables] or [None]
         documents += [await self._sidecar(name, path, findings) for name, path in copies.items()]
         documents_take(self._relations, [document for document in documents if document])
@@ -132,6 +149,28 @@ class Publisher:
         told = {finding.blob for finding in findings}
         missed = await self._page(profile, "complete", documents, manifest)
         return [*findings, *(finding for finding in missed if finding.blob not in told)]
+
+    async def announce(self, profile: Profile, plan: PlanReady, before: LoadPage | None) -> None:
+        """Say that a first load begins, and what it has before it, for those who ask how far it is.
+
+        Nothing is said where a load was completed before, nor by one of several shares, which does not know the whole.
+
+        Args:
+            profile: for the page.
+            plan: what should be there at the end.
+            before: the page that is there; None where there is none that can be read.
+        """
+        first = before.planned is not None if before is not None else self.listed_md5(LOAD) is None
+        if plan.share or not first:
+            return
+        begun = datetime.now(UTC).isoformat(timespec="seconds")
+        if before is not None and before.planned is not None:
+            begun = before.planned.begun
+        planned = Planned(begun, plan.images, plan.bytes_in_all)
+        page = write_unfinished_page(profile=profile.name, layout=str(profile.layout), rows=plan.rows, planned=planned)
+        # Another load may be sooner: what it says is as good.
+        with suppress(BlobConflict):
+            await self.put(LOAD, io.BytesIO(page))
 
     async def withdraw(self, profile: Profile) -> None:
         """Say, before blobs are replaced, that the manifest does not hold until the load is complete again."""
@@ -181,9 +220,9 @@ class Publisher:
                 findings.append(self._keep_other("table-conflict", "table", name))
                 return None
             untouched = name if landing.selection else other
-            if former := self._stays(landing, name, untouched, _md5(file).hex(), findings):
+            if former := self._stays(landing, name, untouched, md5_of(file).hex(), findings):
                 return former
-            original = await self._originals[table.content]
+            original = landing.original or await self._originals[table.content]
             document = await self._put_or_tell("table", name, file, findings)
             if document is None:
                 return None
@@ -192,7 +231,7 @@ class Publisher:
         if await self._is_superseded(profile, landing, name, other):
             names.add(other)
             self._superseded.add(other)
-            findings += await self._remove(other)
+            findings += await self.remove(other)
         findings += self._replaced(landed, table.name, names)
         return landed
 
@@ -213,8 +252,8 @@ class Publisher:
         images, empty = in_conflict(self._relations, landing.rows), not len(self._named_rows(landing))
         if not images and not empty:
             return None
-        name_there, other_there = (self._earlier.get(one) if self._listed_md5(one) else None for one in (name, other))
-        former = None if self._listed_md5(name) == md5 else name_there or (other_there if empty else None)
+        name_there, other_there = (self._earlier.get(one) if self.listed_md5(one) else None for one in (name, other))
+        former = None if self.listed_md5(name) == md5 else name_there or (other_there if empty else None)
         if kept := former or (other_there if other != name else None):
             self._kept.add(kept.name)
             findings.append(table_kept(kept.name, images, "" if former else name))
@@ -243,12 +282,14 @@ class Publisher:
 
     async def _is_others(self, profile: Profile, landing: Landing, name: str, file: BufferedIOBase) -> bool:
         """Whether another dataset's table is there, which this one must not replace unasked."""
-        if self._replace_other or self._listed_md5(name) in (None, _md5(file).hex()):
+        if self._replace_other or self.listed_md5(name) in (None, md5_of(file).hex()):
             return False
-        return await self._is_ours(name) and await self._names_others(profile, landing, name)
+        if not (await self.is_ours(name) and await self._names_others(profile, landing, name)):
+            return False
+        return not (self._update and name in self._earlier and shares_images(self._relations))
 
     async def _names_others(self, profile: Profile, landing: Landing, name: str) -> bool:
-        if self._listed_md5(name) is None:
+        if self.listed_md5(name) is None:
             return False
         return await names_others(self._store, self._relations, profile, landing.shape, name)
 
@@ -260,8 +301,8 @@ class Publisher:
     async def _sidecar(self, name: str, path: Path, findings: list[Finding]) -> Document | None:
         """Land a copy; what is in the way is told."""
         with path.open("rb") as file:
-            other = self._listed_md5(name) not in (None, _md5(file).hex()) and not self._replace_other
-            if other and holds_others(self._relations) and await self._is_ours(name):
+            other = self.listed_md5(name) not in (None, md5_of(file).hex()) and not self._replace_other
+            if other and holds_others(self._relations) and await self.is_ours(name):
                 findings.append(self._keep_other("sidecar-conflict", "file", name))
                 return None
             landed = await self._put_or_tell("sidecar", name, file, findings)
@@ -292,96 +333,10 @@ class Publisher:
             [landing.rows.start, landing.rows.stop, bool(landing.selection)],
         )
 
-    async def put(self, name: str, file: BufferedIOBase) -> Document:
-        """Store a document unless the same bytes are there. Raises `BlobConflict` for somebody else's blob."""
-        md5 = _md5(file)
-        size_bytes = file.seek(0, io.SEEK_END)
-        file.seek(0)
-        listed = self._listed_md5(name)
-        document = Document(name, size_bytes, md5.hex())
-        if listed == md5.hex() and await self._holds(name, md5):
-            return document
-        may_replace = listed is not None and (
-            self._replace_other or name.startswith("_laden/") or await self._is_ours(name)
-        )
-        etag = None if may_replace else CREATE_ONLY
-        properties = Properties(md5, content_type(name), {DOCUMENT: "1"})
-        try:
-            await self._send(name, file, size_bytes, properties, etag)
-        except BlobConflict:
-            # Our own put whose answer was lost, or another load that was sooner: equal bytes are as good as ours.
-            there = await self._store.head(name)
-            if not await self._is_same(there, md5):
-                if DOCUMENT not in there.metadata:
-                    raise
-                file.seek(0)
-                await self._send(name, file, size_bytes, properties, there.etag)
-        self._relations.run("UPDATE blobs SET md5 = ? WHERE name = ?", [md5.hex(), name])
-        return document
-
-    async def _holds(self, name: str, md5: bytes) -> bool:
-        """Whether a blob that is listed with this MD5 has it: what laden did not put there is read back."""
-        earlier = self._earlier.get(name)
-        if name.startswith("_laden/") or (earlier is not None and earlier.md5 == md5.hex()):
-            return True
-        try:
-            return await self._is_same(await self._store.head(name), md5)
-        except BlobMissing:
-            return False
-
-    async def _is_same(self, there: Blob, md5: bytes) -> bool:
-        if there.md5 != md5:
-            return False
-        return DOCUMENT in there.metadata or (await digest(self._store, there.name, there.size_bytes))[1] == md5
-
-    async def _send(
-        self, name: str, file: BufferedIOBase, size_bytes: int, properties: Properties, etag: str | None
-    ) -> None:
-        if size_bytes <= _SINGLE_PUT_BYTES:
-            await self._store.put(name, file.read(), properties, etag)
-            return
-        block_ids: list[str] = []
-        while block := file.read(_BLOCK_BYTES):
-            md5 = hashlib.md5(block, usedforsecurity=False).digest()
-            block_ids.append(block_id(len(block_ids), md5))
-            await self._store.put_block(name, block_ids[-1], block, md5)
-        await self._store.commit(name, block_ids, properties, etag)
-
-    def _listed_md5(self, name: str) -> str | None:
-        """MD5 of a blob in the last listing, empty where it has none; None if it is not listed."""
-        listed = list(self._relations.stream("SELECT coalesce(md5, '') FROM blobs WHERE name = ?", [name]))
-        return listed[0][0] if listed else None
-
-    async def _is_ours(self, name: str) -> bool:
-        try:
-            return DOCUMENT in (await self._store.head(name)).metadata
-        except BlobMissing:
-            return False
-
-    async def _remove(self, name: str) -> list[Finding]:
-        """Remove the table that does not apply any more, if it is laden's."""
-        if self._listed_md5(name) is None or not await self._is_ours(name):
-            return []
-        try:
-            await self._store.delete(name)
-        except BlobMissing:
-            return []
-        except AccessDenied:
-            reason = "an earlier load's table is still there, and the credential may not delete it: remove it by hand"
-            return [Finding("table-stale", Severity.WARNING, reason, blob=name)]
-        return []
-
-
-def _md5(file: BufferedIOBase) -> bytes:
-    """Of all of a file, which is at its start before and after."""
-    md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).digest()
-    file.seek(0)
-    return md5
-
 
 def _original(content: Path) -> str:
     with content.open("rb") as file:
-        return _md5(file).hex()
+        return md5_of(file).hex()
 
 
 def _replaced(code: str, reason: str, name: str) -> Finding:

@@ -63,6 +63,15 @@ def holds_others(relations: Relations) -> bool:
     return bool(relations.one(f"SELECT count(*) FROM loaded WHERE key <> '' AND {_OTHERS}")[0])  # noqa: S608 - own text
 
 
+def shares_images(relations: Relations) -> bool:
+    """Whether the table that `names_others` read last names an image of this load's rows too: then it is a version."""
+    return bool(
+        relations.one(
+            "SELECT count(*) FROM former WHERE blob IN (SELECT blob FROM rows WHERE usable AND blob IS NOT NULL)"
+        )[0]
+    )
+
+
 async def names_others(store: Store, relations: Relations, profile: Profile, shape: TableShape, name: str) -> bool:
     """Whether a landed table names images that are there and that no row of this load's tables names.
 

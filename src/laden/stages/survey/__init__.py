@@ -109,13 +109,7 @@ def survey(
     feed.leave_out(relations)
     if tables:
         refuse_blanks(relations, log)
-    if not tables:
-        relations.run(
-            "INSERT INTO rows SELECT min(id), key, key, NULL, blob, true, true, '' FROM entries GROUP BY key, blob"
-        )
-    elif (homes is not None or feed.excluded_homes) and not profile.places_rows:
-        # Nothing but the archives themselves tells which rows are in them.
-        relations.run("UPDATE rows SET selected = coalesce(key IN (SELECT key FROM entries), false)")
+    _hold_against_entries(relations, tables, homes is not None or bool(feed.excluded_homes), profile)
     if relations.one("SELECT count(*) FROM rows WHERE selected")[0] == 0:
         raise _nothing_selected(choice, placed, profile, found, feed)
     steps = take_steps(choice, placed, relations, log)
@@ -132,6 +126,17 @@ def survey(
         feed.excluded,
         before,
     )
+
+
+def _hold_against_entries(relations: Relations, tables: Sequence[object], narrowed: bool, profile: Profile) -> None:
+    """Without a table, what is here is wanted; where only some archives are, rows may have to be narrowed to them."""
+    if not tables:
+        relations.run(
+            "INSERT INTO rows SELECT min(id), key, key, NULL, blob, true, true, '' FROM entries GROUP BY key, blob"
+        )
+    elif narrowed and not profile.places_rows:
+        # Nothing but the archives themselves tells which rows are in them.
+        relations.run("UPDATE rows SET selected = coalesce(key IN (SELECT key FROM entries), false)")
 
 
 def _absent(relations: Relations, profile: Profile, found: Found, homes: frozenset[str] | None) -> tuple[str, ...]:
@@ -157,7 +162,7 @@ def _no_table(found: Found) -> Finding:
     if maybe := next(filter(is_table, found.files), None):
         try:
             Table.open(found.root / maybe)
-            message += f". {maybe} looks like a table: if it names images, a profile says how (laden profiles)."
+            message += f". {maybe} looks like a table: if it names images, a profile says how; 'laden init' writes one."
         except SourceError as error:
             message += f". {maybe} may be one, but {error}."
         return Finding("table-unrecognised", Severity.WARNING, message, member=maybe)

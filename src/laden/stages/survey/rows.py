@@ -125,20 +125,25 @@ def _feed(
     fold(relations, "rows", shape, ("key", "place"))
     if len(sizes) == 2:
         _feed_sizes(relations, sizes[0], sizes[1], before)
+    _feed_odd(relations, watch, before, selected=homes is None)
+    for finding in heapq.merge(watch.of_rows(), _refused_rows(relations, before), key=lambda one: one.row or 0):
+        log.add(finding)
+    for finding in watch.of_table():
+        log.add(finding)
+    return count(table)
+
+
+def _feed_odd(relations: Relations, watch: TableWatch, before: int, *, selected: bool) -> None:
+    """Feed the records that are no rows, and those with blanks around their key."""
     relations.absorb(
         f"INSERT INTO rows (row, name, usable, selected, place)"  # noqa: S608 - own names
-        f" SELECT row + {before}, '', false, {homes is None}, '' FROM batch",
+        f" SELECT row + {before}, '', false, {selected}, '' FROM batch",
         _numbers(watch.misshapen()),
     )
     relations.absorb(
         f"INSERT INTO blanks SELECT row + {before}, before, after FROM batch",  # noqa: S608 - own names
         _numbers(*watch.blank(), names=("row", "before", "after")),
     )
-    for finding in heapq.merge(watch.of_rows(), _refused_rows(relations, before), key=lambda one: one.row or 0):
-        log.add(finding)
-    for finding in watch.of_table():
-        log.add(finding)
-    return count(table)
 
 
 class _Cells:

@@ -77,6 +77,8 @@ class Settings:
     """Whether a blob whose content turns out to be other is replaced."""
     phi: Phi = "off"
     """What becomes of an image with fields that may say who a person is."""
+    tier: str = ""
+    """Of the images; empty for the account's own."""
 
 
 async def transfer(
@@ -215,7 +217,7 @@ class _Mover:
             settled = await self._read_back(loaded)
             if isinstance(settled, Loaded):
                 item = settled.item
-                put = self._store.put(item.blob, settled.data, properties(settled), _etag(item))
+                put = self._store.put(item.blob, settled.data, properties(settled, self._settings.tier), _etag(item))
                 settled = await self._settled(settled, put)
             self._done(settled)
         except Interrupted:
@@ -237,7 +239,7 @@ class _Mover:
                 item = settled.item
                 settled, block_ids = await self._pass_blocks(item, sending=True)
             if isinstance(settled, Loaded):
-                commit = self._store.commit(item.blob, block_ids, properties(settled), _etag(item))
+                commit = self._store.commit(item.blob, block_ids, properties(settled, self._settings.tier), _etag(item))
                 settled = await self._settled(settled, commit)
             self._done(settled)
         except Interrupted:

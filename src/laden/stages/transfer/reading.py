@@ -12,7 +12,7 @@ from laden.dataset.source import Buffer, Reader, crc32
 from laden.stages.metadata import to_metadata
 from laden.store import Properties, content_type
 from laden.values.errors import MemberDamaged, SourceError
-from laden.values.records import NOT_LOOKED_INTO, Action, Digests, ImageFacts, Item, Outcome, Receipt
+from laden.values.records import NOT_LOOKED_INTO, Action, Digests, Extras, ImageFacts, Item, Outcome, Receipt
 
 
 class Loaded(NamedTuple):
@@ -59,7 +59,7 @@ def settle(loaded: Loaded, *, send_broken: bool, replace_other: bool, phi: Phi =
             return loaded
         if digests.md5 == item.md5:
             return Receipt(item, Outcome.ALREADY_THERE, digests, image)
-        if item.owner or not replace_other:
+        if item.owner or item.theirs or not replace_other:
             return Receipt(item, Outcome.CONFLICT, digests, image)
     if image.state in BROKEN and not send_broken:
         reason = f"{BROKEN[image.state]}; not sent, as asked"
@@ -108,10 +108,12 @@ class BlockReader:
         return Loaded(self.item, b"", digests, self._check.finish() if self._check else NOT_LOOKED_INTO)
 
 
-def properties(loaded: Loaded) -> Properties:
+def properties(loaded: Loaded, tier: str = "") -> Properties:
     """What is stored with the blob, so that a listing alone can tell the next run all about it."""
     metadata = to_metadata(loaded.item.entry, loaded.digests, loaded.image)
-    return Properties(loaded.digests.md5, content_type(loaded.item.blob), metadata)
+    extras = loaded.item.extras or Extras({}, {})
+    kind = content_type(loaded.item.blob)
+    return Properties(loaded.digests.md5, kind, {**extras.metadata, **metadata}, tier, extras.tags)
 
 
 def conflicting(receipt: Receipt, reason: str) -> Receipt:

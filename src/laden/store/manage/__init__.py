@@ -8,17 +8,24 @@ relative to the destination's prefix.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from laden.store.destination import Destination, FolderDestination
+from laden.values.errors import StoreError
 from laden.values.records import Blob
 
 if TYPE_CHECKING:
     from laden.store.credentials import SasSource
 
+T = TypeVar("T")
+
 TIERS = ("Hot", "Cool", "Cold", "Archive")
 """As "Set Blob Tier" takes them; of the archive tier nothing can be read until it is rehydrated."""
+
+
+AT_ONCE = 256
+"""Blobs of one request ("Blob Batch")."""
 
 
 class Detail(NamedTuple):
@@ -92,6 +99,12 @@ class Manage(Protocol):
     async def set_tier(self, name: str, tier: str) -> None:
         """Move a blob to one of `TIERS`."""
 
+    async def set_tiers(self, names: Sequence[str], tier: str) -> dict[str, StoreError]:
+        """Move many blobs to a tier, in one request where the place has such; returns those it refused, and why.
+
+        At most `AT_ONCE` of them.
+        """
+
     async def set_tags(self, name: str, tags: Mapping[str, str]) -> None:
         """Replace all tags of a blob."""
 
@@ -105,8 +118,22 @@ class Manage(Protocol):
         """Let go of connections."""
 
 
-def open_manage(destination: Destination | FolderDestination, sas: SasSource | None = None) -> Manage:
+class Asking(Protocol):
+    """Makes a request when its turn has come, and again where that may help (`laden.store.retry.Retrying.ask`)."""
+
+    async def __call__(self, request: Callable[[], Awaitable[T]], /) -> T:
+        """What the request answers in the end."""
+
+
+def open_manage(
+    destination: Destination | FolderDestination, sas: SasSource | None = None, *, ask: Asking | None = None
+) -> Manage:
     """The second port of a destination.
+
+    Args:
+        destination: where it is.
+        sas: gives the SAS and its successors; None for the credential of the environment.
+        ask: makes all requests; by default they are made at once, and reads alone tried a few times.
 
     Raises:
         UsageError: the credentials in the environment do not fit.
@@ -118,4 +145,4 @@ def open_manage(destination: Destination | FolderDestination, sas: SasSource | N
     from laden.store.credentials import find_credential
     from laden.store.manage.azure import AzureManage
 
-    return AzureManage(destination, find_credential(destination, sas))
+    return AzureManage(destination, find_credential(destination, sas), ask)

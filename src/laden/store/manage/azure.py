@@ -1,24 +1,29 @@
 """The second port of Azure Blob Storage: one request per method, as the REST reference defines them.
 
-Reads are tried a few times where the service is busy or a connection breaks; what changes something is not. A condition
-goes along wherever the service takes one: "Set Blob Tier" and "Set Blob Tags" take none.
+Unless the caller has a way of its own to ask, reads are tried a few times where the service is busy or a connection
+breaks, and what changes something is not. A condition goes along wherever the service takes one: "Set Blob Tier" and
+"Set Blob Tags" take none.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
+from laden.store.answers import refusal
 from laden.store.blob import BlobStore
 from laden.store.credentials import Credential
 from laden.store.destination import Destination
+from laden.store.http import Answer
 from laden.store.listing import Progress
-from laden.store.manage import TIERS, Detail, DetailPage, Undo
+from laden.store.manage import TIERS, Asking, Detail, DetailPage, Undo
 from laden.store.manage.answers import details_from_xml, kept_days, tags_from_xml, tags_to_xml
+from laden.store.manage.batch import CONTENT_TYPE, Part, batch_body, batch_parts
 from laden.values.errors import (
+    AccessDenied,
     AccessEnded,
     BlobConflict,
     BlobMissing,
@@ -36,22 +41,31 @@ _COPY_PATIENCE_S = 600
 T = TypeVar("T")
 
 
+class NotBatched(StoreError):  # noqa: N818 - named for what happened
+    """The service does not do batches here."""
+
+
 class AzureManage:
     """A container, or a prefix in it; see `laden.store.manage.Manage` for the contract."""
 
-    def __init__(self, destination: Destination, credential: Credential) -> None:
+    def __init__(self, destination: Destination, credential: Credential, ask: Asking | None = None) -> None:
         self._destination = destination
         self._credential = credential
         self._store = BlobStore(destination, credential)
+        self._batches = True
+        self._ask: Asking = ask or _at_once
+        self._read: Asking = ask or _again
 
     async def list_details(self, marker: str = "") -> DetailPage:
-        return await _again(lambda: self._listed("metadata", self._prefix, marker))
+        return await self._read(lambda: self._listed("metadata", self._prefix, marker))
 
     async def history(self, name: str) -> list[Detail]:
         found: list[Detail] = []
         marker, progress = "", Progress()
         while True:
-            page = await _again(partial(self._listed, "metadata,snapshots,versions,deleted", self._below(name), marker))
+            page = await self._read(
+                partial(self._listed, "metadata,snapshots,versions,deleted", self._below(name), marker)
+            )
             # A prefix is all that can be asked for: `a.png` is also the beginning of `a.png.txt`.
             found += [detail for detail in page.details if detail.blob.name == name]
             marker = page.marker
@@ -61,11 +75,13 @@ class AzureManage:
                 return sorted(found, key=_age, reverse=True)
 
     async def properties(self, name: str) -> dict[str, str]:
-        answer = await _again(lambda: self._store.request("HEAD", name, (200,), "read"))
+        answer = await self._read(lambda: self._store.request("HEAD", name, (200,), "read"))
         return {key.decode("latin-1"): value.decode("latin-1") for key, value in answer.fields}
 
     async def tags(self, name: str) -> dict[str, str]:
-        answer = await _again(lambda: self._store.request("GET", name, (200,), "read the tags of blobs", "comp=tags"))
+        answer = await self._read(
+            lambda: self._store.request("GET", name, (200,), "read the tags of blobs", "comp=tags")
+        )
         return tags_from_xml(answer.body)
 
     async def undo(self) -> Undo:
@@ -85,7 +101,7 @@ class AzureManage:
 
     async def delete(self, name: str, etag: str) -> None:
         headers = {"If-Match": etag, "x-ms-delete-snapshots": "include"}
-        await self._store.request("DELETE", name, (202,), "delete", headers=headers)
+        await self._write("DELETE", name, (202,), "delete", headers=headers)
 
     async def undelete(self, name: str) -> None:
         history = await self.history(name)
@@ -95,7 +111,7 @@ class AzureManage:
         if not earlier:
             raise BlobMissing(f"there is no deleted blob {self._destination}/{name}")
         if not earlier[0].version:
-            await self._store.request("PUT", name, (200,), "write", "comp=undelete")
+            await self._write("PUT", name, (200,), "write", "comp=undelete")
             return
         # Where versions are kept, the last one is copied over what is gone ("Blob versioning", Microsoft Learn).
         await self._copied(name, name, f"versionid={quote(earlier[0].version, safe='')}", {})
@@ -106,24 +122,91 @@ class AzureManage:
     async def set_tier(self, name: str, tier: str) -> None:
         if tier not in TIERS:
             raise BlobRefused(f"'{tier}' is no tier: choose one of {', '.join(TIERS)}")
-        await self._store.request("PUT", name, (200, 202), "write", "comp=tier", {"x-ms-access-tier": tier})
+        await self._write("PUT", name, (200, 202), "write", "comp=tier", {"x-ms-access-tier": tier})
+
+    async def set_tiers(self, names: Sequence[str], tier: str) -> dict[str, StoreError]:
+        if tier not in TIERS:
+            raise BlobRefused(f"'{tier}' is no tier: choose one of {', '.join(TIERS)}")
+        if self._batches and len(names) > 1:
+            try:
+                return await self._ask(lambda: self._batch(names, tier))
+            except (BlobRefused, NotBatched):
+                # An older service, or one that has no batches for this kind of account.
+                self._batches = False
+        refused: dict[str, StoreError] = {}
+        for name in names:
+            try:
+                await self.set_tier(name, tier)
+            except (BlobConflict, BlobMissing, BlobRefused) as error:
+                refused[name] = error
+        return refused
+
+    async def _batch(self, names: Sequence[str], tier: str) -> dict[str, StoreError]:
+        grant = await self._credential.grant()
+        query = "&".join(part for part in ("comp=tier", grant.query) if part)
+        targets = [f"{urlsplit(self._destination.url(name)).path}?{query}" for name in names]
+        headers = {"x-ms-access-tier": tier} | ({"Authorization": grant.header} if grant.header else {})
+        answer = await self._store.request(
+            "POST",
+            "",
+            (200, 202, 500, 501),
+            "write",
+            "restype=container&comp=batch",
+            {"Content-Type": CONTENT_TYPE},
+            batch_body(targets, headers),
+        )
+        if answer.status >= 500:
+            # Azurite does not know what an account's SAS permits here, and breaks.
+            raise NotBatched("the service does not do this batch")
+        try:
+            parts = batch_parts(answer.headers.get("content-type", ""), answer.body)
+        except (ValueError, UnicodeError):
+            raise TransientStoreError("the service answered a batch with something that is not whole") from None
+        return self._of_parts(names, parts, grant.query)
+
+    def _of_parts(self, names: Sequence[str], parts: list[Part], query: str) -> dict[str, StoreError]:
+        refused: dict[str, StoreError] = {}
+        if sorted(part.number for part in parts) != list(range(len(names))):
+            raise NotBatched("the service does not answer each request of a batch")
+        for part in parts:
+            if part.status not in (200, 202):
+                name, kind = names[part.number], self._credential.kind
+                error = refusal(part.status, part.headers, part.body, self._destination, name, "write", kind, query)
+                if isinstance(error, AccessDenied | TransientStoreError):
+                    # What was done is done again without harm.
+                    raise error
+                refused[name] = error
+        return refused
 
     async def set_tags(self, name: str, tags: Mapping[str, str]) -> None:
         headers = {"Content-Type": "application/xml; charset=UTF-8"}
-        await self._store.request("PUT", name, (204,), "tag", "comp=tags", headers, tags_to_xml(tags))
+        await self._write("PUT", name, (204,), "tag", "comp=tags", headers, tags_to_xml(tags))
 
     async def set_metadata(self, name: str, metadata: Mapping[str, str], etag: str) -> None:
         headers = {"If-Match": etag, **{f"x-ms-meta-{key}": value for key, value in metadata.items()}}
-        await self._store.request("PUT", name, (200,), "write", "comp=metadata", headers)
+        await self._write("PUT", name, (200,), "write", "comp=metadata", headers)
 
     async def set_content_type(self, name: str, content_type: str, etag: str) -> None:
         there = {key.lower(): value for key, value in (await self.properties(name)).items()}
         kept = {f"x-ms-blob-{key}": there[key] for key in _KEPT_PROPERTIES if key in there}
         headers = {"If-Match": etag, "x-ms-blob-content-type": content_type, **kept}
-        await self._store.request("PUT", name, (200,), "write", "comp=properties", headers)
+        await self._write("PUT", name, (200,), "write", "comp=properties", headers)
 
     async def close(self) -> None:
         await self._store.close()
+
+    async def _write(
+        self,
+        method: str,
+        name: str,
+        expected: tuple[int, ...],
+        permission: str,
+        query: str = "",
+        headers: dict[str, str] | None = None,
+        data: bytes = b"",
+    ) -> Answer:
+        """A request that changes something; arguments as `BlobStore.request`."""
+        return await self._ask(lambda: self._store.request(method, name, expected, permission, query, headers, data))
 
     @property
     def _prefix(self) -> str:
@@ -153,7 +236,7 @@ class AzureManage:
         grant = await self._credential.grant()
         address = self._destination.url(name) + "?" + "&".join(part for part in (query, grant.query) if part)
         headers = {"x-ms-copy-source": address.rstrip("?"), "If-None-Match": "*", **headers}
-        answer = await self._store.request("PUT", target, (202,), "write", headers=headers)
+        answer = await self._write("PUT", target, (202,), "write", headers=headers)
         status = answer.headers.get("x-ms-copy-status", "success")
         looks = 0
         while status == "pending" and looks * _COPY_LOOKS_S < _COPY_PATIENCE_S:
@@ -166,6 +249,10 @@ class AzureManage:
 
 def _age(detail: Detail) -> tuple[bool, str, int]:
     return detail.current, detail.version or detail.snapshot, detail.modified_s
+
+
+async def _at_once(request: Callable[[], Awaitable[T]]) -> T:
+    return await request()
 
 
 async def _again(request: Callable[[], Awaitable[T]]) -> T:

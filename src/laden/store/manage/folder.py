@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from laden.store import CREATE_ONLY, Properties, content_type
@@ -66,6 +66,9 @@ class FolderManage:
         await self._store.put(target, data, Properties(blob.md5, content_type(target), blob.metadata), CREATE_ONLY)
 
     async def set_tier(self, name: str, tier: str) -> None:
+        raise BlobRefused("a folder has no tiers")
+
+    async def set_tiers(self, names: Sequence[str], tier: str) -> dict[str, StoreError]:
         raise BlobRefused("a folder has no tiers")
 
     async def set_tags(self, name: str, tags: Mapping[str, str]) -> None:

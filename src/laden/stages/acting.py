@@ -1,0 +1,89 @@
+"""What changes blobs that are there: targets with the ETag that was listed, many at once, each on its own.
+
+The explorer's plans, `prune`, `undelete` and `set` all act through this. A blob that changed since it was listed is
+left alone; what became of each is told, whatever became of the others. What the act is, the caller says: nothing here
+decides what is changed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from typing import NamedTuple
+
+from laden.stages.metadata import OWN
+from laden.store.manage import Undo
+from laden.values.errors import BlobConflict, BlobMissing, LadenError
+
+
+class Target(NamedTuple):
+    """One blob of a plan."""
+
+    name: str
+    etag: str
+    """Of the version that may change."""
+    size_bytes: int
+
+
+class Acted(NamedTuple):
+    """What became of one target."""
+
+    target: Target
+    outcome: str
+    """`done`, `changed` (since it was listed), `gone`, or `failed`."""
+    error: LadenError | None = None
+
+
+async def act(
+    work: Callable[[Target], Awaitable[None]],
+    targets: Iterable[Target],
+    *,
+    at_once: int,
+    stopping: Callable[[], bool],
+) -> AsyncIterator[Acted]:
+    """Do it to all targets, so many at once, and yield what became of each; once `stopping` is true, begin no more."""
+    pending = iter(targets)
+    running: set[asyncio.Task[Acted]] = set()
+    try:
+        while True:
+            while len(running) < at_once and not stopping() and (target := next(pending, None)) is not None:
+                running.add(asyncio.create_task(_acted(work, target)))
+            if not running:
+                return
+            done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                yield task.result()
+    finally:
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+
+async def _acted(work: Callable[[Target], Awaitable[None]], target: Target) -> Acted:
+    try:
+        await work(target)
+    except BlobConflict as error:
+        return Acted(target, "changed", error)
+    except BlobMissing as error:
+        return Acted(target, "gone", error)
+    except LadenError as error:
+        return Acted(target, "failed", error)
+    return Acted(target, "done")
+
+
+def with_own(there: Mapping[str, str], wanted: Mapping[str, str]) -> dict[str, str]:
+    """Metadata to be set: those that are wanted, and what laden wrote, by which a listing proves a blob."""
+    return {**wanted, **{key: value for key, value in there.items() if key.startswith(OWN)}}
+
+
+def told_undo(undo: Undo, *, folder: bool) -> str:
+    """Whether a deletion can be undone, in a sentence that promises nothing that was not looked at."""
+    if folder:
+        return "This cannot be undone: a folder keeps nothing of what was deleted."
+    if undo.versions:
+        return "The account keeps versions: what is deleted stays as an earlier version, and can be brought back."
+    if undo.kept_days:
+        return f"Soft delete is on: for {undo.kept_days} days it can be brought back."
+    if undo.kept_days == 0:
+        return "This cannot be undone: soft delete is off in this account."
+    return "Whether it can be undone is not known: this credential may not ask. Take it for final."

@@ -1,0 +1,52 @@
+"""What a copy asks of the relations: which images, which of them are there, and whether all arrived."""
+
+from __future__ import annotations
+
+from laden.stages.manifest import OTHER
+
+ORIGIN = f"""
+CREATE TABLE origin AS
+SELECT k.*, b.etag, b.mtime_ns, CASE WHEN b.source_bytes IS NOT NULL THEN b.image END AS told_image,
+       CASE WHEN b.source_bytes IS NOT NULL THEN b.source END AS told_source
+FROM picked p JOIN known k USING (blob) JOIN blobs b ON b.name = k.blob WHERE NOT coalesce({OTHER}, false)
+"""  # noqa: S608 - own text
+LOST = f"""
+SELECT k.blob, k.archive, k.member, b.name IS NOT NULL FROM picked p JOIN known k USING (blob)
+LEFT JOIN blobs b ON b.name = k.blob WHERE coalesce({OTHER}, false) ORDER BY k.blob
+"""  # noqa: S608 - own text
+ROWS = """
+INSERT INTO rows (row, key, name, blob, usable, selected, place)
+SELECT l.row, k.key, coalesce(k.key, ''), l.blob, l.blob IS NOT NULL, {selected}, ''
+FROM (SELECT row, min(blob) AS blob FROM links GROUP BY row) l LEFT JOIN known k USING (blob)
+"""
+ROWS_OF_FILES = """
+INSERT INTO rows (row, key, name, blob, usable, selected, place)
+SELECT row_number() OVER (ORDER BY blob), key, key, blob, true, true, '' FROM origin
+"""
+PLAN = """
+CREATE TABLE wanted AS SELECT blob, 0::BIGINT AS id FROM origin;
+CREATE TABLE shared (blob VARCHAR);
+CREATE TABLE matches (row BIGINT, id BIGINT);
+CREATE TABLE todo AS
+SELECT o.blob, 0::BIGINT AS id, o.size_bytes, o.md5 AS checked_md5, coalesce(b.etag, '') AS there_etag,
+       coalesce(w.prefix, '') AS owner,
+  CASE WHEN b.name IS NULL THEN 'send'
+       WHEN b.md5 = o.md5 AND b.size_bytes = o.size_bytes
+         AND (b.source_bytes IS NOT NULL OR (k.md5 = b.md5 AND k.known <> 'adopted')) THEN 'done'
+       WHEN b.size_bytes = o.size_bytes AND coalesce(b.md5 = o.md5, true) THEN 'compare'
+       WHEN ? AND w.name IS NULL THEN 'replace' ELSE 'conflict' END AS action
+FROM origin o LEFT JOIN blobs b ON b.name = o.blob LEFT JOIN known k ON k.blob = o.blob
+LEFT JOIN below w ON w.name = o.blob
+"""
+JOBS = """
+SELECT o.blob, o.md5, o.etag, t.action, t.there_etag, o.archive, o.member, o.size_bytes, o.crc32, o.kind, o.width,
+       o.height, o.bits, o.state, o.mtime_ns, o.told_image, o.told_source
+FROM todo t JOIN origin o USING (blob) WHERE t.action IN ('send', 'replace', 'compare') ORDER BY o.blob
+"""
+UNPROVEN = """
+SELECT t.blob, b.name IS NOT NULL FROM todo t LEFT JOIN blobs b ON b.name = t.blob
+LEFT JOIN receipts r ON r.blob = t.blob
+WHERE (t.action = 'done' OR r.outcome IN ('sent', 'already_there'))
+  AND (b.name IS NULL OR b.size_bytes <> t.size_bytes OR coalesce(b.md5 <> t.checked_md5, r.outcome = 'sent'))
+ORDER BY t.blob
+"""

@@ -1,0 +1,356 @@
+"""`copy`: a loaded dataset, or a part of it, from one place to another, by the other's service where it can.
+
+Order: list the source and read what its load left; choose; list the destination; hold the two against each other; copy
+what is not there, each image proved by the manifest's MD5 on its way; list again, compare; then table, copied files,
+manifest and page land, made of what is there as a load makes them. Images that are gone or changed in the source are
+told and not copied. It keeps no state: run again, it sees what is there and copies the rest.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal, Unpack
+
+from laden.dataset.profile import Profile, Template, known_profile, open_profile
+from laden.dataset.selection import Selection
+from laden.dataset.table import count
+from laden.run.loop import run as run_loop
+from laden.run.receipts import conflict
+from laden.run.run import Run
+from laden.stages.copying import Copier, Done, Job
+from laden.stages.copying.questions import JOBS, LOST, ORIGIN, PLAN, ROWS, ROWS_OF_FILES, UNPROVEN
+from laden.stages.costs import of_tier
+from laden.stages.inventory import Listing, fetch, is_listed, read_earlier
+from laden.stages.manifest import LOAD, LoadPage, find_loads_below, losses
+from laden.stages.metadata import Copied
+from laden.stages.publish import Landing, Publisher
+from laden.store import Destination, FolderDestination, parse_destination, without_secret
+from laden.store.manage.limits import tier_of
+from laden.store.sas import lacking_for_load, lacking_for_verify
+from laden.store.taking import Taker, open_taker
+from laden.values.errors import ExitCode, UsageError
+from laden.values.events import PlanReady, Started, Summary, Warned
+from laden.values.records import Finding, Outcome, Severity
+from laden.verbs.asked import one_of, selection_of
+from laden.verbs.begun import begun, renewal_of
+from laden.verbs.chosen import Loaded, pick, read_loaded
+from laden.verbs.opening import Opened, opened
+from laden.verbs.properties import Which
+
+SOURCE_SAS = "LADEN_SOURCE_SAS"
+_BATCH = 2_000
+
+
+def copy(
+    source: str,
+    destination: str,
+    *,
+    overwrite: Literal["never", "changed"] = "never",
+    tier: str | None = None,
+    table_name: str | None = None,
+    dry_run: bool = False,
+    confirm: Callable[[PlanReady], bool] = lambda _: True,
+    **which: Unpack[Which],
+) -> Summary:
+    """Copy a loaded dataset, or a part of it, to another container or folder; run again to finish.
+
+    Args:
+        source: where it was loaded to. A SAS for it stands in its URL, or in `LADEN_SOURCE_SAS`.
+        destination: where the copy goes; as in `load`.
+        overwrite: what to do with a blob of other content there: leave it and list it, or replace it.
+        tier: access tier of the images that are copied; None for the account's own.
+        table_name: what the table of the selected rows is called.
+        dry_run: plan only; nothing is written.
+        confirm: asked once the plan is known; False ends the run before anything is written.
+        which: as `Which`, `Selecting` and `Doing` say; by default all images.
+
+    Returns:
+        How it ended: `images` that are meant, of which `sent`, `already_there`, `conflicts`, `failed`.
+
+    Raises:
+        LadenError: it could not be done.
+    """
+    selection = replace(
+        selection_of(
+            {
+                "where": which.get("where"),
+                "images_file": which.get("images_file"),
+                "sample": which.get("sample"),
+                "by": which.get("by"),
+                "seed": which.get("seed"),
+                "first": which.get("first"),
+            }
+        ),
+        table_name=table_name,
+    )
+    replaces = one_of("overwrite", overwrite, ("never", "changed")) == "changed"
+    told = tier_of(tier) if tier else ""
+    summary = Summary("copy", source=without_secret(source), destination=without_secret(destination))
+    with begun(summary, which, Which) as run:
+        run.tell(Started("listing", without_secret(source)))
+
+        async def work() -> Summary:
+            renewal, connections = renewal_of(which), which.get("connections")
+            variable = _sas_variable(source, destination)
+            async with (
+                opened(
+                    run, source, lacking_for_verify, renewal._replace(command=None), connections=connections,
+                    sas_variable=variable,
+                ) as origin,
+                opened(
+                    run, destination, lacking_for_load, renewal, connections=connections, stopping=run.stopping
+                ) as there,
+            ):  # fmt: skip
+                copying = _Copying(run, origin, there, selection, told, replaces=replaces)
+                ready = await copying.prepare(which.get("profile"))
+                if dry_run:
+                    return run.end()
+                if not confirm(ready):
+                    return run.end(ExitCode.INTERRUPTED, "nothing was copied, as you said")
+                return await copying.do()
+
+        return run_loop(work())
+
+
+def _sas_variable(source: str, destination: str) -> str:
+    """Where the source's SAS is looked for: one account may have one for both."""
+    places = [parse_destination(place) for place in (source, destination)]
+    accounts = [(place.endpoint, place.account) for place in places if isinstance(place, Destination)]
+    same = len(accounts) == 2 and accounts[0] == accounts[1]
+    return "LADEN_SAS" if same and not os.environ.get(SOURCE_SAS) else SOURCE_SAS
+
+
+class _Copying:
+    """One run between two opened places."""
+
+    def __init__(
+        self, run: Run, origin: Opened, there: Opened, selection: Selection, tier: str, *, replaces: bool
+    ) -> None:
+        self._run = run
+        self._origin = origin
+        self._there = there
+        self._selection = selection
+        self._tier = tier
+        self._replaces = replaces
+        self._copies: dict[str, Path] = {}
+
+    async def prepare(self, named: str | None) -> PlanReady:
+        """Read both places and hold them against each other; raises what `copy` does."""
+        run, relations = self._run, self._run.relations
+        if str(self._origin.target) == str(self._there.target):
+            raise UsageError("source and destination are the same place: name another one to copy to")
+        if self._tier and isinstance(self._there.target, FolderDestination):
+            raise UsageError("--tier is for a container: a folder has no tiers")
+        loaded = await read_loaded(run, self._origin.store, named, tables=True)
+        if loaded.page is None or loaded.page.state != "complete":
+            raise UsageError(f"no load was completed in {self._origin.place}: there is no manifest to copy by")
+        self._profile = _profile_of(loaded.page, named)
+        self._page = loaded.page
+        self._steps = pick(run, loaded, self._selection)
+        run.add(self._lost())
+        relations.run(ORIGIN)
+        self._landings = self._tables(loaded)
+        await self._fetch_copies(loaded)
+        relations.run("DELETE FROM blobs; DELETE FROM known")
+        run.tell(Started("listing", str(self._there.target)))
+        self._listing = Listing(self._there.store, relations, run.tell)
+        await self._listing.begin()
+        await self._listing.finish()
+        await self._listing.know()
+        page, self._earlier = await read_earlier(self._there.store, relations)
+        run.add(await self._listing.doubt(self._earlier, page))
+        return self._plan()
+
+    def _lost(self) -> Iterator[Finding]:
+        """What the source's manifest names and its listing does not show so."""
+        for blob, archive, member, listed in self._run.relations.stream(LOST):
+            what = "has other content than the manifest says" if listed else "is gone"
+            message = f"it {what} in the source, and is not copied: see laden verify there"
+            yield Finding("copy-source", Severity.ERROR, message, archive, member, blob=blob)
+
+    def _tables(self, loaded: Loaded) -> list[Landing]:
+        """The tables that are to land, and their rows in the relation `rows`."""
+        relations = self._run.relations
+        if not loaded.tables:
+            relations.run(ROWS_OF_FILES)
+            return []
+        chooses = self._selection.chooses
+        relations.run(ROWS.format(selected="l.row IN (SELECT row FROM chosen)" if chooses else "true"))
+        documents = {document.name: document for document in loaded.page.documents} if loaded.page else {}
+        landings: list[Landing] = []
+        for landed in loaded.tables:
+            table, shape, before = landed.part
+            document = documents[landed.name]
+            if shape is None:
+                raise UsageError(
+                    f"the load was made with the profile '{self._page.profile}': give its TOML file with --profile"
+                )
+            relations.feed("table_starts", [(landed.name, before)])
+            if self._selection.lands_alone and document.selection:
+                continue
+            name = landed.name if document.selection else landed.subset
+            if self._selection.table_name and not landings:
+                name = self._selection.table_name
+            rows = range(before + 1, before + count(table) + 1)
+            steps = self._steps if self._selection.lands_alone else document.selection
+            landings.append(Landing(table, shape, name, rows, steps, document.original))
+        return landings
+
+    async def _fetch_copies(self, loaded: Loaded) -> None:
+        """Bring what was copied as it is into the run's folder, proved."""
+        tables = {table.name for table in loaded.tables}
+        for number, document in enumerate(self._page.others):
+            if document.name not in tables and is_listed(self._run.relations, document.name):
+                path = self._run.relations.folder / f"copied-{number}"
+                await fetch(self._origin.store, self._run.relations, document.name, path)
+                self._copies[document.name] = path
+
+    def _plan(self) -> PlanReady:
+        run, one = self._run, self._run.relations.one
+        find_loads_below(run.relations)
+        run.tell(Started("plan"))
+        run.relations.run(PLAN, [self._replaces])
+        for blob, owner in run.relations.stream("SELECT blob, owner FROM todo WHERE action = 'conflict' ORDER BY blob"):
+            run.add([conflict(blob, owner=owner)])
+        send, replaced, compare, done, conflicts, images, to_send, in_all = one(
+            "SELECT count(*) FILTER (action = 'send'), count(*) FILTER (action = 'replace'),"
+            " count(*) FILTER (action = 'compare'), count(*) FILTER (action = 'done'),"
+            " count(*) FILTER (action = 'conflict'), count(*),"
+            " coalesce(sum(size_bytes) FILTER (action IN ('send', 'replace')), 0)::BIGINT,"
+            " coalesce(sum(size_bytes), 0)::BIGINT FROM todo"
+        )
+        rows, matched = one(
+            "SELECT count(*), count(*) FILTER (blob IN (SELECT blob FROM origin)) FROM rows WHERE selected"
+        )
+        examples = run.relations.stream("SELECT blob FROM todo WHERE action = 'send' ORDER BY blob LIMIT 3")
+        ready = PlanReady(
+            profile=self._page.profile,
+            table=self._landings[0].table.name if self._landings else "",
+            rows=rows,
+            matched=matched,
+            missing=rows - matched,
+            images=images,
+            send=send,
+            replace=replaced,
+            compare=compare,
+            already_there=done,
+            conflicts=conflicts,
+            bytes_to_send=to_send,
+            bytes_in_all=in_all,
+            examples=tuple(blob for (blob,) in examples),
+            selection=self._steps,
+            place=self._there.target.about,
+            writes=0 if isinstance(self._there.target, FolderDestination) else send + replaced,
+        )
+        run.plan(ready)
+        for sentence in of_tier(self._tier):
+            run.tell(Warned(sentence))
+        self._ready = ready
+        return ready
+
+    async def do(self) -> Summary:
+        """Copy, prove, and land table and manifest."""
+        run = self._run
+        if self._listing.absent:
+            await self._there.store.create()
+        publisher = Publisher(
+            self._there.store, run.relations, replace_other=self._replaces, update=True, earlier=self._earlier
+        )
+        if self._ready.replace and is_listed(run.relations, LOAD):
+            await publisher.withdraw(self._profile)
+        if self._ready.to_settle:
+            await self._transfer()
+        if run.stopping() and run.outcomes().unfinished:
+            return run.end(ExitCode.INTERRUPTED, "stopped as you asked: run the same command again to go on")
+        run.tell(Started("verify"))
+        await self._listing.repeat()
+        run.add(self._unproven())
+        if any(run.log.counts[code] for code in ("put-failed", "verify-missing", "verify-changed")):
+            return run.end(ExitCode.DESTINATION, "not everything could be copied: run the same command again")
+        run.tell(Started("manifest"))
+        run.add(await publisher.publish_copies(self._profile, self._landings, self._copies))
+        run.add(losses(run.relations))
+        run.note(complete=True)
+        return run.end()
+
+    async def _transfer(self) -> None:
+        run = self._run
+        run.tell(Started("transfer"))
+        taker = self._taker()
+        copier = Copier(
+            self._origin.store,
+            self._there.store,
+            taker,
+            tier=self._tier,
+            replaces=self._replaces,
+            tell=lambda text: run.tell(Warned(text)),
+        )
+        rows: list[tuple[object, ...]] = []
+        try:
+            async for done in copier.copy(self._jobs(), run.stopping):
+                run.add(_meaning(done))
+                run.meter.step(0 if done.job.action == "compare" else done.job.image.size_bytes)
+                rows.append(_receipt(done))
+                if len(rows) >= _BATCH:
+                    run.relations.feed("receipts", rows)
+                    rows.clear()
+        finally:
+            run.relations.feed("receipts", rows)
+            run.meter.tell(last=True)
+            if taker is not None:
+                await taker.close()
+
+    def _taker(self) -> Taker | None:
+        target, source = self._there.target, self._origin.target
+        if not (isinstance(target, Destination) and isinstance(source, Destination)):
+            return None
+        ask, sas = self._there.store.ask, self._there.access.source
+        return open_taker(target, source, ask, sas=sas, source_sas=self._origin.access.source)
+
+    def _jobs(self) -> Iterator[Job]:
+        for blob, md5, etag, action, there_etag, *image in self._run.relations.stream(JOBS):
+            yield Job(blob, bytes.fromhex(md5), etag, action, there_etag, Copied(*image))
+
+    def _unproven(self) -> Iterator[Finding]:
+        for blob, listed in self._run.relations.stream(UNPROVEN):
+            what = "is listed with other content" if listed else "is not in the listing"
+            yield Finding(
+                "verify-changed" if listed else "verify-missing",
+                Severity.ERROR,
+                f"it was copied, but afterwards {what}: somebody else may be writing there; run the same command again",
+                blob=blob,
+            )
+
+
+def _profile_of(page: LoadPage, named: str | None) -> Profile:
+    profile = open_profile(named) if named else known_profile(page.profile)
+    if profile is None:
+        raise UsageError(f"the load was made with the profile '{page.profile}': give its TOML file with --profile")
+    return replace(profile, layout=Template(page.layout))
+
+
+def _meaning(done: Done) -> list[Finding]:
+    job = done.job
+    if done.outcome is Outcome.CONFLICT:
+        return [conflict(job.name, job.image.archive, job.image.member)]
+    if not done.code:
+        return []
+    return [Finding(done.code, Severity.ERROR, done.reason, job.image.archive, job.image.member, blob=job.name)]
+
+
+def _receipt(done: Done) -> tuple[object, ...]:
+    job, image = done.job, done.job.image
+    about = (
+        image.size_bytes,
+        job.md5.hex(),
+        image.crc32,
+        image.kind,
+        image.width,
+        image.height,
+        image.bits,
+        image.state,
+    )
+    return (job.name, image.archive, image.member, done.outcome.value, *about)

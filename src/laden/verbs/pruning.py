@@ -1,0 +1,185 @@
+"""A plan of `prune`, carried out.
+
+In order: see that the destination is as the plan found it, or as this very plan left it when it was interrupted; that
+so much may go, and that it can be brought back; then the page says that the manifest does not hold, the manifest lands
+without the images, the page names it, and only then the blobs go, each as the version that was planned. So a run that
+is killed leaves nothing that a manifest names and is not there, and the same command goes on. No other blob is touched.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+
+from laden.run.run import Run
+from laden.stages.acting import Target, act, told_undo
+from laden.stages.inventory import Listing, is_listed, read_known, refuse_doubtful
+from laden.stages.manifest import LOAD, MANIFEST, Document, amend_load_page, keep_but, read_load_page, write_manifest
+from laden.stages.metadata import DOCUMENT
+from laden.stages.pruning import LIFE_S, Plan
+from laden.store import FolderDestination, Properties, content_type
+from laden.store.manage import Manage, Undo
+from laden.values.errors import AccessDenied, BlobConflict, ExitCode, Interrupted, UsageError
+from laden.values.events import ActReady, Started, Summary
+from laden.values.records import Finding, Severity
+from laden.values.units import amount, plural, share
+from laden.verbs.opening import Opened
+
+_PAGE_BYTES = 16 << 20
+_AT_ONCE = 64
+_CHANGED = "changed since the plan was made: nothing was deleted; make the plan again"
+
+
+async def carry_out(
+    run: Run, there: Opened, manage: Manage, plan: Plan, *, most: int | None, without_undo: bool, dry_run: bool
+) -> Summary:
+    """Do what a plan says, and nothing else; arguments as `laden.verbs.prune.prune`.
+
+    Raises:
+        UsageError: the plan is too old, too much, not of this state of the destination, or cannot be undone.
+    """
+    _refuse_amount(plan, most)
+    run.tell(Started("listing", plan.about.destination))
+    await Listing(there.store, run.relations, run.tell).repeat()
+    page = await _page(run, there, plan)
+    undo = await manage.undo()
+    _refuse_final(undo, plan, without_undo=without_undo)
+    targets, changed = _targets(run, plan)
+    run.note(images=plan.about.images)
+    run.tell(_ready(there, plan, undo))
+    if dry_run or not plan.going:
+        return run.end()
+    await _rewrite(run, there, page, plan)
+    run.add(changed)
+    done, left = await _delete(run, manage, targets)
+    run.note(acted=done, left=left + len(changed), as_wanted=len(plan.going) - len(targets) - len(changed))
+    if run.stopping():
+        return run.end(ExitCode.INTERRUPTED, "stopped as you asked: run the same command again to go on")
+    run.note(complete=True)
+    return run.end()
+
+
+def _refuse_amount(plan: Plan, most: int | None) -> None:
+    about = plan.about
+    age_s = time.time() - about.made_s
+    if not -3600 < age_s < LIFE_S:
+        raise UsageError("the plan is older than a day, or of a clock that is off: make it again")
+    allowed = about.most if most is None else most
+    if about.blobs > allowed:
+        part = share(about.blobs, about.images)
+        limit = f"1,000 and 1 % ({amount(about.most)}) go unasked" if most is None else f"--max {most} allows fewer"
+        raise UsageError(
+            f"the plan deletes {plural(about.blobs, 'image')}, {part} of {about.images:,}, and {limit}: if all of them"
+            f" are meant, say so with --max {about.blobs}"
+        )
+
+
+def _refuse_final(undo: Undo, plan: Plan, *, without_undo: bool) -> None:
+    if plan.going and not (without_undo or undo.versions or undo.kept_days):
+        known = (
+            "cannot be undone" if undo.kept_days == 0 else "may not be possible to undo (the credential may not ask)"
+        )
+        raise UsageError(
+            f"this {known}: turn on soft delete or versioning for the account's blobs, or say --without-undo"
+        )
+
+
+async def _page(run: Run, there: Opened, plan: Plan) -> bytes:
+    """The page about the load: the one that the plan was made of, or that this plan left. Raises UsageError."""
+    if not is_listed(run.relations, LOAD):
+        raise UsageError(f"there is no load any more in {there.place}: nothing was deleted")
+    data = await there.store.get(LOAD, 0, _PAGE_BYTES)
+    md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
+    read = read_load_page(data)
+    if md5 != plan.about.page_md5 and read.pruned != plan.name:
+        raise UsageError(f"the load in {there.place} {_CHANGED}")
+    await read_known(there.store, run.relations)
+    refuse_doubtful(run.relations, read)
+    return data
+
+
+def _targets(run: Run, plan: Plan) -> tuple[list[Target], list[Finding]]:
+    """The blobs that are there as planned, and findings about those that are there otherwise."""
+    run.relations.run("CREATE OR REPLACE TABLE planned (blob VARCHAR, etag VARCHAR, size_bytes BIGINT)")
+    run.relations.feed("planned", ((one.blob, one.etag, one.size_bytes) for one in plan.going))
+    targets: list[Target] = []
+    changed: list[Finding] = []
+    for blob, etag, size_bytes, now in run.relations.stream(
+        "SELECT p.blob, p.etag, p.size_bytes, b.etag FROM planned p JOIN blobs b ON b.name = p.blob ORDER BY p.blob"
+    ):
+        if etag and now == etag:
+            targets.append(Target(blob, etag, size_bytes))
+        else:
+            changed.append(_left(blob, "it changed since the plan was made"))
+    return targets, changed
+
+
+def _ready(there: Opened, plan: Plan, undo: Undo) -> ActReady:
+    return ActReady(
+        action="delete",
+        sentence=f"{plural(plan.about.blobs, 'image')} go from {there.place}",
+        blobs=plan.about.blobs,
+        bytes=plan.about.bytes,
+        of=plan.about.images,
+        undo=told_undo(undo, folder=isinstance(there.target, FolderDestination)),
+        examples=tuple(one.blob for one in plan.going[:3]),
+    )
+
+
+async def _rewrite(run: Run, there: Opened, page: bytes, plan: Plan) -> None:
+    """Page, manifest, page: at no moment does a manifest hold that names what may be gone."""
+    run.tell(Started("manifest"))
+    keep_but(run.relations, "planned")
+    path = write_manifest(run.relations)
+    data = path.read_bytes()
+    manifest = Document(MANIFEST, len(data), _md5(data).hex())
+    changing = amend_load_page(page, run.relations, state="changing", manifest=None, pruned=plan.name)
+    whole = amend_load_page(page, run.relations, state="complete", manifest=manifest, pruned=plan.name)
+    if page == whole:
+        return
+    await _replace(run, there, LOAD, changing)
+    await _replace(run, there, MANIFEST, data)
+    await _replace(run, there, LOAD, whole)
+
+
+async def _replace(run: Run, there: Opened, name: str, data: bytes) -> None:
+    """Put a document over the version that is known; raises UsageError where somebody else was faster."""
+    md5 = _md5(data)
+    (etag,) = run.relations.one("SELECT coalesce(any_value(etag), '') FROM blobs WHERE name = ?", [name])
+    try:
+        await there.store.put(name, data, Properties(md5, content_type(name), {DOCUMENT: "1"}), etag)
+    except BlobConflict:
+        # Our own put, whose answer was lost, or somebody else's.
+        if (await there.store.head(name)).md5 != md5:
+            raise UsageError(f"{name} in {there.place} {_CHANGED}") from None
+    run.relations.run("UPDATE blobs SET etag = ? WHERE name = ?", [(await there.store.head(name)).etag, name])
+
+
+async def _delete(run: Run, manage: Manage, targets: list[Target]) -> tuple[int, int]:
+    """Delete; returns how many went, and how many were left."""
+    run.tell(Started("acting"))
+    run.meter.begin(len(targets), sum(target.size_bytes for target in targets))
+    done = left = 0
+
+    async def work(target: Target) -> None:
+        await manage.delete(target.name, target.etag)
+
+    async for acted in act(work, targets, at_once=_AT_ONCE, stopping=run.stopping):
+        run.meter.step(acted.target.size_bytes)
+        if isinstance(acted.error, AccessDenied):
+            raise acted.error
+        if acted.outcome in ("done", "gone"):
+            done += 1
+        elif not isinstance(acted.error, Interrupted):
+            left += 1
+            run.add([_left(acted.target.name, str(acted.error))])
+    run.meter.tell(last=True)
+    return done, left
+
+
+def _left(blob: str, reason: str) -> Finding:
+    return Finding("blob-left", Severity.ERROR, f"it was left as it is: {reason}", blob=blob)
+
+
+def _md5(data: bytes) -> bytes:
+    return hashlib.md5(data, usedforsecurity=False).digest()
