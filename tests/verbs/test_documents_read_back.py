@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from laden.values.errors import NotAsLanded
+from laden.values.errors import ManifestUnreadable, NotAsLanded
 from laden.verbs.columns import columns
 from laden.verbs.verify import verify
 from tests.support.places import pack, profile, run, table
@@ -93,6 +93,20 @@ def test_a_manifest_with_other_bytes_under_its_md5_is_told_and_made_anew(
     assert (told.exit_code, told.findings) == (3, {"blob-lost": 1})
     assert manifest.read_bytes() == before
     assert verify(str(there), deep="all").exit_code == 0
+
+
+def test_a_manifest_that_somebody_garbled_is_told_and_made_anew(source: Path, there: Path, profiled: str) -> None:
+    run(source, there, profiled)
+    manifest = there / "_laden/manifest.parquet"
+    before = manifest.read_bytes()
+    manifest.write_bytes(b"no manifest at all")
+    told = run(source, there, profiled)
+    assert (told.exit_code, told.findings) == (3, {"blob-lost": 1})
+    assert manifest.read_bytes() == before
+    (there / "_laden/load.json").unlink()
+    manifest.write_bytes(b"perhaps that of a later version")
+    with pytest.raises(ManifestUnreadable, match="remove it and run the load again"):
+        run(source, there, profiled)
 
 
 @pytest.mark.parametrize("how", ["gone", "garbled"])

@@ -20,7 +20,7 @@ from laden.stages.manifest import LOAD, MANIFEST, Document, LoadPage, find_loads
 from laden.stages.metadata import DOCUMENT, feed, note_odd
 from laden.store import Store, digest
 from laden.store.listing import NAMES_IN_RANGE, RangesDoNotFit, list_all, list_ranges
-from laden.values.errors import BlobMissing, ContainerMissing, NotAsLanded, SourceError, StoreError
+from laden.values.errors import BlobMissing, ContainerMissing, ManifestUnreadable, NotAsLanded, SourceError, StoreError
 from laden.values.events import Observer, ignore
 from laden.values.names import OWN_FOLDER
 from laden.values.records import Blob, Finding, Severity
@@ -60,6 +60,7 @@ class Listing:
         self._in_ranges = True
         self._doubted = False
         self._garbled = False
+        self._unreadable: ManifestUnreadable | None = None
         self._ticks = Ticks(tell, "blobs listed")
         self.absent = False
         """Whether there is no container yet."""
@@ -108,6 +109,8 @@ class Listing:
             await read_known(self._store, self._relations)
         except NotAsLanded:
             self._garbled = True
+        except ManifestUnreadable as error:
+            self._unreadable = error
 
     async def doubt(self, earlier: Sequence[Document], page: LoadPage | None) -> list[Finding]:
         """Hold the manifest that was read against the page's word; forget, and tell, one that somebody else changed.
@@ -117,9 +120,13 @@ class Listing:
         Args:
             earlier: what the page names.
             page: about the last load; None where there is none, or none that can be read.
+
+        Raises:
+            ManifestUnreadable: it is as its load left it, and no version of it that can be read.
         """
         told = self._doubt_page(page)
         named = next((document for document in earlier if document.name == MANIFEST), None)
+        await self._refuse_unreadable(named)
         if named is None and not self._garbled:
             return told
         what = "is gone"
@@ -137,6 +144,15 @@ class Listing:
         act = "it is made anew from what is there: see that nothing is missing"
         reason = f"the manifest {what}, so nobody knows any more all that it named"
         return [*told, Finding("blob-lost", Severity.ERROR, f"{reason}; {act}", blob=MANIFEST)]
+
+    async def _refuse_unreadable(self, named: Document | None) -> None:
+        """Raise where a later version of laden may have written the manifest; what is garbled was changed by others."""
+        if self._unreadable is None:
+            return
+        is_same = named is None or named.md5 == _md5(self._relations.folder / _KNOWN).hex()
+        if is_same or DOCUMENT in (await self._store.head(MANIFEST)).metadata:
+            raise self._unreadable
+        self._garbled = True
 
     def _doubt_page(self, page: LoadPage | None) -> list[Finding]:
         """Tell that the page about earlier loads is lost: with it, which tables and copied files they landed."""
