@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from laden.dataset.images import BROKEN
 from laden.relations import Relations
 from laden.stages.metadata import facts_in_sql, source_in_sql
-from laden.values.errors import StoreError
+from laden.values.errors import ManifestUnreadable, StoreError
 from laden.values.records import UNSEEN, Finding, Severity, Step
 
 MANIFEST = "_laden/manifest.parquet"
@@ -217,7 +217,7 @@ def read_manifest(relations: Relations, path: Path) -> None:
     """Fill the relation `known` from a manifest file in the run's own folder.
 
     Raises:
-        StoreError: it is not a manifest laden can read.
+        ManifestUnreadable: it is not a manifest laden can read.
     """
     try:
         file = f"read_parquet('{_quoted(path)}')"
@@ -232,7 +232,7 @@ def read_manifest(relations: Relations, path: Path) -> None:
     except relations.Error:
         bad = 1
     if bad:
-        raise StoreError(
+        raise ManifestUnreadable(
             f"{MANIFEST} is not a manifest this version can read: remove it and run the load again to have it made anew"
         )
 

@@ -122,6 +122,14 @@ def feed(relations: Relations, pages: Sequence[Sequence[Blob]]) -> None:
                 relations.feed_columns("blobs", to_columns(page[start : start + BATCH_ROWS]))
 
 
+def note_odd(relations: Relations, odd: Sequence[tuple[str, str]]) -> None:
+    """Remember in the relation `odd` under which names no plain file lies, and what does."""
+    relations.run("CREATE TABLE IF NOT EXISTS odd (name VARCHAR, what VARCHAR)")
+    relations.run("DELETE FROM odd")
+    if odd:
+        relations.feed("odd", odd)
+
+
 _FEED = """
 INSERT INTO blobs (name, size_bytes, md5, etag, crc32, source_bytes, mtime_ns, image, source)
 SELECT name, size_bytes, CASE WHEN length(md5) = 24 AND ends_with(md5, '==') THEN lower(hex(TRY(from_base64(md5)))) END,

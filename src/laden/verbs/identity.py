@@ -45,7 +45,8 @@ LEFT JOIN known k ON k.blob = t.blob AND k.md5 = b.md5 WHERE t.action = 'done'
 _NAMED_BEFORE = f"SELECT blob, archive, member, kind FROM ({_SETTLED}) WHERE identity = ? ORDER BY id"  # noqa: S608
 _UNLOOKED = f"""
 SELECT count(*), min(blob) FROM ({_SETTLED}) WHERE identity = ''
-  AND (kind IN ('png', 'jpeg', 'dicom') OR (kind = '' AND regexp_matches(lower(member), '\\.(png|jpe?g|dcm|dicom)$')))
+  AND (kind IN ('png', 'jpeg', 'dicom', 'tiff')
+    OR (kind = '' AND regexp_matches(lower(member), '\\.(png|jpe?g|dcm|dicom|dic|ima|tiff?)$')))
 """  # noqa: S608 - own text
 
 

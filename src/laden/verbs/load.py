@@ -21,9 +21,10 @@ from laden.run.receipts import Receipts
 from laden.run.run import Run, never, running
 from laden.stages.engine import Job, move, workers_for
 from laden.stages.history import Deed
-from laden.stages.inventory import Listing, is_listed, read_earlier, read_known
+from laden.stages.inventory import Listing, is_listed, read_earlier
 from laden.stages.manifest import LOAD, Document, LoadPage
 from laden.stages.plan import Plan
+from laden.stages.proof import doubt_documents, oddities
 from laden.stages.properties import Values, wishes_of
 from laden.stages.publish import Landing, Publisher
 from laden.stages.survey import Choice, Survey, survey
@@ -95,7 +96,7 @@ def load(
         destination: URL of a container or a prefix in it, or a folder.
         overwrite: what to do with a blob of other content: leave it and list it, or replace it.
         compare: when an image that is there is read at the source and compared by MD5: where CRC-32, size and time do
-            not tell that it is the same, or always.
+            not tell that it is the same, or always; then tables and copied files are read back too.
         strays: whether images without a row are sent.
         damaged: whether images that are broken inside, though whole as members, are sent as they are.
         images: how closely each image is looked at as it passes: not at all, its structure, or every pixel decoded.
@@ -243,9 +244,12 @@ async def _explored(run: Run, there: Opened, sources: Sources, wishes: LoadWishe
     unseen = not_whole(run, surveyed, wishes.choice)
     reporter.look_at_source(surveyed.profile, surveyed.root, [one.table for one in surveyed.tables], run.relations)
     await listing.finish()
-    await read_known(there.store, run.relations)
+    await listing.know()
     page, earlier = await read_earlier(there.store, run.relations)
-    run.add(await listing.doubt(earlier))
+    run.add(await listing.doubt(earlier, page))
+    run.add(oddities(run.relations, earlier))
+    if wishes.compare_all:
+        run.add(await doubt_documents(there.store, run.relations, earlier))
     _refuse_inside(there, surveyed.root)
     values = values_of(run, surveyed, there, wishes.properties)
     landings = _landings(surveyed, wishes.choice)

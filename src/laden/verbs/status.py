@@ -101,6 +101,8 @@ def _standing(run: Run, page: LoadPage | None, sent: Sent, came: Arrivals | None
         return facts, "a load replaces images, or was interrupted while it did"
     if there < in_manifest:
         return facts, f"{amount(in_manifest - there)} images are gone or changed: laden verify tells which"
+    if page.rows and not page.rows_with_image:
+        return facts, "no row of the last load's table has its image here: the findings of that load tell why"
     if not sent.newer:
         return facts, _COMPLETE
     return facts, f"complete once, and unfinished since: {_life(came)}"

@@ -113,6 +113,7 @@ class _Sorted:
             else:
                 self.data.append(name)
         self._packed([name for name in self.data if is_unread(name)])
+        self._parts([name for name in self.data if archive_of(name) not in (None, name)])
         if junk:
             what = "file that is" if len(junk) == 1 else "files that are"
             message = f"{len(junk):,} {what} no data (the system's, or laden's own reports and lists) left out, like "
@@ -144,6 +145,20 @@ class _Sorted:
             message = f"{archive} is not here, and this looks like it: if it is whole, rename it to {archive}."
             self._tell("archive-lookalike", name, message)
             self.lost.append(archive)
+
+    def _parts(self, names: list[str]) -> None:
+        """Tell of the parts of an archive that is here whole too: the whole one is read."""
+        by_archive: dict[str, list[str]] = {}
+        for name in names:
+            by_archive.setdefault(str(archive_of(name)), []).append(name)
+        for archive, parts in by_archive.items():
+            if archive in self._here:
+                more = f" and {len(parts) - 1:,} more parts are" if len(parts) > 1 else " is"
+                message = (
+                    f"{parts[0]}{more} not read, since {archive} is here whole: if both hold the same, delete one of"
+                )
+                message += " them, or --exclude it; if not, keep them in folders of their own."
+                self._tell("archive-lookalike", parts[0], message, Severity.WARNING)
 
     def _packed(self, names: list[str]) -> None:
         by_ending: dict[str, list[str]] = {}
