@@ -184,3 +184,20 @@ def test_the_time_is_utc_and_the_number_comes_first(dataset: Dataset, tmp_path: 
     assert (made.when, made.number, made.command) == ("2026-01-02T03:04:05Z", 1, "copy")
     assert (Path(place) / name_of(1)).read_bytes() == made.to_bytes()
     assert (Path(place) / LOAD).exists()
+
+
+def test_what_a_page_does_not_tell_is_recorded_all_the_same(dataset: Dataset, tmp_path: Path) -> None:
+    place = str(tmp_path / "place")
+    load(dataset.folder, place)
+
+    async def work() -> list[Record | None]:
+        store = open_store(parse_destination(place), connections=None)
+        with Relations() as relations:
+            await Listing(store, relations).repeat()
+            due = await remember(store, relations, Deed("set", {"tier": "Cool"}), always=True)
+            return [due, await remember(store, relations, Deed("prune"))]
+
+    due, not_due = asyncio.run(work())
+    assert due is not None
+    assert (due.number, due.command, not_due) == (2, "set", None)
+    assert codes(place) == []

@@ -96,12 +96,22 @@ def names(relations: Relations) -> list[str]:
     return [name for (name,) in relations.stream(query, [HISTORY])]
 
 
-async def remember(store: Store, relations: Relations, deed: Deed, *, now: datetime | None = None) -> Record | None:
+async def remember(
+    store: Store,
+    relations: Relations,
+    deed: Deed,
+    *,
+    listed: bool = False,
+    always: bool = False,
+    now: datetime | None = None,
+) -> Record | None:
     """Append a record of what was done, unless the last one tells of the state that is there already.
 
     Args:
         store: the destination, where the deed is done and its page is written.
         relations: with a listing, which need not know the latest records.
+        listed: whether it knows the page as this run left it, so that the page need not be read where nothing is due.
+        always: whether a record is due although no page tells of what was done, as of tags.
         deed: what was done.
         now: the time; None for this machine's clock.
 
@@ -111,13 +121,16 @@ async def remember(store: Store, relations: Relations, deed: Deed, *, now: datet
     Raises:
         StoreError: it cannot be written.
     """
+    there = names(relations)
+    number = _number(there[-1]) if there else 0
+    before = await _read(store, number) if number else b""
+    (state,) = relations.one("SELECT min(md5) FROM blobs WHERE name = ?", [LOAD])
+    if listed and not always and before and _page_of(before) == state:
+        return None
     page = await store.get(LOAD, 0, _MOST_BYTES * 16)
     state = hashlib.md5(page, usedforsecurity=False).hexdigest()
-    listed = names(relations)
-    number = _number(listed[-1]) if listed else 0
-    before = await _read(store, number) if number else b""
     for _ in range(_ATTEMPTS):
-        if before and _page_of(before) == state:
+        if not always and before and _page_of(before) == state:
             return None
         record = _record(number + 1, before, deed, page, state, now or datetime.now(UTC))
         data = record.to_bytes()

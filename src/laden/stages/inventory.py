@@ -86,7 +86,7 @@ class Listing:
     async def repeat(self) -> None:
         """All of it, anew."""
         starts = self._starts(_THERE)
-        self._relations.run("DELETE FROM blobs")
+        self._relations.run("DELETE FROM blobs; DELETE FROM origins")
         self._ticks.begin()
         if starts and self._in_ranges:
             self._marker = ""
@@ -184,7 +184,7 @@ class Listing:
             except RangesDoNotFit:
                 self._in_ranges = False
                 self._marker = ""
-                self._relations.run("DELETE FROM blobs")
+                self._relations.run("DELETE FROM blobs; DELETE FROM origins")
                 self._ticks.begin()
             else:
                 return

@@ -199,10 +199,17 @@ def lost(blob: str, what: str, archive: str = "", member: str = "", *, again: bo
 
 
 def write_manifest(relations: Relations) -> Path:
-    """Write `loaded` and `kept` as a Parquet file in the run's own folder; the same rows give the same bytes."""
-    query = (
-        f"SELECT {_COLUMNS} FROM (SELECT {_COLUMNS} FROM loaded UNION ALL SELECT {_COLUMNS} FROM kept) ORDER BY blob"  # noqa: S608
-    )
+    """Write `loaded` and `kept` as a Parquet file in the run's own folder; the same rows give the same bytes.
+
+    Where anything was read on another machine, a column `origin` tells where, as the blobs' metadata do.
+    """
+    rows = f"(SELECT {_COLUMNS} FROM loaded UNION ALL SELECT {_COLUMNS} FROM kept)"  # noqa: S608 - own names
+    query = f"SELECT {_COLUMNS} FROM {rows} ORDER BY blob"  # noqa: S608 - own names
+    if relations.one("SELECT count(*) FROM origins")[0]:
+        query = (
+            f"SELECT m.*, coalesce(b.origin, '') AS origin FROM {rows} m"  # noqa: S608 - own names
+            " LEFT JOIN origins b ON b.name = m.blob ORDER BY m.blob"
+        )
     return relations.to_parquet(query, "manifest.parquet", "laden_format")
 
 

@@ -12,11 +12,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
 from laden.dataset.images import NAMED, Phi, look
 from laden.dataset.images.identity import UNREAD
-from laden.dataset.source import Reader
+from laden.dataset.source import Reader, Root
 from laden.run.receipts import FOUND_BEFORE, identified
 from laden.run.run import Run
 from laden.values.errors import SourceError, UsageError
@@ -76,7 +75,7 @@ def recall_identity(run: Run, phi: Phi) -> None:
         run.add([Finding("identity-unlooked", severity, told, blob=first)])
 
 
-def look_for_identity(run: Run, root: Path, phi: Phi, *, alone: bool) -> None:
+def look_for_identity(run: Run, root: Root, phi: Phi, *, alone: bool) -> None:
     """Warn where headers of a sample say who a person is.
 
     Args:
@@ -92,7 +91,7 @@ def look_for_identity(run: Run, root: Path, phi: Phi, *, alone: bool) -> None:
     step = -(-count // _MOST_FILES) or 1
     named: Counter[str] = Counter()
     seen = saying = 0
-    with Reader(str(root)) as reader:
+    with Reader(root) as reader:
         for entry in map(Entry._make, run.relations.stream(_SPREAD, {**gzip, "step": step})):
             for kind, identity in _headers(reader, entry):
                 seen += kind == "dicom"

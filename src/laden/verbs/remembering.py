@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from laden.remote.link import is_link, parse_link
 from laden.run.run import Run
 from laden.stages.history import HISTORY, Deed, remember
 from laden.store import Store
@@ -24,8 +25,13 @@ def asked_of(asked: Mapping[str, Any], **options: tuple[Any, Any]) -> dict[str, 
         options: further ones, each with its default.
     """
     given = {name: value for name, (value, default) in options.items() if value != default}
-    given |= {name: value for name, value in asked.items() if value not in (None, (), [], False)}
-    return {name: Path(str(value)).name if name in _FILES else value for name, value in sorted(given.items())}
+    given |= {name: value for name, value in asked.items() if value not in (None, "", (), [], False)}
+    return {name: _own_name(str(value)) if name in _FILES else value for name, value in sorted(given.items())}
+
+
+def _own_name(file: str) -> str:
+    """The last part of a path or link, without what a link's query holds."""
+    return parse_link(file).name if is_link(file) else Path(file).name
 
 
 def counts_of(run: Run) -> dict[str, int]:
@@ -46,10 +52,13 @@ def counts_of(run: Run) -> dict[str, int]:
     }
 
 
-async def record(run: Run, store: Store, deed: Deed) -> None:
-    """Append a record of what was done, where one is due; where it cannot be, that is told, and the run goes on."""
+async def record(run: Run, store: Store, deed: Deed, *, listed: bool = False, always: bool = False) -> None:
+    """Append a record of what was done, where one is due; where it cannot be, that is told, and the run goes on.
+
+    Arguments as `remember`.
+    """
     try:
-        await remember(store, run.relations, deed)
+        await remember(store, run.relations, deed, listed=listed, always=always)
     except StoreError as error:
         message = f"what was done could not be recorded: {error}; the next complete load records it"
         run.add([Finding("history-missed", Severity.WARNING, message, blob=HISTORY)])

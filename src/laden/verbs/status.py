@@ -123,10 +123,8 @@ def _unfinished(
         left_bytes = planned.size_bytes - sent.size_bytes
         if came is not None and came.bytes_per_s and left_bytes > 0 and came.ago_s < _QUIET_S:
             facts["left"] = f"{duration(left_bytes / came.bytes_per_s)} at this speed, {size(left_bytes)}"
-    life = _life(came)
-    if life != _RUNS:
-        facts["next"] = "the same laden load again sends what is left"
-    return facts, f"unfinished: {life}"
+    facts["next"] = "where none runs, the same laden load again sends what is left"
+    return facts, f"unfinished: {_life(came)}"
 
 
 _RUNS = "it runs, or was stopped a moment ago"

@@ -32,6 +32,7 @@ _PROFILE_KEYS: dict[str, type | tuple[type, ...]] = {
     "folder": str,
     "sidecars": list,
     "suspects": str,
+    "obtain": list,
     "table": (dict, list),
 }
 _OF_COLUMNS = ("labels", "charts", "age", "photometric", "height", "width")
@@ -125,6 +126,7 @@ def _profile(given: Mapping[str, Any], folder: Traversable) -> Profile:
         tables=tables,
         sidecars=_texts(given, "sidecars"),
         suspects=_suspects(given["suspects"], folder) if "suspects" in given else frozenset(),
+        obtain=_texts(given, "obtain"),
     )
 
 
