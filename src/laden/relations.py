@@ -33,6 +33,7 @@ import numpy as np
 from laden.values import scratch
 from laden.values.arrow import Stream
 from laden.values.errors import UsageError
+from laden.values.secrets import StreamLost
 
 BATCH_ROWS = 50_000
 """Fed at once: enough to be quick, and some 30 MB at most."""
@@ -252,6 +253,9 @@ def told_locally() -> Iterator[None]:
     """Turn errors of this machine (see `local_trouble`) into `UsageError`; all others pass."""
     try:
         yield
+    except StreamLost:
+        # Standard output is no place of laden's own; who printed there tells it.
+        raise
     except (OSError, duckdb.Error) as error:
         if (sentence := local_trouble(error)) is None:
             raise

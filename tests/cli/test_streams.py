@@ -47,6 +47,20 @@ def test_a_full_disk_behind_standard_output_is_named(tmp_path: Path) -> None:
 
 
 @posix
+@pytest.mark.parametrize(("redirection", "code"), [(">/dev/full", ExitCode.USAGE), ("| true", ExitCode.INTERRUPTED)])
+def test_a_table_that_cannot_be_written_there_either(tmp_path: Path, redirection: str, code: int) -> None:
+    (tmp_path / "t.csv").write_text("a,b\n" + "1,2\n" * 100_000)
+    command = f"{sys.executable} -c 'from laden.cli import main; main()' select t.csv -o - 2>err"
+    shell = f"{command} {redirection}; exit ${{PIPESTATUS[0]}}"
+    ended = subprocess.run(["bash", "-c", shell], cwd=tmp_path, check=False, timeout=60, stdin=subprocess.DEVNULL)
+    told = (tmp_path / "err").read_text()
+    assert ended.returncode == code
+    assert ("standard output cannot be written (No space left on device)" in told) == (code == ExitCode.USAGE)
+    assert "notes" not in told
+    assert "bug" not in told
+
+
+@posix
 def test_a_reader_that_has_gone_is_told_nothing(tmp_path: Path) -> None:
     code, told, _ = load(tmp_path, "2>err | true")
     assert (code, told) == (ExitCode.INTERRUPTED, "")

@@ -14,7 +14,7 @@ import laden
 from laden import LadenError
 from laden.cli.terminal import Terminal
 from laden.values.events import Event, Found, PlanReady, Warned
-from laden.verbs import load as loading
+from laden.verbs import wishes as wishing
 from tests.dataset.test_images_identity import SECRET, headed
 from tests.dataset.test_images_other import GOOD_DICOMS
 from tests.support import png
@@ -172,8 +172,8 @@ def test_with_stop_no_block_of_a_large_one_leaves_either(
         blocks.append(name)
         await real(self, name, *more)
 
-    settings: Callable[..., Any] = loading.Settings
-    monkeypatch.setattr(loading, "Settings", lambda **given: settings(**given, single_put_bytes=1000, block_bytes=1000))
+    settings: Callable[..., Any] = wishing.Settings
+    monkeypatch.setattr(wishing, "Settings", lambda **given: settings(**given, single_put_bytes=1000, block_bytes=1000))
     monkeypatch.setattr(FolderStore, "put_block", put_block)
     told = load(patients, str(tmp_path / "out"), phi="stop")
     assert (told.exit_code, told.sent, told.held) == (3, 2, 1)

@@ -21,7 +21,7 @@ from laden.run.outcome import Outcomes, outcomes
 from laden.values.errors import ExitCode, LadenError
 from laden.values.events import Observer, PlanReady, Summary
 from laden.values.records import Finding
-from laden.values.secrets import note_environment
+from laden.values.secrets import StreamLost, note_environment
 
 Conclude = Callable[[Summary, Relations | None], Summary]
 """Given the final summary before anybody is told; what it returns is told."""
@@ -165,7 +165,7 @@ class Run:
             raise
         except Exception as error:
             # Whoever waits for the last event gets it; that telling it fails as well is no news.
-            if not self.ended:
+            if not self.ended and not isinstance(error, StreamLost):
                 with suppress(Exception):
                     self.end(ExitCode.BUG, f"a bug in laden ended it ({type(error).__name__})")
             raise

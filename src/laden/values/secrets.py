@@ -16,9 +16,9 @@ import dataclasses
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, TextIO, TypeVar, cast
+from typing import Any, BinaryIO, TextIO, TypeVar, cast
 from urllib.parse import unquote
 
 from laden.values.pieces import Pieces, forms_of
@@ -224,6 +224,44 @@ class _Guarded:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.behind, name)
+
+
+class _Bytes:
+    """The bytes of standard output: where they cannot be written, `StreamLost` tells, and no other error of a disk."""
+
+    def __init__(self, behind: TextIO) -> None:
+        self._behind = behind
+
+    def write(self, data: bytes) -> int:
+        with self._lost():
+            return self._behind.buffer.write(data)
+
+    def flush(self) -> None:
+        with self._lost():
+            self._behind.buffer.flush()
+
+    def writelines(self, lines: Iterable[bytes]) -> None:
+        for line in lines:
+            self.write(line)
+
+    @contextmanager
+    def _lost(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            let_go(self._behind)
+            raise StreamLost(error.errno, error.strerror) from None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._behind.buffer, name)
+
+
+@contextmanager
+def bytes_out() -> Iterator[BinaryIO]:
+    """Standard output for bytes that were asked for, all of them written at the end; raises `StreamLost`."""
+    out = cast("BinaryIO", _Bytes(sys.stdout))
+    yield out
+    out.flush()
 
 
 @contextmanager

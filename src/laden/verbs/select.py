@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from laden.stages.survey import open_table
 from laden.values.errors import UsageError
 from laden.values.events import Observer, Selected, Started, Summary, ignore
 from laden.values.ownfiles import begins, placed, refuse
+from laden.values.secrets import bytes_out
 from laden.verbs.asked import Selecting, path_of, selection_of
 
 STDOUT = "-"
@@ -96,8 +96,8 @@ def _refuse_place(output: str | Path | None, table: Path, header: bytes) -> None
 def _written(output: str | Path, header: bytes) -> Iterator[BinaryIO]:
     """A file that is there only once it is whole; one that was there stays as it was until then."""
     if output == STDOUT:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
+        with bytes_out() as out:
+            yield out
         return
     path = Path(output).expanduser()
     try:
