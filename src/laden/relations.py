@@ -64,6 +64,7 @@ CREATE TABLE sizes (row BIGINT, width INTEGER, height INTEGER);
 CREATE TABLE blobs (
     name VARCHAR, size_bytes BIGINT, md5 VARCHAR, etag VARCHAR,
     crc32 BIGINT, source_bytes BIGINT, mtime_ns BIGINT, image VARCHAR, source VARCHAR);
+CREATE TABLE origins (name VARCHAR, origin VARCHAR);
 CREATE TABLE known (
     blob VARCHAR NOT NULL, archive VARCHAR NOT NULL, member VARCHAR NOT NULL, size_bytes BIGINT NOT NULL,
     md5 VARCHAR NOT NULL, crc32 BIGINT NOT NULL, key VARCHAR NOT NULL,
@@ -82,7 +83,7 @@ class Relations:
     """The tables of one run.
 
     `rows`, `table_starts` (where those of each table begin), `sizes` (that rows give images), `entries`, `blobs`,
-    `known` (an earlier manifest), `receipts`, `findings`.
+    `origins` (of those that came from other machines), `known` (an earlier manifest), `receipts`, `findings`.
     """
 
     Error = duckdb.Error

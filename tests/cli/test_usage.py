@@ -121,6 +121,7 @@ def test_of_a_refused_command_its_folder_holds_the_log(tmp_path: Path, capsys: p
 
 def test_source_and_destination_in_each_others_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "0.zip").touch()
     assert f"SOURCE and DEST are swapped: laden load ./src {CONTAINER}" in told(capsys, "load", CONTAINER, "./src")
 
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Any
 
 from laden.cli.ask import Question, SasPrompt, somebody_is_there
 from laden.cli.faces import Face, Interrupts, run_verb
+from laden.cli.links import warn_of_signed
 from laden.values.events import Observer, Summary, Warned
 
 
 def run_load(
-    source: list[Path],
+    source: list[str],
     destination: str,
     options: dict[str, Any],
     face: Face,
@@ -34,6 +34,7 @@ def run_load(
                     "a SAS on the command line can be seen by other users of this machine: put it in LADEN_SAS instead"
                 )
             )
+        warn_of_signed(source, options, observer)
         return load(
             source,
             destination,

@@ -34,8 +34,12 @@ Exit codes:
 """
 
 Sources = Annotated[
-    list[Path],
-    typer.Argument(metavar="SOURCE...", help="A folder of archives and a table, an extracted tree, or files."),
+    list[str],
+    typer.Argument(
+        metavar="SOURCE...",
+        help="A folder of archives and a table, an extracted tree, or files; or links to archives, a share or a"
+        " container; or a file of links.",
+    ),
 ]
 Dest = Annotated[
     str,
@@ -45,6 +49,17 @@ Dest = Annotated[
     ),
 ]
 TableFile = Annotated[Path | None, typer.Option("--table", help="The label table (.csv or .csv.gz), if not in SOURCE.")]
+SourceTable = Annotated[
+    str | None, typer.Option("--table", help="The label table (.csv or .csv.gz), if not in SOURCE; a file or a link.")
+]
+LinkCommand = Annotated[
+    str | None,
+    typer.Option(
+        "--link-command",
+        metavar="CMD",
+        help="A program that prints another link when one of SOURCE is refused; {name} stands for the file's name.",
+    ),
+]
 ProfileName = Annotated[
     str | None, typer.Option("--profile", help="A name (see laden profiles) or a TOML file. Default: recognised.")
 ]
@@ -265,7 +280,7 @@ class Choosing:
 
     TITLE = "What of SOURCE, and how closely"
 
-    table: TableFile = None
+    table: SourceTable = None
     profile: ProfileName = None
     archives: Archives = None
     trust: Trusted = None
@@ -276,6 +291,7 @@ class Choosing:
     include: Include = None
     follow_links: FollowLinks = False
     names: Names = None
+    link_command: LinkCommand = None
 
 
 class Renewing:

@@ -70,3 +70,5 @@ def _described(profile: Profile) -> Iterator[str]:
     for shape in profile.tables:
         yield f"{'':<16}table     {shape.name}"
     yield f"{'':<16}lands as  {profile.layout}"
+    for number, line in enumerate(profile.obtain):
+        yield f"{'':<16}{'' if number else 'to get it':<10}{line}"

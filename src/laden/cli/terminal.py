@@ -193,6 +193,10 @@ class Terminal:
             f"Plan ({escaped(plan.profile)}, share {plan.share})" if plan.share else f"Plan ({escaped(plan.profile)})"
         )
         numbered(self._console, title, shown)
+        if plan.source_bytes:
+            what = f"{size(plan.source_bytes)} in {plural(plan.source_requests, 'request')}"
+            pace = f", {duration(plan.source_s)} at the pace of now" if plan.source_s else ""
+            self._say(f"  from other machines: {what}{pace}; nothing of it is kept on this disk", 5)
         if plan.place:
             if self._source:
                 self._say(f"  from {escaped(self._source)}", 5)

@@ -14,8 +14,6 @@ from typing import Any
 from laden.relations import Relations
 
 _AT_ONCE = 10_000
-_MOST_MB = 192
-"""For one thread, which answers as soon as a person can see; a million items spill a little."""
 
 Parameters = Sequence[object] | Mapping[str, object]
 
@@ -24,7 +22,7 @@ class Shared(Relations):
     """`laden.relations.Relations`, for many threads."""
 
     def __init__(self) -> None:
-        super().__init__(_MOST_MB)
+        super().__init__()
         self._lock = threading.RLock()
 
     def run(self, sql: str, parameters: Parameters = ()) -> None:

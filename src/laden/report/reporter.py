@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Literal
 
 from laden.dataset.images.child import Decoder, DecodingStopped
 from laden.dataset.profile import Profile
+from laden.dataset.source import Root
 from laden.dataset.table import Table
 from laden.relations import Relations
 from laden.report.facts import ColumnCounts, Facts, Gallery, Speed
@@ -95,7 +96,7 @@ class Reporter:
             with self._spared():
                 self._begin(self._sketches)
 
-    def look_at_source(self, profile: Profile, root: Path, tables: Sequence[Table], relations: Relations) -> None:
+    def look_at_source(self, profile: Profile, root: Root, tables: Sequence[Table], relations: Relations) -> None:
         """Remember what was surveyed.
 
         Args:

@@ -12,13 +12,12 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Collection, Container, Iterable, Mapping
-from pathlib import Path
 from queue import SimpleQueue
 from types import TracebackType
 from typing import NamedTuple
 
 from laden.dataset.images.child import Decoder
-from laden.dataset.source import Reader
+from laden.dataset.source import Reader, Root
 from laden.relations import Relations
 from laden.report.gallery import Drawing, Wanted
 from laden.report.pixels import Drawn
@@ -41,7 +40,7 @@ class _Asked(NamedTuple):
 class Sketches:
     """Pictures of a source's images, drawn in a thread."""
 
-    def __init__(self, root: Path, decoder: Decoder) -> None:
+    def __init__(self, root: Root, decoder: Decoder) -> None:
         """Begin nothing yet.
 
         Args:
@@ -109,7 +108,7 @@ class Sketches:
 
     def _draw(self) -> None:
         """What the thread does."""
-        with Reader(str(self._root)) as reader:
+        with Reader(self._root) as reader:
             while (one := self._asked.get()) is not None and not self._closed:
                 if self._wanted is not None and one.blob not in self._wanted:
                     continue

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from laden.dataset.images import BROKEN
 from laden.relations import Relations
 from laden.stages.metadata import facts_in_sql, source_in_sql
-from laden.values.errors import StoreError
+from laden.values.errors import ManifestUnreadable, StoreError
 from laden.values.records import UNSEEN, Finding, Severity, Step
 
 MANIFEST = "_laden/manifest.parquet"
@@ -199,10 +199,17 @@ def lost(blob: str, what: str, archive: str = "", member: str = "", *, again: bo
 
 
 def write_manifest(relations: Relations) -> Path:
-    """Write `loaded` and `kept` as a Parquet file in the run's own folder; the same rows give the same bytes."""
-    query = (
-        f"SELECT {_COLUMNS} FROM (SELECT {_COLUMNS} FROM loaded UNION ALL SELECT {_COLUMNS} FROM kept) ORDER BY blob"  # noqa: S608
-    )
+    """Write `loaded` and `kept` as a Parquet file in the run's own folder; the same rows give the same bytes.
+
+    Where anything was read on another machine, a column `origin` tells where, as the blobs' metadata do.
+    """
+    rows = f"(SELECT {_COLUMNS} FROM loaded UNION ALL SELECT {_COLUMNS} FROM kept)"  # noqa: S608 - own names
+    query = f"SELECT {_COLUMNS} FROM {rows} ORDER BY blob"  # noqa: S608 - own names
+    if relations.one("SELECT count(*) FROM origins")[0]:
+        query = (
+            f"SELECT m.*, coalesce(b.origin, '') AS origin FROM {rows} m"  # noqa: S608 - own names
+            " LEFT JOIN origins b ON b.name = m.blob ORDER BY m.blob"
+        )
     return relations.to_parquet(query, "manifest.parquet", "laden_format")
 
 
@@ -210,7 +217,7 @@ def read_manifest(relations: Relations, path: Path) -> None:
     """Fill the relation `known` from a manifest file in the run's own folder.
 
     Raises:
-        StoreError: it is not a manifest laden can read.
+        ManifestUnreadable: it is not a manifest laden can read.
     """
     try:
         file = f"read_parquet('{_quoted(path)}')"
@@ -225,7 +232,7 @@ def read_manifest(relations: Relations, path: Path) -> None:
     except relations.Error:
         bad = 1
     if bad:
-        raise StoreError(
+        raise ManifestUnreadable(
             f"{MANIFEST} is not a manifest this version can read: remove it and run the load again to have it made anew"
         )
 

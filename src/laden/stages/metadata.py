@@ -28,10 +28,12 @@ _SIZE = "laden_size"
 _MTIME = "laden_mtime"
 _IMAGE = "laden_image"
 _SOURCE = "laden_source"
+_ORIGIN = "laden_origin"
+"""Of what was read on another machine: its address without the query, what vouched for the content, and the offset."""
 
 
-def to_metadata(entry: Entry, digests: Digests, image: ImageFacts) -> dict[str, str]:
-    """The metadata of an image's blob."""
+def to_metadata(entry: Entry, digests: Digests, image: ImageFacts, origin: str = "") -> dict[str, str]:
+    """The metadata of an image's blob; `origin` is where its archive lay, if that was not this machine."""
     metadata = {
         _CRC32: f"{digests.crc32:08x}",
         _SIZE: str(digests.size_bytes),
@@ -40,6 +42,8 @@ def to_metadata(entry: Entry, digests: Digests, image: ImageFacts) -> dict[str, 
     }
     if entry.mtime_ns is not None:
         metadata[_MTIME] = str(entry.mtime_ns)
+    if origin:
+        metadata[_ORIGIN] = origin
     return metadata
 
 
@@ -94,15 +98,36 @@ def to_columns(blobs: Sequence[Blob]) -> dict[str, list[Any]]:
     }
 
 
+def to_origins(blobs: Sequence[Blob]) -> dict[str, list[Any]]:
+    """Of listed blobs, those that came from another machine, as columns of the relation `origins`."""
+    came = [(blob.name, blob.metadata[_ORIGIN]) for blob in blobs if _ORIGIN in blob.metadata]
+    return {"name": [name for name, _ in came], "origin": [origin for _, origin in came]}
+
+
 def feed(relations: Relations, pages: Sequence[Sequence[Blob]]) -> None:
-    """Add listed blobs to the relation `blobs`, as `to_columns`; those of plain pages without an object for each."""
+    """Add listed blobs to the relation `blobs`, as `to_columns`; those of plain pages without an object for each.
+
+    Of those that came from other machines, where from goes into the relation `origins`.
+    """
     if plain := [page for page in pages if isinstance(page, PlainBlobs) and page]:
         batches = ((len(page), _columns(page)) for page in plain)
         relations.absorb(_FEED, Stream(_KINDS, batches))
+        came = [page for page in plain if page.has(METADATUM + _ORIGIN)]
+        relations.absorb(_FEED_ORIGINS, Stream(_ORIGINS, ((len(page), _origins(page)) for page in came)))
     for page in pages:
         if not isinstance(page, PlainBlobs):
+            if (origins := to_origins(page))["name"]:
+                relations.feed_columns("origins", origins)
             for start in range(0, len(page), BATCH_ROWS):
                 relations.feed_columns("blobs", to_columns(page[start : start + BATCH_ROWS]))
+
+
+def note_odd(relations: Relations, odd: Sequence[tuple[str, str]]) -> None:
+    """Remember in the relation `odd` under which names no plain file lies, and what does."""
+    relations.run("CREATE TABLE IF NOT EXISTS odd (name VARCHAR, what VARCHAR)")
+    relations.run("DELETE FROM odd")
+    if odd:
+        relations.feed("odd", odd)
 
 
 _FEED = """
@@ -115,6 +140,8 @@ FROM batch
 """
 
 
+_FEED_ORIGINS = "INSERT INTO origins SELECT name, origin FROM batch WHERE has_origin = 1"
+_ORIGINS: dict[str, Kind] = {"has_origin": "integer", "name": "text", "origin": "text"}
 _KINDS: dict[str, Kind] = {
     "size_bytes": "integer",
     "crc32": "integer",
@@ -147,6 +174,12 @@ def _columns(blobs: PlainBlobs) -> tuple[Column, ...]:
         image,
         source,
     )
+
+
+def _origins(blobs: PlainBlobs) -> tuple[Column, ...]:
+    """What `_FEED_ORIGINS` reads, in the order of `_ORIGINS`."""
+    origin, has_origin = blobs.texts(METADATUM + _ORIGIN)
+    return has_origin, blobs.texts("Name")[0], origin
 
 
 def source_in_sql(column: str) -> tuple[str, str]:

@@ -12,8 +12,9 @@ from itertools import islice
 from typing import NamedTuple
 
 from laden.relations import Relations
-from laden.stages.manifest import LOAD, OTHER, LoadPage, find_loads_below
+from laden.stages.manifest import LOAD, OTHER, Document, LoadPage, find_loads_below
 from laden.store import Store, digest
+from laden.store.disk import LINK
 from laden.values.errors import BlobArchived, BlobMissing
 from laden.values.records import Finding, Severity
 from laden.values.share import Share
@@ -75,6 +76,7 @@ def compare(relations: Relations, page: LoadPage) -> Iterator[Finding]:
     relations.run("CREATE OR REPLACE TABLE promised AS SELECT blob, size_bytes, md5, known FROM known")
     relations.feed("promised", ((*document[:3], "sent") for document in page.documents))
     find_loads_below(relations)
+    yield from oddities(relations, page.documents)
     for blob, listed, size_bytes, now_bytes in relations.stream(_OTHER):
         if listed:
             what = (
@@ -93,6 +95,23 @@ def compare(relations: Relations, page: LoadPage) -> Iterator[Finding]:
         [names],
     ):
         yield Finding("blob-foreign", Severity.INFO, "the manifest does not know it", blob=blob)
+
+
+_ODD = """
+SELECT name, what FROM odd WHERE name IN (SELECT blob FROM known) OR list_contains(?::VARCHAR[], name) ORDER BY name
+"""
+
+
+def oddities(relations: Relations, documents: Iterable[Document]) -> Iterator[Finding]:
+    """What lies in the place of an image that the manifest names, or of a document, and is no plain file."""
+    relations.run("CREATE TABLE IF NOT EXISTS odd (name VARCHAR, what VARCHAR)")
+    for blob, what in relations.stream(_ODD, [[document.name for document in documents]]):
+        if what == LINK:
+            told = f"{what} lies there, whose content is looked at, wherever it is: put the file itself there"
+            yield Finding("blob-link", Severity.WARNING, told, blob=blob)
+        else:
+            told = f"{what} lies there, which is not looked at: remove it, and load again"
+            yield Finding("blob-special", Severity.ERROR, told, blob=blob)
 
 
 def wrong(relations: Relations, page: LoadPage) -> str:
@@ -126,6 +145,30 @@ def to_read_back(relations: Relations, sample: int | None, share: Share | None =
         [part.of, part.number - 1],
     )
     return [Target(blob, size_bytes, bytes.fromhex(md5)) for blob, size_bytes, md5 in rows]
+
+
+def documents_to_read_back(relations: Relations, documents: Iterable[Document]) -> list[Target]:
+    """The documents that the listing shows as they were landed; of the others `compare` tells."""
+    listed = "SELECT count(*) FROM blobs WHERE name = ? AND size_bytes = ? AND md5 = ?"
+    return [
+        Target(name, size_bytes, bytes.fromhex(md5))
+        for name, size_bytes, md5, *_ in documents
+        if relations.one(listed, [name, size_bytes, md5])[0]
+    ]
+
+
+async def doubt_documents(store: Store, relations: Relations, documents: Iterable[Document]) -> list[Finding]:
+    """Read what earlier loads landed beside images; of what has other bytes, forget the MD5.
+
+    So it is written again where this load lands it, and lost where it does not.
+    """
+    found = []
+    async for target, finding in read_back(store, documents_to_read_back(relations, documents)):
+        if finding is not None and finding.code == "blob-bytes":
+            relations.run("UPDATE blobs SET md5 = NULL WHERE name = ?", [target.blob])
+            told = "its bytes are not those that an earlier load landed; where this load lands it, it is written again"
+            found.append(finding._replace(severity=Severity.WARNING, message=told))
+    return found
 
 
 async def read_back(store: Store, wanted: Iterable[Target]) -> AsyncIterator[tuple[Target, Finding | None]]:

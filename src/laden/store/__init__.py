@@ -70,6 +70,9 @@ class Page(NamedTuple):
     blobs: Sequence[Blob]
     marker: str
     """Where the next page starts; empty after the last."""
+    odd: tuple[tuple[str, str], ...] = ()
+    """Names of a folder under which no plain file lies, and what does; of these, only links to files are among the
+    blobs."""
 
 
 class Retry(NamedTuple):

@@ -101,6 +101,10 @@ class PlainBlobs(Sequence[Blob]):
         heads, tails = self._spans["Name"]
         return [self._body[head:tail].decode() for head, tail in zip(heads.tolist(), tails.tolist(), strict=True)]
 
+    def has(self, key: str) -> bool:
+        """Whether any blob has such a text; keys as `spans`."""
+        return key in self._spans
+
     def texts(self, key: str) -> tuple[Texts, NDArray[np.int64]]:
         """A column of texts, and 1 where a blob has one, else 0 (and an empty text); keys as `spans`."""
         heads, tails = self._spans.get(key) or _nowhere(len(self))

@@ -142,6 +142,10 @@ class BlobConflict(StoreError):  # noqa: N818 - named for what the service said
     """Whether an earlier attempt of the same put broke off and may have succeeded unheard."""
 
 
+class ManifestUnreadable(StoreError):  # noqa: N818 - named for what happened
+    """What lies under the manifest's name is none that this version can read."""
+
+
 class NotAsLanded(StoreError):  # noqa: N818 - named for what happened
     """A document is not the one that the page about the load names."""
 

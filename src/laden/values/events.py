@@ -88,6 +88,12 @@ class PlanReady(Counts):
     """Requests that a cloud will bill as writes, at least; large images need more. 0 for what nobody bills."""
     assumed_s: float = 0.0
     """How long sending takes at an assumed speed (100 Mbit/s, 500 blobs a second); 0 for a folder."""
+    source_bytes: int = 0
+    """To be fetched from other machines for it; 0 where the source lies on this one."""
+    source_requests: int = 0
+    """In so many requests."""
+    source_s: float = 0.0
+    """How long that takes at the pace that a dry run measured; 0 where none was measured."""
     share: str = ""
     """What of it falls to this run, as in 2/5; empty for all of it."""
 

@@ -16,8 +16,10 @@ PAGES = {
     "selecting": "from columns to a container of a part",
     "get": "out of the container again: to a disk, into shards; lists and differences",
     "use": "a loaded dataset in Python and in training",
+    "changing": "what is there: new versions, what is gone, copies, tiers and tags",
     "history": "what was done to a destination, and when",
     "profiles": "the datasets that are known, and how to describe another",
+    "sources": "where the data come from: folders, links, shares, containers, buckets",
     "machines": "several machines, one load",
     "azure": "accounts, containers, addresses, sign-in, costs, Azure ML",
     "sas": "shared access signatures: made, read, renewed",
@@ -27,6 +29,7 @@ PAGES = {
     "explore": "the explorer, in the browser",
     "log": "what happened in the night",
     "guarantees": "what laden promises, and the test that holds each promise",
+    "compared": "what other tools do better, and worse",
     "architecture": "how it is built, and why that way",
 }
 """Name and what it is about, in the order in which they are listed."""

@@ -37,6 +37,11 @@ _PATTERNS = (
     # A signature whose `+` became a blank goes on behind it.
     (rf"(?P<a>sig\s*{_PAD}\s*){_VALUE}(?:[ ]{_BASE64}+{_PAD}(?=[&\s;\"'<>]|$))*", r"\g<a>"),
     (rf"(?P<a>sharedaccesssignature\s*{_PAD}\s*)[^\s;\"'<>]+", r"\g<a>"),
+    # Signed links of other clouds (S3's and Google's "query string authentication", CloudFront), and tokens of shares.
+    (rf"(?P<a>(?:signature|x-(?:amz|goog)-(?:credential|security-token))\s*{_PAD}\s*){_VALUE}", r"\g<a>"),
+    (rf"(?P<a>[?&]policy=){_VALUE}", r"\g<a>"),
+    (r"(?P<a>://[^\s?\"'<>]*/s/)[A-Za-z0-9]{15}(?![A-Za-z0-9])", r"\g<a>"),
+    (r"(?P<a>/public\.php/dav/files/)[^/\s?\"'<>]+", r"\g<a>"),
     (rf"(?P<a>(?:account|sharedaccess|access)_?key\s*{_PAD}\s*){_VALUE}", r"\g<a>"),
     (rf"(?P<a>(?:password|passwd|pwd|token|secret)\s*{_PAD}\s*){_VALUE}", r"\g<a>"),
     # As a sentence has it, "no token: run ...", it is none.
@@ -56,7 +61,7 @@ _PATTERNS = (
     (rf"{_FROM_ITS_START}{_BASE64}{{43,}}{_PAD}(?![A-Za-z0-9+/=])", ""),
 )
 _COMPILED = tuple((re.compile(pattern, re.IGNORECASE), kept + SHOWN) for pattern, kept in _PATTERNS)
-_WORDS = "sig\\s*[=%]|signature|key|passw|pwd|token|secret|authorization|bearer|eyj|@"
+_WORDS = "sig\\s*[=%]|signature|credential|policy=|/s/|/dav/|key|passw|pwd|token|secret|authorization|bearer|eyj|@"
 _HINT = re.compile(_WORDS)
 _HINT_OF_ANY_CASE = re.compile(_WORDS, re.IGNORECASE)
 _LONG = re.compile("[A-Za-z0-9+/%]{43}")

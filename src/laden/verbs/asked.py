@@ -10,6 +10,7 @@ from typing import Any, TypedDict, cast, get_args, get_type_hints
 from laden.dataset.images import Level, Phi
 from laden.dataset.selection import Selection
 from laden.dataset.source import Scope
+from laden.remote.link import is_link
 from laden.stages.survey import Choice
 from laden.values.errors import UsageError
 from laden.values.ownfiles import is_device
@@ -42,7 +43,7 @@ class Choosing(Selecting, total=False):
     """What of a source, by keyword."""
 
     table: str | Path | None
-    """The label table, where it does not lie in the source."""
+    """The label table, where it does not lie in the source; a path or a link."""
     profile: str | None
     """Name of a built-in profile, or path of a TOML file; by default recognised."""
     archives: str | None
@@ -85,8 +86,9 @@ def _selection(asked: Mapping[str, Any]) -> Selection:
 def choice_of(asked: Choosing) -> Choice:
     """What was asked of a source; raises TypeError for a keyword that is none, UsageError for what makes no sense."""
     refuse_unknown(asked, Choosing)
+    table = asked.get("table")
     return Choice(
-        path_of(asked.get("table")),
+        None if table is not None and is_link(str(table)) else path_of(table),
         asked.get("profile"),
         asked.get("archives"),
         asked.get("layout"),
@@ -139,11 +141,6 @@ def paths(source: Paths) -> list[Path]:
 def path_of(path: str | Path | None) -> Path | None:
     """A path, where one was given."""
     return None if path is None else Path(path)
-
-
-def shown(source: Paths) -> str:
-    """The source as a summary names it."""
-    return redact(", ".join(map(str, paths(source))))
 
 
 def refuse_same(

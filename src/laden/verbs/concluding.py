@@ -42,7 +42,7 @@ def proved(run: Run, surveyed: Survey) -> Summary | None:
 async def conclude(run: Run, surveyed: Survey, landings: Sequence[Landing], publisher: Publisher, level: Level) -> None:
     """Land table and manifest of what is proved, and tell what is known of all that is loaded."""
     run.tell(Started("manifest"))
-    with Reader(str(surveyed.root)) as reader:
+    with Reader(surveyed.root) as reader:
         run.add(await publisher.publish(surveyed.profile, landings, surveyed.sidecars, reader))
     run.add(losses(run.relations))
     run.add(contradictions(run.relations, "loaded", bits_of(surveyed)))

@@ -24,7 +24,7 @@ from laden.stages.copying import Copier, Done, Job
 from laden.stages.copying.questions import JOBS, LOST, ORIGIN, PLAN, ROWS, ROWS_OF_FILES, UNPROVEN
 from laden.stages.costs import of_tier
 from laden.stages.history import Deed
-from laden.stages.inventory import Listing, fetch, is_listed, read_earlier, read_known
+from laden.stages.inventory import Listing, fetch, is_listed, read_earlier
 from laden.stages.manifest import LOAD, LoadPage, find_loads_below, losses
 from laden.stages.metadata import Copied
 from laden.stages.publish import Landing, Publisher
@@ -161,9 +161,9 @@ class _Copying:
         self._listing = Listing(self._there.store, relations, run.tell)
         await self._listing.begin()
         await self._listing.finish()
-        await read_known(self._there.store, relations)
-        _, self._earlier = await read_earlier(self._there.store, relations)
-        run.add(await self._listing.doubt(self._earlier))
+        await self._listing.know()
+        page, self._earlier = await read_earlier(self._there.store, relations)
+        run.add(await self._listing.doubt(self._earlier, page))
         return self._plan()
 
     def _lost(self) -> Iterator[Finding]:

@@ -12,11 +12,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
 from laden.dataset.images import NAMED, Phi, look
 from laden.dataset.images.identity import UNREAD
-from laden.dataset.source import Reader
+from laden.dataset.source import Reader, Root
 from laden.run.receipts import FOUND_BEFORE, identified
 from laden.run.run import Run
 from laden.values.errors import SourceError, UsageError
@@ -46,7 +45,8 @@ LEFT JOIN known k ON k.blob = t.blob AND k.md5 = b.md5 WHERE t.action = 'done'
 _NAMED_BEFORE = f"SELECT blob, archive, member, kind FROM ({_SETTLED}) WHERE identity = ? ORDER BY id"  # noqa: S608
 _UNLOOKED = f"""
 SELECT count(*), min(blob) FROM ({_SETTLED}) WHERE identity = ''
-  AND (kind IN ('png', 'jpeg', 'dicom') OR (kind = '' AND regexp_matches(lower(member), '\\.(png|jpe?g|dcm|dicom)$')))
+  AND (kind IN ('png', 'jpeg', 'dicom', 'tiff')
+    OR (kind = '' AND regexp_matches(lower(member), '\\.(png|jpe?g|dcm|dicom|dic|ima|tiff?)$')))
 """  # noqa: S608 - own text
 
 
@@ -75,7 +75,7 @@ def recall_identity(run: Run, phi: Phi) -> None:
         run.add([Finding("identity-unlooked", severity, told, blob=first)])
 
 
-def look_for_identity(run: Run, root: Path, phi: Phi, *, alone: bool) -> None:
+def look_for_identity(run: Run, root: Root, phi: Phi, *, alone: bool) -> None:
     """Warn where headers of a sample say who a person is.
 
     Args:
@@ -91,7 +91,7 @@ def look_for_identity(run: Run, root: Path, phi: Phi, *, alone: bool) -> None:
     step = -(-count // _MOST_FILES) or 1
     named: Counter[str] = Counter()
     seen = saying = 0
-    with Reader(str(root)) as reader:
+    with Reader(root) as reader:
         for entry in map(Entry._make, run.relations.stream(_SPREAD, {**gzip, "step": step})):
             for kind, identity in _headers(reader, entry):
                 seen += kind == "dicom"

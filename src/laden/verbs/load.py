@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Literal, Unpack
 
 from laden.dataset.images import Level, Phi
+from laden.dataset.source import Root, folder_of, name_of
+from laden.remote.sources import Sources
 from laden.report import Reporter
 from laden.run.deadline import Deadline
 from laden.run.logfile import LogFile
@@ -19,9 +21,10 @@ from laden.run.receipts import Receipts
 from laden.run.run import Run, never, running
 from laden.stages.engine import Job, move, workers_for
 from laden.stages.history import Deed
-from laden.stages.inventory import Listing, is_listed, read_earlier, read_known
+from laden.stages.inventory import Listing, is_listed, read_earlier
 from laden.stages.manifest import LOAD, Document, LoadPage
 from laden.stages.plan import Plan
+from laden.stages.proof import doubt_documents, oddities
 from laden.stages.properties import Values, wishes_of
 from laden.stages.publish import Landing, Publisher
 from laden.stages.survey import Choice, Survey, survey
@@ -29,7 +32,6 @@ from laden.store import FolderDestination, without_secret
 from laden.store.access import Ask, Renewal
 from laden.store.cap import parse_cap
 from laden.store.sas import lacking_for_load, lacking_for_tags
-from laden.store.slips import swapped
 from laden.values.errors import AccessEnded, ExitCode, UsageError
 from laden.values.events import Observer, PlanReady, Started, Summary, ignore
 from laden.values.records import Item
@@ -39,11 +41,9 @@ from laden.verbs.asked import (
     choice_of,
     one_of,
     path_of,
-    paths,
     refuse_same,
     refuse_secrets,
     share_of,
-    shown,
 )
 from laden.verbs.concluding import conclude, lost_before, proved
 from laden.verbs.identity import look_for_identity, recall_identity
@@ -51,6 +51,7 @@ from laden.verbs.measuring import agreed
 from laden.verbs.opening import Opened, opened
 from laden.verbs.planning import nothing_here, planned
 from laden.verbs.remembering import asked_of, counts_of, record
+from laden.verbs.sources import begin, listening, refuse_swapped, shown_sources, sources_of
 from laden.verbs.wholeness import not_whole
 from laden.verbs.wishes import LoadWishes, refuse_share, settings_of, tell_no_longer, values_of
 
@@ -81,6 +82,7 @@ def load(
     log_file: str | Path | None = None,
     sas_command: str | None = None,
     ask_sas: Ask | None = None,
+    link_command: str | None = None,
     observer: Observer = ignore,
     confirm: Callable[[PlanReady], bool] | None = None,
     stopping: Callable[[], bool] = never,
@@ -89,11 +91,12 @@ def load(
     """Load a dataset into a container or folder, verified; run it again to finish what was interrupted.
 
     Args:
-        source: a folder of archives and a table, an extracted tree, or named files.
+        source: a folder of archives and a table, an extracted tree, or named files; also links to archives and tables,
+            to a share or a container that holds them, and files of links, one a line (docs/sources.md).
         destination: URL of a container or a prefix in it, or a folder.
         overwrite: what to do with a blob of other content: leave it and list it, or replace it.
         compare: when an image that is there is read at the source and compared by MD5: where CRC-32, size and time do
-            not tell that it is the same, or always.
+            not tell that it is the same, or always; then tables and copied files are read back too.
         strays: whether images without a row are sent.
         damaged: whether images that are broken inside, though whole as members, are sent as they are.
         images: how closely each image is looked at as it passes: not at all, its structure, or every pixel decoded.
@@ -119,6 +122,8 @@ def load(
             when one is refused, and at first where there is none.
         ask_sas: asked for another SAS when one is not accepted any more, with the reason and a function that tells
             whether the answer is no longer wanted; called from a thread; an empty answer gives up.
+        link_command: a program that prints another link where one of the source is refused; `{name}` and `{link}` in it
+            stand for the file's name and for its first link without the query.
         observer: called with each event, in order; the last is the summary that is also returned.
         confirm: asked once the plan is known, and how long it may take was measured; False ends the run before
             anything is written. None goes on.
@@ -143,10 +148,11 @@ def load(
     )
     deadline = Deadline(reporter.observe)
     with (
+        sources_of(source, asked.get("table"), link_command, stopping) as sources,
         log,
         reporter,
         running(
-            Summary("load", source=shown(source), destination=without_secret(destination)),
+            Summary("load", source=shown_sources(source), destination=without_secret(destination)),
             deadline,
             findings_file=path_of(findings_file),
             stopping=stopping,
@@ -170,7 +176,7 @@ def load(
             confirm,
             asked_of(asked, **{name: (told[name], usual) for name, usual in _USUAL.items()}),
         )
-        return run_loop(_load(run, paths(source), destination, wishes, reporter, deadline))
+        return run_loop(_load(run, sources, destination, wishes, reporter, deadline))
 
 
 _USUAL = {
@@ -197,21 +203,24 @@ class _Ground:
 
 
 async def _load(
-    run: Run, sources: list[Path], destination: str, wishes: LoadWishes, reporter: Reporter, deadline: Deadline
+    run: Run, sources: Sources, destination: str, wishes: LoadWishes, reporter: Reporter, deadline: Deadline
 ) -> Summary:
     refuse_secrets(layout=wishes.choice.layout, table_name=wishes.choice.selection.table_name)
-    if sentence := swapped(sources, destination):
-        raise UsageError(sentence)
+    refuse_swapped(sources, destination)
+    begin(run, sources)
     sending = _Sending(run)
-    async with opened(
-        run,
-        destination,
-        lacking_for_tags if wishes.properties.tags else lacking_for_load,
-        wishes.renewal,
-        connections=wishes.connections,
-        cap=wishes.cap,
-        stopping=sending.stopping,
-    ) as there:
+    async with (
+        listening(run, sources),
+        opened(
+            run,
+            destination,
+            lacking_for_tags if wishes.properties.tags else lacking_for_load,
+            wishes.renewal,
+            connections=wishes.connections,
+            cap=wishes.cap,
+            stopping=sending.stopping,
+        ) as there,
+    ):
         deadline.ends_s = there.access.ends_s
         refuse_share(wishes, there)
         run.tell(Started("listing", without_secret(destination)))
@@ -227,7 +236,7 @@ async def _load(
         return await _carried_out(run, ground, wishes, sending)
 
 
-async def _explored(run: Run, there: Opened, sources: list[Path], wishes: LoadWishes, reporter: Reporter) -> _Ground:
+async def _explored(run: Run, there: Opened, sources: Sources, wishes: LoadWishes, reporter: Reporter) -> _Ground:
     """List, survey and plan; nothing is written."""
     listing = Listing(there.store, run.relations, run.tell)
     await listing.begin()
@@ -235,9 +244,12 @@ async def _explored(run: Run, there: Opened, sources: list[Path], wishes: LoadWi
     unseen = not_whole(run, surveyed, wishes.choice)
     reporter.look_at_source(surveyed.profile, surveyed.root, [one.table for one in surveyed.tables], run.relations)
     await listing.finish()
-    await read_known(there.store, run.relations)
+    await listing.know()
     page, earlier = await read_earlier(there.store, run.relations)
-    run.add(await listing.doubt(earlier))
+    run.add(await listing.doubt(earlier, page))
+    run.add(oddities(run.relations, earlier))
+    if wishes.compare_all:
+        run.add(await doubt_documents(there.store, run.relations, earlier))
     _refuse_inside(there, surveyed.root)
     values = values_of(run, surveyed, there, wishes.properties)
     landings = _landings(surveyed, wishes.choice)
@@ -281,7 +293,7 @@ async def _carried_out(run: Run, ground: _Ground, wishes: LoadWishes, sending: _
         run.note(share=ready.share)
         return run.end()
     await conclude(run, surveyed, ground.landings, publisher, wishes.settings.images)
-    await record(run, store, Deed("load", wishes.asked, surveyed.root.name, counts_of(run)), listed=True)
+    await record(run, store, Deed("load", wishes.asked, name_of(surveyed.root), counts_of(run)), listed=True)
     run.note(complete=True)
     return run.end()
 
@@ -306,6 +318,7 @@ def _planned(
         selected_as=landings[0].subset if landings and landings[0].selection else None,
         documents=[*(landing.subset for landing in landings), *(document.name for document in earlier)],
         target=there.target,
+        measure=wishes.dry_run,
         share=wishes.share,
     )
 
@@ -327,10 +340,10 @@ class _Sending:
         self._now = False
 
 
-def _refuse_inside(there: Opened, root: Path) -> None:
+def _refuse_inside(there: Opened, root: Root) -> None:
     """Refuse a destination folder within the source: the next load would take it for data."""
     target = there.target
-    if isinstance(target, FolderDestination) and target.path.resolve().is_relative_to(root.resolve()):
+    if isinstance(target, FolderDestination) and target.path.resolve().is_relative_to(folder_of(root).resolve()):
         raise UsageError(f"the destination {target.path} lies in the source {root}: choose a folder outside of it")
 
 
@@ -358,10 +371,10 @@ async def _transfer(
 ) -> None:
     run.tell(Started("transfer"))
     moving = move(
-        Job(str(surveyed.root), there.target, wishes.connections, wishes.settings, wishes.cap),
+        Job(surveyed.root, there.target, wishes.connections, wishes.settings, wishes.cap),
         items,
         there.store,
-        workers=wishes.workers or workers_for(ready.to_settle, ready.bytes_to_send),
+        workers=wishes.workers or _workers(ready),
         on_retry=run.meter.retried,
         on_limit=run.meter.limited,
         stopping=run.stopping,
@@ -376,3 +389,8 @@ async def _transfer(
         if not run.stopping():
             remedy = there.access.remedy
             raise AccessEnded(f"{error}. {run.standing()}, and the same command with {remedy} goes on") from None
+
+
+def _workers(ready: PlanReady) -> int:
+    """Processes that are worth it: one for a source on other machines, whose hosts are asked together."""
+    return 1 if ready.source_bytes else workers_for(ready.to_settle, ready.bytes_to_send)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
+from laden.dataset.source import Elsewhere
 from laden.run.deadline import assumed_s
 from laden.run.receipts import looked
 from laden.run.run import Run
@@ -35,6 +37,7 @@ def planned(
     read_back: bool = False,
     selected_as: str | None = None,
     target: Destination | FolderDestination | None = None,
+    measure: bool = False,
     share: Share | None = None,
 ) -> tuple[Plan, PlanReady]:
     """The plan and its counts.
@@ -50,6 +53,7 @@ def planned(
         read_back: whether what is there is read for that, too.
         selected_as: the name under which the first table's selected rows land, where only those do.
         target: where it goes.
+        measure: whether a bit of a source on another machine is read to know its pace.
         share: what of it is to be done; None for all.
     """
     run.tell(Started("plan"))
@@ -74,6 +78,8 @@ def planned(
         selection=surveyed.steps,
     )
     ready = _priced(replace(counts, excluded=surveyed.excluded), target)
+    if not isinstance(surveyed.root, Path) and ready.to_settle:
+        ready = _fetched(ready, plan, surveyed.root, measure=measure)
     run.plan(ready)
     if isinstance(target, FolderDestination) and ready.bytes_to_send > (free_bytes := target.free_bytes()):
         run.tell(
@@ -99,6 +105,18 @@ def _priced(plan: PlanReady, target: Destination | FolderDestination | None) -> 
         place=target.about,
         writes=0 if target.is_local else items,
         assumed_s=assumed_s(items, plan.bytes_to_send),
+    )
+
+
+def _fetched(ready: PlanReady, plan: Plan, root: Elsewhere, *, measure: bool) -> PlanReady:
+    """The plan with what has to come from other machines for it."""
+    size_bytes, requests = root.cost(item.entry for item in plan.items())
+    pace = root.pace(item.entry for item in plan.items()) if measure else 0.0
+    return replace(
+        ready,
+        source_bytes=size_bytes,
+        source_requests=requests,
+        source_s=size_bytes / pace if pace else 0.0,
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from laden.remote.link import is_link, parse_link
 from laden.run.run import Run
 from laden.stages.history import HISTORY, Deed, remember
 from laden.store import Store
@@ -25,7 +26,12 @@ def asked_of(asked: Mapping[str, Any], **options: tuple[Any, Any]) -> dict[str, 
     """
     given = {name: value for name, (value, default) in options.items() if value != default}
     given |= {name: value for name, value in asked.items() if value not in (None, "", (), [], False)}
-    return {name: Path(str(value)).name if name in _FILES else value for name, value in sorted(given.items())}
+    return {name: _own_name(str(value)) if name in _FILES else value for name, value in sorted(given.items())}
+
+
+def _own_name(file: str) -> str:
+    """The last part of a path or link, without what a link's query holds."""
+    return parse_link(file).name if is_link(file) else Path(file).name
 
 
 def counts_of(run: Run) -> dict[str, int]:

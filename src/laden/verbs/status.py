@@ -101,6 +101,8 @@ def _standing(run: Run, page: LoadPage | None, sent: Sent, came: Arrivals | None
         return facts, "a load replaces images, or was interrupted while it did"
     if there < in_manifest:
         return facts, f"{amount(in_manifest - there)} images are gone or changed: laden verify tells which"
+    if page.rows and not page.rows_with_image:
+        return facts, "no row of the last load's table has its image here: the findings of that load tell why"
     if not sent.newer:
         return facts, _COMPLETE
     return facts, f"complete once, and unfinished since: {_life(came)}"
@@ -121,10 +123,8 @@ def _unfinished(
         left_bytes = planned.size_bytes - sent.size_bytes
         if came is not None and came.bytes_per_s and left_bytes > 0 and came.ago_s < _QUIET_S:
             facts["left"] = f"{duration(left_bytes / came.bytes_per_s)} at this speed, {size(left_bytes)}"
-    life = _life(came)
-    if life != _RUNS:
-        facts["next"] = "the same laden load again sends what is left"
-    return facts, f"unfinished: {life}"
+    facts["next"] = "where none runs, the same laden load again sends what is left"
+    return facts, f"unfinished: {_life(came)}"
 
 
 _RUNS = "it runs, or was stopped a moment ago"

@@ -12,7 +12,7 @@ from laden.run.loop import run as run_loop
 from laden.run.run import Run, running
 from laden.stages.inventory import count_sent, read_load, read_table
 from laden.stages.manifest import MANIFEST, LoadPage
-from laden.stages.proof import compare, read_back, to_read_back
+from laden.stages.proof import compare, documents_to_read_back, read_back, to_read_back
 from laden.store import Store, without_secret
 from laden.store.access import Ask, Renewal
 from laden.store.sas import lacking_for_verify
@@ -47,7 +47,8 @@ def verify(
 
     Args:
         destination: as in `load`.
-        deep: read blobs back and hash them: all, or a sample of 100; by default the listing's MD5 is compared.
+        deep: read blobs back and hash them: all images, or a sample of 100, and tables and copied files always; by
+            default the listing's MD5 is compared.
         share: of `deep="all"`, read only this part, as in `"2/5"`, or `"auto"` where a scheduler tells.
         connections: requests in flight at most; None to find out what the link bears.
         findings_file: CSV file for all findings; None writes none.
@@ -106,7 +107,7 @@ async def _verify(
         run.tell(Started("verify"))
         run.add(compare(run.relations, page))
         if depth is not None:
-            await _read_back(run, there.store, depth, share)
+            await _read_back(run, there.store, depth, share, page)
         _note(run, page)
         if reporter.wanted:
             table = await read_table(there.store, run.relations, page)
@@ -114,10 +115,12 @@ async def _verify(
         return run.end()
 
 
-async def _read_back(run: Run, store: Store, depth: Depth, share: Share | None) -> None:
-    """Read blobs back and hash them."""
+async def _read_back(run: Run, store: Store, depth: Depth, share: Share | None, page: LoadPage) -> None:
+    """Read blobs back and hash them: tables, copied files and the manifest too, which are few."""
     run.tell(Started("reading"))
     wanted = to_read_back(run.relations, _SAMPLE if depth == "sample" else None, share)
+    if share is None or share.number == 1:
+        wanted += documents_to_read_back(run.relations, page.documents)
     run.meter.begin(len(wanted), sum(target.size_bytes for target in wanted))
     async for target, found in read_back(store, wanted):
         run.meter.step(target.size_bytes)

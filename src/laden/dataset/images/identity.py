@@ -103,7 +103,7 @@ _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _WORD = re.compile(rb"[A-Za-z]{4}|[0-9]{6}")
 
 _PERSONS = re.compile(
-    rb"author|artist|creator\b|patient|physician|doctor|operator|birth|surname|owner|institution|hospital",
+    rb"author|artist|creator\b|patient|physician|doctor|operator|birth|surname|owner|institution|hospital|\bmrn\b",
     re.IGNORECASE,
 )
 """In the keyword of a PNG's text, in names within XMP, and in the words before a colon of a free text."""

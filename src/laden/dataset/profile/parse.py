@@ -18,6 +18,7 @@ from laden.dataset.profile.shape import COLUMN_TYPES, MATCHES, ROWS_PER_IMAGE, P
 from laden.dataset.profile.suspects import parse_suspects
 from laden.dataset.profile.template import ANYTHING, WHOLE_PATH, Template, parse_ranges
 from laden.values.errors import UsageError
+from laden.values.names import problem, reserved
 
 BUILTIN: Traversable = files("laden.dataset") / "profiles"
 """Where the profiles are that come with laden."""
@@ -31,6 +32,7 @@ _PROFILE_KEYS: dict[str, type | tuple[type, ...]] = {
     "folder": str,
     "sidecars": list,
     "suspects": str,
+    "obtain": list,
     "table": (dict, list),
 }
 _OF_COLUMNS = ("labels", "charts", "age", "photometric", "height", "width")
@@ -124,6 +126,7 @@ def _profile(given: Mapping[str, Any], folder: Traversable) -> Profile:
         tables=tables,
         sidecars=_texts(given, "sidecars"),
         suspects=_suspects(given["suspects"], folder) if "suspects" in given else frozenset(),
+        obtain=_texts(given, "obtain"),
     )
 
 
@@ -167,6 +170,9 @@ def _table(given: dict[str, Any], number: int) -> TableShape:
         raise _Mistake("'table.segments' counts segments of a path; write match = \"path\"", "table", "segments")
     if segments < 0:
         raise _Mistake(f"'table.segments' is {segments}; write how many last segments count", "table", "segments")
+    if reason := problem(given["subset"]) or reserved(given["subset"]):
+        sentence = f"'table.subset' is {given['subset']!r}, which cannot be a table's name: it {reason}"
+        raise _Mistake(f"{sentence}; write one like 'small.csv'", "table", "subset", table=number)
     return TableShape(
         name=given["name"],
         subset=given["subset"],

@@ -144,6 +144,8 @@ class Profile:
     """Patterns of file names, in the notation of `fnmatch`, of files that are copied as they are."""
     suspects: frozenset[str]
     """File names, in lower case, of images that others report as broken."""
+    obtain: tuple[str, ...] = ()
+    """For people: where the publisher gives it, and what to pass to laden; line by line."""
 
     @property
     def table(self) -> TableShape | None:

@@ -48,7 +48,7 @@ class Copies:
                     if check is not None:
                         check.feed(buffer)
         except SourceError as error:
-            if error.is_change or not (Path(reader.root) / (entry.archive or entry.member)).exists():
+            if error.is_change or not reader.has(entry):
                 raise
             findings.append(Finding(error.code, Severity.ERROR, str(error), archive=entry.archive, member=entry.member))
             return None

@@ -156,7 +156,7 @@ class _Mover:
     async def pump(self, items: Iterable[Item]) -> None:
         """Take items while there is room; ends when all that were taken are settled."""
         async with asyncio.TaskGroup() as group:
-            for batch in batches(items, self._settings.single_put_bytes):
+            for batch in batches(self._reader.ahead(items), self._settings.single_put_bytes):
                 size_bytes = sum(item.entry.size_bytes for item in batch)
                 large = size_bytes > self._sizes.single_put_bytes(time.monotonic())
                 taken_bytes = self._large_bytes(size_bytes) if large else sum(map(cost_bytes, batch))
@@ -206,10 +206,14 @@ class _Mover:
         """What became of each item; None for those that were not begun because the run is to stop."""
         return [None if self._stopping() else self._read(item) for item in batch]
 
-    def _read(self, item: Item) -> Loaded | Receipt:
+    def _read(self, item: Item) -> Loaded | Receipt | None:
         asked = self._settings
         broken, other, phi = asked.send_broken, asked.replace_other, asked.phi
-        return read_item(self._reader, item, level=asked.images, send_broken=broken, replace_other=other, phi=phi)
+        try:
+            return read_item(self._reader, item, level=asked.images, send_broken=broken, replace_other=other, phi=phi)
+        except Interrupted:
+            # A source that lies elsewhere was being waited for.
+            return None
 
     async def _send(self, loaded: Loaded) -> None:
         self._sending += 1
