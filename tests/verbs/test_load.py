@@ -73,7 +73,7 @@ def test_a_second_run_sends_nothing_and_asks_for_a_listing_and_laden_s_own_notes
     dataset = make_dataset(tmp_path / "source", {"0": 40, "1": 30})
     with Proxy(emulator) as proxy:
         load(dataset.folder, proxy.url(container))
-        assert len(proxy.put_names()) == 70 + 3
+        assert len(proxy.put_names()) == 70 + 4
         before = landed(emulator, container)
         proxy.forget()
         again = load(dataset.folder, proxy.url(container))

@@ -75,6 +75,8 @@ class Copied(NamedTuple):
     mtime_ns: int | None
     image: str | None
     source: str | None
+    identity: str
+    """What the manifest says of a look at its header."""
 
 
 def is_own(blob: Blob) -> bool:

@@ -365,5 +365,6 @@ def _receipt(done: Done) -> tuple[object, ...]:
         image.height,
         image.bits,
         image.state,
+        image.identity,
     )
     return (job.name, image.archive, image.member, done.outcome.value, *about)
