@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bench import cases, peers, report, startup
+from bench import cases, getting, peers, report, startup
 from bench.cases import Case, Setup
 from bench.copies import copy_case
 from bench.plan_scale import measure_plan
@@ -32,7 +32,8 @@ _COMPARED: dict[str, Callable[[Setup], Case]] = {
     "link": cases.link_case,
     "memory": cases.memory_case,
 }
-_QUICK = ("zip", "folder", "small-0ms", "small-30ms", "again", "plan", "help", "azurite")
+_GETS = ("get", "get-small-0ms", "get-small-30ms")
+_QUICK = ("zip", "folder", "small-0ms", "small-30ms", "again", "plan", "help", "azurite", *_GETS)
 _ONCE = {"memory"}
 _ONCE_IF_QUICK = {"again"}
 """Too long to repeat."""
@@ -44,8 +45,8 @@ def main() -> int:
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "laden-bench"
     work = given.work or cache
     work.mkdir(parents=True, exist_ok=True)
-    setup = Setup(work, given.full, peers.find_azcopy(cache), peers.find_rclone(cache), RUNS)
-    everything = (*_COMPARED, "plan", "help", "azurite", "copy")
+    setup = Setup(work, given.full, peers.find_azcopy(cache), peers.find_rclone(cache), given.runs)
+    everything = (*_COMPARED, "plan", "help", "azurite", *_GETS, "copy")
     chosen = given.only.split(",") if given.only else everything if given.full else _QUICK
     unknown = sorted(set(chosen) - set(everything))
     if unknown:
@@ -78,6 +79,7 @@ def _parse() -> argparse.Namespace:
     size.add_argument("--full", action="store_true", help="every case and tool")
     parser.add_argument("--only", default="", help="cases, separated by commas; the chart is then left as it is")
     parser.add_argument("--work", type=Path, help="where workloads are made and kept (about 5 GB; full: 30 GB)")
+    parser.add_argument("--runs", type=int, default=RUNS, help="of each tool in each case")
     parser.add_argument("--out", type=Path, default=_ROOT / "bench" / "results", help="for latest.json")
     return parser.parse_args()
 
@@ -92,6 +94,8 @@ def _measure(key: str, setup: Setup, cache: Path) -> dict[str, Any] | None:
         return copy_case(setup)
     if key == "azurite":
         return startup.azurite_case(cache)
+    if key in _GETS:
+        return getting.measure_get(key, setup)
     is_once = key in _ONCE or (key in _ONCE_IF_QUICK and not setup.full)
     chosen = replace(setup, runs=1) if is_once else setup
     return cases.measure_case(_COMPARED[key](chosen), chosen)

@@ -8,6 +8,7 @@ guarantees laden gives where AzCopy can (`--put-md5`, `--check-length`). It does
 
 from __future__ import annotations
 
+import compileall
 import os
 import shlex
 import shutil
@@ -42,6 +43,8 @@ class Peer:
 
 def laden(source: Path, container_url: str, *options: str, name: str = "laden") -> Peer:
     """Load zips or a folder with laden, as a person types it: defaults, report and all; its events are kept."""
+    # As it is installed: where Python may write no bytecode, each start would compile it all.
+    compileall.compile_dir(_ROOT / "src" / "laden", quiet=1)
     program = Path(sys.executable).with_name("laden")
     flags = ["--yes", "--json", *options]
     command = [str(program), "load", str(source), container_url, *flags]
@@ -121,6 +124,13 @@ class AzCopy:
         """Copy an extracted folder."""
         return self._peer(self.name, self.copy(str(source), container_url), scratch)
 
+    def get(self, container_url: str, folder: Path, scratch: Path) -> Peer:
+        """Bring all of a container to a folder, each file against the MD5 that the service keeps."""
+        flags = ["--from-to", "BlobLocal", "--check-version=false", "--output-level", "essential", "--recursive"]
+        flags += ["--check-md5", "FailIfDifferentOrMissing"] + (["--log-level", "ERROR"] if self.tuned else [])
+        command = [str(self.program), "copy", f"{container_url}/*?{SAS}", str(folder), *flags]
+        return self._peer("AzCopy tuned" if self.tuned else "AzCopy defaults", command, scratch)
+
     def sync(self, source: Path, container_url: str, scratch: Path) -> Peer:
         """Compare a folder with the container and send what differs."""
         flags = AzCopy(self.program, False, md5=False).flags()
@@ -181,6 +191,23 @@ def rclone(program: Path | None, source: Path, container_url: str, *, transfers:
         name, place = f"{name}, out of the zip", f":archive:{source}"
     command = [str(program), "copy", place, f":azureblob:{container_url.rsplit('/', 1)[1]}", *flags]
     return Peer(name, command, {"RCLONE_AZUREBLOB_SAS_URL": f"{container_url}?{SAS}"}, shlex.join(flags))
+
+
+def laden_get(container_url: str, folder: Path) -> Peer:
+    """Bring a load to a folder with laden, each file against the manifest."""
+    program = Path(sys.executable).with_name("laden")
+    return Peer("laden", [str(program), "get", container_url, str(folder), "--json"], {"LADEN_SAS": SAS}, "--json")
+
+
+def rclone_get(program: Path | None, container_url: str, folder: Path, *, transfers: int) -> Peer | None:
+    """Bring a container to a folder with rclone, which compares MD5s by itself; None where it isn't installed."""
+    if program is None:
+        return None
+    flags = ["--config", os.devnull, "--checksum", "--stats", "0"]
+    flags += ["--transfers", str(transfers), "--checkers", str(transfers)]
+    command = [str(program), "copy", f":azureblob:{container_url.rsplit('/', 1)[1]}", str(folder), *flags]
+    settings = {"RCLONE_AZUREBLOB_SAS_URL": f"{container_url}?{SAS}"}
+    return Peer("rclone tuned", command, settings, shlex.join(flags))
 
 
 def sdk(source: Path, container_url: str, threads: int = 16) -> Peer:

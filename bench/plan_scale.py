@@ -1,12 +1,14 @@
 """The plan alone, at scale: a million entries and rows against a million listed blobs, no network and no files.
 
 `python -m bench.plan_scale N` prints one JSON object: seconds, peak memory, and what the plan said. Run in a process
-of its own, so that the memory measured is the plan's. The seconds are laden's: to make up names and blobs takes as long
-again, and is left out.
+of its own, so that the memory measured is the plan's. Rows come as columns of cells, blobs as pages of a listing, which
+are read. The seconds are laden's: to make up names and pages takes as long again, and is left out, also of the CPU
+seconds.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import resource
 import sys
@@ -20,11 +22,21 @@ import numpy as np
 
 from bench.measure import run, summarise
 from laden.relations import BATCH_ROWS, Relations
-from laden.stages.metadata import to_columns
+from laden.stages.metadata import feed
 from laden.stages.plan import Plan
+from laden.store.pages import PlainBlobs, plain_blobs
+from laden.values.arrow import Column, Stream, Texts
 from laden.values.records import Blob
 
 _HOMES = 52
+_PAGE_BLOBS = 5_000
+"""As many as a page of a listing holds."""
+_PAGES_FED = 4
+"""As many as the listing feeds at once."""
+_PAGE = (
+    '<?xml version="1.0" encoding="utf-8"?><EnumerationResults ContainerName="bench"><Blobs>{}</Blobs>'
+    "<NextMarker /></EnumerationResults>"
+)
 _ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -33,6 +45,7 @@ class PlanCost(NamedTuple):
 
     entries: int
     seconds: float
+    cpu_s: float
     peak_mb: float
     to_send: int
 
@@ -41,12 +54,14 @@ class _MadeUp:
     """How long it took to make up what is planned."""
 
     seconds = 0.0
+    cpu_s = 0.0
 
     def __enter__(self) -> None:
-        self._began_s = time.perf_counter()
+        self._began_s, self._began_cpu_s = time.perf_counter(), time.thread_time()
 
     def __exit__(self, *_: object) -> None:
         self.seconds += time.perf_counter() - self._began_s
+        self.cpu_s += time.thread_time() - self._began_cpu_s
 
 
 _MADE_UP = _MadeUp()
@@ -73,19 +88,21 @@ def blob_of(number: int) -> Blob:
 
 
 def feed_rows(relations: Relations, count: int) -> None:
-    """The rows of a table, batch by batch, as the survey feeds them."""
-    for numbers in _batches(count):
-        with _MADE_UP:
-            keys = [*map(_key, numbers)]
-            columns = {
-                "row": np.array(numbers) + 1,
-                "key": keys,
-                "name": keys,
-                "home": [f"{number % _HOMES}.zip" for number in numbers],
-                "blob": [*map(blob_name, numbers)],
-                "place": [str(number % _HOMES) for number in numbers],
-            }
-        relations.feed_columns("rows", columns, {"usable": True, "selected": True})
+    """The rows of a table, as the survey feeds them: cells lie in memory, one behind the other."""
+
+    def cells() -> Iterator[tuple[int, tuple[Column, ...]]]:
+        for numbers in _batches(count):
+            with _MADE_UP:
+                text = "".join(map(_key, numbers)).encode()
+                offsets = np.arange(len(numbers) + 1, dtype=np.int32) * (len(text) // len(numbers))
+                batch = np.array(numbers) + 1, Texts(offsets, np.frombuffer(text, np.uint8))
+            yield len(numbers), batch
+
+    relations.absorb(
+        "INSERT INTO rows SELECT row, key, key, home || '.zip', 'png/' || home || '/' || key, true, true, home"
+        f" FROM (SELECT row, key, ((row - 1) % {_HOMES})::VARCHAR AS home FROM batch)",
+        Stream({"row": "integer", "key": "text"}, cells()),
+    )
 
 
 def feed_entries(relations: Relations, count: int) -> None:
@@ -111,10 +128,28 @@ def feed_entries(relations: Relations, count: int) -> None:
 
 def feed_blobs(relations: Relations, count: int, *, every: bool = False) -> None:
     """Every blob, or all but each tenth, as a listing shows them after a load that was interrupted."""
-    for numbers in _batches(count):
+    pages: list[PlainBlobs] = []
+    for first in range(0, count, _PAGE_BLOBS):
         with _MADE_UP:
-            blobs = [blob_of(number) for number in numbers if every or number % 10]
-        relations.feed_columns("blobs", to_columns(blobs))
+            numbers = (number for number in range(first, min(first + _PAGE_BLOBS, count)) if every or number % 10)
+            body = _PAGE.format("".join(map(_listed, numbers))).encode()
+        found = plain_blobs(body, "")
+        assert found is not None
+        pages.append(found[0])
+        if len(pages) == _PAGES_FED:
+            feed(relations, pages)
+            pages.clear()
+    feed(relations, pages)
+
+
+def _listed(number: int) -> str:
+    """An image as a page of a listing shows it."""
+    blob = blob_of(number)
+    md5 = base64.b64encode(blob.md5 or b"").decode()
+    metadata = "".join(f"<{name}>{text}</{name}>" for name, text in blob.metadata.items())
+    properties = f"<Content-Length>{blob.size_bytes}</Content-Length><Etag>{blob.etag[1:-1]}</Etag>"
+    properties += f"<Content-MD5>{md5}</Content-MD5>"
+    return f"<Blob><Name>{blob.name}</Name><Properties>{properties}</Properties><Metadata>{metadata}</Metadata></Blob>"
 
 
 def _batches(count: int, start: int = 0, step: int = 1) -> Iterator[range]:
@@ -124,7 +159,7 @@ def _batches(count: int, start: int = 0, step: int = 1) -> Iterator[range]:
 
 def plan(count: int) -> PlanCost:
     """Make a plan of so many entries, and stream out what is to be sent."""
-    began_s = time.monotonic()
+    began_s, began_cpu_s = time.monotonic(), time.process_time()
     with Relations() as relations:
         feed_rows(relations, count)
         feed_entries(relations, count)
@@ -135,7 +170,9 @@ def plan(count: int) -> PlanCost:
         to_send = sum(1 for _ in made.items())
         assert (ready.rows, ready.matched, ready.send, findings) == (count, count, to_send, 0)
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return PlanCost(count, round(time.monotonic() - began_s - _MADE_UP.seconds, 2), round(peak_mb, 1), to_send)
+    seconds = time.monotonic() - began_s - _MADE_UP.seconds
+    cpu_s = time.process_time() - began_cpu_s - _MADE_UP.cpu_s
+    return PlanCost(count, round(seconds, 2), round(cpu_s, 2), round(peak_mb, 1), to_send)
 
 
 def measure_plan() -> dict[str, Any]:

@@ -15,7 +15,7 @@ from laden.demo.emulator import Emulator
 from laden.demo.sample import write
 from laden.verbs.load import load
 
-_WIDTH, _HEIGHT = 1280, 3400
+_WIDTH, _HEIGHT = 1280, 4200
 _MOST_BYTES = 300_000
 
 
@@ -31,8 +31,12 @@ def main() -> None:
         sample = write(source)
         page, shot = folder / "report.html", folder / "shot.png"
         with Emulator() as emulator:
-            load(source, emulator.url("padchest"), archives=",".join(sample.archives), report_file=page)
-        page.write_text(page.read_text("utf-8").replace(str(source), "~/padchest-sample"), "utf-8")
+            place = emulator.url("padchest")
+            archives = ",".join(sample.archives)
+            command = f"laden load {source} {place} --archives {archives}"
+            load(source, place, archives=archives, report_file=page, report_command=command)
+        shown = page.read_text("utf-8").replace(str(source), "~/padchest-sample")
+        page.write_text(shown.replace(place, "https://ACCOUNT.blob.core.windows.net/padchest"), "utf-8")
         flags = ["--headless=new", "--no-sandbox", "--hide-scrollbars", f"--user-data-dir={folder / 'profile'}"]
         size = f"--window-size={_WIDTH},{_HEIGHT}"
         subprocess.run([chromium, *flags, size, f"--screenshot={shot}", page.as_uri()], check=True, capture_output=True)

@@ -119,6 +119,15 @@ def test_the_database_takes_its_share_of_the_machine(monkeypatch: pytest.MonkeyP
         assert threads * 128 <= memory_mib(relations)
 
 
+def test_one_of_several_takes_no_more_than_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And a thread for each 128 MiB, so that everything can spill; never more than there is for one."""
+    for most_mb, environment, expected in ((192, "", 192), (64, "", 64), (512, "200M", 200)):
+        monkeypatch.setenv("LADEN_MEMORY", environment)
+        with Relations(most_mb) as relations:
+            (told, threads) = relations.one("SELECT current_setting('memory_limit'), current_setting('threads')")
+            assert (told, threads) == (f"{expected}.0 MiB", 1)
+
+
 @pytest.mark.parametrize(
     ("asked", "mib", "most_threads"),
     [("128M", 128, 1), ("2G", 2048, 16), ("1 GiB", 1024, 8), ("300mb", 300, 2), ("1T", 1 << 20, 8192)],

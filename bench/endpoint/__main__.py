@@ -34,6 +34,7 @@ def parse(arguments: list[str] | None = None) -> tuple[int, Limits]:
     parser.add_argument("--cut-share", type=float, default=0.0, help="reset so many of the bodies, by chance")
     parser.add_argument("--refused-share", type=float, default=0.0, help="503 to so many of the puts, by chance")
     parser.add_argument("--down", default="", metavar="FROM,FOR", help="503 to every put, in seconds from the first")
+    parser.add_argument("--serve", default="", metavar="FOLDER", help="give its files' bytes for blobs of their names")
     given = parser.parse_args(arguments)
     down_from_s, _, down_s = given.down.partition(",")
     return given.port, Limits(
@@ -47,6 +48,7 @@ def parse(arguments: list[str] | None = None) -> tuple[int, Limits]:
         down_from_s=float(down_from_s or 0),
         down_s=float(down_s or 0),
         verify_md5=given.verify_md5,
+        serve=given.serve,
     )
 
 

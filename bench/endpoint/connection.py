@@ -54,7 +54,7 @@ class Connection:
         self._flags = 0 if limits.verify_md5 else socket.MSG_TRUNC
         self._most_bytes = _take_bytes(limits) if self._paced else DISCARD_BYTES
         self._pending = b""
-        self._unsent = b""
+        self._unsent = memoryview(b"")
         self._waiting = False
         self._reading = True
         self._closed = False
@@ -193,7 +193,9 @@ class Connection:
         md5 = base64.b64encode(self._hash.digest()).decode() if self._hash is not None else ""
         request = self._request._replace(body=body, md5=md5) if body or md5 else self._request
         self._request = self._kept = self._hash = None
-        self._unsent += self._service.answer(request)
+        # What is still to be sent is never copied: an answer may be a large file.
+        answer = self._service.answer(request)
+        self._unsent = memoryview(bytes(self._unsent) + answer if self._unsent else answer)
         self._send()
         if self._unsent:
             self._loop.add_writer(self._sock, self._on_writable)
@@ -204,7 +206,7 @@ class Connection:
         except BlockingIOError:
             return
         except OSError:
-            self._unsent = b""
+            self._unsent = memoryview(b"")
             self.close()
 
     def _on_writable(self) -> None:

@@ -30,6 +30,8 @@ class Limits:
     down_s: float = 0.0
     """For so long every request that puts is refused, from so many seconds after the first one on."""
     verify_md5: bool = False
+    serve: str = ""
+    """Folder of the files whose bytes are given for blobs, by the last part of their names."""
 
 
 class Rate:

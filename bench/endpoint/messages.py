@@ -9,8 +9,8 @@ from typing import NamedTuple
 _FIXED = (
     b"x-ms-version: 2026-02-06\r\nServer: bench-endpoint\r\nx-ms-request-id: 00000000-0000-0000-0000-000000000000\r\n"
 )
-KEPT_FOLDER = b"/_laden/"
-"""Bodies of blobs below it are kept, as the next run reads them back."""
+KEPT = (b"/_laden/", b".csv")
+"""Bodies of blobs with such names are kept, as the next run reads them back."""
 _REASONS = {
     200: b"OK",
     201: b"Created",
@@ -61,7 +61,7 @@ def parse_head(head: bytes) -> Request:
 
 def keeps_body(request: Request) -> bool:
     """Whether the body is needed: block lists, what a loader notes for itself, the endpoint's own POSTs."""
-    return request.method == b"POST" or b"comp=blocklist" in request.query or KEPT_FOLDER in request.path
+    return request.method == b"POST" or b"comp=blocklist" in request.query or any(kept in request.path for kept in KEPT)
 
 
 class Clock:

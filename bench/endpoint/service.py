@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
@@ -66,7 +67,9 @@ class Service:
                 return self._put_blob(request, container, name)
         elif request.method == b"HEAD":
             return self._head_blob(container, name)
-        elif request.method == b"GET" and (name in container.bodies or name not in container.blobs):
+        elif request.method == b"GET" and (
+            name in container.bodies or name not in container.blobs or self.limits.serve
+        ):
             return self._get_blob(request, container, name)
         elif request.method == b"DELETE":
             self.counts["delete_blob"] += 1
@@ -136,17 +139,27 @@ class Service:
 
     def _get_blob(self, request: Request, container: Container, name: str) -> bytes:
         self.counts["get_blob"] += 1
-        body = container.bodies.get(name)
-        if body is None:
+        blob = container.blobs.get(name)
+        body = self._body(container, name)
+        if body is None or blob is None:
             return error(404, "BlobNotFound")
-        blob = container.blobs[name]
+        condition = request.header(b"if-match").decode().strip('"')
+        if condition not in ("", "*", blob.etag):
+            return error(412, "ConditionNotMet")
         extra = f'ETag: "{blob.etag}"\r\nLast-Modified: {blob.modified}\r\nx-ms-blob-type: BlockBlob\r\n'
+        extra += f"x-ms-blob-content-md5: {blob.md5}\r\nContent-Type: {blob.content_type}\r\n"
         wanted = _RANGE.match(request.header(b"x-ms-range") or request.header(b"range"))
         if wanted is None:
             return response(200, extra, body)
         first, last = int(wanted[1]), min(int(wanted[2] or len(body)), len(body) - 1)
         extra += f"Content-Range: bytes {first}-{last}/{len(body)}\r\n"
         return response(206, extra, body[first : last + 1])
+
+    def _body(self, container: Container, name: str) -> bytes | None:
+        if name in container.bodies or not self.limits.serve:
+            return container.bodies.get(name)
+        path = Path(self.limits.serve) / name.rpartition("/")[2]
+        return path.read_bytes() if path.is_file() else None
 
     def _head_blob(self, container: Container, name: str) -> bytes:
         self.counts["head_blob"] += 1
@@ -215,6 +228,8 @@ class Service:
             self._store(container, row["name"], row["size"], row.get("md5", ""), row.get("metadata", {}))
         for i in range(wanted.get("count", 0)):
             self._store(container, wanted["name"].format(i=i), wanted["size"], "", {})
+        for name in container.names():
+            container.told(name)
 
     def _md5_mismatch(self) -> bytes:
         self.counts["md5_mismatch"] += 1

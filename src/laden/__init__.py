@@ -1,10 +1,11 @@
 """laden loads imaging datasets into the cloud, and proves that they arrived.
 
 `load`, `check`, `verify` and `select` do what the commands of these names do, tell an observer of each event, and
-return a `Summary`, as `status` does, which tells how far a load is; `columns` returns what the columns of a table
-hold; `register` and `export_labels` do what comes after a load, `plan_prune` and `prune` remove what a source no
-longer has; `undelete` brings back what was deleted, `set_properties` changes tiers, tags and metadata; `explore`
-serves a page about a place. What goes wrong raises a kind of `LadenError`.
+return a `Summary`, as `status` does, which tells how far a load is; `columns` returns what the columns of a table hold;
+`init` writes a profile for data that none knows. `register` and `export_labels` do what comes after a load,
+`plan_prune` and `prune` remove what a source no longer has, `undelete` brings back what was deleted, `set_properties`
+changes tiers, tags and metadata; `explore` serves a page about a place. `progress()` gives an observer that shows in a
+notebook how far a run is. What goes wrong raises a kind of `LadenError`.
 """
 
 from laden.values.errors import LadenError
@@ -12,6 +13,7 @@ from laden.values.errors import LadenError
 __all__ = [
     "LadenError",
     "Summary",
+    "__version__",
     "check",
     "columns",
     "copy",
@@ -19,9 +21,13 @@ __all__ = [
     "explore",
     "export_labels",
     "get",
+    "history",
+    "init",
     "list",
     "load",
+    "open",
     "plan_prune",
+    "progress",
     "prune",
     "register",
     "select",
@@ -33,6 +39,9 @@ __all__ = [
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from laden.notebook import progress
     from laden.values.events import Summary
     from laden.verbs.check import check
     from laden.verbs.columns import columns
@@ -40,6 +49,8 @@ if TYPE_CHECKING:
     from laden.verbs.diff import diff
     from laden.verbs.explore import explore
     from laden.verbs.get import get
+    from laden.verbs.history import history
+    from laden.verbs.init import init
     from laden.verbs.labels import export_labels
     from laden.verbs.lists import list_place as list  # noqa: A004 - its name in this package
     from laden.verbs.load import load
@@ -49,7 +60,10 @@ if TYPE_CHECKING:
     from laden.verbs.select import select
     from laden.verbs.status import status
     from laden.verbs.undelete import undelete
+    from laden.verbs.using import open_dataset as open  # noqa: A004 - its name in this package
     from laden.verbs.verify import verify
+
+    __version__: str
 
 _HOMES = {
     "Summary": "values.events",
@@ -60,9 +74,13 @@ _HOMES = {
     "explore": "verbs.explore",
     "export_labels": "verbs.labels",
     "get": "verbs.get",
+    "history": "verbs.history",
+    "init": "verbs.init",
     "list": "verbs.lists:list_place",
     "load": "verbs.load",
+    "open": "verbs.using:open_dataset",
     "plan_prune": "verbs.prune",
+    "progress": "notebook",
     "prune": "verbs.prune",
     "register": "verbs.register",
     "select": "verbs.select",
@@ -80,4 +98,13 @@ def __getattr__(name: str) -> object:
 
         home, _, called = _HOMES[name].partition(":")
         return getattr(import_module(f"laden.{home}"), called or name)
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("laden")
     raise AttributeError(f"module 'laden' has no attribute '{name}'")
+
+
+def __dir__() -> "Iterable[str]":
+    """What there is, whether or not it was imported yet: for completion."""
+    return sorted({*globals(), *__all__})

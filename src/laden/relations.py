@@ -64,14 +64,15 @@ CREATE TABLE sizes (row BIGINT, width INTEGER, height INTEGER);
 CREATE TABLE blobs (
     name VARCHAR, size_bytes BIGINT, md5 VARCHAR, etag VARCHAR,
     crc32 BIGINT, source_bytes BIGINT, mtime_ns BIGINT, image VARCHAR, source VARCHAR);
+CREATE TABLE origins (name VARCHAR, origin VARCHAR);
 CREATE TABLE known (
     blob VARCHAR NOT NULL, archive VARCHAR NOT NULL, member VARCHAR NOT NULL, size_bytes BIGINT NOT NULL,
     md5 VARCHAR NOT NULL, crc32 BIGINT NOT NULL, key VARCHAR NOT NULL,
     kind VARCHAR NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL, bits INTEGER NOT NULL,
-    state VARCHAR NOT NULL, known VARCHAR NOT NULL);
+    state VARCHAR NOT NULL, known VARCHAR NOT NULL, identity VARCHAR NOT NULL);
 CREATE TABLE receipts (
     blob VARCHAR, archive VARCHAR, member VARCHAR, outcome VARCHAR, size_bytes BIGINT, md5 VARCHAR, crc32 BIGINT,
-    kind VARCHAR, width INTEGER, height INTEGER, bits INTEGER, state VARCHAR);
+    kind VARCHAR, width INTEGER, height INTEGER, bits INTEGER, state VARCHAR, identity VARCHAR);
 CREATE TABLE findings (
     code VARCHAR NOT NULL, severity VARCHAR NOT NULL, message VARCHAR NOT NULL, archive VARCHAR NOT NULL,
     member VARCHAR NOT NULL, row BIGINT, blob VARCHAR NOT NULL);
@@ -82,25 +83,28 @@ class Relations:
     """The tables of one run.
 
     `rows`, `table_starts` (where those of each table begin), `sizes` (that rows give images), `entries`, `blobs`,
-    `known` (an earlier manifest), `receipts`, `findings`.
+    `origins` (of those that came from other machines), `known` (an earlier manifest), `receipts`, `findings`.
     """
 
     Error = duckdb.Error
     """What a statement raises that cannot be executed."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_mb: int | None = None) -> None:
+        """Open one, which takes its share of the memory, or `most_mb` MiB of it where it is one of several."""
         scratch.sweep()
         self.folder = scratch.make()
         try:
-            self._connection = self._opened()
+            self._connection = self._opened(most_mb)
         except BaseException:
             scratch.remove(self.folder)
             raise
 
-    def _opened(self) -> duckdb.DuckDBPyConnection:
+    def _opened(self, most_mb: int | None) -> duckdb.DuckDBPyConnection:
         connection = duckdb.connect(":memory:")
         own = str(self.folder).replace("'", "''")
         memory_mb, threads = _share(connection)
+        if most_mb is not None and most_mb < memory_mb:
+            memory_mb, threads = most_mb, max(1, min(threads, most_mb // _THREAD_MB))
         for statement in (
             f"SET allowed_directories = ['{own}']",
             f"SET temp_directory = '{own}'",
@@ -158,9 +162,8 @@ class Relations:
         return True
 
     def one(self, sql: str, parameters: Sequence[object] | Mapping[str, object] = ()) -> tuple[Any, ...]:
-        """The first row of an answer."""
-        row: tuple[Any, ...] | None = self._connection.execute(sql, parameters).fetchone()
-        assert row is not None
+        """The first row of an answer, which has few: one that was not read to its end stands in the next one's way."""
+        row: tuple[Any, ...] = self._connection.execute(sql, parameters).fetchall()[0]
         return row
 
     def stream(self, sql: str, parameters: Sequence[object] | Mapping[str, object] = ()) -> Iterator[tuple[Any, ...]]:

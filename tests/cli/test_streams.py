@@ -29,7 +29,7 @@ def load(folder: Path, redirection: str, *options: str) -> tuple[int, str, bool]
     shell = f"{command} --report none {' '.join(options)} {redirection}; exit ${{PIPESTATUS[0]}}"
     ended = subprocess.run(["bash", "-c", shell], cwd=folder, check=False, timeout=60, stdin=subprocess.DEVNULL)
     told = (folder / "err").read_text() if (folder / "err").exists() else ""
-    return ended.returncode, told, (folder / "dest/_laden/load.json").exists()
+    return ended.returncode, told, (folder / "dest/_laden/manifest.parquet").exists()
 
 
 @posix

@@ -75,7 +75,7 @@ def test_a_wrong_condition_is_one_line_on_stderr(dataset: Dataset) -> None:
 
 def test_check_takes_a_list_and_shows_the_plan(dataset: Dataset, tmp_path: Path) -> None:
     (tmp_path / "keys.txt").write_text("\n".join([*list(dataset.rows)[:3], "none.png"]))
-    ran = run("check", dataset.folder, "--images", tmp_path / "keys.txt", "--archives", "0")
+    ran = run("check", dataset.folder, "--images-from", tmp_path / "keys.txt", "--archives", "0")
     assert ran.code == 3
     lines = [" ".join(line.split()) for line in ran.out.splitlines()]
     assert {"6 of them in the archives 0", "3 of them named in keys.txt (4 keys)", "1 image-unknown error"} <= set(

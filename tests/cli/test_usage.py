@@ -1,11 +1,13 @@
 """What is told to whoever leaves something out, mixes it up, or runs laden where its own files lie."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from laden.cli import run_command
+from laden.cli.usage import all_verbs
 from tests.support.dataset import make_dataset
 
 CONTAINER = "https://acct.blob.core.windows.net/padchest"
@@ -38,8 +40,88 @@ def test_what_is_missing_is_named(line: list[str], sentence: str, capsys: pytest
     assert sentence in told(capsys, *line)
 
 
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        (["load", "a", "b", "--arcives", "0"], "there is no option --arcives: did you mean --archives"),
+        (["load", "a", "b", "--sample", "x"], "--sample takes a whole number"),
+        (["load", "a", "b", "--sample", "0"], "--sample takes 1 or more"),
+        (["load", "a", "b", "--connections", "5000"], "--connections takes 1024 at most"),
+        (["load", "a", "b", "--overwrite", "maybe"], "--overwrite is never or changed, and not 'maybe'"),
+        (["check", "a", "--images", "x.txt"], "and not 'x.txt'; a list of images goes to --images-from"),
+        (["load", "a", "b", "--where"], "--where needs a value behind it"),
+        (["load", "a", "b", "--workers", "99"], "--workers: '99' is neither auto nor a number from 1 to 64"),
+        (["verify", "./a", "./b"], "there is more than this command takes: ./b"),
+        (["register", "./a", "-g", "rg"], "-w or --workspace is missing"),
+        (["sas", "https://a.blob.core.windows.net/c", "--hours", "x"], "--hours takes a number"),
+        (["lod"], "there is no command 'lod': did you mean 'load'?"),
+    ],
+)
+def test_a_slip_is_told_in_a_sentence(line: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
+    err = told(capsys, *line)
+    assert err.startswith("laden: ")
+    assert sentence in err
+    assert err.splitlines()[1].endswith("-h shows what there is")
+    for jargon in ("Input should", "Value error", "Invalid value", "Usage:"):
+        assert jargon not in err
+
+
+def test_every_option_of_every_verb_is_told_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+    for verb in all_verbs().commands:
+        assert run_command([verb, "--help"]) == 0
+        out = capsys.readouterr().out
+        assert not re.findall(r"<[a-z]+(?: range)?>|<list|\[x[<>]|Usage:.*[{<]", out), verb
+
+
+def test_options_of_a_load_stand_in_groups_the_common_ones_first(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["load", "-h"]) == 0
+    out = capsys.readouterr().out
+    titles = re.findall(r"^([A-Z][^:\n]*):$", out, re.MULTILINE)
+    assert titles == [
+        "Arguments",
+        "Options",
+        "What of SOURCE, and how closely",
+        "Which rows",
+        "How requests reach DEST",
+        "What is shown, and what is left behind",
+    ]
+    assert out.index("--dry-run") < out.index("--layout") < out.index("--where") < out.index("--json")
+
+
+def test_a_run_may_have_a_folder_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    dataset = make_dataset(tmp_path / "src", {"0": 2}, missing=1)
+    assert run_command(["load", str(dataset.folder), "./dest", "--yes", "--out", "runs"]) == 3
+    names = {"laden-findings.csv", "laden-findings.parquet", "laden-report.html", "laden-log.jsonl"}
+    assert {path.name for path in (tmp_path / "runs").iterdir()} == names
+    assert run_command(["check", "./src", "--out", "runs", "--findings", "./mine/x.csv"]) == 2, "no such folder"
+    assert run_command(["check", "./src", "--out", "runs", "--findings", "x.csv"]) == 3
+    assert (tmp_path / "runs/x.csv").exists()
+    assert run_command(["verify", "./dest", "--out", "other"]) == 0
+    assert [path.name for path in (tmp_path / "other").iterdir()] == ["laden-log.jsonl"]
+    assert not [path for path in tmp_path.iterdir() if path.is_file()]
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize("out", ["https://acct.blob.core.windows.net/c", "taken", "no/such/folder"])
+def test_a_folder_that_cannot_be_is_refused(out: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_dataset(tmp_path / "src", {"0": 1})
+    (tmp_path / "taken").write_text("mine")
+    assert "--out" in told(capsys, "load", "./src", "./dest", "--out", out)
+    assert not (tmp_path / "dest").exists()
+
+
+def test_of_a_refused_command_its_folder_holds_the_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_dataset(tmp_path / "src", {"0": 1})
+    told(capsys, "load", "./src", "padchest", "--out", "runs")
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["laden-log.jsonl"]
+    assert '"exit_code": 2' in (tmp_path / "runs/laden-log.jsonl").read_text()
+    told(capsys, "load", "./src", "./dest", "--overwrite", "maybe", "--out", "other")
+    assert not (tmp_path / "other").exists()
+
+
 def test_source_and_destination_in_each_others_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "0.zip").touch()
     assert f"SOURCE and DEST are swapped: laden load ./src {CONTAINER}" in told(capsys, "load", CONTAINER, "./src")
 
 

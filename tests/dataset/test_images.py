@@ -189,8 +189,9 @@ def test_png_is_told_by_its_name_in_any_case(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["a.csv", "a.png.txt", "x.y/notes.txt"])
 def test_other_files_are_no_images(name: str) -> None:
-    assert checker(name, "pixels", 8) is None
-    assert look(name, b"anything") == NOT_LOOKED_INTO
+    for data in (b"", b"anything", b"anything" * 40):
+        for identity in (False, True):
+            assert look(name, data, "pixels", identity=identity) == NOT_LOOKED_INTO
 
 
 def test_a_large_image_costs_little_more_than_its_checksums() -> None:
@@ -236,3 +237,31 @@ def test_facts_as_text() -> None:
 )  # fmt: skip
 def test_other_text_is_no_facts(text: str) -> None:
     assert facts_from_text(text) is None
+
+
+LENGTHS = {
+    b"cHRM": ({32}, {0, 31, 33}), b"gAMA": ({4}, {0, 3, 8}), b"sRGB": ({1}, {0, 2}), b"pHYs": ({9}, {0, 8, 10}),
+    b"tIME": ({7}, {0, 6, 8}), b"cICP": ({4}, {3, 5}), b"bKGD": ({1, 2, 6}, {0, 3, 7}), b"sBIT": ({1, 2, 3, 4}, {0, 5}),
+    b"iCCP": ({3, 400}, {0, 2}), b"tEXt": ({2, 400}, {0, 1}), b"zTXt": ({3, 400}, {0, 2}), b"iTXt": ({6, 400}, {0, 5}),
+    b"eXIf": ({8, 400}, {0, 7}), b"sPLT": ({3, 400}, {0, 2}), b"tRNS": ({1, 2, 6}, {0}), b"hIST": ({2, 8}, {0, 1}),
+    b"prIv": ({0, 1, 400}, set()),
+}  # fmt: skip
+"""Ancillary chunks with lengths that they may have and may not (PNG, Third Edition, section 11.3)."""
+
+
+@pytest.mark.parametrize("kind", LENGTHS)
+@pytest.mark.parametrize("level", ["structure", "pixels"])
+def test_a_chunk_that_decoders_can_do_without_may_be_of_the_wrong_length(kind: bytes, level: Level) -> None:
+    good, bad = LENGTHS[kind]
+    for length in good | bad:
+        data = encode([HEAD, Chunk(kind, bytes(length)), FIRST, SECOND, END])
+        expected = ("png-chunk-length", f"{kind.decode()} of {length:,} bytes") if length in bad else ("whole", "")
+        for parts in ([data], [data[at : at + 7] for at in range(0, len(data), 7)]):
+            found = fed("a.png", parts, level)
+            assert (found.state, found.detail) == expected
+            assert (found.width, found.height, found.bits) == (5, 3, 16)
+
+
+def test_of_a_broken_image_such_a_chunk_is_not_what_is_told() -> None:
+    assert state(encode([HEAD, Chunk(b"gAMA", b"1"), FIRST, END])[:-30]) == "png-truncated"
+    assert state(encode([HEAD, Chunk(b"gAMA", b"1"), END])) == "png-no-idat"

@@ -289,8 +289,8 @@ def test_a_data_set_that_deflates_to_nothing_takes_no_memory() -> None:
 
 
 def test_the_head_of_a_large_file_says_whether_it_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("laden.dataset.images.MOST_BYTES", 2000)
-    monkeypatch.setattr("laden.dataset.images._HEAD_BYTES", 1500)
+    monkeypatch.setattr("laden.dataset.images.content.MOST_BYTES", 2000)
+    monkeypatch.setattr("laden.dataset.images.content.HEAD_BYTES", 1500)
     for name, expected in (("explicit", "whole"), ("RLE", "image-too-large")):
         assert state("a.dcm", GOOD_DICOMS[name]) == expected
     assert state("a.dcm", DICOM[:-2]) == "dicom-truncated"

@@ -166,6 +166,23 @@ def test_two_tables_land_under_two_names(tmp_path: Path) -> None:
         opened(tmp_path, text)
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["../small.csv", "/small.csv", "a/../small.csv", r"a\\small.csv", "C:/small.csv", "_laden/load.json",
+     "a/_laden/x.csv", "", "small.", "a//b.csv", "x\\ny.csv"],
+)  # fmt: skip
+def test_a_table_lands_where_a_blob_may_lie(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match=r"line 10: 'table\.subset' is .*"):
+        opened(tmp_path, GOOD.replace("small.csv", name))
+    with pytest.raises(UsageError, match=r"'table\.subset' is .*"):
+        opened(tmp_path, GOOD.replace("[table]", "[[table]]") + MORE.replace("more_small.csv", name))
+    assert opened(tmp_path, GOOD.replace("small.csv", "tables/small.csv")).tables[0].subset == "tables/small.csv"
+
+
+def test_the_mark_of_an_encoding_is_no_part_of_a_profile(tmp_path: Path) -> None:
+    assert opened(tmp_path, "\ufeff" + GOOD) == opened(tmp_path, GOOD)
+
+
 def test_lines_of_keys_however_they_are_written() -> None:
     text = '# x\na.b = 1\n"c d" = 2\n[t]\ne = """\nf = 3\n"""\n[ t . "u.v" ] # y\ng=4\n'
     assert tomllib.loads(text)["t"]["u.v"] == {"g": 4}

@@ -136,6 +136,23 @@ def test_the_joined_file_goes_before_its_parts(tmp_path):
     assert read(tmp_path, "0.zip") == {"a.png": b"new"}
 
 
+def test_parts_that_are_not_read_since_the_whole_is_here_are_told(tmp_path):
+    for name in ("0.zip", "b/0.zip", "1.zip"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        make(tmp_path / name, {"a.png": b"old" * 50})
+        cut(tmp_path / name, 90)
+    assert find([tmp_path]).findings == []
+    for name in ("0.zip", "1.zip"):
+        make(tmp_path / name, {"b.png": b"new"})
+    (tmp_path / "1.zip.002").unlink()
+    found = find([tmp_path])
+    assert [(one.code, one.severity, one.member) for one in found.findings] == [
+        ("archive-lookalike", "warning", "0.zip.001"), ("archive-lookalike", "warning", "1.zip.001"),
+    ]  # fmt: skip
+    assert "and 2 more parts are not read, since 0.zip is here whole" in found.findings[0].message
+    assert found.archives == ["0.zip", "1.zip", "b/0.zip"]
+
+
 def refused(root: Path) -> SourceError:
     with pytest.raises(SourceError) as raised:
         list(entries(root, "0.zip"))

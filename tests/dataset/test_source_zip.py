@@ -1,139 +1,32 @@
-"""Zip archives as a source: healthy ones of several makers, and every way in which one can be broken."""
+"""Zip archives as a source: healthy ones of several makers, names, duplicates and what is refused."""
 
-import io
-import random
 import shutil
 import struct
 import subprocess
 import sys
 import zipfile
-import zlib
 from pathlib import Path
 
-import inflate64
 import pytest
 
 from laden.dataset.source import Reader, entries
 from laden.dataset.source.inflate import DEFLATE64
-from laden.values.errors import MemberDamaged, SourceError
-from laden.values.records import Entry, Finding, Severity
-from tests.contracts.source import CONTENTS, SourceContract, accepted, content
-
-RNG = random.Random(7)
-NOISE = RNG.randbytes(50_000)
-TEXT = b"".join(b"%d," % number for number in range(20_000))
-MEMBERS = {"a.png": NOISE, "b.png": TEXT, "c.png": b"", "d/e.PNG": TEXT[:100]}
-
-CENTRAL, LOCAL = b"PK\1\2", b"PK\3\4"
-FIELDS = {  # name: (format, offset in the central header, offset in the local header or None)
-    "flags": ("<H", 8, 6),
-    "method": ("<H", 10, 8),
-    "crc": ("<I", 16, 14),
-    "stored": ("<I", 20, 18),
-    "size": ("<I", 24, 22),
-    "disk": ("<H", 34, None),
-    "offset": ("<I", 42, None),
-}
-
-
-class Unseekable(io.RawIOBase):
-    """An output stream as a pipe is: writers must put sizes behind the data."""
-
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("wb", buffering=0)
-
-    def writable(self):
-        return True
-
-    def write(self, data):
-        return self._file.write(data)
-
-    def close(self):
-        self._file.close()
-        super().close()
-
-
-def make(path: Path, members: dict[str, bytes] = MEMBERS, method: int = zipfile.ZIP_DEFLATED) -> Path:
-    with zipfile.ZipFile(path, "w", method) as archive:
-        for name, data in members.items():
-            archive.writestr(name, data)
-    return path
-
-
-def make_deflate64(path: Path, members: dict[str, bytes] = MEMBERS) -> Path:
-    """A stored archive whose members' data and headers are replaced by Deflate64 ones."""
-    packed = {}
-    for name, data in members.items():
-        deflater = inflate64.Deflater()
-        packed[name] = deflater.deflate(data) + deflater.flush()
-    make(path, packed, zipfile.ZIP_STORED)
-    for name, data in members.items():
-        patch(path, name, method=9, crc=zlib.crc32(data), size=len(data))
-    return path
-
-
-def patch(path: Path, name: str, *, local: bool = True, central: bool = True, **values: int) -> None:
-    """Overwrite fields of one member's headers."""
-    data = bytearray(path.read_bytes())
-    with zipfile.ZipFile(path) as archive:
-        infos, start = archive.infolist(), archive.start_dir
-    at = start
-    for info in infos:
-        assert data[at : at + 4] == CENTRAL
-        if info.orig_filename == name:
-            for field, value in values.items():
-                kind, in_central, in_local = FIELDS[field]
-                if central:
-                    struct.pack_into(kind, data, at + in_central, value)
-                if local and in_local is not None:
-                    assert data[info.header_offset :][:4] == LOCAL
-                    struct.pack_into(kind, data, info.header_offset + in_local, value)
-        at += 46 + sum(struct.unpack_from("<HHH", data, at + 28))
-    path.write_bytes(data)
-
-
-def data_range(path: Path, name: str) -> range:
-    """Where one member's data lie."""
-    with zipfile.ZipFile(path) as archive:
-        info = next(info for info in archive.infolist() if info.orig_filename == name)
-    header = path.read_bytes()[info.header_offset :][:30]
-    start = info.header_offset + 30 + sum(struct.unpack_from("<HH", header, 26))
-    return range(start, start + info.compress_size)
-
-
-def overwrite(path: Path, offset: int, data: bytes) -> None:
-    with path.open("r+b") as file:
-        file.seek(offset)
-        file.write(data)
-
-
-def flip(path: Path, offset: int) -> None:
-    overwrite(path, offset, bytes([path.read_bytes()[offset] ^ 0x10]))
-
-
-def listed(path: Path) -> list[Entry | Finding]:
-    return list(entries(path.parent, path.name))
-
-
-def verdicts(path: Path, chunk_bytes: int = 1 << 30) -> dict[str, bytes | str]:
-    """Per member: its content, or the code of what is wrong with it."""
-    result: dict[str, bytes | str] = {}
-    with Reader(str(path.parent)) as reader:
-        for one in listed(path):
-            try:
-                result[one.member] = content(reader, one, chunk_bytes) if isinstance(one, Entry) else one.code
-            except MemberDamaged as error:
-                result[one.member] = error.code
-    return result
-
-
-def refused(path: Path) -> SourceError:
-    with pytest.raises(SourceError) as raised:
-        listed(path)
-    message = str(raised.value)
-    assert path.name in message
-    assert message.endswith(".")
-    return raised.value
+from laden.values.records import Finding, Severity
+from tests.contracts.source import CONTENTS, SourceContract, accepted
+from tests.support.patched_zips import (
+    CENTRAL,
+    MEMBERS,
+    NOISE,
+    TEXT,
+    Unseekable,
+    data_range,
+    listed,
+    make,
+    make_deflate64,
+    patch,
+    refused,
+    verdicts,
+)
 
 
 class ZipContract(SourceContract):
@@ -412,94 +305,3 @@ def test_a_bomb_of_quoted_headers(tmp_path):
     start = data_range(path, "a.png").start
     patch(path, "b.png", local=False, offset=start, stored=info.compress_size, method=8)
     assert verdicts(path) == {"a.png": "member-overlap", "b.png": bytes(100_000)}
-
-
-@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
-@pytest.mark.parametrize("chunk_bytes", [1000, 1 << 30])
-@pytest.mark.parametrize(
-    ("change", "code"),
-    [(-1, "member-long"), (-99, "member-long"), (1, "member-short"), (999, "member-short")],
-)
-def test_size_lies(tmp_path, method, chunk_bytes, change, code):
-    path = make(tmp_path / "0.zip", method=method)
-    patch(path, "b.png", size=len(TEXT) + change)
-    expected = "member-size" if method == zipfile.ZIP_STORED else code
-    assert verdicts(path, chunk_bytes) == MEMBERS | {"b.png": expected}
-
-
-@pytest.mark.parametrize("chunk_bytes", [1000, 1 << 30])
-@pytest.mark.parametrize(("change", "code"), [(-1, "member-long"), (1, "member-short")])
-def test_size_lies_in_deflate64(tmp_path, chunk_bytes, change, code):
-    path = make_deflate64(tmp_path / "0.zip")
-    patch(path, "b.png", size=len(TEXT) + change)
-    assert verdicts(path, chunk_bytes) == MEMBERS | {"b.png": code}
-
-
-@pytest.mark.parametrize(("change", "code"), [(-1, "member-long"), (1, "member-short")])
-def test_a_stored_entry_of_two_lengths(tmp_path, change, code):
-    path = make(tmp_path / "0.zip", {"a.png": NOISE}, zipfile.ZIP_STORED)
-    entry = accepted(listed(path))[0]
-    with Reader(str(tmp_path)) as reader, pytest.raises(MemberDamaged) as raised:
-        content(reader, entry._replace(size_bytes=entry.size_bytes + change))
-    assert raised.value.code == code
-
-
-@pytest.mark.parametrize("maker", [make, make_deflate64])
-def test_compressed_data_that_are_cut(tmp_path, maker):
-    path = maker(tmp_path / "0.zip")
-    patch(path, "b.png", stored=len(data_range(path, "b.png")) - 20)
-    assert verdicts(path) == MEMBERS | {"b.png": "member-short"}
-
-
-def test_compressed_data_without_an_end(tmp_path):
-    packer = zlib.compressobj(6, zlib.DEFLATED, -15)
-    packed = packer.compress(TEXT) + packer.flush(zlib.Z_SYNC_FLUSH)
-    path = make(tmp_path / "0.zip", {"a.png": packed}, zipfile.ZIP_STORED)
-    patch(path, "a.png", method=8, size=len(TEXT), crc=zlib.crc32(TEXT))
-    assert verdicts(path) == {"a.png": "member-deflate"}
-
-
-@pytest.mark.parametrize("field", ["method", "size", "stored", "flags"])
-def test_headers_that_disagree(tmp_path, field):
-    path = make(tmp_path / "0.zip", method=zipfile.ZIP_STORED)
-    patch(path, "b.png", central=False, **{field: 1})
-    assert verdicts(path) == MEMBERS | {"b.png": "member-header"}
-
-
-def test_names_that_disagree(tmp_path):
-    path = make(tmp_path / "0.zip")
-    overwrite(path, path.read_bytes().index(b"b.png"), b"x")
-    assert verdicts(path) == MEMBERS | {"b.png": "member-header"}
-
-
-@pytest.mark.parametrize("maker", [make, make_deflate64, lambda path: make(path, method=zipfile.ZIP_STORED)])
-def test_a_hole_of_zeros_damages_only_what_it_covers(tmp_path, maker):
-    path = maker(tmp_path / "0.zip")
-    first, second = data_range(path, "a.png"), data_range(path, "b.png")
-    overwrite(path, first.stop - 5000, bytes(5000))
-    got = verdicts(path)
-    assert got.pop("a.png") in ("member-crc", "member-deflate", "member-short", "member-long")
-    assert got == {name: data for name, data in MEMBERS.items() if name != "a.png"}
-    overwrite(path, first.stop - 5000, bytes(5000 + len(second)))
-    assert verdicts(path)["b.png"] == "member-header"
-
-
-def test_a_flipped_bit_is_a_wrong_checksum(tmp_path):
-    path = make(tmp_path / "0.zip", method=zipfile.ZIP_STORED)
-    flip(path, data_range(path, "a.png")[777])
-    assert verdicts(path) == MEMBERS | {"a.png": "member-crc"}
-    with (
-        Reader(str(tmp_path)) as reader,
-        pytest.raises(MemberDamaged, match=r"CRC-32 is [0-9a-f]{8}") as raised,
-    ):
-        content(reader, accepted(listed(path))[0])
-    assert f"{zlib.crc32(NOISE):08x}" in str(raised.value)
-
-
-def test_the_last_buffer_waits_for_the_checksum(tmp_path):
-    path = make(tmp_path / "0.zip", method=zipfile.ZIP_STORED)
-    flip(path, data_range(path, "a.png")[0])
-    buffers: list[bytes] = []
-    with Reader(str(tmp_path)) as reader, pytest.raises(MemberDamaged):
-        buffers.extend(reader.read(accepted(listed(path))[0], 10_000))
-    assert len(b"".join(buffers)) == 40_000

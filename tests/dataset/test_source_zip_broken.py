@@ -17,14 +17,13 @@ from laden.dataset.source import Reader, entries
 from laden.dataset.source.inflate import DEFLATE64, DEFLATED, decompressor, fill
 from laden.values.errors import MemberDamaged, SourceError
 from laden.values.records import Entry
-from tests.contracts.source import accepted
-from tests.dataset.test_source_zip import (
+from tests.contracts.source import accepted, content
+from tests.support.patched_zips import (
     CENTRAL,
     MEMBERS,
     NOISE,
     TEXT,
     Unseekable,
-    content,
     listed,
     make,
     make_deflate64,

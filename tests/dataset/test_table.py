@@ -346,11 +346,11 @@ def test_a_missing_key_column_is_refused(tmp_path: Path) -> None:
 
 EXCEL = {
     "byte order mark": (b"\xef\xbb\xbfImageID,Age\na,3\n", "byte order mark", 0),
-    "CRLF": (b"ImageID,Age\r\na,3\r\n", "CRLF line ends", 0),
+    "CRLF beside another sign": (b"ImageID;Age\r\na;3\r\n", "; as separator, CRLF line ends", 0),
     "semicolons": (b"ImageID;Age\na;3\n", "; as separator", 0),
     "ids": (b"ImageID,StudyID\na,3\nb,2.16E+44\nc,2E+40\n", "like 2.16E\\+44 from row 2", 2),
     "ids with a comma": (b'ImageID,StudyID\na,"2,16E+44"\n', "like 2,16E\\+44 from row 1", 1),
-    "all": (b"\xef\xbb\xbfImageID;StudyID\r\na;2,16E+44\r\n", "mark, CRLF.*; as.*2,16E\\+44 from row 1", 1),
+    "all": (b"\xef\xbb\xbfImageID;StudyID\r\na;2,16E+44\r\n", "mark, ; as.*2,16E\\+44 from row 1 on, CRLF", 1),
 }
 
 
@@ -361,6 +361,8 @@ def test_spreadsheet_damage_is_one_sentence(tmp_path: Path, content: bytes, word
     assert re.search(words, found.message)
 
 
-@pytest.mark.parametrize("content", [b"ImageID,Age\na,5.1E+02\n", b"ImageID,Report\na,dose 2.16E+44\n"])
-def test_numbers_elsewhere_are_no_damage(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize(
+    "content", [b"ImageID,Age\na,5.1E+02\n", b"ImageID,Report\na,dose 2.16E+44\n", b"ImageID,Age\r\na,3\r\n"]
+)
+def test_numbers_elsewhere_and_line_ends_of_rfc_4180_are_no_damage(tmp_path: Path, content: bytes) -> None:
     assert findings(made(tmp_path, content)) == []

@@ -56,6 +56,10 @@ def test_every_exit_code_is_explained() -> None:
 @pytest.mark.parametrize(
     "verb",
     [
+        "get",
+        "list",
+        "diff",
+        "history",
         "load",
         "check",
         "verify",
@@ -71,6 +75,8 @@ def test_every_exit_code_is_explained() -> None:
         "set",
         "copy",
         "demo",
+        "help",
+        "init",
     ],
 )
 def test_every_verb_has_help_and_stands_in_the_readme(verb: str) -> None:

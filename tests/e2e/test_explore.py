@@ -36,11 +36,11 @@ def test_a_person_looks_and_deletes_with_the_count_typed_back(
         assert first["event"] == "serving"
         assert first["write"] is True
         browser.visit(first["url"])
-        browser.wait("document.querySelector('.total').innerText.startsWith('13 items')")
+        browser.wait("document.querySelector('.total').innerText.startsWith('14 items')")
         browser.wait("!/listing|as of/.test(document.querySelector('.top').innerText)")
         browser.sees("can be changed")
         browser.click("normal", ".value")
-        browser.wait("parseInt(document.querySelector('.total strong').innerText) < 13")
+        browser.wait("parseInt(document.querySelector('.total strong').innerText) < 14")
         browser.wait("!document.querySelector('tbody').innerText.includes('…\t')")
         name = browser.evaluate("document.querySelector('tbody td').title")
         browser.click_on("document.querySelector('tbody tr')", times=2)

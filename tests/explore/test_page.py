@@ -52,7 +52,7 @@ def opened(browser: Person, asker: Asker, **window: Any) -> None:
     browser.visit(asker.url, **window)
     browser.wait("document.querySelectorAll('tbody tr').length > 5")
     browser.sees("Labels")
-    browser.wait("document.querySelector('.total').innerText.startsWith('24 items')")
+    browser.wait("document.querySelector('.total').innerText.startsWith('25 items')")
     browser.wait("!/listing|as of/.test(document.querySelector('.top').innerText)")
 
 
@@ -94,11 +94,11 @@ def test_a_person_finds_looks_compares_marks_and_downloads(
 ) -> None:
     opened(browser, asker)
     assert "#" not in browser.evaluate("location.href")
-    browser.sees("24 items")
+    browser.sees("25 items")
     browser.click("normal", ".value")
     browser.wait("document.querySelectorAll('.chips li').length === 1")
     total = "parseInt(document.querySelector('.total strong').innerText)"
-    count = int(browser.wait(f"{total} < 24 && {total}"))
+    count = int(browser.wait(f"{total} < 25 && {total}"))
     open_first(browser, count)
     first = drawn(browser).split()[0]
     browser.sees("Not for diagnosis")
@@ -221,7 +221,7 @@ def test_everything_works_by_keyboard_alone(browser: Person, asker: Asker, tmp_p
 def test_axe_finds_nothing_in_any_state(browser: Person, asker: Asker, dark: bool) -> None:
     opened(browser, asker, dark=dark)
     accessible(browser)
-    assert browser.evaluate("document.querySelector('#list').getAttribute('aria-rowcount')") == "25"
+    assert browser.evaluate("document.querySelector('#list').getAttribute('aria-rowcount')") == "26"
     assert browser.evaluate("document.querySelector('tbody tr').getAttribute('aria-rowindex')") == "2"
     browser.click("Size", "th button")
     browser.wait("document.querySelector('th[aria-sort=ascending]').innerText.startsWith('Size')")
@@ -314,3 +314,34 @@ def test_a_server_that_is_gone_is_told(browser: Person, place: Path) -> None:
     with exploring(str(place)) as asker:
         opened(browser, asker)
     browser.sees("The server is gone")
+
+
+def test_a_picture_of_the_screen_says_that_it_is_not_for_diagnosis(browser: Person, asker: Asker) -> None:
+    opened(browser, asker)
+    browser.evaluate(
+        "HTMLAnchorElement.prototype.click = function () { window.kept = { name: this.download, url: this.href } }"
+    )
+    browser.wait("!document.querySelector('tbody').innerText.includes('…')")
+    browser.click_on("[...document.querySelectorAll('tbody tr')].find(r => r.innerText.includes('.png'))", times=2)
+    drawn(browser)
+    for keys, panes in ((("k",), 1), (("c", "ArrowRight"), 2)):
+        browser.press(*keys)
+        browser.wait(f"document.querySelectorAll('canvas[data-drawn]').length === {panes}")
+        browser.evaluate("window.kept = null")
+        browser.click("Save picture")
+        browser.wait("window.kept")
+        assert browser.evaluate("window.kept.name").endswith(".png-view.png")
+        text = browser.evaluate(
+            "new Promise(done => { const i = new Image(); i.onload = () => {"
+            " const c = document.createElement('canvas');"
+            " Object.assign(c, {width: i.width, height: i.height}); c.getContext('2d').drawImage(i, 0, 0);"
+            " done(c.toDataURL('image/png')); }; i.src = window.kept.url; })"
+        )
+        picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(text.partition(",")[2]))))[..., :3]
+        shown = pixels(browser)
+        assert (picture[: len(shown), -shown.shape[1] :] == shown).all()
+        caption = picture[len(shown) :, -shown.shape[1] :]
+        assert len(caption) == 44
+        assert (caption > 200).any(axis=2).sum() > 300, "words stand there"
+        assert picture.shape[1] == shown.shape[1] * panes + 4 * (panes - 1)
+    accessible(browser)

@@ -145,6 +145,9 @@ def test_conditions_over_what_is_known_of_images(asker: Asker, dataset: Dataset)
     view = asker.post("view", where=["laden_state = 'png-truncated'"])
     assert view["rows"] == len(dataset.broken) == 2
     assert not view["commands"]["cli"]
+    marked = asker.post("view", where=["laden_mark = 'exclude'"])["commands"]
+    assert marked["cli"].endswith("--marks laden-marks.csv -o selected.csv")
+    assert marked["python"].endswith("""marks_file="laden-marks.csv", output="selected.csv")""")
     assert asker.post("view", where=["laden_width = 16 AND laden_bits = 16"])["rows"] == 75
     assert asker.names(asker.post("view", where=["laden_fate = 'foreign'"])) == ["notes/Über=alles.txt"]
 

@@ -1,7 +1,7 @@
 """Splits off a process for each load that it is told of: `python -m tests.faults.nursery`.
 
-A line is a source and an address, or a JSON list of a function of `laden`, its arguments and its options, answered with
-the process id; or `wait`, answered with the exit code.
+A line is a source and an address; or a JSON list of a function of `laden`, its arguments and its options; or what is to
+be brought back where, `get ADDRESS FORM FOLDER`. Each is answered with the process id; or `wait`, with the exit code.
 """
 
 import json
@@ -9,14 +9,23 @@ import os
 import sys
 
 from laden.values.errors import LadenError
+from laden.verbs.get import get
 from laden.verbs.load import load
-from tests.faults.scene import small_blocks
+from tests.faults.scene import small_blocks, small_ranges
 
 
 def work(source: str, url: str) -> int:
     with small_blocks():
         try:
             return load(source, url).exit_code
+        except LadenError as error:
+            return int(error.exit_code)
+
+
+def work_back(url: str, form: str, folder: str) -> int:
+    with small_ranges():
+        try:
+            return get(url, folder, form=form).exit_code  # type: ignore[arg-type]
         except LadenError as error:
             return int(error.exit_code)
 
@@ -40,7 +49,10 @@ def main() -> None:
             continue
         pid = os.fork()
         if pid == 0:
-            os._exit(call(*json.loads(line)) if line.startswith("[") else work(*line.split()))
+            words = line.split()
+            if line.startswith("["):
+                os._exit(call(*json.loads(line)))
+            os._exit(work_back(*words[1:]) if words[0] == "get" else work(*words))
         print(pid, flush=True)
 
 

@@ -2,6 +2,7 @@
 
 import faulthandler
 import os
+import random
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
 from laden.demo.emulator import Emulator
@@ -21,8 +22,9 @@ from tests.support.dataset import Dataset
 from tests.support.harness import landed
 
 LONG = bool(os.environ.get("LADEN_LONG"))
-SCRIPTS = 3_000 if LONG else 260
-"""Drawn; with those written out below, more than 300."""
+SCRIPTS = 3_000 if LONG else 140
+"""Drawn, beside those that are written out below."""
+PARTS = 4
 BOUND_S = 20.0
 """Of one load with the patience of these tests: five rules that each use up all of it, and a margin."""
 
@@ -145,16 +147,22 @@ def hold(bench: Bench, script: Script, connections: int, *, grown: bool) -> None
     FIGURES["longest_s"] = max(FIGURES["longest_s"], ended.seconds)
 
 
-@settings(
-    max_examples=SCRIPTS,
-    derandomize=not LONG,
-    database=None,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
-@given(script=scripts(), connections=st.sampled_from((1, 4)), grown=st.booleans())
-def test_whatever_the_network_does(bench: Bench, script: Script, connections: int, grown: bool) -> None:
-    hold(bench, script, connections, grown=grown)
+@pytest.mark.parametrize("part", range(PARTS))
+def test_whatever_the_network_does(bench: Bench, part: int) -> None:
+    """In parts, which several processes run at once."""
+
+    @seed(random.randrange(1 << 32) if LONG else part)
+    @settings(
+        max_examples=SCRIPTS // PARTS,
+        database=None,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+    @given(script=scripts(), connections=st.sampled_from((1, 4)), grown=st.booleans())
+    def each(script: Script, connections: int, grown: bool) -> None:
+        hold(bench, script, connections, grown=grown)
+
+    each()
 
 
 def test_a_manifest_that_is_read_otherwise_is_not_believed(bench: Bench) -> None:

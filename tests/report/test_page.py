@@ -22,10 +22,12 @@ from laden.report.facts import (
 from laden.report.page import render
 from laden.values.events import Summary
 from laden.values.ownfiles import REPORT_START
-from laden.values.records import Finding, Severity
+from laden.values.records import Finding, Severity, Step
 from laden.verbs.load import load
 from tests.support.chromium import CHROMIUM, Browser
 from tests.support.dataset import make_dataset
+
+AXE = Path(__file__).parents[1] / "support" / "vendor" / "axe.min.js"
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not here: apt-get install chromium")
 
@@ -51,7 +53,7 @@ _CONTRASTS = """
     }
   };
   const contrast = node => {
-    const style = getComputedStyle(node), drawn = node.tagName === 'text';
+    const style = node.fill ? node : getComputedStyle(node), drawn = node.tagName === 'text';
     const lights = [light(drawn ? style.fill : style.color), light(ground(drawn ? node.closest('figure') : node))];
     return (Math.max(...lights) + 0.05) / (Math.min(...lights) + 0.05);
   };
@@ -61,6 +63,17 @@ _CONTRASTS = """
     .map(node => [contrast(node), node.tagName + ' ' + node.textContent.slice(0, 40)]);
 })()
 """
+_OF_TEXTS = _CONTRASTS[_CONTRASTS.index("  const texts = ") : _CONTRASTS.index("})()")]
+_OF_BARS = """
+  return Array.from(document.querySelectorAll('.grid .series rect')).map(rect => {
+    const style = getComputedStyle(rect);
+    const outlined = style.stroke !== 'none' && rect.closest('.rest');
+    const node = { fill: outlined ? style.stroke : style.fill, tagName: 'text', closest: of => rect.closest(of) };
+    return [contrast(node), rect.closest('.series').classList[1]];
+  });
+"""
+_LEAST_BAR_CONTRAST = 3.0
+"""Success criterion 1.4.11, for parts of graphics."""
 _LEAST_CONTRAST = 4.5
 """WCAG 2.2, success criterion 1.4.3, for text of ordinary size."""
 _PIXEL = "data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw=="
@@ -77,7 +90,8 @@ def everything(name: str) -> Facts:
     summary = Summary(
         "load", source=name, destination=name, rows=160_868, images=160_861, matched=160_861, missing=7, stray=12,
         damaged=37, conflicts=3, sent=150_000, already_there=10_821, bytes_sent=1_012_345_678_901, retries=17,
-        seconds=7_321, complete=True, exit_code=3, foreign=4,
+        seconds=7_321, moving_seconds=7_000, complete=True, exit_code=3, foreign=4,
+        selection=(Step("table", name, 160_868), Step("where", f"Projection = 'PA' {name}", 91_728)),
     )  # fmt: skip
     severities = {"image-missing": Severity.ERROR, "image-stray": Severity.WARNING, "blob-foreign": Severity.INFO}
     kinds = tuple(
@@ -91,15 +105,20 @@ def everything(name: str) -> Facts:
     bins = tuple(Bin(number * 500, number * 500 + 500, 10_000 * number) for number in range(10))
     values = tuple(Count(f"{number} {name}", 90_000 - number) for number in range(193))
     moments = tuple(Moment(float(second), second * 140_000_000, second // 3) for second in range(100))
-    picture = Picture(name, f"2,140 \u00d7 2,500, 16 bit, {name}", _PIXEL, 390, 480)
+    picture = Picture(name, f"2,140 \u00d7 2,500, 16 bit, {name}", _PIXEL, 390, 480, caption=f"COPD, PA, 74 y, {name}")
     return Facts(
         title=f"{name}: {name}", table=name, summary=summary,
         images=(Count("sent", 150_000), Count("already_there", 10_821), Count("damaged", 37), Count("conflict", 3)),
         findings=kinds, archives=archives,
         sizes=Sizes(bins, bins, ((2140, 2500, 9_999), (1, 2, 3)), 2, bins, 1_825_000_000_000),
-        columns=(ColumnCounts(name, True, values, 193, 103),),
+        columns=(
+            ColumnCounts(name, True, values, tuple(value.number // 2 for value in values), 193, 103),
+            ColumnCounts("Projection", False, values[:7], tuple(value.number // 99 for value in values[:7]), 7, 0),
+            ColumnCounts("View", False, values[:3], None, 3, 0),
+        ),
         speed=Speed((("listing", 1.5), ("transfer", 7_200.0)), moments, ((20.0, 45.0),)),
         gallery=Gallery((picture,) * 12, (picture,) * 12, 37), made="22 November 2026, 18:00 UTC", version="0",
+        system="Python 3.13, Linux", command=f"laden load {name}",
     )  # fmt: skip
 
 
@@ -148,6 +167,63 @@ def test_the_policy_lets_no_script_run_whatever_the_page_held(browser: Browser) 
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_axe_finds_nothing(browser: Browser, dark: bool) -> None:
+    browser.open(written(everything("name")), width=1280, dark=dark)
+    browser.evaluate(AXE.read_text("utf-8") + "; 1")
+    found = browser.evaluate(
+        "axe.run(document, {resultTypes: ['violations']}).then(r => r.violations.map(v =>"
+        " v.id + ': ' + v.nodes.map(n => n.html.slice(0, 80)).slice(0, 3).join(' | ')))"
+    )
+    assert found == []
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_every_bar_stands_out(browser: Browser, dark: bool) -> None:
+    """By its colour, or by the line around it."""
+    browser.open(written(everything("name")), width=1280, dark=dark)
+    bars: list[Any] = browser.evaluate(_CONTRASTS.replace(_OF_TEXTS, _OF_BARS))
+    assert {kind for _, kind in bars} == {"good", "second", "rest", "bad", "missing", "other"}
+    assert [bar for bar in bars if bar[0] < _LEAST_BAR_CONTRAST] == []
+
+
+def test_the_list_of_contents_leads_to_each_part(browser: Browser) -> None:
+    browser.open(written(everything("name")), width=1280)
+    found = browser.evaluate(
+        "Array.from(document.querySelectorAll('nav a'), one => [one.textContent,"
+        " document.querySelectorAll(one.getAttribute('href')).length])"
+    )
+    assert [title for title, _ in found] == [
+        "Counts", "What to look at", "Damaged images", "Sample images", "The data", "How it was made",
+    ]  # fmt: skip
+    assert {number for _, number in found} == {1}
+
+
+def test_an_id_can_be_copied_whole(browser: Browser) -> None:
+    name = "216840111366964012558082906712009327122220177_00-102-064.png"
+    browser.open(written(everything(name)), width=390)
+    assert browser.evaluate(
+        "Array.from(document.querySelectorAll('.sheet .place')).every(one => one.scrollWidth <= one.clientWidth + 1"
+        f" && one.textContent === '{name}' && getComputedStyle(one).userSelect === 'all')"
+    )
+
+
+def test_every_archive_and_every_bin_is_named(browser: Browser) -> None:
+    browser.open(written(everything("a")), width=1280)
+    named = browser.evaluate(
+        "Array.from(document.querySelectorAll('svg .axis.x'), one => one.querySelectorAll('text').length)"
+    )
+    # 52 archives across, ten bins of widths and heights, ten of lengths.
+    assert {52, 10} <= set(named)
+
+
+def test_a_report_prints_on_three_pages(browser: Browser, tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path / "source", {"0": 30, "1": 12}, missing=3, stray=1, broken=2, corrupt=1, size=64)
+    load(dataset.folder, "./there", report_file=Path.cwd() / "real.html")
+    browser.open(Path.cwd() / "real.html", width=1280)
+    assert 1 <= browser.pages() <= 3
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_every_text_can_be_read(browser: Browser, dark: bool) -> None:
     browser.open(written(everything("name")), width=1280, dark=dark)
     contrasts: list[Any] = browser.evaluate(_CONTRASTS)
@@ -170,7 +246,7 @@ def test_bars_are_as_long_as_their_numbers(browser: Browser) -> None:
     facts = everything("name")
     browser.open(written(facts), width=1280)
     most = "Array.from(document.querySelectorAll('.grid h3')).find(one => one.textContent.startsWith('Most'))"
-    assert browser.evaluate(f"{most}.closest('figure').querySelectorAll('svg .bar rect').length") == 12
+    assert browser.evaluate(f"{most}.closest('figure').querySelectorAll('svg .good .bar rect').length") == 12
     parts = browser.evaluate(
         "Array.from(document.querySelectorAll('.narrow .series'), one => [one.classList[1],"
         " Array.from(one.querySelectorAll('rect'), bar => Number(bar.getAttribute('width') || 0))])"

@@ -3,6 +3,7 @@
 import ast
 import csv
 import shutil
+import threading
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
@@ -14,15 +15,20 @@ from laden.dataset.profile import known_profile
 from laden.dataset.table import Table
 from laden.demo.emulator import Emulator
 from laden.relations import Relations
-from laden.report.columns import ReadTable, count_columns
+from laden.report.captions import _age
+from laden.report.columns import count_columns, read_charts
+from laden.report.facts import Count, Facts, Gallery, Speed
 from laden.report.meanings import meanings
 from laden.report.numbers import binned, limits
+from laden.report.page import FATES, render
 from laden.report.watch import Watch
 from laden.values.errors import LadenError, UsageError
-from laden.values.events import Event, Progress, Started, Warned
+from laden.values.events import Event, Progress, Started, Summary, Warned
+from laden.values.records import Outcome
 from laden.verbs.check import check
 from laden.verbs.load import load
 from laden.verbs.verify import verify
+from tests.dataset.test_images_other import RAW, dicom
 from tests.docs.test_docs import codes_given
 from tests.support.dataset import Dataset, make_dataset
 from tests.support.harness import client, run
@@ -83,9 +89,76 @@ def test_labels_and_projections_are_those_of_the_selected_rows(faulty: Dataset) 
         for label in {part.strip() for part in ast.literal_eval(record["Labels"])} - {""}
     )
     shown = Shown(page())
-    assert {value: int(count) for value, count in shown.table("Projection")} == projections
-    assert {value: int(count) for value, count in shown.table("Labels")} == labels
+    here = {name for name, image_dir in faulty.rows.items() if image_dir in ("0", "54")} - set(faulty.missing)
+    here -= {name for _, name in faulty.corrupt}
+    loaded = Counter(record["Projection"] for record in records if record["ImageID"] in here)
+    drawn = {value: int(count) for value, count, _ in shown.table("Projection")}
+    assert {value: count for value, count in drawn.items() if count} == loaded
+    assert drawn.keys() >= projections.keys()
+    with faulty.table.open(newline="") as file:
+        whole = Counter(record["Projection"] for record in csv.DictReader(file))
+    assert {value: int(count) for value, _, count in shown.table("Projection")} == whole
+    told = {value: int(count) for value, count, _ in shown.table("Labels")}
+    assert {value: count for value, count in told.items() if count}.keys() <= labels.keys()
     assert len(labels) > 2
+
+
+def test_below_each_picture_stands_what_its_row_says(faulty: Dataset) -> None:
+    load(faulty.folder, "./there", report_file=page())
+    with faulty.table.open(newline="") as file:
+        records = {record["ImageID"]: record for record in csv.DictReader(file)}
+    shown = Shown(page())
+    captions = shown.captions()
+    assert len(captions) == 15
+    for name, caption in captions.items():
+        record = records[name]
+        birth = record["PatientBirth"].partition(".")[0]
+        assert record["Projection"] in caption
+        if birth.isdecimal():
+            assert caption.endswith(f", {int(record['StudyDate_DICOM'][:4]) - int(birth)} y")
+            assert birth not in caption, "of a birth only the age is told"
+
+
+@pytest.mark.parametrize(
+    ("cells", "told"),
+    [
+        (["058Y"], "58 y"),
+        (["58"], "58 y"),
+        (["58.0"], "58 y"),
+        (["20140505", "1940"], "74 y"),
+        (["20140505", "1940.0"], "74 y"),
+        (["20140505", "nan"], ""),
+        (["20140505", "2041"], ""),
+        (["410"], ""),
+        (["old"], ""),
+        ([], ""),
+    ],
+)
+def test_an_age_is_told_where_it_makes_sense(cells: list[str], told: str) -> None:
+    assert _age(cells) == told
+
+
+def test_a_report_without_images_can_go_to_anybody(faulty: Dataset) -> None:
+    load(faulty.folder, "./there", report_file=page(), report_images="none")
+    assert Shown(page()).pictures() == {}
+    assert "<img" not in page().read_text()
+    assert "This page shows no images" in Shown(page()).told()
+    assert Shown(page()).table("Projection")
+    verify("./there", report_file=page("there.html"), report_images="none")
+    assert "<img" not in page("there.html").read_text()
+    with pytest.raises(UsageError, match="report_images"):
+        check(faulty.folder, report_file=page(), report_images="all")  # type: ignore[arg-type]
+
+
+def test_it_says_how_it_was_made_and_what_was_selected(faulty: Dataset) -> None:
+    ran = run("load", faulty.folder, "./there", "--where", "Projection = 'PA'", "--report", "report.html", "--json")
+    told = " ".join(Shown(page()).told().split())
+    assert "laden load" in told
+    assert "--where 'Projection = '\"'\"'PA'\"'\"''" in told
+    assert "Python 3." in told
+    for step in ran.summary["selection"]:
+        assert f"{step['rows']:,} " in told
+    assert "of them where Projection = 'PA'" in told
 
 
 def test_a_second_load_says_that_all_is_there_and_shows_the_same_images(faulty: Dataset) -> None:
@@ -211,6 +284,8 @@ def test_a_load_that_was_stopped_tells_how_far_it_came(tmp_path: Path) -> None:
     assert told["images"] == 400
     assert told["sent"] == summary.sent
     assert told["not reached"] == 400 - summary.sent > 0
+    assert len(shown.pictures()) == 12
+    assert "sketches" not in {thread.name for thread in threading.enumerate()}
 
 
 def test_a_load_that_fails_tells_why_and_how_far_it_came(faulty: Dataset) -> None:
@@ -313,8 +388,8 @@ def test_the_real_table_is_counted_as_it_is(padchest_table: Path) -> None:
     assert profile.table is not None
     with Relations() as relations:
         table = Table.open(padchest_table).hold(relations.folder)
-        counts = count_columns(relations, [ReadTable(table, profile.table, 0)], "", ())
-    projection, labels = counts.columns
+        charted = read_charts(relations, table, profile.table)
+        projection, labels = count_columns(relations, [charted], "")
     assert dict(projection.values) == {
         "PA": 91_728, "L": 49_579, "AP_horizontal": 14_346, "AP": 4_559, "COSTAL": 630, "EXCLUDE": 11, "UNK": 8,
     }  # fmt: skip
@@ -358,3 +433,51 @@ def test_a_decoder_that_dies_is_a_warning_and_the_page_is_written(
     assert told[-1].endswith("no more images are drawn")
     assert summary.report_file == str(page())
     assert Shown(page()).pictures() == {}
+
+
+@pytest.mark.parametrize("fate", [*(one.value for one in Outcome), "pending", "there", "changed", "deleted"])
+def test_whatever_became_of_an_image_can_be_drawn(fate: str) -> None:
+    facts = Facts(
+        "t", "t.csv", Summary("load", rows=1, images=1), (Count(fate, 1),), (), (), None, (), Speed((), (), 0.0),
+        Gallery(), "now", "0",
+    )  # fmt: skip
+    assert FATES[fate] in render(facts)
+
+
+def test_a_load_that_holds_images_back_says_so_in_its_report(tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source/a.dcm").write_bytes(dicom(RAW))
+    told = load(tmp_path / "source", "./there", phi="stop", report_file=page())
+    assert (told.exit_code, told.held, told.report_file) == (3, 1, str(page()))
+    assert Shown(page()).sums[-1] == [(1, "images"), (1, FATES["held"])]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "laden.report.page.render",
+        "laden.report.gallery.choose",
+        "laden.report.gallery.likely",
+        "laden.report.watch.Watch.see",
+        "laden.report.gather.fates",
+    ],
+)
+def test_a_mistake_in_drawing_changes_nothing_about_how_a_run_ends(
+    broken: str, faulty: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise KeyError("a label of somebody")
+
+    monkeypatch.setattr(broken, fail)
+    for ran in (
+        lambda tell: load(faulty.folder, "./there", report_file=page(), observer=tell),
+        lambda tell: verify("./there", report_file=page("of-there.html"), observer=tell),
+    ):
+        told: list[Event] = []
+        summary = ran(told.append)
+        assert (told[-1], summary.complete) == (summary, True)
+        assert "somebody" not in repr(told)
+        warned = [event.message for event in told if isinstance(event, Warned) and "bug" in event.message]
+        assert len(warned) == (not summary.report_file)
+        assert all("KeyError in test_report.py" in sentence for sentence in warned)
+    assert not page().exists()

@@ -36,6 +36,18 @@ def test_planning_and_waiting_at_a_question_do_not_count() -> None:
     assert (told[-1].seconds, told[-1].bytes_per_s) == (10.0, 50.0)
 
 
+def test_only_the_time_in_which_images_move_is_what_a_speed_is_of() -> None:
+    meter, clock, _ = metered()
+    meter.begin(2, 1000)
+    for _ in range(2):
+        clock.now_s += 3600
+        meter.start()
+        clock.now_s += 10
+        meter.step(500)
+        meter.stop()
+    assert meter.moving_s == 20.0
+
+
 def test_the_speed_is_that_of_the_last_half_minute() -> None:
     meter, clock, told = metered()
     meter.begin(1000, 10**6)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from laden.run.outcome import Outcomes
@@ -92,6 +94,25 @@ def test_a_run_that_raises_ends_with_a_summary_of_what_was_done() -> None:
     summaries = [event for event in told if isinstance(event, Summary)]
     assert [(one.sent, one.message, one.exit_code) for one in summaries] == [(1, "the disk is gone", 5)]
     assert told[-1] is summaries[0]
+
+
+def test_a_run_that_a_mistake_ends_tells_its_summary_all_the_same() -> None:
+    told: list[Event] = []
+
+    def broken(**options: Any) -> None:
+        with running(Summary("load"), told.append, **options) as run:
+            planned(run)
+            raise KeyError("a label")
+
+    def fail(*_: object) -> Summary:
+        raise IndexError
+
+    with pytest.raises(KeyError):
+        broken()
+    assert isinstance(told[-1], Summary)
+    assert (told[-1].message, told[-1].exit_code) == ("a bug in laden ended it (KeyError)", ExitCode.BUG)
+    with pytest.raises(KeyError):
+        broken(conclude=fail)
 
 
 def test_a_run_without_a_plan_counts_nothing() -> None:

@@ -18,7 +18,7 @@ pytest_plugins = ("tests.support.padchest",)
 
 def image(blob: str, md5: str, width: int = 4, height: int = 3, bits: int = 16, size_bytes: int = 9) -> tuple[Any, ...]:
     """A row of `receipts`."""
-    return blob, "0.zip", f"{blob}.png", "read", size_bytes, md5, 1, "png", width, height, bits, "whole"
+    return blob, "0.zip", f"{blob}.png", "read", size_bytes, md5, 1, "png", width, height, bits, "whole", ""
 
 
 def told(

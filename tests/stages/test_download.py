@@ -316,3 +316,13 @@ def test_a_source_that_vouches_for_its_bytes_itself_is_read_in_parts(tmp_path: P
     assert [one.fate for one in asyncio.run(work())] == [Fate.THERE]
     (tmp_path / "a").write_bytes(b"onetwx")
     assert [one.fate for one in asyncio.run(work())] == [Fate.CONFLICT]
+
+
+def test_what_killed_runs_left_of_small_files_goes(tmp_path: Path) -> None:
+    bring(Served(DATA), tmp_path, [wanted(*pair) for pair in DATA.items()])
+    old, new = (tmp_path / "_laden/staging" / f"put-{name}.part" for name in ("old", "new"))
+    for path in (old, new):
+        path.write_bytes(b"x")
+    os.utime(old, (1, 1))
+    bring(Served(DATA), tmp_path, [])
+    assert (old.exists(), new.exists()) == (False, True)

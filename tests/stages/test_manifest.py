@@ -38,11 +38,11 @@ def there(name: str, number: int, source: str | None, image: str | None = "png;4
 
 
 def receipt(name: str, number: int, outcome: str = "sent") -> tuple[Any, ...]:
-    return (name, "0.zip", f"{number}.png", outcome, 10, MD5[number], number, "png", 4, 5, 16, "whole")
+    return (name, "0.zip", f"{number}.png", outcome, 10, MD5[number], number, "png", 4, 5, 16, "whole", "")
 
 
 def known(name: str, number: int, state: str = "whole", how: str = "sent") -> tuple[Any, ...]:
-    return (name, "0.zip", f"{number}.png", 10, MD5[number], number, "", "png", 4, 5, 16, state, how)
+    return (name, "0.zip", f"{number}.png", 10, MD5[number], number, "", "png", 4, 5, 16, state, how, "")
 
 
 def manifest(relations: Relations) -> list[tuple[Any, ...]]:
@@ -57,7 +57,7 @@ def test_it_holds_what_was_sent_what_was_there_and_what_was_known(relations: Rel
     relations.feed("receipts", [receipt("a", 1)])
     relations.feed("known", [known("c", 3)])
     assert manifest(relations) == [
-        (name, "0.zip", f"{n}.png", 10, MD5[n], n, "", "png", 4, 5, 16, "whole", "sent")
+        (name, "0.zip", f"{n}.png", 10, MD5[n], n, "", "png", 4, 5, 16, "whole", "sent", "")
         for n, name in enumerate("abc", 1)
     ]
 
@@ -90,8 +90,8 @@ def test_what_nobody_looked_into_is_unseen_also_where_earlier_versions_wrote_tha
         there("a", 1, "a.nrrd", ";0;0;0;whole"), there("b", 2, None), there("c", 3, "c.nrrd", ";0;0;0;unseen"),
         there("d", 4, "d.nrrd", "nonsense"), there("e", 5, "e.nrrd"),
     ])  # fmt: skip
-    relations.feed("known", [("b", "", "b.nrrd", 10, MD5[2], 2, "", "", 0, 0, 0, "whole", "sent")])
-    relations.feed("receipts", [("e", "", "e.nrrd", "sent", 10, MD5[5], 5, "", 0, 0, 0, "unseen")])
+    relations.feed("known", [("b", "", "b.nrrd", 10, MD5[2], 2, "", "", 0, 0, 0, "whole", "sent", "")])
+    relations.feed("receipts", [("e", "", "e.nrrd", "sent", 10, MD5[5], 5, "", 0, 0, 0, "unseen", "")])
     assert {(row[0], row[7], row[11]) for row in manifest(relations)} == {(name, "", "unseen") for name in "abcde"}
     relations.run("DELETE FROM known")
     relations.run("UPDATE loaded SET state = 'whole'")
@@ -145,7 +145,7 @@ def test_a_manifest_is_read_again(relations: Relations, tmp_path: Path) -> None:
     rows = manifest(relations)
     read_manifest(relations, write_manifest(relations))
     assert list(relations.stream("SELECT * FROM known")) == rows
-    assert rows[0][-2:] == ("png-truncated", "sent")
+    assert rows[0][-3:] == ("png-truncated", "sent", "")
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"not parquet at all" * 10])

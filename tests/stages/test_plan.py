@@ -104,7 +104,7 @@ def planned(
         relations.feed(
             "known",
             (
-                (k.blob, "0.zip", "m", k.size_bytes, k.md5, k.crc32, k.key, "png", 1, 1, 16, "whole", k.known)
+                (k.blob, "0.zip", "m", k.size_bytes, k.md5, k.crc32, k.key, "png", 1, 1, 16, "whole", k.known, "")
                 for k in known or ()
             ),
         )

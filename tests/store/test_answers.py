@@ -45,7 +45,7 @@ def test_a_listing_as_the_service_writes_it():
     folders = "<Blob><Name>png/d</Name><Properties><ResourceType>directory</ResourceType></Properties></Blob>"
     folders += BLOB.format(name="png/e", size=0, md5="", metadata="<hdi_isfolder>true</hdi_isfolder>")
     blob = BLOB.format(name="png/a", size=1, md5="nN0PiLgSKdeTrCNV+Izuog==", metadata="<Laden_Size>1</Laden_Size>")
-    page = page_from_xml(listing(blob + names + folders, marker="2!a&b"), strip=4)
+    page = page_from_xml(listing(blob + names + folders, marker="2!a&b"), prefix="png/")
     assert page.marker == "2!a&b"
     assert page.blobs == [
         ("a", 1, bytes.fromhex("9cdd0f88b81229d793ac2355f88ceea2"), '"0x8D"', {"laden_size": "1"}),
@@ -143,7 +143,7 @@ def refused(status: int, code: str = "", *, name: str = "a.png", permission: str
         (404, "", BlobMissing, "no blob"),
         (404, "ContainerNotFound", ContainerMissing, "no container 'cont'"),
         (409, "BlobAlreadyExists", BlobConflict, "there already"),
-        (409, "BlobArchived", BlobConflict, "rehydrated"),
+        (409, "BlobArchived", BlobConflict, "written: it is in the archive tier; rehydrate it first"),
         (409, "BlobImmutableDueToPolicy", BlobConflict, "immutability"),
         (409, "ContainerBeingDeleted", TransientStoreError, "free again in about a minute"),
         (412, "LeaseIdMissing", BlobConflict, "lease"),
@@ -151,7 +151,7 @@ def refused(status: int, code: str = "", *, name: str = "a.png", permission: str
         (412, "", BlobConflict, "changed meanwhile"),
         (413, "RequestBodyTooLarge", BlobRefused, "413 RequestBodyTooLarge"),
         (302, "", StoreError, "redirect"),
-        (200, "", BlobRefused, "with 200"),
+        (200, "", BlobRefused, "answered 200, where the Blob service never does"),
     ],
 )
 def test_each_refusal_is_one_kind_and_one_sentence(status, code, kind, sentence):

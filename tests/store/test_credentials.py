@@ -40,6 +40,8 @@ def test_the_order_in_which_they_are_found(monkeypatch):
     fields = connection(AccountName="acct", SharedAccessSignature=SAS + "&from=string")
     monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", fields)
     assert granted(found()).query == SAS + "&from=string"
+    monkeypatch.setenv("AZURE_STORAGE_SAS_TOKEN", SAS + "&from=az")
+    assert granted(found()).query == SAS + "&from=az"
     monkeypatch.setenv("LADEN_SAS", SAS + "&from=environment")
     assert granted(found()).query == SAS + "&from=environment"
     assert granted(found(f"{AZURE}?{SAS}&from=url")).query == SAS + "&from=url"
@@ -84,10 +86,14 @@ def test_what_is_no_sas_is_refused(monkeypatch, sas):
     ("account", "fits"),
     [("acct", True), ("other", False), ("", True)],
 )
-def test_a_key_is_for_its_account(monkeypatch, account, fits):
+@pytest.mark.parametrize(
+    ("setting", "value", "kind"),
+    [("AZURE_STORAGE_KEY", SECRET, "account key"), ("AZURE_STORAGE_SAS_TOKEN", f"?{SAS}", "SAS")],
+)
+def test_a_key_or_token_is_for_its_account(monkeypatch, setting, value, kind, account, fits):
     monkeypatch.setenv("AZURE_STORAGE_ACCOUNT", account)
-    monkeypatch.setenv("AZURE_STORAGE_KEY", SECRET)
-    assert (found().kind == "account key") is fits
+    monkeypatch.setenv(setting, value)
+    assert (found().kind == kind) is fits
 
 
 def test_a_key_for_azure_is_not_tried_on_the_emulator(monkeypatch):

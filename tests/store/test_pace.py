@@ -138,3 +138,15 @@ def test_a_link_carries_what_it_carried() -> None:
     less = most_bytes(1e9, 125_000.0)
     assert LINK_S * 125_000 < less < 1e9
     assert most_bytes(1e3, 1e9) == LINK_S * 1e9
+
+
+def test_many_refusals_are_judged_twice_before_they_are_usual() -> None:
+    """The burst that a rested service takes at first would make its limit look like weather."""
+    pace = replace(Pace(), flight=32.0, phase=Phase.STEADY, growing=False)
+    pace = adapt(pace, Seen(200, 400, 6000.0, True))
+    for usual in (0.0, 0.8):
+        assert pace.phase is Phase.TRIAL
+        while pace.phase is Phase.TRIAL:
+            pace = adapt(pace, Seen(200, 800, pace.speed / 10, True))
+        assert (pace.flight, pace.usual) == (32.0, pytest.approx(usual))
+        pace = adapt(pace, Seen(200, 400, 6000.0, True))

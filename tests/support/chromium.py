@@ -98,6 +98,11 @@ class Browser:
         data = self._ask("Page.captureScreenshot", format="png", captureBeyondViewport=whole)["data"]
         file.write_bytes(base64.b64decode(data))
 
+    def pages(self) -> int:
+        """On how many pages it would be printed."""
+        printed = base64.b64decode(self._ask("Page.printToPDF", printBackground=True, preferCSSPageSize=True)["data"])
+        return printed.count(b"/Type /Page") - printed.count(b"/Type /Pages")
+
     def _ask(self, method: str, **parameters: object) -> dict[str, Any]:
         self._number += 1
         message = {"id": self._number, "method": method, "params": parameters}

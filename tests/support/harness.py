@@ -26,6 +26,7 @@ from azure.core.credentials import AzureNamedKeyCredential
 from azure.storage.blob import ContainerClient, ContainerSasPermissions, generate_container_sas
 
 from laden.demo.emulator import Emulator
+from laden.stages.history import HISTORY
 from tests.conftest import EMULATOR_API_VERSION
 
 COMMAND = Path(sys.executable).with_name("laden")
@@ -157,7 +158,9 @@ class Proxy:
         return {method: methods.count(method) for method in sorted(set(methods))}
 
     def put_names(self) -> list[str]:
-        return [request.name for request in self.requests if request.method == "PUT" and request.name]
+        """Names of blobs that were put, but the records of the history."""
+        names = (request.name for request in self.requests if request.method == "PUT")
+        return [name for name in names if name and not name.startswith(HISTORY)]
 
     def __enter__(self) -> "Proxy":
         proxy = self
@@ -280,11 +283,12 @@ def client(emulator: Emulator, url: str) -> Iterator[ContainerClient]:
 
 
 def landed(emulator: Emulator, url: str) -> dict[str, Landed]:
-    """All blobs of a container."""
+    """All blobs of a container but the records of its history, which hold times."""
     with client(emulator, url) as opened:
         return {
             blob.name: Landed(blob.size, bytes(blob.content_settings.content_md5 or b""), dict(blob.metadata or {}))
             for blob in opened.list_blobs(include=["metadata"])
+            if HISTORY not in blob.name
         }
 
 

@@ -76,9 +76,16 @@ class Shown:
             for figure in sheet.iter("figure"):
                 (image,) = figure.iter("img")
                 data = base64.b64decode(image.get("src", "").partition("base64,")[2])
-                name = _told(next(figure.iter("bdi")))
+                # What its row says may stand above the name.
+                name = _told(list(figure.iter("bdi"))[-1])
                 found[name] = np.asarray(Image.open(io.BytesIO(data)).convert("RGBA"))
         return found
+
+    def captions(self) -> dict[str, str]:
+        """File name to what its row says, of all pictures that have such a line."""
+        figures = [one for one in self._all("figure") if one.find("div/img") is not None]
+        told = {_told(list(one.iter("bdi"))[-1]): self._all("span", "told", one) for one in figures}
+        return {name: _told(lines[0]) for name, lines in told.items() if lines}
 
     def told(self) -> str:
         return _told(self.root.find("body"))

@@ -87,6 +87,33 @@ def test_what_was_given_is_known_in_every_form(times: int, lower: bool) -> None:
     assert redact(text) == "x...y"
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (f"it is {SIGNATURE[3:19]}, cut", "it is ..., cut"),
+        (f"{SIGNATURE[:20]}\n  {SIGNATURE[20:]} end", "... end"),
+        (f"a {SIGNATURE[:9]} b", f"a {SIGNATURE[:9]} b"),
+        (f"{SIGNATURE[2:20]} and {SIGNATURE[-18:]}", "... and ..."),
+        ("a row of words, ten letters and more in each: extraordinary, uncharacteristic", None),
+    ],
+)
+def test_pieces_of_what_was_given_are_taken_out(text: str, shown: str | None) -> None:
+    note(f"sv=1&sig={quote(SIGNATURE, safe='')}")
+    assert redact(text) == (text if shown is None else shown)
+
+
+def test_a_sas_that_is_encoded_whole_ends_where_its_signature_does() -> None:
+    secrets.note_arguments(["load", f"x%3Fsig%3D{quote(SIGNATURE, safe='')}%26se%3D2099-01-01T00%3A00%3A00Z"])
+    assert redact("it ends at 2099-01-01T00:00:00Z") == "it ends at 2099-01-01T00:00:00Z"
+    assert redact(f"it is {SIGNATURE[1:20]}") == "it is ..."
+
+
+def test_of_a_proxys_login_only_the_password_has_pieces() -> None:
+    note_environment({"HTTPS_PROXY": "http://radiology.hospital:correcthorsebattery@proxy:80"})
+    assert redact("radiology.hospital, correcthorse") == "radiology.hospital, ..."
+    note_environment({})
+
+
 def test_settings_are_known_and_forgotten_with_them() -> None:
     note_environment(
         {
@@ -139,8 +166,9 @@ def test_no_library_gets_one_onto_a_stream(capsys: pytest.CaptureFixture[str]) -
     assert (out, err) == ("sig=...\nsig=...\nhttps://a/c?sig=asked-for\n", "sig=...\n")
 
 
-@given(st.text())
+@given(st.lists(st.text() | st.integers(0, 40).map(lambda at: SIGNATURE[at : at + 14])).map("".join))
 def test_any_text_can_be_redacted_twice(text: str) -> None:
+    note(f"sig={SIGNATURE}")
     once = redact(text)
     assert redact(once) == once
 

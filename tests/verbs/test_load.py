@@ -4,129 +4,35 @@ import gzip
 import hashlib
 import json
 import os
-import shutil
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import duckdb
 import pytest
-from azure.storage.blob import ContentSettings
 
 from laden.demo import rows
 from laden.demo.emulator import Emulator
 from laden.stages.transfer import Settings
 from laden.values.errors import SourceError, UsageError
-from laden.values.events import Event, Found, PlanReady, Progress, Summary
+from laden.values.events import Event, Found, Progress, Summary
 from laden.verbs import load as loading
 from laden.verbs.check import check
 from laden.verbs.load import load
 from laden.verbs.verify import verify
-from tests.support.dataset import Dataset, make_dataset, tiny_png
+from tests.support.dataset import make_dataset
+from tests.support.destinations import (
+    MANIFEST,
+    OWN,
+    PAGE,
+    SUBSET,
+    AzuritePlace,
+    Place,
+    add_member,
+    images,
+    manifest,
+    records,
+    small_settings,
+)
 from tests.support.harness import Proxy, client, content, landed
-
-MANIFEST, PAGE = "_laden/manifest.parquet", "_laden/load.json"
-OWN = {MANIFEST, PAGE}
-SUBSET = "PADCHEST_SMALL.csv"
-
-
-@pytest.fixture(params=["folder", "azurite"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> "Place":
-    """Somewhere empty to load to: a folder, or a container of the emulator."""
-    if request.param == "folder":
-        return FolderPlace(tmp_path / "there")
-    return AzuritePlace(request.getfixturevalue("emulator"), request.getfixturevalue("container"))
-
-
-class Place:
-    """A destination that a test can look into and tamper with."""
-
-    url: str
-
-    def read(self) -> dict[str, bytes]:
-        raise NotImplementedError
-
-    def write(self, name: str, data: bytes) -> None:
-        """As another tool would."""
-        raise NotImplementedError
-
-    def remove(self, name: str) -> None:
-        raise NotImplementedError
-
-
-class FolderPlace(Place):
-    def __init__(self, path: Path) -> None:
-        self.path, self.url = path, str(path)
-
-    def read(self) -> dict[str, bytes]:
-        files = (path for path in self.path.rglob("*") if path.is_file())
-        named = {path.relative_to(self.path).as_posix(): path.read_bytes() for path in files}
-        return {name: data for name, data in named.items() if name != "_laden/folder.jsonl"}
-
-    def write(self, name: str, data: bytes) -> None:
-        (self.path / name).parent.mkdir(parents=True, exist_ok=True)
-        (self.path / name).write_bytes(data)
-
-    def remove(self, name: str) -> None:
-        (self.path / name).unlink()
-
-
-class AzuritePlace(Place):
-    def __init__(self, emulator: Emulator, url: str) -> None:
-        self.emulator, self.url = emulator, url
-
-    def read(self) -> dict[str, bytes]:
-        return {name: content(self.emulator, self.url, name) for name in landed(self.emulator, self.url)}
-
-    def write(self, name: str, data: bytes) -> None:
-        settings = ContentSettings(content_md5=bytearray(hashlib.md5(data).digest()))
-        with client(self.emulator, self.url) as opened:
-            opened.upload_blob(name, data, overwrite=True, content_settings=settings)
-
-    def remove(self, name: str) -> None:
-        with client(self.emulator, self.url) as opened:
-            opened.delete_blob(name)
-
-
-def images(place: Place) -> dict[str, bytes]:
-    return {name: data for name, data in place.read().items() if name.startswith("png/")}
-
-
-def manifest(data: bytes, tmp_path: Path) -> list[dict[str, Any]]:
-    path = tmp_path / "read.parquet"
-    path.write_bytes(data)
-    with duckdb.connect() as connection:
-        found = connection.execute("SELECT * FROM read_parquet(?) ORDER BY blob", [str(path)])
-        names = [column[0] for column in found.description or ()]
-        return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
-
-
-def records(table: Path) -> tuple[bytes, list[bytes]]:
-    """Header and records of a table, found by counting quotes: as slow and plain as can be."""
-    found: list[bytes] = []
-    for line in table.read_bytes().splitlines(keepends=True):
-        if found and found[-1].count(b'"') % 2:
-            found[-1] += line
-        else:
-            found.append(line)
-    return found[0], found[1:]
-
-
-def add_member(archive: Path, name: str, data: bytes) -> None:
-    with zipfile.ZipFile(archive, "a") as opened:
-        opened.writestr(name, data)
-
-
-def change_member(dataset: Dataset, data: bytes) -> str:
-    """Make 0.zip anew with other content in its first member; returns the blob's name."""
-    archive = dataset.folder / "0.zip"
-    with zipfile.ZipFile(archive) as opened:
-        members = [(info.filename, opened.read(info)) for info in opened.infolist()]
-    with zipfile.ZipFile(archive, "w") as opened:
-        for number, (name, old) in enumerate(members):
-            opened.writestr(name, old if number else data)
-    return f"png/0/{members[0][0]}"
 
 
 def test_a_load_lands_every_image_the_table_and_the_manifest(place: Place, tmp_path: Path) -> None:
@@ -161,7 +67,7 @@ def test_a_manifest_tells_each_image(place: Place, tmp_path: Path) -> None:
     assert page["manifest"]["md5"] == hashlib.md5(there[MANIFEST]).hexdigest()
 
 
-def test_a_second_run_sends_nothing_and_asks_for_a_listing_the_page_and_the_manifest(
+def test_a_second_run_sends_nothing_and_asks_for_a_listing_and_laden_s_own_notes(
     emulator: Emulator, container: str, tmp_path: Path
 ) -> None:
     dataset = make_dataset(tmp_path / "source", {"0": 40, "1": 30})
@@ -172,7 +78,8 @@ def test_a_second_run_sends_nothing_and_asks_for_a_listing_the_page_and_the_mani
         proxy.forget()
         again = load(dataset.folder, proxy.url(container))
         asked = [(request.method, request.name, request.query) for request in proxy.requests]
-    assert sorted(asked) == [("GET", "", "restype=container&comp=list"), ("GET", PAGE, ""), ("GET", MANIFEST, "")]
+    notes = [("GET", name, "") for name in ("_laden/history/00000001.json", PAGE, MANIFEST)]
+    assert sorted(asked) == [("GET", "", "restype=container&comp=list"), *notes]
     assert (again.sent, again.already_there, again.bytes_sent, again.exit_code) == (0, 70, 0, 0)
     assert landed(emulator, container) == before
 
@@ -274,92 +181,6 @@ def test_broken_pngs_can_be_left_out(place: Place, tmp_path: Path) -> None:
     summary = load(dataset.folder, place.url, damaged="skip")
     assert f"png/0/{dataset.broken[0][1]}" not in images(place)
     assert (summary.sent, summary.damaged, summary.exit_code) == (3, 1, 3)
-
-
-@pytest.mark.parametrize("same_length", [True, False])
-def test_a_blob_of_other_content_is_left_alone_and_told(place: Place, tmp_path: Path, same_length: bool) -> None:
-    dataset = make_dataset(tmp_path / "source", {"0": 3})
-    name, right = next(iter(dataset.blobs.items()))
-    other = bytes(len(right)) if same_length else b"other"
-    place.write(name, other)
-    summary = load(dataset.folder, place.url)
-    assert (summary.conflicts, summary.sent, summary.exit_code) == (1, 2, 3)
-    there = place.read()
-    assert there[name] == other
-    assert name not in {row["blob"] for row in manifest(there[MANIFEST], tmp_path)}
-
-
-@pytest.mark.parametrize("same_length", [True, False])
-def test_such_a_blob_is_replaced_when_asked(place: Place, tmp_path: Path, same_length: bool) -> None:
-    dataset = make_dataset(tmp_path / "source", {"0": 3})
-    name, right = next(iter(dataset.blobs.items()))
-    place.write(name, bytes(len(right)) if same_length else b"other")
-    summary = load(dataset.folder, place.url, overwrite="changed")
-    assert (summary.conflicts, summary.sent, summary.exit_code) == (0, 3, 0)
-    assert images(place) == dataset.blobs
-    assert verify(place.url, deep="all").exit_code == 0
-
-
-def test_a_replacement_that_cannot_be_read_leaves_a_load_that_holds(place: Place, tmp_path: Path) -> None:
-    """The page says `changing` while blobs are replaced; if in the end none was, it must say `complete` again."""
-    dataset = make_dataset(tmp_path / "source", {"0": 3}, deflate=False)
-    load(dataset.folder, place.url)
-    before = place.read()
-    other = tiny_png(77, height=20)
-    change_member(dataset, other)
-    archive = dataset.folder / "0.zip"
-    packed = bytearray(archive.read_bytes())
-    packed[packed.index(other) + 60] ^= 1
-    archive.write_bytes(packed)
-    summary = load(dataset.folder, place.url, overwrite="changed")
-    assert (summary.sent, summary.damaged) == (0, 1)
-    assert place.read() == before
-    assert verify(place.url).exit_code == 0
-
-
-def test_what_another_tool_put_there_is_adopted(emulator: Emulator, container: str, tmp_path: Path) -> None:
-    dataset = make_dataset(tmp_path / "source", {"0": 6})
-    azurite = AzuritePlace(emulator, container)
-    for name, data in dataset.blobs.items():
-        azurite.write(name, data)
-    with Proxy(emulator) as proxy:
-        first = load(dataset.folder, proxy.url(container))
-        assert not [name for name in proxy.put_names() if name.startswith("png/")]
-    assert (first.sent, first.already_there, first.foreign, first.exit_code) == (0, 6, 0, 0)
-    assert {row["blob"] for row in manifest(content(emulator, container, MANIFEST), tmp_path)} == set(dataset.blobs)
-    assert all(row["state"] == "whole" for row in manifest(content(emulator, container, MANIFEST), tmp_path))
-    plans: list[Event] = []
-    load(dataset.folder, container, observer=plans.append)
-    (plan,) = [event for event in plans if isinstance(event, PlanReady)]
-    assert (plan.compare, plan.already_there) == (0, 6), "the manifest vouches for them from now on"
-
-
-def test_an_extracted_tree_after_its_zips_sends_nothing(place: Place, tmp_path: Path) -> None:
-    dataset = make_dataset(tmp_path / "source", {"0": 4, "1": 3})
-    load(dataset.folder, place.url)
-    before = place.read()
-    tree = tmp_path / "tree"
-    for archive in dataset.archives:
-        with zipfile.ZipFile(dataset.folder / f"{archive}.zip") as opened:
-            opened.extractall(tree / "images" / archive)
-    shutil.copy(dataset.table, tree)
-    summary = load(tree, place.url)
-    assert (summary.sent, summary.already_there, summary.exit_code) == (0, 7, 0)
-    assert images(place) == dataset.blobs
-    assert set(place.read()) == set(before)
-
-
-def test_an_extracted_tree_loads_and_knows_itself_again(place: Place, tmp_path: Path) -> None:
-    dataset = make_dataset(tmp_path / "source", {"0": 4})
-    with zipfile.ZipFile(dataset.folder / "0.zip") as opened:
-        opened.extractall(tmp_path / "tree" / "0")
-    shutil.copy(dataset.table, tmp_path / "tree")
-    assert load(tmp_path / "tree", place.url).sent == 4
-    assert images(place) == dataset.blobs
-    plans: list[Event] = []
-    load(tmp_path / "tree", place.url, observer=plans.append)
-    (plan,) = [event for event in plans if isinstance(event, PlanReady)]
-    assert (plan.compare, plan.already_there) == (0, 4)
 
 
 ODD = [
@@ -493,74 +314,6 @@ def test_a_large_member_passes_in_blocks(place: Place, tmp_path: Path, monkeypat
     assert (summary.sent, summary.bytes_sent, summary.exit_code) == (2, len(data) + 5, 0)
     assert load(tmp_path / "source", place.url, profile="files").sent == 0
     assert verify(place.url, deep="all").exit_code == 0
-
-
-def small_settings(**given: Any) -> Settings:
-    return Settings(**given, single_put_bytes=1 << 20, block_bytes=1 << 20, window_bytes=8 << 20)
-
-
-def test_verify_names_what_is_gone_changed_and_foreign(place: Place, tmp_path: Path) -> None:
-    dataset = make_dataset(tmp_path / "source", {"0": 5})
-    load(dataset.folder, place.url)
-    gone, longer, other, *_ = dataset.blobs
-    place.remove(gone)
-    place.write(longer, dataset.blobs[longer] + b"x")
-    place.write(other, bytes(len(dataset.blobs[other])))
-    place.write("mine.txt", b"mine")
-    found: list[Event] = []
-    summary = verify(place.url, observer=found.append)
-    told = {(event.finding.code, event.finding.blob) for event in found if isinstance(event, Found)}
-    assert told == {
-        ("blob-deleted", gone),
-        ("blob-changed", longer),
-        ("blob-changed", other),
-        ("blob-foreign", "mine.txt"),
-    }
-    assert (summary.images, summary.deleted, summary.changed, summary.foreign) == (5, 1, 2, 1)
-    assert summary.exit_code == 3
-
-
-@pytest.mark.parametrize("table", [True, False])
-def test_verify_knows_table_and_manifest_too(place: Place, tmp_path: Path, table: bool) -> None:
-    dataset = make_dataset(tmp_path / "source", {"0": 2})
-    load(dataset.folder, place.url)
-    name = dataset.table.name if table else MANIFEST
-    place.remove(name)
-    summary = verify(place.url)
-    assert summary.exit_code == 3
-    assert summary.findings == ({"blob-deleted": 1} if table else {"manifest-missing": 1})
-
-
-@pytest.mark.parametrize("deep", ["sample", "all"])
-def test_deep_verify_finds_what_a_listing_cannot_show(
-    emulator: Emulator, container: str, tmp_path: Path, deep: Any
-) -> None:
-    dataset = make_dataset(tmp_path / "source", {"0": 4})
-    load(dataset.folder, container)
-    name, right = next(iter(dataset.blobs.items()))
-    lie = ContentSettings(content_md5=bytearray(hashlib.md5(right).digest()))
-    with client(emulator, container) as opened:
-        opened.upload_blob(name, bytes(len(right)), overwrite=True)
-        opened.get_blob_client(name).set_http_headers(lie)
-    assert verify(container).exit_code == 0
-    summary = verify(container, deep=deep)
-    assert (summary.changed, summary.findings, summary.exit_code) == (1, {"blob-bytes": 1}, 3)
-
-
-def test_verify_without_a_manifest_says_so(emulator: Emulator, container: str) -> None:
-    summary = verify(container)
-    assert (summary.exit_code, summary.findings, summary.complete) == (3, {"manifest-missing": 1}, False)
-
-
-def test_verify_heals_by_loading_again(place: Place, tmp_path: Path) -> None:
-    dataset = make_dataset(tmp_path / "source", {"0": 4})
-    load(dataset.folder, place.url)
-    before = place.read()
-    place.remove(next(iter(dataset.blobs)))
-    assert verify(place.url).deleted == 1
-    assert load(dataset.folder, place.url).sent == 1
-    assert place.read() == before
-    assert verify(place.url).exit_code == 0
 
 
 def lose(*lost: int, match: str) -> Callable[[int, str, str], str]:

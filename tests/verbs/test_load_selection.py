@@ -17,6 +17,7 @@ from laden.verbs.load import load
 from laden.verbs.select import select
 from laden.verbs.verify import verify
 from tests.support.dataset import Dataset, make_dataset
+from tests.support.destinations import NOTES
 from tests.support.harness import content, landed
 from tests.support.published import chexpert, vindr
 
@@ -32,7 +33,7 @@ def dataset(tmp_path: Path) -> Dataset:
 def there(destination: str) -> dict[str, bytes]:
     root = Path(destination)
     files = {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
-    return {name: data for name, data in files.items() if name != "_laden/folder.jsonl"}
+    return {name: data for name, data in files.items() if not name.startswith(NOTES)}
 
 
 def images(destination: str) -> set[str]:

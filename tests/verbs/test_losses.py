@@ -65,6 +65,28 @@ def test_a_load_of_another_part_forgets_no_loss(
     assert codes(there) == {}
 
 
+@pytest.mark.parametrize(
+    ("part", "how"),
+    [(PARTS[0], "dry run"), (PARTS[1], "declined"), ({}, "dry run"), ({"overwrite": "changed"}, "dry run")],
+    ids=["selection", "archives", "all", "changed"],
+)
+def test_what_is_lost_is_told_before_anything_is_sent(
+    source: Path, there: Path, profiled: str, part: dict[str, Any], how: str
+) -> None:
+    """As the load itself tells it, whose word is the measure; what it would bring back is not lost."""
+    run(source, there, profiled)
+    run(source, there, profiled, where="ImageDir = 1", table_name="kept.csv")
+    for name in ("png/0/a.bin", "kept.csv", "t.csv"):
+        (there / name).unlink(missing_ok=True)
+    put(there / "png/0/b.bin", "garbage")
+    held: dict[str, Any] = {"dry_run": True} if how == "dry run" else {"confirm": lambda _: False}
+    before = sorted(path for path in there.rglob("*"))
+    told = [run(source, there, profiled, **part, **held).findings.get("blob-lost") for _ in range(2)]
+    assert sorted(path for path in there.rglob("*")) == before
+    assert told == [run(source, there, profiled, **part).findings.get("blob-lost")] * 2
+    assert told[0] in (1, 2, 3, 4)
+
+
 def test_a_table_of_another_selection_is_not_called_proved(source: Path, there: Path, profiled: str) -> None:
     run(source, there, profiled, where="ImageDir = 0", table_name="zero.csv")
     (there / "zero.csv").unlink()
@@ -93,7 +115,7 @@ def test_two_that_were_exchanged_stay_wrong_whatever_is_run_again(source: Path, 
 def test_an_image_that_only_the_source_has_otherwise_stays_proved(source: Path, there: Path, profiled: str) -> None:
     run(source, there, profiled)
     pack(source / "1.zip", {"a.bin": "1/a, the next version"})
-    assert run(source, there, profiled).findings == {"blob-conflict": 1}
+    assert run(source, there, profiled).findings == {"blob-conflict": 1, "table-kept": 1}
     assert codes(there) == {}
     (there / "png/1/a.bin").unlink()
     assert codes(there) == {"blob-deleted": 1}

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from laden.values.events import Event, Found, Shown
+from laden.run.loop import run as run_loop
+from laden.stages.arrivals import arrivals
+from laden.store.manage import Detail, DetailPage, Manage
+from laden.values.errors import LadenError
+from laden.values.events import Event, Found, Progress, Shown, Started
+from laden.values.records import Blob
+from laden.verbs.columns import columns
+from laden.verbs.labels import export_labels
 from laden.verbs.load import load
-from laden.verbs.status import status
+from laden.verbs.status import _life, _pace, status
 from laden.verbs.verify import verify
 from tests.support.dataset import Dataset, make_dataset
-from tests.verbs.test_load import AzuritePlace, FolderPlace, Place
+from tests.support.destinations import FolderPlace, Place
 
 
 @pytest.fixture
 def dataset(tmp_path: Path) -> Dataset:
     return make_dataset(tmp_path / "source", {"0": 3, "1": 4})
-
-
-@pytest.fixture(params=["folder", "azurite"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    if request.param == "folder":
-        return FolderPlace(tmp_path / "there")
-    return AzuritePlace(request.getfixturevalue("emulator"), request.getfixturevalue("container"))
 
 
 def shown(place: Place) -> tuple[str, dict[str, Any], int, bool]:
@@ -39,8 +40,9 @@ def test_of_a_load_that_was_interrupted(dataset: Dataset, place: Place) -> None:
     for name in ("manifest.parquet", "load.json"):
         place.remove(f"_laden/{name}")
     state, facts, images, complete = shown(place)
-    assert (state, images, complete) == ("unfinished", 3, False)
+    assert (state, images, complete) == ("unfinished: it runs, or was stopped a moment ago", 3, False)
     assert facts["there"].startswith("3 images of laden's, ")
+    assert facts["wanted"].startswith("known to the load itself")
     seen: list[Event] = []
     verify(place.url, observer=seen.append)
     (found,) = [event.finding for event in seen if isinstance(event, Found)]
@@ -58,8 +60,92 @@ def test_of_one_that_is_complete_and_of_what_came_since(dataset: Dataset, place:
     for name in ("_laden/manifest.parquet", "_laden/load.json"):
         place.write(name, before[name])
     state, facts, images, complete = shown(place)
-    assert (state, images, complete) == ("complete once, and unfinished since", 7, False)
+    assert (state, images, complete) == (
+        "complete once, and unfinished since: it runs, or was stopped a moment ago",
+        7,
+        False,
+    )
     assert facts["since then"].startswith("4 more images")
+
+
+def stopped(dataset: Dataset, place: Place) -> None:
+    """A first load that was stopped after an image: the last to be begun come to their end."""
+    count = 0
+
+    def observe(event: Event) -> None:
+        nonlocal count
+        count += isinstance(event, Progress) and event.images > 0
+
+    assert load(dataset.folder, place.url, observer=observe, stopping=lambda: count > 0).exit_code == 130
+
+
+def test_a_first_load_tells_from_its_beginning_what_it_has_before_it(tmp_path: Path, place: Place) -> None:
+    dataset = make_dataset(tmp_path / "source", {"0": 300}, size=64)
+    pages: list[dict[str, Any]] = []
+
+    def observe(event: Event) -> None:
+        if event == Started("transfer"):
+            pages.append(json.loads(place.read()["_laden/load.json"]))
+
+    load(dataset.folder, place.url, dry_run=True)
+    stopped(dataset, place)
+    state, facts, images, complete = shown(place)
+    assert (state, complete) == ("unfinished: it runs, or was stopped a moment ago", False)
+    assert 0 < images < 300
+    assert facts["there"].startswith(f"{images} of 300 images, ")
+    assert facts["since"].endswith("s ago")
+    assert facts["last image"].endswith("s ago")
+    begun = json.loads(place.read()["_laden/load.json"])["planned"]["begun"]
+    # The next load goes on with it, and the first one's beginning stays.
+    load(dataset.folder, place.url, observer=observe)
+    assert (pages[0]["state"], pages[0]["planned"]["begun"]) == ("unfinished", begun)
+    assert shown(place)[0] == "complete"
+
+
+def test_nothing_of_it_is_in_the_end(tmp_path: Path, place: Place) -> None:
+    dataset = make_dataset(tmp_path / "source", {"0": 200}, size=64)
+    stopped(dataset, place)
+    load(dataset.folder, place.url)
+    load(dataset.folder, str(tmp_path / "at-once"))
+    ends = [one.read() for one in (place, FolderPlace(tmp_path / "at-once"))]
+    # Records of what was done hold the time.
+    there, at_once = ({name: data for name, data in end.items() if "/history/" not in name} for end in ends)
+    assert there == at_once
+
+
+def test_an_unfinished_load_is_no_proof_of_anything(tmp_path: Path, place: Place) -> None:
+    dataset = make_dataset(tmp_path / "source", {"0": 300}, size=64)
+    stopped(dataset, place)
+    assert verify(place.url).findings == {"manifest-missing": 1}
+    with pytest.raises(LadenError):
+        export_labels(place.url, tmp_path / "labels.jsonl")
+    with pytest.raises(LadenError, match="no load left a table"):
+        columns(place.url)
+
+
+@pytest.mark.parametrize(
+    ("dates", "state", "speed"),
+    [
+        ([0, 60, 120], "it runs, or was stopped a moment ago", "25 B/s in the last 2 min 00 s"),
+        ([0, 5000, 5060], "it runs, or was stopped a moment ago", "33 B/s in the last 1 min 00 s"),
+        ([0, 1, 2], "interrupted, as it seems: nothing came for 2 h 46 min", ""),
+    ],
+)
+def test_the_dates_of_images_tell_whether_it_runs_and_how_fast(dates: list[int], state: str, speed: str) -> None:
+    now_s = 1_000_000
+    ages = [now_s - (dates[-1] if "it runs" in state else 10_000) + date for date in dates]
+    blobs = [Blob(f"{number}", 1000, None, "", {"laden_size": "1000"}) for number in range(3)]
+    documents = [Detail(Blob("t.csv", 9, None, "", {"laden_document": "1"}), now_s, "", "")]
+    details = [Detail(blob, age, "", "") for blob, age in zip(blobs, ages, strict=True)] + documents
+
+    class Listed:
+        async def list_details(self, marker: str = "") -> DetailPage:
+            return DetailPage(details, "")
+
+    came = run_loop(arrivals(cast("Manage", Listed()), now_s))
+    assert _life(came) == state
+    assert came is not None
+    assert _pace(came).get("speed", "") == speed
 
 
 def test_of_an_empty_place(place: Place) -> None:

@@ -229,3 +229,54 @@ def test_a_sample_that_cannot_be_read_is_told_when_it_is_sent(tmp_path: Path) ->
     source = written(tmp_path / "source", a__dcm=NAMED[:300], b__dcm=bytes(500), c__dcm=GOOD_DICOMS["explicit"])
     told = check(source)
     assert told.findings == {"dicom-identity": 1}
+
+
+@pytest.mark.parametrize("kept_by", ["both", "manifest", "blobs"])
+def test_what_was_told_once_is_told_by_every_later_load(
+    patients: Path, tmp_path: Path, kept_by: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    if kept_by == "manifest":
+        # As earlier versions described a blob.
+        monkeypatch.setattr("laden.dataset.images.states.identity_to_text", lambda _: "")
+    assert load(patients, str(out)).findings == {"dicom-identity": 1}
+    monkeypatch.undo()
+    if kept_by == "blobs":
+        (out / "_laden/manifest.parquet").unlink()
+        (out / "_laden/load.json").unlink()
+    given: list[tuple[dict[str, Any], int]] = [
+        ({"dry_run": True}, 0), ({"dry_run": True, "phi": "stop"}, 3), ({"phi": "stop"}, 3), ({}, 0),
+    ]  # fmt: skip
+    for options, code in given:
+        events: list[Event] = []
+        again = load(patients, str(out), observer=events.append, findings_file=tmp_path / "f.csv", **options)
+        assert (again.exit_code, again.sent, again.findings) == (code, 0, {"dicom-identity": 1})
+        assert "found by an earlier load" in (tmp_path / "f.csv").read_text("utf-8")
+        assert SECRET not in all_texts(tmp_path, events)
+    assert load(patients, str(out), phi="off").findings == {}
+    assert load(patients, str(out)).findings == {"dicom-identity": 1}, "who does not look forgets nothing"
+
+
+@pytest.mark.parametrize("before", [{"phi": "off"}, {"images": "none"}], ids=["off", "none"])
+def test_what_nobody_looked_at_is_told_until_somebody_did(
+    patients: Path, tmp_path: Path, before: dict[str, Any]
+) -> None:
+    out = str(tmp_path / "out")
+    load(patients, out, **before)
+    for phi, code in (("warn", 0), ("stop", 3)):
+        again = load(patients, out, phi=phi)
+        assert (again.exit_code, again.findings["identity-unlooked"]) == (code, 1)
+    assert "identity-unlooked" not in load(patients, out, phi="off").findings
+    looked = load(patients, out, compare="all", phi="stop")
+    assert (looked.exit_code, looked.sent, looked.findings) == (3, 0, {"dicom-identity": 1})
+    assert load(patients, out).findings == {"dicom-identity": 1}
+
+
+def test_a_chunk_of_the_wrong_length_is_a_warning_each_time_and_keeps_no_image_here(tmp_path: Path) -> None:
+    head, *rest = png.chunks()
+    source = written(tmp_path / "source", a__png=png.encode([head, png.Chunk(b"gAMA", b"123"), *rest]))
+    for damaged, sent in (("skip", 1), ("skip", 0)):
+        told = load(source, str(tmp_path / "out"), damaged=damaged, findings_file=tmp_path / "f.csv")  # type: ignore[arg-type]
+        assert (told.exit_code, told.sent, told.complete, told.findings) == (0, sent, True, {"png-chunk-length": 1})
+    assert states(tmp_path / "out")["a.png"] == ("png", "png-chunk-length")
+    assert "warning" in (tmp_path / "f.csv").read_text("utf-8")

@@ -317,7 +317,7 @@ def test_a_copy_that_changed_while_images_were_sent_ends_the_run(source: Path, t
     with pytest.raises(SourceError) as raised:
         run(source, there, profiled, observer=edit)
     assert raised.value.exit_code == 5
-    assert not any((there / name).exists() for name in ("t.csv", "protocol.pdf", "_laden/load.json"))
+    assert not any((there / name).exists() for name in ("t.csv", "protocol.pdf", "_laden/manifest.parquet"))
     assert run(source, there, profiled).exit_code == 0
 
 
@@ -343,7 +343,7 @@ def test_a_file_that_changed_ends_it_with_five(source: Path, there: Path) -> Non
 
     summary = load(source, str(there), profile="files", observer=edit)
     assert (summary.exit_code, summary.complete) == (5, False)
-    assert not (there / "_laden/load.json").exists()
+    assert not (there / "_laden/manifest.parquet").exists()
 
 
 def test_bytes_of_a_folder_that_changed_under_their_time_are_found_and_mended(source: Path, tmp_path: Path) -> None:

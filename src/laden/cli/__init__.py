@@ -11,7 +11,7 @@ import os
 import sys
 
 from laden.cli.early import Early
-from laden.values.secrets import StreamLost, guarded, note_environment
+from laden.values.secrets import StreamLost, guarded, note_arguments, note_environment
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 """Parameters of mallopt(3), as in glibc's malloc.h."""
@@ -25,6 +25,8 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     # Nothing that laden makes by the million is cyclic: looking for cycles in it is time lost.
     gc.set_threshold(50_000, 20, 50)
+    # NumPy's linear algebra, which nothing here uses, would start a thread for each core, and these spin for a while.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     _keep_memory()
     code = run_command(sys.argv[1:])
     # Taking the interpreter down object by object takes longer than loading a small dataset; nothing is left to do.
@@ -38,6 +40,7 @@ def run_command(arguments: list[str]) -> int:
             from laden.cli.usage import run_typer
 
             note_environment()
+            note_arguments(arguments)
             code = run_typer(arguments, early)
         except (KeyboardInterrupt, Exception):
             if not early.stopped:

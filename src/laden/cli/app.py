@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from laden.cli.faces import Face
+from laden.cli.helping import Verbs
 from laden.cli.options import (
     EXIT_CODES,
     NO_REPORT,
@@ -18,19 +19,26 @@ from laden.cli.options import (
     Dest,
     Json,
     Metadata,
+    Pictures,
     Renewing,
     Report,
+    ReportImages,
     Selecting,
+    SharePart,
     Showing,
     Sources,
     Tags,
     Tier,
     Verifying,
     asked,
+    inside,
+    kept,
+    run_folder,
     takes,
 )
+from laden.cli.typed import typed
 
-app = typer.Typer(
+app = Verbs(
     name="laden",
     help="Loads imaging datasets into the cloud, and proves that they arrived.",
     epilog=EXIT_CODES,
@@ -110,6 +118,10 @@ def _workers(text: str) -> int | None:
 def load(
     source: Sources,
     destination: Dest,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan; write nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="No question before sending.")] = False,
+    report: Report = REPORT_FILE,
+    report_images: ReportImages = Pictures.some,
     layout: Annotated[
         str | None, typer.Option("--layout", help="Blob names, as in '{ImageID}'. Default: the profile's.")
     ] = None,
@@ -134,8 +146,6 @@ def load(
     damaged: Annotated[
         Damaged, typer.Option("--damaged", help="Images broken inside, though whole as archive members.")
     ] = Damaged.send,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan; write nothing.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="No question before sending.")] = False,
     limit: Annotated[
         str | None,
         typer.Option(
@@ -148,22 +158,23 @@ def load(
         str,
         typer.Option("--workers", help="Processes that send: a number, or auto. Several help very many small files."),
     ] = "auto",
+    share: SharePart = None,
     tier: Tier = None,
     tag: Tags = None,
     metadata: Metadata = None,
-    report: Report = REPORT_FILE,
     **options: Any,
 ) -> None:
     """Load SOURCE into DEST, verified. Run it again to finish what was interrupted.
 
-    Credentials, in this order: a SAS in DEST or LADEN_SAS; AZURE_STORAGE_CONNECTION_STRING or AZURE_STORAGE_KEY;
-    an emulator's public key; whoever is signed in (az login, managed identity). Example:
+    Credentials, in this order: a SAS in DEST, LADEN_SAS or AZURE_STORAGE_SAS_TOKEN; AZURE_STORAGE_CONNECTION_STRING or
+    AZURE_STORAGE_KEY; an emulator's public key; whoever is signed in (az login, managed identity). Example:
 
         laden load ~/padchest https://ACCOUNT.blob.core.windows.net/padchest --archives 0-11,54
     """
     from laden.cli.load import run_load
 
     face = Face.of(options)
+    out = options["out"]
     wishes = {
         **asked(options, "structure"),
         "layout": layout,
@@ -178,9 +189,13 @@ def load(
         "tags": tag or (),
         "metadata": metadata or (),
         "workers": _workers(workers),
-        "report_file": None if report == NO_REPORT else Path(report),
+        "share": share,
+        "report_file": None if report == NO_REPORT else inside(out, Path(report)),
+        "report_images": report_images.value,
+        "report_command": typed(),
     }
-    raise typer.Exit(run_load(source, destination, wishes, face, yes=yes))
+    with run_folder(out):
+        raise typer.Exit(run_load(source, destination, wishes, face, yes=yes))
 
 
 @app.command(epilog=EXIT_CODES, short_help="Hold a table against its archives; look into images.")
@@ -191,6 +206,7 @@ def check(
         bool,
         typer.Option("--checksums", help="Also hash all files that SHA256SUMS, sha1sums.txt or their like name."),
     ] = False,
+    share: SharePart = None,
     **options: Any,
 ) -> None:
     """Hold the table of SOURCE against its archives' directories: what is missing, stray, twice, in the wrong place.
@@ -205,7 +221,8 @@ def check(
     from laden.cli.check import run_check
 
     face = Face.of(options)
-    raise typer.Exit(run_check(source, {**asked(options, "none"), "checksums": checksums}, face))
+    with run_folder(options["out"]):
+        raise typer.Exit(run_check(source, {**asked(options, "none"), "checksums": checksums, "share": share}, face))
 
 
 @app.command(epilog=EXIT_CODES, short_help="Is all that was loaded still in DEST, unchanged?")
@@ -215,17 +232,22 @@ def verify(
     deep: Annotated[
         Deep | None, typer.Option("--deep", help="Also read blobs back and hash them: 100 of them, or all.")
     ] = None,
+    share: SharePart = None,
     **options: Any,
 ) -> None:
     """Hold DEST against the manifest in it: is all of it still there, unchanged? Needs nothing but DEST."""
     from laden.cli.verify import run_verify
 
     face = Face.of(options)
-    findings_file, log_file = options.pop("findings"), options.pop("log")
-    # Heard when it was read.
-    options.pop("trust_host")
-    wishes = {**options, "findings_file": findings_file, "log_file": log_file, "deep": deep.value if deep else None}
-    raise typer.Exit(run_verify(destination, wishes, face))
+    wishes = {
+        "connections": options["connections"],
+        "sas_command": options["sas_command"],
+        **kept(options),
+        "share": share,
+        "deep": deep.value if deep else None,
+    }
+    with run_folder(options["out"]):
+        raise typer.Exit(run_verify(destination, wishes, face))
 
 
 @app.command(epilog=EXIT_CODES, short_help="How far is the load to DEST? From anywhere, also while it runs.")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from laden.values.events import PlanReady
-from laden.values.units import plural
+from laden.values.units import plural, size
 
 _LOOK_S = 0.2
 
@@ -34,7 +34,9 @@ class SasPrompt:
 class Question:
     """What `laden.verbs.load` takes as `confirm`: shows what is known to be wrong, and asks whether to go on."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, alone: bool = False) -> None:
+        """`alone` says that no plan is drawn before it, so that it has to tell what is to be sent, and where to."""
+        self._alone = alone
         self.known: Callable[[], bool] = lambda: False
         """Draws what is known to be wrong; whether it needs a person."""
 
@@ -44,7 +46,11 @@ class Question:
             return True
         doubtful = self.known()
         sends = plural(plan.to_settle, "image")
-        return agreed(f"The findings above need a person. Send {sends} anyway?" if doubtful else "Go on?")
+        if self._alone:
+            sends += f", {size(plan.bytes_to_send)}, to {plan.place}"
+        if doubtful:
+            return agreed(f"The findings above need a person. Send {sends} anyway?")
+        return agreed(f"Send {sends}?" if self._alone else "Go on?")
 
 
 def somebody_is_there() -> bool:

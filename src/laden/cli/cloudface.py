@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from laden.cli.faces import json_face, run_with
+from laden.cli.lines import say
 from laden.values.events import Checked, Event, Observer, Shown, Summary, Waiting, Warned
 from laden.values.units import duration
 
@@ -51,15 +52,15 @@ class _Face:
         self.close()
         match event:
             case Warned():
-                self._errors.print(f"[yellow]Warning:[/] {_plain(event.message)}")
+                say(self._errors, f"[yellow]Warning:[/] {_plain(event.message)}", 2)
             case Shown():
                 self._facts(event)
             case Checked():
-                self._console.print(f"{_OUTCOMES[event.outcome]}  {event.check:<12} {_plain(event.message)}")
+                say(self._console, f"{_OUTCOMES[event.outcome]}  {event.check:<12} {_plain(event.message)}", 19)
                 if event.todo:
-                    self._console.print(f"{'':19}[bold]{_plain(event.todo)}[/]")
+                    say(self._console, f"{'':19}[bold]{_plain(event.todo)}[/]", 19)
             case Summary() if event.message:
-                self._errors.print(f"[red]laden {event.command}:[/] {_plain(event.message)}")
+                say(self._errors, f"[red]laden {event.command}:[/] {_plain(event.message)}", 2)
 
     def close(self) -> None:
         """Take the waiting line off the screen."""
@@ -76,12 +77,12 @@ class _Face:
     def _facts(self, shown: Shown) -> None:
         name = _plain(str(shown.facts.get("name", "")))
         title = f"{shown.kind} {name}" + (f": {shown.state}" if shown.state else "")
-        self._console.print(f"[bold]{title}[/]")
+        say(self._console, f"[bold]{title}[/]", 2)
         facts = {key: value for key, value in shown.facts.items() if key != "name" and value not in ("", None)}
         width = max(map(len, facts), default=0)
         for key, value in facts.items():
             told = {True: "yes", False: "no"}.get(value, value) if isinstance(value, bool) else value
-            self._console.print(f"  {key.replace('_', ' '):<{width}}  {_plain(str(told))}")
+            say(self._console, f"  {key.replace('_', ' '):<{width}}  {_plain(str(told))}", width + 4)
 
 
 def _plain(text: str) -> str:

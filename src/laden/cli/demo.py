@@ -10,6 +10,8 @@ from pathlib import Path
 from rich.console import Console
 
 from laden.cli.faces import Face, run_verb
+from laden.cli.lines import say
+from laden.cli.options import FINDINGS_FILE, REPORT_FILE
 from laden.cli.text import escaped
 from laden.values import scratch
 from laden.values.errors import ExitCode, LadenError
@@ -17,17 +19,27 @@ from laden.values.events import Event, Observer, Summary
 from laden.values.units import size
 
 _CONTAINER = "padchest"
+_RESULTS = Path("laden-demo")
+"""In the current folder: what a load leaves behind stays there."""
 
 
 def run_demo(*, keep: bool, folder: Path | None, explore: bool = False) -> int:
     """Run the demo, and return its exit code: 0 when everything came out as it must."""
     console = Console(highlight=False, soft_wrap=True)
     try:
+        _look_for_extra()
         with scratch.folder() as temporary:
             return _demo(console, folder or temporary / "padchest", keep=keep, explore=explore)
     except LadenError as error:
-        console.print(f"[red]laden demo:[/] {escaped(str(error))}")
+        say(console, f"[red]laden demo:[/] {escaped(str(error))}", 2)
         return int(error.exit_code)
+
+
+def _look_for_extra() -> None:
+    """Tell what is missing before anything is written; raises UsageError."""
+    from laden.demo.install import node
+
+    node()
 
 
 def _demo(console: Console, folder: Path, *, keep: bool, explore: bool) -> int:
@@ -37,21 +49,25 @@ def _demo(console: Console, folder: Path, *, keep: bool, explore: bool) -> int:
     _heading(console, "A sample dataset")
     folder.mkdir(parents=True, exist_ok=True)
     sample = write(folder)
-    console.print(
+    say(
+        console,
         f"{', '.join(f'{name}.zip' for name in sample.archives)} ({size(sample.size_bytes)}) and a table of"
-        f" {sample.rows} rows, as PADCHEST's publisher ships them,\nbut invented;"
-        " one image is missing, one stray, one broken inside."
+        f" {sample.rows} rows, as PADCHEST's publisher ships them, but invented;"
+        " one image is missing, one stray, one broken inside.",
     )
     _heading(console, "An emulator of Azure Blob Storage")
-    console.print("Azurite, Microsoft's own. The first time, npm fetches it into your cache folder.")
+    say(console, "Azurite, Microsoft's own. The first time, npm fetches it into your cache folder.")
     with Emulator() as emulator:
         place = emulator.url(_CONTAINER)
         archives = ",".join(sample.archives)
         command = f"laden load {folder} {place} --archives {archives}"
-        first = _step(console, command, lambda observer: _load(folder, place, archives, observer))
+        first = _step(console, command, lambda observer: _load(folder, place, archives, observer, report=True))
         verified = _step(console, f"laden verify {place} --deep all", lambda observer: _verify(place, observer))
         again = _step(
-            console, f"{command} --quiet", lambda observer: _load(folder, place, archives, observer), quiet=True
+            console,
+            f"{command} --quiet",
+            lambda observer: _load(folder, place, archives, observer, report=False),
+            quiet=True,
         )
         good = (first.sent, verified.images, again.sent, again.already_there) == (
             sample.images,
@@ -60,7 +76,7 @@ def _demo(console: Console, folder: Path, *, keep: bool, explore: bool) -> int:
             sample.images,
         )
         if good:
-            _explain(console)
+            _explain(console, first)
         if explore:
             _explore(console, place)
         if keep:
@@ -69,11 +85,18 @@ def _demo(console: Console, folder: Path, *, keep: bool, explore: bool) -> int:
     return int(ExitCode.COMPLETE if good else ExitCode.BUG)
 
 
-def _load(folder: Path, destination: str, archives: str, observer: Observer) -> Summary:
+def _load(folder: Path, destination: str, archives: str, observer: Observer, *, report: bool) -> Summary:
     from laden.verbs.load import load
 
-    findings_file = folder / "laden-findings.csv"
-    return load(folder, destination, archives=archives, observer=observer, findings_file=findings_file)
+    _RESULTS.mkdir(exist_ok=True)
+    return load(
+        folder,
+        destination,
+        archives=archives,
+        observer=observer,
+        findings_file=_RESULTS / FINDINGS_FILE,
+        report_file=_RESULTS / REPORT_FILE if report else None,
+    )
 
 
 def _verify(destination: str, observer: Observer) -> Summary:
@@ -111,19 +134,23 @@ def _step(console: Console, command: str, work: Callable[[Observer], Summary], *
     return summaries[-1]
 
 
-def _explain(console: Console) -> None:
+def _explain(console: Console, first: Summary) -> None:
     _heading(console, "What happened")
-    console.print(
-        "The images went straight out of the zips into the container: nothing was unpacked, each byte was read once,\n"
-        "and the service checked each image's MD5. The first load ended with exit code 3, because a person should\n"
-        "look at what it found. The second sent nothing: the container itself tells what is there."
+    say(
+        console,
+        "The images went straight out of the zips into the container: nothing was unpacked, each byte was read once,"
+        " and the service checked each image's MD5. The first load ended with exit code 3, because a person should"
+        " look at what it found. The second sent nothing: the container itself tells what is there.",
     )
+    say(console, f"Its report is kept, open it: {escaped(first.report_file)}", 2)
+    say(console, "Look at every image in the browser: laden demo --explore")
     _heading(console, "Next, with data of your own")
-    console.print(
-        "laden check ~/padchest\n"
-        "laden load ~/padchest https://ACCOUNT.blob.core.windows.net/padchest --dry-run\n"
-        "laden load ~/padchest https://ACCOUNT.blob.core.windows.net/padchest"
-    )
+    for line in (
+        "laden check ~/padchest",
+        "laden load ~/padchest https://ACCOUNT.blob.core.windows.net/padchest --dry-run",
+        "laden load ~/padchest https://ACCOUNT.blob.core.windows.net/padchest",
+    ):
+        say(console, line, 2)
 
 
 def _wait_for_interrupt() -> None:

@@ -134,13 +134,14 @@ def run_verb(
         if not shown.json:
             from laden.cli.terminal import Terminal
 
-            terminal = Terminal(quiet=shown.quiet, verbose=shown.verbose, aside=aside)
+            terminal = Terminal(quiet=shown.quiet, verbose=shown.verbose, aside=aside, name=command)
             stack.callback(_closed, terminal.close)
             face = terminal.show
             if prompt is not None:
                 prompt.hold = terminal.hold
             if question is not None:
                 question.known = terminal.known
+                terminal.measures = True
         return run_with(command, work, face, interrupts)
 
 

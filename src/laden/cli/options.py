@@ -7,15 +7,19 @@ once, and reaches the verb's function by its name, whichever verbs have it.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from copy import copy
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 import typer
 
+from laden.store.slips import is_meant_for_a_cloud
 from laden.store.trust import trust_host
 from laden.values.errors import UsageError
+from laden.values.secrets import redact
 
 EXIT_CODES = """\b
 Exit codes:
@@ -30,8 +34,12 @@ Exit codes:
 """
 
 Sources = Annotated[
-    list[Path],
-    typer.Argument(metavar="SOURCE...", help="A folder of archives and a table, an extracted tree, or files."),
+    list[str],
+    typer.Argument(
+        metavar="SOURCE...",
+        help="A folder of archives and a table, an extracted tree, or files; or links to archives, a share or a"
+        " container; or a file of links.",
+    ),
 ]
 Dest = Annotated[
     str,
@@ -41,6 +49,17 @@ Dest = Annotated[
     ),
 ]
 TableFile = Annotated[Path | None, typer.Option("--table", help="The label table (.csv or .csv.gz), if not in SOURCE.")]
+SourceTable = Annotated[
+    str | None, typer.Option("--table", help="The label table (.csv or .csv.gz), if not in SOURCE; a file or a link.")
+]
+LinkCommand = Annotated[
+    str | None,
+    typer.Option(
+        "--link-command",
+        metavar="CMD",
+        help="A program that prints another link when one of SOURCE is refused; {name} stands for the file's name.",
+    ),
+]
 ProfileName = Annotated[
     str | None, typer.Option("--profile", help="A name (see laden profiles) or a TOML file. Default: recognised.")
 ]
@@ -118,17 +137,54 @@ Report = Annotated[
     str,
     typer.Option("--report", metavar="FILE|none", help="A page to look at, written at the end.", show_default=True),
 ]
+
+
+class Pictures(StrEnum):
+    """Whether a report shows images."""
+
+    some = "some"
+    none = "none"
+
+
+ReportImages = Annotated[
+    Pictures, typer.Option("--report-images", help="Whether the report shows some images, or can go to anybody.")
+]
 Log = Annotated[
     Path | None,
     typer.Option("--log", metavar="FILE", help="Also write what happens to FILE, as lines of JSON with the time."),
 ]
-Images = Annotated[
-    list[str] | None,
+SharePart = Annotated[
+    str | None,
     typer.Option(
-        "--images",
-        metavar="none|structure|pixels|FILE",
-        help="How closely images are looked at (load: structure, check: none unless given);"
-        " or a file that lists the ones wanted. May be given twice.",
+        "--share",
+        metavar="K/N",
+        help="Only the K-th of N parts, one for each machine; auto, or auto/N, where a scheduler tells the numbers.",
+    ),
+]
+
+
+class Looking(StrEnum):
+    """How closely images are looked at."""
+
+    none = "none"
+    structure = "structure"
+    pixels = "pixels"
+
+
+Images = Annotated[
+    Looking | None,
+    typer.Option("--images", help="How closely images are looked at. Default: structure for load, none for check."),
+]
+ImagesFrom = Annotated[
+    Path | None,
+    typer.Option("--images-from", metavar="FILE", help="Only images whose keys stand in this file, one a line."),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        metavar="FOLDER",
+        help="Findings, report and log of this run go there, under their names; it is made. Default: this folder.",
     ),
 ]
 
@@ -145,13 +201,15 @@ PersonalData = Annotated[
     Phi,
     typer.Option("--phi", help="Images whose header may name a person: warn, do not send them (stop), or do not look."),
 ]
-ImagesFile = Annotated[
-    Path | None,
-    typer.Option("--images", metavar="FILE", help="Only images whose keys stand in this file, one a line."),
-]
 Where = Annotated[
     str | None,
     typer.Option("--where", metavar="CONDITION", help="Only rows for which this SQL condition is true."),
+]
+Marks = Annotated[
+    Path | None,
+    typer.Option(
+        "--marks", metavar="FILE", help="Marks made in laden explore: --where may name laden_mark, laden_note."
+    ),
 ]
 Sample = Annotated[
     int | None,
@@ -192,8 +250,8 @@ Metadata = Annotated[
         "--metadata", metavar="NAME=TEXT", help="Metadata of each image, as in 'patient={PatientID}'. May be repeated."
     ),
 ]
-LEVELS = ("none", "structure", "pixels")
 FINDINGS_FILE = Path("laden-findings.csv")
+LOG_FILE = Path("laden-log.jsonl")
 CHECK_FINDINGS_FILE = Path("laden-findings-check.csv")
 CHANGE_FINDINGS_FILE = Path("laden-findings-change.csv")
 VERIFY_FINDINGS_FILE = Path("laden-findings-verify.csv")
@@ -206,7 +264,11 @@ NO_REPORT = "none"
 class Selecting:
     """Which rows."""
 
+    TITLE = "Which rows"
+
     where: Where = None
+    marks_file: Marks = None
+    images_from: ImagesFrom = None
     sample: Sample = None
     by: By = None
     seed: Seed = None
@@ -216,7 +278,9 @@ class Selecting:
 class Choosing:
     """What of a source."""
 
-    table: TableFile = None
+    TITLE = "What of SOURCE, and how closely"
+
+    table: SourceTable = None
     profile: ProfileName = None
     archives: Archives = None
     trust: Trusted = None
@@ -227,10 +291,13 @@ class Choosing:
     include: Include = None
     follow_links: FollowLinks = False
     names: Names = None
+    link_command: LinkCommand = None
 
 
 class Renewing:
     """How requests reach DEST."""
+
+    TITLE = "How requests reach DEST"
 
     connections: Connections = None
     sas_command: SasCommand = None
@@ -240,6 +307,9 @@ class Renewing:
 class Showing:
     """What is shown while a verb runs, and left behind."""
 
+    TITLE = "What is shown, and what is left behind"
+
+    out: Out = None
     findings: Findings = FINDINGS_FILE
     log: Log = None
     json: Json = False
@@ -278,7 +348,9 @@ def takes(*groups: type) -> Callable[[Callable[..., None]], Callable[..., None]]
         own = [one for one in inspect.signature(function).parameters.values() if one.kind is not one.VAR_KEYWORD]
         hints = get_type_hints(function, include_extras=True)
         shared = [
-            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=getattr(group, name), annotation=hint)
+            inspect.Parameter(
+                name, inspect.Parameter.KEYWORD_ONLY, default=getattr(group, name), annotation=_titled(hint, group)
+            )
             for group in groups
             for name, hint in get_type_hints(group, include_extras=True).items()
         ]
@@ -300,6 +372,17 @@ def doing(options: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _titled(hint: Any, group: type) -> Any:
+    """The option with the title that it stands under in the help; the option itself is shared."""
+    (option,) = hint.__metadata__
+    titled = copy(option)
+    titled.rich_help_panel = getattr(group, "TITLE")  # noqa: B009 - the groups have nothing else in common
+    return Annotated[hint.__origin__, titled]
+
+
+_NOT_ASKED = ("findings", "log", "trust_host", "out", "images_from")
+
+
 def asked(options: dict[str, Any], level: str) -> dict[str, Any]:
     """The options of `Choosing`, `Selecting`, `--findings` and `--log` as the verbs' functions name them.
 
@@ -307,25 +390,46 @@ def asked(options: dict[str, Any], level: str) -> dict[str, Any]:
         options: as typer gives them; what only the face needs must be gone.
         level: how closely images are looked at where nothing is said.
     """
-    looked, listed = split_images(options["images"])
-    given = {name: value for name, value in options.items() if name not in ("findings", "log", "trust_host")}
+    given = {name: value for name, value in options.items() if name not in _NOT_ASKED}
     return {
         **given,
-        "images": looked or level,
-        "images_file": listed,
+        **kept(options),
+        "images": options["images"].value if options["images"] else level,
+        "images_file": options["images_from"],
         "phi": options["phi"].value,
         "trust": options["trust"] or (),
         "exclude": options["exclude"] or (),
         "include": options["include"] or (),
-        "findings_file": options["findings"],
-        "log_file": options["log"],
     }
 
 
-def split_images(given: list[str] | None) -> tuple[str | None, Path | None]:
-    """Tell the two uses of `--images` apart: how closely to look, and a file (one called `pixels` is `./pixels`)."""
-    levels = [text for text in given or () if text in LEVELS]
-    files = [text for text in given or () if text not in LEVELS]
-    if len(levels) > 1 or len(files) > 1:
-        raise typer.BadParameter("give one of none, structure and pixels, and one file, at most", param_hint="--images")
-    return (levels[0] if levels else None), (Path(files[0]) if files else None)
+def kept(options: dict[str, Any]) -> dict[str, Any]:
+    """Where list of findings and log of a run go, as the verbs' functions name them; `--out` asks for a log too."""
+    out: Path | None = options["out"]
+    log = options["log"] or (LOG_FILE if out is not None else None)
+    return {"findings_file": inside(out, options["findings"]), "log_file": log and inside(out, log)}
+
+
+def inside(out: Path | None, file: Path) -> Path:
+    """A file in the folder of a run, unless its name says that it lies elsewhere."""
+    return file if out is None or file.parent != Path() else out / file
+
+
+@contextmanager
+def run_folder(out: Path | None) -> Iterator[None]:
+    """The folder of a run is there; a run that leaves nothing in a new one leaves none."""
+    made = False
+    if out is not None:
+        if redact(str(out)) != str(out) or is_meant_for_a_cloud(str(out)):
+            raise typer.BadParameter("name a folder on this machine", param_hint="--out")
+        made = not out.exists()
+        try:
+            out.mkdir(exist_ok=True)
+        except OSError as error:
+            raise typer.BadParameter(f"{out} cannot be made ({error.strerror})", param_hint="--out") from None
+    try:
+        yield
+    finally:
+        if made and out is not None:
+            with suppress(OSError):
+                out.rmdir()

@@ -9,6 +9,10 @@ import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from rich.console import Console
+
+from laden.cli.lines import say
+from laden.cli.text import escaped
 from laden.store import Destination, parse_destination, without_secret
 from laden.store.sas import PERMISSIONS, Sas, abilities, lacking_for_load, letters_of, parse_sas, query_of, utc
 from laden.values.errors import ExitCode, LadenError, UsageError
@@ -100,8 +104,9 @@ def run_inspect(url: str | None, *, json: bool) -> int:
     if json:
         print(json_format.dumps(_as_json(sas, where, now)))
     else:
+        console = Console(highlight=False, soft_wrap=True)
         for line in _lines(sas, where, now):
-            print(line)
+            say(console, escaped(line), 13)
     usable = sas.state(now) == "valid" and not lacking_for_load(sas)
     return int(ExitCode.COMPLETE if usable else ExitCode.ACCESS)
 
@@ -111,7 +116,7 @@ def _given(url: str | None) -> tuple[str, str]:
     if url == "-":
         text = sys.stdin.read(1 << 16).strip()
     elif url is None:
-        text = os.environ.get("LADEN_SAS", "")
+        text = os.environ.get("LADEN_SAS", "") or os.environ.get("AZURE_STORAGE_SAS_TOKEN", "")
         if not text:
             raise UsageError("there is nothing to inspect: give a SAS URL, '-' to read it from stdin, or set LADEN_SAS")
     else:
@@ -189,4 +194,4 @@ def _both(moment: datetime) -> str:
 
 def _say(text: str) -> None:
     """To stderr: stdout is for the URL alone."""
-    print("".join(character if character.isprintable() else "\ufffd" for character in text), file=sys.stderr)
+    say(Console(stderr=True, highlight=False, soft_wrap=True), escaped(text), 2)

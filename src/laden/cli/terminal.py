@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from rich.console import Console
 
@@ -12,7 +13,7 @@ from laden.cli.described import draw_columns
 from laden.cli.lines import numbered, say, steps
 from laden.cli.live import Line
 from laden.cli.text import escaped
-from laden.cli.totals import Totals
+from laden.cli.told import Told
 from laden.cli.verdict import verdict
 from laden.values.errors import ExitCode
 from laden.values.events import (
@@ -22,9 +23,11 @@ from laden.values.events import (
     Described,
     Event,
     Found,
+    Measured,
     Outage,
     PlanReady,
     Progress,
+    Remembered,
     Retried,
     Selected,
     Serving,
@@ -34,37 +37,18 @@ from laden.values.events import (
     Total,
     Warned,
 )
+from laden.values.phases import PHASES
 from laden.values.records import Finding, Severity
 from laden.values.units import amount, duration, plural, size
 
-_STAGES = {
-    "source": "Looking at the source",
-    "archives": "Reading the archives' directories",
-    "table": "Reading the table",
-    "checksums": "Hashing what the publisher gave checksums of",
-    "listing": "Listing the destination",
-    "plan": "Holding rows, files and blobs against each other",
-    "images": "Looking into every image",
-    "transfer": "Sending",
-    "download": "Fetching, each file against the manifest's MD5",
-    "reading": "Reading blobs back",
-    "verify": "Verifying: every blob's length and MD5 against what was sent",
-    "manifest": "Writing table and manifest",
-    "acting": "Changing blobs",
-    "report": "Drawing the report",
-}
-_COMPARED = {
-    "same": "the same, byte for byte",
-    "other": "of other content",
-    "only_here": "in the first place alone",
-    "only_there": "in the second place alone",
-    "unknown": "of the same length, and nobody knows whether the same",
-}
 _COLOURS = {Severity.INFO: "cyan", Severity.WARNING: "yellow", Severity.ERROR: "red"}
 _SEVERITIES = (Severity.ERROR, Severity.WARNING, Severity.INFO)
 _SYMPTOMS = ("image-missing", "image-stray")
 WRITE_PRICES = (0.055, 0.18)
 """USD for 10,000 writes, hot and cold: sample prices (Microsoft Learn, "Estimate the cost of using AzCopy")."""
+KEEPING_PRICES = (0.0115, 0.0208)
+"""USD for a GB a month, cool and hot: sample prices ("Estimate the cost of using Azure Blob Storage", same place)."""
+_LEAST_S = 0.05
 _SHOWN = 10
 """Findings that are drawn, the gravest first; the file has all."""
 _TOLD_PER_CODE = 10
@@ -76,17 +60,22 @@ _SHOWN_PER_CODE = 3
 class Terminal:
     """Draws the events of one run."""
 
-    def __init__(self, *, quiet: bool, verbose: bool, aside: bool = False) -> None:
+    def __init__(self, *, quiet: bool, verbose: bool, aside: bool = False, name: str = "") -> None:
+        """`name` is the command's as it was typed, where a verb does its work under another; see `faces.Face`."""
         self._console = Console(highlight=False, soft_wrap=True, stderr=aside)
         self._errors = Console(highlight=False, soft_wrap=True, stderr=True)
         self._quiet = quiet
+        self._name = name
         self._verbose = verbose
         self._findings: dict[str, list[Finding]] = {}
         self._stage = ""
         self._held = False
         self._line = Line(self._console)
         self._plan_told: PlanReady | None = None
-        self._totals = Totals(self._say, every=verbose)
+        self.measures = False
+        """Whether how long it may take will be measured, after the plan and before a question."""
+        self._source = ""
+        self._told = Told(self._say, every=verbose)
 
     def show(self, event: Event) -> None:
         """Draw one event."""
@@ -104,11 +93,9 @@ class Terminal:
                 self.close()
                 if not self._quiet:
                     draw_act(self._console, event)
-            case ToFetch() if not self._quiet:
+            case Measured() if not self._quiet:
                 self.close()
-                self._say(
-                    f"{plural(event.files, 'file')} wanted, {size(event.bytes_in_all)}, to {escaped(event.place)}", 2
-                )
+                self._lasting(event)
             case Found():
                 self._findings.setdefault(event.finding.code, []).append(event.finding)
             case _ if not self._quiet:
@@ -123,13 +110,9 @@ class Terminal:
                 self._described(event)
             case Serving():
                 self._serving(event)
-            case Compared():
+            case ToFetch() | Total() | Compared() | Remembered():
                 self.close()
-                counts = [(getattr(event, name), what) for name, what in _COMPARED.items()]
-                numbered(self._console, "", [(count, what) for count, what in counts if count])
-            case Total():
-                self.close()
-                self._totals.see(event)
+                self._told.see(event)
             case Progress() | Counted() if not self._held:
                 self._line.see(event)
             case Retried() if self._verbose:
@@ -168,7 +151,9 @@ class Terminal:
             numbered(self._console, "", steps(event.selection))
 
     def _started(self, event: Started) -> None:
-        what = _STAGES[event.stage]
+        what = PHASES[event.stage]
+        if event.stage == "source":
+            self._source = event.about
         if self._verbose and event.about:
             self._say(f"[dim]{what}: {escaped(event.about)}[/]", 2)
         elif event.stage != self._stage:
@@ -200,22 +185,48 @@ class Terminal:
             (plan.conflicts, "left alone: a blob with other content is there"),
             (plan.foreign, "other blobs in the destination"),
         ]
+        # Where nothing is going anywhere, nothing is to be sent.
+        rows = rows if plan.place else [row for row in rows if not row[1].startswith("to be sent")]
         always = ("rows", "of them have", "images wanted", "to be sent")
         shown = [(count, what) for count, what in rows if count or what.startswith(always)]
-        numbered(self._console, f"Plan ({escaped(plan.profile)})", shown)
+        title = (
+            f"Plan ({escaped(plan.profile)}, share {plan.share})" if plan.share else f"Plan ({escaped(plan.profile)})"
+        )
+        numbered(self._console, title, shown)
+        if plan.source_bytes:
+            what = f"{size(plan.source_bytes)} in {plural(plan.source_requests, 'request')}"
+            pace = f", {duration(plan.source_s)} at the pace of now" if plan.source_s else ""
+            self._say(f"  from other machines: {what}{pace}; nothing of it is kept on this disk", 5)
         if plan.place:
+            if self._source:
+                self._say(f"  from {escaped(self._source)}", 5)
             self._say(f"  to {escaped(plan.place)}", 5)
-        if plan.assumed_s:
-            pace = "12.5 MB/s and 500 images/s, assumed until it is measured"
-            self._say(f"  about {duration(plan.assumed_s)} at {pace}", 4)
+        if plan.assumed_s and not self.measures:
+            self._lasting(Measured(0.0, plan.assumed_s))
         if plan.writes:
-            low, high = (plan.writes / 10_000 * price for price in WRITE_PRICES)
-            cost = f"{_usd(low)} to {_usd(high)} USD at the sample prices of Azure's documentation, hot to cold"
-            self._say(f"  at least {amount(plan.writes)} writes: {cost}", 4)
+            self._cost(plan)
         if plan.examples:
             self._say(f"  [dim]such as {escaped(plan.examples[0])}[/]", 10)
         if plan.archives_absent:
             self._say(f"  [yellow]not here: {escaped(_some(plan.archives_absent))}[/]", 12)
+
+    def _lasting(self, measured: Measured) -> None:
+        pace = "12.5 MB/s and 500 images/s, assumed until it is measured"
+        if measured.bytes_per_s:
+            pace = (
+                f"{size(int(measured.bytes_per_s))}/s, measured just now; a load is usually faster after some seconds"
+            )
+        self._say(f"  about {duration(measured.seconds)} at {pace}", 4)
+
+    def _cost(self, plan: PlanReady) -> None:
+        """A range, for tiers differ: what the documentation takes for an example is no offer."""
+        writes = [plan.writes / 10_000 * price for price in WRITE_PRICES]
+        kept = [plan.bytes_in_all / 1e9 * price for price in KEEPING_PRICES]
+        self._say(
+            f"  at least {amount(plan.writes)} writes: {_usd(*writes)} USD, hot to cold; keeping"
+            f" {size(plan.bytes_in_all)}: {_usd(*kept)} USD a month, cool to hot (the documentation's sample prices)",
+            4,
+        )
 
     def _summary(self, summary: Summary) -> None:
         if not self._quiet:
@@ -229,15 +240,13 @@ class Terminal:
                 parts = [plural(summary.rows, "file")]
             if summary.command == "load":
                 parts += _counts(summary, "sent", "already_there", "damaged", "held", "conflicts", "failed", "stray")
-                speed = int(summary.bytes_sent / summary.seconds) if summary.seconds else 0
                 if summary.bytes_sent:
-                    parts.append(f"{size(summary.bytes_sent)} in {duration(summary.seconds)} ({size(speed)}/s)")
+                    parts.append(_pace(summary.bytes_sent, summary.moving_seconds))
             else:
                 parts += [plural(summary.images, "image"), *_counts(summary, "stray", "damaged", "failed")]
                 if summary.bytes_examined:
-                    speed = int(summary.bytes_examined / summary.seconds)
-                    read = f"{amount(summary.examined)} of them read, {size(summary.bytes_examined)}"
-                    parts.append(f"{read} in {duration(summary.seconds)} ({size(speed)}/s)")
+                    read = _pace(summary.bytes_examined, summary.moving_seconds)
+                    parts.append(f"{amount(summary.examined)} of them read, {read}")
             self._say("; ".join(parts), 2)
         elif summary.command == "select" and summary.rows and summary.complete:
             self._say(f"{plural(summary.rows, 'row')} written to {escaped(_place(summary.destination))}")
@@ -249,7 +258,7 @@ class Terminal:
             self._say("; ".join(parts), 2)
         self._fetched(summary)
         if summary.message:
-            say(self._errors, f"[red]laden {summary.command}:[/] {escaped(summary.message)}", 2)
+            say(self._errors, f"[red]laden {self._name or summary.command}:[/] {escaped(summary.message)}", 2)
         self._verdict(summary)
 
     def _fetched(self, summary: Summary) -> None:
@@ -264,9 +273,11 @@ class Terminal:
 
     def _verdict(self, summary: Summary) -> None:
         if summary.findings_file:
-            self._say(f"All findings: {escaped(summary.findings_file)}, and as .parquet beside it")
+            more = "laden help findings CODE tells what one means"
+            self._say(f"All findings: {escaped(summary.findings_file)}, and as .parquet beside it; {more}", 2)
         if summary.report_file:
-            self._say(f"A page to look at: {escaped(summary.report_file)}")
+            address = Path(summary.report_file).absolute().as_uri()
+            self._say(f"A page to look at: [link={address}]{escaped(summary.report_file)}[/link]", 2)
         if summary.message or summary.command == "columns":
             return
         if told := acted(summary):
@@ -311,8 +322,16 @@ class Terminal:
             self._say(f"  [dim]and {amount(left)} more[/]")
 
 
-def _usd(price: float) -> str:
-    return f"{price:,.2f}" if price >= 0.01 else "under 0.01"
+def _pace(size_bytes: int, seconds: float) -> str:
+    """`2.5 MB in 2.0 s (1.2 MB/s)`; without a speed where the time is too short to tell one."""
+    told = f"{size(size_bytes)} in {duration(seconds)}"
+    return f"{told} ({size(int(size_bytes / seconds))}/s)" if seconds >= _LEAST_S else told
+
+
+def _usd(low: float, high: float) -> str:
+    if high < 0.01:
+        return "under 0.01"
+    return f"{low:,.2f} to {high:,.2f}"
 
 
 def _gravity(findings: list[Finding]) -> int:
@@ -329,10 +348,18 @@ def _place(destination: str) -> str:
     return "stdout" if destination == "-" else destination
 
 
+_COUNTED = {"conflicts": "conflict", "stray": "stray"}
+"""Counts that are named by nouns; others are what became of them."""
+
+
 def _counts(summary: Summary, *names: str) -> list[str]:
     """The counts that are not nought, with their names; what was sent is always told."""
-    counts = ((name, getattr(summary, name)) for name in names)
-    return [f"{amount(count)} {name.replace('_', ' ')}" for name, count in counts if count or name == "sent"]
+    counts = [(name, getattr(summary, name)) for name in names]
+    return [
+        plural(count, _COUNTED[name]) if name in _COUNTED else f"{amount(count)} {name.replace('_', ' ')}"
+        for name, count in counts
+        if count or name == "sent"
+    ]
 
 
 def _some(names: tuple[str, ...]) -> str:

@@ -6,6 +6,7 @@ that is none) one sentence tells what to do, with exit code 2. What is a bug is 
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from importlib import import_module
@@ -14,6 +15,8 @@ from typing import Any
 import typer
 
 from laden.cli.early import Early
+from laden.cli.typed import noting
+from laden.cli.wording import sentence_of
 from laden.values.errors import ExitCode
 from laden.values.secrets import StreamLost, redact
 
@@ -24,11 +27,16 @@ _VERBS = (
     "verbs_report",
     "verbs_explore",
     "verbs_profiles",
+    "verbs_init",
     "verbs_cloud",
     "verbs_sas",
     "verbs_aml",
+    "verbs_help",
 )
 """Modules that declare verbs, in the order of `laden --help`; `app` declares the first ones."""
+
+COMPLETE = "_LADEN_COMPLETE"
+"""The setting in which a shell asks for the words that would complete a line."""
 
 _UsageError: Any = typer.BadParameter.__base__
 """Which typer does not name itself."""
@@ -43,10 +51,20 @@ def all_verbs() -> Any:
     return typer.main.get_command(app)
 
 
+def know_shells() -> None:
+    """Have typer know the shells that it can complete words for."""
+    from typer.completion import completion_init  # type: ignore[attr-defined]
+
+    completion_init()
+
+
 def run_typer(arguments: list[str], early: Early) -> int:
     """Run a command line, and return its exit code; what Ctrl-C broke off is the caller's to tell."""
+    if COMPLETE in os.environ:
+        know_shells()
     try:
-        ended = all_verbs().main(arguments, prog_name="laden", standalone_mode=False)
+        with noting(arguments):
+            ended = all_verbs().main(arguments, prog_name="laden", standalone_mode=False)
     except (typer.Abort, KeyboardInterrupt):
         print("laden: stopped as you asked", file=sys.stderr)
         return int(ExitCode.INTERRUPTED)
@@ -69,9 +87,12 @@ def run_typer(arguments: list[str], early: Early) -> int:
 
 def _explain(error: Any, arguments: list[str]) -> int:
     """Show the error as typer would, in laden's words where it has better ones; returns the exit code."""
-    if sentence := _missing(error, arguments):
-        error = _UsageError(sentence, error.ctx)
-    error.show(file=sys.stderr)
+    context = getattr(error, "ctx", None)
+    if sentence := _missing(error, arguments) or sentence_of(error):
+        command = f"{context.command_path} " if context is not None else ""
+        print(f"laden: {sentence}\n{'':7}laden {command.removeprefix('laden ')}-h shows what there is", file=sys.stderr)
+    else:
+        error.show(file=sys.stderr)
     return int(error.exit_code)
 
 

@@ -14,7 +14,6 @@ from laden.cli.options import (
     Changing,
     Dest,
     FollowLinks,
-    ImagesFile,
     LoadProfile,
     Metadata,
     Names,
@@ -30,6 +29,12 @@ from laden.cli.options import (
 )
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done; change nothing.")]
+
+
+def _which(options: dict[str, Any]) -> dict[str, Any]:
+    """The options of `Selecting` as the verbs' functions name them."""
+    named = {name: options[name] for name in ("where", "marks_file", "sample", "by", "seed", "first")}
+    return {**named, "images_file": options["images_from"]}
 
 
 @app.command(epilog=EXIT_CODES, short_help="Remove, by a plan, what SOURCE no longer has from DEST.")
@@ -113,7 +118,6 @@ def set_properties(
     tier: Tier = None,
     tag: Tags = None,
     metadata: Metadata = None,
-    images: ImagesFile = None,
     profile: LoadProfile = None,
     dry_run: DryRun = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="No question before anything is changed.")] = False,
@@ -129,8 +133,8 @@ def set_properties(
     from laden.cli.changing import run_set
 
     face = Face.of(options)
-    which = {name: options[name] for name in ("where", "sample", "by", "seed", "first")}
-    wishes = {"tier": tier, "tags": tag or (), "metadata": metadata or (), "images_file": images, "profile": profile}
+    which = _which(options)
+    wishes = {"tier": tier, "tags": tag or (), "metadata": metadata or (), "profile": profile}
     raise typer.Exit(run_set(destination, {**wishes, **which, "dry_run": dry_run, **doing(options)}, face, yes=yes))
 
 
@@ -146,7 +150,6 @@ def copy(
         typer.Option("--overwrite", help="A blob with other content in DEST: leave and list it, or replace it."),
     ] = Overwrite.never,
     tier: Tier = None,
-    images: ImagesFile = None,
     table_name: TableName = None,
     profile: LoadProfile = None,
     dry_run: DryRun = False,
@@ -164,7 +167,7 @@ def copy(
     from laden.cli.changing import run_copy
 
     face = Face.of(options)
-    which = {name: options[name] for name in ("where", "sample", "by", "seed", "first")}
-    wishes: dict[str, Any] = {"overwrite": overwrite.value, "tier": tier, "images_file": images, "profile": profile}
+    which = _which(options)
+    wishes: dict[str, Any] = {"overwrite": overwrite.value, "tier": tier, "profile": profile}
     wishes |= {"table_name": table_name, "dry_run": dry_run, **which, **doing(options)}
     raise typer.Exit(run_copy(source, destination, wishes, face, yes=yes))

@@ -15,7 +15,6 @@ from laden.cli.options import (
     Connections,
     Dest,
     Getting,
-    ImagesFile,
     Json,
     LoadProfile,
     ProfileName,
@@ -24,8 +23,18 @@ from laden.cli.options import (
     Selecting,
     TrustHost,
     Verbose,
+    kept,
+    run_folder,
     takes,
 )
+
+
+class GetForm(StrEnum):
+    """How what is fetched lies in the folder."""
+
+    folder = "folder"
+    zip = "zip"
+    shards = "tar-shards"
 
 
 @app.command(epilog=EXIT_CODES, short_help="DEST, or a part of it, back to FOLDER, each file proved.")
@@ -33,11 +42,14 @@ from laden.cli.options import (
 def get(
     destination: Dest,
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where it is to lie; made where it is absent.")],
+    form: Annotated[
+        GetForm,
+        typer.Option("--format", help="Files in FOLDER, one zip, or tar shards of 1 GiB with an index for training."),
+    ] = GetForm.folder,
     layout: Annotated[
         str | None,
         typer.Option("--layout", help="Names of files, as in '{ImageID}'; {path} is the name in DEST. Default: that."),
     ] = None,
-    images: ImagesFile = None,
     table_name: Annotated[
         str | None, typer.Option("--table-name", metavar="NAME", help="What the table of the selected rows is called.")
     ] = None,
@@ -57,16 +69,17 @@ def get(
     face = Face.of(options)
     options.pop("trust_host")
     wishes = {
-        **{name: value for name, value in options.items() if name not in ("findings", "log")},
+        **{name: value for name, value in options.items() if name not in ("findings", "log", "out", "images_from")},
+        "form": form.value,
         "layout": layout,
-        "images_file": images,
+        "images_file": options["images_from"],
         "table_name": table_name,
         "profile": profile,
         "dry_run": dry_run,
-        "findings_file": options["findings"],
-        "log_file": options["log"],
+        **kept(options),
     }
-    raise typer.Exit(run_get(destination, folder, wishes, face))
+    with run_folder(options["out"]):
+        raise typer.Exit(run_get(destination, folder, wishes, face))
 
 
 class ListForm(StrEnum):
@@ -92,7 +105,6 @@ def list_(
         str | None,
         typer.Option("--output", "-o", metavar="FILE", help="Replaced if it holds such a list. Default: stdout."),
     ] = None,
-    images: ImagesFile = None,
     profile: LoadProfile = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -111,6 +123,7 @@ def list_(
     from laden.cli.list import run_list
 
     options.pop("trust_host")
+    images = options.pop("images_from")
     wishes = {**options, "form": form.value, "images_file": images, "profile": profile}
     raise typer.Exit(run_list(destination, output, wishes, Face(json, quiet, verbose)))
 
@@ -148,3 +161,25 @@ def diff(
 
     options = {"output": output, "profile": profile, "connections": connections}
     raise typer.Exit(run_diff(here, there, options, Face(json, quiet, verbose)))
+
+
+@app.command(epilog=EXIT_CODES, short_help="What was done to DEST: every load, with its counts and hashes.")
+@takes(Renewing)
+def history(
+    destination: Dest,
+    json: Json = False,
+    verbose: Verbose = False,
+    **options: Any,
+) -> None:
+    """Tell what was done to DEST: each load that changed it, when, with which options, counts, version and hashes.
+
+    Each record names the hash of the one before; a record that was changed or taken out is told (exit code 3). Who did
+    it stands there only where LADEN_WHO was set. Example:
+
+        LADEN_WHO="Anna" laden load ~/padchest DEST
+        laden history DEST
+    """
+    from laden.cli.history import run_history
+
+    options.pop("trust_host")
+    raise typer.Exit(run_history(destination, options, Face(json, verbose=verbose)))

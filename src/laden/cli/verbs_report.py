@@ -9,7 +9,19 @@ import typer
 
 from laden.cli.app import app
 from laden.cli.faces import Face
-from laden.cli.options import EXIT_CODES, REPORT_FILE, Archives, Json, ProfileName, Quiet, TableFile, TrustHost, Verbose
+from laden.cli.options import (
+    EXIT_CODES,
+    REPORT_FILE,
+    Archives,
+    Json,
+    Pictures,
+    ProfileName,
+    Quiet,
+    ReportImages,
+    TableFile,
+    TrustHost,
+    Verbose,
+)
 
 
 @app.command(epilog=EXIT_CODES, short_help="A page about DEST or SOURCE: counts, charts, images.")
@@ -24,6 +36,7 @@ def report(
     table: TableFile = None,
     profile: ProfileName = None,
     archives: Archives = None,
+    images: ReportImages = Pictures.some,
     _: TrustHost = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -39,4 +52,4 @@ def report(
     from laden.cli.report import run_report
 
     options = {"table": table, "profile": profile, "archives": archives}
-    raise typer.Exit(run_report(place, output, options, Face(json, quiet, verbose)))
+    raise typer.Exit(run_report(place, output, options, Face(json, quiet, verbose), images=images.value))

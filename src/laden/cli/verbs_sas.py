@@ -8,6 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from laden.cli.app import app
+from laden.cli.helping import Verbs
 from laden.cli.options import EXIT_CODES, TrustHost
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class _MakesByDefault(TyperGroup):
         return [name for name in super().list_commands(ctx) if name != _MAKE]
 
 
-sas = typer.Typer(cls=_MakesByDefault, no_args_is_help=True, rich_markup_mode=None)
+sas = Verbs(cls=_MakesByDefault, no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(sas, name="sas", help="Make a SAS for a container, or read one.")
 
 

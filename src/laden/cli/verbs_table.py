@@ -10,7 +10,6 @@ import typer
 from laden.cli.app import app
 from laden.cli.options import (
     EXIT_CODES,
-    ImagesFile,
     Json,
     ProfileName,
     Quiet,
@@ -35,7 +34,6 @@ def select(
         ),
     ] = None,
     profile: ProfileName = None,
-    images: ImagesFile = None,
     findings: Annotated[
         Path | None,
         typer.Option("--findings", metavar="FILE", help="Where the list of findings goes. Default: nowhere."),
@@ -46,7 +44,7 @@ def select(
 ) -> None:
     """Write the selected records of TABLE, byte for byte, in their order, under its header.
 
-    The steps are taken in this order: --where, --images, --sample, --first; what each leaves is shown. Examples:
+    The steps are taken in this order: --where, --images-from, --sample, --first; what each leaves is shown. Examples:
 
         laden select padchest.csv.gz --where "ImageDir = 0" -o small.csv
 
@@ -54,6 +52,7 @@ def select(
     """
     from laden.cli.select import run_select
 
+    images = options.pop("images_from")
     wishes = {**options, "profile": profile, "images_file": images, "findings_file": findings}
     raise typer.Exit(run_select(table, output, wishes, json=json, quiet=quiet))
 

@@ -18,34 +18,42 @@ def verdict(summary: Summary, plan: PlanReady | None) -> str:
     match summary.command:
         case "load":
             return _loaded(summary, plan, needs_person=needs_person)
-        case "check":
-            return "The findings above need a person." if needs_person else _checked(summary, plan)
-        case "select" if not needs_person:
-            return "" if summary.complete else "Nothing was written. -o small.csv writes these rows."
         case "copy":
             return _copied(summary, plan, needs_person=needs_person)
-        case "prune" | "undelete" | "set" if not needs_person:
-            return "" if summary.complete else "Nothing was changed."
-        case "diff":
-            return "Not the same." if needs_person else "The same."
-        case "list":
-            return ""
         case "get":
             return _got(summary, needs_person=needs_person)
-        case "verify":
-            return "Not as the manifest says." if needs_person else "All there, unchanged."
-        case _:
-            return "The findings above need a person."
+        case "check" if not needs_person:
+            return _checked(summary, plan)
+        case "select" if not needs_person:
+            return "" if summary.complete else "Nothing was written. -o small.csv writes these rows."
+        case "prune" | "undelete" | "set" if not needs_person:
+            return "" if summary.complete else "Nothing was changed."
+        case command:
+            fine, wrong = _OF_STATES.get(command, ("", _NEEDS_PERSON))
+            return wrong if needs_person else fine
+
+
+_NEEDS_PERSON = "The findings above need a person."
+_OF_STATES = {
+    "history": ("The chain of records holds.", "Somebody changed the history."),
+    "diff": ("The same.", "Not the same."),
+    "list": ("", ""),
+    "verify": ("All there, unchanged.", "Not as the manifest says."),
+}
+"""Of verbs that change nothing: where all is as it should be, and where it is not."""
 
 
 def _loaded(summary: Summary, plan: PlanReady | None, *, needs_person: bool) -> str:
+    told = "; the findings above need a person" if needs_person else ""
+    if summary.share:
+        done = f"Share {summary.share} is there and verified{told}."
+        return f"{done} Once all shares are, the same command without --share lands table and manifest."
     if not summary.complete:
         if plan is None:
             return "Nothing was written."
         would = f"{plural(plan.send + plan.replace, 'image')} ({size(plan.bytes_to_send)}) would be sent"
         if plan.compare:
             would += f", {plural(plan.compare, 'image')} read and compared with what is there"
-        told = "; the findings above need a person" if needs_person else ""
         return f"Dry run: nothing was written. {would}{told}."
     if needs_person:
         return "What could be loaded is there and verified; the findings above need a person."

@@ -1,4 +1,4 @@
-"""A view as a file: CSV, Parquet, or the keys alone, one a line, as `--images` takes them."""
+"""A view as a file: CSV, Parquet, or the keys alone, one a line, as `--images-from` takes them."""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from laden.dataset.profile import TableShape
 from laden.dataset.selection import Part, Records
 from laden.dataset.selection.condition import Condition, parse_condition
+from laden.dataset.selection.marks import COLUMNS as MARKS
 from laden.dataset.table import Table
 from laden.explore.database import Shared
 from laden.relations import Relations
@@ -43,6 +44,8 @@ _NO_TABLE = f"CREATE OR REPLACE VIEW records AS SELECT i.pos AS laden_pos, {_OF_
 
 
 _REMEMBERED = 1_000
+_READING_MB, _PROOF_MB = 128, 64
+"""Of the databases beside the one that is shown: for a table that is read, and for proving conditions."""
 
 
 class LabelColumn(NamedTuple):
@@ -69,7 +72,7 @@ class Labels:
         self.table = ""
         self.shape: TableShape | None = None
         relations.run(_NO_TABLE)
-        self._proof = Relations()
+        self._proof = Relations(_PROOF_MB)
         self._prepare()
 
     def close(self) -> None:
@@ -79,7 +82,7 @@ class Labels:
 
     def read(self, parts: Sequence[Part]) -> None:
         """Read the tables of a dataset; raises `SourceError`."""
-        with Relations() as own:
+        with Relations(_READING_MB) as own:
             records = Records(own, parts)
             records.declare(records.columns)
             records.read()
@@ -141,8 +144,15 @@ class Labels:
         return " AND ".join(f"(\n{text}\n)" for text in conditions)
 
     def names_images(self, parts: Iterable[str]) -> bool:
-        """Whether a condition asks what no table says, so that no other command can be given it."""
-        return any(column.name in IMAGE_COLUMNS for text in parts for column in self._parsed(text).columns)
+        """Whether a condition asks what neither a table nor marks say, so that no other command can be given it."""
+        return bool(self._named(parts) & (IMAGE_COLUMNS.keys() - MARKS.keys()))
+
+    def names_marks(self, parts: Iterable[str]) -> bool:
+        """Whether a condition asks for marks."""
+        return bool(self._named(parts) & MARKS.keys())
+
+    def _named(self, parts: Iterable[str]) -> set[str]:
+        return {column.name for text in parts for column in self._parsed(text).columns}
 
     def _parsed(self, text: str) -> Condition:
         """A condition, proved once: the page sends those that are on with every request."""
@@ -169,7 +179,7 @@ class Labels:
 
 _PLAIN = TableShape(
     name="*", subset="", key="", labels=None, columns={}, suffixes=(), ignore_case=False, match="name", segments=0,
-    many=True, recognised_by=(), layout=None, folder=None, charts=(), photometric=None, height=None, width=None,
+    many=True, recognised_by=(), layout=None, folder=None, charts=(), age=(), photometric=None, height=None, width=None,
     bits=None,
 )  # fmt: skip
 

@@ -14,6 +14,7 @@ import io
 from pathlib import Path
 from typing import NamedTuple
 
+from laden.dataset.selection.marks import HEADER
 from laden.explore.place import Place
 from laden.explore.stored import StoredPlace
 from laden.store import CREATE_ONLY, Properties
@@ -22,7 +23,6 @@ from laden.values.errors import BlobMissing, ContainerMissing, LadenError, Usage
 FILE = "laden-marks.csv"
 BLOB = "_laden/marks/marks.csv"
 MARKS = ("exclude", "look again")
-_HEADER = ["place", "name", "key", "mark", "note"]
 _MOST_NOTE = 500
 _MOST_BYTES = 64 << 20
 
@@ -56,11 +56,11 @@ class Marks:
         """Read what was marked before; raises `UsageError` where that is no table of marks."""
         text = await self._read()
         rows = list(csv.reader(io.StringIO(text)))
-        self._strange = bool(rows) and rows[0] != _HEADER
+        self._strange = bool(rows) and rows[0] != HEADER
         if self._strange:
             raise self._refusal()
         for row in rows[1:]:
-            if len(row) == len(_HEADER) and row[0] == self._place.title:
+            if len(row) == len(HEADER) and row[0] == self._place.title:
                 self.all[row[1]] = Mark(row[3], row[4])
             else:
                 self._others.append(row)
@@ -118,7 +118,7 @@ class Marks:
         )
         own = [[self._place.title, name, keys.get(name) or "", *mark] for name, mark in self.all.items() if any(mark)]
         text = io.StringIO(newline="")
-        csv.writer(text).writerows([_HEADER, *sorted([*self._others, *own])])
+        csv.writer(text).writerows([HEADER, *sorted([*self._others, *own])])
         data = text.getvalue().encode()
         if self._store is not None:
             md5 = hashlib.md5(data, usedforsecurity=False).digest()

@@ -145,14 +145,16 @@ def commands(place: Place, view: View) -> dict[str, str]:
     if not place.labels.table or not texts or query.find or query.folder or place.labels.names_images(texts):
         told["note"] = (
             "Names and properties of images are known to the explorer alone: export the selection as a list of keys,"
-            " and give it to --images."
+            " and give it to --images-from."
         )
         return told
+    marked = place.labels.names_marks(texts)
+    option, argument = (" --marks laden-marks.csv", ', marks_file="laden-marks.csv"') if marked else ("", "")
     if place.kind == "source":
-        told["cli"] = f"laden load {shlex.quote(place.title)} DEST --where {shlex.quote(condition)}"
-        told["python"] = f'laden.load({place.title!r}, "DEST", where={condition!r})'
+        told["cli"] = f"laden load {shlex.quote(place.title)} DEST --where {shlex.quote(condition)}{option}"
+        told["python"] = f'laden.load({place.title!r}, "DEST", where={condition!r}{argument})'
     else:
         table = place.labels.table
-        told["cli"] = f"laden select {shlex.quote(table)} --where {shlex.quote(condition)} -o selected.csv"
-        told["python"] = f'laden.select({table!r}, where={condition!r}, output="selected.csv")'
+        told["cli"] = f"laden select {shlex.quote(table)} --where {shlex.quote(condition)}{option} -o selected.csv"
+        told["python"] = f'laden.select({table!r}, where={condition!r}{argument}, output="selected.csv")'
     return told

@@ -145,6 +145,9 @@ class StoredPlace:
         except LadenError as error:
             self.index.state.notes.append(str(error))
             return
+        if self.load.planned is not None:
+            # A first load is under way, or was interrupted: there is no manifest yet.
+            return
         try:
             await self._note(MANIFEST)
             path = self.relations.folder / "known.parquet"

@@ -28,12 +28,19 @@ _LABEL_LENGTH = 24
 _AXIS = 26
 _VALUE_ROOM = 1.22
 """The longest bar leaves this much for the number behind it."""
+_VALUE_SHARE = 0.04
+"""Of the longest bar, for each letter of what stands behind it, where that is long."""
 _GAP = 5
 _MARGIN = 12
 _HALF_LABEL = 30
 """Beyond the last point, for the half of its label."""
 _BASELINE = 4
 _TICKS = 4
+_LETTER = 7
+_AXIS_ROOM = 60
+_SLANT = -60
+"""Degrees: names end below their bars."""
+_SLANT_ROOM = 30
 
 
 class Series(NamedTuple):
@@ -47,19 +54,23 @@ class Series(NamedTuple):
 Format = Callable[[float], str]
 
 
-def rows(title: str, labels: Sequence[str], series: Sequence[Series], write: Format) -> Element:
-    """Horizontal bars, stacked where there are several series; the sum stands behind each."""
+def rows(
+    title: str, labels: Sequence[str], series: Sequence[Series], write: Format, *, sums: Sequence[str] = ()
+) -> Element:
+    """Horizontal bars, stacked where there are several series; `sums` stand behind each, by default what it adds to."""
     pygal = _pygal()
 
-    sums = [sum(values) for values in zip(*(one.values for one in series), strict=True)]
+    tops = [sum(values) for values in zip(*(one.values for one in series), strict=True)]
+    told = sums or [write(top) for top in tops]
+    room = max(_VALUE_ROOM, 1 + max(map(len, told), default=0) * _VALUE_SHARE)
     chart = _made(
         pygal.HorizontalStackedBar, WIDTH, _ROW * len(labels) + 2 * _GAP, series, write,
         # pygal puts the first row at the bottom.
         x_labels=[_cut(label) for label in reversed(labels)], reverse=True, show_x_labels=False,
-        range=(0, max(max(sums, default=0) * _VALUE_ROOM, 1)), show_x_guides=False, show_y_guides=False,
+        range=(0, max(max(tops, default=0) * room, 1)), show_x_guides=False, show_y_guides=False,
     )  # fmt: skip
     svg = _finished(chart, title, series, labels[::-1], write)
-    _write_sums(svg, sums[::-1], write)
+    _write_sums(svg, told[::-1])
     return svg
 
 
@@ -75,9 +86,11 @@ def columns(
     """Vertical bars, stacked or side by side."""
     pygal = _pygal()
     names = [_cut(label) for label in labels]
+    # Every bar is named: slanted, where the names have no room side by side.
+    slanted = len(names) * (max(map(len, names), default=0) * _LETTER + _LETTER) > width - _AXIS_ROOM
     chart = _made(
-        pygal.StackedBar if stacked else pygal.Bar, width, _HEIGHT, series, write,
-        x_labels=names, x_labels_major=_few(names, width), show_minor_x_labels=False, truncate_label=-1,
+        pygal.StackedBar if stacked else pygal.Bar, width, _HEIGHT + (_SLANT_ROOM if slanted else 0), series, write,
+        x_labels=names, truncate_label=-1, x_label_rotation=_SLANT if slanted else 0,
         y_labels=_whole_ticks(series, stacked=stacked), show_x_guides=False,
     )  # fmt: skip
     return _finished(chart, title, series, labels, write)
@@ -143,13 +156,6 @@ def _whole_ticks(series: Sequence[Series], *, stacked: bool) -> list[int]:
     return list(range(0, int(top) + step, step))
 
 
-def _few(labels: Sequence[str], width: int) -> list[str]:
-    """The labels that have room below the bars."""
-    room = max(1, (width - 60) // (8 * max(map(len, labels), default=1) + 12))
-    step = -(-len(labels) // room)
-    return list(labels[::step])
-
-
 def _cut(label: str) -> str:
     label = clean(label)
     return label if len(label) <= _LABEL_LENGTH else label[: _LABEL_LENGTH - 1] + "\u2026"
@@ -205,8 +211,8 @@ def _name_bars(drawn: Element, series: Series, labels: Sequence[str], write: For
         part.text = None
 
 
-def _write_sums(svg: Element, sums: Sequence[float], write: Format) -> None:
-    """Write each row's sum behind its bars."""
+def _write_sums(svg: Element, told: Sequence[str]) -> None:
+    """Write what is told of each row behind its bars."""
     plot = next(part for part in svg.iter("g") if part.get("class") == "plot")
     ends: dict[str, tuple[float, float]] = {}
     for rect in plot.iter("rect"):
@@ -214,6 +220,6 @@ def _write_sums(svg: Element, sums: Sequence[float], write: Format) -> None:
         middle = float(rect.get("y", 0)) + float(rect.get("height", 0)) / 2
         ends[f"{middle:.1f}"] = max(ends.get(f"{middle:.1f}", (0.0, middle)), (end, middle))
     lowest_first = sorted(ends.values(), key=lambda place: -place[1])
-    for (end, middle), total in zip(lowest_first, sums, strict=True):
-        text = h("text", write(total), class_="value", x=f"{end + _GAP:.1f}", y=f"{middle + _BASELINE:.1f}")
+    for (end, middle), words in zip(lowest_first, told, strict=True):
+        text = h("text", words, class_="value", x=f"{end + _GAP:.1f}", y=f"{middle + _BASELINE:.1f}")
         plot.append(text)

@@ -1,6 +1,7 @@
-"""Counts what the selected rows of the tables hold: a question to the relations, of the columns that are charted.
+"""Counts what the tables hold, in all and of the loaded rows, of the columns that are charted (`laden.stages.charted`).
 
-Which columns are worth a chart, and which one says how pixels are to be read, the profile tells.
+Of some images it also tells what their rows say. Which columns are worth a chart, which one says how pixels are to be
+read and how old a person was, the profile tells.
 """
 
 from __future__ import annotations
@@ -8,117 +9,125 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from laden.dataset.profile import TableShape
 from laden.dataset.selection.keys import fold, row_key
+from laden.dataset.selection.lists import declare_lists, read_lists
 from laden.dataset.table import BATCH, Table, columns
-from laden.dataset.table.cells import parse_list
 from laden.relations import Relations
+from laden.report.captions import caption
 from laden.report.facts import ColumnCounts, Count
+from laden.stages.charted import Charted
 
-_EMPTY = frozenset({"", "none", "nan"})
-"""How tables spell a missing value, in lower case."""
+_PRESENT = "lower({0}) NOT IN ('', 'none', 'nan')"
+"""Whether a trimmed text is a value: how tables spell a missing one."""
 _INVERTED = "MONOCHROME1"
 """DICOM PS3.3 C.7.6.3.1.2: the lowest value is shown white."""
 _KEPT = 500
 
 
-class ReadTable(NamedTuple):
-    """A table that is held, and can be read again."""
-
-    table: Table
-    shape: TableShape
-    before: int
-    """What is added to the numbers of its rows to have those of the relation `rows`."""
-
-
-@dataclass(frozen=True, slots=True)
-class TableCounts:
-    """What the tables tell."""
-
-    columns: tuple[ColumnCounts, ...] = ()
-    inverted: frozenset[str] = field(default_factory=frozenset)
-    """Of the keys asked for, those whose lowest value means white."""
+def read_charts(relations: Relations, table: Table, shape: TableShape) -> Charted:
+    """Read a table that no survey read; raises SourceError where it cannot be read to its end."""
+    charted = Charted.of(0, table, shape)
+    key = table.column(shape.key)
+    relations.run(charted.declared)
+    statement = charted.taken(BATCH, 0, row_key(shape, f"c{key}"))
+    relations.absorb(statement, columns(table, sorted(charted.needed | {key})))
+    fold(relations, charted.relation, shape)
+    return charted
 
 
-def count_columns(relations: Relations, tables: Sequence[ReadTable], within: str, keys: Collection[str]) -> TableCounts:
-    """Count values, and tell which images are inverted. Columns of one name in several tables are counted together.
+def count_columns(relations: Relations, tables: Sequence[Charted], loaded: str) -> tuple[ColumnCounts, ...]:
+    """Count values. Columns of one name in several tables are counted together.
 
     Args:
-        relations: where they are counted.
-        tables: held; columns that the profile names and a table lacks are left out.
-        within: a query of the numbers of the rows that count, or empty for all.
-        keys: of the images that will be shown, as `TableShape.row_key` gives them.
-
-    Raises:
-        SourceError: a table cannot be read to its end.
+        relations: with those of the tables.
+        tables: the label table first: what it says of a column's type holds.
+        loaded: a query of the numbers of the rows that are loaded; empty where that is all that the tables hold.
     """
-    counters: dict[str, Counter[str]] = {}
-    kinds: dict[str, str] = {}
-    inverted: set[str] = set()
+    counters: dict[str, _Counter] = {}
     for one in tables:
-        kinds = {**one.shape.columns, **kinds}
-        inverted |= _count(relations, one, within, counters, keys)
-    return TableCounts(
-        tuple(_counts(column, counter, kinds[column]) for column, counter in counters.items()), frozenset(inverted)
-    )
+        for name, place in one.places.items():
+            counter = counters.setdefault(name, _Counter(name, one.shape.columns[name] == "list"))
+            _count_cells(relations, one, loaded, place, counter)
+    return tuple(counter.counts(partly=bool(loaded)) for counter in counters.values())
 
 
-def _count(
-    relations: Relations, one: ReadTable, within: str, counters: dict[str, Counter[str]], keys: Collection[str]
-) -> set[str]:
-    """Count the cells of one table; returns which of the images asked for are inverted."""
-    table, shape, before = one
-    wanted = dict.fromkeys((*shape.charts, *([shape.labels] if shape.labels else ())))
-    places = {name: table.columns.index(name) for name in wanted if name in table.columns}
-    key_at = table.column(shape.key)
-    tone_at = table.columns.index(shape.photometric) if shape.photometric in table.columns else None
-    needed = sorted({*places.values(), key_at, *([] if tone_at is None else [tone_at])})
-    # Images are few, and so are their keys; cells of a chart are alike.
-    tone = "''" if tone_at is None else f"c{tone_at}"
+def inverted_keys(relations: Relations, tables: Sequence[Charted], keys: Collection[str]) -> frozenset[str]:
+    """Of these keys of images, those whose lowest value means white."""
+    found: set[str] = set()
+    for one in tables if keys else ():
+        found.update(
+            key
+            for (key,) in relations.stream(
+                f"SELECT DISTINCT coalesce(c.key, r.key) AS key FROM {one.relation} c LEFT JOIN"  # noqa: S608 - own name
+                " (SELECT row, key FROM rows WHERE list_contains($keys::VARCHAR[], key)) r USING (row)"
+                " WHERE c.tone = $tone AND list_contains($keys::VARCHAR[], coalesce(c.key, r.key))",
+                {"keys": list(keys), "tone": _INVERTED},
+            )
+        )
+    return frozenset(found)
+
+
+def captions(relations: Relations, tables: Sequence[Charted], keys: Collection[str]) -> dict[str, str]:
+    """Of these keys of images, what the first of their rows says."""
+    told: dict[str, str] = {}
+    for one in tables if keys else ():
+        places = {**one.places, **one.ages}
+        cells = "".join(f", c.c{place}" for place in places.values())
+        rows = relations.stream(
+            f"SELECT coalesce(c.key, r.key) AS key{cells} FROM {one.relation} c LEFT JOIN"  # noqa: S608 - own names
+            " (SELECT row, key FROM rows WHERE list_contains($keys::VARCHAR[], key)) r USING (row)"
+            " WHERE list_contains($keys::VARCHAR[], coalesce(c.key, r.key)) ORDER BY c.row",
+            {"keys": list(keys)},
+        )
+        for key, *found in rows:
+            told.setdefault(key, caption(one.shape, dict(zip(places, found, strict=True))))
+    return told
+
+
+@dataclass(slots=True)
+class _Counter:
+    """The values of one column so far."""
+
+    column: str
+    lists: bool
+    values: Counter[str] = field(default_factory=Counter)
+    loaded: Counter[str] = field(default_factory=Counter)
+    empty: int = 0
+
+    def add(self, found: Iterable[tuple[str, int, int]], empty: int) -> None:
+        for value, rows, here in found:
+            self.values[value] += rows
+            self.loaded[value] += here
+        self.empty += empty
+
+    def counts(self, *, partly: bool) -> ColumnCounts:
+        here = self.loaded
+        ordered = sorted(self.values.items(), key=lambda item: (-here[item[0]], -item[1], item[0]))[:_KEPT]
+        loaded = tuple(here[value] for value, _ in ordered) if partly else None
+        kept = tuple(Count(*item) for item in ordered)
+        return ColumnCounts(self.column, self.lists, kept, loaded, len(self.values), self.empty)
+
+
+def _count_cells(relations: Relations, one: Charted, loaded: str, place: int, counter: _Counter) -> None:
+    """Count the values of a column: each different text is taken apart once; what is no list is one value."""
+    here = f" FILTER (row IN ({loaded}))" if loaded else ""
     relations.run(
-        "CREATE OR REPLACE TABLE counted (row BIGINT, key VARCHAR, tone VARCHAR"
-        + "".join(f", v{place} VARCHAR" for place in sorted(set(places.values())))
-        + ")"
+        f"CREATE OR REPLACE TABLE alike AS SELECT c{place}, count(*)::BIGINT AS rows,"  # noqa: S608 - own names
+        f" count(*){here}::BIGINT AS here FROM {one.relation} GROUP BY c{place}"
     )
-    values = "".join(f", c{place}" for place in sorted(set(places.values())))
-    relations.absorb(
-        f"INSERT INTO counted SELECT row + {before}, {row_key(shape, f'c{key_at}')}, {tone}{values} FROM {BATCH}",  # noqa: S608
-        columns(table, needed),
+    values = f"[c{place}]"
+    if counter.lists:
+        declare_lists(relations, place)
+        read_lists(relations, "alike", place, "list")
+        values = f"coalesce(items{place}, [c{place}])"
+    joined = f" LEFT JOIN lists{place} ON text{place} = c{place}" if counter.lists else ""
+    present = f"list_distinct(list_filter({values}, lambda value: {_PRESENT.format('value')}))"
+    relations.run(f"CREATE OR REPLACE TABLE taken AS SELECT {present} AS found, rows, here FROM alike{joined}")  # noqa: S608
+    (empty,) = relations.one("SELECT coalesce(sum(rows), 0)::BIGINT FROM taken WHERE len(found) = 0")
+    found = relations.stream(
+        "SELECT value, sum(rows)::BIGINT, sum(here)::BIGINT"
+        " FROM (SELECT unnest(found) AS value, rows, here FROM taken) GROUP BY value"
     )
-    chosen = f"FROM counted WHERE row IN ({within})" if within else "FROM counted WHERE true"
-    for name, place in places.items():
-        counted = relations.stream(f"SELECT v{place}, count(*) {chosen} GROUP BY v{place}")
-        counters.setdefault(name, Counter()).update(dict(counted))
-    if not keys:
-        return set()
-    fold(relations, "counted", shape)
-    inverted = relations.stream(
-        f"SELECT DISTINCT key {chosen} AND tone = ? AND list_contains(?::VARCHAR[], key)", [_INVERTED, list(keys)]
-    )
-    return {key for (key,) in inverted}
-
-
-def _counts(column: str, texts: Counter[str], kind: str) -> ColumnCounts:
-    """Counts of values from counts of cells."""
-    lists = kind == "list"
-    values: Counter[str] = Counter()
-    empty = 0
-    for text, count in texts.items():
-        found = _values(text) if lists else _present([text])
-        empty += count if not found else 0
-        for value in found:
-            values[value] += count
-    ordered = sorted(values.items(), key=lambda item: (-item[1], item[0]))
-    return ColumnCounts(column, lists, tuple(Count(*item) for item in ordered[:_KEPT]), len(ordered), empty)
-
-
-def _values(text: str) -> set[str]:
-    """The values of a list as Python prints it, each once; what is no list is one value."""
-    items = parse_list(text)
-    return _present([text] if items is None else filter(None, items))
-
-
-def _present(values: Iterable[str]) -> set[str]:
-    return {value.strip() for value in values if value.strip().lower() not in _EMPTY}
+    counter.add(((value, rows, here) for value, rows, here in found), empty)

@@ -54,7 +54,9 @@ class ColumnCounts:
     lists: bool
     """Whether a row may have several values."""
     values: tuple[Count, ...]
-    """The most frequent first."""
+    """In the whole table, the most frequent first; where rows are loaded, the most frequent of these."""
+    loaded: tuple[int, ...] | None
+    """Of each of the values, how many rows have their image; None where the table is that of the load."""
     different: int
     """Values in all."""
     empty: int
@@ -116,6 +118,10 @@ class Picture:
     """`data:image/webp;base64,...`"""
     width: int
     height: int
+    key: str = ""
+    """Of its row, as `TableShape.row_key` gives it."""
+    caption: str = ""
+    """What its row says: labels, projection, age."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,3 +152,8 @@ class Facts:
     made: str
     """Day and time, as a person writes them."""
     version: str
+    """Of laden."""
+    system: str = ""
+    """Python and operating system."""
+    command: str = ""
+    """As it was typed, without what it held in confidence; empty where nobody typed one."""

@@ -13,6 +13,8 @@ from laden.values.units import amount, duration, plural, size
 
 _BARS = 12
 """Values of a column that get a bar; its table has more."""
+_LEAST_SHARE = 0.1
+"""Of what is charted of a table: below it, the rest is not drawn."""
 _TABLE_ROWS = 100
 _ARCHIVE_ROWS = 12
 """Up to so many archives are rows of one column of the page; more of them are columns across it."""
@@ -32,6 +34,7 @@ _STAGES = {
     "plan": "Holding rows against files",
     "images": "Looking into every image",
     "checksums": "Hashing what the publisher's checksums name",
+    "measure": "Measuring the link",
     "transfer": "Sending",
     "reading": "Reading blobs back",
     "verify": "Verifying",
@@ -95,16 +98,34 @@ def _trouble(counts: ArchiveCounts) -> int:
 def _column(column: ColumnCounts) -> Element:
     shown = column.values[:_BARS]
     title = f"Most frequent {column.column}" if column.different > len(shown) else column.column
-    chart = charts.rows(
-        title, [one.name for one in shown], [Series("good", "rows", [one.number for one in shown])], _count
-    )
+    labels, numbers = [one.name for one in shown], [one.number for one in shown]
     several = " (a row may have several)" if column.lists else ""
     empty = f", {amount(column.empty)} rows without" if column.empty else ""
     about = f"{amount(column.different)} different values{several}{empty}"
+    if column.loaded is None:
+        chart = charts.rows(title, labels, [Series("good", "rows", numbers)], _count)
+        table = _table(
+            (column.column, "rows"), ((name(one.name), amount(one.number)) for one in column.values), column.different
+        )
+        return _figure(title, about, None, [chart], table)
+    here = column.loaded[:_BARS]
+    series = [
+        Series("good", "rows loaded", here),
+        Series("rest", "other rows of the table", [number - one for number, one in zip(numbers, here, strict=True)]),
+    ]
+    sums = [f"{amount(one)} of {amount(number)}" for number, one in zip(numbers, here, strict=True)]
+    if sum(here) < _LEAST_SHARE * sum(numbers):
+        # What is loaded would be no more than a line at the edge.
+        series = series[:1]
+        about += "; bars show the rows loaded alone"
+    chart = charts.rows(title, labels, series, _count, sums=sums)
+    rows = zip(column.values, column.loaded, strict=True)
     table = _table(
-        (column.column, "rows"), ((name(one.name), amount(one.number)) for one in column.values), column.different
+        (column.column, "loaded", "in the table"),
+        ((name(value.name), amount(one), amount(value.number)) for value, one in rows),
+        column.different,
     )
-    return _figure(title, about, None, [chart], table)
+    return _figure(title, about, _legend(series), [chart], table)
 
 
 def _edges(sizes: Sizes) -> Element:

@@ -1,29 +1,27 @@
-"""Chooses sample images and damaged ones, reads them again, and draws them small.
+"""Chooses sample images and damaged ones, and puts the pictures of them together.
 
 The sample is spread by name, so that any two reports of one dataset show the same images. What is read is bounded in
 number and in bytes, one at a time, and decoded in a process of its own (`laden.dataset.images.child`); an image that
 cannot be read or drawn is left out, and told where that process ended over it. Images come from the source where there
-is one, else from the store.
+is one (`sketches`), else from the store.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Container, Sequence
-from pathlib import Path
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import NamedTuple
 
 from laden.dataset.images import BROKEN, STATES
 from laden.dataset.images.child import Decoder, DecodingStopped
-from laden.dataset.source import Reader
 from laden.relations import Relations
 from laden.report.facts import Gallery, Picture
-from laden.report.gather import DAMAGED
+from laden.report.gather import DAMAGED, PASSED_BYTES
 from laden.report.pixels import EDGE_PIXELS, Drawn, draw
 from laden.store import Store
-from laden.values.errors import LadenError, SourceError
-from laden.values.records import Entry
+from laden.values.errors import LadenError
+from laden.values.records import UNSEEN
 
 _SAMPLES = 12
 _DAMAGED = 12
@@ -31,9 +29,6 @@ _MOST_BYTES = 64 << 20
 """Of one image; and of what must be inflated before it, where its archive can only be read from the beginning."""
 _MOST_BYTES_IN_ALL = 256 << 20
 """Read back from a store for one report; from a disk there is no need."""
-_PARTS = 32
-"""Of the end of a damaged member, one part of so many is lost, or more if these are small."""
-_LEAST_PART_BYTES = 4096
 _STORE_PART_BYTES = 8 << 20
 _STOPS = 3
 """So often the process that decodes may end before a page does without more pictures."""
@@ -47,6 +42,13 @@ SELECT {_CHOSEN} FROM shown
 WHERE NOT {DAMAGED} AND fate NOT IN ('failed', 'deleted', 'changed') AND {_WORTH_READING}
 ORDER BY fate IN ('sent', 'already_there') DESC, md5(blob), blob LIMIT {_SAMPLES}
 """  # noqa: S608 - own text
+_LIKELY = f"""
+SELECT blob, key, size_bytes, id, 0, 0, 0, 'pending', '{UNSEEN}' FROM (
+    SELECT t.blob, e.key, t.size_bytes, t.id, {PASSED_BYTES} AS passed_bytes
+    FROM todo t JOIN entries e USING (id) WHERE t.action <> 'conflict')
+WHERE {_WORTH_READING} ORDER BY md5(blob), blob LIMIT {_SAMPLES}
+"""  # noqa: S608 - own text
+"""What a sample of a plan will be, if nothing of it turns out to be damaged."""
 _BROKEN = f"""
 SELECT {_CHOSEN} FROM shown WHERE {DAMAGED} AND fate <> 'deleted' AND {_WORTH_READING}
 ORDER BY md5(blob), blob LIMIT {_DAMAGED}
@@ -87,27 +89,35 @@ def choose(relations: Relations, row_key: Callable[[str], str] = str) -> Choice:
     return Choice(tuple(one._replace(key=row_key(one.key)) for one in chosen), damaged)
 
 
-class Drawing:
-    """Draws the images of a choice as their bytes come, and makes the gallery."""
+def likely(relations: Relations) -> tuple[Wanted, ...]:
+    """Of a plan, the images that a report of it will most likely show."""
+    return tuple(Wanted(*row) for row in relations.stream(_LIKELY))
 
-    def __init__(self, decoder: Decoder, choice: Choice, inverted: Container[str], tell: Callable[[str], None]) -> None:
+
+class Drawing:
+    """Draws images as their bytes come."""
+
+    def __init__(self, decoder: Decoder, tell: Callable[[str], None]) -> None:
         """Begin.
 
         Args:
             decoder: started already, or not.
-            choice: the images.
-            inverted: keys of those whose lowest value means white, as the table says.
             tell: gets a sentence about an image that ended the decoder.
         """
         self._decoder = decoder
-        self._choice = choice
-        self._inverted = inverted
         self._tell = tell
-        self._drawn: list[tuple[Wanted, Drawn]] = []
         self._stops = 0
+        self.drawn: dict[str, Drawn] = {}
+        """By the names of blobs."""
 
-    def add(self, wanted: Wanted, data: bytes | bytearray) -> None:
-        """Draw an image; nothing where that cannot be done."""
+    def add(self, blob: str, data: bytes | bytearray, *, invert: bool) -> None:
+        """Draw an image; nothing where that cannot be done.
+
+        Args:
+            blob: its name.
+            data: of its file.
+            invert: whether its lowest value means white, as the table says.
+        """
         if self._stops == _STOPS:
             return
         try:
@@ -115,42 +125,29 @@ class Drawing:
         except DecodingStopped as stopped:
             self._stops += 1
             last = ", and no more images are drawn" if self._stops == _STOPS else ""
-            self._tell(f"the report does not show {wanted.blob}: {stopped}{last}")
+            self._tell(f"the report does not show {blob}: {stopped}{last}")
             return
         if decoded is not None:
-            self._drawn.append((wanted, draw(decoded, invert=wanted.key in self._inverted)))
-
-    def gallery(self) -> Gallery:
-        """What was drawn."""
-        samples = [_picture(wanted, one) for wanted, one in self._drawn if not wanted.damaged]
-        damaged = [_picture(wanted, one) for wanted, one in self._drawn if wanted.damaged]
-        return Gallery(tuple(samples), tuple(damaged), self._choice.damaged_in_all)
+            self.drawn[blob] = draw(decoded, invert=invert)
 
 
-def from_source(relations: Relations, root: Path, choice: Choice, drawing: Drawing) -> Gallery:
-    """Read the images from the source, and draw them."""
-    entries = {
-        number: Entry(*row)
-        for number, *row in relations.stream(
-            "SELECT id, archive, member, size_bytes, crc32, mtime_ns, offset_bytes, stored_bytes, method FROM entries"
-            " WHERE list_contains(?::BIGINT[], id)",
-            [[wanted.id for wanted in choice.wanted]],
-        )
-    }
-    with Reader(str(root)) as reader:
-        for wanted in choice.wanted:
-            drawing.add(wanted, _read(reader, entries[wanted.id or 0]))
-    return drawing.gallery()
+def gallery(choice: Choice, drawn: Mapping[str, Drawn]) -> Gallery:
+    """The pictures that there are of the images chosen."""
+    pictures = [(wanted, drawn[wanted.blob]) for wanted in choice.wanted if wanted.blob in drawn]
+    samples = tuple(_picture(wanted, one) for wanted, one in pictures if not wanted.damaged)
+    damaged = tuple(_picture(wanted, one) for wanted, one in pictures if wanted.damaged)
+    return Gallery(samples, damaged, choice.damaged_in_all)
 
 
-async def from_store(store: Store, choice: Choice, drawing: Drawing) -> Gallery:
-    """Read the images from the store, and draw them."""
+async def from_store(store: Store, choice: Choice, inverted: Container[str], drawing: Drawing) -> Gallery:
+    """Read the images from the store, and draw them; `inverted` has keys."""
     read_bytes = 0
     for wanted in choice.wanted:
         if read_bytes + wanted.size_bytes <= _MOST_BYTES_IN_ALL:
             read_bytes += wanted.size_bytes
-            await asyncio.to_thread(drawing.add, wanted, await _fetch(store, wanted))
-    return drawing.gallery()
+            data, invert = await _fetch(store, wanted), wanted.key in inverted
+            await asyncio.to_thread(drawing.add, wanted.blob, data, invert=invert)
+    return gallery(choice, drawing.drawn)
 
 
 async def _fetch(store: Store, wanted: Wanted) -> bytearray:
@@ -165,15 +162,6 @@ async def _fetch(store: Store, wanted: Wanted) -> bytearray:
     return found
 
 
-def _read(reader: Reader, entry: Entry) -> bytearray:
-    """An entry's bytes, or as many as its archive still gives."""
-    found = bytearray()
-    with contextlib.suppress(SourceError):
-        for part in reader.read(entry, max(entry.size_bytes // _PARTS, _LEAST_PART_BYTES)):
-            found += part
-    return found
-
-
 def _picture(wanted: Wanted, drawn: Drawn) -> Picture:
     facts: Sequence[str] = []
     if wanted.width and wanted.height:
@@ -182,4 +170,5 @@ def _picture(wanted: Wanted, drawn: Drawn) -> Picture:
         percent = min(int(drawn.part * _WHOLE_PERCENT), _WHOLE_PERCENT)
         reason = STATES.get(wanted.state, "not as its archive declares")
         facts = [reason, "all of it could be decoded" if percent == _WHOLE_PERCENT else f"{percent} % decoded"]
-    return Picture(wanted.blob.rpartition("/")[2], ", ".join(facts), drawn.uri, drawn.width, drawn.height)
+    name = wanted.blob.rpartition("/")[2]
+    return Picture(name, ", ".join(facts), drawn.uri, drawn.width, drawn.height, wanted.key)

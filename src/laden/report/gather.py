@@ -12,10 +12,13 @@ from laden.report.facts import ArchiveCounts, Bin, Count, Sizes
 from laden.report.numbers import binned, limits
 from laden.values.records import IN_GZIP
 
-_OF_PLAN = """
+PASSED_BYTES = f"CASE WHEN e.method = {IN_GZIP} THEN e.offset_bytes ELSE 0 END"
+"""SQL: what must be inflated before an entry `e` can be read."""
+
+_OF_PLAN = f"""
 CREATE OR REPLACE TABLE shown AS
 SELECT t.blob, e.key, coalesce(e.home, nullif(e.archive, ''), '') AS home, e.id, e.size_bytes,
-  CASE WHEN e.method = ? THEN e.offset_bytes ELSE 0 END AS passed_bytes,
+  {PASSED_BYTES} AS passed_bytes,
   CASE WHEN r.outcome IS NOT NULL THEN r.outcome WHEN t.action = 'done' THEN 'already_there'
        WHEN t.action = 'conflict' THEN 'conflict' ELSE 'pending' END AS fate,
   coalesce(nullif(r.width, 0), TRY_CAST(split_part(b.image, ';', 2) AS INTEGER), k.width, 0) AS width,
@@ -26,7 +29,7 @@ FROM todo t JOIN entries e USING (id)
 LEFT JOIN receipts r ON r.blob = t.blob
 LEFT JOIN blobs b ON b.name = t.blob AND t.action = 'done'
 LEFT JOIN known k ON k.blob = t.blob AND t.action = 'done'
-"""
+"""  # noqa: S608 - own text
 _OF_MANIFEST = """
 CREATE OR REPLACE TABLE shown AS
 SELECT k.blob, k.key, k.archive AS home, NULL::BIGINT AS id, k.size_bytes, 0 AS passed_bytes,
@@ -35,8 +38,13 @@ SELECT k.blob, k.key, k.archive AS home, NULL::BIGINT AS id, k.size_bytes, 0 AS 
   k.width, k.height, k.bits, k.state
 FROM known k LEFT JOIN blobs b ON b.name = k.blob
 """
-SELECTED = "SELECT row FROM rows WHERE selected"
-"""Query of the numbers of the selected rows."""
+LOADED = (
+    "SELECT r.row FROM rows r JOIN matches m ON m.row = r.row JOIN shown s ON s.blob = r.blob"
+    " WHERE r.selected AND s.fate IN ('sent', 'already_there')"
+)
+"""Query of the numbers of the rows whose image is in the destination."""
+THERE = "SELECT m.row FROM matches m JOIN rows r ON r.row = m.row WHERE r.selected"
+"""The same of a source: of those whose image is here."""
 
 _GOOD = "('sent', 'already_there', 'there')"
 _LOST = "('deleted', 'changed')"
@@ -51,7 +59,7 @@ _MOST_DIGITS = 18
 
 def show_plan(relations: Relations) -> None:
     """Make `shown` of a plan and its receipts."""
-    relations.run(_OF_PLAN, [IN_GZIP])
+    relations.run(_OF_PLAN)
 
 
 def show_manifest(relations: Relations) -> None:

@@ -1,6 +1,7 @@
 """The page: one HTML file that needs nothing else, and may do nothing else.
 
-From the top: what was loaded and how it ended, the counts that add up, what a person should look at, images, charts.
+From the top: what was loaded and how it ended, what of the table that is, a list of contents, the counts that add up,
+what a person should look at, images, charts, how it was made.
 A Content-Security-Policy allows the page's own style (by its hash) and images inside the file, and nothing more: no
 script, no request to anywhere.
 """
@@ -17,21 +18,27 @@ from laden.report.facts import Facts, FindingKind, Gallery, Picture
 from laden.report.figures import figures
 from laden.report.markup import Child, clean, h, name, to_html
 from laden.values.errors import ExitCode
+from laden.values.events import Summary
 from laden.values.records import Finding, Severity
 from laden.values.units import amount, duration, size
 
-_FATES = {
+FATES = {
     "sent": "sent",
     "already_there": "already there",
     "there": "unchanged",
+    "read": "read",
     "damaged": "damaged, not sent",
+    "held": "held back: they may say who a person is",
     "conflict": "left alone: other content is there",
     "failed": "failed",
     "pending": "not reached",
     "changed": "changed",
     "deleted": "deleted",
 }
+"""What became of an image, in words: each `Outcome`, and what `gather` makes of a plan or a manifest."""
 _WHERE = {"load": "Loaded", "check": "Checked", "verify": "Held against its manifest"}
+_LEAST_S = 0.05
+"""Of a time that tells a speed."""
 _SEVERITIES = {Severity.ERROR: "needs a person", Severity.WARNING: "worth knowing", Severity.INFO: "for information"}
 
 
@@ -57,30 +64,78 @@ def render(facts: Facts) -> str:
 
 
 def _sections(facts: Facts) -> Iterator[Element]:
-    yield _head(facts)
-    yield _counts(facts)
-    if facts.findings:
-        yield _section("What to look at", (_kind(kind) for kind in facts.findings), class_="findings")
-    yield from _images(facts.gallery)
     drawn = list(figures(facts))
-    if drawn:
-        yield _section("The data", h("div", drawn, class_="grid"))
-    yield h(
-        "footer",
-        h("p", "This page shows patients' images and labels. It is a file on this machine: it loads nothing from"
-          " anywhere, sends nothing, and laden uploads it nowhere. Pictures are for a glance, not for diagnosis."),
-        h("p", f"Made by laden {facts.version}, {facts.made}."),
-    )  # fmt: skip
+    parts = [
+        ("counts", "Counts", _counts(facts)),
+        *([("findings", "What to look at", _findings(facts.findings))] if facts.findings else ()),
+        *_images(facts.gallery),
+        *([("data", "The data", _section("data", "The data", h("div", drawn, class_="grid")))] if drawn else ()),
+        ("origin", "How it was made", _origin(facts)),
+    ]
+    yield _head(facts)
+    links = (h("li", h("a", title, href=f"#{anchor}")) for anchor, title, _ in parts)
+    yield h("nav", h("ul", links), aria_label="Contents")
+    yield from (part for _, _, part in parts)
+    yield h("footer", h("p", _PRIVACY if _shows_images(facts) else _PRIVACY_WITHOUT))
+
+
+_PRIVACY = (
+    "This page shows patients' images and labels. It is a file on this machine: it loads nothing from anywhere, sends"
+    " nothing, and laden uploads it nowhere. Pictures are for a glance, not for diagnosis."
+)
+_PRIVACY_WITHOUT = (
+    "This page shows no images. It counts labels, and names images where something is wrong with them. It is a file on"
+    " this machine: it loads nothing from anywhere, sends nothing, and laden uploads it nowhere."
+)
+
+
+def _shows_images(facts: Facts) -> bool:
+    return bool(facts.gallery.samples or facts.gallery.damaged)
+
+
+def _findings(kinds: Sequence[FindingKind]) -> Element:
+    return _section("findings", "What to look at", (_kind(kind) for kind in kinds), class_="findings")
+
+
+def _origin(facts: Facts) -> Element:
+    """What another person needs to do the same."""
+    summary = facts.summary
+    rows: list[tuple[str, Child]] = [
+        ("command", h("code", name(facts.command)) if facts.command else None),
+        ("from", name(summary.source) if summary.source else None),
+        ("to" if summary.source else "of", name(summary.destination) if summary.destination else None),
+        ("table", name(facts.table) if facts.table else None),
+        ("made", facts.made),
+        ("by", f"laden {facts.version}" + (f", {facts.system}" if facts.system else "")),
+    ]
+    told = ((h("dt", what), h("dd", value)) for what, value in rows if value is not None)
+    return _section("origin", "How it was made", h("dl", told, class_="facts"))
+
+
+def _steps(summary: Summary) -> Element | None:
+    """What of the table was selected, step by step."""
+    if not summary.selection:
+        return None
+    steps = (
+        h("li", h("b", amount(step.rows)), " ", _STEPS[step.step].format(""), name(step.about) if step.about else None)
+        for step in summary.selection
+    )
+    return h("ol", steps, class_="steps")
+
+
+_STEPS = {
+    "table": "rows in {}",
+    "archives": "of them in the archives {}",
+    "where": "of them where {}",
+    "images": "of them named in {}",
+    "sample": "of them in a sample of {}",
+    "first": "of them in the first {}",
+}
 
 
 def _head(facts: Facts) -> Element:
     summary = facts.summary
     verdict, mood = _verdict(facts)
-    places = [
-        (what, place)
-        for what, place in (("from", summary.source), ("to" if summary.source else "of", summary.destination))
-        if place
-    ]
     title, _, about = facts.title.partition(": ")
     return h(
         "header",
@@ -88,11 +143,7 @@ def _head(facts: Facts) -> Element:
         h("h1", name(title)),
         h("p", name(about), class_="about") if about else None,
         h("p", h("strong", verdict, class_=f"verdict {mood}"), name(summary.message) if summary.message else None),
-        h(
-            "dl",
-            ((h("dt", what), h("dd", name(place))) for what, place in places),
-            (h("dt", "table"), h("dd", name(facts.table))) if facts.table else None,
-        ),
+        _steps(summary),
     )
 
 
@@ -117,8 +168,8 @@ def _counts(facts: Facts) -> Element:
         parts = [(summary.matched, "with their image"), (summary.missing, "missing")]
         sums.append(_sum(summary.rows, "rows" if facts.table else "files", parts))
     if fates:
-        sums.append(_sum(summary.images, "images", [(one.number, _FATES[one.name]) for one in facts.images]))
-    return h("section", sums, h("dl", _tiles(facts), class_="tiles"), class_="counts", aria_label="Counts")
+        sums.append(_sum(summary.images, "images", [(one.number, FATES[one.name]) for one in facts.images]))
+    return h("section", sums, h("dl", _tiles(facts), class_="tiles"), class_="counts", aria_label="Counts", id="counts")
 
 
 def _sum(total: int, what: str, parts: Sequence[tuple[int, str]]) -> Element:
@@ -136,12 +187,14 @@ def _term(count: int, word: str) -> Element:
 
 def _tiles(facts: Facts) -> Iterator[Element]:
     summary = facts.summary
-    seconds = max(summary.seconds, 1e-3)
     tiles = [
         ("sent", size(summary.bytes_sent) if summary.bytes_sent else ""),
         ("images, in all", size(facts.sizes.bytes_in_all) if facts.sizes else ""),
         ("time", duration(summary.seconds)),
-        ("speed", f"{size(int(summary.bytes_sent / seconds))}/s" if summary.bytes_sent else ""),
+        (
+            "speed",
+            f"{size(int(summary.bytes_sent / summary.moving_seconds))}/s" if summary.moving_seconds >= _LEAST_S else "",
+        ),
         ("strays", amount(summary.stray) if summary.stray else ""),
         ("damaged", amount(summary.damaged) if summary.damaged else ""),
         ("foreign blobs", amount(summary.foreign) if summary.foreign else ""),
@@ -177,15 +230,18 @@ def _example(finding: Finding, *, told: str) -> Element:
     )
 
 
-def _images(gallery: Gallery) -> Iterator[Element]:
+def _images(gallery: Gallery) -> Iterator[tuple[str, str, Element]]:
     if gallery.damaged:
         more = gallery.damaged_in_all - len(gallery.damaged)
         about = "What can still be decoded; hatched where nothing is left."
         rest = f" {amount(more)} more are damaged and not shown." if more > 0 else ""
-        yield _section("Damaged images", h("p", about + rest, class_="about"), _sheet(gallery.damaged, "damaged"))
+        sheet = _sheet(gallery.damaged, "damaged")
+        section = _section("damaged", "Damaged images", h("p", about + rest, class_="about"), sheet)
+        yield "damaged", "Damaged images", section
     if gallery.samples:
         about = "A sample, the same in every report of these data; pixels of more than 8 bits spread by percentiles."
-        yield _section("Sample images", h("p", about, class_="about"), _sheet(gallery.samples, ""))
+        section = _section("images", "Sample images", h("p", about, class_="about"), _sheet(gallery.samples, ""))
+        yield "images", "Sample images", section
 
 
 def _sheet(pictures: Sequence[Picture], kind: str) -> Element:
@@ -197,9 +253,10 @@ def _picture(picture: Picture) -> Element:
         "figure",
         h("div", h("img", src=picture.uri, alt=f"{picture.name}: {picture.about}", width=picture.width,
                    height=picture.height), class_="frame"),
-        h("figcaption", h("span", name(picture.name), class_="place"), h("span", picture.about, class_="quiet")),
+        h("figcaption", h("span", name(picture.caption), class_="told") if picture.caption else None,
+          h("span", picture.about, class_="quiet"), h("span", name(picture.name), class_="place")),
     )  # fmt: skip
 
 
-def _section(title: str, *children: Child, class_: str | None = None) -> Element:
-    return h("section", h("h2", title), children, class_=class_)
+def _section(anchor: str, title: str, *children: Child, class_: str | None = None) -> Element:
+    return h("section", h("h2", title), children, class_=class_, id=anchor)

@@ -38,6 +38,9 @@ class Meter:
         self._limit = ""
         self._throttled_s: float | None = None
         self._weather = Weather(observer, clock)
+        self._moving_since_s = 0.0
+        self.moving_s = 0.0
+        """For how long images were sent or read, in all: what a speed is of."""
         self.retries = 0
         """Failed attempts that were repeated."""
 
@@ -48,6 +51,15 @@ class Meter:
         self._began_s = None
         self._limit, self._throttled_s = "", None
         self._window.clear()
+
+    def start(self) -> None:
+        """Images are sent or read from now on."""
+        self._moving_since_s = self._clock()
+
+    def stop(self) -> None:
+        """No more of them."""
+        self.moving_s += self._clock() - self._moving_since_s
+        self.tell(last=True)
 
     def step(self, size_bytes: int) -> None:
         """One item more is settled, and so many of the bytes that were to be."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from types import TracebackType
 
-from laden.dataset.images import BROKEN, DOUBTFUL, WHOLE, Phi
+from laden.dataset.images import BROKEN, DOUBTFUL, WHOLE, Phi, identity_to_text
 from laden.run.run import Run
-from laden.values.records import UNSEEN, Action, Finding, Outcome, Receipt, Severity
+from laden.values.records import UNSEEN, Action, Entry, Finding, ImageFacts, Outcome, Receipt, Severity
 
 _BATCH = 2_000
 
@@ -30,13 +30,14 @@ class Receipts:
             self._feed()
 
     def __enter__(self) -> Receipts:
+        self._run.meter.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._feed()
-        self._run.meter.tell(last=True)
+        self._run.meter.stop()
 
     def _feed(self) -> None:
         self._run.relations.feed("receipts", self._rows)
@@ -84,18 +85,39 @@ def looked(blob: str, archive: str, member: str, state: str, detail: str = "", *
 
 def _identity(receipt: Receipt, phi: Phi) -> list[Finding]:
     """What an image says of a person, by the names of its fields; what they hold is told nowhere."""
-    entry, image = receipt.item.entry, receipt.image
-    fate = "; it was not sent, as asked" if receipt.outcome is Outcome.HELD else ""
-    return [
-        Finding(
-            "dicom-identity" if image.kind == "dicom" else "image-identity",
-            Severity.ERROR if phi == "stop" else Severity.WARNING,
-            f"its header may say who a person is: {', '.join(image.identity)}{fate}",
-            archive=entry.archive,
-            member=entry.member,
-            blob=receipt.item.blob,
-        )
-    ]
+    entry, image, severity = receipt.item.entry, receipt.image, Severity.ERROR if phi == "stop" else Severity.WARNING
+    fields = ", ".join(image.identity or ())
+    there = _THERE if phi == "stop" and receipt.outcome is Outcome.ALREADY_THERE else ""
+    fate = _HELD if receipt.outcome is Outcome.HELD else there
+    return [identified(image.kind, fields + fate, severity, entry.archive, entry.member, receipt.item.blob)]
+
+
+_HELD = "; it was not sent, as asked"
+_THERE = "; it is there already: delete it there if it must not be"
+FOUND_BEFORE = f"found by an earlier load{_THERE}"
+"""What is said of an image whose fields nobody kept."""
+
+
+def named_beside(image: ImageFacts, phi: Phi, entry: Entry, name: str, *, there: bool) -> Finding:
+    """The finding for a file that is copied as it is and may say who a person is.
+
+    Args:
+        image: what the look at it found.
+        phi: what was asked about such.
+        entry: of the source.
+        name: under which it lands.
+        there: whether a file of that name is in the destination.
+    """
+    fate = (_THERE if there else _HELD) if phi == "stop" else ""
+    severity = Severity.ERROR if phi == "stop" else Severity.WARNING
+    fields = ", ".join(image.identity or ())
+    return identified(image.kind, fields + fate, severity, entry.archive, entry.member, name)
+
+
+def identified(kind: str, what: str, severity: Severity, archive: str, member: str, blob: str) -> Finding:
+    """The finding for an image of that kind whose header may say who a person is; `what` names fields, no values."""
+    code = "dicom-identity" if kind == "dicom" else "image-identity"
+    return Finding(code, severity, f"its header may say who a person is: {what}", archive, member, blob=blob)
 
 
 def conflict(blob: str, archive: str = "", member: str = "", owner: str = "") -> Finding:
@@ -115,4 +137,12 @@ def conflict(blob: str, archive: str = "", member: str = "", owner: str = "") ->
 def _row(receipt: Receipt) -> tuple[object, ...]:
     entry, digests = receipt.item.entry, receipt.digests
     found = (digests.size_bytes, digests.md5.hex(), digests.crc32) if digests else (None, None, None)
-    return (receipt.item.blob, entry.archive, entry.member, receipt.outcome.value, *found, *receipt.image[:5])
+    return (
+        receipt.item.blob,
+        entry.archive,
+        entry.member,
+        receipt.outcome.value,
+        *found,
+        *receipt.image[:5],
+        identity_to_text(receipt.image.identity),
+    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,9 @@ Conclude = Callable[[Summary, Relations | None], Summary]
 """Given the final summary before anybody is told; what it returns is told."""
 
 
+_clock = time.monotonic
+
+
 def never() -> bool:
     """Nobody asks to stop."""
     return False
@@ -36,18 +39,25 @@ class Run:
     """What a run has: names and counts, findings, relations, what it may tell, and when it must stop."""
 
     def __init__(
-        self, summary: Summary, log: FindingLog, observer: Observer, stopping: Callable[[], bool], conclude: Conclude
+        self,
+        summary: Summary,
+        log: FindingLog,
+        observer: Observer,
+        stopping: Callable[[], bool],
+        conclude: Conclude,
+        clock: Callable[[], float],
     ) -> None:
         """See `running`, which makes one."""
         self.log = log
         self.tell = observer
         self.stopping = stopping
-        self.meter = Meter(observer)
+        self.meter = Meter(observer, clock)
         self.ended = False
         """Whether the summary was told."""
         self._summary = summary
         self._conclude = conclude
-        self._started_s = time.monotonic()
+        self._clock = clock
+        self._started_s = clock()
         self._relations: Relations | None = None
 
     @property
@@ -86,6 +96,13 @@ class Run:
         self.meter.begin(plan.to_settle, plan.bytes_to_send)
         self.tell(plan)
 
+    def answered(self, question: Callable[[PlanReady], bool], plan: PlanReady) -> bool:
+        """Ask a person, whose time is none of the run's."""
+        asked_s = self._clock()
+        answer = question(plan)
+        self._started_s += self._clock() - asked_s
+        return answer
+
     def outcomes(self) -> Outcomes:
         """What became of the plan's images so far."""
         return outcomes(self.relations)
@@ -114,7 +131,8 @@ class Run:
         self.note(
             failed=self._summary.failed + unproven,
             retries=self.meter.retries,
-            seconds=round(time.monotonic() - self._started_s, 3),
+            seconds=round(self._clock() - self._started_s, 3),
+            moving_seconds=round(self.meter.moving_s, 3),
             findings=dict(self.log.counts),
             findings_file=str(written) if written else "",
             message=message,
@@ -145,6 +163,12 @@ class Run:
             if not self.ended:
                 self.end(error.exit_code, str(error))
             raise
+        except Exception as error:
+            # Whoever waits for the last event gets it; that telling it fails as well is no news.
+            if not self.ended:
+                with suppress(Exception):
+                    self.end(ExitCode.BUG, f"a bug in laden ended it ({type(error).__name__})")
+            raise
 
 
 @contextmanager
@@ -167,6 +191,6 @@ def running(
     """
     note_environment()
     with FindingLog(findings_file, observer) as log:
-        run = Run(summary, log, observer, stopping, conclude)
+        run = Run(summary, log, observer, stopping, conclude, _clock)
         with run.opened():
             yield run

@@ -14,29 +14,36 @@ from typing import NamedTuple
 
 from laden.dataset.images import BROKEN
 from laden.dataset.table import Table
-from laden.relations import BATCH_ROWS, Relations
+from laden.relations import Relations
 from laden.run.ticks import Ticks
 from laden.stages.manifest import LOAD, MANIFEST, Document, LoadPage, find_loads_below, read_load_page, read_manifest
-from laden.stages.metadata import DOCUMENT, to_columns
-from laden.store import Store
+from laden.stages.metadata import DOCUMENT, feed, note_odd
+from laden.store import Store, digest
 from laden.store.listing import NAMES_IN_RANGE, RangesDoNotFit, list_all, list_ranges
-from laden.values.errors import BlobMissing, ContainerMissing, NotAsLanded, SourceError, StoreError
+from laden.values.errors import BlobMissing, ContainerMissing, ManifestUnreadable, NotAsLanded, SourceError, StoreError
 from laden.values.events import Observer, ignore
+from laden.values.names import OWN_FOLDER
 from laden.values.records import Blob, Finding, Severity
 
 _PAGE_BYTES = 16 << 20
+_PAGES_FED = 4
+"""At once, where several come: the database takes them in half the time."""
 _PART_BYTES = 16 << 20
 _KNOWN = "known.parquet"
 _TABLE_BYTES = 512 << 20
 """PADCHEST's is 99 MB; a larger one is not worth its transfer for a few counts."""
 
 
+_RECORDED = f"SELECT count(*) FROM blobs WHERE starts_with(name, '{OWN_FOLDER}/history/')"  # noqa: S608 - own text
+_EXPECTED = "SELECT name FROM blobs UNION SELECT blob FROM rows UNION SELECT blob FROM known"
+_THERE = "SELECT name FROM blobs UNION SELECT blob FROM receipts"
+"""Names that may be in the container, and those that are, once it was listed and images were sent."""
 _STARTS = f"""
-WITH names AS (SELECT name FROM blobs UNION SELECT blob FROM rows UNION SELECT blob FROM known),
+WITH names AS ({{names}}),
 numbered AS (SELECT name, row_number() OVER (ORDER BY name) AS number FROM names WHERE name IS NOT NULL)
 SELECT name FROM numbered WHERE number % {NAMES_IN_RANGE} = 0 AND regexp_full_match(name, '[ -~]+') ORDER BY name
 """  # noqa: S608 - a number
-"""Names that part what is expected into ranges of about a page."""
+"""Names that part such names into ranges of about a page."""
 
 
 class Listing:
@@ -52,6 +59,8 @@ class Listing:
         self._marker = ""
         self._in_ranges = True
         self._doubted = False
+        self._garbled = False
+        self._unreadable: ManifestUnreadable | None = None
         self._ticks = Ticks(tell, "blobs listed")
         self.absent = False
         """Whether there is no container yet."""
@@ -65,6 +74,7 @@ class Listing:
             return
         self._marker = page.marker
         self._feed(page.blobs)
+        note_odd(self._relations, page.odd)
 
     async def finish(self) -> None:
         """The rest."""
@@ -75,12 +85,17 @@ class Listing:
 
     async def repeat(self) -> None:
         """All of it, anew."""
-        starts = self._starts()
-        self._relations.run("DELETE FROM blobs")
+        starts = self._starts(_THERE)
+        self._relations.run("DELETE FROM blobs; DELETE FROM origins")
         self._ticks.begin()
+        if starts and self._in_ranges:
+            self._marker = ""
+            await self._rest(starts)
+            return
         page = await self._store.list_page()
         self._marker = page.marker
         self._feed(page.blobs)
+        note_odd(self._relations, page.odd)
         if self._marker:
             if not starts and not self._doubted:
                 with suppress(StoreError):
@@ -88,50 +103,100 @@ class Listing:
                 starts = self._starts()
             await self._rest(starts)
 
-    async def doubt(self, earlier: Sequence[Document]) -> list[Finding]:
+    async def know(self) -> None:
+        """Read the manifest; one whose bytes are not those that were stored there is for `doubt` to tell."""
+        try:
+            await read_known(self._store, self._relations)
+        except NotAsLanded:
+            self._garbled = True
+        except ManifestUnreadable as error:
+            self._unreadable = error
+
+    async def doubt(self, earlier: Sequence[Document], page: LoadPage | None) -> list[Finding]:
         """Hold the manifest that was read against the page's word; forget, and tell, one that somebody else changed.
 
         One that laden put there is newer than the page where a load was killed between the two.
+
+        Args:
+            earlier: what the page names.
+            page: about the last load; None where there is none, or none that can be read.
+
+        Raises:
+            ManifestUnreadable: it is as its load left it, and no version of it that can be read.
         """
+        told = self._doubt_page(page)
         named = next((document for document in earlier if document.name == MANIFEST), None)
-        if named is None:
-            return []
+        await self._refuse_unreadable(named)
+        if named is None and not self._garbled:
+            return told
         what = "is gone"
         if is_listed(self._relations, MANIFEST):
-            is_same = _md5(self._relations.folder / _KNOWN).hex() == named.md5
-            if is_same or DOCUMENT in (await self._store.head(MANIFEST)).metadata:
-                return []
+            is_same = (
+                not self._garbled and named is not None and _md5(self._relations.folder / _KNOWN).hex() == named.md5
+            )
+            if is_same or (not self._garbled and DOCUMENT in (await self._store.head(MANIFEST)).metadata):
+                return told
             what = "is not as the last load left it"
             self._doubted = True
             self._relations.run("DELETE FROM known")
+            # Whatever its MD5 says, it is to be written again.
+            self._relations.run("UPDATE blobs SET md5 = NULL WHERE name = ?", [MANIFEST])
         act = "it is made anew from what is there: see that nothing is missing"
         reason = f"the manifest {what}, so nobody knows any more all that it named"
-        return [Finding("blob-lost", Severity.ERROR, f"{reason}; {act}", blob=MANIFEST)]
+        return [*told, Finding("blob-lost", Severity.ERROR, f"{reason}; {act}", blob=MANIFEST)]
+
+    async def _refuse_unreadable(self, named: Document | None) -> None:
+        """Raise where a later version of laden may have written the manifest; what is garbled was changed by others."""
+        if self._unreadable is None:
+            return
+        is_same = named is None or named.md5 == _md5(self._relations.folder / _KNOWN).hex()
+        if is_same or DOCUMENT in (await self._store.head(MANIFEST)).metadata:
+            raise self._unreadable
+        self._garbled = True
+
+    def _doubt_page(self, page: LoadPage | None) -> list[Finding]:
+        """Tell that the page about earlier loads is lost: with it, which tables and copied files they landed."""
+        if is_listed(self._relations, LOAD):
+            what = "is none" if page is None else ""
+        else:
+            # Before the first record of a history, a load was killed between manifest and page. Who removes both, and
+            # not one, means it.
+            (recorded,) = self._relations.one(_RECORDED)
+            what = "is gone" if recorded and is_listed(self._relations, MANIFEST) else ""
+        if not what:
+            return []
+        reason = f"the page about earlier loads {what}, so nobody knows any more which tables and files they landed"
+        act = "it is made anew from what is there: see that none is missing"
+        return [Finding("blob-lost", Severity.ERROR, f"{reason}; {act}", blob=LOAD)]
 
     async def _rest(self, starts: list[str]) -> None:
         (last,) = self._relations.one("SELECT max(name) FROM blobs")
         starts = [start for start in starts if last is None or start > last]
         if self._in_ranges and starts:
             try:
+                pages: list[Sequence[Blob]] = []
                 async for blobs in list_ranges(self._store, self._marker, starts):
-                    self._feed(blobs)
+                    pages.append(blobs)
+                    if len(pages) == _PAGES_FED:
+                        self._feed(*pages)
+                        pages.clear()
+                self._feed(*pages)
             except RangesDoNotFit:
                 self._in_ranges = False
                 self._marker = ""
-                self._relations.run("DELETE FROM blobs")
+                self._relations.run("DELETE FROM blobs; DELETE FROM origins")
                 self._ticks.begin()
             else:
                 return
         async for blobs in list_all(self._store, self._marker):
             self._feed(blobs)
 
-    def _starts(self) -> list[str]:
-        return [name for (name,) in self._relations.stream(_STARTS)]
+    def _starts(self, names: str = _EXPECTED) -> list[str]:
+        return [name for (name,) in self._relations.stream(_STARTS.format(names=names))]
 
-    def _feed(self, blobs: list[Blob]) -> None:
-        self._ticks.add(len(blobs))
-        for start in range(0, len(blobs), BATCH_ROWS):
-            self._relations.feed_columns("blobs", to_columns(blobs[start : start + BATCH_ROWS]))
+    def _feed(self, *pages: Sequence[Blob]) -> None:
+        self._ticks.add(sum(map(len, pages)))
+        feed(self._relations, pages)
 
 
 async def read_page(store: Store, relations: Relations) -> LoadPage | None:
@@ -139,18 +204,18 @@ async def read_page(store: Store, relations: Relations) -> LoadPage | None:
     return read_load_page(await store.get(LOAD, 0, _PAGE_BYTES)) if is_listed(relations, LOAD) else None
 
 
-async def read_documents(store: Store, relations: Relations) -> tuple[Document, ...]:
-    """Documents of earlier loads, as the page about the last one says; a page that is none will be made anew."""
+async def read_earlier(store: Store, relations: Relations) -> tuple[LoadPage | None, tuple[Document, ...]]:
+    """The page about the last load, and the documents of all that it names; none for one that cannot be read."""
     if not is_listed(relations, LOAD):
-        return ()
+        return None, ()
     try:
         data = await store.get(LOAD, 0, _PAGE_BYTES)
     except BlobMissing:
-        return ()
-    try:
-        return read_load_page(data).documents
-    except StoreError:
-        return ()
+        return None, ()
+    with suppress(StoreError):
+        page = read_load_page(data)
+        return page, page.documents
+    return None, ()
 
 
 async def read_known(store: Store, relations: Relations) -> bool:
@@ -223,10 +288,12 @@ async def fetch_table(store: Store, relations: Relations, landed: Document) -> T
 async def fetch(store: Store, relations: Relations, name: str, path: Path) -> None:
     """Read a listed blob into a file, and hold that against the MD5 that the service keeps.
 
-    Another load may have replaced it since the listing, or while it was read.
+    Another load may have replaced it since the listing, or while it was read; else its bytes were changed where they
+    lie, under the MD5 of others.
 
     Raises:
-        StoreError: the bytes are not what is stored.
+        NotAsLanded: the bytes are not those of its MD5, however often they are read.
+        StoreError: they changed while they were read.
     """
     with path.open("wb") as file:
         while part := await store.get(name, file.tell(), _PART_BYTES):
@@ -235,7 +302,15 @@ async def fetch(store: Store, relations: Relations, name: str, path: Path) -> No
                 break
     md5 = _md5(path)
     (listed,) = relations.one("SELECT md5 FROM blobs WHERE name = ?", [name])
-    if listed not in (None, md5.hex()) and (await store.head(name)).md5 != md5:
+    if listed in (None, md5.hex()):
+        return
+    there = await store.head(name)
+    if there.md5 != md5 and (await digest(store, name, there.size_bytes))[1] == md5:
+        raise NotAsLanded(
+            f"the bytes of {name} are not those that were stored there (its MD5 is of others): see 'laden verify --deep"
+            " all'; 'laden load --compare all' with the source lands it again"
+        )
+    if there.md5 != md5:
         raise StoreError(f"{name} was read otherwise than it is stored: run the same command again")
 
 

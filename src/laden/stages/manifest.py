@@ -2,7 +2,7 @@
 
 The manifest is cumulative and derived: every blob of the listing that laden put there (its metadata say so), that
 this run proved equal, or that an earlier manifest knows unchanged. So two loads of one archive each end with the
-same bytes as one load of both. Neither holds a time or a host.
+same bytes as one load of both. Neither holds a time or a host, but for the page while a first load is under way.
 
 Nothing leaves it by itself: what an earlier manifest names and this load neither found nor sent stays in it as it was
 recorded, so that `verify` goes on telling what is gone or changed (`losses`) until a load sends it again.
@@ -11,7 +11,7 @@ recorded, so that `verify` goes on telling what is gone or changed (`losses`) un
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -20,11 +20,14 @@ from typing import Any, NamedTuple
 from laden.dataset.images import BROKEN
 from laden.relations import Relations
 from laden.stages.metadata import facts_in_sql, source_in_sql
-from laden.values.errors import StoreError
+from laden.values.errors import ManifestUnreadable, StoreError
 from laden.values.records import UNSEEN, Finding, Severity, Step
 
 MANIFEST = "_laden/manifest.parquet"
 LOAD = "_laden/load.json"
+
+UNFINISHED = "unfinished"
+"""State of the page while a first load is under way."""
 
 FORMAT = 1
 """Of both files; raised when a reader of the old form would misread the new one."""
@@ -34,14 +37,15 @@ CREATE OR REPLACE TABLE loaded (
     blob VARCHAR NOT NULL, archive VARCHAR NOT NULL, member VARCHAR NOT NULL, size_bytes BIGINT NOT NULL,
     md5 VARCHAR NOT NULL, crc32 BIGINT NOT NULL, key VARCHAR NOT NULL,
     kind VARCHAR NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL, bits INTEGER NOT NULL,
-    state VARCHAR NOT NULL, known VARCHAR NOT NULL)
+    state VARCHAR NOT NULL, known VARCHAR NOT NULL, identity VARCHAR NOT NULL)
 """
 """Columns that may hold nulls are encoded by how they were computed; these only by their values."""
 
 _COLUMNS_BEFORE = "blob, archive, member, size_bytes, md5, crc32, key, kind, width, height, bits, state"
-_COLUMNS = f"{_COLUMNS_BEFORE}, known"
+_COLUMNS = f"{_COLUMNS_BEFORE}, known, identity"
 """`known` says on what its content rests: `sent` by laden, whose MD5 the service checked; `compared`, another tool's
-blob that laden read back; `adopted`, another tool's on that tool's word, which only earlier versions of laden took."""
+blob that laden read back; `adopted`, another tool's on that tool's word, which only earlier versions of laden took.
+`identity` says whether a look at its header found who a person may be: `named`, `unnamed`, or nothing for no look."""
 
 OTHER = """b.name IS NULL OR b.size_bytes <> k.size_bytes OR b.md5 <> k.md5
  OR (b.md5 IS NULL AND k.known = 'sent')"""
@@ -88,7 +92,7 @@ WITH found AS (
            coalesce(n.name, k.key, '') AS key, {facts_in_sql("b.image")} AS image,
            coalesce(r.kind, k.kind) AS kind, coalesce(r.width, k.width) AS width,
            coalesce(r.height, k.height) AS height, coalesce(r.bits, k.bits) AS bits,
-           coalesce(r.state, k.state) AS state,
+           coalesce(r.state, k.state) AS state, coalesce(nullif(r.identity, ''), k.identity) AS identity,
            CASE WHEN b.source IS NOT NULL AND b.crc32 IS NOT NULL THEN 'sent' WHEN r.outcome = 'sent' THEN 'sent'
                 WHEN r.blob IS NOT NULL THEN 'compared' ELSE k.known END AS known
     FROM blobs b
@@ -109,7 +113,8 @@ SELECT blob, coalesce(archive, {_ARCHIVE}), coalesce(member, {_MEMBER}), size_by
        coalesce(height, TRY_CAST(split_part(image, ';', 3) AS INTEGER), 0),
        coalesce(bits, TRY_CAST(split_part(image, ';', 4) AS INTEGER), 0),
        CASE WHEN coalesce(kind, split_part(image, ';', 1), '') = '' THEN '{UNSEEN}'
-            ELSE coalesce(state, split_part(image, ';', 5)) END, known
+            ELSE coalesce(state, split_part(image, ';', 5)) END, known,
+       coalesce(nullif(identity, ''), split_part(image, ';', 6), '')
 FROM found
 """  # noqa: S608 - own text
 
@@ -122,7 +127,7 @@ WHERE NOT EXISTS (FROM loaded l WHERE l.blob = k.blob)
 """  # noqa: S608 - own text
 _LOST = """
 SELECT blob, archive, member, listed FROM kept WHERE lost
-  AND NOT EXISTS (FROM todo t WHERE t.blob = kept.blob AND t.action = 'conflict')
+  AND NOT EXISTS (FROM todo t WHERE t.blob = kept.blob AND (t.action = 'conflict' OR $planned))
   AND NOT EXISTS (FROM receipts c WHERE c.blob = kept.blob AND c.outcome = 'conflict')
 ORDER BY blob
 """
@@ -160,10 +165,24 @@ def documents_take(relations: Relations, documents: Sequence[Document]) -> None:
         relations.run("DELETE FROM kept WHERE blob = ?", [name])
 
 
-def losses(relations: Relations) -> Iterator[Finding]:
-    """What the earlier manifest names, and is gone or other now, and this load did not send; conflicts are told."""
-    for blob, archive, member, listed in relations.stream(_LOST):
+def losses(relations: Relations, *, planned: bool = False) -> Iterator[Finding]:
+    """What the earlier manifest names, and is gone or other now, and this load did not send; conflicts are told.
+
+    Args:
+        relations: after `collect`.
+        planned: nothing was sent yet: what is planned to be sent is not lost.
+    """
+    for blob, archive, member, listed in relations.stream(_LOST, {"planned": planned}):
         yield lost(blob, "it has other content" if listed else "it is gone", archive, member, again=listed)
+
+
+def lost_documents(relations: Relations, documents: Iterable[Document]) -> Iterator[Finding]:
+    """What of an earlier load's documents is gone, or has other content."""
+    for document in documents:
+        listed = list(relations.stream("SELECT coalesce(md5, '') FROM blobs WHERE name = ?", [document.name]))
+        if listed != [(document.md5,)]:
+            what = "it has other content" if listed else "it is gone"
+            yield lost(document.name, what, again=bool(listed))
 
 
 def lost(blob: str, what: str, archive: str = "", member: str = "", *, again: bool = False) -> Finding:
@@ -180,10 +199,17 @@ def lost(blob: str, what: str, archive: str = "", member: str = "", *, again: bo
 
 
 def write_manifest(relations: Relations) -> Path:
-    """Write `loaded` and `kept` as a Parquet file in the run's own folder; the same rows give the same bytes."""
-    query = (
-        f"SELECT {_COLUMNS} FROM (SELECT {_COLUMNS} FROM loaded UNION ALL SELECT {_COLUMNS} FROM kept) ORDER BY blob"  # noqa: S608
-    )
+    """Write `loaded` and `kept` as a Parquet file in the run's own folder; the same rows give the same bytes.
+
+    Where anything was read on another machine, a column `origin` tells where, as the blobs' metadata do.
+    """
+    rows = f"(SELECT {_COLUMNS} FROM loaded UNION ALL SELECT {_COLUMNS} FROM kept)"  # noqa: S608 - own names
+    query = f"SELECT {_COLUMNS} FROM {rows} ORDER BY blob"  # noqa: S608 - own names
+    if relations.one("SELECT count(*) FROM origins")[0]:
+        query = (
+            f"SELECT m.*, coalesce(b.origin, '') AS origin FROM {rows} m"  # noqa: S608 - own names
+            " LEFT JOIN origins b ON b.name = m.blob ORDER BY m.blob"
+        )
     return relations.to_parquet(query, "manifest.parquet", "laden_format")
 
 
@@ -191,21 +217,22 @@ def read_manifest(relations: Relations, path: Path) -> None:
     """Fill the relation `known` from a manifest file in the run's own folder.
 
     Raises:
-        StoreError: it is not a manifest laden can read.
+        ManifestUnreadable: it is not a manifest laden can read.
     """
     try:
         file = f"read_parquet('{_quoted(path)}')"
         columns = {name for (name, *_) in relations.stream(f"DESCRIBE FROM {file}")}
         # What earlier versions did not find sent they had taken on another tool's word.
         known = "known" if "known" in columns else "'adopted'"
-        relations.run(f"INSERT INTO known SELECT {_COLUMNS_BEFORE}, {known} FROM {file}")  # noqa: S608 - own names
+        identity = "identity" if "identity" in columns else "''"
+        relations.run(f"INSERT INTO known SELECT {_COLUMNS_BEFORE}, {known}, {identity} FROM {file}")  # noqa: S608
         # Of what nobody looked into, they wrote that it is whole.
         relations.run(f"UPDATE known SET state = '{UNSEEN}' WHERE kind = '' AND state <> '{UNSEEN}'")  # noqa: S608
         (bad,) = relations.one("SELECT count(*) FROM known WHERE NOT regexp_full_match(md5, '[0-9a-f]{32}')")
     except relations.Error:
         bad = 1
     if bad:
-        raise StoreError(
+        raise ManifestUnreadable(
             f"{MANIFEST} is not a manifest this version can read: remove it and run the load again to have it made anew"
         )
 
@@ -232,12 +259,23 @@ class Document(NamedTuple):
         return tuple((step.step, step.about) for step in self.selection if step.step != "table")
 
 
+class Planned(NamedTuple):
+    """What a load that is under way has before it; nothing of it stays once the load is complete."""
+
+    begun: str
+    """ISO 8601, UTC, by the clock of the machine that sends."""
+    images: int
+    """That should be there at its end."""
+    size_bytes: int
+    """Of all of them."""
+
+
 @dataclass(frozen=True, slots=True)
 class LoadPage:
     """What `_laden/load.json` says that laden itself reads again."""
 
     state: str
-    """`complete`, or `changing` while a load replaces blobs that the manifest names."""
+    """`complete`; `unfinished` while a first load sends; `changing` while one replaces what the manifest names."""
     profile: str
     """Name of the profile that it was loaded with."""
     layout: str
@@ -253,6 +291,8 @@ class LoadPage:
     manifest: Document | None
     others: tuple[Document, ...]
     """Further tables, and what was copied as it is."""
+    planned: Planned | None = None
+    """Of an unfinished load."""
     pruned: str = ""
     """Name of the plan by which images were taken out since the last load; empty where none were."""
 
@@ -330,6 +370,26 @@ def _loaded_counts(relations: Relations) -> dict[str, Any]:
     return {"images": images, "images_broken_inside": broken, "bytes": size_bytes, "archives": archives}
 
 
+def write_unfinished_page(*, profile: str, layout: str, rows: int, planned: Planned) -> bytes:
+    """The page about a load that begins: what it has before it. The one of its end takes its place."""
+    page = {
+        "format": FORMAT,
+        "state": UNFINISHED,
+        "profile": profile,
+        "layout": layout,
+        "rows": rows,
+        "rows_with_image": 0,
+        "images": 0,
+        "bytes": 0,
+        "planned": planned._asdict(),
+        "table": None,
+        "documents": [],
+        "manifest": None,
+        "laden": version("laden"),
+    }
+    return (json.dumps(page, indent=2, ensure_ascii=False) + "\n").encode()
+
+
 def read_load_page(data: bytes) -> LoadPage:
     """The page again.
 
@@ -350,6 +410,7 @@ def read_load_page(data: bytes) -> LoadPage:
             table,
             manifest,
             tuple(_read(**part) for part in page.get("documents", [])),
+            Planned(**page["planned"]) if "planned" in page else None,
             str(page.get("pruned", "")),
         )
         known = page["format"] == FORMAT

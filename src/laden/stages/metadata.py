@@ -7,11 +7,16 @@ that the blob's own name does not show already, and nothing of the table.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from laden.dataset.images import FACTS, STATES, WHOLE, facts_to_text
+from laden.relations import BATCH_ROWS, Relations
+from laden.store import quoted
+from laden.store.pages import METADATUM, PlainBlobs
+from laden.values.arrow import Column, Kind, Stream
 from laden.values.records import UNSEEN, Blob, Digests, Entry, ImageFacts
 
 OWN = "laden_"
@@ -23,18 +28,22 @@ _SIZE = "laden_size"
 _MTIME = "laden_mtime"
 _IMAGE = "laden_image"
 _SOURCE = "laden_source"
+_ORIGIN = "laden_origin"
+"""Of what was read on another machine: its address without the query, what vouched for the content, and the offset."""
 
 
-def to_metadata(entry: Entry, digests: Digests, image: ImageFacts) -> dict[str, str]:
-    """The metadata of an image's blob."""
+def to_metadata(entry: Entry, digests: Digests, image: ImageFacts, origin: str = "") -> dict[str, str]:
+    """The metadata of an image's blob; `origin` is where its archive lay, if that was not this machine."""
     metadata = {
         _CRC32: f"{digests.crc32:08x}",
         _SIZE: str(digests.size_bytes),
         _IMAGE: facts_to_text(image),
-        _SOURCE: f"{quote(entry.archive, safe='/')}:{quote(entry.member, safe='/')}",
+        _SOURCE: f"{quoted(entry.archive)}:{quoted(entry.member)}",
     }
     if entry.mtime_ns is not None:
         metadata[_MTIME] = str(entry.mtime_ns)
+    if origin:
+        metadata[_ORIGIN] = origin
     return metadata
 
 
@@ -89,6 +98,90 @@ def to_columns(blobs: Sequence[Blob]) -> dict[str, list[Any]]:
     }
 
 
+def to_origins(blobs: Sequence[Blob]) -> dict[str, list[Any]]:
+    """Of listed blobs, those that came from another machine, as columns of the relation `origins`."""
+    came = [(blob.name, blob.metadata[_ORIGIN]) for blob in blobs if _ORIGIN in blob.metadata]
+    return {"name": [name for name, _ in came], "origin": [origin for _, origin in came]}
+
+
+def feed(relations: Relations, pages: Sequence[Sequence[Blob]]) -> None:
+    """Add listed blobs to the relation `blobs`, as `to_columns`; those of plain pages without an object for each.
+
+    Of those that came from other machines, where from goes into the relation `origins`.
+    """
+    if plain := [page for page in pages if isinstance(page, PlainBlobs) and page]:
+        batches = ((len(page), _columns(page)) for page in plain)
+        relations.absorb(_FEED, Stream(_KINDS, batches))
+        came = [page for page in plain if page.has(METADATUM + _ORIGIN)]
+        relations.absorb(_FEED_ORIGINS, Stream(_ORIGINS, ((len(page), _origins(page)) for page in came)))
+    for page in pages:
+        if not isinstance(page, PlainBlobs):
+            if (origins := to_origins(page))["name"]:
+                relations.feed_columns("origins", origins)
+            for start in range(0, len(page), BATCH_ROWS):
+                relations.feed_columns("blobs", to_columns(page[start : start + BATCH_ROWS]))
+
+
+def note_odd(relations: Relations, odd: Sequence[tuple[str, str]]) -> None:
+    """Remember in the relation `odd` under which names no plain file lies, and what does."""
+    relations.run("CREATE TABLE IF NOT EXISTS odd (name VARCHAR, what VARCHAR)")
+    relations.run("DELETE FROM odd")
+    if odd:
+        relations.feed("odd", odd)
+
+
+_FEED = """
+INSERT INTO blobs (name, size_bytes, md5, etag, crc32, source_bytes, mtime_ns, image, source)
+SELECT name, size_bytes, CASE WHEN length(md5) = 24 AND ends_with(md5, '==') THEN lower(hex(TRY(from_base64(md5)))) END,
+       CASE WHEN etag = '' OR ends_with(etag, '"') THEN etag ELSE '"' || etag || '"' END,
+       nullif(crc32, -1), nullif(source_bytes, -1), nullif(mtime_ns, -1),
+       CASE WHEN has_image = 1 THEN image END, CASE WHEN has_source = 1 THEN source END
+FROM batch
+"""
+
+
+_FEED_ORIGINS = "INSERT INTO origins SELECT name, origin FROM batch WHERE has_origin = 1"
+_ORIGINS: dict[str, Kind] = {"has_origin": "integer", "name": "text", "origin": "text"}
+_KINDS: dict[str, Kind] = {
+    "size_bytes": "integer",
+    "crc32": "integer",
+    "source_bytes": "integer",
+    "mtime_ns": "integer",
+    "has_image": "integer",
+    "has_source": "integer",
+    "name": "text",
+    "md5": "text",
+    "etag": "text",
+    "image": "text",
+    "source": "text",
+}
+
+
+def _columns(blobs: PlainBlobs) -> tuple[Column, ...]:
+    """What `_FEED` reads, in the order of `_KINDS`."""
+    image, has_image = blobs.texts(METADATUM + _IMAGE)
+    source, has_source = blobs.texts(METADATUM + _SOURCE)
+    return (
+        blobs.size_bytes,
+        blobs.numbers(METADATUM + _CRC32, 16),
+        blobs.numbers(METADATUM + _SIZE, 10),
+        blobs.numbers(METADATUM + _MTIME, 10),
+        has_image,
+        has_source,
+        blobs.texts("Name")[0],
+        blobs.texts("Content-MD5")[0],
+        blobs.texts("Etag")[0],
+        image,
+        source,
+    )
+
+
+def _origins(blobs: PlainBlobs) -> tuple[Column, ...]:
+    """What `_FEED_ORIGINS` reads, in the order of `_ORIGINS`."""
+    origin, has_origin = blobs.texts(METADATUM + _ORIGIN)
+    return has_origin, blobs.texts("Name")[0], origin
+
+
 def source_in_sql(column: str) -> tuple[str, str]:
     """SQL for archive and member out of a column with the metadata's text; the archive is empty for a plain file."""
     colon = f"strpos({column}, ':')"
@@ -106,10 +199,10 @@ def facts_in_sql(column: str) -> str:
 
 
 def _number(text: str | None, base: int) -> int | None:
-    if text is None:
+    if text is None or not _DIGITS[base].fullmatch(text):
         return None
-    try:
-        number = int(text, base)
-    except ValueError:
-        return None
-    return number if 0 <= number < 1 << 63 else None
+    number = int(text, base)
+    return number if number < 1 << 63 else None
+
+
+_DIGITS = {10: re.compile("[0-9]{1,19}"), 16: re.compile("[0-9A-Fa-f]{1,16}")}

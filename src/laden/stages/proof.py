@@ -12,10 +12,12 @@ from itertools import islice
 from typing import NamedTuple
 
 from laden.relations import Relations
-from laden.stages.manifest import LOAD, OTHER, LoadPage, find_loads_below
+from laden.stages.manifest import LOAD, OTHER, Document, LoadPage, find_loads_below
 from laden.store import Store, digest
-from laden.values.errors import BlobMissing
+from laden.store.disk import LINK
+from laden.values.errors import BlobArchived, BlobMissing
 from laden.values.records import Finding, Severity
+from laden.values.share import Share
 
 _READING = 32
 """Blobs read at the same time; with their parts, they bound the memory to a quarter of a gigabyte."""
@@ -67,13 +69,14 @@ def compare(relations: Relations, page: LoadPage) -> Iterator[Finding]:
         yield Finding(
             "load-unfinished",
             Severity.ERROR,
-            "a load that replaces images did not finish: run it again",
+            "a load did not finish (it replaces images, or was the first one): run it again",
             blob=LOAD,
         )
     names = [document.name for document in page.documents]
     relations.run("CREATE OR REPLACE TABLE promised AS SELECT blob, size_bytes, md5, known FROM known")
     relations.feed("promised", ((*document[:3], "sent") for document in page.documents))
     find_loads_below(relations)
+    yield from oddities(relations, page.documents)
     for blob, listed, size_bytes, now_bytes in relations.stream(_OTHER):
         if listed:
             what = (
@@ -94,6 +97,23 @@ def compare(relations: Relations, page: LoadPage) -> Iterator[Finding]:
         yield Finding("blob-foreign", Severity.INFO, "the manifest does not know it", blob=blob)
 
 
+_ODD = """
+SELECT name, what FROM odd WHERE name IN (SELECT blob FROM known) OR list_contains(?::VARCHAR[], name) ORDER BY name
+"""
+
+
+def oddities(relations: Relations, documents: Iterable[Document]) -> Iterator[Finding]:
+    """What lies in the place of an image that the manifest names, or of a document, and is no plain file."""
+    relations.run("CREATE TABLE IF NOT EXISTS odd (name VARCHAR, what VARCHAR)")
+    for blob, what in relations.stream(_ODD, [[document.name for document in documents]]):
+        if what == LINK:
+            told = f"{what} lies there, whose content is looked at, wherever it is: put the file itself there"
+            yield Finding("blob-link", Severity.WARNING, told, blob=blob)
+        else:
+            told = f"{what} lies there, which is not looked at: remove it, and load again"
+            yield Finding("blob-special", Severity.ERROR, told, blob=blob)
+
+
 def wrong(relations: Relations, page: LoadPage) -> str:
     """One sentence's part about what `compare` finds wrong, empty where nothing is; arguments as there."""
     found = (finding for finding in compare(relations, page) if finding.severity is Severity.ERROR)
@@ -112,14 +132,43 @@ class Target(NamedTuple):
     md5: bytes
 
 
-def to_read_back(relations: Relations, sample: int | None) -> list[Target]:
-    """Blobs to read back: all of the manifest's, or a sample, first of those that laden did not send.
+def to_read_back(relations: Relations, sample: int | None, share: Share | None = None) -> list[Target]:
+    """Blobs to read back: all of the manifest's, those of a share, or a sample, first of those laden did not send.
 
     It is spread by name, so that any two runs read the same.
     """
     limit = "" if sample is None else f" LIMIT {int(sample)}"
-    rows = relations.stream(f"SELECT blob, size_bytes, md5 FROM known ORDER BY known = 'sent', md5(blob), blob{limit}")  # noqa: S608
+    part = share or Share(1, 1)
+    rows = relations.stream(
+        "SELECT blob, size_bytes, md5 FROM known WHERE md5_number_lower(blob) % ? = ?"  # noqa: S608 - own text
+        f" ORDER BY known = 'sent', md5(blob), blob{limit}",
+        [part.of, part.number - 1],
+    )
     return [Target(blob, size_bytes, bytes.fromhex(md5)) for blob, size_bytes, md5 in rows]
+
+
+def documents_to_read_back(relations: Relations, documents: Iterable[Document]) -> list[Target]:
+    """The documents that the listing shows as they were landed; of the others `compare` tells."""
+    listed = "SELECT count(*) FROM blobs WHERE name = ? AND size_bytes = ? AND md5 = ?"
+    return [
+        Target(name, size_bytes, bytes.fromhex(md5))
+        for name, size_bytes, md5, *_ in documents
+        if relations.one(listed, [name, size_bytes, md5])[0]
+    ]
+
+
+async def doubt_documents(store: Store, relations: Relations, documents: Iterable[Document]) -> list[Finding]:
+    """Read what earlier loads landed beside images; of what has other bytes, forget the MD5.
+
+    So it is written again where this load lands it, and lost where it does not.
+    """
+    found = []
+    async for target, finding in read_back(store, documents_to_read_back(relations, documents)):
+        if finding is not None and finding.code == "blob-bytes":
+            relations.run("UPDATE blobs SET md5 = NULL WHERE name = ?", [target.blob])
+            told = "its bytes are not those that an earlier load landed; where this load lands it, it is written again"
+            found.append(finding._replace(severity=Severity.WARNING, message=told))
+    return found
 
 
 async def read_back(store: Store, wanted: Iterable[Target]) -> AsyncIterator[tuple[Target, Finding | None]]:
@@ -150,6 +199,8 @@ async def _wrong(store: Store, target: Target) -> Finding | None:
         size_bytes, md5 = await digest(store, target.blob, target.size_bytes)
     except BlobMissing:
         return Finding("blob-deleted", Severity.ERROR, _GONE, blob=target.blob)
+    except BlobArchived as error:
+        return Finding("blob-archived", Severity.ERROR, str(error), blob=target.blob)
     if (size_bytes, md5) == (target.size_bytes, target.md5):
         return None
     return Finding(

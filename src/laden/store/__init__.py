@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import mimetypes
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -67,9 +67,12 @@ class Properties:
 class Page(NamedTuple):
     """Part of a listing."""
 
-    blobs: list[Blob]
+    blobs: Sequence[Blob]
     marker: str
     """Where the next page starts; empty after the last."""
+    odd: tuple[tuple[str, str], ...] = ()
+    """Names of a folder under which no plain file lies, and what does; of these, only links to files are among the
+    blobs."""
 
 
 class Retry(NamedTuple):

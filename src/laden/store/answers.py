@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import base64
 import binascii
-import gc
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import unquote
@@ -19,10 +18,11 @@ from xml.etree import ElementTree as ET
 from laden.store import Page
 from laden.store.denial import CODES, Refused, explain
 from laden.store.destination import Destination
-from laden.store.pages import PlainBlob, plain_page
+from laden.store.pages import decode_md5, plain_blobs, quoted_etag
 from laden.values.errors import (
     AccessDenied,
     AccessEnded,
+    BlobArchived,
     BlobConflict,
     BlobMissing,
     BlobRefused,
@@ -44,8 +44,8 @@ _OF_SOURCE = frozenset({"CannotVerifyCopySource", "SourceConditionNotMet", "Inva
 """About the other end of a copy, whatever the status: a 403 among them says nothing of the credential."""
 
 _PROTECTED = {
-    "BlobArchived": "it is in the archive tier and must be rehydrated before it can change",
-    "BlobBeingRehydrated": "it is being rehydrated from the archive tier",
+    "BlobArchived": "it is in the archive tier; rehydrate it first (set its tier to Hot or Cool, which takes hours)",
+    "BlobBeingRehydrated": "it is being rehydrated from the archive tier, which takes hours; try again then",
     "BlobImmutableDueToPolicy": "an immutability policy or legal hold protects it",
     "LeaseIdMissing": "somebody holds a lease on it",
     "LeaseLost": "somebody held a lease on it",
@@ -54,52 +54,33 @@ _PROTECTED = {
     "InvalidBlockList": "the blocks staged for it are gone; somebody else may be writing it",
     "UnauthorizedBlobOverwrite": "it is there already, and the credential may create blobs but not overwrite them",
 }
+_OFFLINE = frozenset({"BlobArchived", "BlobBeingRehydrated"})
 
 
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Without Python's search for cycles: a page makes 100,000 objects and no cycle, and took 40 % longer with it."""
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collecting:
-            gc.enable()
-
-
-@_uncollected()
-def page_from_xml(body: bytes, *, strip: int = 0) -> Page:
+def page_from_xml(body: bytes, *, prefix: str = "") -> Page:
     """A page of "List Blobs".
 
     Args:
         body: the answer, XML.
-        strip: characters of the prefix, taken off each name.
+        prefix: what each name begins with; it is taken off.
 
     Raises:
         TransientStoreError: the listing is cut off or garbled.
     """
     try:
-        text = body.decode("utf-8-sig")
-        if (plain := plain_page(text)) is not None:
-            return Page([blob for one in plain[0] if (blob := _plain(one, strip)) is not None], plain[1])
-        root = tree(text)
+        if (plain := plain_blobs(body, prefix)) is not None:
+            blobs, around = plain
+            root = tree(around.decode("utf-8-sig"))
+            if list(root.iter("Blobs")) == root.findall("Blobs")[:1]:
+                return Page(blobs, root.findtext("NextMarker") or "")
+        root = tree(body.decode("utf-8-sig"))
     except (ET.ParseError, LookupError, ValueError):
         raise TransientStoreError("the service answered with a listing that is not whole") from None
     listed = root.find("Blobs")
     if root.tag != "EnumerationResults" or listed is None:
         raise TransientStoreError("the service answered with something that is not a listing")
-    blobs = [blob for element in listed.iter("Blob") if (blob := blob_from_element(element, strip)) is not None]
-    return Page(blobs, root.findtext("NextMarker") or "")
-
-
-def _plain(blob: PlainBlob, strip: int) -> Blob | None:
-    """A blob of a plain page, as `blob_from_element`."""
-    said, metadata = blob.property, blob.metadata
-    if metadata.get("hdi_isfolder") == "true" or said("ResourceType") == "directory":
-        return None
-    length, md5 = _length(said("Content-Length")), _md5(said("Content-MD5"))
-    return Blob(blob.name[strip:], length, md5, _etag(said("Etag") or ""), metadata)
+    found = [blob for one in listed.iter("Blob") if (blob := blob_from_element(one, len(prefix))) is not None]
+    return Page(found, root.findtext("NextMarker") or "")
 
 
 def tree(text: str) -> ET.Element:
@@ -126,8 +107,8 @@ def blob_from_element(element: ET.Element, strip: int) -> Blob | None:
     return Blob(
         text[strip:],
         _length(properties.findtext("Content-Length")),
-        _md5(properties.findtext("Content-MD5")),
-        _etag(properties.findtext("Etag") or ""),
+        decode_md5(properties.findtext("Content-MD5")),
+        quoted_etag(properties.findtext("Etag") or ""),
         metadata,
     )
 
@@ -159,29 +140,16 @@ def blob_from_headers(name: str, headers: Mapping[str, str]) -> Blob:
     return Blob(
         name,
         _length(headers.get("content-length")),
-        _md5(headers.get("content-md5")),
-        _etag(headers.get("etag", "")),
+        decode_md5(headers.get("content-md5")),
+        quoted_etag(headers.get("etag", "")),
         metadata,
     )
-
-
-def _etag(text: str) -> str:
-    """In quotes, as `If-Match` wants it (RFC 9110, 8.8.3): listings leave them out, headers do not."""
-    return f'"{text}"' if text and not text.endswith('"') else text
 
 
 def _length(text: str | None) -> int:
     if text is None or not text.isdecimal():
         raise TransientStoreError("the service answered without a blob's length")
     return int(text)
-
-
-def _md5(text: str | None) -> bytes | None:
-    try:
-        raw = base64.b64decode(text or "", validate=True)
-    except binascii.Error:
-        return None
-    return raw if len(raw) == 16 else None
 
 
 def refusal(
@@ -208,7 +176,7 @@ def refusal(
     """
     code = error_code(headers, body)
     where = f"{destination}/{name}" if name else str(destination)
-    if error := _of_its_own(status, code, where):
+    if error := _of_its_own(status, code, where, reading=permission == "read"):
         return error
     if status in (401, 403) or code in CODES:
         texts = _tag(body, "AuthenticationErrorDetail"), _tag(body, "Message")
@@ -241,19 +209,22 @@ def refusal(
         return BlobMissing(f"there is no blob {where}")
     if status == 412 or code in _CONFLICTS:
         return BlobConflict(f"{where} is there already, or changed meanwhile")
-    if 300 <= status < 400:
-        return StoreError(
-            f"{destination.endpoint} answered {status}, a redirect, which laden does not follow:"
+    other = BlobRefused if name else StoreError
+    if status < 400:
+        why = "where the Blob service never does" if status < 300 else "a redirect, which laden does not follow"
+        return (other if status < 300 else StoreError)(
+            f"{destination.endpoint} answered {status}, {why}:"
             " check the address; a proxy or sign-in page may be in between"
         )
-    other = BlobRefused if name else StoreError
     return other(f"the service refused {where} with {status} {code}".rstrip())
 
 
-def _of_its_own(status: int, code: str, where: str) -> StoreError | None:
+def _of_its_own(status: int, code: str, where: str, *, reading: bool) -> StoreError | None:
     """The errors that say what they mean by their code, whatever their status, and the operation that is not there."""
     if code in _PROTECTED:
-        return BlobConflict(f"{where} cannot be written: {_PROTECTED[code]}")
+        if reading and code in _OFFLINE:
+            return BlobArchived(f"{where} cannot be read: {_PROTECTED[code]}")
+        return BlobConflict(f"{where} cannot be {'read' if reading else 'written'}: {_PROTECTED[code]}")
     if code in _OF_SOURCE:
         is_other = code == "SourceConditionNotMet"
         return CopySourceRefused(f"the service could not copy {where} from its source ({code})", is_other=is_other)

@@ -21,6 +21,7 @@ from laden.store.denial import service_time
 from laden.store.destination import Destination, quoted
 from laden.store.http import Answer, HttpClient, HttpError, Trouble
 from laden.store.listing import StartFrom
+from laden.store.trouble import LASTING, SENTENCES
 from laden.values.errors import AccessDenied, AccessEnded, BlobConflict, StoreError, TransientStoreError
 from laden.values.records import Blob
 
@@ -35,33 +36,6 @@ _MOST_ANSWER_BYTES = 64 << 20
 
 _MOST_GRANTS = 3
 """Credentials that one request is tried with, where the service does not accept them."""
-
-_TROUBLES = {
-    Trouble.NAME: "the name {host} cannot be resolved: check the account's name and the network",
-    Trouble.REFUSED: "{host} does not accept connections: check the address and the firewall",
-    Trouble.UNREACHED: "no connection to {host} came about: check the network; a firewall may drop what is sent there",
-    Trouble.CERTIFICATE: "{host} shows a certificate that is not trusted here: a proxy may be in between;"
-    " give its certificate in SSL_CERT_FILE",
-    Trouble.TLS: "{host} does not complete the TLS handshake: check that it speaks https",
-    Trouble.PROXY_NAME: "the name of the proxy to {host} cannot be resolved: check {proxy}",
-    Trouble.PROXY_REFUSED: "the proxy to {host} does not accept connections: check {proxy}",
-    Trouble.PROXY_UNREACHED: "no connection to the proxy to {host} came about: check {proxy} and the network",
-    Trouble.PROXY_CERTIFICATE: "the proxy to {host} shows a certificate that is not trusted here: give its authority's"
-    " certificate in SSL_CERT_FILE",
-    Trouble.PROXY_TLS: "the proxy to {host} does not complete the TLS handshake: check whether {proxy} should say http://",
-    Trouble.PROXY_LOGIN: "the proxy to {host} wants another login (407): check user and password in {proxy}",
-    Trouble.PROXY: "the proxy refuses the way to {host} with {detail}: ask whoever runs it, or check {proxy}",
-    Trouble.PROXY_BUSY: "the proxy could not reach {host} ({detail})",
-    Trouble.TIMEOUT: "{host} did not answer in time",
-    Trouble.BROKEN: "the connection to {host} broke",
-    Trouble.STALE: "{host} had closed an idle connection",
-    Trouble.GARBLED: "{host} answers in something that is not HTTP",
-    Trouble.TOO_LONG: "{host} answers with more than it may",
-}
-_LASTING = frozenset(
-    {Trouble.CERTIFICATE, Trouble.PROXY_CERTIFICATE, Trouble.PROXY_LOGIN, Trouble.PROXY, Trouble.TOO_LONG}
-)
-"""Troubles that asking again does not mend."""
 
 
 class BlobStore:
@@ -104,7 +78,7 @@ class BlobStore:
             query += f"&startFrom={quote(start, safe='')}"
             headers["x-ms-version"] = _START_FROM_VERSION
         answer = await self.request("GET", "", (200,), "list", query, headers)
-        page = page_from_xml(answer.body, strip=len(prefix) + 1 if prefix else 0)
+        page = page_from_xml(answer.body, prefix=f"{prefix}/" if prefix else "")
         return Page(page.blobs, StartFrom(marker.name, page.marker)) if isinstance(marker, StartFrom) else page
 
     async def head(self, name: str) -> Blob:
@@ -223,12 +197,12 @@ class BlobStore:
 
     def _unreachable(self, error: HttpError) -> StoreError:
         """A sentence for a failure below HTTP."""
-        sentence = _TROUBLES[error.trouble].format(
+        sentence = SENTENCES[error.trouble].format(
             host=urlsplit(self._destination.endpoint).netloc,
             proxy=self._client.proxy_setting,
             detail=error.detail,
         )
-        if error.trouble in _LASTING:
+        if error.trouble in LASTING:
             return StoreError(sentence)
         retry_after_s = 0.0 if error.trouble is Trouble.STALE else None
         return TransientStoreError(sentence, retry_after_s, throttled=error.throttled)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
+from collections.abc import Callable
 from typing import NamedTuple, cast
 
 import httptools
@@ -31,6 +32,9 @@ _PIECE_BYTES = 256 << 10
 """Handed to the transport at once; TLS encrypts this much in one go."""
 
 MOST_HEAD_BYTES = 64 << 10
+_MOST_OTHER_BYTES = 64 << 10
+"""Of an answer that is not the one that was hoped for: enough for a service's error, or to know a web page."""
+
 _IDLE_S = 30.0
 """An idle connection is not used again after this; services and firewalls drop them after a minute or more."""
 
@@ -38,6 +42,8 @@ _ASK_AFTER_S = 1.0
 """After this the system is asked whether the host closed an idle connection; the loop may not have heard yet."""
 
 Data = bytes | bytearray | memoryview
+Sink = Callable[[bytes, asyncio.Transport], None]
+"""Takes pieces of an answer's body as they come; may pause the transport, which is no stall then."""
 
 
 class Answer(NamedTuple):
@@ -52,6 +58,10 @@ class Answer(NamedTuple):
     def headers(self) -> dict[str, str]:
         """The headers, names in lower case; of most answers nobody asks for them."""
         return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in self.fields}
+
+
+_HEEDED_LENGTHS = frozenset(map(len, (b"content-length", b"transfer-encoding", b"keep-alive")))
+"""Of the fields that are heeded here: most others are told by it alone, at a tenth of the cost."""
 
 
 class Connection(asyncio.Protocol):
@@ -102,12 +112,24 @@ class Connection(asyncio.Protocol):
         assert self._transport is not None
         return idle_s < _ASK_AFTER_S or is_silent(self._transport)
 
-    async def exchange(self, method: str, head: bytes, body: Data, most_bytes: int) -> Answer:
-        """Write a request, and read its answer. Raises `HttpError`."""
+    async def exchange(
+        self,
+        method: str,
+        head: bytes,
+        body: Data,
+        most_bytes: int,
+        *,
+        only: int | None = None,
+        sink: Sink | None = None,
+    ) -> Answer:
+        """Write a request, and read its answer; arguments as `HttpClient.request`. Raises `HttpError`."""
         assert self._transport is not None
         loop = asyncio.get_running_loop()
         self._method = method
         self._most_bytes = most_bytes
+        self._only = only
+        self._wished = sink
+        self._sink: Sink | None = None
         self._status = self._head_bytes = self._body_bytes = 0
         self._fields: list[tuple[bytes, bytes]] = []
         self._sized = False
@@ -183,11 +205,13 @@ class Connection(asyncio.Protocol):
         return self._received_bytes + (self._handed_bytes if acked is None else acked)
 
     def _look(self) -> None:
-        """Give up when too little has moved for too long; waiting for the cap does not count."""
+        """Give up when too little has moved for too long; waiting for the cap or for a sink does not count."""
+        assert self._transport is not None
         loop = asyncio.get_running_loop()
         moved_bytes, now_s = self._moved_bytes(), loop.time()
         moved = moved_bytes - self._marked_bytes >= _LEAST_MOVED_BYTES
-        if moved or self._marked_bytes < 0 or self._gate is not None:
+        waiting = self._gate is not None or (self._sink is not None and not self._transport.is_reading())
+        if moved or self._marked_bytes < 0 or waiting:
             self._marked_bytes, self._marked_s = moved_bytes, now_s
         elif now_s - self._marked_s >= _STALL_S:
             self._fail(Trouble.TIMEOUT)
@@ -232,6 +256,8 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._fields.append((name, value))
+        if len(name) not in _HEEDED_LENGTHS:
+            return
         lower = name.lower()
         self._sized |= lower in (b"content-length", b"transfer-encoding")
         if lower == b"keep-alive":
@@ -248,6 +274,10 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         self._status = self._parser.get_status_code()
+        if self._only is not None and self._status != self._only:
+            self._most_bytes = min(self._most_bytes, _MOST_OTHER_BYTES)
+        else:
+            self._sink = self._wished
         if self._method in ("HEAD", "CONNECT") and not self._is_interim():
             self.on_message_complete()
 
@@ -255,6 +285,8 @@ class Connection(asyncio.Protocol):
         self._body_bytes += len(body)
         if self._body_bytes > self._most_bytes:
             self._fail(Trouble.TOO_LONG)
+        elif self._sink is not None and self._transport is not None:
+            self._sink(body, self._transport)
         else:
             self._parts.append(body)
 
@@ -276,8 +308,14 @@ class Connection(asyncio.Protocol):
     def _finish(self, *, usable: bool) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._usable = usable
-            self._waiter.set_result(Answer(self._status, tuple(self._fields), b"".join(self._parts)))
+            self._waiter.set_result(self._answer())
+
+    def _answer(self) -> Answer:
+        return Answer(self._status, tuple(self._fields), b"".join(self._parts))
 
     def _fail(self, trouble: Trouble) -> None:
         if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_exception(HttpError(trouble))
+            error = HttpError(trouble)
+            if self._status and not self._is_interim():
+                error.partial = self._answer()
+            self._waiter.set_exception(error)

@@ -1,10 +1,10 @@
 """Who laden is to the service: found in a fixed order, turned into a query or a header for each request.
 
-Order: a SAS in the URL, `LADEN_SAS`, `AZURE_STORAGE_CONNECTION_STRING`, `AZURE_STORAGE_KEY`, the emulator's public
-key on this machine, azure-identity's default chain. An account key never travels: it signs short account SAS
-tokens, made anew before they end. Bearer tokens renew themselves the same way; a SAS does where a `SasSource` stands
-behind it. What the service refuses is renewed once more, by the service's clock. Tokens, and what a key signs, go to
-trusted hosts only (`laden.store.trust`). Nothing here is ever printed.
+Order: a SAS in the URL, `LADEN_SAS`, `AZURE_STORAGE_SAS_TOKEN`, `AZURE_STORAGE_CONNECTION_STRING`,
+`AZURE_STORAGE_KEY`, the emulator's public key on this machine, azure-identity's default chain. An account key never
+travels: it signs short account SAS tokens, made anew before they end. Bearer tokens renew themselves the same way; a
+SAS does where a `SasSource` stands behind it. What the service refuses is renewed once more, by the service's clock.
+Tokens, and what a key signs, go to trusted hosts only (`laden.store.trust`). Nothing here is ever printed.
 """
 
 from __future__ import annotations
@@ -224,7 +224,7 @@ def find_sas(destination: Destination) -> str:
     Raises:
         UsageError: it cannot be used.
     """
-    sas = destination.sas or os.environ.get(destination.sas_variable, "")
+    sas = destination.sas or os.environ.get(destination.sas_variable, "") or _token_from_environment(destination)
     if not sas and (sas := _connection_of(destination).get("sharedaccesssignature", "")):
         require_trust(destination, "the SAS of AZURE_STORAGE_CONNECTION_STRING", _endpoint_of(destination))
     return query_of(sas) if sas else ""
@@ -282,11 +282,19 @@ def _connection_string(text: str, account: str) -> dict[str, str]:
 
 
 def _key_from_environment(destination: Destination) -> str:
-    key = os.environ.get("AZURE_STORAGE_KEY", "")
+    return os.environ.get("AZURE_STORAGE_KEY", "") if _is_of_environment(destination) else ""
+
+
+def _token_from_environment(destination: Destination) -> str:
+    """The SAS that Azure's own command line takes from there."""
+    return os.environ.get("AZURE_STORAGE_SAS_TOKEN", "") if _is_of_environment(destination) else ""
+
+
+def _is_of_environment(destination: Destination) -> bool:
+    """Whether what the environment holds for an account is for this one, by its name where that is told too."""
     account = os.environ.get("AZURE_STORAGE_ACCOUNT", "")
     emulator = destination.is_local and destination.account == EMULATOR_ACCOUNT
-    fits = account == destination.account or (not account and not emulator)
-    return key if fits else ""
+    return account == destination.account or (not account and not emulator)
 
 
 def key_credential(destination: Destination, key: str) -> Credential:

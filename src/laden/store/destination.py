@@ -71,7 +71,11 @@ def without_secret(destination: str) -> str:
 
 def quoted(path: str) -> str:
     """A path, percent-encoded (RFC 3986, section 3.3)."""
-    return quote(path, safe="/-._~")
+    # Most of a million names need nothing; `quote` takes ten times as long to find that out.
+    return path if _UNRESERVED.fullmatch(path) else quote(path, safe="/-._~")
+
+
+_UNRESERVED = re.compile("[A-Za-z0-9/._~-]*")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,9 @@ import contextlib
 import errno
 import hashlib
 import os
+import stat
 from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path
 
 from laden.values.errors import BlobConflict, BlobMissing, NameRefused, StoreError
@@ -24,22 +26,62 @@ _WHY = {
 }
 
 
+LINK, BROKEN_LINK, SPECIAL = "a link to a file", "a link to nothing", "a pipe, a socket or a device"
+"""What may lie in a folder where a file is expected."""
+
+
+def regular(path: Path) -> BufferedReader:
+    """Open a regular file for reading, and nothing that would make anybody wait.
+
+    Raises:
+        BlobMissing: it is a pipe, a socket or a device, which is never opened.
+        OSError: as `open` does.
+    """
+
+    def opener(name: str, flags: int) -> int:
+        if not stat.S_ISREG(mode := path.stat().st_mode) and not stat.S_ISDIR(mode):
+            raise BlobMissing(f"no regular file is {path}, but {SPECIAL}")
+        # Between the look and the opening, somebody may have exchanged it.
+        return os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
+
+    file = path.open("rb") if os.name == "nt" else open(path, "rb", opener=opener)  # noqa: SIM115 - has an opener
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise BlobMissing(f"no regular file is {path}, but {SPECIAL}")
+    return file
+
+
 def files(
-    folder: Path, hidden: frozenset[str], prefix: str = "", above: tuple[str, ...] = ()
+    folder: Path,
+    hidden: frozenset[str],
+    prefix: str = "",
+    above: tuple[str, ...] = (),
+    odd: list[tuple[str, str]] | None = None,
 ) -> Iterator[tuple[str, Path]]:
-    """Name and path of every file below, without those `hidden`; a link to a folder above is not followed again."""
+    """Name and path of every file below, without those `hidden`; a link to a folder above is not followed again.
+
+    `odd` gets the names of links to files, and of what is no regular file, with what they are.
+    """
     above = (*above, os.path.realpath(folder))
     with os.scandir(folder) as found:
         for item in found:
             # Bytes that are no text (PEP 383) get backslashes, which no blob's name has.
             name = prefix + os.fsencode(item.name).decode("utf-8", "backslashreplace")
             path = Path(item.path)
-            if name in hidden or (item.is_symlink() and not path.exists()):
+            if name in hidden:
                 continue
-            if item.is_dir():
+            is_link = item.is_symlink()
+            if is_link and not path.exists():
+                what = BROKEN_LINK
+            elif item.is_dir():
                 if os.path.realpath(path) not in above:
-                    yield from files(path, hidden, name + "/", above)
-            elif item.is_file():
+                    yield from files(path, hidden, name + "/", above, odd)
+                continue
+            else:
+                what = (LINK if is_link else "") if item.is_file() else SPECIAL
+            if what and odd is not None:
+                odd.append((name, what))
+            if what in ("", LINK):
                 yield name, path
 
 
@@ -48,14 +90,22 @@ def linked(staged: Path, target: Path) -> bool:
     try:
         os.link(staged, target)
     except FileExistsError:
-        if target.is_dir():
-            raise NameRefused(f"{target} cannot be written: {_WHY[errno.EISDIR]}") from None
+        refuse_odd(target)
         raise BlobConflict(f"{target} is there already") from None
     except OSError as error:
         if error.errno in _REFUSED:
             raise
         return False
     return True
+
+
+def refuse_odd(target: Path) -> None:
+    """Raise `NameRefused` where a folder lies, a pipe, a socket, a device, or a link to nothing."""
+    if target.is_dir():
+        raise NameRefused(f"{target} cannot be written: {_WHY[errno.EISDIR]}")
+    if os.path.lexists(target) and not target.is_file():
+        what = SPECIAL if target.exists() else BROKEN_LINK
+        raise NameRefused(f"{target} cannot be written: {what} lies there: remove it, and load again")
 
 
 def refuse_links(root: Path, path: Path) -> None:
@@ -76,7 +126,7 @@ def refuse_links(root: Path, path: Path) -> None:
 
 def hashed(path: Path) -> bytes:
     """The MD5 of a file. Raises `OSError`."""
-    with path.open("rb") as file:
+    with regular(path) as file:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).digest()
 
 

@@ -24,7 +24,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from laden.store import CREATE_ONLY, Data, Page, Properties
-from laden.store.disk import files, hashed, linked, reading, refuse_links, writing
+from laden.store.disk import files, hashed, linked, reading, refuse_links, refuse_odd, regular, writing
 from laden.store.journal import JOURNAL, Journal, Lines, Told, Version
 from laden.values.errors import (
     BlobConflict,
@@ -99,7 +99,8 @@ class FolderStore:
         try:
             self._sweep()
             told = self._journal.read()
-            found = sorted(files(self._path, HIDDEN))
+            odd: list[tuple[str, str]] = []
+            found = sorted(files(self._path, HIDDEN, odd=odd))
         except OSError as error:
             raise StoreError(f"{self._path} cannot be read: {error.strerror}") from None
         blobs: list[Blob] = []
@@ -107,7 +108,7 @@ class FolderStore:
             # Another process may have deleted it since.
             with contextlib.suppress(BlobMissing):
                 blobs.append(_blob(name, path, told))
-        return Page(blobs, "")
+        return Page(blobs, "", tuple(odd))
 
     def _head(self, name: str) -> Blob:
         self._expect_folder()
@@ -116,7 +117,7 @@ class FolderStore:
     def _get(self, name: str, offset: int, length: int, etag: str | None) -> bytes:
         self._expect_folder()
         path = self._file(name)
-        with reading(path), path.open("rb") as file:
+        with reading(path), regular(path) as file:
             file.seek(offset)
             data = file.read(length)
             status = os.fstat(file.fileno())
@@ -162,6 +163,7 @@ class FolderStore:
         if etag == CREATE_ONLY and linked(staged, target):
             return
         with self._lock, self._journal.exclusively():
+            refuse_odd(target)
             if etag is not None:
                 there = _etag(target) if target.is_file() else CREATE_ONLY
                 if there != etag:
@@ -204,6 +206,9 @@ class FolderStore:
             if path.is_dir() and not path.is_symlink():
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
             path.unlink()
+        # Blocks that were staged for it and never committed are of no use any more.
+        for block in (self._path / STAGING).glob(f"{_staged_as(name)}*"):
+            block.unlink(missing_ok=True)
 
     def _sweep(self) -> None:
         """Remove what puts that were killed have left behind."""

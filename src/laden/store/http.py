@@ -20,7 +20,7 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 from laden.store.cap import Throttle
-from laden.store.connection import MOST_HEAD_BYTES, Answer, Connection, Data
+from laden.store.connection import MOST_HEAD_BYTES, Answer, Connection, Data, Sink
 from laden.store.dial import Dialler
 from laden.store.proxies import Proxy, find_proxy
 from laden.store.trouble import AT_PROXY, HttpError, Trouble
@@ -75,6 +75,8 @@ class HttpClient:
         body: Data = b"",
         *,
         most_bytes: int,
+        only: int | None = None,
+        sink: Sink | None = None,
     ) -> Answer:
         """One round trip, however long it takes, as long as something moves.
 
@@ -84,11 +86,13 @@ class HttpClient:
             headers: names and values, ASCII; `Host` and `Content-Length` are added.
             body: sent as it is; must not change meanwhile.
             most_bytes: the answer's body at most.
+            only: the status whose body may be so long; of any other answer 64 KiB are read. None for any status.
+            sink: takes that body as it comes; it is not in the answer then.
 
         Raises:
             HttpError: there is no usable answer.
         """
-        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
         if "\n" in target or lines.count("\n") != len(headers):
             raise ValueError("a header or target holds a line break")
         text = f"{method} {target} HTTP/1.1\r\n{self._host_line}{lines}Content-Length: {len(body)}\r\n\r\n"
@@ -96,7 +100,7 @@ class HttpClient:
         while True:
             connection = self._take() or await self._connect()
             try:
-                answer = await connection.exchange(method, head, body, most_bytes)
+                answer = await connection.exchange(method, head, body, most_bytes, only=only, sink=sink)
             except BaseException as error:
                 connection.abort()
                 # Only what was idle is stale, so this ends with a fresh connection at the latest.

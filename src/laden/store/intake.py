@@ -11,6 +11,8 @@ upon: whether it was right, the MD5 of the whole tells. Nothing is decided here 
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import errno
 import hashlib
 import os
@@ -19,7 +21,7 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from isal.isal_zlib import crc32
 
@@ -29,12 +31,18 @@ from laden.store.journal import Journal, Told, Version
 from laden.values.errors import BlobConflict, NameRefused, StoreError, UsageError
 from laden.values.names import problem
 
+if TYPE_CHECKING:
+    from hashlib import _Hash
+
 try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
+_SMALL = "put-"
+_SMALL_LIFE_S = 3600
 _READ_BYTES = 1 << 20
+_PIECE_BYTES = 512 << 10
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG})
 
 
@@ -48,20 +56,34 @@ class Standing(NamedTuple):
 
 
 class Brought(NamedTuple):
-    """A file whose bytes are proved."""
+    """A file as it came."""
 
     name: str
     data: bytes
-    md5: bytes
     own: Version | None
     """The version that it may replace; None where nothing may be there."""
+
+
+class Placed(NamedTuple):
+    """What became of it."""
+
+    md5: bytes
+    wrong: str = ""
+    """What is wrong with its bytes, of which nothing is left then."""
+    error: StoreError | None = None
+    """Why it did not get its place, where its bytes are right."""
+
+
+Judge = Callable[[int, int, bytes, int], str]
+"""What is wrong with the n-th file, given its length, MD5 and CRC-32; empty where nothing is."""
 
 
 class Intake:
     """A folder that takes files in. Its methods block: call them from threads."""
 
     def __init__(self, root: Path) -> None:
-        self._root = root
+        self.root = root
+        """Where it is."""
         self._journal = Journal(root)
         self._lock = threading.Lock()
         self._sound: set[Path] = set()
@@ -70,12 +92,13 @@ class Intake:
 
     async def prepare(self) -> None:
         """Make the folder where it is absent, and see what laden noted there before. Raises `StoreError`."""
-        folder = FolderStore(self._root)
+        folder = FolderStore(self.root)
         await folder.create()
+        await asyncio.to_thread(self._sweep)
         try:
             self._told = self._journal.read().fine
         except OSError as error:
-            raise StoreError(f"{self._root} cannot be read: {error.strerror}") from None
+            raise StoreError(f"{self.root} cannot be read: {error.strerror}") from None
 
     def examine(self, name: str, size_bytes: int, md5: bytes | None) -> Standing | None:
         """What lies at a place, read where its length is right; None where nothing does.
@@ -98,22 +121,16 @@ class Intake:
             raise kind(f"{path} cannot be read: {error.strerror}") from None
         return Standing(same, version if not version.is_coarse and version in self._told else None)
 
-    def put(self, files: Sequence[Brought]) -> list[StoreError | None]:
-        """Give files their places, each on its own: what is wrong with it, or None.
+    def put(self, files: Sequence[Brought], judge: Judge) -> list[Placed]:
+        """Give files their places, each on its own, where they prove right.
 
         Raises:
             UsageError: the disk is full, or cannot be written to at all.
         """
-        staged: list[tuple[Path, Version] | StoreError] = [self._tried(one) for one in files]
-        self._note(
-            [
-                (found[1], Told(one.md5, {}))
-                for one, found in zip(files, staged, strict=True)
-                if isinstance(found, tuple)
-            ]
-        )
+        staged = [self._staged(number, one, judge) for number, one in enumerate(files)]
+        self._note([(found.version, Told(found.md5, {})) for found in staged if isinstance(found, _Staged)])
         return [
-            found if isinstance(found, StoreError) else self._named(found[0], one.name, one.own)
+            found if isinstance(found, Placed) else Placed(found.md5, "", self._named(found.path, one.name, one.own))
             for one, found in zip(files, staged, strict=True)
         ]
 
@@ -131,23 +148,32 @@ class Intake:
         self._note([(version, Told(md5, {}))])
         return self._named(part.path, part.name, own)
 
-    def _tried(self, one: Brought) -> tuple[Path, Version] | StoreError:
+    def _sweep(self) -> None:
+        """Remove what small files left where a run was killed while it wrote them, which takes moments."""
+        for left in (self.root / STAGING).glob(f"{_SMALL}*"):
+            with contextlib.suppress(OSError):
+                if left.stat().st_mtime < time.time() - _SMALL_LIFE_S:
+                    left.unlink()
+
+    def _staged(self, number: int, one: Brought, judge: Judge) -> _Staged | Placed:
+        """Write a file aside, hashed as it is written: a piece is read from memory once."""
         try:
             self._path(one.name)
-            path = self._staging() / f"get-{uuid.uuid4().hex}.part"
+            path = self._staging() / f"{_SMALL}{uuid.uuid4().hex}.part"
             with path.open("xb", buffering=0) as file:
-                left = memoryview(one.data)
-                while left:
-                    left = left[file.write(left) :]
-            return path, _stamped(path, one.name)
+                md5, sum_ = _written(file.fileno(), one.data, hashlib.md5(usedforsecurity=False), 0)
+            if wrong := judge(number, len(one.data), md5.digest(), sum_):
+                path.unlink()
+                return Placed(md5.digest(), wrong)
+            return _Staged(path, _stamped(path, one.name), md5.digest())
         except OSError as error:
             raise self._full(error) from None
         except StoreError as error:
-            return error
+            return Placed(b"", "", error)
 
     def _named(self, staged: Path, name: str, own: Version | None) -> StoreError | None:
         """Move a file to its place: only where nothing is, or that very version of laden's own."""
-        target = self._root / name
+        target = self.root / name
         try:
             self._make_folder(target)
             with writing(target):
@@ -167,13 +193,13 @@ class Intake:
     def _make_folder(self, target: Path) -> None:
         if target.parent in self._sound:
             return
-        refuse_links(self._root, target)
+        refuse_links(self.root, target)
         with writing(target):
             target.parent.mkdir(parents=True, exist_ok=True)
         self._sound.add(target.parent)
 
     def _staging(self) -> Path:
-        folder = self._root / STAGING
+        folder = self.root / STAGING
         self._make_folder(folder / "x")
         return folder
 
@@ -187,16 +213,24 @@ class Intake:
     def _full(self, error: OSError) -> UsageError:
         what = "is full" if error.errno in _FULL else "cannot be written to"
         return UsageError(
-            f"the folder {self._root} {what} ({error.strerror}): make room or name another, and run the same again"
+            f"the folder {self.root} {what} ({error.strerror}): make room or name another, and run the same again"
         )
 
     def _path(self, name: str) -> Path:
         """Where a file lies: always below the folder, and never on laden's own notes."""
         if reason := problem(name):
-            raise NameRefused(f"'{name}' cannot lie in {self._root}: its name {reason}")
+            raise NameRefused(f"'{name}' cannot lie in {self.root}: its name {reason}")
         if name in HIDDEN or name.startswith(STAGING + "/"):
             raise NameRefused(f"'{name}' is where a folder keeps laden's own notes")
-        return self._root / name
+        return self.root / name
+
+
+class _Staged(NamedTuple):
+    """A file that is right, and has no name yet."""
+
+    path: Path
+    version: Version
+    md5: bytes
 
 
 class Part:
@@ -216,6 +250,13 @@ class Part:
             raise StoreError(f"{name} is being fetched by another laden: wait for it, and run again") from None
         self.forget(os.fstat(self._file).st_size > size_bytes)
         self._recall()
+
+    def cut(self, at_bytes: int) -> None:
+        """Take off what comes after so many bytes, and hash the rest again, unless there is nothing to take off."""
+        if at_bytes != self.at_bytes:
+            os.ftruncate(self._file, at_bytes)
+            self.forget(wrong=False)
+            self._recall()
 
     def forget(self, wrong: bool = True) -> None:
         """Begin anew, where what is there is wrong."""
@@ -238,13 +279,11 @@ class Part:
 
     def add(self, data: bytes) -> None:
         """The next bytes. Raises `UsageError` where the disk takes no more."""
-        left = memoryview(data)
         try:
-            while left:
-                left = left[os.write(self._file, left) :]
+            self._md5, self.crc32 = _written(self._file, data, self._md5, self.crc32)
         except OSError as error:
             raise self._full(error) from None
-        self._hash(data)
+        self.at_bytes += len(data)
 
     @property
     def md5(self) -> bytes:
@@ -261,6 +300,18 @@ class Part:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+
+
+def _written(descriptor: int, data: bytes, md5: _Hash, sum_: int) -> tuple[_Hash, int]:
+    """Hash and write bytes, a piece at a time, which stays in the processor's cache for all three. Raises `OSError`."""
+    view = memoryview(data)
+    for start in range(0, len(view), _PIECE_BYTES):
+        piece = view[start : start + _PIECE_BYTES]
+        md5.update(piece)
+        sum_ = crc32(piece, sum_)
+        while piece:
+            piece = piece[os.write(descriptor, piece) :]
+    return md5, sum_
 
 
 def _stamped(path: Path, name: str) -> Version:

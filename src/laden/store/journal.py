@@ -20,6 +20,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from laden.store.disk import regular
+
 try:
     import fcntl
 except ImportError:  # Windows
@@ -102,7 +104,7 @@ class Journal:
         """Every line that is whole. Raises `OSError`."""
         lines = Lines({}, {})
         try:
-            with self._path.open("rb") as journal:
+            with regular(self._path) as journal:
                 for raw in journal:
                     with contextlib.suppress(ValueError, TypeError, RecursionError):
                         name, size_bytes, mtime_ns, md5, metadata = json.loads(raw)
@@ -114,7 +116,9 @@ class Journal:
     @contextlib.contextmanager
     def _open(self) -> Iterator[int]:
         self._path.parent.mkdir(exist_ok=True)
-        journal = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        # A pipe of that name would wait for somebody who reads it: with this flag, it is refused.
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NONBLOCK", 0)
+        journal = os.open(self._path, flags, 0o644)
         try:
             yield journal
         finally:

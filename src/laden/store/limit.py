@@ -120,21 +120,19 @@ class _Waiter(NamedTuple):
     write: bool
 
 
-class Limited:
-    """A store whose requests are bounded; see `laden.store.Store` for the contract."""
+class Door:
+    """Bounds requests of any kind to one host."""
 
-    def __init__(self, inner: Store, *, connections: int | None, stopping: Callable[[], bool] = lambda: False) -> None:
-        """Wrap a store.
+    def __init__(self, pace: Pace, *, stopping: Callable[[], bool] = lambda: False) -> None:
+        """Begin with a pace.
 
         Args:
-            inner: the store.
-            connections: requests in flight at most, as fixed by the user; None to find out.
+            pace: how many requests to begin with, and how many at most.
             stopping: once true, writes that still wait for their turn raise `Interrupted`, and so does what is in
                 flight and does not end within `STOP_WITHIN_S`.
         """
-        self._inner = inner
         self._stopping = stopping
-        self.pace = Pace() if connections is None else fixed(connections)
+        self.pace = pace
         self._waiting: deque[_Waiter] = deque()
         self._running: set[asyncio.Task[object]] = set()
         self._given_up: set[asyncio.Task[object]] = set()
@@ -148,41 +146,17 @@ class Limited:
         self._looking = False
         self._round = _Round(monotonic())
 
-    async def create(self) -> bool:
-        return await self._bounded(self._inner.create, 0)
+    async def bounded(self, request: Callable[[], Awaitable[T]], size_bytes: int, *, write: bool = False) -> T:
+        """Wait for a place, and make the request there.
 
-    async def list_page(self, marker: str = "") -> Page:
-        return await self._bounded(lambda: self._inner.list_page(marker), 0)
+        Args:
+            request: makes it.
+            size_bytes: that it moves.
+            write: whether it ends when the run is to stop; others end by themselves.
 
-    async def head(self, name: str) -> Blob:
-        return await self._bounded(lambda: self._inner.head(name), 0)
-
-    async def get(self, name: str, offset: int, length: int, etag: str | None = None) -> bytes:
-        return await self._bounded(lambda: self._inner.get(name, offset, length, etag), length)
-
-    async def put(self, name: str, data: Data, properties: Properties, etag: str | None) -> None:
-        await self._bounded(lambda: self._inner.put(name, data, properties, etag), len(data), write=True)
-
-    async def put_block(self, name: str, block_id: str, data: Data, md5: bytes) -> None:
-        await self._bounded(lambda: self._inner.put_block(name, block_id, data, md5), len(data), write=True)
-
-    async def staged(self, name: str) -> dict[str, int]:
-        return await self._bounded(lambda: self._inner.staged(name), 0)
-
-    async def commit(self, name: str, block_ids: list[str], properties: Properties, etag: str | None) -> None:
-        await self._bounded(lambda: self._inner.commit(name, block_ids, properties, etag), 0, write=True)
-
-    async def delete(self, name: str) -> None:
-        await self._bounded(lambda: self._inner.delete(name), 0)
-
-    async def through(self, request: Callable[[], Awaitable[T]]) -> T:
-        """Make another request than the port's, when its turn has come; it may write."""
-        return await self._bounded(request, 0, write=True)
-
-    async def close(self) -> None:
-        await self._inner.close()
-
-    async def _bounded(self, request: Callable[[], Awaitable[T]], size_bytes: int, *, write: bool = False) -> T:
+        Raises:
+            Interrupted: the run is to stop.
+        """
         if write and self._stopping():
             raise Interrupted(_STOPPED)
         begun = await self._enter(size_bytes, write)
@@ -305,3 +279,52 @@ class Limited:
         if self.pace.rest_s:
             self._resting_until_s = now_s + self.pace.rest_s
             asyncio.get_running_loop().call_later(self.pace.rest_s, self._wake)
+
+
+class Limited(Door):
+    """A store whose requests are bounded; see `laden.store.Store` for the contract."""
+
+    def __init__(self, inner: Store, *, connections: int | None, stopping: Callable[[], bool] = lambda: False) -> None:
+        """Wrap a store.
+
+        Args:
+            inner: the store.
+            connections: requests in flight at most, as fixed by the user; None to find out.
+            stopping: as `Door`.
+        """
+        super().__init__(Pace() if connections is None else fixed(connections), stopping=stopping)
+        self._inner = inner
+
+    async def create(self) -> bool:
+        return await self.bounded(self._inner.create, 0)
+
+    async def list_page(self, marker: str = "") -> Page:
+        return await self.bounded(lambda: self._inner.list_page(marker), 0)
+
+    async def head(self, name: str) -> Blob:
+        return await self.bounded(lambda: self._inner.head(name), 0)
+
+    async def get(self, name: str, offset: int, length: int, etag: str | None = None) -> bytes:
+        return await self.bounded(lambda: self._inner.get(name, offset, length, etag), length)
+
+    async def put(self, name: str, data: Data, properties: Properties, etag: str | None) -> None:
+        await self.bounded(lambda: self._inner.put(name, data, properties, etag), len(data), write=True)
+
+    async def put_block(self, name: str, block_id: str, data: Data, md5: bytes) -> None:
+        await self.bounded(lambda: self._inner.put_block(name, block_id, data, md5), len(data), write=True)
+
+    async def staged(self, name: str) -> dict[str, int]:
+        return await self.bounded(lambda: self._inner.staged(name), 0)
+
+    async def commit(self, name: str, block_ids: list[str], properties: Properties, etag: str | None) -> None:
+        await self.bounded(lambda: self._inner.commit(name, block_ids, properties, etag), 0, write=True)
+
+    async def delete(self, name: str) -> None:
+        await self.bounded(lambda: self._inner.delete(name), 0)
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+    async def through(self, request: Callable[[], Awaitable[T]]) -> T:
+        """Make another request than the port's, when its turn has come; it may write."""
+        return await self.bounded(request, 0, write=True)

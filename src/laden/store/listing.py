@@ -17,13 +17,15 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from laden.store import Page, Store
+from laden.store.pages import PlainBlobs
 from laden.values.errors import AccessDenied, Interrupted, StoreError, TransientStoreError
 from laden.values.records import Blob
 
-_AT_ONCE = 12
+_AT_ONCE = 16
 """Chains at once at most, each with an answer of some MB; how many requests the destination bears is decided below."""
 
-_PAGES_WAITING = 2
+_PAGES_WAITING = 4
+"""So many that a chain that has its page makes room for another, and few enough for what one takes."""
 
 NAMES_IN_RANGE = 4900
 """A page holds 5,000 names at most ("List Blobs", `maxresults`); a little room for those that nobody expects."""
@@ -85,7 +87,7 @@ class _Chain:
     """The first name at or after the bound; None where the listing ended before."""
 
 
-async def list_all(store: Store, marker: str = "") -> AsyncIterator[list[Blob]]:
+async def list_all(store: Store, marker: str = "") -> AsyncIterator[Sequence[Blob]]:
     """Every blob below the prefix, from a marker on, a page at a time."""
     progress = Progress(marker)
     while True:
@@ -97,7 +99,7 @@ async def list_all(store: Store, marker: str = "") -> AsyncIterator[list[Blob]]:
             return
 
 
-async def list_ranges(store: Store, marker: str, starts: Sequence[str]) -> AsyncIterator[list[Blob]]:
+async def list_ranges(store: Store, marker: str, starts: Sequence[str]) -> AsyncIterator[Sequence[Blob]]:
     """Every blob from a marker on, several pages at once and in any order.
 
     Args:
@@ -134,13 +136,13 @@ class _Pages:
     def __init__(self) -> None:
         self.chains = asyncio.Semaphore(_AT_ONCE)
         self._room = asyncio.Semaphore(_PAGES_WAITING)
-        self._waiting: asyncio.Queue[list[Blob] | None] = asyncio.Queue()
+        self._waiting: asyncio.Queue[Sequence[Blob] | None] = asyncio.Queue()
 
-    async def put(self, blobs: list[Blob]) -> None:
+    async def put(self, blobs: Sequence[Blob]) -> None:
         await self._room.acquire()
         self._waiting.put_nowait(blobs)
 
-    async def get(self) -> list[Blob] | None:
+    async def get(self) -> Sequence[Blob] | None:
         """The next page; None after the last."""
         blobs = await self._waiting.get()
         self._room.release()
@@ -187,12 +189,13 @@ async def _page(store: Store, marker: str) -> Page:
         raise
 
 
-def _within(blobs: list[Blob], chain: _Chain) -> list[Blob]:
+def _within(blobs: Sequence[Blob], chain: _Chain) -> Sequence[Blob]:
     """The blobs before the bound; notes the first that is not."""
     if chain.bound is None or not blobs:
         return blobs
-    for at, blob in enumerate(blobs):
-        if blob.name >= chain.bound:
-            chain.stop = blob.name
+    names = blobs.names() if isinstance(blobs, PlainBlobs) else [blob.name for blob in blobs]
+    for at, name in enumerate(names):
+        if name >= chain.bound:
+            chain.stop = name
             return blobs[:at]
     return blobs

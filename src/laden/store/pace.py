@@ -114,6 +114,9 @@ class Pace:
     """Share of refusals that is known to have other causes than too many requests."""
     again: bool = False
     """Whether the trial was undecided, and is repeated with more requests."""
+    first: float = 0.0
+    """Throughput that a trial was held against which found that many refusals were none of load's; 0 if there is none.
+    A service that was left alone for a moment takes more at first than it goes on to take, so it is asked twice."""
     doubt: bool = True
     """Whether the next thing to try is fewer requests, where there is something to doubt."""
     quiet: int = 0
@@ -160,7 +163,7 @@ def adapt(pace: Pace, seen: Seen) -> Pace:
         return _judged(pace, seen, share)
     if _unusual(pace, seen) and not _pays(pace, seen, share):
         return _back(pace) if pace.phase is Phase.PROBE else _tried(pace, seen, share)
-    pace = replace(pace, usual=pace.usual + min(0.0, share - pace.usual) * _USUAL_FADE)
+    pace = replace(pace, usual=pace.usual + min(0.0, share - pace.usual) * _USUAL_FADE, first=0.0)
     if pace.phase is Phase.RETURNING:
         return _returned(pace)
     if pace.usual > _DOUBTFUL and pace.doubt and pace.quiet >= pace.patience:
@@ -195,7 +198,7 @@ def _tried(pace: Pace, seen: Seen, share: float) -> Pace:
         before=pace.flight,
         phase=Phase.TRIAL,
         share=share,
-        speed=seen.speed,
+        speed=min(seen.speed, pace.first or seen.speed),
         doubt=False,
         again=False,
     )
@@ -231,13 +234,24 @@ def _judged(pace: Pace, seen: Seen, share: float) -> Pace:
             patience=min(pace.patience * 2, _PROBE_LAST),
             before=pace.flight,
             usual=min(pace.usual, share),
+            first=0.0,
         )
+    if many and not pace.first:
+        return replace(pace, flight=pace.before, phase=Phase.STEADY, first=pace.speed, speed=0.0, quiet=0)
     # If this was not known, what made the number small before may have been a mistake as well.
     growing = pace.growing or pace.usual < share / 2
     phase = Phase.GROWING if growing else Phase.STEADY
     usual = max(pace.usual, share)
     return replace(
-        pace, flight=pace.before, phase=phase, growing=growing, usual=usual, speed=0.0, quiet=0, patience=_PROBE_FIRST
+        pace,
+        flight=pace.before,
+        phase=phase,
+        growing=growing,
+        usual=usual,
+        speed=0.0,
+        quiet=0,
+        patience=_PROBE_FIRST,
+        first=0.0,
     )
 
 

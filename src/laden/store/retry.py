@@ -41,19 +41,19 @@ _STOP_WITHIN_S = 0.5
 T = TypeVar("T")
 
 
-class Retrying:
-    """A store whose transient errors are repeated; see `laden.store.Store` for the contract."""
+class Repeating:
+    """Repeats requests of any kind to one host, and knows when it is hopeless."""
 
     def __init__(
         self,
-        inner: Store,
         *,
         on_retry: Callable[[Retry], None] = lambda _: None,
         stopping: Callable[[], bool] = lambda: False,
         patience_s: float = PATIENCE_S,
         first_pause_s: float = FIRST_PAUSE_S,
+        longest_wish_s: float | None = None,
     ) -> None:
-        self._inner = inner
+        self._longest_wish_s = LONGEST_WISH_S if longest_wish_s is None else longest_wish_s
         self._on_retry = on_retry
         self._stopping = stopping
         self._patience_s = patience_s
@@ -63,45 +63,8 @@ class Retrying:
         """When the destination last did something, for whomever."""
         self._silent_since_s: float | None = None
 
-    async def create(self) -> bool:
-        return await self._repeat(self._inner.create)
-
-    async def list_page(self, marker: str = "") -> Page:
-        return await self._repeat(lambda: self._inner.list_page(marker))
-
-    async def head(self, name: str) -> Blob:
-        return await self._repeat(lambda: self._inner.head(name))
-
-    async def get(self, name: str, offset: int, length: int, etag: str | None = None) -> bytes:
-        return await self._repeat(lambda: self._inner.get(name, offset, length, etag))
-
-    async def put(self, name: str, data: Data, properties: Properties, etag: str | None) -> None:
-        await self._repeat(lambda: self._inner.put(name, data, properties, etag))
-
-    async def put_block(self, name: str, block_id: str, data: Data, md5: bytes) -> None:
-        await self._repeat(lambda: self._inner.put_block(name, block_id, data, md5))
-
-    async def staged(self, name: str) -> dict[str, int]:
-        return await self._repeat(lambda: self._inner.staged(name))
-
-    async def commit(self, name: str, block_ids: list[str], properties: Properties, etag: str | None) -> None:
-        await self._repeat(lambda: self._inner.commit(name, block_ids, properties, etag))
-
-    async def delete(self, name: str) -> None:
-        await self._repeat(lambda: self._inner.delete(name))
-
-    async def ask(self, request: Callable[[], Awaitable[T]]) -> T:
-        """Make another request than the port's, through the same door and repeated as they are.
-
-        It may have been done unheard when it is made again: whoever asks must be content with that.
-        """
-        through = self._inner.through if isinstance(self._inner, Limited) else _straight
-        return await self._repeat(lambda: through(request))
-
-    async def close(self) -> None:
-        await self._inner.close()
-
-    async def _repeat(self, request: Callable[[], Awaitable[T]]) -> T:
+    async def repeat(self, request: Callable[[], Awaitable[T]]) -> T:
+        """Make a request, again while that may help; raises what the last attempt raised."""
         pause_s = self._first_pause_s
         failures = 0
         failed_s = monotonic()
@@ -120,7 +83,7 @@ class Retrying:
                 if failures >= MOST_FAILURES or self._hopeless(failed_s + wait_s):
                     raise
                 repeated = True
-                self._on_retry(Retry(_told(error), wait_s, error.throttled, self._silent_s(failed_s)))
+                self._on_retry(Retry(self._told(error), wait_s, error.throttled, self._silent_s(failed_s)))
                 await self._pause(wait_s)
                 pause_s = min(pause_s * (_GROWTH_BESIDE_OTHERS if beside_others else _GROWTH), LONGEST_PAUSE_S)
             except StoreError as error:
@@ -158,7 +121,7 @@ class Retrying:
     def _wait_s(self, error: TransientStoreError, pause_s: float) -> float:
         if not error.retry_after_s:
             return _jittered(pause_s)
-        return max(min(error.retry_after_s, LONGEST_WISH_S), pause_s / 2) + _jittered(self._first_pause_s)
+        return max(min(error.retry_after_s, self._longest_wish_s), pause_s / 2) + _jittered(self._first_pause_s)
 
     async def _pause(self, wait_s: float) -> None:
         """Wait, unless the run is asked to stop: nothing is gained by waiting then."""
@@ -168,6 +131,67 @@ class Retrying:
                 raise Interrupted("stopped while waiting to ask again")
             await asyncio.sleep(min(left_s, _STOP_WITHIN_S))
 
+    def _told(self, error: TransientStoreError) -> str:
+        """What a person reads while it waits."""
+        asked_s = error.retry_after_s or 0.0
+        if asked_s > self._longest_wish_s:
+            return f"{error}, and asks for {asked_s:,.0f} s; asked again after {self._longest_wish_s:.0f} s"
+        return f"{error}, and asks for {asked_s:,.0f} s" if asked_s >= 1 else str(error)
+
+
+class Retrying(Repeating):
+    """A store whose transient errors are repeated; see `laden.store.Store` for the contract."""
+
+    def __init__(
+        self,
+        inner: Store,
+        *,
+        on_retry: Callable[[Retry], None] = lambda _: None,
+        stopping: Callable[[], bool] = lambda: False,
+        patience_s: float = PATIENCE_S,
+        first_pause_s: float = FIRST_PAUSE_S,
+    ) -> None:
+        super().__init__(on_retry=on_retry, stopping=stopping, patience_s=patience_s, first_pause_s=first_pause_s)
+        self._inner = inner
+
+    async def create(self) -> bool:
+        return await self.repeat(self._inner.create)
+
+    async def list_page(self, marker: str = "") -> Page:
+        return await self.repeat(lambda: self._inner.list_page(marker))
+
+    async def head(self, name: str) -> Blob:
+        return await self.repeat(lambda: self._inner.head(name))
+
+    async def get(self, name: str, offset: int, length: int, etag: str | None = None) -> bytes:
+        return await self.repeat(lambda: self._inner.get(name, offset, length, etag))
+
+    async def put(self, name: str, data: Data, properties: Properties, etag: str | None) -> None:
+        await self.repeat(lambda: self._inner.put(name, data, properties, etag))
+
+    async def put_block(self, name: str, block_id: str, data: Data, md5: bytes) -> None:
+        await self.repeat(lambda: self._inner.put_block(name, block_id, data, md5))
+
+    async def staged(self, name: str) -> dict[str, int]:
+        return await self.repeat(lambda: self._inner.staged(name))
+
+    async def commit(self, name: str, block_ids: list[str], properties: Properties, etag: str | None) -> None:
+        await self.repeat(lambda: self._inner.commit(name, block_ids, properties, etag))
+
+    async def delete(self, name: str) -> None:
+        await self.repeat(lambda: self._inner.delete(name))
+
+    async def ask(self, request: Callable[[], Awaitable[T]]) -> T:
+        """Make another request than the port's, through the same door and repeated as they are.
+
+        It may have been done unheard when it is made again: whoever asks must be content with that.
+        """
+        through = self._inner.through if isinstance(self._inner, Limited) else _straight
+        return await self.repeat(lambda: through(request))
+
+    async def close(self) -> None:
+        await self._inner.close()
+
 
 async def _straight(request: Callable[[], Awaitable[T]]) -> T:
     return await request()
@@ -176,11 +200,3 @@ async def _straight(request: Callable[[], Awaitable[T]]) -> T:
 def _jittered(pause_s: float) -> float:
     """Between half of it and all of it, so that many requests do not come back at once."""
     return pause_s * random.uniform(0.5, 1)  # noqa: S311 - spreads load, keeps no secret
-
-
-def _told(error: TransientStoreError) -> str:
-    """What a person reads while it waits."""
-    asked_s = error.retry_after_s or 0.0
-    if asked_s > LONGEST_WISH_S:
-        return f"{error}, and asks for {asked_s:,.0f} s; asked again after {LONGEST_WISH_S:.0f} s"
-    return f"{error}, and asks for {asked_s:,.0f} s" if asked_s >= 1 else str(error)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from laden.store.connection import Answer
 
 
 class Trouble(StrEnum):
@@ -37,6 +41,34 @@ AT_PROXY = {
 }
 """What a trouble on the way to a host is called where that host is the proxy."""
 
+SENTENCES = {
+    Trouble.NAME: "the name {host} cannot be resolved: check the account's name and the network",
+    Trouble.REFUSED: "{host} does not accept connections: check the address and the firewall",
+    Trouble.UNREACHED: "no connection to {host} came about: check the network; a firewall may drop what is sent there",
+    Trouble.CERTIFICATE: "{host} shows a certificate that is not trusted here: a proxy may be in between;"
+    " give its certificate in SSL_CERT_FILE",
+    Trouble.TLS: "{host} does not complete the TLS handshake: check that it speaks https",
+    Trouble.PROXY_NAME: "the name of the proxy to {host} cannot be resolved: check {proxy}",
+    Trouble.PROXY_REFUSED: "the proxy to {host} does not accept connections: check {proxy}",
+    Trouble.PROXY_UNREACHED: "no connection to the proxy to {host} came about: check {proxy} and the network",
+    Trouble.PROXY_CERTIFICATE: "the proxy to {host} shows a certificate that is not trusted here: give its authority's"
+    " certificate in SSL_CERT_FILE",
+    Trouble.PROXY_TLS: "the proxy to {host} does not complete the TLS handshake: check whether {proxy} should say http://",
+    Trouble.PROXY_LOGIN: "the proxy to {host} wants another login (407): check user and password in {proxy}",
+    Trouble.PROXY: "the proxy refuses the way to {host} with {detail}: ask whoever runs it, or check {proxy}",
+    Trouble.PROXY_BUSY: "the proxy could not reach {host} ({detail})",
+    Trouble.TIMEOUT: "{host} did not answer in time",
+    Trouble.BROKEN: "the connection to {host} broke",
+    Trouble.STALE: "{host} had closed an idle connection",
+    Trouble.GARBLED: "{host} answers in something that is not HTTP",
+    Trouble.TOO_LONG: "{host} answers with more than it may",
+}
+"""What a person is told of each."""
+LASTING = frozenset(
+    {Trouble.CERTIFICATE, Trouble.PROXY_CERTIFICATE, Trouble.PROXY_LOGIN, Trouble.PROXY, Trouble.TOO_LONG}
+)
+"""Troubles that asking again does not mend."""
+
 
 class HttpError(Exception):
     """There is no usable answer; nothing in it repeats the address or the headers."""
@@ -48,3 +80,5 @@ class HttpError(Exception):
         """What a proxy answered, where it did: a status, or what SOCKS calls it."""
         self.throttled = throttled
         """Whether a proxy said that it has too much to do."""
+        self.partial: Answer | None = None
+        """What had come of an answer, where its head was complete: for whoever goes on from there."""

@@ -13,6 +13,7 @@
         BlobConflict                  a condition failed: the blob is there, or is another version
         BlobMissing                   no such blob
         BlobRefused                   this one request is not acceptable; others may be
+          BlobArchived                it asks for bytes that nobody can read before hours have passed
           NotOffered                  ... as the service does not have the operation
           CopySourceRefused           ... as the service cannot read what it was to copy
 
@@ -141,6 +142,10 @@ class BlobConflict(StoreError):  # noqa: N818 - named for what the service said
     """Whether an earlier attempt of the same put broke off and may have succeeded unheard."""
 
 
+class ManifestUnreadable(StoreError):  # noqa: N818 - named for what happened
+    """What lies under the manifest's name is none that this version can read."""
+
+
 class NotAsLanded(StoreError):  # noqa: N818 - named for what happened
     """A document is not the one that the page about the load names."""
 
@@ -151,6 +156,10 @@ class BlobMissing(StoreError):  # noqa: N818 - named for what the service said
 
 class BlobRefused(StoreError):  # noqa: N818 - named for what the service said
     """The service will not take this one request; others may succeed."""
+
+
+class BlobArchived(BlobRefused):
+    """A blob of the archive tier, whose bytes cannot be read."""
 
 
 class NotOffered(BlobRefused):

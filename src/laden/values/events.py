@@ -6,9 +6,10 @@ bytes and never secrets. `to_json` gives the one-line form of `--json`; the last
 
 from __future__ import annotations
 
+import html
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, ClassVar
 
 from laden.values.records import Finding, Step, TableFacts
@@ -19,8 +20,8 @@ from laden.values.secrets import redacted
 class Started:
     """A stage begins.
 
-    `listing`, `source`, `table`, `archives`, `checksums`, `images`, `plan`, `transfer`, `verify`, `reading`,
-    `download`, `manifest`, `acting` or `report`.
+    `listing`, `source`, `table`, `archives`, `checksums`, `images`, `plan`, `measure`, `transfer`, `verify`,
+    `reading`, `download`, `manifest`, `acting` or `report`.
     """
 
     event: ClassVar[str] = "started"
@@ -87,6 +88,14 @@ class PlanReady(Counts):
     """Requests that a cloud will bill as writes, at least; large images need more. 0 for what nobody bills."""
     assumed_s: float = 0.0
     """How long sending takes at an assumed speed (100 Mbit/s, 500 blobs a second); 0 for a folder."""
+    source_bytes: int = 0
+    """To be fetched from other machines for it; 0 where the source lies on this one."""
+    source_requests: int = 0
+    """In so many requests."""
+    source_s: float = 0.0
+    """How long that takes at the pace that a dry run measured; 0 where none was measured."""
+    share: str = ""
+    """What of it falls to this run, as in 2/5; empty for all of it."""
 
     @property
     def to_settle(self) -> int:
@@ -115,6 +124,17 @@ class ActReady:
     """Some names."""
     selection: tuple[Step, ...] = ()
     """What each step of a selection left; empty where all images were meant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What the way to the destination carries just now, told before a person is asked whether to go on."""
+
+    event: ClassVar[str] = "measured"
+    bytes_per_s: float
+    """With a few requests at once; 0 where it could not be measured."""
+    seconds: float
+    """How long sending would take; by an assumed speed where nothing was measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +193,29 @@ class Compared:
     only_there: int
     unknown: int
     """Of the same length, where nothing that both places know tells whether their bytes are the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """One record of what was done to a destination; see docs/history.md."""
+
+    event: ClassVar[str] = "record"
+    number: int
+    when: str
+    """UTC, as in `2026-11-26T19:30:00Z`."""
+    who: str
+    """Empty where nobody told."""
+    command: str
+    arguments: dict[str, Any]
+    source: str
+    counts: dict[str, int]
+    laden: str
+    """Version that did it."""
+    profile: str
+    documents: dict[str, str]
+    """MD5 of table, manifest and the like, by name."""
+    page: str
+    """MD5 of `_laden/load.json`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +317,7 @@ class Serving:
     """Whether what is shown may be changed from the page."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Summary(Counts):
     """How a run ended: the last event."""
 
@@ -309,7 +352,12 @@ class Summary(Counts):
     bytes_examined: int = 0
     retries: int = 0
     seconds: float = 0.0
+    """All of it, but for what a person took to answer."""
+    moving_seconds: float = 0.0
+    """Of these, while images were sent or read: without planning, listing and proof."""
     complete: bool = False
+    share: str = ""
+    """The share of a load that was sent and proved, as in 2/5: not the whole of it, so never `complete`."""
     findings: dict[str, int] = field(default_factory=dict)
     """How often each finding code was given."""
     findings_file: str = ""
@@ -319,18 +367,40 @@ class Summary(Counts):
     """One sentence when the run did not end as it should."""
     exit_code: int = 0
 
+    def __repr__(self) -> str:
+        """What there is to say: fields that are not as in an empty one."""
+        return f"Summary({', '.join(f'{name}={value!r}' for name, value in self._told().items())})"
+
+    def _repr_html_(self) -> str:
+        """The same for a notebook."""
+        rows = "".join(
+            f"<tr><th>{html.escape(name.replace('_', ' '))}</th><td>{html.escape(_shown(value))}</td></tr>"
+            for name, value in self._told().items()
+        )
+        return f"<table>{rows}</table>"
+
+    def _told(self) -> dict[str, Any]:
+        always = ("command", "complete", "exit_code")
+        return {
+            one.name: getattr(self, one.name)
+            for one in fields(self)
+            if one.name in always or getattr(self, one.name) not in ("", 0, 0.0, (), {}, None)
+        }
+
 
 Event = (
     Started
     | Warned
     | Found
     | PlanReady
+    | Measured
     | ActReady
     | Selected
     | Described
     | ToFetch
     | Total
     | Compared
+    | Remembered
     | Progress
     | Counted
     | Retried
@@ -344,10 +414,23 @@ Event = (
 Observer = Callable[[Event], None]
 
 
+def _shown(value: Any) -> str:
+    """A field for a person."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, dict):
+        return ", ".join(f"{count:,} {code}" for code, count in value.items())
+    if isinstance(value, tuple):
+        return ", ".join(f"{step.step} {step.about}: {step.rows:,}" for step in value)
+    return str(value)
+
+
 def to_json(event: Event) -> str:
     """One line of JSON in ASCII, whatever names hold and the terminal can show; `event` comes first."""
-    fields = event.finding._asdict() if isinstance(event, Found) else asdict(event)
-    return json.dumps({"event": event.event, **redacted(fields)}, separators=(", ", ": "))
+    told = event.finding._asdict() if isinstance(event, Found) else asdict(event)
+    return json.dumps({"event": event.event, **redacted(told)}, separators=(", ", ": "))
 
 
 def ignore(_: Event) -> None:

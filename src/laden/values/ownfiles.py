@@ -76,15 +76,15 @@ def is_log(path: Path) -> bool:
     return not start or start == LOG_START.encode()
 
 
-def is_own(path: Path) -> bool:
+def is_own(file: Path | str) -> bool:
     """Whether a file is one that laden left there: by its name, and then by its mark; no other is opened."""
-    name = path.name
+    name = os.path.basename(file)  # noqa: PTH119 - asked of each of a million files
     try:
         if _FINDINGS.fullmatch(name):
-            return is_findings(path)
+            return is_findings(Path(file))
         if _LOG.fullmatch(name):
-            return path.stat().st_size > 0 and is_log(path)
-        return is_report(path) if _REPORT.fullmatch(name) else bool(_UNFINISHED.fullmatch(name))
+            return Path(file).stat().st_size > 0 and is_log(Path(file))
+        return is_report(Path(file)) if _REPORT.fullmatch(name) else bool(_UNFINISHED.fullmatch(name))
     except OSError:
         return False
 

@@ -8,6 +8,7 @@ in another process. Nothing here reads, writes or decides.
 
 from __future__ import annotations
 
+import html
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -71,8 +72,9 @@ class ImageFacts(NamedTuple):
     state: str
     detail: str = ""
     """What exactly, where the state alone does not say it; told when it is found, and kept nowhere."""
-    identity: tuple[str, ...] = ()
-    """Names of fields that may say who a person is, never their values; told when they are found, and kept nowhere."""
+    identity: tuple[str, ...] | None = None
+    """Names of fields that may say who a person is, never their values; None where nobody looked. Which they are is
+    told when they are found; kept is only whether there are any."""
 
 
 UNSEEN = "unseen"
@@ -198,13 +200,39 @@ class ColumnFacts:
     """The most frequent values, or items of a list, first; of equally many in their order."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class TableFacts:
     """What a table holds, column by column."""
 
     table: str
     rows: int
     columns: tuple[ColumnFacts, ...]
+
+    def __repr__(self) -> str:
+        """A line for each column."""
+        lines = [f"{self.table}: {self.rows:,} rows", *(f"  {' '.join(row)}" for row in self._lines())]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        """A table for a notebook."""
+        head = "".join(f"<th>{name}</th>" for name in ("column", "holds", "values", "empty", "commonest"))
+        rows = "".join(
+            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in self._lines()
+        )
+        title = html.escape(f"{self.table}: {self.rows:,} rows")
+        return f"<table><caption>{title}</caption><tr>{head}</tr>{rows}</table>"
+
+    def _lines(self) -> list[tuple[str, ...]]:
+        return [
+            (
+                one.name,
+                one.kind,
+                f"{one.distinct:,}",
+                f"{one.empty:,}",
+                ", ".join(f"{value.text} ({value.rows:,})" for value in one.commonest),
+            )
+            for one in self.columns
+        ]
 
 
 class Severity(StrEnum):

@@ -1,9 +1,10 @@
 """What no text may show: one function that takes secrets out of it, used wherever a text leaves laden.
 
-In order: what this run was given in confidence is noted (`note`, `note_environment`); `redact` takes it out of a
-text in any of its percent-encoded forms, and with it whatever looks like a signature, key, token or login, whoever
-gave it; `redacted` does so for all texts of a value; `guarded` stands before standard output and error as the last
-door. Errors (`laden.values.errors`), events, findings, report and pages pass `redact` when they are made.
+In order: what this run was given in confidence is noted (`note`, `note_arguments`, `note_environment`); `redact` takes
+it out of a text in any of its percent-encoded forms, and its pieces (`pieces`), and with it whatever looks like a
+signature, key, token or login, whoever gave it; `redacted` does so for all texts of a value; `guarded` stands before
+standard output and error as the last door. Errors (`laden.values.errors`), events, findings, report and pages pass
+`redact` when they are made.
 
 It changes no data: names of blobs and the bytes of tables travel as they are.
 """
@@ -15,10 +16,12 @@ import dataclasses
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO, TypeVar, cast
 from urllib.parse import unquote
+
+from laden.values.pieces import Pieces, forms_of
 
 SHOWN = "..."
 """What stands where a secret was."""
@@ -34,6 +37,11 @@ _PATTERNS = (
     # A signature whose `+` became a blank goes on behind it.
     (rf"(?P<a>sig\s*{_PAD}\s*){_VALUE}(?:[ ]{_BASE64}+{_PAD}(?=[&\s;\"'<>]|$))*", r"\g<a>"),
     (rf"(?P<a>sharedaccesssignature\s*{_PAD}\s*)[^\s;\"'<>]+", r"\g<a>"),
+    # Signed links of other clouds (S3's and Google's "query string authentication", CloudFront), and tokens of shares.
+    (rf"(?P<a>(?:signature|x-(?:amz|goog)-(?:credential|security-token))\s*{_PAD}\s*){_VALUE}", r"\g<a>"),
+    (rf"(?P<a>[?&]policy=){_VALUE}", r"\g<a>"),
+    (r"(?P<a>://[^\s?\"'<>]*/s/)[A-Za-z0-9]{15}(?![A-Za-z0-9])", r"\g<a>"),
+    (r"(?P<a>/public\.php/dav/files/)[^/\s?\"'<>]+", r"\g<a>"),
     (rf"(?P<a>(?:account|sharedaccess|access)_?key\s*{_PAD}\s*){_VALUE}", r"\g<a>"),
     (rf"(?P<a>(?:password|passwd|pwd|token|secret)\s*{_PAD}\s*){_VALUE}", r"\g<a>"),
     # As a sentence has it, "no token: run ...", it is none.
@@ -53,10 +61,15 @@ _PATTERNS = (
     (rf"{_FROM_ITS_START}{_BASE64}{{43,}}{_PAD}(?![A-Za-z0-9+/=])", ""),
 )
 _COMPILED = tuple((re.compile(pattern, re.IGNORECASE), kept + SHOWN) for pattern, kept in _PATTERNS)
-_HINT = re.compile(
-    rf"sig\s*[=%]|signature|key|passw|pwd|token|secret|authorization|bearer|eyJ|@|{_BASE64}{{43}}", re.IGNORECASE
-)
-"""What every text has that any of them changes."""
+_WORDS = "sig\\s*[=%]|signature|credential|policy=|/s/|/dav/|key|passw|pwd|token|secret|authorization|bearer|eyj|@"
+_HINT = re.compile(_WORDS)
+_HINT_OF_ANY_CASE = re.compile(_WORDS, re.IGNORECASE)
+_LONG = re.compile("[A-Za-z0-9+/%]{43}")
+"""What every text has that any of them changes: one of the words, or so long a row of such signs."""
+
+_SIGNED_TEXT = re.compile(rf"(?:sig|accountkey|sharedaccesskey){_PAD}([^&;\s\"']+)", re.IGNORECASE)
+_ENCODED_END = re.compile(r"%(?:25)*(?:26|3[Bb])")
+"""`&` and `;`, percent-encoded any number of times."""
 
 _SHORTEST = 4
 """Of a password; anything shorter cannot be told from words."""
@@ -80,16 +93,24 @@ _SIGNED = ("LADEN_SAS", "LADEN_SOURCE_SAS", "AZURE_STORAGE_SAS_TOKEN", "AZURE_ST
 
 _noted: dict[str, re.Pattern[str]] = {}
 _of_environment: dict[str, re.Pattern[str]] = {}
+_logins: set[str] = set()
+"""Of what was noted: logins, whose pieces are names of people and hosts."""
+_pieces = Pieces()
 
 
 def note(*values: str) -> None:
     """Keep back these values from now on: a SAS (its signature), a key, a token."""
-    for value in values:
-        for secret in _secrets_of(value):
-            if secret not in _noted:
-                _noted[secret] = _pattern(secret)
+    new = [secret for value in values for secret in _secrets_of(value) if secret not in _noted]
+    _noted.update({secret: _pattern(secret) for secret in new})
     for secret in list(_noted)[:-_MOST_NOTED]:
         del _noted[secret]
+    if new:
+        _know_pieces()
+
+
+def note_arguments(arguments: Sequence[str]) -> None:
+    """Keep back what signatures and keys a command line holds, in whatever place of it."""
+    note(*(argument for argument in arguments if _SIGNED_TEXT.search(argument)))
 
 
 def note_environment(environment: Mapping[str, str] | None = None) -> None:
@@ -98,26 +119,55 @@ def note_environment(environment: Mapping[str, str] | None = None) -> None:
     found: list[str] = [given[name] for name in _WHOLE if given.get(name)]
     for name in _SIGNED:
         found += _secrets_of(given.get(name, ""))
+    _logins.clear()
     for name, value in given.items():
         if name.lower().endswith("_proxy"):
-            found += _login_of(value)
+            login = _login_of(value)
+            found += login
+            _logins.update(login[:1])
     _of_environment.clear()
     _of_environment.update({secret: _pattern(secret) for secret in found if len(secret) >= _SHORTEST})
+    _know_pieces()
+
+
+def _know_pieces() -> None:
+    global _pieces
+    known = (secret for secret in (*_noted, *_of_environment) if secret not in _logins)
+    _pieces = Pieces(form for secret in known for form in forms_of(secret))
 
 
 def redact(text: str) -> str:
     """The text without secrets; `...` stands for each."""
     for pattern in (*_noted.values(), *_of_environment.values()):
         text = pattern.sub(SHOWN, text)
-    if _HINT.search(text):
+    text = _pieces.replaced(text, SHOWN)
+    if _is_suspect(text):
         for pattern, kept in _COMPILED:
             text = pattern.sub(kept, text)
     return text
 
 
+def _is_suspect(text: str) -> bool:
+    """Whether any of the patterns may fit: asked of every text, so in the quick way where all letters are plain."""
+    if _LONG.search(text):
+        return True
+    return bool(_HINT.search(text.lower()) if text.isascii() else _HINT_OF_ANY_CASE.search(text))
+
+
 def redacted(value: _T) -> _T:
     """The same value, of the same types, whose texts hold no secrets."""
-    return cast("_T", _walk(value))
+    return value if isinstance(value, tuple) and _is_clean(value) else cast("_T", _walk(value))
+
+
+def _is_clean(fields: tuple[Any, ...]) -> bool:
+    """Whether plain fields hold no secret: one look at all texts of a finding costs less than one at each.
+
+    No pattern needs a line's neighbours; one that sees a secret across two lines only has them looked at by themselves.
+    """
+    if not all(isinstance(one, str | int | None) for one in fields):
+        return False
+    texts = "\n".join(one for one in fields if type(one) is str)
+    return redact(texts) == texts
 
 
 def _walk(value: Any) -> Any:
@@ -205,7 +255,7 @@ def give(text: str) -> None:
 
 def _secrets_of(text: str) -> list[str]:
     """What is secret in a SAS, a SAS URL, a connection string, or a bare key or token."""
-    parts = re.findall(rf"(?:sig|accountkey|sharedaccesskey){_PAD}([^&;\s\"']+)", text, re.IGNORECASE)
+    parts = [part for found in _SIGNED_TEXT.findall(text) if (part := _ENCODED_END.split(found)[0])]
     found = parts or ([text.strip()] if "=" not in text.strip().rstrip("=") else [])
     return [part for part in found if len(part) >= _SHORTEST_SIGNED]
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+_DAYS_FROM_S = 48 * 3600
+_NO_HOURS_DAYS = 10
+
 
 def amount(count: int) -> str:
     """`160,861`."""
@@ -32,10 +35,13 @@ def size(size_bytes: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """`4 s`, `3 min 20 s`, `2 h 05 min`."""
+    """`4 s`, `3 min 20 s`, `2 h 05 min`, `3 days 4 h`."""
     whole = round(seconds)
     if whole < 60:
         return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    if whole < _DAYS_FROM_S:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    days, hours = divmod(round(seconds / 3600), 24)
+    return f"{plural(days, 'day')} {hours} h" if days < _NO_HOURS_DAYS else plural(days, "day")

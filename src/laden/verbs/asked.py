@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict, cast, get_args, get_type_hints
@@ -9,10 +10,12 @@ from typing import Any, TypedDict, cast, get_args, get_type_hints
 from laden.dataset.images import Level, Phi
 from laden.dataset.selection import Selection
 from laden.dataset.source import Scope
+from laden.remote.link import is_link
 from laden.stages.survey import Choice
 from laden.values.errors import UsageError
 from laden.values.ownfiles import is_device
 from laden.values.secrets import redact
+from laden.values.share import Share, parse_share
 
 Paths = str | Path | Sequence[str | Path]
 
@@ -22,6 +25,8 @@ class Selecting(TypedDict, total=False):
 
     where: str | None
     """Only rows for which this SQL condition is true, as in `"ImageDir = 0"`."""
+    marks_file: str | Path | None
+    """A table of marks that `laden explore` keeps: `where` may name `laden_mark` and `laden_note` then."""
     images_file: str | Path | None
     """Only images whose keys stand in this file, one a line."""
     sample: int | None
@@ -38,7 +43,7 @@ class Choosing(Selecting, total=False):
     """What of a source, by keyword."""
 
     table: str | Path | None
-    """The label table, where it does not lie in the source."""
+    """The label table, where it does not lie in the source; a path or a link."""
     profile: str | None
     """Name of a built-in profile, or path of a TOML file; by default recognised."""
     archives: str | None
@@ -73,6 +78,7 @@ def _selection(asked: Mapping[str, Any]) -> Selection:
         asked.get("by"),
         asked.get("seed"),
         asked.get("first"),
+        path_of(asked.get("marks_file")),
         asked.get("table_name"),
     )
 
@@ -80,8 +86,9 @@ def _selection(asked: Mapping[str, Any]) -> Selection:
 def choice_of(asked: Choosing) -> Choice:
     """What was asked of a source; raises TypeError for a keyword that is none, UsageError for what makes no sense."""
     refuse_unknown(asked, Choosing)
+    table = asked.get("table")
     return Choice(
-        path_of(asked.get("table")),
+        None if table is not None and is_link(str(table)) else path_of(table),
         asked.get("profile"),
         asked.get("archives"),
         asked.get("layout"),
@@ -113,6 +120,11 @@ def phi_of(phi: str) -> Phi:
     return cast("Phi", one_of("phi", phi, get_args(Phi)))
 
 
+def share_of(share: str | None) -> Share | None:
+    """The part of a load that is asked for; raises UsageError."""
+    return None if share is None else parse_share(share, os.environ)
+
+
 def one_of(name: str, given: str, allowed: Sequence[str]) -> str:
     """What was given, if it is one of what may be; raises UsageError."""
     if given not in allowed:
@@ -129,11 +141,6 @@ def paths(source: Paths) -> list[Path]:
 def path_of(path: str | Path | None) -> Path | None:
     """A path, where one was given."""
     return None if path is None else Path(path)
-
-
-def shown(source: Paths) -> str:
-    """The source as a summary names it."""
-    return redact(", ".join(map(str, paths(source))))
 
 
 def refuse_same(

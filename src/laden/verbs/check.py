@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Unpack
+from typing import Literal, Unpack
 
 from laden.dataset.evidence import Trust, check_sums, find_sums
 from laden.dataset.images import Level, Phi
 from laden.dataset.source import Reader
+from laden.remote.sources import Sources
 from laden.report import Reporter
 from laden.run.logfile import LogFile
 from laden.run.receipts import Receipts
@@ -18,11 +19,12 @@ from laden.stages.consistency import contradictions, not_looked_into
 from laden.stages.plan import Plan
 from laden.stages.survey import Survey, survey
 from laden.stages.transfer.examining import examine
-from laden.values.errors import ExitCode
+from laden.values.errors import ExitCode, UsageError
 from laden.values.events import Observer, Started, Summary, ignore
-from laden.verbs.asked import Choosing, Paths, choice_of, level_of, path_of, paths, phi_of, refuse_same, shown
+from laden.verbs.asked import Choosing, Paths, choice_of, level_of, path_of, phi_of, refuse_same, share_of
 from laden.verbs.identity import look_for_identity
-from laden.verbs.planning import bits_of, planned, read_again
+from laden.verbs.planning import bits_of, planned
+from laden.verbs.sources import begin, shown_sources, sources_of, tell_news
 
 
 def check(
@@ -30,9 +32,13 @@ def check(
     *,
     checksums: bool = False,
     images: Level = "none",
+    share: str | None = None,
     phi: Phi = "warn",
     findings_file: str | Path | None = None,
     report_file: str | Path | None = None,
+    link_command: str | None = None,
+    report_images: Literal["some", "none"] = "some",
+    report_command: str = "",
     log_file: str | Path | None = None,
     observer: Observer = ignore,
     stopping: Callable[[], bool] = never,
@@ -40,18 +46,20 @@ def check(
 ) -> Summary:
     """Hold a table against the archives' directories, and where asked look into every image it names.
 
-    Result, errors and arguments are those of `load`, but no network is touched, and of `images` the default is `none`:
-    no member is read, but for the beginnings of some DICOM files (`phi`). `structure` reads every image that a row
-    names, `pixels` decodes it too, on all cores. `checksums` is whether all files are hashed that a publisher's
-    checksum files name.
+    Result, errors and arguments are those of `load`, but no network is touched unless links are given, and of `images`
+    the default is `none`: no member is read, but for the beginnings of some DICOM files (`phi`). `structure` reads
+    every image that a row names, `pixels` decodes it too, on all cores; of a `share`, as in `"2/5"`, only those that
+    fall to it. `checksums` is whether all files are hashed that a publisher's checksum files name.
     """
     refuse_same(report_file, findings_file, log_file)
     log = LogFile(path_of(log_file), observer)
-    reporter = Reporter(path_of(report_file), log.observe)
+    reporter = Reporter(path_of(report_file), log.observe, images=report_images, command=report_command)
     with (
+        sources_of(source, asked.get("table"), link_command, stopping) as sources,
         log,
+        reporter,
         running(
-            Summary("check", source=shown(source)),
+            Summary("check", source=shown_sources(source)),
             reporter.observe,
             findings_file=path_of(findings_file),
             stopping=stopping,
@@ -59,15 +67,20 @@ def check(
         ) as run,
     ):
         level, choice, phi = level_of(images), choice_of(asked), phi_of(phi)
-        surveyed = survey(paths(source), choice, run.relations, run.log, run.tell)
-        reporter.look_at_source(surveyed.profile, surveyed.root, read_again(surveyed))
-        plan, _ = planned(run, surveyed)
+        part = share_of(share)
+        if part and level == "none":
+            raise UsageError("--share divides the reading of images: give --images structure or pixels with it")
+        begin(run, sources)
+        surveyed = survey(sources, choice, run.relations, run.log, run.tell, charts=reporter.wanted)
+        tell_news(run, sources)
+        reporter.look_at_source(surveyed.profile, surveyed.root, [one.table for one in surveyed.tables], run.relations)
+        plan, _ = planned(run, surveyed, share=part)
         look_for_identity(run, surveyed.root, phi, alone=level == "none")
         if checksums:
             _check_sums(run, surveyed, Trust(choice.trust))
         if level == "none":
             return run.end()
-        _examine(run, plan, surveyed, level, phi)
+        _examine(run, plan, surveyed, sources, level, phi)
         if stopping() and run.outcomes().unfinished:
             return run.end(ExitCode.INTERRUPTED, "stopped as you asked: not every image was looked at")
         run.add(contradictions(run.relations, "receipts", bits_of(surveyed)))
@@ -85,10 +98,11 @@ def _check_sums(run: Run, surveyed: Survey, trust: Trust) -> None:
     run.add(check_sums(surveyed.found, surveyed.archives, sums, trust, run.meter.reading))
 
 
-def _examine(run: Run, plan: Plan, surveyed: Survey, level: Level, phi: Phi) -> None:
+def _examine(run: Run, plan: Plan, surveyed: Survey, sources: Sources, level: Level, phi: Phi) -> None:
     """Read every image that a row names, and look into it."""
     run.tell(Started("images", level))
     threads = os.cpu_count() or 1
-    with Reader(str(surveyed.root)) as reader, Receipts(run, phi) as settled:
+    with Reader(surveyed.root) as reader, Receipts(run, phi) as settled:
         for receipt in examine(plan.items(), reader, level, threads=threads, phi=phi, stopping=run.stopping):
             settled.add(receipt)
+            tell_news(run, sources)

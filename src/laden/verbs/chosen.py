@@ -8,6 +8,7 @@ meant. Nothing is read of the images, and nothing is written.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,12 +19,13 @@ from laden.dataset.selection import Part, Records, Selection, choose
 from laden.dataset.table import BATCH, Table, columns, count
 from laden.relations import Relations
 from laden.run.run import Run
+from laden.stages.download.meaning import GONE
 from laden.stages.inventory import fetch_table, is_listed, read_proved
-from laden.stages.manifest import LoadPage, find_loads_below
+from laden.stages.manifest import OTHER, LoadPage, find_loads_below
 from laden.store import Store
 from laden.values.errors import UsageError
 from laden.values.events import Selected
-from laden.values.records import Step
+from laden.values.records import Finding, Severity, Step
 
 _SCHEMA = """
 CREATE OR REPLACE TABLE links (row BIGINT, blob VARCHAR, place VARCHAR);
@@ -134,7 +136,7 @@ def pick(run: Run, loaded: Loaded, selection: Selection, layout: Template | None
     if not selection.chooses:
         _pick_all(relations, loaded)
         return ()
-    steps = choose(selection, Records(relations, loaded.parts, run.log.add), relations, run.log.add)
+    steps = choose(selection, Records(relations, loaded.parts, run.log.add, selection.marks), relations, run.log.add)
     run.tell(Selected(steps))
     run.note(rows=steps[-1].rows, selection=steps)
     relations.run("INSERT INTO picked SELECT DISTINCT blob FROM links JOIN chosen USING (row) WHERE blob IS NOT NULL")
@@ -199,3 +201,40 @@ def rows_of(relations: Relations, landed: Landed, query: str) -> NDArray[np.int6
         f"SELECT DISTINCT row FROM ({query}) WHERE row > {first} AND row <= {last} ORDER BY row"  # noqa: S608 - own text
     )
     return found - first
+
+
+def read_image_labels(run: Run, loaded: Loaded) -> None:
+    """Fill the relation `image_labels` from the column that the profile names."""
+    relations = run.relations
+    relations.run("CREATE OR REPLACE TABLE image_labels (blob VARCHAR, labels VARCHAR[])")
+    shape = loaded.tables[0].part.shape if loaded.tables else None
+    if shape is None or shape.labels is None:
+        return
+    records = Records(relations, loaded.parts)
+    if not records.has(shape.labels):
+        return
+    column = records.column(shape.labels)
+    records.declare([column])
+    records.read()
+    found = column.quoted if column.kind in ("list", "cuis") else f"[{column.quoted}]"
+    relations.run(
+        "INSERT INTO image_labels SELECT blob, list_sort(list_distinct(flatten(list("  # noqa: S608 - quoted
+        f"coalesce({found}, []::VARCHAR[]))))) FROM links JOIN records ON laden_row = row"
+        " WHERE blob IS NOT NULL GROUP BY blob"
+    )
+
+
+_LOST = f"""
+SELECT k.blob, b.name IS NOT NULL FROM known k JOIN picked USING (blob) LEFT JOIN blobs b ON b.name = k.blob
+WHERE {OTHER} ORDER BY 1
+"""  # noqa: S608 - own text
+
+
+def lost(relations: Relations) -> Iterator[Finding]:
+    """Of the images in `picked`, those that are gone, or not what the manifest says."""
+    for blob, listed in relations.stream(_LOST):
+        if listed:
+            message = "it is not what the manifest says, and is left out: load it again with --overwrite changed"
+            yield Finding("blob-changed", Severity.ERROR, message, blob=blob)
+        else:
+            yield Finding("blob-deleted", Severity.ERROR, GONE, blob=blob)

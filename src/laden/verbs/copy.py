@@ -23,7 +23,8 @@ from laden.run.run import Run
 from laden.stages.copying import Copier, Done, Job
 from laden.stages.copying.questions import JOBS, LOST, ORIGIN, PLAN, ROWS, ROWS_OF_FILES, UNPROVEN
 from laden.stages.costs import of_tier
-from laden.stages.inventory import Listing, fetch, is_listed, read_documents, read_known
+from laden.stages.history import Deed
+from laden.stages.inventory import Listing, fetch, is_listed, read_earlier
 from laden.stages.manifest import LOAD, LoadPage, find_loads_below, losses
 from laden.stages.metadata import Copied
 from laden.stages.publish import Landing, Publisher
@@ -39,6 +40,7 @@ from laden.verbs.begun import begun, renewal_of
 from laden.verbs.chosen import Loaded, pick, read_loaded
 from laden.verbs.opening import Opened, opened
 from laden.verbs.properties import Which
+from laden.verbs.remembering import asked_of, record
 
 SOURCE_SAS = "LADEN_SOURCE_SAS"
 _BATCH = 2_000
@@ -159,9 +161,9 @@ class _Copying:
         self._listing = Listing(self._there.store, relations, run.tell)
         await self._listing.begin()
         await self._listing.finish()
-        await read_known(self._there.store, relations)
-        self._earlier = await read_documents(self._there.store, relations)
-        run.add(await self._listing.doubt(self._earlier))
+        await self._listing.know()
+        page, self._earlier = await read_earlier(self._there.store, relations)
+        run.add(await self._listing.doubt(self._earlier, page))
         return self._plan()
 
     def _lost(self) -> Iterator[Finding]:
@@ -273,8 +275,19 @@ class _Copying:
         run.tell(Started("manifest"))
         run.add(await publisher.publish_copies(self._profile, self._landings, self._copies))
         run.add(losses(run.relations))
+        await self._record()
         run.note(complete=True)
         return run.end()
+
+    async def _record(self) -> None:
+        """Leave word of it in the destination's history."""
+        run, asked = self._run, self._selection
+        told = {"where": asked.where, "sample": asked.sample, "by": asked.by, "first": asked.first, "tier": self._tier}
+        images, size_bytes = run.relations.one("SELECT count(*), coalesce(sum(size_bytes), 0)::BIGINT FROM loaded")
+        outcomes = run.outcomes()
+        counts = {"images": images, "bytes": size_bytes, "sent": outcomes.sent, "already_there": outcomes.already_there}
+        source = str(self._origin.target).rstrip("/").rpartition("/")[2]
+        await record(run, self._there.store, Deed("copy", asked_of(told), source, counts))
 
     async def _transfer(self) -> None:
         run = self._run

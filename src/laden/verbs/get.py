@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Unpack
+from typing import Literal, Unpack
 
 from laden.dataset.profile import Template
 from laden.dataset.selection import Selection
@@ -20,7 +20,7 @@ from laden.run.logfile import LogFile
 from laden.run.loop import run as run_loop
 from laden.run.run import Run, never, running
 from laden.stages.download import Fate, Wanted, download, reading
-from laden.stages.download.meaning import GONE, meaning
+from laden.stages.download.meaning import meaning
 from laden.stages.download.places import GETTING, refuse_places
 from laden.stages.manifest import MANIFEST, OTHER
 from laden.store import FolderDestination, Store, without_secret
@@ -31,10 +31,11 @@ from laden.values.errors import ExitCode, UsageError
 from laden.values.events import Observer, Started, Summary, ToFetch, Warned, ignore
 from laden.values.records import Finding, Severity
 from laden.values.units import size
-from laden.verbs.asked import Selecting, path_of, refuse_same, selection_of
+from laden.verbs.asked import Selecting, one_of, path_of, refuse_same, selection_of
 from laden.verbs.beside import lay_beside
-from laden.verbs.chosen import Loaded, pick, read_loaded
+from laden.verbs.chosen import Loaded, lost, pick, read_image_labels, read_loaded
 from laden.verbs.opening import opened
+from laden.verbs.packed import FORMS, bring_packed, lay_index
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class _Wishes:
     selection: Selection
     layout: Template | None
     profile: str | None
+    form: str
     dry_run: bool
     connections: int | None
     renewal: Renewal
@@ -54,6 +56,7 @@ def get(
     destination: str,
     folder: str | Path,
     *,
+    form: Literal["folder", "zip", "tar-shards"] = "folder",
     layout: str | None = None,
     profile: str | None = None,
     table_name: str | None = None,
@@ -73,6 +76,7 @@ def get(
         destination: where it was loaded to, as in `load`; any other container, too, against the MD5s that it keeps.
         folder: where it is to lie; made where it is absent. Nothing in it is replaced but what laden put there and
             nobody touched since.
+        form: files in a folder; or all in one zip; or tars of a gigabyte each for training, with an index (WebDataset).
         layout: template of the files' names, as in `"{ImageDir}/{ImageID}"`; `{path}` is the name in the container.
         profile: TOML file of the load's profile, where that is no built-in one.
         table_name: what the table of the selected rows is called.
@@ -108,6 +112,7 @@ def get(
             replace(selection_of(asked), table_name=table_name),
             Template(layout) if layout is not None else None,
             profile,
+            one_of("form", form, FORMS),
             dry_run,
             connections,
             Renewal(sas_command, ask_sas),
@@ -137,6 +142,8 @@ async def _get(run: Run, destination: str, wishes: _Wishes) -> Summary:
         loaded = await read_loaded(run, there.store, wishes.profile, tables=True)
         if loaded.page is None and needs_rows:
             raise UsageError(f"no load was completed in {without_secret(destination)}: there are no rows to choose by")
+        if loaded.page is None and wishes.form != "folder":
+            raise UsageError(f"no load was completed in {without_secret(destination)}: only loads are packed")
         pick(run, loaded, wishes.selection, wishes.layout)
         _want(run, loaded)
         run.add(refuse_places(run.relations, wishes.folder))
@@ -147,10 +154,13 @@ async def _get(run: Run, destination: str, wishes: _Wishes) -> Summary:
         await intake.prepare()
         run.tell(Started("download"))
         run.meter.begin(count, size_bytes)
-        if not await _bring(run, there.store, intake):
+        if not await _bring(run, loaded, there.store, intake, wishes.form):
             return run.end(ExitCode.INTERRUPTED, "stopped as you asked: run the same command again to go on")
         run.tell(Started("table"))
-        run.add(await lay_beside(run, there.store, loaded, intake, wishes.selection, moved=wishes.layout is not None))
+        if wishes.form == "tar-shards":
+            run.add(await lay_index(run, intake))
+        moved = wishes.layout is not None or wishes.form != "folder"
+        run.add(await lay_beside(run, there.store, loaded, intake, wishes.selection, moved=moved))
         run.note(complete=True)
         return run.end()
 
@@ -159,10 +169,6 @@ _FROM_MANIFEST = f"""
 INSERT INTO getting SELECT DISTINCT coalesce(l.place, k.blob), k.blob, k.size_bytes, k.md5, k.crc32, b.etag
 FROM known k JOIN picked USING (blob) JOIN blobs b ON b.name = k.blob LEFT JOIN links l ON l.blob = k.blob
 WHERE NOT ({OTHER})
-"""  # noqa: S608 - own text
-_LOST = f"""
-SELECT k.blob, b.name IS NOT NULL FROM known k JOIN picked USING (blob) LEFT JOIN blobs b ON b.name = k.blob
-WHERE {OTHER} ORDER BY 1
 """  # noqa: S608 - own text
 _FROM_LISTING = """
 INSERT INTO getting SELECT name, name, size_bytes, md5, crc32, etag FROM blobs JOIN picked ON blob = name
@@ -175,7 +181,7 @@ def _want(run: Run, loaded: Loaded) -> None:
     relations.run(GETTING)
     if loaded.page is not None:
         relations.run(_FROM_MANIFEST)
-        run.add(_lost(relations.stream(_LOST)))
+        run.add(lost(relations))
         return
     relations.run(_FROM_LISTING)
     why = "no load was completed here, so what comes is held against the MD5s that whoever put it there gave"
@@ -183,15 +189,6 @@ def _want(run: Run, loaded: Loaded) -> None:
     for (blob,) in relations.stream("SELECT blob FROM getting WHERE md5 IS NULL ORDER BY 1"):
         message = "nobody gave its MD5, so nothing but its length can be proved"
         run.add([Finding("get-unproved", Severity.WARNING, message, blob=blob)])
-
-
-def _lost(rows: Iterator[tuple[str, bool]]) -> Iterator[Finding]:
-    for blob, listed in rows:
-        if listed:
-            message = "it is not what the manifest says, and is not fetched: load it again with --overwrite changed"
-            yield Finding("blob-changed", Severity.ERROR, message, blob=blob)
-        else:
-            yield Finding("blob-deleted", Severity.ERROR, GONE, blob=blob)
 
 
 def _told(run: Run, wishes: _Wishes) -> tuple[int, int]:
@@ -210,20 +207,26 @@ def _told(run: Run, wishes: _Wishes) -> tuple[int, int]:
 _BATCH = 2_000
 
 
-async def _bring(run: Run, store: Store, intake: Intake) -> bool:
+def _wanted(run: Run) -> Iterator[Wanted]:
+    rows = run.relations.stream("SELECT place, blob, size_bytes, md5, crc32, etag FROM getting ORDER BY place")
+    for place, blob, size_bytes, md5, crc32, etag in rows:
+        yield Wanted(place, blob, size_bytes, bytes.fromhex(md5) if md5 else None, crc32, etag)
+
+
+async def _bring(run: Run, loaded: Loaded, store: Store, intake: Intake, form: str) -> bool:
     """Bring all of `getting`; what came, or was there, goes into the relation `got`. False where it was stopped."""
     relations = run.relations
     relations.run("CREATE OR REPLACE TABLE got (blob VARCHAR, place VARCHAR)")
-    rows = relations.stream("SELECT place, blob, size_bytes, md5, crc32, etag FROM getting ORDER BY place")
-    wanted = (
-        Wanted(place, blob, size_bytes, bytes.fromhex(md5) if md5 else None, crc32, etag)
-        for place, blob, size_bytes, md5, crc32, etag in rows
-    )
+    if form == "folder":
+        coming = download(_wanted(run), reading(store), intake, run.stopping)
+    else:
+        read_image_labels(run, loaded)
+        coming = bring_packed(run, store, intake, form)
     fates: Counter[Fate] = Counter()
     pending: list[tuple[str, str]] = []
     fetched_bytes = 0
     try:
-        async for came in download(wanted, reading(store), intake, run.stopping):
+        async for came in coming:
             fates[came.fate] += 1
             run.add(meaning(came))
             run.meter.step(came.item.size_bytes)

@@ -24,6 +24,7 @@ from laden.store import Destination, FolderDestination, Store, open_store, parse
 from laden.values.errors import UsageError
 from laden.values.events import Observer, Started, ignore
 from laden.values.ownfiles import begins, placed, refuse
+from laden.verbs.asked import one_of
 
 NOT_LOADED = "no load was completed in {place}: load it first, to its end"
 NOT_AS_SAID = "{place} is not as its manifest says ({wrong}): load it again, or see 'laden verify'"
@@ -66,6 +67,7 @@ def export_labels(
     Raises:
         LadenError: the destination holds no completed load, is not as its manifest says, or has no labels.
     """
+    one_of("form", form, ("jsonl", "coco", "csv"))
     target = parse_destination(destination)
     path = Path(output).expanduser()
     address = addresses(target, urls)

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Literal, Unpack
 
-from laden.dataset.selection import Records, Selection
+from laden.dataset.selection import Selection
 from laden.relations import Relations
 from laden.run.loop import run as run_loop
 from laden.run.run import Run, running
@@ -29,7 +29,7 @@ from laden.values.events import Observer, Started, Summary, ignore
 from laden.values.ownfiles import begins, is_marked, placed, refuse
 from laden.values.sheets import Out
 from laden.verbs.asked import Selecting, one_of, selection_of
-from laden.verbs.chosen import Loaded, pick, read_loaded
+from laden.verbs.chosen import pick, read_image_labels, read_loaded
 from laden.verbs.opening import opened
 
 Form = Literal["table", "csv", "parquet", "json"]
@@ -98,7 +98,7 @@ async def _listed(
         run.relations.run("CREATE OR REPLACE TABLE tiers (name VARCHAR, tier VARCHAR)")
         if not isinstance(there.target, FolderDestination):
             await _read_tiers(run, there.target, there.access.source)
-        _read_labels(run, loaded)
+        read_image_labels(run, loaded)
 
 
 async def _read_tiers(run: Run, target: Destination, sas: SasSource | None) -> None:
@@ -115,27 +115,6 @@ async def _read_tiers(run: Run, target: Destination, sas: SasSource | None) -> N
                 return
     finally:
         await manage.close()
-
-
-def _read_labels(run: Run, loaded: Loaded) -> None:
-    """Fill the relation `image_labels` from the column that the profile names."""
-    relations = run.relations
-    relations.run("CREATE OR REPLACE TABLE image_labels (blob VARCHAR, labels VARCHAR[])")
-    shape = loaded.tables[0].part.shape if loaded.tables else None
-    if shape is None or shape.labels is None:
-        return
-    records = Records(relations, loaded.parts)
-    if not records.has(shape.labels):
-        return
-    column = records.column(shape.labels)
-    records.declare([column])
-    records.read()
-    found = column.quoted if column.kind in ("list", "cuis") else f"[{column.quoted}]"
-    relations.run(
-        "INSERT INTO image_labels SELECT blob, list_sort(list_distinct(flatten(list("  # noqa: S608 - quoted
-        f"coalesce({found}, []::VARCHAR[]))))) FROM links JOIN records ON laden_row = row"
-        " WHERE blob IS NOT NULL GROUP BY blob"
-    )
 
 
 def _refuse_place(output: str | Path | None, form: str) -> None:

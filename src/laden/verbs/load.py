@@ -11,74 +11,49 @@ from pathlib import Path
 from typing import Literal, Unpack
 
 from laden.dataset.images import Level, Phi
-from laden.dataset.selection import Part
-from laden.dataset.source import Reader
+from laden.dataset.source import Root, folder_of, name_of
+from laden.remote.sources import Sources
 from laden.report import Reporter
 from laden.run.deadline import Deadline
 from laden.run.logfile import LogFile
 from laden.run.loop import run as run_loop
 from laden.run.receipts import Receipts
 from laden.run.run import Run, never, running
-from laden.stages.consistency import contradictions, not_looked_into
-from laden.stages.costs import of_tier
 from laden.stages.engine import Job, move, workers_for
-from laden.stages.inventory import Listing, is_listed, read_documents, read_known
-from laden.stages.manifest import LOAD, Document, losses
+from laden.stages.history import Deed
+from laden.stages.inventory import Listing, is_listed, read_earlier
+from laden.stages.manifest import LOAD, Document, LoadPage
 from laden.stages.plan import Plan
-from laden.stages.proof import confirm
-from laden.stages.properties import Values, Wishes, wishes_of
+from laden.stages.proof import doubt_documents, oddities
+from laden.stages.properties import Values, wishes_of
 from laden.stages.publish import Landing, Publisher
 from laden.stages.survey import Choice, Survey, survey
-from laden.stages.survey.unchanged import changed
-from laden.stages.transfer import Settings
 from laden.store import FolderDestination, without_secret
 from laden.store.access import Ask, Renewal
-from laden.store.cap import Cap, parse_cap
+from laden.store.cap import parse_cap
 from laden.store.sas import lacking_for_load, lacking_for_tags
-from laden.store.slips import swapped
 from laden.values.errors import AccessEnded, ExitCode, UsageError
-from laden.values.events import Observer, PlanReady, Started, Summary, Warned, ignore
+from laden.values.events import Observer, PlanReady, Started, Summary, ignore
 from laden.values.records import Item
 from laden.verbs.asked import (
     Choosing,
     Paths,
     choice_of,
-    level_of,
     one_of,
     path_of,
-    paths,
-    phi_of,
     refuse_same,
     refuse_secrets,
-    shown,
+    share_of,
 )
-from laden.verbs.identity import look_for_identity, refuse_unlooked
+from laden.verbs.concluding import conclude, lost_before, proved
+from laden.verbs.identity import look_for_identity, recall_identity
+from laden.verbs.measuring import agreed
 from laden.verbs.opening import Opened, opened
-from laden.verbs.planning import bits_of, nothing_here, planned, read_again
+from laden.verbs.planning import nothing_here, planned
+from laden.verbs.remembering import asked_of, counts_of, record
+from laden.verbs.sources import begin, listening, refuse_swapped, shown_sources, sources_of
 from laden.verbs.wholeness import not_whole
-
-
-@dataclass(frozen=True, slots=True)
-class _Wishes:
-    """What a person asked of a load, beyond source and destination."""
-
-    choice: Choice
-    settings: Settings
-    compare_all: bool
-    send_strays: bool
-    connections: int | None
-    cap: Cap | None
-    workers: int | None
-    dry_run: bool
-    update: bool
-    properties: Wishes
-    renewal: Renewal
-    confirm: Callable[[PlanReady], bool]
-
-    @property
-    def overwrites(self) -> bool:
-        """Whether also what others put there gives way."""
-        return self.settings.replace_other and not self.update
+from laden.verbs.wishes import LoadWishes, refuse_share, settings_of, tell_no_longer, values_of
 
 
 def load(
@@ -94,6 +69,7 @@ def load(
     connections: int | None = None,
     limit: str | None = None,
     workers: int | None = None,
+    share: str | None = None,
     dry_run: bool = False,
     update: bool = False,
     tier: str | None = None,
@@ -101,22 +77,26 @@ def load(
     metadata: Sequence[str] = (),
     findings_file: str | Path | None = None,
     report_file: str | Path | None = None,
+    report_images: Literal["some", "none"] = "some",
+    report_command: str = "",
     log_file: str | Path | None = None,
     sas_command: str | None = None,
     ask_sas: Ask | None = None,
+    link_command: str | None = None,
     observer: Observer = ignore,
-    confirm: Callable[[PlanReady], bool] = lambda _: True,
+    confirm: Callable[[PlanReady], bool] | None = None,
     stopping: Callable[[], bool] = never,
     **asked: Unpack[Choosing],
 ) -> Summary:
     """Load a dataset into a container or folder, verified; run it again to finish what was interrupted.
 
     Args:
-        source: a folder of archives and a table, an extracted tree, or named files.
+        source: a folder of archives and a table, an extracted tree, or named files; also links to archives and tables,
+            to a share or a container that holds them, and files of links, one a line (docs/sources.md).
         destination: URL of a container or a prefix in it, or a folder.
         overwrite: what to do with a blob of other content: leave it and list it, or replace it.
         compare: when an image that is there is read at the source and compared by MD5: where CRC-32, size and time do
-            not tell that it is the same, or always.
+            not tell that it is the same, or always; then tables and copied files are read back too.
         strays: whether images without a row are sent.
         damaged: whether images that are broken inside, though whole as members, are sent as they are.
         images: how closely each image is looked at as it passes: not at all, its structure, or every pixel decoded.
@@ -125,6 +105,8 @@ def load(
         connections: requests in flight at most; None to find out what the link bears.
         limit: bytes a second that are sent at most, as in `"20M"`; by time of day, as in `"08:00-18:00=5M,20M"`.
         workers: processes that send; None to decide by the number and size of the images.
+        share: only this part of it, as in `"2/5"`, or `"auto"` where a scheduler tells; lands no table and no
+            manifest, which the load of all does once its shares are there.
         dry_run: plan only; nothing is written anywhere but to `findings_file`.
         update: also replace images of earlier loads that have other content at the source now, and tell what the
             source no longer has. What others put there stays, and nothing is deleted.
@@ -133,13 +115,18 @@ def load(
         metadata: the same for metadata.
         findings_file: CSV file for all findings; None writes none.
         report_file: HTML file to show what was loaded, also where the load fails or is stopped; None writes none.
+        report_images: whether the report shows sample images and damaged ones.
+        report_command: what the report says was typed; nothing of it is hidden there but what looks like a secret.
         log_file: file to which every event is added, as a line of JSON with the time; None writes none.
         sas_command: a program that prints a SAS for the destination; run without a shell before the last one ends,
             when one is refused, and at first where there is none.
         ask_sas: asked for another SAS when one is not accepted any more, with the reason and a function that tells
             whether the answer is no longer wanted; called from a thread; an empty answer gives up.
+        link_command: a program that prints another link where one of the source is refused; `{name}` and `{link}` in it
+            stand for the file's name and for its first link without the query.
         observer: called with each event, in order; the last is the summary that is also returned.
-        confirm: asked once the plan is known; False ends the run before anything is written.
+        confirm: asked once the plan is known, and how long it may take was measured; False ends the run before
+            anything is written. None goes on.
         stopping: asked often; once true, what is in flight ends and the run stops.
         asked: what of the source, as `Choosing` says: `table`, `profile`, `archives`, `layout`, `where`,
             `images_file`, `sample`, `by`, `seed`, `first`, `table_name`, `trust`, `exclude`, `include`,
@@ -151,114 +138,171 @@ def load(
     Raises:
         LadenError: it could not be done; the error's kind says whose turn it is.
     """
+    told = {
+        "overwrite": overwrite, "compare": compare, "strays": strays, "damaged": damaged, "images": images, "phi": phi
+    }  # fmt: skip
     refuse_same(report_file, findings_file, log_file)
     log = LogFile(path_of(log_file), observer)
-    reporter = Reporter(None if dry_run else path_of(report_file), log.observe)
+    reporter = Reporter(
+        None if dry_run else path_of(report_file), log.observe, images=report_images, command=report_command
+    )
     deadline = Deadline(reporter.observe)
     with (
+        sources_of(source, asked.get("table"), link_command, stopping) as sources,
         log,
+        reporter,
         running(
-            Summary("load", source=shown(source), destination=without_secret(destination)),
+            Summary("load", source=shown_sources(source), destination=without_secret(destination)),
             deadline,
             findings_file=path_of(findings_file),
             stopping=stopping,
             conclude=reporter.conclude,
         ) as run,
     ):
-        if update and overwrite != "never":
-            raise UsageError(
-                "--update replaces what laden put there, --overwrite changed what others did too: give one"
-            )
         properties = wishes_of(tier, tags, metadata)
-        settings = Settings(
-            images=level_of(images),
-            send_broken=one_of("damaged", damaged, ("send", "skip")) == "send",
-            replace_other=update or one_of("overwrite", overwrite, ("never", "changed")) == "changed",
-            phi=phi_of(phi),
-            tier=properties.tier,
-        )
-        refuse_unlooked(settings.phi, settings.images)
-        wishes = _Wishes(
+        wishes = LoadWishes(
             choice_of(asked),
-            settings,
+            settings_of(images, damaged, overwrite, phi, update=update, tier=properties.tier),
             one_of("compare", compare, ("auto", "all")) == "all",
             one_of("strays", strays, ("skip", "send")) == "send",
             connections,
             None if limit is None else parse_cap(limit),
             workers,
+            share_of(share),
             dry_run,
             update,
             properties,
             Renewal(sas_command, ask_sas),
             confirm,
+            asked_of(asked, **{name: (told[name], usual) for name, usual in _USUAL.items()}),
         )
-        return run_loop(_load(run, paths(source), destination, wishes, reporter, deadline))
+        return run_loop(_load(run, sources, destination, wishes, reporter, deadline))
+
+
+_USUAL = {
+    "overwrite": "never", "compare": "auto", "strays": "skip", "damaged": "send", "images": "structure", "phi": "warn"
+}  # fmt: skip
+"""What the history does not tell of how a load was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What is known when the plan is made."""
+
+    there: Opened
+    listing: Listing
+    page: LoadPage | None
+    """Of the last load."""
+    earlier: Sequence[Document]
+    surveyed: Survey
+    landings: Sequence[Landing]
+    plan: Plan
+    ready: PlanReady
+    values: Values
+    """What each image is given beside its bytes."""
 
 
 async def _load(
-    run: Run, sources: list[Path], destination: str, wishes: _Wishes, reporter: Reporter, deadline: Deadline
+    run: Run, sources: Sources, destination: str, wishes: LoadWishes, reporter: Reporter, deadline: Deadline
 ) -> Summary:
     refuse_secrets(layout=wishes.choice.layout, table_name=wishes.choice.selection.table_name)
-    if sentence := swapped(sources, destination):
-        raise UsageError(sentence)
+    refuse_swapped(sources, destination)
+    begin(run, sources)
     sending = _Sending(run)
-    async with opened(
-        run,
-        destination,
-        lacking_for_tags if wishes.properties.tags else lacking_for_load,
-        wishes.renewal,
-        connections=wishes.connections,
-        cap=wishes.cap,
-        stopping=sending.stopping,
-    ) as there:
+    async with (
+        listening(run, sources),
+        opened(
+            run,
+            destination,
+            lacking_for_tags if wishes.properties.tags else lacking_for_load,
+            wishes.renewal,
+            connections=wishes.connections,
+            cap=wishes.cap,
+            stopping=sending.stopping,
+        ) as there,
+    ):
         deadline.ends_s = there.access.ends_s
+        refuse_share(wishes, there)
         run.tell(Started("listing", without_secret(destination)))
-        listing = Listing(there.store, run.relations, run.tell)
-        await listing.begin()
-        surveyed = survey(sources, wishes.choice, run.relations, run.log, run.tell)
-        unseen = not_whole(run, surveyed, wishes.choice)
-        reporter.look_at_source(surveyed.profile, surveyed.root, read_again(surveyed))
-        await listing.finish()
-        await read_known(there.store, run.relations)
-        earlier = await read_documents(there.store, run.relations)
-        run.add(await listing.doubt(earlier))
-        _refuse_inside(there, surveyed.root)
-        values = _values(run, surveyed, there, wishes.properties)
-        landings = _landings(surveyed, wishes.choice)
-        plan, ready = _planned(run, surveyed, there, wishes, landings, earlier)
-        if wishes.update:
-            _tell_no_longer(run, plan, unseen)
-        unlooked = wishes.dry_run or wishes.settings.images == "none"
-        look_for_identity(run, surveyed.root, wishes.settings.phi, alone=unlooked)
+        ground = await _explored(run, there, sources, wishes, reporter)
         if wishes.dry_run:
+            run.add(lost_before(run, ground.surveyed, ground.landings, ground.earlier))
             return run.end()
-        if not ready.images:
-            raise nothing_here(run, surveyed)
-        if not wishes.confirm(ready):
+        if not ground.ready.images and not ground.ready.share:
+            raise nothing_here(run, ground.surveyed)
+        if not await agreed(run, ground.ready, wishes.confirm, there.store, absent=ground.listing.absent):
+            run.add(lost_before(run, ground.surveyed, ground.landings, ground.earlier))
             return run.end(ExitCode.INTERRUPTED, "nothing was sent, as you said")
-        if listing.absent:
-            await there.store.create()
-        publisher = Publisher(
-            there.store, run.relations, replace_other=wishes.overwrites, update=wishes.update, earlier=earlier
-        )
-        await _withdraw(run, ready, wishes, publisher, surveyed)
-        if ready.to_settle:
-            with sending:
-                await _transfer(run, values.attach(plan.items()), ready, surveyed, there, wishes)
-        outcomes = run.outcomes()
-        if run.stopping() and outcomes.unfinished:
-            return run.end(ExitCode.INTERRUPTED, "stopped as you asked: run the same command again to go on")
-        if outcomes.unlisted:
-            run.tell(Started("verify"))
-            await listing.repeat()
-        return await _conclude(run, surveyed, landings, publisher, wishes.settings.images)
+        return await _carried_out(run, ground, wishes, sending)
+
+
+async def _explored(run: Run, there: Opened, sources: Sources, wishes: LoadWishes, reporter: Reporter) -> _Ground:
+    """List, survey and plan; nothing is written."""
+    listing = Listing(there.store, run.relations, run.tell)
+    await listing.begin()
+    surveyed = survey(sources, wishes.choice, run.relations, run.log, run.tell, charts=reporter.wanted)
+    unseen = not_whole(run, surveyed, wishes.choice)
+    reporter.look_at_source(surveyed.profile, surveyed.root, [one.table for one in surveyed.tables], run.relations)
+    await listing.finish()
+    await listing.know()
+    page, earlier = await read_earlier(there.store, run.relations)
+    run.add(await listing.doubt(earlier, page))
+    run.add(oddities(run.relations, earlier))
+    if wishes.compare_all:
+        run.add(await doubt_documents(there.store, run.relations, earlier))
+    _refuse_inside(there, surveyed.root)
+    values = values_of(run, surveyed, there, wishes.properties)
+    landings = _landings(surveyed, wishes.choice)
+    plan, ready = _planned(run, surveyed, there, wishes, landings, earlier)
+    if wishes.update:
+        tell_no_longer(run, plan, unseen)
+    recall_identity(run, wishes.settings.phi)
+    unlooked = wishes.dry_run or wishes.settings.images == "none"
+    look_for_identity(run, surveyed.root, wishes.settings.phi, alone=unlooked)
+    return _Ground(there, listing, page, earlier, surveyed, landings, plan, ready, values)
+
+
+async def _carried_out(run: Run, ground: _Ground, wishes: LoadWishes, sending: _Sending) -> Summary:
+    """Send, list again, compare, and land what tells of it."""
+    store, surveyed, ready = ground.there.store, ground.surveyed, ground.ready
+    if ground.listing.absent:
+        await store.create()
+    publisher = Publisher(
+        store,
+        run.relations,
+        replace_other=wishes.overwrites,
+        update=wishes.update,
+        earlier=ground.earlier,
+        phi=wishes.settings.phi,
+    )
+    publisher.begin(ground.landings)
+    await _withdraw(run, ready, wishes, publisher, surveyed)
+    if ready.to_settle:
+        await publisher.announce(surveyed.profile, ready, ground.page)
+        with sending:
+            await _transfer(run, ground.values.attach(ground.plan.items()), ready, surveyed, ground.there, wishes)
+    outcomes = run.outcomes()
+    if run.stopping() and outcomes.unfinished:
+        return run.end(ExitCode.INTERRUPTED, "stopped as you asked: run the same command again to go on")
+    if outcomes.unlisted:
+        run.tell(Started("verify"))
+        await ground.listing.repeat()
+    if (broken := proved(run, surveyed)) is not None:
+        return broken
+    if ready.share:
+        run.note(share=ready.share)
+        return run.end()
+    await conclude(run, surveyed, ground.landings, publisher, wishes.settings.images)
+    await record(run, store, Deed("load", wishes.asked, name_of(surveyed.root), counts_of(run)), listed=True)
+    run.note(complete=True)
+    return run.end()
 
 
 def _planned(
     run: Run,
     surveyed: Survey,
     there: Opened,
-    wishes: _Wishes,
+    wishes: LoadWishes,
     landings: Sequence[Landing],
     earlier: Sequence[Document],
 ) -> tuple[Plan, PlanReady]:
@@ -274,15 +318,9 @@ def _planned(
         selected_as=landings[0].subset if landings and landings[0].selection else None,
         documents=[*(landing.subset for landing in landings), *(document.name for document in earlier)],
         target=there.target,
+        measure=wishes.dry_run,
+        share=wishes.share,
     )
-
-
-def _tell_no_longer(run: Run, plan: Plan, unseen: str) -> None:
-    """Tell what the source no longer has; of one that was not seen whole, nobody knows."""
-    if unseen:
-        run.tell(Warned(f"what the source no longer has is not told, for it was not seen whole: {unseen}"))
-    else:
-        run.add(plan.no_longer())
 
 
 class _Sending:
@@ -302,23 +340,11 @@ class _Sending:
         self._now = False
 
 
-def _refuse_inside(there: Opened, root: Path) -> None:
+def _refuse_inside(there: Opened, root: Root) -> None:
     """Refuse a destination folder within the source: the next load would take it for data."""
     target = there.target
-    if isinstance(target, FolderDestination) and target.path.resolve().is_relative_to(root.resolve()):
+    if isinstance(target, FolderDestination) and target.path.resolve().is_relative_to(folder_of(root).resolve()):
         raise UsageError(f"the destination {target.path} lies in the source {root}: choose a folder outside of it")
-
-
-def _values(run: Run, surveyed: Survey, there: Opened, wishes: Wishes) -> Values:
-    """What each image is told; with what a tier costs, before anything is sent."""
-    if isinstance(there.target, FolderDestination) and (wishes.tier or wishes.tags):
-        raise UsageError("--tier and --tag are for a container: a folder has neither")
-    for sentence in of_tier(wishes.tier):
-        run.tell(Warned(sentence))
-    parts = [Part(placed.table, placed.shape, placed.rows.start - 1) for placed in surveyed.tables]
-    values = Values(run.relations, wishes, parts, "rows")
-    run.add(values.findings())
-    return values
 
 
 def _landings(surveyed: Survey, choice: Choice) -> list[Landing]:
@@ -333,7 +359,7 @@ def _landings(surveyed: Survey, choice: Choice) -> list[Landing]:
     ]
 
 
-async def _withdraw(run: Run, ready: PlanReady, wishes: _Wishes, publisher: Publisher, surveyed: Survey) -> None:
+async def _withdraw(run: Run, ready: PlanReady, wishes: LoadWishes, publisher: Publisher, surveyed: Survey) -> None:
     """Say, before a blob may be replaced, that an earlier manifest does not hold for now."""
     may_replace = ready.replace or (ready.compare and wishes.settings.replace_other)
     if may_replace and is_listed(run.relations, LOAD):
@@ -341,14 +367,14 @@ async def _withdraw(run: Run, ready: PlanReady, wishes: _Wishes, publisher: Publ
 
 
 async def _transfer(
-    run: Run, items: Iterable[Item], ready: PlanReady, surveyed: Survey, there: Opened, wishes: _Wishes
+    run: Run, items: Iterable[Item], ready: PlanReady, surveyed: Survey, there: Opened, wishes: LoadWishes
 ) -> None:
     run.tell(Started("transfer"))
     moving = move(
-        Job(str(surveyed.root), there.target, wishes.connections, wishes.settings, wishes.cap),
+        Job(surveyed.root, there.target, wishes.connections, wishes.settings, wishes.cap),
         items,
         there.store,
-        workers=wishes.workers or workers_for(ready.to_settle, ready.bytes_to_send),
+        workers=wishes.workers or _workers(ready),
         on_retry=run.meter.retried,
         on_limit=run.meter.limited,
         stopping=run.stopping,
@@ -365,29 +391,6 @@ async def _transfer(
             raise AccessEnded(f"{error}. {run.standing()}, and the same command with {remedy} goes on") from None
 
 
-async def _conclude(
-    run: Run, surveyed: Survey, landings: Sequence[Landing], publisher: Publisher, level: Level
-) -> Summary:
-    """Hold source and last listing against what was sent; only if all is proved, land table and manifest."""
-    before = run.log.counts.total()
-    run.add(changed(run.relations, surveyed.root, surveyed.stamps))
-    if run.log.counts.total() > before:
-        return run.end(ExitCode.SOURCE, "the source changed while it was loaded: run the same command again")
-    run.add(confirm(run.relations))
-    at_store = any(code.startswith(_AT_STORE) for code in run.log.counts)
-    if at_store or run.outcomes().failed:
-        message = "not everything could be sent: run the same command again to send the rest"
-        return run.end(ExitCode.DESTINATION if at_store else ExitCode.SOURCE, message)
-    run.tell(Started("manifest"))
-    with Reader(str(surveyed.root)) as reader:
-        run.add(await publisher.publish(surveyed.profile, landings, surveyed.sidecars, reader))
-    run.add(losses(run.relations))
-    run.add(contradictions(run.relations, "loaded", bits_of(surveyed)))
-    if level != "none":
-        run.add(not_looked_into(run.relations, "loaded"))
-    run.note(complete=True)
-    return run.end()
-
-
-_AT_STORE = ("put-", "verify-")
-"""How the codes of findings begin of which the destination is the cause."""
+def _workers(ready: PlanReady) -> int:
+    """Processes that are worth it: one for a source on other machines, whose hosts are asked together."""
+    return 1 if ready.source_bytes else workers_for(ready.to_settle, ready.bytes_to_send)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
-from laden.report import ReadTable
+from laden.dataset.source import Elsewhere
 from laden.run.deadline import assumed_s
 from laden.run.receipts import looked
 from laden.run.run import Run
@@ -15,6 +16,7 @@ from laden.stages.survey import Survey
 from laden.store import Destination, FolderDestination
 from laden.values.errors import SourceError
 from laden.values.events import PlanReady, Started, Warned
+from laden.values.share import Share
 from laden.values.units import size
 
 _REFUSED = frozenset(
@@ -35,6 +37,8 @@ def planned(
     read_back: bool = False,
     selected_as: str | None = None,
     target: Destination | FolderDestination | None = None,
+    measure: bool = False,
+    share: Share | None = None,
 ) -> tuple[Plan, PlanReady]:
     """The plan and its counts.
 
@@ -49,6 +53,8 @@ def planned(
         read_back: whether what is there is read for that, too.
         selected_as: the name under which the first table's selected rows land, where only those do.
         target: where it goes.
+        measure: whether a bit of a source on another machine is read to know its pace.
+        share: what of it is to be done; None for all.
     """
     run.tell(Started("plan"))
     tables = [name for placed in surveyed.tables for name in (placed.table.name, placed.shape.subset)]
@@ -62,6 +68,7 @@ def planned(
         places=len(surveyed.profile.place_fields),
         compare_all=compare_all,
         read_back=read_back,
+        share=share,
         many_rows=any(placed.shape.many for placed in surveyed.tables),
     )
     counts = plan.summary(
@@ -71,6 +78,8 @@ def planned(
         selection=surveyed.steps,
     )
     ready = _priced(replace(counts, excluded=surveyed.excluded), target)
+    if not isinstance(surveyed.root, Path) and ready.to_settle:
+        ready = _fetched(ready, plan, surveyed.root, measure=measure)
     run.plan(ready)
     if isinstance(target, FolderDestination) and ready.bytes_to_send > (free_bytes := target.free_bytes()):
         run.tell(
@@ -99,6 +108,18 @@ def _priced(plan: PlanReady, target: Destination | FolderDestination | None) -> 
     )
 
 
+def _fetched(ready: PlanReady, plan: Plan, root: Elsewhere, *, measure: bool) -> PlanReady:
+    """The plan with what has to come from other machines for it."""
+    size_bytes, requests = root.cost(item.entry for item in plan.items())
+    pace = root.pace(item.entry for item in plan.items()) if measure else 0.0
+    return replace(
+        ready,
+        source_bytes=size_bytes,
+        source_requests=requests,
+        source_s=size_bytes / pace if pace else 0.0,
+    )
+
+
 def _written(surveyed: Survey, selected_as: str | None) -> list[Written]:
     """All that a load may write beside the images and laden's own notes."""
     written: list[Written] = []
@@ -123,11 +144,6 @@ def nothing_here(run: Run, surveyed: Survey) -> SourceError:
     if run.log.counts.keys() & _REFUSED:
         return SourceError(f"nothing that could be loaded is in {surveyed.root}: see the findings on its members")
     return SourceError(f"no row has its image in {surveyed.root}: put the archives there, or name another folder")
-
-
-def read_again(surveyed: Survey) -> list[ReadTable]:
-    """The tables of a source, as a report reads them."""
-    return [ReadTable(placed.table, placed.shape, placed.rows.start - 1) for placed in surveyed.tables]
 
 
 def bits_of(surveyed: Survey) -> int | None:

@@ -9,8 +9,8 @@ already is not written again. Metadata of laden's own stay, so the load stays pr
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from typing import Unpack
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Unpack
 
 from laden.dataset.selection import Selection
 from laden.relations import Relations
@@ -18,6 +18,7 @@ from laden.run.loop import run as run_loop
 from laden.run.run import Run
 from laden.stages.acting import Target, act
 from laden.stages.costs import of_moving
+from laden.stages.history import Deed
 from laden.stages.manifest import OTHER
 from laden.stages.properties import Values, Wishes, wishes_of
 from laden.store import FolderDestination, without_secret
@@ -33,6 +34,7 @@ from laden.verbs.asked import Selecting, selection_of
 from laden.verbs.begun import Doing, begun, renewal_of
 from laden.verbs.chosen import Loaded, pick, read_loaded
 from laden.verbs.opening import Opened, managed, opened
+from laden.verbs.remembering import asked_of, record
 
 _BLOBS_AT_ONCE = 64
 _BATCHES_AT_ONCE = 8
@@ -100,6 +102,7 @@ def set_properties(
             if not confirm(setting.ready):
                 return run.end(ExitCode.INTERRUPTED, "nothing was changed, as you said")
             await setting.do()
+            await setting.remember(which)
             if run.stopping():
                 return run.end(ExitCode.INTERRUPTED, "stopped as you asked: run the same command again to go on")
             run.note(complete=True)
@@ -199,6 +202,16 @@ class _Setting:
         run.meter.tell(last=True)
         done = self._changed - self._left
         run.note(acted=len(done), left=len(self._left), as_wanted=self.ready.blobs - len(done | self._left))
+
+    async def remember(self, which: Mapping[str, Any]) -> None:
+        """Leave word of it in the destination's history, where anything was changed."""
+        if done := self._changed - self._left:
+            asked = {name: which.get(name) for name in ("where", "images_file", "sample", "by", "first")}
+            wishes = self._wishes
+            values = [f"{name}={value}" for name, value in {**wishes.tags, **wishes.metadata}.items()]
+            told = {**asked_of(asked), **asked_of({"tier": wishes.tier, "values": values})}
+            deed = Deed("set", told, "", {"changed": len(done)})
+            await record(self._run, self._there.store, deed, always=True)
 
     async def _tell_blobs(self) -> None:
         """Metadata and tags."""

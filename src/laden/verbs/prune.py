@@ -36,11 +36,12 @@ from laden.values.events import ActReady, Started, Summary, Warned
 from laden.values.ownfiles import begins, placed, refuse
 from laden.values.records import Finding, Severity
 from laden.values.units import amount, plural
-from laden.verbs.asked import Choosing, Paths, choice_of, paths, shown
+from laden.verbs.asked import Choosing, Paths, choice_of, paths
 from laden.verbs.begun import Doing, begun, renewal_of
 from laden.verbs.chosen import pick, read_loaded, rows_of
 from laden.verbs.opening import Opened, managed, opened
 from laden.verbs.pruning import carry_out
+from laden.verbs.sources import shown_sources
 from laden.verbs.wholeness import not_whole
 
 _EXAMPLES = 3
@@ -84,7 +85,7 @@ def plan_prune(
         "follow_links": doing.get("follow_links", False),
         "names": doing.get("names"),
     }
-    summary = Summary("prune", source=shown(source), destination=without_secret(destination))
+    summary = Summary("prune", source=shown_sources(source), destination=without_secret(destination))
     with begun(summary, doing, Whole) as run:
         return run_loop(_plan(run, paths(source), destination, choice_of(asked), None if dry_run else path, doing))
 
@@ -161,7 +162,7 @@ async def _plan(
         run.add(_kept(changed, "somebody changed since they were loaded", "see laden verify"))
         about = About(
             without_secret(destination),
-            shown(sources),
+            shown_sources(sources),
             int(time.time()),
             _page_md5(run),
             images,

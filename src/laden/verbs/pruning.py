@@ -13,6 +13,7 @@ import time
 
 from laden.run.run import Run
 from laden.stages.acting import Target, act, told_undo
+from laden.stages.history import Deed
 from laden.stages.inventory import Listing, is_listed, read_known, refuse_doubtful
 from laden.stages.manifest import LOAD, MANIFEST, Document, amend_load_page, keep_but, read_load_page, write_manifest
 from laden.stages.metadata import DOCUMENT
@@ -24,6 +25,7 @@ from laden.values.events import ActReady, Started, Summary
 from laden.values.records import Finding, Severity
 from laden.values.units import amount, plural, share
 from laden.verbs.opening import Opened
+from laden.verbs.remembering import record
 
 _PAGE_BYTES = 16 << 20
 _AT_ONCE = 64
@@ -55,6 +57,8 @@ async def carry_out(
     run.note(acted=done, left=left + len(changed), as_wanted=len(plan.going) - len(targets) - len(changed))
     if run.stopping():
         return run.end(ExitCode.INTERRUPTED, "stopped as you asked: run the same command again to go on")
+    counts = {"deleted": done, "left": left + len(changed), "bytes": plan.about.bytes}
+    await record(run, there.store, Deed("prune", {}, "", counts))
     run.note(complete=True)
     return run.end()
 

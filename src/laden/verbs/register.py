@@ -16,7 +16,7 @@ import io
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 from laden.azure.azureml import Asset, Datastore, Workspace, check_name
 from laden.azure.clients import session
@@ -31,6 +31,7 @@ from laden.stages.publish import Publisher
 from laden.store import Destination, Store, open_store, parse_destination
 from laden.values.errors import UsageError
 from laden.values.events import Observer, Shown, Started, Warned, ignore
+from laden.verbs.asked import one_of
 from laden.verbs.labels import NOT_AS_SAID, NOT_LOADED, read_labels
 
 
@@ -95,6 +96,7 @@ def register(
         AccessDenied: whoever is signed in, or the credential, may not.
         StoreError: Azure did not do it.
     """
+    one_of("credential", credential, get_args(Kind))
     target = parse_destination(destination)
     if not isinstance(target, Destination):
         raise UsageError("a folder cannot be registered with Azure ML: load to a container")

@@ -58,7 +58,7 @@ def select(
         selection = selection_of(asked)
         part, _ = open_part(path, profile, relations.folder, observer)
         _refuse_place(output, path, part.table.header_bytes)
-        steps = choose(selection, Records(relations, [part], run.log.add), relations, run.log.add)
+        steps = choose(selection, Records(relations, [part], run.log.add, selection.marks), relations, run.log.add)
         run.tell(Selected(steps))
         if output is not None:
             rows = relations.numbers("SELECT row FROM chosen ORDER BY row")

@@ -180,7 +180,7 @@ def _hashed(run: Run, own: Relations, surveyed: Survey) -> Iterator[tuple[str, i
     if entries:
         run.tell(Started("reading"))
         run.meter.begin(len(entries), sum(entry.size_bytes for _, entry in entries))
-    with Reader(str(surveyed.root)) as reader, ThreadPoolExecutor() as pool:
+    with Reader(surveyed.root) as reader, ThreadPoolExecutor() as pool:
         for (blob, entry), md5 in zip(entries, pool.map(lambda one: _md5(reader, one[1]), entries), strict=True):
             run.meter.step(entry.size_bytes)
             yield blob, entry.size_bytes, md5, None

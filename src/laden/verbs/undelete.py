@@ -13,6 +13,7 @@ from typing import Unpack
 from laden.run.loop import run as run_loop
 from laden.run.run import Run
 from laden.stages.acting import Target, act
+from laden.stages.history import Deed
 from laden.stages.inventory import Listing, read_load
 from laden.stages.pruning import read_plan
 from laden.store import without_secret
@@ -24,6 +25,7 @@ from laden.values.records import Finding, Severity
 from laden.values.units import plural
 from laden.verbs.begun import Doing, begun, renewal_of
 from laden.verbs.opening import managed, opened
+from laden.verbs.remembering import record
 
 _AT_ONCE = 32
 
@@ -90,6 +92,8 @@ async def _undelete(
         run.tell(Started("verify"))
         await Listing(there.store, run.relations, run.tell).repeat()
         _judge(run, len(targets))
+        if targets:
+            await record(run, there.store, Deed("undelete", {}, "", {"wanted": len(targets)}), always=True)
         if plan_file is not None and targets:
             run.tell(Warned("the manifest names again what came back as soon as the next load has ended"))
         run.note(complete=True)

@@ -12,13 +12,15 @@ from laden.run.loop import run as run_loop
 from laden.run.run import Run, running
 from laden.stages.inventory import count_sent, read_load, read_table
 from laden.stages.manifest import MANIFEST, LoadPage
-from laden.stages.proof import compare, read_back, to_read_back
+from laden.stages.proof import compare, documents_to_read_back, read_back, to_read_back
 from laden.store import Store, without_secret
 from laden.store.access import Ask, Renewal
 from laden.store.sas import lacking_for_verify
+from laden.values.errors import UsageError
 from laden.values.events import Observer, Started, Summary, ignore
 from laden.values.records import Finding, Severity
-from laden.verbs.asked import path_of, refuse_same
+from laden.values.share import Share
+from laden.verbs.asked import one_of, path_of, refuse_same, share_of
 from laden.verbs.opening import opened
 
 Depth = Literal["sample", "all"]
@@ -30,9 +32,12 @@ def verify(
     destination: str,
     *,
     deep: Depth | None = None,
+    share: str | None = None,
     connections: int | None = None,
     findings_file: str | Path | None = None,
     report_file: str | Path | None = None,
+    report_images: Literal["some", "none"] = "some",
+    report_command: str = "",
     log_file: str | Path | None = None,
     sas_command: str | None = None,
     ask_sas: Ask | None = None,
@@ -42,10 +47,14 @@ def verify(
 
     Args:
         destination: as in `load`.
-        deep: read blobs back and hash them: all, or a sample of 100; by default the listing's MD5 is compared.
+        deep: read blobs back and hash them: all images, or a sample of 100, and tables and copied files always; by
+            default the listing's MD5 is compared.
+        share: of `deep="all"`, read only this part, as in `"2/5"`, or `"auto"` where a scheduler tells.
         connections: requests in flight at most; None to find out what the link bears.
         findings_file: CSV file for all findings; None writes none.
         report_file: HTML file to show what is there, sample images read back; None writes none.
+        report_images: as in `load`.
+        report_command: as in `load`.
         log_file: file to which every event is added, as a line of JSON with the time; None writes none.
         sas_command: a program that prints a SAS for the destination; run without a shell before the last one ends,
             when one is refused, and at first where there is none.
@@ -59,11 +68,14 @@ def verify(
     Raises:
         LadenError: the destination cannot be read.
     """
+    if deep is not None:
+        one_of("deep", deep, ("sample", "all"))
     refuse_same(report_file, findings_file, log_file)
     log = LogFile(path_of(log_file), observer)
-    reporter = Reporter(path_of(report_file), log.observe)
+    reporter = Reporter(path_of(report_file), log.observe, images=report_images, command=report_command)
     with (
         log,
+        reporter,
         running(
             Summary("verify", destination=without_secret(destination)),
             reporter.observe,
@@ -71,13 +83,17 @@ def verify(
             conclude=reporter.conclude,
         ) as run,
     ):
-        return run_loop(_verify(run, destination, deep, connections, Renewal(sas_command, ask_sas), reporter))
+        part = share_of(share)
+        if part and deep != "all":
+            raise UsageError("--share divides the reading of all blobs: give --deep all with it")
+        return run_loop(_verify(run, destination, deep, part, connections, Renewal(sas_command, ask_sas), reporter))
 
 
 async def _verify(
     run: Run,
     destination: str,
     depth: Depth | None,
+    share: Share | None,
     connections: int | None,
     renewal: Renewal,
     reporter: Reporter,
@@ -91,7 +107,7 @@ async def _verify(
         run.tell(Started("verify"))
         run.add(compare(run.relations, page))
         if depth is not None:
-            await _read_back(run, there.store, depth)
+            await _read_back(run, there.store, depth, share, page)
         _note(run, page)
         if reporter.wanted:
             table = await read_table(there.store, run.relations, page)
@@ -99,10 +115,12 @@ async def _verify(
         return run.end()
 
 
-async def _read_back(run: Run, store: Store, depth: Depth) -> None:
-    """Read blobs back and hash them."""
+async def _read_back(run: Run, store: Store, depth: Depth, share: Share | None, page: LoadPage) -> None:
+    """Read blobs back and hash them: tables, copied files and the manifest too, which are few."""
     run.tell(Started("reading"))
-    wanted = to_read_back(run.relations, _SAMPLE if depth == "sample" else None)
+    wanted = to_read_back(run.relations, _SAMPLE if depth == "sample" else None, share)
+    if share is None or share.number == 1:
+        wanted += documents_to_read_back(run.relations, page.documents)
     run.meter.begin(len(wanted), sum(target.size_bytes for target in wanted))
     async for target, found in read_back(store, wanted):
         run.meter.step(target.size_bytes)

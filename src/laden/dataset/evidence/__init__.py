@@ -5,8 +5,8 @@ hashes what `SHA256SUMS`, `sha1sums.txt` and their like name, which reads every 
 word is not to be trusted, a person may name (`Trust`). Nothing here decides what is loaded.
 """
 
-from laden.dataset.evidence.checksums import check_sums, find_sums, is_sums
+from laden.dataset.evidence.checksums import check_sums, find_sums, is_sum_list, is_sums, parse_sums
 from laden.dataset.evidence.listing import compared, is_listing
 from laden.dataset.evidence.trust import Trust
 
-__all__ = ["Trust", "check_sums", "compared", "find_sums", "is_listing", "is_sums"]
+__all__ = ["Trust", "check_sums", "compared", "find_sums", "is_listing", "is_sum_list", "is_sums", "parse_sums"]

@@ -14,11 +14,11 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from laden.dataset.evidence.trust import Trust, read_evidence
-from laden.dataset.source import Found, archive_of, opened
+from laden.dataset.source import Found, Root, archive_of, opened
 from laden.values.errors import SourceError
 from laden.values.records import Finding, Severity
 
@@ -55,7 +55,12 @@ def is_sums(file: str) -> bool:
     return bool(_LIST_NAME.fullmatch(name) or _BESIDE_NAME.fullmatch(name))
 
 
-def find_sums(root: Path, files: Sequence[str]) -> tuple[list[Sum], list[Finding]]:
+def is_sum_list(file: str) -> bool:
+    """Whether it is called as the checksum file of a whole dataset is."""
+    return bool(_LIST_NAME.fullmatch(file.rpartition("/")[2]))
+
+
+def find_sums(root: Root, files: Sequence[str]) -> tuple[list[Sum], list[Finding]]:
     """Read every checksum file among the source's files; findings are `evidence-unreadable`."""
     sums: list[Sum] = []
     findings: list[Finding] = []
@@ -120,7 +125,7 @@ def check_sums(
             yield Finding("evidence-absent", Severity.WARNING, message, archive=archive)
 
 
-def _hashed(root: Path, wanted: dict[str, list[Sum]], chosen: set[str], trust: Trust, told: Told) -> Iterator[Finding]:
+def _hashed(root: Root, wanted: dict[str, list[Sum]], chosen: set[str], trust: Trust, told: Told) -> Iterator[Finding]:
     """Hash on all cores, one file a core; what differs is yielded as the files end."""
     run = _Run(root)
     pool = ThreadPoolExecutor(os.cpu_count() or 1, "laden-hash")
@@ -151,7 +156,7 @@ def _hashed(root: Path, wanted: dict[str, list[Sum]], chosen: set[str], trust: T
 class _Run:
     """What the threads that hash share."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Root) -> None:
         self.stop = threading.Event()
         self.hashed_bytes = 0
         self._root = root

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from laden.dataset.evidence.trust import Trust, read_evidence
+from laden.dataset.source import Root
 from laden.values.names import is_junk
 from laden.values.records import Entry, Finding, Severity
 
@@ -28,7 +29,7 @@ def is_listing(file: str) -> bool:
 
 
 def compared(
-    root: Path, archive: str, found: Iterable[Entry | Finding], files: frozenset[str], trust: Trust
+    root: Root, archive: str, found: Iterable[Entry | Finding], files: frozenset[str], trust: Trust
 ) -> Iterator[Entry | Finding]:
     """Pass on what an archive holds, then the differences from its publisher's listing, if there is one.
 

@@ -31,12 +31,15 @@ MEMORY_BYTES = 256 << 20
 TIME_S = 20.0
 """For one image; the largest that are decoded take one second."""
 
+_NICENESS = 10
+"""Of a process whose work can wait: beside one that has work for a core, it gets a tenth of that core (Linux)."""
+
 _REQUEST = struct.Struct("<QII8s")
 """Bytes of the file that follows, pixels of the longer side (0 for all), the frame, and the kind of a file that is to
 be judged; empty where its pixels are wanted."""
 _ANSWER = struct.Struct("<IQ")
 """Bytes of the JSON that follows, and of the pixels behind it, if there are any."""
-_PROGRAM = "from laden.dataset.images.child import serve; serve({memory_bytes})"
+_PROGRAM = "from laden.dataset.images.child import serve; serve({memory_bytes}, {niceness})"
 _PASSED_ON = ("PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONHOME")
 """Of the environment: what an interpreter may need to start. No keys, no tokens."""
 _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
@@ -50,15 +53,17 @@ class DecodingStopped(Exception):  # noqa: N818 - what happened; nothing here is
 class Decoder:
     """Decodes images in a process of its own, which `start` or the first image starts. A context manager."""
 
-    def __init__(self, *, memory_bytes: int = MEMORY_BYTES, time_s: float = TIME_S) -> None:
+    def __init__(self, *, memory_bytes: int = MEMORY_BYTES, time_s: float = TIME_S, low_priority: bool = False) -> None:
         """Set the bounds.
 
         Args:
             memory_bytes: that decoding may take; held where the system can (not on Windows and macOS).
             time_s: for one image.
+            low_priority: whether others' work goes first, where the system knows priorities.
         """
         self._memory_bytes = memory_bytes
         self._time_s = time_s
+        self._niceness = _NICENESS if low_priority else 0
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -66,7 +71,8 @@ class Decoder:
         if self._process is not None:
             return
         paths = [path for path in sys.path if path]
-        code = f"import sys; sys.path[:] = {paths!r}; {_PROGRAM.format(memory_bytes=self._memory_bytes)}"
+        program = _PROGRAM.format(memory_bytes=self._memory_bytes, niceness=self._niceness)
+        code = f"import sys; sys.path[:] = {paths!r}; {program}"
         environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         try:
             self._process = subprocess.Popen(  # noqa: S603 - this interpreter, own text
@@ -131,6 +137,11 @@ class Decoder:
         finally:
             timer.cancel()
 
+    def interrupt(self) -> None:
+        """End the process from another thread than the one that it works for, which learns it as `DecodingStopped`."""
+        if (process := self._process) is not None:
+            process.kill()
+
     def close(self) -> None:
         """End the process."""
         process, self._process = self._process, None
@@ -166,8 +177,10 @@ def _exactly(file: IO[bytes], count_bytes: int) -> bytes:
     return data
 
 
-def serve(memory_bytes: int) -> None:
+def serve(memory_bytes: int, niceness: int) -> None:
     """What the process does: decode what comes in, until nothing more can come."""
+    if niceness and hasattr(os, "nice"):
+        os.nice(niceness)
     # Ctrl-C is for the parent, which ends this process when it wants to.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # What libraries print must not get between the answers.

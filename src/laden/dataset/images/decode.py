@@ -53,8 +53,8 @@ def decode(data: bytes, edge_pixels: int | None = None, frame: int = 0) -> Decod
 
     Args:
         data: the file, or what there is of it.
-        edge_pixels: averaged down to no less than so many on the longer side, and no more than four times that; None
-            for all pixels.
+        edge_pixels: averaged down to no less than so many on the longer side, and less than twice that; None for all
+            pixels.
         frame: of a DICOM file with several, from 0; there must be so many.
     """
     try:
@@ -147,7 +147,7 @@ def _completed(dataset: Any, frame_bytes: int, frame: int) -> float:
 
 def _step(size: tuple[int, int], edge_pixels: int | None) -> int:
     """How many pixels become one, each way."""
-    return 1 if edge_pixels is None else max(1, max(size) // (2 * edge_pixels))
+    return 1 if edge_pixels is None else max(1, max(size) // edge_pixels)
 
 
 def _averaged(values: npt.NDArray[Any], edge_pixels: int | None) -> npt.NDArray[Any]:
@@ -156,6 +156,14 @@ def _averaged(values: npt.NDArray[Any], edge_pixels: int | None) -> npt.NDArray[
         return values
     step = min(_step(values.shape[::-1], edge_pixels), *values.shape)
     height, width = (length // step * step for length in values.shape)
-    blocks = values[:height, :width].reshape(height // step, step, width // step, step)
-    averaged: npt.NDArray[np.float32] = blocks.mean(axis=(1, 3), dtype=np.float32)
-    return averaged
+    # Sums of whole rows, then of few columns: several times as fast as the mean of blocks.
+    lines = _summed([values[first:height:step, :width] for first in range(step)])
+    return _summed([lines[:, first::step] for first in range(step)]) / np.float32(step * step)
+
+
+def _summed(parts: list[npt.NDArray[Any]]) -> npt.NDArray[np.float32]:
+    """The sum of arrays of one shape; of 25 values of 16 bits, or of far more of fewer, it is exact."""
+    total = parts[0].astype(np.float32)
+    for part in parts[1:]:
+        total += part
+    return total

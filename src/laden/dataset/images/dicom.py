@@ -4,7 +4,7 @@ Structure: pydicom reads the header up to the pixels; then the pixel data's leng
 bits, samples and frames make, or, where they are compressed, their fragments are walked to the last (DICOM PS3.5,
 section 8 and annex A.4). Pixels: compressed frames are decoded by pydicom with what is installed; native ones are their
 bytes, so that length is all there is to know. What cannot be decoded here is said to be so, never called whole. Where
-asked, the header is read whole, and held against what may say who a person is (`identity`).
+asked, every element is walked (`elements`), and held against what may say who a person is (`identity`).
 
 One frame is in memory at a time, and none that is implausibly large for its file is begun.
 """
@@ -17,6 +17,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
+from laden.dataset.images.elements import Walk
 from laden.dataset.images.frames import JPEG_2000, JPEG_EXTENDED, RLE, judge_frame, judge_pixels
 from laden.dataset.images.identity import UNREAD, in_dicom
 from laden.dataset.images.states import MOST_BYTES, MOST_PIXELS, BadImageError, Buffer, is_short_of_memory, one_line
@@ -56,7 +57,10 @@ class DicomLook:
         self._head = memoryview(head)
         self._size_bytes = size_bytes
         self._wants_identity = identity
-        self.identity: tuple[str, ...] = (UNREAD,) if identity else ()
+        self.identity: tuple[str, ...] | None = (UNREAD,) if identity else None
+        self._preamble = self._head[:_META_START]
+        self._unread_behind: tuple[str, ...] = ()
+        """Told where bytes follow deflated data: they are no part of them."""
         self.width = self.height = self.bits = 0
         self._samples = self._frames = 1
         self._syntax = ""
@@ -119,13 +123,14 @@ class DicomLook:
             if self._syntax == _DEFLATED:
                 self._inflate(end)
             file = io.BytesIO(self._head[:_HEAD_BYTES])
-            wanted = None if self._wants_identity else list(_WANTED)
-            dataset = dcmread(file, stop_before_pixels=True, force=True, specific_tags=wanted)
+            dataset = dcmread(file, stop_before_pixels=True, force=True, specific_tags=list(_WANTED))
+            implicit, little = dataset.original_encoding
             if self._wants_identity:
-                self.identity = in_dicom(dataset)
+                start = 0 if self._syntax == _DEFLATED else end
+                walk = Walk(self._head, start, self._size_bytes, implicit=bool(implicit), little=bool(little))
+                self.identity = (*in_dicom(self._preamble, walk), *self._unread_behind)
             # Values are parsed when they are asked for.
             self._fields = {name: dataset.get(name) for name in _WANTED}
-            implicit, little = dataset.original_encoding
         except BadImageError:
             raise
         except Exception as error:
@@ -140,6 +145,8 @@ class DicomLook:
             raise BadImageError("image-too-large", "its deflated data set is more than 256 MiB")
         if not inflater.eof:
             raise BadImageError("dicom-truncated", "its deflated data set has no end")
+        if inflater.unused_data.strip(b"\0"):
+            self._unread_behind = (UNREAD,)
         self._head, self._size_bytes = memoryview(inflated), len(inflated)
 
     def _describe(self, *, has_pixels: bool) -> None:

@@ -13,6 +13,7 @@ from typing import cast
 
 from isal import isal_zlib
 
+from laden.dataset.images.content import Check
 from laden.dataset.images.states import WHOLE, BadImageError, Buffer, facts
 from laden.values.records import ImageFacts
 
@@ -37,13 +38,15 @@ _IsalError = cast("type[Exception]", isal_zlib.error)
 class VolumeCheck:
     """Looks at one `.nii`, `.nii.gz` or other `.gz`, fed in order."""
 
-    def __init__(self, *, packed: bool, volume: bool) -> None:
+    def __init__(self, *, packed: bool, volume: bool, inner: Check | None = None) -> None:
         """Begin.
 
         Args:
             packed: whether it is gzip data.
             volume: whether they are, or hold, a NIfTI file.
+            inner: fed with what is in gzip data; who a person is, it tells.
         """
+        self._inner = inner if packed else None
         self._inflater = isal_zlib.decompressobj(wbits=_GZIP) if packed else None
         self._volume = volume
         self._start = bytearray()
@@ -70,6 +73,10 @@ class VolumeCheck:
 
     def finish(self) -> ImageFacts:
         """Return what was found, after the last byte."""
+        found = self._judged()
+        return found if self._inner is None else found._replace(identity=self._inner.finish().identity)
+
+    def _judged(self) -> ImageFacts:
         kind = "nifti" if self._volume else "gzip"
         size, bits, needed_bytes = (0, 0), 0, 0
         try:
@@ -108,6 +115,8 @@ class VolumeCheck:
     def _take(self, piece: Buffer) -> None:
         self._head += memoryview(piece)[: _HEAD_BYTES - len(self._head)]
         self._size_bytes += len(piece)
+        if self._inner is not None:
+            self._inner.feed(piece)
 
 
 def _described(head: bytes) -> tuple[tuple[int, int], int, int]:

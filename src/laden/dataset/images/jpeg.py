@@ -11,9 +11,10 @@ from __future__ import annotations
 import io
 import re
 import struct
+from contextlib import suppress
 from typing import Any
 
-from laden.dataset.images.identity import in_comment, in_exif
+from laden.dataset.images.identity import UNREAD, in_comment, in_exif, in_iptc, in_xmp
 from laden.dataset.images.states import MOST_BYTES, MOST_PIXELS, BadImageError, Buffer, is_short_of_memory, one_line
 
 _SOI, _EOI, _SOS = 0xD8, 0xD9, 0xDA
@@ -33,7 +34,9 @@ _FRAME = struct.Struct(">BHHB")
 """Precision, lines, samples a line, components (B.2.2)."""
 _BLOCK_PIXELS = 64
 _PNG_START = b"\x89PNG"
-_APP1, _COMMENT = 0xE1, 0xFE
+_APP1, _APP13, _COMMENT = 0xE1, 0xED, 0xFE
+_XMP = (b"http://ns.adobe.com/xap/1.0/\0", b"http://ns.adobe.com/xmp/extension/\0")
+_PHOTOSHOP = b"Photoshop 3.0\0"
 _EXIF = b"Exif\0\0"
 _BROKEN_DATA = re.compile(
     r"premature end|bad huffman code|corrupt data|restart marker|resync|inconsistent progression", re.IGNORECASE
@@ -65,27 +68,41 @@ class JpegLook:
         return tuple(dict.fromkeys(self._told))
 
     def structure(self) -> None:
-        if self._size_bytes > MOST_BYTES:
-            raise BadImageError("image-too-large", f"{self._size_bytes:,} bytes")
         self._start()
+        if self._size_bytes > MOST_BYTES:
+            self._look_at_head()
+            raise BadImageError("image-too-large", f"{self._size_bytes:,} bytes")
+        self._walk()
+        if not self._scans:
+            raise BadImageError("jpeg-order", "there is no scan")
+
+    def _look_at_head(self) -> None:
+        """Take size and texts from the head of a file that is too large to be kept: they stand before its scans."""
+        with suppress(BadImageError):
+            self._walk(whole=False)
+        if not self._scans:
+            self._told.append(UNREAD)
+
+    def _walk(self, *, whole: bool = True) -> None:
+        """Go from segment to segment, to the end or to where the first scan begins."""
         pos = 2
         while True:
             marker, pos = self._marker(pos)
             if marker == _EOI:
-                break
+                return
             if marker in _ALONE:
                 continue
             end = self._segment_end(pos)
             if marker in _FRAMES:
                 self._take_frame(marker, pos + 2, end)
-            elif marker in (_APP1, _COMMENT):
+            elif marker in (_APP1, _APP13, _COMMENT):
                 self._take_text(marker, bytes(self._data[pos + 2 : end]))
             pos = end
             if marker == _SOS:
                 self._scans += 1
+                if not whole:
+                    return
                 self._scan_end = pos = self._end_of_scan(pos)
-        if not self._scans:
-            raise BadImageError("jpeg-order", "there is no scan")
 
     def pixels(self) -> bool:
         """Raise for what is known before decoding; a decoder has to see the rest."""
@@ -122,6 +139,10 @@ class JpegLook:
             self._told += filter(None, [in_comment(data)])
         elif data.startswith(_EXIF):
             self._told += in_exif(data)
+        elif data.startswith(_XMP):
+            self._told += filter(None, [in_xmp(data)])
+        elif data.startswith(_PHOTOSHOP):
+            self._told += filter(None, [in_iptc(data)])
 
     def _start(self) -> None:
         start = bytes(self._data[:4])

@@ -23,7 +23,7 @@ class Look(Protocol):
     bits: int
 
     @property
-    def identity(self) -> tuple[str, ...]:
+    def identity(self) -> tuple[str, ...] | None:
         """Names of fields that may say who a person is."""
 
     def structure(self) -> None:

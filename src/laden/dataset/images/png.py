@@ -101,7 +101,7 @@ class PngCheck:
         if state == WHOLE and self._doubt is not None:
             state, detail = self._doubt
         found = facts("png", (self._width, self._height), self._bits, state, detail)
-        return found._replace(identity=tuple(dict.fromkeys(self._identity)))
+        return found._replace(identity=tuple(dict.fromkeys(self._identity)) if self._wants_identity else None)
 
     def _pixels(self) -> tuple[str, str]:
         """State and detail of an image whose structure is whole."""
@@ -222,7 +222,7 @@ class PngCheck:
         if kind == b"eXIf":
             self._identity += in_exif(b"Exif\0\0" + data)
         elif kind in _TEXTS:
-            self._identity += filter(None, [in_text(data)])
+            self._identity += filter(None, [in_text(data, kind)])
 
     def _enter(self, kind: bytes, length: int) -> None:
         """Judge type, place and length of a chunk that begins (section 5.6, table 5.3: the critical chunks)."""

@@ -132,12 +132,22 @@ def one_line(error: Exception) -> str:
 
 
 def facts_to_text(facts: ImageFacts) -> str:
-    """Return the facts as one line of ASCII for a blob's metadata, such as `png;2140;2500;16;whole`."""
-    return f"{facts.kind};{facts.width};{facts.height};{facts.bits};{facts.state}"
+    """Return the facts as one line of ASCII for a blob's metadata, such as `png;2140;2500;16;whole;unnamed`."""
+    looked = f";{identity_to_text(facts.identity)}" if facts.identity is not None else ""
+    return f"{facts.kind};{facts.width};{facts.height};{facts.bits};{facts.state}{looked}"
+
+
+def identity_to_text(identity: tuple[str, ...] | None) -> str:
+    """What is kept of a look at who an image names: `NAMED`, `UNNAMED`, or nothing where nobody looked."""
+    if identity is None:
+        return ""
+    return NAMED if identity else UNNAMED
 
 
 _NUMBER = "(0|[1-9][0-9]{0,9})"
-FACTS = f"(png|jpeg|dicom|tiff|nifti|gzip|);{_NUMBER};{_NUMBER};{_NUMBER};([a-z-]+)"
+NAMED, UNNAMED = "named", "unnamed"
+"""Whether an image's header has fields that may say who a person is; which and what they hold is kept nowhere."""
+FACTS = f"(png|jpeg|dicom|tiff|nifti|gzip|);{_NUMBER};{_NUMBER};{_NUMBER};([a-z-]+)(;{NAMED}|;{UNNAMED}|)"
 """Regular expression of what `facts_to_text` writes."""
 _FACTS = re.compile(FACTS)
 
@@ -145,7 +155,8 @@ _FACTS = re.compile(FACTS)
 def facts_from_text(text: str) -> ImageFacts | None:
     """Return the facts that `facts_to_text` wrote, or None for any other text.
 
-    Of a file that nobody looked into, earlier versions wrote that it is whole.
+    Of a file that nobody looked into, earlier versions wrote that it is whole. Of who it names, only that it names
+    somebody comes back.
     """
     found = _FACTS.fullmatch(text)
     if found is None or found[5] not in (WHOLE, UNSEEN, *STATES):
@@ -154,4 +165,5 @@ def facts_from_text(text: str) -> ImageFacts | None:
         return NOT_LOOKED_INTO
     if any(int(found[number]) > _MOST for number in (2, 3, 4)):
         return None
-    return ImageFacts(found[1], int(found[2]), int(found[3]), int(found[4]), found[5])
+    identity = {f";{NAMED}": (NAMED,), f";{UNNAMED}": ()}.get(found[6])
+    return ImageFacts(found[1], int(found[2]), int(found[3]), int(found[4]), found[5], identity=identity)

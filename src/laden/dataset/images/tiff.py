@@ -12,6 +12,7 @@ import io
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
+from laden.dataset.images.identity import TAGS, UNREAD, in_tag
 from laden.dataset.images.states import MOST_BYTES, MOST_PIXELS, BadImageError, Buffer, is_short_of_memory, one_line
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ _WANTED = frozenset({
     _TILE_BYTES, _PLANAR,
 })  # fmt: skip
 _UNCOMPRESSED = 1
+_TEXT_BYTES = 1 << 20
 _MOST_DIRECTORIES = 10_000
 _MOST_SAMPLE_BITS = 64
 
@@ -41,13 +43,18 @@ class _Form(NamedTuple):
 class TiffLook:
     """Looks at one TIFF that is there whole (`structure`, then `pixels`)."""
 
-    identity: tuple[str, ...] = ()
-
     def __init__(self, data: Buffer, size_bytes: int) -> None:
+        self._told: list[str] = []
+        self._is_walked = False
         self._data = memoryview(data)
         self._size_bytes = size_bytes
         self.width = self.height = self.bits = 0
         self._pixels = 0
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """Names of fields that may say who a person is, once `structure` went through it."""
+        return tuple(dict.fromkeys([*self._told, *([] if self._is_walked else [UNREAD])]))
 
     def structure(self) -> None:
         if self._size_bytes > MOST_BYTES:
@@ -59,6 +66,7 @@ class TiffLook:
                 raise BadImageError("tiff-header", "its directories go in a circle")
             seen.add(at)
             fields, at = self._directory(form, at)
+            self._is_walked = not at
             self._judge(fields)
         if not seen:
             raise BadImageError("tiff-header", "it has no directory")
@@ -113,6 +121,8 @@ class TiffLook:
             values = self._values(form, kind, entry + 4)
             if tag in _WANTED:
                 fields[tag] = values
+            elif tag in TAGS:
+                self._told += filter(None, [in_tag(tag, self._bytes(form, kind, entry + 4))])
         return fields, self._number(form, at + count * entry_bytes, "Q" if form.big else "I")
 
     def _values(self, form: _Form, kind: int, at: int) -> tuple[int, ...]:
@@ -127,6 +137,13 @@ class TiffLook:
         if kind not in _INTEGERS:
             return ()
         return struct.unpack_from(f"{form.order}{count}{_INTEGERS[kind]}", self._data, place)
+
+    def _bytes(self, form: _Form, kind: int, at: int) -> bytes:
+        """The value of a field as it lies there; `_values` found its place to be in the file."""
+        pointer, room = ("Q", 8) if form.big else ("I", 4)
+        value_bytes = self._number(form, at, pointer) * _SIZES.get(kind, 0)
+        place = at + room if value_bytes <= room else self._number(form, at + room, pointer)
+        return bytes(self._data[place : place + min(value_bytes, _TEXT_BYTES)])
 
     def _judge(self, fields: dict[int, tuple[int, ...]]) -> None:
         width, height = _first(fields, _WIDTH, 0), _first(fields, _HEIGHT, 0)

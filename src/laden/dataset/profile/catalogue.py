@@ -46,7 +46,8 @@ def profile_text(name_or_path: str) -> str:
             f"name one of {', '.join(profile.name for profile in builtin())}, or a TOML file"
         )
     try:
-        return path.read_text("utf-8")
+        # Editors of Windows begin a file with the mark of its encoding, which TOML does not know.
+        return path.read_text("utf-8-sig")
     except OSError as error:
         raise UsageError(f"the profile {path} cannot be read ({error.strerror}); check the path") from error
     except UnicodeDecodeError as error:

@@ -18,6 +18,7 @@ from laden.dataset.profile.shape import COLUMN_TYPES, MATCHES, ROWS_PER_IMAGE, P
 from laden.dataset.profile.suspects import parse_suspects
 from laden.dataset.profile.template import ANYTHING, WHOLE_PATH, Template, parse_ranges
 from laden.values.errors import UsageError
+from laden.values.names import problem, reserved
 
 BUILTIN: Traversable = files("laden.dataset") / "profiles"
 """Where the profiles are that come with laden."""
@@ -31,9 +32,10 @@ _PROFILE_KEYS: dict[str, type | tuple[type, ...]] = {
     "folder": str,
     "sidecars": list,
     "suspects": str,
+    "obtain": list,
     "table": (dict, list),
 }
-_OF_COLUMNS = ("labels", "charts", "photometric", "height", "width")
+_OF_COLUMNS = ("labels", "charts", "age", "photometric", "height", "width")
 """Keys that name columns; a further table with columns of its own does not take them over."""
 
 _TABLE_KEYS: dict[str, type | tuple[type, ...]] = {
@@ -48,6 +50,7 @@ _TABLE_KEYS: dict[str, type | tuple[type, ...]] = {
     "folder": str,
     "labels": str,
     "charts": list,
+    "age": list,
     "photometric": str,
     "height": str,
     "width": str,
@@ -123,6 +126,7 @@ def _profile(given: Mapping[str, Any], folder: Traversable) -> Profile:
         tables=tables,
         sidecars=_texts(given, "sidecars"),
         suspects=_suspects(given["suspects"], folder) if "suspects" in given else frozenset(),
+        obtain=_texts(given, "obtain"),
     )
 
 
@@ -166,6 +170,9 @@ def _table(given: dict[str, Any], number: int) -> TableShape:
         raise _Mistake("'table.segments' counts segments of a path; write match = \"path\"", "table", "segments")
     if segments < 0:
         raise _Mistake(f"'table.segments' is {segments}; write how many last segments count", "table", "segments")
+    if reason := problem(given["subset"]) or reserved(given["subset"]):
+        sentence = f"'table.subset' is {given['subset']!r}, which cannot be a table's name: it {reason}"
+        raise _Mistake(f"{sentence}; write one like 'small.csv'", "table", "subset", table=number)
     return TableShape(
         name=given["name"],
         subset=given["subset"],
@@ -181,6 +188,7 @@ def _table(given: dict[str, Any], number: int) -> TableShape:
         layout=_template(given["layout"], "table", "layout", table=number) if "layout" in given else None,
         folder=_template(given["folder"], "table", "folder", table=number) if "folder" in given else None,
         charts=_texts(given, "charts", "table", "names of columns"),
+        age=_texts(given, "age", "table", "the column with the age, or those with the date and the year of birth"),
         photometric=given.get("photometric"),
         height=given.get("height"),
         width=given.get("width"),
@@ -272,6 +280,11 @@ def _check_fields(profile: Profile) -> None:
             _check_column(column, shape, f"'table.recognised_by' names {column!r}", "table", "recognised_by")
         for column in shape.charts:
             _check_column(column, shape, f"'table.charts' names {column!r}", "table", "charts", table=number)
+        for column in shape.age:
+            _check_column(column, shape, f"'table.age' names {column!r}", "table", "age", table=number)
+        if len(shape.age) > 2:
+            reason = "names more than the date of the study and the year of birth; name one or two columns"
+            raise _Mistake(f"'table.age' {reason}", "table", "age", table=number)
         for name in shape.layout.fields if shape.layout else ():
             _check_column(name, shape, f"'table.layout' names {name!r}", "table", "layout", table=number)
     _check_templates(profile, profile.table.columns if profile.table else (WHOLE_PATH,))

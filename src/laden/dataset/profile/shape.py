@@ -67,6 +67,8 @@ class TableShape:
     """The end of its images' paths, where that differs from the profile's."""
     charts: tuple[str, ...]
     """Columns whose values a report counts, beside the labels."""
+    age: tuple[str, ...]
+    """Column with the age, or those with date of the study and year of birth; empty where there is neither."""
     photometric: str | None
     """Column with DICOM's Photometric Interpretation of the image, which says whether its lowest value is white."""
     height: str | None
@@ -142,6 +144,8 @@ class Profile:
     """Patterns of file names, in the notation of `fnmatch`, of files that are copied as they are."""
     suspects: frozenset[str]
     """File names, in lower case, of images that others report as broken."""
+    obtain: tuple[str, ...] = ()
+    """For people: where the publisher gives it, and what to pass to laden; line by line."""
 
     @property
     def table(self) -> TableShape | None:
@@ -186,6 +190,10 @@ class Profile:
                 return expected
         number = _number(text) if self._is_integer(field) else None
         return text if number is None else str(number)
+
+    def is_respelled(self, field: str) -> bool:
+        """Whether `spelled` may make another text of any value of a field."""
+        return self._is_integer(field) or bool(self.expected and self.archive and field in self.archive.fields)
 
     def place(self, values: Mapping[str, str], fields: Sequence[str]) -> str:
         """What is known of a place, as one text that SQL takes apart again: a value for each of the fields, in order.

@@ -35,12 +35,16 @@ class Selection:
     by: str | None = None
     seed: int | None = None
     first: int | None = None
+    marks: Path | None = None
+    """Table of marks, whose columns a condition may name."""
     table_name: str | None = None
     """What the selected table is called in the destination."""
 
     def __post_init__(self) -> None:
         if self.where is not None and not self.where.strip():
             raise UsageError("--where is empty: write a condition, as in --where \"Projection = 'PA'\"")
+        if self.marks is not None and self.where is None:
+            raise UsageError('--marks belongs to a condition: add --where "laden_mark IS NULL", or leave it out')
         for name, number in (("--sample", self.sample), ("--first", self.first)):
             if number is not None and number < 1:
                 raise UsageError(f"{name} is {number}: write a number from 1 on")
@@ -119,7 +123,10 @@ def _left(relations: Relations) -> int:
 def _unit(selection: Selection, records: Records) -> Column | None:
     """The column of which a sample takes all or none; None for the key, as images are compared."""
     if selection.by is not None:
-        return records.column(selection.by)
+        column = records.column(selection.by)
+        if column.place < 0:
+            raise UsageError(f"--by {selection.by} is a mark: name a column of the table")
+        return column
     if selection.sample is not None and records.key is None:
         raise UsageError(
             f"no profile knows which column of {records.name} names the image: name one with --by, or a --profile"
@@ -138,7 +145,8 @@ def _where(condition: Condition, records: Records, relations: Relations, before:
                 f"the condition {condition.text} selects {alone:,} rows of the table, but none of the {before.rows:,}"
                 f" in the archives {before.about}: name others with --archives"
             )
-        told = "; ".join(hint(column, condition.constants, relations) for column in condition.columns[:3])
+        own = [column for column in condition.columns if column.place >= 0][:3]
+        told = "; ".join(hint(column, condition.constants, relations) for column in own)
         raise UsageError(f"the condition {condition.text} selects no row of {records.name}: {told or 'none has it'}")
     return Step("where", condition.text, left)
 
@@ -146,7 +154,7 @@ def _where(condition: Condition, records: Records, relations: Relations, before:
 def _images(file: Path, records: Records, relations: Relations, tell: Callable[[Finding], None]) -> Step:
     if records.key is None or records.shape is None:
         raise UsageError(
-            f"no profile knows which column of {records.name} names the image, so --images cannot be looked up:"
+            f"no profile knows which column of {records.name} names the image, so --images-from cannot be looked up:"
             " name a --profile"
         )
     shape = records.shape
@@ -181,7 +189,7 @@ def _listed(file: Path, header: str) -> Iterator[tuple[int, str]]:
     """The keys in a file, one a line, with the line's number; blank lines and the column's own name are none."""
     try:
         if file.stat().st_size > _LIST_LIMIT_BYTES:
-            raise UsageError(f"{file} has more than 256 MiB: --images takes a list of keys, one a line")
+            raise UsageError(f"{file} has more than 256 MiB: --images-from takes a list of keys, one a line")
         text = file.read_text("utf-8-sig")
     except OSError as error:
         raise UsageError(f"the list of images {file} cannot be read ({error.strerror}): check the path") from error

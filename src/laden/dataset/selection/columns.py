@@ -68,12 +68,12 @@ def facts(column: Column, relations: Relations, *, most: int | None, within: str
     rows, filled = relations.one(
         "SELECT coalesce(sum(rows), 0), coalesce(sum(rows) FILTER (value NOT NULL), 0) FROM typed"
     )
-    # A list counts once for each item it has, however often.
+    # A list counts once for each item it has, however often; texts that differ are different values.
     each = "unnest(list_distinct(value))" if column.kind in LISTS else "value"
+    grouped = ("rows", "") if column.kind == "text" else ("sum(rows) AS rows", "GROUP BY value")
     relations.run(
-        "CREATE OR REPLACE TABLE held AS SELECT value, sum(rows) AS rows FROM"  # noqa: S608 - own names
-        f" (SELECT {each} AS value, rows FROM typed)"
-        " WHERE value IS NOT NULL GROUP BY value"
+        f"CREATE OR REPLACE TABLE held AS SELECT value, {grouped[0]} FROM"  # noqa: S608 - own names
+        f" (SELECT {each} AS value, rows FROM typed) WHERE value IS NOT NULL {grouped[1]}"
     )
     ranged = "min(value)::VARCHAR, max(value)::VARCHAR" if column.kind in _RANGED else "'', ''"
     distinct, lowest, highest = relations.one(f"SELECT count(*), {ranged} FROM held")  # noqa: S608 - own names

@@ -17,6 +17,7 @@ from typing import Any
 from laden.dataset.profile import close_match
 from laden.dataset.selection.functions import ALLOWED
 from laden.dataset.selection.lists import LISTS
+from laden.dataset.selection.marks import COLUMNS as MARKS
 from laden.dataset.selection.view import RELATION, ROW, Column, Records
 from laden.relations import Relations, local_trouble
 from laden.values.errors import UsageError
@@ -59,7 +60,9 @@ def parse_condition(text: str, records: Records, relations: Relations) -> Condit
         UsageError: it is no condition, or would read something else than the table.
     """
     if len(text) > _MOST_CHARACTERS:
-        raise UsageError("the condition has more than a million characters: put a list of images into --images FILE")
+        raise UsageError(
+            "the condition has more than a million characters: put a list of images into --images-from FILE"
+        )
     # Bare, so that no bracket of the condition can close one of the query's; in brackets, so that nothing but an
     # expression fits: no clause, no semicolon.
     bare = _parsed(f"{_QUERY}\n{text}\n", text, relations)
@@ -199,6 +202,8 @@ def _own_names(node: dict[str, Any]) -> Iterator[str]:
 def _unknown(name: str, text: str, records: Records) -> UsageError:
     if name.lower() in _CHANGES:
         return _wrong(text, f"with {name} it would select other rows on another day: write the value itself")
+    if name.lower() in MARKS:
+        return _wrong(text, f"{name} stands in a table of marks: name it with --marks, as in --marks laden-marks.csv")
     close = records.like(name)
     quote = "" if close else f"; a text goes into single quotes: '{name}'"
     return _wrong(text, f"there is no column {name}{close}{quote}; 'laden columns' lists them")

@@ -32,14 +32,13 @@ def declare_lists(relations: Relations, place: int) -> None:
 
 def read_lists(relations: Relations, table: str, place: int, kind: str) -> None:
     """Read every different text of `c{place}` in a relation."""
-    simple = f"regexp_full_match(c{place}, '{_SIMPLE[kind]}')"
-    different = f"FROM {table} WHERE c{place} IS NOT NULL"
     relations.run(
-        f"INSERT INTO lists{place} SELECT c{place}, {_ITEMS.format(f'c{place}')}"  # noqa: S608 - own names
-        f" FROM (SELECT DISTINCT c{place} {different}) WHERE {simple}"
+        f"CREATE OR REPLACE TABLE different AS SELECT text, regexp_full_match(text, '{_SIMPLE[kind]}') AS simple"  # noqa: S608
+        f" FROM (SELECT DISTINCT c{place} AS text FROM {table} WHERE c{place} IS NOT NULL)"
     )
+    relations.run(f"INSERT INTO lists{place} SELECT text, {_ITEMS.format('text')} FROM different WHERE simple")  # noqa: S608
     parse = _PARSERS[kind]
-    odd = relations.stream(f"SELECT DISTINCT c{place} {different} AND NOT {simple}")
+    odd = relations.stream("SELECT text FROM different WHERE NOT simple")
     relations.run("CREATE OR REPLACE TABLE odd_lists (text VARCHAR, items VARCHAR)")
     parsed = ((text, parse(text)) for (text,) in odd)
     relations.feed("odd_lists", ((text, None if items is None else json.dumps(items)) for text, items in parsed))

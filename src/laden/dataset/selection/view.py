@@ -12,11 +12,15 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from laden.dataset.profile import TableShape
 from laden.dataset.selection.keys import fold, row_key
 from laden.dataset.selection.lists import LISTS, declare_lists, read_lists
+from laden.dataset.selection.marks import COLUMNS as MARKS
+from laden.dataset.selection.marks import JOIN as MARKS_JOIN
+from laden.dataset.selection.marks import declare_marks, read_marks
 from laden.dataset.table import BATCH, Table, TableWatch, columns, count
 from laden.dataset.table.cells import MISSING
 from laden.relations import Relations
@@ -28,6 +32,9 @@ RELATION = "records"
 
 ROW = "laden_row"
 """Column of the relation with the number of the record; a column of the table that is called so is renamed."""
+
+_OF_MARKS = -1
+"""Place of a column that no table has."""
 
 _PRESENT = "CASE WHEN {0} NOT IN (" + ", ".join(f"'{spelling}'" for spelling in sorted(MISSING)) + ") THEN {0} END"
 
@@ -79,7 +86,11 @@ class Records:
     """The relation `records` over the tables of a dataset, which tell the same of different images."""
 
     def __init__(
-        self, relations: Relations, parts: Sequence[Part], tell: Callable[[Finding], None] | None = None
+        self,
+        relations: Relations,
+        parts: Sequence[Part],
+        tell: Callable[[Finding], None] | None = None,
+        marks: Path | None = None,
     ) -> None:
         """Declare nothing yet.
 
@@ -87,6 +98,7 @@ class Records:
             relations: where the relation will be.
             parts: what is read, the label table first. What a column is called and holds, the first that has it says.
             tell: gets what is wrong with records, where nobody has looked at them before.
+            marks: a table of marks, whose columns are there beside the tables' own.
         """
         self.parts = tuple(parts)
         self.shape = parts[0].shape
@@ -95,6 +107,11 @@ class Records:
         self._tell = tell
         self._filled: tuple[Column, ...] = ()
         self._by_name = {column.name.casefold(): column for column in self.columns}
+        self._marks = marks
+        marked = (Column(name, name, _OF_MARKS, "text") for name in MARKS)
+        # A table's own column of that name stays what it is.
+        self._marked = tuple(one for one in marked if marks is not None and one.name not in self._by_name)
+        self._by_name |= {column.name: column for column in self._marked}
 
     @property
     def name(self) -> str:
@@ -126,7 +143,8 @@ class Records:
 
     def declare(self, wanted: Iterable[Column]) -> None:
         """Make the relation, still without rows, so that a question can be checked before the table is read."""
-        self._filled = tuple(sorted(set(wanted), key=lambda column: column.place))
+        own = (column for column in set(wanted) if column.place != _OF_MARKS)
+        self._filled = tuple(sorted(own, key=lambda column: column.place))
         texts = "".join(f", c{column.place} VARCHAR" for column in self._filled)
         self._relations.run(f"CREATE OR REPLACE TABLE fields (row BIGINT, key VARCHAR{texts})")
         lists = [column for column in self._filled if column.kind in LISTS]
@@ -134,6 +152,10 @@ class Records:
             declare_lists(self._relations, column.place)
         cells = "".join(f", {self._typed(column)} AS {column.quoted}" for column in self.columns)
         joined = "".join(f" LEFT JOIN lists{column.place} ON c{column.place} = text{column.place}" for column in lists)
+        if self._marked:
+            declare_marks(self._relations)
+            cells += "".join(f", marked.{MARKS[column.name]} AS {column.name}" for column in self._marked)
+            joined += MARKS_JOIN
         self._relations.run(
             f"CREATE OR REPLACE VIEW {RELATION} AS SELECT row AS {ROW}{cells} FROM fields{joined}"  # noqa: S608 - quoted
         )
@@ -145,6 +167,8 @@ class Records:
 
     def read(self) -> int:
         """Fill the relation from the tables; returns how many records there are. Raises SourceError."""
+        if self._marked and self._marks is not None:
+            read_marks(self._relations, self._marks, self.shape, self.name)
         rows = sum(map(self._read, self.parts))
         for column in self._filled:
             if column.kind in LISTS:

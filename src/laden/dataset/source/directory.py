@@ -10,7 +10,6 @@ No member is judged here (`laden.dataset.source.zips`), and none is read.
 from __future__ import annotations
 
 import struct
-from pathlib import Path
 from typing import NamedTuple
 
 from laden.dataset.source.central import IN_ZIP64, MARK, BrokenRecord, Member, members
@@ -18,6 +17,7 @@ from laden.dataset.source.header import LOCAL_HEADER_BYTES
 from laden.dataset.source.opening import not_an_archive, opened
 from laden.dataset.source.parts import PartsFile
 from laden.dataset.source.positional import ArchiveFile
+from laden.dataset.source.root import Root
 from laden.values.errors import SourceError
 from laden.values.records import Entry
 
@@ -48,7 +48,7 @@ class Directory(NamedTuple):
     """How much further from the file's start it should be."""
 
 
-def read_directory(root: Path, archive: str) -> Directory:
+def read_directory(root: Root, archive: str) -> Directory:
     """Read the directory of `root / archive`.
 
     Raises `SourceError` where the archive as a whole is unreadable; its `code` is `archive-empty`, `archive-html`,

@@ -17,6 +17,7 @@ from typing import NamedTuple
 from laden.dataset.source.kinds import archive_of, is_unread, lookalike, unfinished
 from laden.dataset.source.placeholder import MOST_BYTES, absent_from_icloud, pointer
 from laden.dataset.source.positional import time_ns
+from laden.dataset.source.root import Root, folder_of
 from laden.dataset.source.scope import Scope
 from laden.dataset.source.walk import Walk
 from laden.values.errors import SourceError, UsageError
@@ -30,7 +31,7 @@ _EVERYTHING = Scope()
 class Found(NamedTuple):
     """What lies below a source root. Paths are relative to it, with forward slashes, in natural order."""
 
-    root: Path
+    root: Root
     archives: list[str]
     """What is called as an archive is (see `kinds`), whatever it holds; the parts of one as that one."""
     files: list[str]
@@ -66,8 +67,18 @@ def find(paths: Sequence[Path], scope: Scope = _EVERYTHING) -> Found:
         root, every = _relative_to_common_parent(paths)
         excluded = [name for name in every if scope.leaves_out(name)]
         names, findings, lost = [name for name in every if not scope.leaves_out(name)], [], []
+    return sort_out(root, names, findings, excluded, lost)
+
+
+def sort_out(
+    root: Root, names: Iterable[str], findings: list[Finding], excluded: list[str], lost: Sequence[str] = ()
+) -> Found:
+    """Tell the files of a source apart by their names, and what is found of them; see `Found`.
+
+    Raises `SourceError` where there is nothing to load.
+    """
     sorted_out = _Sorted(root, sorted(names, key=_natural))
-    findings += sorted_out.findings
+    findings = [*findings, *sorted_out.findings]
     if not sorted_out.data:
         told = next((finding for finding in findings if finding.severity is Severity.ERROR), None)
         why = f": {told.member}: {told.message}" if told else "; check the path."
@@ -82,25 +93,27 @@ def find(paths: Sequence[Path], scope: Scope = _EVERYTHING) -> Found:
 class _Sorted:
     """File names told apart: data, and what is told of the rest."""
 
-    def __init__(self, root: Path, names: list[str]) -> None:
+    def __init__(self, root: Root, names: list[str]) -> None:
         self.data: list[str] = []
         self.findings: list[Finding] = []
         self.lost: list[str] = []
         self.alike: dict[str, str] = {}
         self._here = frozenset(names)
         junk: list[str] = []
+        above = os.path.join(folder_of(root), "")  # noqa: PTH118 - as text: a `Path` costs more than all the rest
         for name in names:
             if whole := absent_from_icloud(name):
                 self._absent(name, whole)
             elif whole := unfinished(name):
                 self._unfinished(name, whole)
-            elif is_junk(name) or is_own(root / name):
+            elif is_junk(name) or is_own(above + name):
                 junk.append(name)
             elif archive := lookalike(name):
                 self._alike(name, archive)
             else:
                 self.data.append(name)
         self._packed([name for name in self.data if is_unread(name)])
+        self._parts([name for name in self.data if archive_of(name) not in (None, name)])
         if junk:
             what = "file that is" if len(junk) == 1 else "files that are"
             message = f"{len(junk):,} {what} no data (the system's, or laden's own reports and lists) left out, like "
@@ -133,6 +146,20 @@ class _Sorted:
             self._tell("archive-lookalike", name, message)
             self.lost.append(archive)
 
+    def _parts(self, names: list[str]) -> None:
+        """Tell of the parts of an archive that is here whole too: the whole one is read."""
+        by_archive: dict[str, list[str]] = {}
+        for name in names:
+            by_archive.setdefault(str(archive_of(name)), []).append(name)
+        for archive, parts in by_archive.items():
+            if archive in self._here:
+                more = f" and {len(parts) - 1:,} more parts are" if len(parts) > 1 else " is"
+                message = (
+                    f"{parts[0]}{more} not read, since {archive} is here whole: if both hold the same, delete one of"
+                )
+                message += " them, or --exclude it; if not, keep them in folders of their own."
+                self._tell("archive-lookalike", parts[0], message, Severity.WARNING)
+
     def _packed(self, names: list[str]) -> None:
         by_ending: dict[str, list[str]] = {}
         for name in names:
@@ -148,19 +175,24 @@ class _Sorted:
         self.findings.append(Finding(code, severity, message, member=shown))
 
 
-def file_entries(root: Path, files: Iterable[str]) -> Iterator[Entry | Finding]:
+def file_entries(root: Root, files: Iterable[str]) -> Iterator[Entry | Finding]:
     """List plain files as entries, in the order given; a finding for each that is none.
 
     That is one whose name is refused, that is gone, or that stands in the data's place.
     """
+    above = os.path.join(folder_of(root), "")  # noqa: PTH118 - as above
     for file in files:
         if reason := problem(file):
             printable = file.encode("utf-8", "backslashreplace").decode("utf-8")
             sentence = f"The file is not loaded, because its name {reason}; rename it."
             yield Finding("name-refused", Severity.ERROR, sentence, member=printable)
             continue
+        if not isinstance(root, Path) and root.holds(file):
+            yield root.entry(file)
+            continue
         try:
-            status = (root / file).stat()
+            path = above + file if isinstance(root, Path) else root / file
+            status = os.stat(path)  # noqa: PTH116 - asked of each of a million files
             instead = pointer((root / file).read_bytes()) if 0 < status.st_size <= MOST_BYTES else None
         except OSError as error:
             sentence = f"The file cannot be read ({error.strerror}); is it still there? Run the same command again."

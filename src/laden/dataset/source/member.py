@@ -24,6 +24,12 @@ _PIECE_BYTES = 1 << 20
 """Compressed bytes per read of a member that is larger than a chunk."""
 
 
+def span(entry: Entry) -> tuple[int, int]:
+    """Which bytes of its archive reading a member takes: from its local header to the end of its data, guessed."""
+    header_bytes = LOCAL_HEADER_BYTES + len(entry.member.encode()) + _EXTRA_GUESS_BYTES
+    return entry.offset_bytes, entry.offset_bytes + header_bytes + entry.stored_bytes
+
+
 def chunks(file: ArchiveFile, entry: Entry, chunk_bytes: int) -> Iterator[Buffer]:
     """Yield the member's bytes in buffers of `chunk_bytes`, the last one shorter; one empty buffer for none.
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from laden.dataset.source.parts import PartsFile, find_parts
 from laden.dataset.source.placeholder import pointer
 from laden.dataset.source.positional import ArchiveFile, PositionalFile
+from laden.dataset.source.root import Root
 from laden.values.errors import SourceError
 from laden.values.names import problem
 
@@ -31,11 +32,15 @@ _OTHER_FORMATS = (
 )
 
 
-def open_archive(root: str | Path, archive: str) -> ArchiveFile:
-    """Open `root / archive`, or where no such file is, its parts.
+def open_archive(root: str | Root, archive: str) -> ArchiveFile:
+    """Open `root / archive`, or where no such file is, its parts; or where it lies elsewhere, there.
 
     Raises OSError, and `SourceError` where a part is missing.
     """
+    if not isinstance(root, str | Path):
+        if root.holds(archive):
+            return root.open(archive)
+        root = root.folder
     path = Path(root, archive)
     try:
         return PositionalFile(str(path))
@@ -46,7 +51,7 @@ def open_archive(root: str | Path, archive: str) -> ArchiveFile:
 
 
 @contextmanager
-def opened(root: Path, archive: str) -> Iterator[ArchiveFile]:
+def opened(root: Root, archive: str) -> Iterator[ArchiveFile]:
     """Hold `root / archive` open, and tell of the system's errors meanwhile as `SourceError`.
 
     Its `code` is `archive-missing`, `archive-permission`, `archive-unreadable`, `archive-part` or `name-refused`.

@@ -4,13 +4,16 @@ For a member: local header, length and CRC-32 against the archive's directory, a
 unchanged since it was first opened. For a plain file: size and modification time as they were when it was
 listed; it has no checksum to compare with.
 
-Reads whole entries in order; ranges, retries and network sources are not its matter.
+Reads whole entries in order; ranges, retries and networks are not its matter.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
 from typing import Self
 
 from isal.isal_zlib import crc32
@@ -19,10 +22,12 @@ from laden.dataset.source.member import chunks
 from laden.dataset.source.opening import open_archive
 from laden.dataset.source.placeholder import pointer
 from laden.dataset.source.positional import ArchiveFile, Buffer, PositionalFile
+from laden.dataset.source.root import Elsewhere, Root
 from laden.dataset.source.sequence import Sequences
 from laden.values.errors import MemberDamaged, SourceError
-from laden.values.records import IN_GZIP, IN_TAR, Entry
+from laden.values.records import IN_GZIP, IN_TAR, Entry, Item
 
+_AHEAD_ITEMS = 256
 _OPEN_ARCHIVES = 64
 """Well below the 256 descriptors that macOS allows a process; datasets may have thousands of archives."""
 
@@ -34,8 +39,8 @@ class Reader:
     opens its own. Plain files are open only while they are read.
     """
 
-    def __init__(self, root: str) -> None:
-        self.root = root
+    def __init__(self, root: str | Root) -> None:
+        self.root = str(root) if isinstance(root, Path) else root
         self._archives: dict[str, ArchiveFile] = {}
         """Open ones, the one used last at the end."""
         self._known: dict[str, tuple[int, ...]] = {}
@@ -58,6 +63,33 @@ class Reader:
             raise ValueError(f"chunk_bytes must be positive, not {chunk_bytes}")
         return self._read_member(entry, chunk_bytes) if entry.archive else self._read_file(entry, chunk_bytes)
 
+    def ahead(self, items: Iterable[Item]) -> Iterator[Item]:
+        """The same items, in their order; what lies elsewhere is told of some time before it is read."""
+        root = self.root
+        if isinstance(root, str):
+            yield from items
+            return
+        left = iter(items)
+        waiting: list[Item] = []
+        while True:
+            batch = list(islice(left, _AHEAD_ITEMS))
+            root.expect([item.entry for item in batch])
+            yield from waiting
+            if not batch:
+                return
+            waiting = batch
+
+    def has(self, entry: Entry) -> bool:
+        """Whether the file that an entry is in is still there, as far as this machine knows."""
+        name = entry.archive or entry.member
+        if isinstance(self.root, str):
+            return Path(self.root, name).exists()
+        return self.root.holds(name) or (self.root / name).exists()
+
+    def origin(self, entry: Entry) -> str:
+        """Where an entry lies elsewhere, without secrets; empty for one of this machine."""
+        return "" if isinstance(self.root, str) else self.root.origin(entry)
+
     def close(self) -> None:
         """Close all archives. Call it when no thread reads any more; a later `read` opens them again."""
         self._sequences.close()
@@ -72,10 +104,10 @@ class Reader:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def __getstate__(self) -> str:
+    def __getstate__(self) -> str | Elsewhere:
         return self.root
 
-    def __setstate__(self, root: str) -> None:
+    def __setstate__(self, root: str | Elsewhere) -> None:
         self.__init__(root)  # type: ignore[misc]
 
     def _read_member(self, entry: Entry, chunk_bytes: int) -> Iterator[Buffer]:
@@ -118,8 +150,8 @@ class Reader:
 
     def _read_file(self, entry: Entry, chunk_bytes: int) -> Iterator[Buffer]:
         try:
-            with PositionalFile(f"{self.root}/{entry.member}") as file:
-                if file.stamp != (entry.size_bytes, entry.mtime_ns):
+            with closing(self._plain(entry.member)) as file:
+                if file.stamp[:2] != (entry.size_bytes, entry.mtime_ns):
                     raise _file_changed(entry)
                 seen_bytes = 0
                 for buffer in _slices(file, entry, chunk_bytes):
@@ -129,6 +161,11 @@ class Reader:
                     yield buffer
         except OSError as error:
             raise _unreadable(entry, error) from error
+
+    def _plain(self, name: str) -> ArchiveFile:
+        if isinstance(self.root, str):
+            return PositionalFile(f"{self.root}/{name}")
+        return self.root.open(name) if self.root.holds(name) else PositionalFile(f"{self.root.folder}/{name}")
 
 
 def _slices(file: ArchiveFile, entry: Entry, chunk_bytes: int) -> Iterator[Buffer]:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import io
 import tarfile
 from collections.abc import Iterator
-from pathlib import Path
 
 from isal.isal_zlib import crc32
 
@@ -31,6 +30,7 @@ from laden.dataset.source.refusal import (
     refused,
     refused_name,
 )
+from laden.dataset.source.root import Root
 from laden.values.errors import SourceError
 from laden.values.names import is_junk
 from laden.values.records import IN_GZIP, IN_TAR, Entry, Finding, Severity
@@ -42,7 +42,7 @@ _BUFFER_BYTES = 8 << 10
 """Read around each header: enough for the next ones of tiny members, little beside a large one's data."""
 
 
-def entries(root: Path, archive: str, encoding: str | None = None) -> Iterator[Entry | Finding]:
+def entries(root: Root, archive: str, encoding: str | None = None) -> Iterator[Entry | Finding]:
     """List the members of `root / archive` in the order in which they lie in it, then what is to be said of them all.
 
     A hard link is listed with the data of the member that it names. Findings: `name-refused`, `member-link`,

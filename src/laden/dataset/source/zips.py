@@ -12,7 +12,6 @@ from __future__ import annotations
 import stat
 from collections.abc import Iterator
 from itertools import pairwise
-from pathlib import Path
 
 from laden.dataset.source.central import Member
 from laden.dataset.source.directory import Directory, read_directory
@@ -28,6 +27,7 @@ from laden.dataset.source.refusal import (
     refused,
     refused_name,
 )
+from laden.dataset.source.root import Root
 from laden.values.errors import SourceError
 from laden.values.names import is_junk
 from laden.values.records import STORED, Entry, Finding, Severity
@@ -40,7 +40,7 @@ _DOS_FOLDER = 0x10
 _EXAMPLES = 3
 
 
-def entries(root: Path, archive: str, encoding: str | None = None) -> Iterator[Entry | Finding]:
+def entries(root: Root, archive: str, encoding: str | None = None) -> Iterator[Entry | Finding]:
     """List the members of `root / archive` in the order in which they lie in it, then what is to be said of them all.
 
     Findings: `name-refused`, `member-encrypted`, `member-method`, `member-size`, `member-overlap`, `member-link`,

@@ -133,13 +133,14 @@ class TableWatch:
         signs = []
         if self._table.header_bytes.startswith(BOM):
             signs.append("byte order mark")
-        if self._table.header_bytes.endswith(b"\r\n"):
-            signs.append("CRLF line ends")
         if self._table.delimiter == ";":
             signs.append("; as separator")
         if self._rewritten is not None:
             row, text = self._rewritten
             signs.append(f"ids as numbers like {text} from row {row} on")
+        # By itself it is what RFC 4180 asks for, and what many programs write.
+        if signs and self._table.header_bytes.endswith(b"\r\n"):
+            signs.append("CRLF line ends")
         return signs
 
 

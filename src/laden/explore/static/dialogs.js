@@ -71,7 +71,7 @@ function Export({ state }) {
     <ul>
       <li><a href=${of("csv")} download>CSV</a></li>
       <li><a href=${of("parquet")} download>Parquet</a></li>
-      <li><a href=${of("keys")} download>Keys alone, one a line</a>: what <code>laden load … --images FILE</code> takes</li>
+      <li><a href=${of("keys")} download>Keys alone, one a line</a>: what <code>laden load … --images-from FILE</code> takes</li>
     </ul>
     <p>Marks are kept in ${status.marks}. <code>laden_mark = 'exclude'</code> is a condition as any other.</p>
   </${Dialog}>`;
@@ -91,7 +91,7 @@ function Load({ state }) {
   const fates = Object.entries(found?.fates || {}).filter(([name]) => name);
   return html`<${Dialog} title=${source ? "This source" : "This load"}>
     ${found && !load && !source && html`<p>No load was completed here: there is no <code>_laden/load.json</code>. What is listed is shown.</p>`}
-    ${counts && html`<dl>${counts.map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`}
+    ${counts && html`<dl>${counts.map((/** @type {string[]} */ [name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`}
     ${load?.state === "changing" && html`<p class="bad">A load is replacing blobs right now, or was interrupted while it did.</p>`}
     ${fates.length > 0 && html`<h3>Held against the manifest</h3><dl>${fates.map(([name, count]) => html`<div key=${name}><dt>${name}</dt><dd>${amount(count)}</dd></div>`)}</dl>`}
     ${(found?.findings || []).map((/** @type {any} */ one, /** @type {number} */ index) => html`<p key=${index} class="hint"><code>${one.code}</code> <bdi>${one.archive} ${one.member}</bdi> ${one.message}</p>`)}
@@ -128,7 +128,7 @@ const KEYS = [
   ["↑ ↓ PgUp PgDn Home End", "move in the list; with Shift choose"], ["Enter", "open the image"], ["Space", "choose"],
   ["x  l  u", "mark: exclude, look again, take the mark off"], ["/", "find by name"], ["← →", "previous and next image"],
   ["drag, or , . [ ]", "window: across its width, down its centre"], ["1 to 9", "windows by name"], ["i", "invert"], ["r", "all as at first"],
-  ["f  z  + −  wheel", "fit, 1:1, zoom"], ["Shift-drag, w a s d", "pan"], ["↑ ↓", "frames"], ["c", "compare with the next images"], ["Escape", "back"],
+  ["f  z  + −  wheel", "fit, 1:1, zoom"], ["Shift-drag, w a s d", "pan"], ["↑ ↓", "frames"], ["c", "compare with the next images"], ["k", "save a picture of it"], ["Escape", "back"],
 ];
 
 function Help() {

@@ -17,6 +17,9 @@ function placed(facts, box, sight, exact) {
   return { scale, left, top, width, height };
 }
 
+/** What is drawn before it is scaled. @type {OffscreenCanvas | null} */
+let sheet = null;
+
 /** @param {any} canvas @param {any} picture @param {any} window @param {Sight} sight @param {boolean} exact */
 function paint(canvas, picture, window, sight, exact) {
   const context = canvas.getContext("2d");
@@ -31,7 +34,7 @@ function paint(canvas, picture, window, sight, exact) {
   const height = Math.min(level.height - part.y, Math.ceil(canvas.height / ratio) + 1);
   if (width <= 0 || height <= 0) return;
   const image = draw(picture, level, table(facts, window), { ...part, width, height });
-  const sheet = new OffscreenCanvas(width, height);
+  if (sheet?.width !== width || sheet.height !== height) sheet = new OffscreenCanvas(width, height);
   /** @type {any} */ (sheet.getContext("2d")).putImageData(image, 0, 0);
   context.imageSmoothingEnabled = ratio < 2 && !exact;
   const [x, y] = [place.left + part.x * ratio, place.top + part.y * ratio];

@@ -58,14 +58,14 @@ async function load(view, own, page, extra) {
 async function fetchPage(view, page, extra, name) {
   try {
     const { rows } = await get("rows", { view: view.view, from: page * PAGE, n: PAGE, column: extra });
-    pages.set(name, rows.map((/** @type {any[]} */ row) => named(view, row, extra)));
+    pages.set(name, rows.map((/** @type {any[]} */ row) => named(view, row)));
   } catch {
     pages.delete(name);
   }
 }
 
-/** @param {any} view @param {any[]} row @param {string[]} extra */
-function named(view, row, extra) {
+/** @param {any} view @param {any[]} row */
+function named(view, row) {
   /** @type {Record<string, any>} */
   const item = { at: row[0], extra: row.slice(view.columns.length + 1) };
   view.columns.forEach((/** @type {string} */ column, /** @type {number} */ index) => (item[column] = row[index + 1]));
@@ -77,7 +77,7 @@ export async function rowsAt(at, count) {
   const { view } = current();
   if (!view || at < 0 || at >= view.rows) return [];
   const { rows } = await get("rows", { view: view.view, from: at, n: count });
-  return rows.map((/** @type {any[]} */ row) => named(view, row, []));
+  return rows.map((/** @type {any[]} */ row) => named(view, row));
 }
 
 /** One row of the present view. @param {number} at */

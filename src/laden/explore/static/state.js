@@ -92,7 +92,7 @@ export function fromAddress() {
 /** Add a condition, or take it off where it is. @param {string} condition */
 export function toggle(condition) {
   const { where } = state.look;
-  go({ where: where.includes(condition) ? where.filter((one) => one !== condition) : [...where, condition] });
+  go({ where: where.includes(condition) ? where.filter((/** @type {string} */ one) => one !== condition) : [...where, condition] });
 }
 
 let generation = -1;

@@ -39,7 +39,7 @@ export function useFit(box, row_px, head_px) {
 }
 
 /** Where a list is scrolled to, kept with what is active. @param {any} box @param {any} scroll @param {any} state
- * @param {number} line Of the active item. @param {number} visible */
+ * @param {number} line Of the active item. @param {number} visible @returns {[number, () => void]} */
 export function useScroll(box, scroll, state, line, visible) {
   const [first, setFirst] = useState(0);
   const onScroll = () => setFirst(scroll.first(box.current.scrollTop));

@@ -28,7 +28,7 @@ async function fetchOne({ name, abort, done }) {
     const url = response.status === 204 ? "" : URL.createObjectURL(await response.blob());
     keep(name, url);
     done(url);
-  } catch (error) {
+  } catch {
     if (!abort.signal.aborted) done("");
   }
 }

@@ -7,6 +7,7 @@ import { rowAt } from "./rows.js";
 import { current, go, mark, say, set } from "./state.js";
 import { MARKS } from "./keys.js";
 import { isImage } from "./thumbs.js";
+import { save } from "./shot.js";
 import { presets } from "./windowing.js";
 
 const WHOLE = { zoom: 1, x: 0.5, y: 0.5 };
@@ -97,6 +98,7 @@ export function Viewer({ state }) {
     else if (key in PAN) setSight({ ...sight, x: sight.x + PAN[key][0] / sight.zoom, y: sight.y + PAN[key][1] / sight.zoom });
     else if (key in WINDOW && window_) setChosen(WINDOW[key](window_));
     else if (key === "c") go({ compare: compare ? "" : image }, { replace: true });
+    else if (key === "k") save(box.current, image);
     else if (key === "Escape") close();
     else if (key in MARKS) look(MARKS[key]);
     else return false;
@@ -127,6 +129,7 @@ export function Viewer({ state }) {
       ${facts?.frames > 1 && html`<span>frame ${frame + 1} of ${facts.frames}
         <button onClick=${() => act("ArrowUp")} aria-label="Previous frame">▴</button>
         <button onClick=${() => act("ArrowDown")} aria-label="Next frame">▾</button></span>`}
+      <button onClick=${() => act("k")}>Save picture</button>
       <button onClick=${() => look("exclude")}>Exclude</button>
       <button onClick=${() => look("look again")}>Look again</button>
       <strong class="never">Not for diagnosis</strong>

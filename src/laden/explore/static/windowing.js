@@ -8,12 +8,13 @@
 /** @typedef {{width: number, height: number, data: Uint8Array | Uint16Array}} Level */
 /** @typedef {{centre: number, width: number, inverted: boolean}} Window */
 
-/** Of each stored value, what is shown. @param {Facts} facts @param {Window} window */
+/** Of each stored value that the image has, what is shown; of others nothing is asked. @param {Facts} facts @param {Window} window */
 export function table(facts, { centre, width, inverted }) {
   const shown = new Uint8Array(facts.samples === "grey16" ? 65536 : 256);
   const below = centre - 0.5 - (width - 1) / 2;
   const above = centre - 0.5 + (width - 1) / 2;
-  for (let stored = 0; stored < shown.length; stored++) {
+  const [first, last] = facts.samples === "rgb8" ? [0, 255] : [Math.floor(facts.least), Math.ceil(facts.most)];
+  for (let stored = Math.max(0, first); stored <= Math.min(last, shown.length - 1); stored++) {
     const value = stored * facts.slope + facts.intercept;
     let grey;
     if (value <= below) grey = 0;
@@ -69,10 +70,14 @@ function halved({ width, height, data }, step) {
   return { width: wide, height: high, data: out };
 }
 
-/** Part of a level as a picture. @param {Picture} picture @param {Level} level @param {Uint8Array} shown
+/** The last picture: while a window is dragged, one is drawn a frame. @type {ImageData | null} */
+let drawn = null;
+
+/** Part of a level as a picture, which the next one may take the place of. @param {Picture} picture @param {Level} level @param {Uint8Array} shown
  * @param {{x: number, y: number, width: number, height: number}} part */
 export function draw({ facts }, level, shown, part) {
-  const image = new ImageData(part.width, part.height);
+  if (drawn?.width !== part.width || drawn.height !== part.height) drawn = new ImageData(part.width, part.height);
+  const image = drawn;
   const pixels = new Uint32Array(image.data.buffer);
   const { data } = level;
   if (facts.samples === "rgb8") {

@@ -60,7 +60,8 @@ __all__ = [
     "reading",
 ]
 
-WINDOW_BYTES = 256 << 20
+WINDOW_BYTES = 96 << 20
+"""What is in it is there twice for a moment: as it came, and put together."""
 _ATTEMPTS = 3
 """Of an item whose bytes come otherwise than they are known to be."""
 _BATCH = 64

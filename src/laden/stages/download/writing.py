@@ -6,12 +6,9 @@ A thread's turn costs more than one small file does.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections import deque
 from concurrent.futures import Executor
 from typing import NamedTuple
-
-from isal.isal_zlib import crc32
 
 from laden.stages.download.ranges import WrongBytes, proved
 from laden.stages.download.wanted import Wanted
@@ -90,17 +87,11 @@ class Writers:
         return jobs
 
     def _work(self, jobs: list[_Job]) -> list[Written | WrongBytes]:
-        results: list[WrongBytes | None] = []
-        brought: list[Brought] = []
-        for job in jobs:
-            md5 = hashlib.md5(job.data, usedforsecurity=False).digest()
-            wrong = proved(job.item, len(job.data), md5, crc32(job.data))
-            results.append(WrongBytes(wrong) if wrong else None)
-            if not wrong:
-                brought.append(Brought(job.item.place, job.data, md5, job.own))
-        errors = iter(self._intake.put(brought))
-        written = (Written(one.md5, next(errors)) for one in brought)
-        return [next(written) if wrong is None else wrong for wrong in results]
+        def judge(number: int, size_bytes: int, md5: bytes, crc32: int) -> str:
+            return proved(jobs[number].item, size_bytes, md5, crc32)
+
+        placed = self._intake.put([Brought(job.item.place, job.data, job.own) for job in jobs], judge)
+        return [WrongBytes(one.wrong) if one.wrong else Written(one.md5, one.error) for one in placed]
 
 
 def _settle(job: _Job, result: Written | BaseException) -> None:

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from laden.dataset.source import Reader
+from laden.dataset.source import Reader, Root
 from laden.stages.transfer import Settings, transfer
 from laden.store import Destination, FolderDestination, Retry, Store
 from laden.values.records import Item, Receipt
@@ -30,8 +30,8 @@ _MOST_WORKERS = 4
 class Job:
     """What every process of a transfer needs to know; credentials beside it come from the environment."""
 
-    root: str
-    """Folder of the source."""
+    root: str | Root
+    """Of the source."""
     destination: Destination | FolderDestination
     connections: int | None
     """Requests in flight at most, in each process; None to find out."""

@@ -76,10 +76,10 @@ class Telling:
 
     def _absent_archives(self, absent: tuple[str, ...]) -> Iterator[Finding]:
         known = self._has_homes()
+        what = "selected rows are in it" if known else "selected rows have no image, which may be in it"
+        missing = self._missing_by_home() if absent else {}
         for home in absent:
-            rows = self._missing_rows_of(home if known else None)
-            what = "selected rows are in it" if known else "selected rows have no image, which may be in it"
-            if rows:
+            if rows := missing.get(home if known else None):
                 yield Finding(
                     "archive-absent",
                     Severity.ERROR,
@@ -91,13 +91,13 @@ class Telling:
         """Whether rows say which archive their image is in."""
         return bool(self._relations.one("SELECT count(home) FROM rows")[0])
 
-    def _missing_rows_of(self, home: str | None) -> int:
-        count: int = self._relations.one(
-            "SELECT count(*) FROM rows WHERE selected AND home IS NOT DISTINCT FROM ?"
-            " AND row NOT IN (SELECT row FROM matches)",
-            [home],
-        )[0]
-        return count
+    def _missing_by_home(self) -> dict[str | None, int]:
+        """How many selected rows of each archive have no image."""
+        return dict(
+            self._relations.stream(
+                "SELECT home, count(*) FROM rows ANTI JOIN matches USING (row) WHERE selected GROUP BY home"
+            )
+        )
 
     def _place(self, row: int) -> tuple[str, int]:
         """How a person finds a row: `row 4`, or `row 4 of valid.csv` where there are several tables; and its number."""

@@ -6,23 +6,28 @@ listing shows; where neither laden put a document there nor its page names it, i
 
 Without a selection a table goes with all the images that are there: the whole one when every row of it has its image,
 else the rows that have, under the subset's name; the other of the two is removed, where the credential may do that, and
-told where it may not. With a selection a table holds the selected rows that have their image, and nothing is removed. A
-table that replaces one of another selection is told; the page names on whatever earlier loads landed, and what of that
-is gone or changed is told. A table of another dataset, whose images are there too, is not replaced (`others`).
+told where it may not. But no table goes while images that it names are there as they were landed and this source has
+others of their names, and none for one without rows: that is told. With a selection a table holds the selected rows
+that have their image, and nothing is removed. A table that replaces one of another selection is told; the page names on
+whatever earlier loads landed, and what of that is gone or changed is told. A table of another dataset, whose images are
+there too, is not replaced (`others`).
 """
 
 from __future__ import annotations
 
-import hashlib
+import asyncio
 import io
 from collections.abc import Container, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from io import BufferedIOBase
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from laden.dataset.images import Phi
 from laden.dataset.profile import Profile, TableShape
 from laden.dataset.source import Reader
 from laden.dataset.table import Table, copy, write_subset
@@ -31,20 +36,22 @@ from laden.stages.manifest import (
     LOAD,
     MANIFEST,
     Document,
+    LoadPage,
+    Planned,
     collect,
     documents_take,
-    lost,
+    lost_documents,
     write_load_page,
     write_manifest,
+    write_unfinished_page,
 )
-from laden.stages.metadata import DOCUMENT
-from laden.stages.publish.others import holds_others, names_others, shares_images
-from laden.store import CREATE_ONLY, Properties, Store, block_id, content_type, digest
-from laden.values.errors import AccessDenied, BlobConflict, BlobMissing, SourceError
-from laden.values.records import Blob, Entry, Finding, Severity, Step
-
-_BLOCK_BYTES = 32 << 20
-_SINGLE_PUT_BYTES = 256 << 20
+from laden.stages.publish.copies import Copies
+from laden.stages.publish.others import holds_others, in_conflict, names_others, shares_images, table_kept
+from laden.stages.publish.putting import Putting, md5_of
+from laden.store import Store
+from laden.values.errors import BlobConflict, NameRefused
+from laden.values.events import PlanReady
+from laden.values.records import Entry, Finding, Severity, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +70,8 @@ class Landing:
     """Hexadecimal MD5 of the publisher's whole table, where this is a part of it already."""
 
 
-class Publisher:
-    """Puts documents into a store, knowing from the last listing what is there."""
+class Publisher(Putting):
+    """Lands what a load leaves beside its images, knowing from the last listing what is there."""
 
     def __init__(
         self,
@@ -74,6 +81,7 @@ class Publisher:
         replace_other: bool,
         update: bool = False,
         earlier: Sequence[Document] = (),
+        phi: Phi = "off",
     ) -> None:
         """Know what is there.
 
@@ -84,14 +92,21 @@ class Publisher:
             update: whether a table is the next version of one that an earlier load landed, also where it names fewer
                 images than that.
             earlier: what earlier loads landed.
+            phi: what becomes of a file copied as it is that may say who a person is.
         """
-        self._store = store
-        self._relations = relations
-        self._replace_other = replace_other
+        super().__init__(store, relations, replace_other=replace_other, earlier=earlier)
         self._update = update
-        self._earlier = {document.name: document for document in earlier}
         self._superseded: set[str] = set()
-        self._copies = 0
+        self._kept: set[str] = set()
+        """Tables of earlier loads that stay, since their images do."""
+        self._copies = Copies(relations.folder, phi)
+        self._originals: dict[Path, asyncio.Task[str]] = {}
+
+    def begin(self, tables: Sequence[Landing]) -> None:
+        """Hash the tables as they came while images are sent: a large one takes a while."""
+        for landing in [landing for landing in tables if not landing.original]:
+            content = landing.table.content
+            self._originals[content] = asyncio.create_task(asyncio.to_thread(_original, content))
 
     async def publish(
         self, profile: Profile, tables: Sequence[Landing], sidecars: Mapping[str, Entry], reader: Reader
@@ -100,7 +115,7 @@ class Publisher:
 
         Args:
             profile: for the page.
-            tables: the label table first.
+            tables: the label table first; `begin` had them.
             sidecars: what is copied as it is, by the name under which it lands.
             reader: of the source.
 
@@ -109,7 +124,11 @@ class Publisher:
         """
         self._collect()
         findings: list[Finding] = []
-        copies = {name: path for name in sorted(sidecars) if (path := self._copy(sidecars[name], reader, findings))}
+        copies = {}
+        for name, entry in sorted(sidecars.items()):
+            there = self.listed_md5(name) is not None
+            if path := self._copies.take(name, entry, reader, findings, there=there):
+                copies[name] = path
         return await self._land(profile, tables, copies, findings)
 
     async def publish_copies(
@@ -130,6 +149,28 @@ class Publisher:
         told = {finding.blob for finding in findings}
         missed = await self._page(profile, "complete", documents, manifest)
         return [*findings, *(finding for finding in missed if finding.blob not in told)]
+
+    async def announce(self, profile: Profile, plan: PlanReady, before: LoadPage | None) -> None:
+        """Say that a first load begins, and what it has before it, for those who ask how far it is.
+
+        Nothing is said where a load was completed before, nor by one of several shares, which does not know the whole.
+
+        Args:
+            profile: for the page.
+            plan: what should be there at the end.
+            before: the page that is there; None where there is none that can be read.
+        """
+        first = before.planned is not None if before is not None else self.listed_md5(LOAD) is None
+        if plan.share or not first:
+            return
+        begun = datetime.now(UTC).isoformat(timespec="seconds")
+        if before is not None and before.planned is not None:
+            begun = before.planned.begun
+        planned = Planned(begun, plan.images, plan.bytes_in_all)
+        page = write_unfinished_page(profile=profile.name, layout=str(profile.layout), rows=plan.rows, planned=planned)
+        # Another load may be sooner: what it says is as good.
+        with suppress(BlobConflict):
+            await self.put(LOAD, io.BytesIO(page))
 
     async def withdraw(self, profile: Profile) -> None:
         """Say, before blobs are replaced, that the manifest does not hold until the load is complete again."""
@@ -160,12 +201,7 @@ class Publisher:
             manifest=manifest,
         )
         await self.put(LOAD, io.BytesIO(page))
-        listed = {document.name: self._listed_md5(document.name) for document in earlier}
-        return [
-            lost(name, "it is gone" if listed[name] is None else "it has other content", again=listed[name] is not None)
-            for name, _, md5, *_ in earlier
-            if listed[name] != md5
-        ]
+        return list(lost_documents(self._relations, earlier))
 
     async def _table(self, profile: Profile, landing: Landing, findings: list[Finding]) -> Document | None:
         table, rows = landing.table, landing.rows
@@ -183,28 +219,45 @@ class Publisher:
             if await self._is_others(profile, landing, name, file):
                 findings.append(self._keep_other("table-conflict", "table", name))
                 return None
-            try:
-                landed = (await self.put(name, file))._replace(
-                    selection=landing.selection, original=landing.original or _original(table)
-                )
-            except BlobConflict:
-                findings.append(_conflict("table-conflict", "table", name))
+            untouched = name if landing.selection else other
+            if former := self._stays(landing, name, untouched, md5_of(file).hex(), findings):
+                return former
+            original = landing.original or await self._originals[table.content]
+            document = await self._put_or_tell("table", name, file, findings)
+            if document is None:
                 return None
+            landed = document._replace(selection=landing.selection, original=original)
         names = {name}
         if await self._is_superseded(profile, landing, name, other):
             names.add(other)
             self._superseded.add(other)
-            findings += await self._remove(other)
+            findings += await self.remove(other)
         findings += self._replaced(landed, table.name, names)
         return landed
 
     async def _is_superseded(self, profile: Profile, landing: Landing, name: str, other: str) -> bool:
         """Whether the table's other form does not apply any more, now that this one landed."""
         # A selection's table holds whatever else is loaded: its images are there.
-        kept = other in self._earlier and self._earlier[other].selection
+        kept = other in self._kept or (other in self._earlier and self._earlier[other].selection)
         if other == name or landing.selection or kept:
             return False
         return not await self._names_others(profile, landing, other)
+
+    def _stays(self, landing: Landing, name: str, other: str, md5: str, findings: list[Finding]) -> Document | None:
+        """The earlier table that stays where this one, of that MD5, would name fewer of the images that are there.
+
+        They are there as they were landed, and this source has others, which were not sent; or it has none at all.
+        What lies under the table's other name stays too, beside this one.
+        """
+        images, empty = in_conflict(self._relations, landing.rows), not len(self._named_rows(landing))
+        if not images and not empty:
+            return None
+        name_there, other_there = (self._earlier.get(one) if self.listed_md5(one) else None for one in (name, other))
+        former = None if self.listed_md5(name) == md5 else name_there or (other_there if empty else None)
+        if kept := former or (other_there if other != name else None):
+            self._kept.add(kept.name)
+            findings.append(table_kept(kept.name, images, "" if former else name))
+        return former
 
     def _replaced(self, landed: Document, whole: str, names: Container[str]) -> list[Finding]:
         """Tell that a table of another selection gave way to this one, or one of another version of the original.
@@ -229,14 +282,14 @@ class Publisher:
 
     async def _is_others(self, profile: Profile, landing: Landing, name: str, file: BufferedIOBase) -> bool:
         """Whether another dataset's table is there, which this one must not replace unasked."""
-        if self._replace_other or self._listed_md5(name) in (None, _md5(file).hex()):
+        if self._replace_other or self.listed_md5(name) in (None, md5_of(file).hex()):
             return False
-        if not (await self._is_ours(name) and await self._names_others(profile, landing, name)):
+        if not (await self.is_ours(name) and await self._names_others(profile, landing, name)):
             return False
         return not (self._update and name in self._earlier and shares_images(self._relations))
 
     async def _names_others(self, profile: Profile, landing: Landing, name: str) -> bool:
-        if self._listed_md5(name) is None:
+        if self.listed_md5(name) is None:
             return False
         return await names_others(self._store, self._relations, profile, landing.shape, name)
 
@@ -245,36 +298,30 @@ class Publisher:
         act = "load to another prefix, or replace it with --overwrite changed"
         return Finding(code, Severity.ERROR, f"{reason}: {act}", blob=name)
 
-    def _copy(self, entry: Entry, reader: Reader, findings: list[Finding]) -> Path | None:
-        """Read a file or member into the run's folder; None where it cannot be read, which is told."""
-        self._copies += 1
-        path = self._relations.folder / f"copy-{self._copies}"
-        try:
-            with path.open("wb") as file:
-                file.writelines(reader.read(entry, _BLOCK_BYTES))
-        except SourceError as error:
-            if error.is_change or not (Path(reader.root) / (entry.archive or entry.member)).exists():
-                raise
-            findings.append(Finding(error.code, Severity.ERROR, str(error), archive=entry.archive, member=entry.member))
-            return None
-        return path
-
     async def _sidecar(self, name: str, path: Path, findings: list[Finding]) -> Document | None:
         """Land a copy; what is in the way is told."""
         with path.open("rb") as file:
-            other = self._listed_md5(name) not in (None, _md5(file).hex()) and not self._replace_other
-            if other and holds_others(self._relations) and await self._is_ours(name):
+            other = self.listed_md5(name) not in (None, md5_of(file).hex()) and not self._replace_other
+            if other and holds_others(self._relations) and await self.is_ours(name):
                 findings.append(self._keep_other("sidecar-conflict", "file", name))
                 return None
-            try:
-                landed = await self.put(name, file)
-            except BlobConflict:
-                findings.append(_conflict("sidecar-conflict", "file", name))
-                return None
-            if other:
+            landed = await self._put_or_tell("sidecar", name, file, findings)
+            if other and landed is not None:
                 reason = "the source's file has other content than the one that an earlier load landed here"
                 findings.append(_replaced("sidecar-replaced", reason, name))
             return landed
+
+    async def _put_or_tell(
+        self, what: str, name: str, file: BufferedIOBase, findings: list[Finding]
+    ) -> Document | None:
+        """Store a table or sidecar; what is in the way is told, and nothing of it lands."""
+        try:
+            return await self.put(name, file)
+        except NameRefused as error:
+            findings.append(Finding("blob-name", Severity.ERROR, str(error), blob=name))
+        except BlobConflict:
+            findings.append(_conflict(f"{what}-conflict", "file" if what == "sidecar" else what, name))
+        return None
 
     def _named_rows(self, landing: Landing) -> NDArray[np.int64]:
         """Those of its rows whose image is in the container, from this or an earlier run: all, or the selected ones."""
@@ -286,96 +333,10 @@ class Publisher:
             [landing.rows.start, landing.rows.stop, bool(landing.selection)],
         )
 
-    async def put(self, name: str, file: BufferedIOBase) -> Document:
-        """Store a document unless the same bytes are there. Raises `BlobConflict` for somebody else's blob."""
-        md5 = _md5(file)
-        size_bytes = file.seek(0, io.SEEK_END)
-        file.seek(0)
-        listed = self._listed_md5(name)
-        document = Document(name, size_bytes, md5.hex())
-        if listed == md5.hex() and await self._holds(name, md5):
-            return document
-        may_replace = listed is not None and (
-            self._replace_other or name.startswith("_laden/") or await self._is_ours(name)
-        )
-        etag = None if may_replace else CREATE_ONLY
-        properties = Properties(md5, content_type(name), {DOCUMENT: "1"})
-        try:
-            await self._send(name, file, size_bytes, properties, etag)
-        except BlobConflict:
-            # Our own put whose answer was lost, or another load that was sooner: equal bytes are as good as ours.
-            there = await self._store.head(name)
-            if not await self._is_same(there, md5):
-                if DOCUMENT not in there.metadata:
-                    raise
-                file.seek(0)
-                await self._send(name, file, size_bytes, properties, there.etag)
-        self._relations.run("UPDATE blobs SET md5 = ? WHERE name = ?", [md5.hex(), name])
-        return document
 
-    async def _holds(self, name: str, md5: bytes) -> bool:
-        """Whether a blob that is listed with this MD5 has it: what laden did not put there is read back."""
-        earlier = self._earlier.get(name)
-        if name.startswith("_laden/") or (earlier is not None and earlier.md5 == md5.hex()):
-            return True
-        try:
-            return await self._is_same(await self._store.head(name), md5)
-        except BlobMissing:
-            return False
-
-    async def _is_same(self, there: Blob, md5: bytes) -> bool:
-        if there.md5 != md5:
-            return False
-        return DOCUMENT in there.metadata or (await digest(self._store, there.name, there.size_bytes))[1] == md5
-
-    async def _send(
-        self, name: str, file: BufferedIOBase, size_bytes: int, properties: Properties, etag: str | None
-    ) -> None:
-        if size_bytes <= _SINGLE_PUT_BYTES:
-            await self._store.put(name, file.read(), properties, etag)
-            return
-        block_ids: list[str] = []
-        while block := file.read(_BLOCK_BYTES):
-            md5 = hashlib.md5(block, usedforsecurity=False).digest()
-            block_ids.append(block_id(len(block_ids), md5))
-            await self._store.put_block(name, block_ids[-1], block, md5)
-        await self._store.commit(name, block_ids, properties, etag)
-
-    def _listed_md5(self, name: str) -> str | None:
-        """MD5 of a blob in the last listing, empty where it has none; None if it is not listed."""
-        listed = list(self._relations.stream("SELECT coalesce(md5, '') FROM blobs WHERE name = ?", [name]))
-        return listed[0][0] if listed else None
-
-    async def _is_ours(self, name: str) -> bool:
-        try:
-            return DOCUMENT in (await self._store.head(name)).metadata
-        except BlobMissing:
-            return False
-
-    async def _remove(self, name: str) -> list[Finding]:
-        """Remove the table that does not apply any more, if it is laden's."""
-        if self._listed_md5(name) is None or not await self._is_ours(name):
-            return []
-        try:
-            await self._store.delete(name)
-        except BlobMissing:
-            return []
-        except AccessDenied:
-            reason = "an earlier load's table is still there, and the credential may not delete it: remove it by hand"
-            return [Finding("table-stale", Severity.WARNING, reason, blob=name)]
-        return []
-
-
-def _md5(file: BufferedIOBase) -> bytes:
-    """Of all of a file, which is at its start before and after."""
-    md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).digest()
-    file.seek(0)
-    return md5
-
-
-def _original(table: Table) -> str:
-    with table.content.open("rb") as file:
-        return _md5(file).hex()
+def _original(content: Path) -> str:
+    with content.open("rb") as file:
+        return md5_of(file).hex()
 
 
 def _replaced(code: str, reason: str, name: str) -> Finding:

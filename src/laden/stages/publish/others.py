@@ -13,6 +13,7 @@ from laden.dataset.table import Table
 from laden.relations import Relations
 from laden.store import Store
 from laden.values.errors import BlobMissing, SourceError
+from laden.values.records import Finding, Severity
 
 _PART_BYTES = 16 << 20
 
@@ -23,6 +24,38 @@ SELECT count(*) FROM former f
 WHERE f.blob NOT IN (SELECT blob FROM rows WHERE usable AND blob IS NOT NULL)
   AND (f.blob IN (SELECT blob FROM loaded) OR f.name IN (SELECT key FROM loaded WHERE key <> '' AND {_OTHERS}))
 """  # noqa: S608 - own text
+
+
+_IN_CONFLICT = """
+SELECT count(*) FROM kept WHERE NOT lost
+  AND blob IN (SELECT blob FROM rows WHERE usable AND row >= ? AND row < ?)
+  AND (blob IN (SELECT blob FROM todo WHERE action = 'conflict')
+    OR blob IN (SELECT blob FROM receipts WHERE outcome = 'conflict'))
+"""
+
+
+def in_conflict(relations: Relations, rows: range) -> int:
+    """How many images of an earlier manifest are there unchanged, of which those rows have others."""
+    return int(relations.one(_IN_CONFLICT, [rows.start, rows.stop])[0])
+
+
+def table_kept(name: str, images: int, beside: str) -> Finding:
+    """The finding for an earlier load's table that stays.
+
+    Args:
+        name: of the table.
+        images: how many there are in conflict.
+        beside: name of the table that landed too; empty where none did.
+    """
+    these = "1 image that is" if images == 1 else f"{images:,} images that are"
+    why = f"it names {these} there as landed, and this source has others" if images else "no row has its image now"
+    fate = (
+        f"stays beside {beside}, which holds the rows that have their image"
+        if beside
+        else "stays, and no new one lands"
+    )
+    act = "load to another prefix, or with the --layout of that load, or replace such images with --overwrite changed"
+    return Finding("table-kept", Severity.ERROR, f"an earlier load's table {fate}: {why}; {act}", blob=name)
 
 
 def holds_others(relations: Relations) -> bool:

@@ -14,9 +14,10 @@ from pathlib import Path
 
 from laden.dataset.evidence import Trust
 from laden.dataset.profile import Profile
-from laden.dataset.source import Found, find
+from laden.dataset.source import Found, Root, find
 from laden.dataset.table import Table
 from laden.relations import Relations
+from laden.remote.sources import Sources
 from laden.run.findings import FindingLog
 from laden.stages.survey.blanks import refuse_blanks
 from laden.stages.survey.entries import EntryFeed, chosen_homes, home_of
@@ -26,7 +27,7 @@ from laden.stages.survey.steps import take_steps
 from laden.stages.survey.tables import is_table, open_table
 from laden.stages.survey.unchanged import Stamps, stamps
 from laden.values.errors import LadenError, SourceError, UsageError
-from laden.values.events import Observer, Started
+from laden.values.events import Observer, Started, Warned
 from laden.values.records import Entry, Finding, Severity, Step
 
 __all__ = ["Choice", "PlacedTable", "Survey", "open_table", "recognise_source", "survey"]
@@ -37,7 +38,7 @@ class Survey:
     """What was found; the relations hold the rest."""
 
     profile: Profile
-    root: Path
+    root: Root
     tables: tuple[PlacedTable, ...]
     """As the profile's `tables`; the first is the label table. Empty for a dataset without."""
     sidecars: dict[str, Entry]
@@ -64,23 +65,30 @@ class Survey:
 
 
 def survey(
-    sources: Sequence[Path], choice: Choice, relations: Relations, log: FindingLog, observer: Observer
+    sources: Sequence[Path] | Sources,
+    choice: Choice,
+    relations: Relations,
+    log: FindingLog,
+    observer: Observer,
+    *,
+    charts: bool = False,
 ) -> Survey:
     """Look at a source.
 
     Args:
-        sources: one folder, or named files.
+        sources: one folder, or named files; or those with links among them, opened.
         choice: table, profile, archives and layout, where the user gave them.
         relations: `rows`, `table_starts` and `entries` are filled.
         log: gets what is wrong with rows, archives and members.
         observer: told of each stage.
+        charts: whether what a report counts of the tables is kept.
 
     Raises:
         SourceError: nothing can be read.
         UsageError: an option does not fit, or selects no row.
     """
     observer(Started("source", ", ".join(map(str, sources))))
-    found = find(sources, choice.scope)
+    found, choice = _found(sources, choice, relations)
     for finding in found.findings:
         log.add(finding)
     profile, tables = recognise_source(found, choice, relations.folder)
@@ -94,21 +102,15 @@ def survey(
         observer(Started("table", table.table.name))
     # From here on nothing reads the source's tables again: what lands is what was surveyed.
     tables = [replace(table, table=table.table.hold(relations.folder)) for table in tables]
-    placed = feed_tables(relations, log, profile, tables, homes, observer)
+    placed = feed_tables(relations, log, profile, tables, homes, observer, charts=charts)
     feed = EntryFeed(found, profile, tables, trust, choice.scope, log)
-    before = stamps(found.root, found.archives)
+    before = stamps(found.root, _asked(found, profile, homes, observer))
     feed.feed(relations, homes, observer)
     before = {archive: before[archive] for archive in feed.archives}
     feed.leave_out(relations)
     if tables:
         refuse_blanks(relations, log)
-    if not tables:
-        relations.run(
-            "INSERT INTO rows SELECT min(id), key, key, NULL, blob, true, true, '' FROM entries GROUP BY key, blob"
-        )
-    elif (homes is not None or feed.excluded_homes) and not profile.places_rows:
-        # Nothing but the archives themselves tells which rows are in them.
-        relations.run("UPDATE rows SET selected = coalesce(key IN (SELECT key FROM entries), false)")
+    _hold_against_entries(relations, tables, homes is not None or bool(feed.excluded_homes), profile)
     if relations.one("SELECT count(*) FROM rows WHERE selected")[0] == 0:
         raise _nothing_selected(choice, placed, profile, found, feed)
     steps = take_steps(choice, placed, relations, log)
@@ -125,6 +127,34 @@ def survey(
         feed.excluded,
         before,
     )
+
+
+def _found(sources: Sequence[Path] | Sources, choice: Choice, relations: Relations) -> tuple[Found, Choice]:
+    """What is there; and the choice, whose table is on this machine now, also where a link named it."""
+    if not isinstance(sources, Sources):
+        return find(sources, choice.scope), choice
+    found = sources.find(choice.scope, relations.folder)
+    return found, replace(choice, table=sources.fetch_table(relations.folder) or choice.table)
+
+
+def _asked(found: Found, profile: Profile, homes: frozenset[str] | None, observer: Observer) -> list[str]:
+    """The archives that were asked for; of those that have to be fetched twice, that is said before."""
+    asked = [name for name in found.archives if homes is None or home_of(profile, name) in homes]
+    if not isinstance(found.root, Path):
+        for sentence in filter(None, map(found.root.twice, asked)):
+            observer(Warned(sentence))
+    return asked
+
+
+def _hold_against_entries(relations: Relations, tables: Sequence[object], narrowed: bool, profile: Profile) -> None:
+    """Without a table, what is here is wanted; where only some archives are, rows may have to be narrowed to them."""
+    if not tables:
+        relations.run(
+            "INSERT INTO rows SELECT min(id), key, key, NULL, blob, true, true, '' FROM entries GROUP BY key, blob"
+        )
+    elif narrowed and not profile.places_rows:
+        # Nothing but the archives themselves tells which rows are in them.
+        relations.run("UPDATE rows SET selected = coalesce(key IN (SELECT key FROM entries), false)")
 
 
 def _absent(relations: Relations, profile: Profile, found: Found, homes: frozenset[str] | None) -> tuple[str, ...]:
@@ -150,7 +180,7 @@ def _no_table(found: Found) -> Finding:
     if maybe := next(filter(is_table, found.files), None):
         try:
             Table.open(found.root / maybe)
-            message += f". {maybe} looks like a table: if it names images, a profile says how (laden profiles)."
+            message += f". {maybe} looks like a table: if it names images, a profile says how; 'laden init' writes one."
         except SourceError as error:
             message += f". {maybe} may be one, but {error}."
         return Finding("table-unrecognised", Severity.WARNING, message, member=maybe)

@@ -6,16 +6,15 @@ Their sizes and checksums decide where they can; else both are read. Nothing is 
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 
-from laden.dataset.source import Reader
+from laden.dataset.source import Reader, Root
 from laden.values.errors import SourceError
 from laden.values.records import Entry, Finding, Severity
 
 _BLOCK_BYTES = 1 << 20
 
 
-def duplicate(root: Path, copied: Entry, other: Entry) -> Finding:
+def duplicate(root: Root, copied: Entry, other: Entry) -> Finding:
     """The finding for a file that has the name of one that is copied: an error unless their bytes are the same."""
     if _same(root, copied, other):
         severity, likeness = Severity.INFO, "the same content"
@@ -26,11 +25,11 @@ def duplicate(root: Path, copied: Entry, other: Entry) -> Finding:
     return Finding("sidecar-duplicate", severity, message + act, archive=other.archive, member=other.member)
 
 
-def _same(root: Path, one: Entry, other: Entry) -> bool:
+def _same(root: Root, one: Entry, other: Entry) -> bool:
     if one.size_bytes != other.size_bytes or (None not in (one.crc32, other.crc32) and one.crc32 != other.crc32):
         return False
     try:
-        with Reader(str(root)) as reader:
+        with Reader(root) as reader:
             return _digest(reader, one) == _digest(reader, other)
     except SourceError:
         # Nobody knows; whoever reads the one that is copied tells why.

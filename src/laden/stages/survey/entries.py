@@ -15,7 +15,7 @@ import numpy as np
 
 from laden.dataset.evidence import Trust, compared, is_listing, is_sums
 from laden.dataset.profile import PLACE_SEPARATOR, Profile, parse_ranges
-from laden.dataset.source import Found, Scope, archive_of, entries, file_entries, stem
+from laden.dataset.source import Found, Scope, archive_of, entries, file_entries, folder_of, stem
 from laden.relations import BATCH_ROWS, Column, Relations
 from laden.run.findings import FindingLog
 from laden.run.ticks import Ticks
@@ -73,7 +73,7 @@ class EntryFeed:
         self._trust = trust
         self._log = log
         self._tables = {(table.archive, table.place) for table in tables if table.archive}
-        self._table_files = {name for table in tables for name in _below(found.root, table.table.path)}
+        self._table_files = {name for table in tables for name in _below(folder_of(found.root), table.table.path)}
         self._places = profile.place_fields
         self._errors: list[SourceError] = []
         self._archives: dict[str, tuple[str | None, dict[str, str]]] = {}

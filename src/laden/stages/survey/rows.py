@@ -10,7 +10,7 @@ The cells that are needed go into the relation `cells`, once; `rows` and `sizes`
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -23,6 +23,7 @@ from laden.dataset.table import BATCH, Block, Table, TableWatch, columns, count
 from laden.relations import Relations
 from laden.run.findings import FindingLog
 from laden.run.ticks import Ticks
+from laden.stages.charted import Charted
 from laden.stages.survey.blanks import SCHEMA as BLANKS
 from laden.stages.survey.tables import SourceTable
 from laden.values.arrow import Stream
@@ -49,6 +50,8 @@ def feed_tables(
     tables: list[SourceTable],
     homes: frozenset[str] | None,
     observer: Observer = ignore,
+    *,
+    charts: bool = False,
 ) -> tuple[PlacedTable, ...]:
     """Fill `rows` and `table_starts`; returns where the rows of each table are.
 
@@ -59,6 +62,7 @@ def feed_tables(
         tables: in the profile's order.
         homes: file names of the archives asked for, or None for all.
         observer: told how many rows were read.
+        charts: whether what a report counts is kept (`Charted`).
 
     Raises:
         SourceError: a table cannot be read, or lacks its key.
@@ -68,8 +72,9 @@ def feed_tables(
     before = 0
     ticks = Ticks(observer, "rows read")
     relations.run(BLANKS)
-    for source, shape in zip(tables, profile.tables, strict=True):
-        count = _feed(relations, log, profile, shape, source.table, homes, before, ticks)
+    for number, (source, shape) in enumerate(zip(tables, profile.tables, strict=True)):
+        charted = Charted.of(number, source.table, shape) if charts else None
+        count = _feed(relations, log, profile, shape, source.table, homes, before, ticks, charted)
         placed.append(PlacedTable(source.table, shape, range(before + 1, before + count + 1)))
         before += count
     relations.feed("table_starts", [(one.table.name, one.rows.start - 1) for one in placed])
@@ -85,6 +90,7 @@ def _feed(
     homes: frozenset[str] | None,
     before: int,
     ticks: Ticks,
+    charted: Charted | None,
 ) -> int:
     layout = profile.layout_of(shape)
     archive = profile.archive if profile.places_rows else None
@@ -98,8 +104,12 @@ def _feed(
     home = archive.sql(named) if archive else "NULL"
     sizes = [cells.of(name) for name in (shape.width, shape.height) if name in table.columns]
     watch = TableWatch(table, shape.key, [name for name, kind in shape.columns.items() if kind == "text"])
+    cells.take(charted.needed if charted else ())
     cells.read(relations, watch, ticks)
-    for name, cell in named.items():
+    if charted:
+        relations.run(charted.declared)
+        relations.run(charted.taken("cells", before))
+    for name, cell in ((name, cell) for name, cell in named.items() if profile.is_respelled(name)):
         _spell(relations, cell, partial(profile.spelled, name))
     named[WHICH_FOLDER] = f"'{profile.folder_of(shape)}'"
     relations.run(
@@ -115,20 +125,25 @@ def _feed(
     fold(relations, "rows", shape, ("key", "place"))
     if len(sizes) == 2:
         _feed_sizes(relations, sizes[0], sizes[1], before)
+    _feed_odd(relations, watch, before, selected=homes is None)
+    for finding in heapq.merge(watch.of_rows(), _refused_rows(relations, before), key=lambda one: one.row or 0):
+        log.add(finding)
+    for finding in watch.of_table():
+        log.add(finding)
+    return count(table)
+
+
+def _feed_odd(relations: Relations, watch: TableWatch, before: int, *, selected: bool) -> None:
+    """Feed the records that are no rows, and those with blanks around their key."""
     relations.absorb(
         f"INSERT INTO rows (row, name, usable, selected, place)"  # noqa: S608 - own names
-        f" SELECT row + {before}, '', false, {homes is None}, '' FROM batch",
+        f" SELECT row + {before}, '', false, {selected}, '' FROM batch",
         _numbers(watch.misshapen()),
     )
     relations.absorb(
         f"INSERT INTO blanks SELECT row + {before}, before, after FROM batch",  # noqa: S608 - own names
         _numbers(*watch.blank(), names=("row", "before", "after")),
     )
-    for finding in heapq.merge(watch.of_rows(), _refused_rows(relations, before), key=lambda one: one.row or 0):
-        log.add(finding)
-    for finding in watch.of_table():
-        log.add(finding)
-    return count(table)
 
 
 class _Cells:
@@ -143,6 +158,10 @@ class _Cells:
         place = self._table.column(name)
         self._places.add(place)
         return f"c{place}"
+
+    def take(self, places: Iterable[int]) -> None:
+        """Take the columns at these places, too."""
+        self._places.update(places)
 
     def read(self, relations: Relations, watch: TableWatch, ticks: Ticks) -> None:
         def see(block: Block) -> None:

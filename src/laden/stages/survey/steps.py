@@ -37,9 +37,8 @@ def take_steps(
     if selection.chooses:
         parts = [Part(placed.table, placed.shape, placed.rows.start - 1) for placed in tables]
         within = "SELECT row FROM rows WHERE selected"
-        steps = choose(
-            selection, Records(relations, parts), relations, log.add, within=within, archives=choice.archives or ""
-        )
+        records = Records(relations, parts, marks=selection.marks)
+        steps = choose(selection, records, relations, log.add, within=within, archives=choice.archives or "")
         relations.run("UPDATE rows SET selected = row IN (SELECT row FROM chosen)")
         return steps
     rows, selected = relations.one("SELECT count(*), count(*) FILTER (selected) FROM rows")

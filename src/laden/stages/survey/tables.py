@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from laden.dataset.source import Found, Reader, entries
+from laden.dataset.source import Found, Reader, Root, entries
 from laden.dataset.table import Table
 from laden.values.errors import SourceError, UsageError
 from laden.values.records import Entry
@@ -89,12 +89,12 @@ def open_table(path: Path, folder: Path) -> SourceTable:
     return take_out(path.parent, members[0], folder)
 
 
-def take_out(root: Path, entry: Entry, folder: Path) -> SourceTable:
+def take_out(root: Root, entry: Entry, folder: Path) -> SourceTable:
     """Copy a member, checked, into the folder, and open it as a table; raises SourceError."""
     # Messages name the table by its path: below the archive's name, a person knows it again.
     path = folder / "tables" / entry.archive / entry.member
     path.parent.mkdir(parents=True, exist_ok=True)
-    with Reader(str(root)) as reader, path.open("wb") as file:
+    with Reader(root) as reader, path.open("wb") as file:
         file.writelines(reader.read(entry, _CHUNK_BYTES))
     return SourceTable(Table.open(path), entry.member, entry.archive)
 
@@ -104,7 +104,7 @@ def is_table(path: str) -> bool:
     return path.lower().endswith((".csv", ".csv.gz")) and path.count("/") <= 1
 
 
-def _tables_in(root: Path, archive: str) -> Iterator[Entry]:
+def _tables_in(root: Root, archive: str) -> Iterator[Entry]:
     try:
         listed = [entry for entry in entries(root, archive) if isinstance(entry, Entry)]
     except SourceError:

@@ -31,6 +31,7 @@ from laden.stages.transfer.window import batches, cost_bytes
 from laden.store import CREATE_ONLY, Store, block_id, digest
 from laden.values.errors import (
     AccessEnded,
+    BlobArchived,
     BlobConflict,
     BlobMissing,
     BlobRefused,
@@ -155,7 +156,7 @@ class _Mover:
     async def pump(self, items: Iterable[Item]) -> None:
         """Take items while there is room; ends when all that were taken are settled."""
         async with asyncio.TaskGroup() as group:
-            for batch in batches(items, self._settings.single_put_bytes):
+            for batch in batches(self._reader.ahead(items), self._settings.single_put_bytes):
                 size_bytes = sum(item.entry.size_bytes for item in batch)
                 large = size_bytes > self._sizes.single_put_bytes(time.monotonic())
                 taken_bytes = self._large_bytes(size_bytes) if large else sum(map(cost_bytes, batch))
@@ -205,10 +206,14 @@ class _Mover:
         """What became of each item; None for those that were not begun because the run is to stop."""
         return [None if self._stopping() else self._read(item) for item in batch]
 
-    def _read(self, item: Item) -> Loaded | Receipt:
+    def _read(self, item: Item) -> Loaded | Receipt | None:
         asked = self._settings
         broken, other, phi = asked.send_broken, asked.replace_other, asked.phi
-        return read_item(self._reader, item, level=asked.images, send_broken=broken, replace_other=other, phi=phi)
+        try:
+            return read_item(self._reader, item, level=asked.images, send_broken=broken, replace_other=other, phi=phi)
+        except Interrupted:
+            # A source that lies elsewhere was being waited for.
+            return None
 
     async def _send(self, loaded: Loaded) -> None:
         self._sending += 1
@@ -330,6 +335,8 @@ class _Mover:
         """The receipt of an item that the store did not take; raises where all others would fare the same."""
         if isinstance(error, NameRefused):
             return conflicting(replace(receipt, code="blob-name"), str(error))
+        if isinstance(error, BlobArchived):
+            return conflicting(replace(receipt, code="blob-archived"), str(error))
         alone = isinstance(error, BlobRefused) or (
             isinstance(error, TransientStoreError) and self._last_success_s >= started_s
         )
@@ -347,6 +354,8 @@ class _Mover:
         try:
             if not await is_same(self._store, blob, receipt.digests):
                 return conflicting(receipt, str(error))
+        except BlobArchived as unread:
+            return conflicting(replace(receipt, code="blob-archived"), str(unread))
         except (BlobMissing, TransientStoreError) as lost:
             return replace(receipt, outcome=Outcome.FAILED, code="put-failed", reason=str(lost))
         self._last_success_s = time.monotonic()

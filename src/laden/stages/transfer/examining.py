@@ -44,7 +44,7 @@ def examine(
     pending: deque[Future[Receipt]] = deque()
     with ThreadPoolExecutor(threads, "laden-read") as pool:
         try:
-            for item in items:
+            for item in reader.ahead(items):
                 if stopping():
                     break
                 pending.append(pool.submit(partial(_examined, reader, item, level, phi)))

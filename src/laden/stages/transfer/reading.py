@@ -22,6 +22,8 @@ class Loaded(NamedTuple):
     data: Buffer
     digests: Digests
     image: ImageFacts
+    origin: str = ""
+    """Where its archive lies, if that is another machine."""
 
 
 def read_item(
@@ -44,7 +46,8 @@ def read_item(
     checksum = crc32(data) if item.entry.crc32 is None else item.entry.crc32
     digests = Digests(len(data), checksum, hashlib.md5(data, usedforsecurity=False).digest())
     image = look(item.entry.member, data, level, identity=phi != "off")
-    return settle(Loaded(item, data, digests, image), send_broken=send_broken, replace_other=replace_other, phi=phi)
+    loaded = Loaded(item, data, digests, image, reader.origin(item.entry))
+    return settle(loaded, send_broken=send_broken, replace_other=replace_other, phi=phi)
 
 
 def settle(loaded: Loaded, *, send_broken: bool, replace_other: bool, phi: Phi = "off") -> Loaded | Receipt:
@@ -53,7 +56,7 @@ def settle(loaded: Loaded, *, send_broken: bool, replace_other: bool, phi: Phi =
     One that is to be compared with a blob whose MD5 nobody checked is returned as it is: that blob has to be read back
     first, and its MD5 given to `settle` with the item.
     """
-    item, _, digests, image = loaded
+    item, _, digests, image, _ = loaded
     if item.action is Action.COMPARE:
         if item.md5 is None:
             return loaded
@@ -84,6 +87,7 @@ class BlockReader:
 
     def __init__(self, reader: Reader, item: Item, block_bytes: int, level: Level, phi: Phi = "off") -> None:
         self.item = item
+        self._origin = reader.origin(item.entry)
         self._buffers: Iterator[Buffer] = reader.read(item.entry, block_bytes)
         self._md5 = hashlib.md5(usedforsecurity=False)
         self._crc32 = 0
@@ -105,12 +109,12 @@ class BlockReader:
     def loaded(self) -> Loaded:
         """What is known after the last block; its data are gone."""
         digests = Digests(self._size_bytes, self._crc32, self._md5.digest())
-        return Loaded(self.item, b"", digests, self._check.finish() if self._check else NOT_LOOKED_INTO)
+        return Loaded(self.item, b"", digests, self._check.finish() if self._check else NOT_LOOKED_INTO, self._origin)
 
 
 def properties(loaded: Loaded, tier: str = "") -> Properties:
     """What is stored with the blob, so that a listing alone can tell the next run all about it."""
-    metadata = to_metadata(loaded.item.entry, loaded.digests, loaded.image)
+    metadata = to_metadata(loaded.item.entry, loaded.digests, loaded.image, loaded.origin)
     extras = loaded.item.extras or Extras({}, {})
     kind = content_type(loaded.item.blob)
     return Properties(loaded.digests.md5, kind, {**extras.metadata, **metadata}, tier, extras.tags)

@@ -6,24 +6,19 @@ loading need not allow that), an empty one stays.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import os
-import time
 
-from laden.store import Destination, Properties, Store, block_id
+from laden.store import Destination, Properties, Store
 from laden.store.blob import API_VERSION, BlobStore
 from laden.values.errors import AccessDenied, ContainerMissing, LadenError, StoreError
+from laden.values.units import duration
 from laden.verbs.doctor.notes import Notes
+from laden.verbs.measuring import AT_ONCE, measure
 
 NAME = "_laden/doctor-probe"
 
-_TRIAL_BYTES = 256 << 10
-_TRIAL_S = 1.0
-"""A link on which the trial takes longer than this gets no more to carry."""
-_BLOCKS = 4
-_BLOCK_BYTES = 4 << 20
-"""Requests of this size find the service's best path ("Performance checklist for Blob storage")."""
+_PROBE_BYTES = 256 << 10
 _MUCH_BYTES = 10**12
 """PADCHEST, about: what a SAS should see loaded before it ends."""
 
@@ -57,40 +52,25 @@ def _version(notes: Notes, version: str) -> None:
 
 
 async def write(notes: Notes, store: Store) -> float:
-    """Write the probe, first small, then in blocks; bytes per second, or 0 where it could not be written."""
-    trial = os.urandom(_TRIAL_BYTES)
+    """Write the probe, after blocks for a first throughput; bytes per second, or 0 where it could not be written."""
+    probe = os.urandom(_PROBE_BYTES)
     try:
-        began_s = time.perf_counter()
-        await store.put(NAME, trial, _properties(trial), None)
-        passed_s = time.perf_counter() - began_s
-        sent_bytes = _TRIAL_BYTES
-        if passed_s < _TRIAL_S:
-            began_s = time.perf_counter()
-            sent_bytes = await _in_blocks(store)
-            passed_s = time.perf_counter() - began_s
+        pace = await measure(store, NAME)
+        # It also takes the place of the blocks that are staged.
+        await store.put(NAME, probe, _properties(probe), None)
     except LadenError as error:
         notes.fail("write", error)
         notes.untested("read", "delete", why="nothing could be written")
         return 0.0
-    speed = sent_bytes / passed_s
+    speed = pace.bytes_per_s
     notes.tell("write", "pass", f"{NAME} written; the service checked its MD5")
-    hours = _MUCH_BYTES / speed / 3600
     notes.tell(
         "throughput",
         "pass",
-        f"{speed / 1e6:.1f} MB/s with {_BLOCKS} requests at once: 1 TB in about {hours:.1f} h;"
+        f"{speed / 1e6:.1f} MB/s with {AT_ONCE} requests at once: 1 TB in about {duration(_MUCH_BYTES / speed)};"
         " a load finds out how many the link bears",
     )
     return speed
-
-
-async def _in_blocks(store: Store) -> int:
-    blocks = [os.urandom(_BLOCK_BYTES) for _ in range(_BLOCKS)]
-    md5s = [hashlib.md5(block, usedforsecurity=False).digest() for block in blocks]
-    ids = [block_id(number, md5) for number, md5 in enumerate(md5s)]
-    await asyncio.gather(*(store.put_block(NAME, *part) for part in zip(ids, blocks, md5s, strict=True)))
-    await store.commit(NAME, ids, _properties(b"".join(blocks)), None)
-    return _BLOCKS * _BLOCK_BYTES
 
 
 async def read(notes: Notes, store: Store) -> None:
@@ -128,7 +108,7 @@ def tell_validity(notes: Notes, seconds: float, bytes_per_s: float) -> None:
     if seconds <= 0:
         notes.tell("validity", "fail", "the SAS has ended", "make a new one (laden sas)")
         return
-    told = f"the SAS holds for {seconds / 3600:.1f} h"
+    told = f"the SAS holds for {duration(seconds)}"
     if not bytes_per_s:
         notes.tell("validity", "pass", told)
         return

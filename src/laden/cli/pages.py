@@ -1,0 +1,86 @@
+"""`laden help` and `laden completion`."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+
+from rich.console import Console
+
+from laden.cli.lines import say
+from laden.cli.text import escaped
+from laden.values.errors import ExitCode
+from laden.values.pages import PAGES, findings, page
+
+_LEVELS = {"s": "error, found with --images structure", "pixels": "error, found with --images pixels"}
+"""What the page has in the place of a severity for images that are broken inside."""
+
+
+def run_help(topic: str | None, word: str | None) -> int:
+    """Show a page, a part of it, or the list of pages; return the exit code."""
+    if topic is None:
+        return _list()
+    if topic in PAGES and word is None:
+        sys.stdout.write(page(topic))
+        return int(ExitCode.COMPLETE)
+    if topic == "findings" and word is not None:
+        return _finding(word)
+    # A word alone that is a finding's code is what it says on that page.
+    if word is None and topic in findings():
+        return _finding(topic)
+    if topic in PAGES:
+        return _refused(f"only the page on findings can be asked for a word: laden help findings {word}")
+    return _command([topic, *([word] if word else [])])
+
+
+def _list() -> int:
+    console = Console(highlight=False, soft_wrap=True)
+    say(console, "laden COMMAND -h tells of a command. The pages, each with laden help PAGE:")
+    width = max(map(len, PAGES))
+    for name, about in PAGES.items():
+        say(console, f"  {name:<{width}}  {about}", width + 4)
+    say(console, "laden help findings CODE tells what a finding means, and what to do.")
+    return int(ExitCode.COMPLETE)
+
+
+def _finding(code: str) -> int:
+    entry = findings().get(code)
+    if entry is None:
+        near = difflib.get_close_matches(code, findings(), n=3)
+        return _refused(f"there is no finding {code}" + (f": did you mean {' or '.join(near)}?" if near else ""))
+    console = Console(highlight=False, soft_wrap=True)
+    told = _LEVELS.get(entry.severity, entry.severity)
+    about = f" ({escaped(told)})" if told else ""
+    say(console, f"[bold]{', '.join(entry.codes)}[/]{about}", 2)
+    say(console, f"  {escaped(entry.meaning)}", 2)
+    if entry.advice:
+        say(console, f"  What to do: {escaped(entry.advice)}", 2)
+    say(console, f"  On the page under: {escaped(entry.heading)} (laden help findings)", 2)
+    return int(ExitCode.COMPLETE)
+
+
+def _command(words: list[str]) -> int:
+    from laden.cli.usage import all_verbs
+
+    known = all_verbs().commands
+    if words[0] not in known:
+        near = difflib.get_close_matches(words[0], [*PAGES, *known], n=3)
+        hint = f": did you mean {' or '.join(near)}?" if near else ": laden help lists the pages"
+        return _refused(f"there is no page or command {words[0]}{hint}")
+    all_verbs().main([*words, "--help"], prog_name="laden", standalone_mode=False)
+    return int(ExitCode.COMPLETE)
+
+
+def _refused(sentence: str) -> int:
+    say(Console(stderr=True, highlight=False, soft_wrap=True), f"laden help: {escaped(sentence)}", 2)
+    return int(ExitCode.USAGE)
+
+
+def run_completion(shell: str) -> int:
+    """Print what a shell needs to complete laden's words."""
+    from typer.completion import shell_complete
+
+    from laden.cli.usage import COMPLETE, all_verbs, know_shells
+
+    know_shells()
+    return shell_complete(all_verbs(), {}, "laden", COMPLETE, f"source_{shell}")

@@ -1,0 +1,246 @@
+"""What was done to a destination: a record for each change, below `_laden/history/`, appended and never replaced.
+
+A record is a small JSON file, numbered from 1. It holds when, what, how many, by which version, the MD5s of the table,
+the manifest and the page that were there afterwards, who where `LADEN_WHO` tells, and the SHA-256 of the record before:
+so none can be changed or taken out of the middle unseen. It is created under the condition that nothing of its name is
+there; of two writers at once, the later takes the next number and links to the earlier.
+
+Records hold times, and nothing else that laden leaves in a destination does. What says whether one is due is the state:
+where the last record names the page that is there, nothing changed since, and none is written; so a run that finds all
+in place leaves none, and a run that was killed before it wrote its own is told by the next.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+from laden.relations import Relations
+from laden.stages.manifest import LOAD
+from laden.store import CREATE_ONLY, Properties, Store
+from laden.values.errors import BlobConflict, BlobMissing, StoreError
+from laden.values.names import OWN_FOLDER
+from laden.values.records import Finding, Severity
+from laden.values.secrets import redact
+
+HISTORY = f"{OWN_FOLDER}/history/"
+WHO_VARIABLE = "LADEN_WHO"
+"""Of the environment: who does it. Nobody is named unless it is set."""
+FORMAT = 1
+_MOST_BYTES = 1 << 20
+_MOST_WHO = 200
+_ATTEMPTS = 100
+"""Of writers that take the number before us, one after the other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """What was done."""
+
+    command: str
+    """`load`, `prune`, `copy` ..."""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    """What was asked for, by the names of `laden.load` and its like; nothing that is secret, no path of a machine."""
+    source: str = ""
+    """What it came from: the last part of its name."""
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record of a history."""
+
+    number: int
+    previous: str
+    """SHA-256 of the record before, hexadecimal; empty for the first."""
+    when: str
+    """UTC, as in `2026-11-26T19:30:00Z` (RFC 3339)."""
+    who: str
+    command: str
+    arguments: dict[str, Any]
+    source: str
+    counts: dict[str, int]
+    laden: str
+    """Its version."""
+    profile: str
+    documents: dict[str, str]
+    """MD5 of the table, the manifest and whatever else the load landed, by name."""
+    page: str
+    """MD5 of `_laden/load.json`: the state that it left."""
+    format: int = FORMAT
+
+    @property
+    def name(self) -> str:
+        """Of its blob."""
+        return name_of(self.number)
+
+    def to_bytes(self) -> bytes:
+        """As it is stored."""
+        return (json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def name_of(number: int) -> str:
+    """Name of a record's blob; names sort as numbers do."""
+    return f"{HISTORY}{number:08d}.json"
+
+
+def names(relations: Relations) -> list[str]:
+    """Names of the records that the last listing shows, in order."""
+    query = "SELECT name FROM blobs WHERE starts_with(name, ?) AND ends_with(name, '.json') ORDER BY name"
+    return [name for (name,) in relations.stream(query, [HISTORY])]
+
+
+async def remember(
+    store: Store,
+    relations: Relations,
+    deed: Deed,
+    *,
+    listed: bool = False,
+    always: bool = False,
+    now: datetime | None = None,
+) -> Record | None:
+    """Append a record of what was done, unless the last one tells of the state that is there already.
+
+    Args:
+        store: the destination, where the deed is done and its page is written.
+        relations: with a listing, which need not know the latest records.
+        listed: whether it knows the page as this run left it, so that the page need not be read where nothing is due.
+        always: whether a record is due although no page tells of what was done, as of tags.
+        deed: what was done.
+        now: the time; None for this machine's clock.
+
+    Returns:
+        What was written; None where nothing was due.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    there = names(relations)
+    number = _number(there[-1]) if there else 0
+    before = await _read(store, number) if number else b""
+    (state,) = relations.one("SELECT min(md5) FROM blobs WHERE name = ?", [LOAD])
+    if listed and not always and before and _page_of(before) == state:
+        return None
+    page = await store.get(LOAD, 0, _MOST_BYTES * 16)
+    state = hashlib.md5(page, usedforsecurity=False).hexdigest()
+    for _ in range(_ATTEMPTS):
+        if not always and before and _page_of(before) == state:
+            return None
+        record = _record(number + 1, before, deed, page, state, now or datetime.now(UTC))
+        data = record.to_bytes()
+        md5 = hashlib.md5(data, usedforsecurity=False).digest()
+        try:
+            await store.put(record.name, data, Properties(md5, "application/json"), CREATE_ONLY)
+        except BlobConflict:
+            number, before = number + 1, await _read(store, number + 1)
+            if before == data:
+                return record  # our own put, whose answer was lost
+            continue
+        return record
+    raise StoreError(f"{HISTORY} is written by so many others that no record could be appended: run again")
+
+
+async def read_history(store: Store, listed: Iterable[str]) -> list[tuple[str, bytes]]:
+    """Names and bytes of records, in order. Raises `StoreError`."""
+    return [(name, await store.get(name, 0, _MOST_BYTES)) for name in listed]
+
+
+def prove(stored: Iterable[tuple[str, bytes]], page: bytes | None) -> Iterator[Record | Finding]:
+    """Every record that can be read, in order, and what is wrong with the chain.
+
+    Args:
+        stored: names and bytes of the records, in order.
+        page: of the load that is there; None where there is none.
+    """
+    number, before = 0, b""
+    last: Record | None = None
+    for name, data in stored:
+        number += 1
+        if name != name_of(number):
+            yield _broken(name, f"the record before it, number {number}, is gone")
+            number = _number(name)
+            before = b""
+        record = parse(data)
+        if record is None or record.number != number:
+            yield _broken(name, "it is no record of this number")
+        else:
+            if before and record.previous != _hash(before):
+                yield _broken(name, "the record before it is not as it was when this one was written")
+            yield record
+            last = record
+        before = data
+    state = None if page is None else hashlib.md5(page, usedforsecurity=False).hexdigest()
+    if state is not None and (last is None or last.page != state):
+        message = "what is there is another state than the last record tells: the next complete load records it"
+        yield Finding("history-behind", Severity.WARNING, message, blob=LOAD)
+
+
+def parse(data: bytes) -> Record | None:
+    """The record in these bytes; None where they are none that this version can read."""
+    try:
+        given = json.loads(data)
+        record = Record(**given)
+        sound = record.format == FORMAT and isinstance(record.arguments, dict) and isinstance(record.counts, dict)
+    except (ValueError, TypeError):
+        return None
+    return record if sound else None
+
+
+def _record(number: int, before: bytes, deed: Deed, page: bytes, state: str, now: datetime) -> Record:
+    told = json.loads(page)
+    documents = [told.get("table"), told.get("manifest"), *told.get("documents", [])]
+    return Record(
+        number,
+        _hash(before) if before else "",
+        now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        redact(os.environ.get(WHO_VARIABLE, "").strip()[:_MOST_WHO]),
+        deed.command,
+        {name: _told(value) for name, value in deed.arguments.items()},
+        redact(deed.source),
+        dict(deed.counts),
+        version("laden"),
+        str(told.get("profile", "")),
+        {document["name"]: document["md5"] for document in documents if document},
+        state,
+    )
+
+
+def _told(value: Any) -> Any:
+    """A value as JSON holds it, without secrets."""
+    if isinstance(value, bool | int | float) or value is None:
+        return value
+    if isinstance(value, list | tuple):
+        return [_told(one) for one in value]
+    return redact(str(value))
+
+
+def _page_of(data: bytes) -> str | None:
+    record = parse(data)
+    return None if record is None else record.page
+
+
+async def _read(store: Store, number: int) -> bytes:
+    try:
+        return await store.get(name_of(number), 0, _MOST_BYTES)
+    except BlobMissing:
+        return b""
+
+
+def _number(name: str) -> int:
+    text = name.removeprefix(HISTORY).removesuffix(".json")
+    return int(text) if text.isdecimal() else 0
+
+
+def _hash(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _broken(name: str, reason: str) -> Finding:
+    message = f"{reason}: what the history tells up to there was changed by somebody"
+    return Finding("history-broken", Severity.ERROR, message, blob=name)

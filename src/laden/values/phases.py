@@ -1,0 +1,21 @@
+"""What each stage of a run is called for a person, wherever it is shown while it runs."""
+
+from __future__ import annotations
+
+PHASES = {
+    "source": "Looking at the source",
+    "archives": "Reading the archives' directories",
+    "table": "Reading the table",
+    "checksums": "Hashing what the publisher gave checksums of",
+    "listing": "Listing the destination",
+    "plan": "Holding rows, files and blobs against each other",
+    "images": "Looking into every image",
+    "measure": "Measuring the link",
+    "transfer": "Sending",
+    "download": "Fetching, each file against the manifest's MD5",
+    "reading": "Reading blobs back",
+    "verify": "Verifying: every blob's length and MD5 against what was sent",
+    "manifest": "Writing table and manifest",
+    "acting": "Changing blobs",
+    "report": "Drawing the report",
+}

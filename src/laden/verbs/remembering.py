@@ -1,0 +1,64 @@
+"""What a verb leaves in a destination's history: what was asked for, without secrets and paths, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from laden.remote.link import is_link, parse_link
+from laden.run.run import Run
+from laden.stages.history import HISTORY, Deed, remember
+from laden.store import Store
+from laden.values.errors import StoreError
+from laden.values.records import Finding, Severity
+
+_FILES = ("images_file", "marks_file", "table", "profile")
+"""Arguments that name files of this machine: the last part of each is told."""
+
+
+def asked_of(asked: Mapping[str, Any], **options: tuple[Any, Any]) -> dict[str, Any]:
+    """What was asked for, where it is not what is done anyway.
+
+    Args:
+        asked: keywords as they were given.
+        options: further ones, each with its default.
+    """
+    given = {name: value for name, (value, default) in options.items() if value != default}
+    given |= {name: value for name, value in asked.items() if value not in (None, "", (), [], False)}
+    return {name: _own_name(str(value)) if name in _FILES else value for name, value in sorted(given.items())}
+
+
+def _own_name(file: str) -> str:
+    """The last part of a path or link, without what a link's query holds."""
+    return parse_link(file).name if is_link(file) else Path(file).name
+
+
+def counts_of(run: Run) -> dict[str, int]:
+    """What a load did, and what is there now."""
+    outcomes = run.outcomes()
+    images, size_bytes = run.relations.one("SELECT count(*), coalesce(sum(size_bytes), 0)::BIGINT FROM loaded")
+    rows, matched = run.relations.one(
+        "SELECT count(*), count(*) FILTER (row IN (SELECT row FROM matches)) FROM rows WHERE selected"
+    )
+    return {
+        "rows": rows,
+        "matched": matched,
+        "images": images,
+        "bytes": size_bytes,
+        "sent": outcomes.sent,
+        "already_there": outcomes.already_there,
+        "conflicts": outcomes.conflicts,
+    }
+
+
+async def record(run: Run, store: Store, deed: Deed, *, listed: bool = False, always: bool = False) -> None:
+    """Append a record of what was done, where one is due; where it cannot be, that is told, and the run goes on.
+
+    Arguments as `remember`.
+    """
+    try:
+        await remember(store, run.relations, deed, listed=listed, always=always)
+    except StoreError as error:
+        message = f"what was done could not be recorded: {error}; the next complete load records it"
+        run.add([Finding("history-missed", Severity.WARNING, message, blob=HISTORY)])

@@ -1,0 +1,101 @@
+"""SOURCE as `load` and `check` take it: files, folders and links; and what becomes known of hosts while they are read.
+
+What a wire's thread puts down (attempts that are repeated, sentences about hosts) is told from the verb's own thread:
+by `tell_news` now and then, or by `listening` beside a loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from laden.dataset.source import archive_of
+from laden.remote.link import is_link, parse_link
+from laden.remote.sources import Sources
+from laden.run.run import Run
+from laden.store import Retry
+from laden.store.slips import bare, swapped
+from laden.store.trust import is_azure
+from laden.values.errors import UsageError
+from laden.values.events import Warned
+from laden.values.secrets import redact
+
+Given = str | Path | Sequence[str | Path]
+
+_LOOK_S = 0.3
+
+
+def sources_of(
+    source: Given, table: str | Path | None, link_command: str | None, stopping: Callable[[], bool]
+) -> Sources:
+    """What a person gave as SOURCE and --table; raises UsageError."""
+    given = [source] if isinstance(source, str | Path) else source
+    return Sources(given, table=table, command=link_command, stopping=stopping)
+
+
+def shown_sources(source: Given) -> str:
+    """The source as a summary names it, whatever is wrong with it."""
+    given = [source] if isinstance(source, str | Path) else source
+    return ", ".join(_shown(str(one)) for one in given)
+
+
+def _shown(text: str) -> str:
+    if not is_link(text):
+        return redact(str(Path(text).expanduser()))
+    try:
+        return parse_link(text).address
+    except UsageError:
+        return redact(text.partition("?")[0])
+
+
+def refuse_swapped(sources: Sources, destination: str) -> None:
+    """Refuse a container as the source of a folder that looks like a source itself.
+
+    Raises:
+        UsageError: the two are in each other's place.
+    """
+    given: list[object] = list(sources.paths)
+    place = Path(bare(destination)).expanduser()
+    if sources.links and place.is_dir() and any(archive_of(one.name) for one in place.iterdir()):
+        given += [link.address for link in sources.links if is_azure(link.host)]
+    if sentence := swapped(given, destination):
+        raise UsageError(sentence)
+
+
+def begin(run: Run, sources: Sources) -> None:
+    """Say what a person should know of the links before anything is asked."""
+    for host in sources.in_the_clear:
+        run.tell(
+            Warned(
+                f"http://{host} is read in the clear: anybody on the way can see and change what it sends, and no login"
+                " is sent there; use https:// if the host has it"
+            )
+        )
+
+
+def tell_news(run: Run, sources: Sources) -> None:
+    """Tell what became known of hosts since the last time."""
+    for one in sources.tidings():
+        if isinstance(one, Retry):
+            run.meter.retried(one)
+        else:
+            run.tell(Warned(one))
+
+
+@asynccontextmanager
+async def listening(run: Run, sources: Sources) -> AsyncIterator[None]:
+    """Tell it several times a second, as long as the loop goes on."""
+
+    async def listen() -> None:
+        while True:
+            tell_news(run, sources)
+            await asyncio.sleep(_LOOK_S)
+
+    task = asyncio.create_task(listen())
+    try:
+        yield
+    finally:
+        task.cancel()
+        tell_news(run, sources)

@@ -1,0 +1,78 @@
+"""The site of the pages: it is built strictly, asks nothing of any host, can be searched from a disk, and be read."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.chromium import CHROMIUM, Browser
+
+ROOT = Path(__file__).parents[2]
+AXE = ROOT / "tests" / "support" / "vendor" / "axe.min.js"
+_LOOK = (
+    "axe.run(document, {resultTypes: ['violations']}).then(r => r.violations.map(v =>"
+    " v.id + ': ' + v.nodes.map(n => n.html.slice(0, 80)).slice(0, 3).join(' | ')))"
+)
+_SEARCH = """
+new Promise((found, lost) => {
+  const box = document.querySelector('.md-search__input');
+  box.focus(); box.value = 'png-truncated';
+  for (const kind of ['keyup', 'input']) box.dispatchEvent(new Event(kind));
+  const until = Date.now() + 20000;
+  const look = () => {
+    const text = document.querySelector('.md-search-result__list')?.innerText || '';
+    if (text) found(text); else if (Date.now() > until) lost(new Error('nothing found')); else setTimeout(look, 100);
+  };
+  look();
+})
+"""
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Path]:
+    """Built where no name has a dot at its beginning: such files are left out."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir", folder]
+        environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        yield Path(folder)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not here")
+    with Browser(tmp_path_factory.mktemp("profile")) as running:
+        yield running
+
+
+def test_every_page_of_docs_is_on_it(site: Path) -> None:
+    pages = {path.stem for path in (ROOT / "docs").glob("*.md")} | {"index", "changelog"}
+    assert pages <= {path.stem for path in site.glob("*.html")}
+    assert "laden loads imaging datasets into the cloud" in (site / "index.html").read_text("utf-8")
+    assert "observer" in (site / "python.html").read_text("utf-8"), "docstrings are there"
+
+
+@pytest.mark.parametrize("page", ["index", "findings", "python"])
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_it_fits_asks_nothing_of_any_host_and_axe_finds_nothing(
+    site: Path, browser: Browser, page: str, dark: bool, width: int
+) -> None:
+    browser.open(site / f"{page}.html", width=width, dark=dark)
+    assert [url for url in browser.requests if not url.startswith(("file:", "data:", "blob:"))] == []
+    assert browser.evaluate("document.documentElement.scrollWidth") <= width
+    browser.evaluate(AXE.read_text("utf-8") + "; new Promise(done => setTimeout(done, 50))")
+    assert browser.evaluate(_LOOK) == []
+
+
+def test_it_can_be_searched_from_a_disk(site: Path, browser: Browser) -> None:
+    browser.open(site / "index.html", width=1280)
+    assert "Findings" in browser.evaluate(_SEARCH)
