@@ -75,6 +75,8 @@ class Copied(NamedTuple):
     mtime_ns: int | None
     image: str | None
     source: str | None
+    identity: str
+    """Whether its header may name a person, as the manifest has it."""
 
 
 def is_own(blob: Blob) -> bool:

@@ -40,7 +40,8 @@ LEFT JOIN below w ON w.name = o.blob
 """
 JOBS = """
 SELECT o.blob, o.md5, o.etag, t.action, t.there_etag, o.archive, o.member, o.size_bytes, o.crc32, o.kind, o.width,
-       o.height, o.bits, o.state, o.mtime_ns, o.told_image, o.told_source
+       o.height, o.bits, o.state, o.mtime_ns, o.told_image, o.told_source,
+       o.identity
 FROM todo t JOIN origin o USING (blob) WHERE t.action IN ('send', 'replace', 'compare') ORDER BY o.blob
 """
 UNPROVEN = """
