@@ -273,6 +273,7 @@ class _Copying:
         if any(run.log.counts[code] for code in ("put-failed", "verify-missing", "verify-changed")):
             return run.end(ExitCode.DESTINATION, "not everything could be copied: run the same command again")
         run.tell(Started("manifest"))
+        publisher.begin(self._landings)
         run.add(await publisher.publish_copies(self._profile, self._landings, self._copies))
         run.add(losses(run.relations))
         await self._record()
