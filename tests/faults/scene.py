@@ -27,7 +27,7 @@ from laden.stages.transfer import Settings, sizes
 from laden.store import connection, retry
 from laden.values.errors import StoreError
 from laden.values.events import Event, Summary
-from laden.verbs import load as loading
+from laden.verbs import wishes as wishing
 from laden.verbs.load import load
 from tests.support.dataset import Dataset, make_dataset, tiny_png
 from tests.support.harness import Landed, client, landed, sas
@@ -46,7 +46,7 @@ def small_settings(**given: Any) -> Settings:
 @contextmanager
 def small_blocks() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loading, "Settings", small_settings)
+        patch.setattr(wishing, "Settings", small_settings)
         patch.setattr(sizes, "_MIB", BLOCK_BYTES)
         patch.setattr(sizes, "_LEAST_BLOCK_BYTES", BLOCK_BYTES)
         yield

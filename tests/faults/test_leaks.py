@@ -77,10 +77,10 @@ def endpoint() -> Iterator[str]:
 MEASURED = """
 import json, sys
 from laden.verbs.load import load
-from laden.verbs import load as loading
+from laden.verbs import wishes as wishing
 from laden.stages.transfer import Settings
 single = int(sys.argv[3])
-loading.Settings = lambda **given: Settings(**given, single_put_bytes=single)
+wishing.Settings = lambda **given: Settings(**given, single_put_bytes=single)
 said = load(sys.argv[1], sys.argv[2], profile="files")
 (line,) = [line for line in open("/proc/self/status") if line.startswith("VmHWM:")]
 peak_bytes = int(line.split()[1]) * 1024

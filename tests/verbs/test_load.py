@@ -14,7 +14,7 @@ from laden.demo.emulator import Emulator
 from laden.stages.transfer import Settings
 from laden.values.errors import SourceError, UsageError
 from laden.values.events import Event, Found, Progress, Summary
-from laden.verbs import load as loading
+from laden.verbs import wishes as wishing
 from laden.verbs.check import check
 from laden.verbs.load import load
 from laden.verbs.verify import verify
@@ -283,7 +283,7 @@ def test_a_stop_leaves_what_was_sent_and_the_next_run_completes_it(
     place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dataset = make_dataset(tmp_path / "source", {"0": 40}, size=200)
-    monkeypatch.setattr(loading, "Settings", lambda **given: Settings(**given, window_bytes=256 << 10))
+    monkeypatch.setattr(wishing, "Settings", lambda **given: Settings(**given, window_bytes=256 << 10))
     monkeypatch.setattr("laden.run.meter._TELL_S", 0)
     seen: list[Event] = []
 
@@ -307,7 +307,7 @@ def test_a_large_member_passes_in_blocks(place: Place, tmp_path: Path, monkeypat
     (tmp_path / "source").mkdir()
     add_member(tmp_path / "source" / "one.zip", "large.bin", data)
     add_member(tmp_path / "source" / "one.zip", "small.bin", b"small")
-    monkeypatch.setattr(loading, "Settings", small_settings)
+    monkeypatch.setattr(wishing, "Settings", small_settings)
     summary = load(tmp_path / "source", place.url, profile="files")
     there = place.read()
     assert (there["large.bin"], there["small.bin"]) == (data, b"small")
