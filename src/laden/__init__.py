@@ -20,6 +20,7 @@ __all__ = [
     "diff",
     "explore",
     "export_labels",
+    "fetch",
     "get",
     "history",
     "init",
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from laden.verbs.copy import copy
     from laden.verbs.diff import diff
     from laden.verbs.explore import explore
+    from laden.verbs.fetch import fetch
     from laden.verbs.get import get
     from laden.verbs.history import history
     from laden.verbs.init import init
@@ -73,6 +75,7 @@ _HOMES = {
     "diff": "verbs.diff",
     "explore": "verbs.explore",
     "export_labels": "verbs.labels",
+    "fetch": "verbs.fetch",
     "get": "verbs.get",
     "history": "verbs.history",
     "init": "verbs.init",

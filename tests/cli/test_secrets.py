@@ -27,6 +27,7 @@ NEEDED = {
     "verify": ["./dest"],
     "status": ["./dest"],
     "get": ["./dest", "./got"],
+    "fetch": ["https://127.0.0.1:1/0.zip", "./got"],
     "list": ["./dest"],
     "history": ["./dest"],
     "diff": ["./dest", "./src"],

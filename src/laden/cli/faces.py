@@ -26,7 +26,7 @@ _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if
 """Ctrl-C, what ends services and containers, and a terminal that is closed."""
 _SHOW_CURSOR = "\x1b[?25h\n"
 _STOPPED = "stopped as you asked: run the same command again to go on"
-_ORDERLY = frozenset({"transfer", "images", "download", "acting"})
+_ORDERLY = frozenset({"transfer", "images", "download", "fetch", "acting"})
 """Stages in which the first signal lets what was begun come to its end; `stopping` tells the verb."""
 
 

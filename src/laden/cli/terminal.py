@@ -262,10 +262,11 @@ class Terminal:
         self._verdict(summary)
 
     def _fetched(self, summary: Summary) -> None:
-        if summary.command != "get" or not summary.complete:
+        if summary.command not in ("get", "fetch") or not (summary.complete or summary.fetched):
             return
         told = ("fetched", "already_there", "conflicts", "damaged", "failed")
-        parts = [plural(summary.images, "image"), *_counts(summary, *told)]
+        what = "image" if summary.command == "get" else "file"
+        parts = [plural(summary.images, what), *_counts(summary, *told)]
         if summary.bytes_fetched and summary.seconds:
             speed = int(summary.bytes_fetched / summary.seconds)
             parts.append(f"{size(summary.bytes_fetched)} in {duration(summary.seconds)} ({size(speed)}/s)")

@@ -12,10 +12,12 @@ from laden.cli.app import app
 from laden.cli.faces import Face
 from laden.cli.options import (
     EXIT_CODES,
+    Archives,
     Connections,
     Dest,
     Getting,
     Json,
+    LinkCommand,
     LoadProfile,
     ProfileName,
     Quiet,
@@ -80,6 +82,48 @@ def get(
     }
     with run_folder(options["out"]):
         raise typer.Exit(run_get(destination, folder, wishes, face))
+
+
+@app.command(epilog=EXIT_CODES, short_help="Files behind links to FOLDER: resumable, proved, repaired.")
+@takes(Getting)
+def fetch(
+    links: Annotated[
+        list[str],
+        typer.Argument(metavar="LINK...", help="Links to files, a share, a container; or a file of links, one a line."),
+    ],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where they are to lie; made where it is absent.")],
+    archives: Archives = None,
+    checksums: Annotated[
+        Path | None,
+        typer.Option("--checksums", metavar="FILE", help="A publisher's checksum file; ones among LINK count anyway."),
+    ] = None,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Fetch damaged members of zips in FOLDER again, and only these.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what is there and how much; write nothing.")] = False,
+    link_command: LinkCommand = None,
+    **options: Any,
+) -> None:
+    """Bring the files behind links to FOLDER. Run it again to go on where it broke off: nothing is fetched twice.
+
+    Each file is held against its publisher's checksum, else each member of a zip against its CRC-32, before it has its
+    name. What is there is proved and not fetched again; nothing is replaced. Example:
+
+        laden fetch 'https://HOST/index.php/s/TOKEN' ~/padchest --archives 0-11,54
+    """
+    from laden.cli.fetch import run_fetch
+
+    face = Face.of(options)
+    wishes = {
+        "archives": archives,
+        "checksums": checksums,
+        "repair": repair,
+        "dry_run": dry_run,
+        "link_command": link_command,
+        **kept(options),
+    }
+    with run_folder(options["out"]):
+        raise typer.Exit(run_fetch(links, folder, wishes, face))
 
 
 class ListForm(StrEnum):

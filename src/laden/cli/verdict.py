@@ -22,6 +22,8 @@ def verdict(summary: Summary, plan: PlanReady | None) -> str:
             return _copied(summary, plan, needs_person=needs_person)
         case "get":
             return _got(summary, needs_person=needs_person)
+        case "fetch":
+            return _fetched(summary, needs_person=needs_person)
         case "check" if not needs_person:
             return _checked(summary, plan)
         case "select" if not needs_person:
@@ -68,6 +70,16 @@ def _got(summary: Summary, *, needs_person: bool) -> str:
     return (
         "All there, byte for byte." if "get-unproved" not in summary.findings else "All there, as far as it is known."
     )
+
+
+def _fetched(summary: Summary, *, needs_person: bool) -> str:
+    if not summary.complete:
+        return "Dry run: nothing was written."
+    if needs_person:
+        return "What is whole is there; the findings above need a person."
+    if "fetch-unproved" in summary.findings:
+        return "All there; nothing vouches for what is told above."
+    return "All there, and proved."
 
 
 def _checked(summary: Summary, plan: PlanReady | None) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future
 
 from laden.remote.answers import Version
 from laden.remote.clouds import CloudObject
@@ -78,6 +79,10 @@ class RemoteFile:
                 self._forget(piece)
             self._ahead.fill()
             del self._kept[1:]
+
+    def begin(self, start: int, size_bytes: int) -> Future[bytes]:
+        """Begin to fetch exactly these bytes, beside all that is told and kept; `Wire.wait` gives them."""
+        return self._wire.begin(self._pinned.range(start, size_bytes))
 
     def expect(self, spans: Iterable[tuple[int, int]]) -> None:
         """Say which bytes (start, end) are going to be read, in this order; they are fetched ahead."""

@@ -144,8 +144,7 @@ class Sources:
         if not self.links:
             assert local is not None
             return local
-        if are_sums(self.links):
-            self.links = [link for sums in self.links for link in named_in(self.wire, sums, scope)]
+        self._name_links(scope)
         where = folder / "by-link"
         where.mkdir(exist_ok=True)
         shown = ", ".join(islice(self, _MOST_SHOWN)) + (" ..." if len(self.links) > _MOST_SHOWN else "")
@@ -164,6 +163,21 @@ class Sources:
             self._copy(root, name, where / name)
         return _joined(local, found) if local else found
 
+    def look(self, scope: Scope) -> tuple[LinkedRoot, list[Finding]]:
+        """What is behind the links, for whoever brings it to a disk; hosts without ranges will do for that.
+
+        Raises:
+            UsageError: two files have one name, or one has a name that no file may have.
+            SourceError: a share, a container or a checksum file cannot be read.
+        """
+        self._name_links(scope)
+        root = LinkedRoot(Path(), ", ".join(self), {}, {}, self.news.put, self.wire)
+        return root, self._look(root, whole=True)
+
+    def _name_links(self, scope: Scope) -> None:
+        if are_sums(self.links):
+            self.links = [link for sums in self.links for link in named_in(self.wire, sums, scope)]
+
     def fetch_table(self, folder: Path) -> Path | None:
         """The label table that was named by a link, fetched; None where none was.
 
@@ -179,8 +193,13 @@ class Sources:
         self._copy(root, name, path)
         return path
 
-    def _look(self, root: LinkedRoot) -> list[Finding]:
-        """Fill the root's files from all links at once; what cannot be read is told."""
+    def _look(self, root: LinkedRoot, *, whole: bool = False) -> list[Finding]:
+        """Fill the root's files from all links at once; what cannot be read is told.
+
+        Args:
+            root: that gets the files.
+            whole: whether files that come whole only are taken too.
+        """
         findings: list[Finding] = []
         for link in filter(is_cloud, self.links):
             self._look_into(root, link)
@@ -199,7 +218,7 @@ class Sources:
             try:
                 pinned, head = _result(self.wire, answer, name)
             except NoRanges as error:
-                if is_read_whole(name):
+                if whole or is_read_whole(name):
                     self._hold(root, name, self._held(name, link))
                     continue
                 findings.append(_finding(error, name))

@@ -36,6 +36,7 @@ _STAGES = {
     "checksums": "Hashing what the publisher's checksums name",
     "measure": "Measuring the link",
     "transfer": "Sending",
+    "fetch": "Fetching",
     "reading": "Reading blobs back",
     "verify": "Verifying",
     "manifest": "Writing table and manifest",

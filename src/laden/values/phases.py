@@ -13,6 +13,7 @@ PHASES = {
     "measure": "Measuring the link",
     "transfer": "Sending",
     "download": "Fetching, each file against the manifest's MD5",
+    "fetch": "Fetching, and proving each file",
     "reading": "Reading blobs back",
     "verify": "Verifying: every blob's length and MD5 against what was sent",
     "manifest": "Writing table and manifest",

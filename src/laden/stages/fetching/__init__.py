@@ -1,0 +1,206 @@
+"""Files on other machines, brought to a folder of this one: in blocks, several at once, across files.
+
+In order: what is there already is told, and what lies in a file's way is refused; blocks that an interrupted fetch had
+noted are taken over (`part`); the others are asked for in the order of the files, some of them ahead, each held to the
+content that the file has now; a host without ranges gives its file in one stream, from the beginning. A file whose last
+block has come is handed out, to be proved (`proof`) and given its name. What fails, fails for that file alone.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+
+from laden.remote.answers import Version
+from laden.remote.file import NoRanges, RemoteFile
+from laden.remote.linked import Held, LinkedRoot
+from laden.remote.location import Location, as_source_error
+from laden.remote.stream import pieces_of
+from laden.remote.wire import Wire
+from laden.stages.fetching.part import BLOCK_BYTES, Part, refuse_place
+from laden.values.errors import Interrupted, LadenError, SourceError, StoreError
+
+_AHEAD = 8
+"""Blocks asked for and not written yet: more than hosts bear at once, and 128 MiB of memory."""
+
+
+@dataclass
+class Came:
+    """A file of which all bytes are here, or that cannot be had."""
+
+    name: str
+    path: Path
+    """Where its bytes lie: under its own name if it was there already, else beside it."""
+    part: Part | None = None
+    """None where it was there already, or failed."""
+    error: LadenError | None = None
+    version: Version | None = None
+    """Of the remote file; None where its host tells nothing of it before it gives it."""
+    file: RemoteFile | None = None
+
+
+@dataclass
+class _Block:
+    came: Came
+    index: int
+    data: Future[bytes]
+
+
+class Fetching:
+    """One run of it."""
+
+    def __init__(
+        self, root: LinkedRoot, wire: Wire, folder: Path, *, told: Callable[[int], None], stopping: Callable[[], bool]
+    ) -> None:
+        """Prepare.
+
+        Args:
+            root: of the remote files.
+            wire: that requests go through.
+            folder: where they come to lie.
+            told: of so many bytes that are here, whether they came or were noted.
+            stopping: asked often; once true, what came is noted and `Interrupted` is raised.
+        """
+        self.fetched_bytes = 0
+        self._root = root
+        self._wire = wire
+        self._folder = folder
+        self._told = told
+        self._stopping = stopping
+        self._ahead: deque[_Block] = deque()
+
+    def files(self, names: Sequence[str], block_bytes: int = BLOCK_BYTES) -> Iterator[Came]:
+        """Bring these; each is given out once, complete or with its error.
+
+        Raises:
+            StoreError: the folder takes no more.
+            Interrupted: asked to stop.
+        """
+        try:
+            for name in names:
+                yield from self._file(name, block_bytes)
+            while self._ahead:
+                yield from self._land()
+        finally:
+            for block in self._ahead:
+                block.data.cancel()
+                _close(block.came)
+
+    def _file(self, name: str, block_bytes: int) -> Iterator[Came]:
+        came = Came(name, self._folder / name)
+        try:
+            refuse_place(self._folder, came.path)
+            came.file = self._open(name)
+            if came.file is None:
+                self._stream(came, self._root.files[name])
+                yield came
+                return
+            came.version = came.file.version
+            if came.path.exists():
+                self._there(came)
+                yield came
+                return
+            came.part = Part(came.path, came.file.address, came.file.version, block_bytes)
+        except (SourceError, StoreError) as error:
+            yield _failed(came, error)
+            return
+        self._told(came.part.done_bytes)
+        if not came.part.missing:
+            yield _complete(came)
+            return
+        for index in came.part.missing:
+            start, size_bytes = came.part.span(index)
+            self._ahead.append(_Block(came, index, came.file.begin(start, size_bytes)))
+            while len(self._ahead) >= _AHEAD:
+                yield from self._land()
+            if came.error is not None:
+                return
+
+    def _open(self, name: str) -> RemoteFile | None:
+        """None where its host gives it whole only."""
+        try:
+            file = self._root.open(name)
+        except NoRanges:
+            return None
+        assert isinstance(file, RemoteFile)
+        return file
+
+    def _there(self, came: Came) -> None:
+        assert came.version is not None
+        here_bytes = came.path.stat().st_size
+        if here_bytes != came.version.size_bytes:
+            raise SourceError(
+                f"{came.path} is there already with {here_bytes:,} bytes, and the one behind the link has"
+                f" {came.version.size_bytes:,}: it was left as it is; move it away, or fetch into another folder",
+                "fetch-conflict",
+            )
+        self._told(here_bytes)
+
+    def _land(self) -> Iterator[Came]:
+        """Write the block that was asked for first."""
+        block = self._ahead.popleft()
+        came = block.came
+        if self._stopping():
+            self._ahead.appendleft(block)
+            raise Interrupted("stopped as you asked: run the same command again to go on")
+        if came.error is not None:
+            block.data.cancel()
+            return
+        assert came.part is not None
+        try:
+            data = self._wire.wait(block.data)
+        except (SourceError, StoreError) as error:
+            yield _failed(came, error)
+            return
+        except Interrupted:
+            self._ahead.appendleft(block)
+            raise
+        came.part.put(block.index, data)
+        self.fetched_bytes += len(data)
+        self._told(len(data))
+        if not came.part.missing:
+            yield _complete(came)
+
+    def _stream(self, came: Came, held: Held) -> None:
+        """Bring a file whole, from its beginning; where it is there already, its length tells nothing."""
+        if came.path.exists():
+            self._told(came.path.stat().st_size)
+            return
+        self._root.tell(
+            f"{came.name}: {held.link.host} gives it whole only: it comes in one stream, and from its beginning again if"
+            " that breaks off"
+        )
+        came.part = Part(came.path, held.link.address, None, 0)
+        try:
+            for piece in pieces_of(self._wire, Location(self._wire, held.link, held.login, held.renew)):
+                came.part.add(piece)
+                self.fetched_bytes += len(piece)
+                self._told(len(piece))
+                if self._stopping():
+                    raise Interrupted("stopped as you asked: run the same command again")
+        except BaseException:
+            came.part.close()
+            raise
+        _complete(came)
+
+
+def _complete(came: Came) -> Came:
+    assert came.part is not None
+    came.part.close()
+    came.path = came.part.path
+    return came
+
+
+def _failed(came: Came, error: SourceError | StoreError) -> Came:
+    _close(came)
+    came.error = as_source_error(error, came.name) if isinstance(error, StoreError) else error
+    came.part = None
+    return came
+
+
+def _close(came: Came) -> None:
+    if came.part is not None:
+        came.part.close()

@@ -1,0 +1,150 @@
+"""Whether a fetched file is what its publisher gave: by a checksum of his, else by the checksums that are in it.
+
+A publisher's digest vouches for every byte; a zip's members each have a CRC-32 in its directory, gzip data have one at
+their end. For anything else there is its length alone, which is told. Nothing is changed here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+from laden.dataset.evidence.checksums import Sum
+from laden.dataset.source import Reader, archive_of, opened, tars, zips
+from laden.dataset.source.gzips import GZIP_MARK
+from laden.dataset.source.kinds import is_zip
+from laden.values.errors import Interrupted, MemberDamaged, SourceError
+from laden.values.records import Entry, Finding, Severity
+
+_PIECE_BYTES = 1 << 20
+_BATCH = 256
+
+
+class Proof(NamedTuple):
+    """What is known of a file."""
+
+    vouched: bool
+    """Whether anything says of all of it what it should be."""
+    wrong: list[Finding]
+    """What it is not."""
+    damaged: list[Entry]
+    """Members of a zip whose bytes are not as its directory says."""
+    unread: int = 0
+    """Members that could not be held against their checksum, as encrypted ones."""
+
+
+def prove(folder: Path, file: str, name: str, sums: Sequence[Sum], stopping: Callable[[], bool]) -> Proof:
+    """Hold a file against what vouches for it.
+
+    Args:
+        folder: in which it lies.
+        file: where in it.
+        name: what it is called, or will be.
+        sums: what its publisher says of it.
+        stopping: asked often.
+
+    Raises:
+        Interrupted: asked to stop.
+    """
+    try:
+        if sums:
+            return Proof(True, _hashed(folder, file, name, sums, stopping), [])
+        if archive_of(name) == name and is_zip(name):
+            return _members(folder, file, name, stopping)
+        if archive_of(name) == name and _is_gzip(folder, file):
+            wrong = [one for one in tars.entries(folder, file) if isinstance(one, Finding) and _is_damage(one)]
+            return Proof(True, [_renamed(one, file, name) for one in wrong], [])
+    except SourceError as error:
+        return Proof(True, [_renamed(_finding(error, name), file, name)], [])
+    return Proof(False, [], [])
+
+
+def damaged_members(folder: Path, file: str, stopping: Callable[[], bool]) -> tuple[list[Entry], list[Finding], int]:
+    """Read all members of a zip: which of them are damaged, what is told of these, and how many cannot be read.
+
+    Raises:
+        SourceError: it has no directory that can be read.
+    """
+    listed = list(zips.entries(folder, file))
+    entries = [one for one in listed if isinstance(one, Entry)]
+    unread = sum(isinstance(one, Finding) and one.severity is Severity.ERROR for one in listed)
+    found: list[tuple[Entry, Finding]] = []
+    left = iter(entries)
+    with Reader(folder) as reader, ThreadPoolExecutor(os.cpu_count() or 1, "laden-prove") as pool:
+
+        def look(entry: Entry) -> Finding | None:
+            try:
+                for _ in reader.read(entry, _PIECE_BYTES):
+                    pass
+            except MemberDamaged as error:
+                # What stands in the data's place was packed so.
+                if error.code != "file-placeholder":
+                    return Finding(error.code, Severity.ERROR, str(error), archive=file, member=entry.member)
+            return None
+
+        while batch := list(islice(left, _BATCH)):
+            if stopping():
+                raise Interrupted("stopped as you asked: run the same command again to go on")
+            found += [
+                (entry, wrong) for entry, wrong in zip(batch, pool.map(look, batch), strict=True) if wrong is not None
+            ]
+    return [entry for entry, _ in found], [wrong for _, wrong in found], unread
+
+
+def _members(folder: Path, file: str, name: str, stopping: Callable[[], bool]) -> Proof:
+    damaged, wrong, unread = damaged_members(folder, file, stopping)
+    return Proof(True, [_renamed(one, file, name) for one in wrong], damaged, unread)
+
+
+def _hashed(folder: Path, file: str, name: str, sums: Sequence[Sum], stopping: Callable[[], bool]) -> list[Finding]:
+    hashes = {one.algorithm: hashlib.new(one.algorithm, usedforsecurity=False) for one in sums}
+    with opened(folder, file) as there:
+        at_bytes = 0
+        while piece := there.read_at(_PIECE_BYTES, at_bytes):
+            if stopping():
+                raise Interrupted("stopped as you asked: run the same command again to go on")
+            at_bytes += len(piece)
+            for one in hashes.values():
+                one.update(piece)
+    return [
+        _finding(
+            SourceError(
+                f"its {one.algorithm.upper()} is {digest}, and {one.evidence} says {one.digest}: delete"
+                f" {folder / file}{_and_notes(file)}, and run the same command again",
+                "archive-hash" if archive_of(name) else "file-hash",
+            ),
+            name,
+        )
+        for one in sums
+        if (digest := hashes[one.algorithm].hexdigest()) != one.digest
+    ]
+
+
+def _and_notes(file: str) -> str:
+    return f" and {file}.laden" if file.endswith(".part") else ""
+
+
+def _is_gzip(folder: Path, file: str) -> bool:
+    with opened(folder, file) as there:
+        return there.read_at(len(GZIP_MARK), 0) == GZIP_MARK
+
+
+def _is_damage(finding: Finding) -> bool:
+    return finding.severity is Severity.ERROR and finding.code.startswith("archive-")
+
+
+def _finding(error: SourceError, name: str) -> Finding:
+    if archive_of(name):
+        return Finding(error.code, Severity.ERROR, str(error), archive=name)
+    return Finding(error.code, Severity.ERROR, str(error), member=name)
+
+
+def _renamed(finding: Finding, file: str, name: str) -> Finding:
+    """About the file by the name that it is to have."""
+    told = finding.message if file == name else finding.message.replace(file, name)
+    return finding._replace(archive=name if finding.archive else "", message=told)
