@@ -20,7 +20,7 @@ from laden.remote.linked import Held, LinkedRoot
 from laden.remote.location import Location, as_source_error
 from laden.remote.stream import pieces_of
 from laden.remote.wire import Wire
-from laden.stages.fetching.part import BLOCK_BYTES, Part, refuse_place
+from laden.stages.fetching.part import Part, refuse_place
 from laden.values.errors import Interrupted, LadenError, SourceError, StoreError
 
 _AHEAD = 8
@@ -72,7 +72,7 @@ class Fetching:
         self._stopping = stopping
         self._ahead: deque[_Block] = deque()
 
-    def files(self, names: Sequence[str], block_bytes: int = BLOCK_BYTES) -> Iterator[Came]:
+    def files(self, names: Sequence[str]) -> Iterator[Came]:
         """Bring these; each is given out once, complete or with its error.
 
         Raises:
@@ -81,7 +81,7 @@ class Fetching:
         """
         try:
             for name in names:
-                yield from self._file(name, block_bytes)
+                yield from self._file(name)
             while self._ahead:
                 yield from self._land()
         finally:
@@ -89,7 +89,7 @@ class Fetching:
                 block.data.cancel()
                 _close(block.came)
 
-    def _file(self, name: str, block_bytes: int) -> Iterator[Came]:
+    def _file(self, name: str) -> Iterator[Came]:
         came = Came(name, self._folder / name)
         try:
             refuse_place(self._folder, came.path)
@@ -103,8 +103,8 @@ class Fetching:
                 self._there(came)
                 yield came
                 return
-            came.part = Part(came.path, came.file.address, came.file.version, block_bytes)
-        except (SourceError, StoreError) as error:
+            came.part = Part(came.path, came.file.address, came.file.version)
+        except SourceError as error:
             yield _failed(came, error)
             return
         self._told(came.part.done_bytes)
@@ -141,11 +141,9 @@ class Fetching:
 
     def _land(self) -> Iterator[Came]:
         """Write the block that was asked for first."""
+        self._refuse_to_go_on()
         block = self._ahead.popleft()
         came = block.came
-        if self._stopping():
-            self._ahead.appendleft(block)
-            raise Interrupted("stopped as you asked: run the same command again to go on")
         if came.error is not None:
             block.data.cancel()
             return
@@ -170,21 +168,24 @@ class Fetching:
             self._told(came.path.stat().st_size)
             return
         self._root.tell(
-            f"{came.name}: {held.link.host} gives it whole only: it comes in one stream, and from its beginning again if"
-            " that breaks off"
+            f"{came.name}: {held.link.host} gives it whole only: it comes in one stream, and from its beginning"
+            " again if that breaks off"
         )
-        came.part = Part(came.path, held.link.address, None, 0)
+        came.part = Part(came.path, held.link.address, None)
         try:
             for piece in pieces_of(self._wire, Location(self._wire, held.link, held.login, held.renew)):
+                self._refuse_to_go_on()
                 came.part.add(piece)
                 self.fetched_bytes += len(piece)
                 self._told(len(piece))
-                if self._stopping():
-                    raise Interrupted("stopped as you asked: run the same command again")
         except BaseException:
             came.part.close()
             raise
         _complete(came)
+
+    def _refuse_to_go_on(self) -> None:
+        if self._stopping():
+            raise Interrupted("stopped as you asked: run the same command again to go on")
 
 
 def _complete(came: Came) -> Came:

@@ -32,14 +32,13 @@ _FORMAT = 1
 class Part:
     """A file under way. Used by one thread."""
 
-    def __init__(self, target: Path, address: str, version: Version | None, block_bytes: int) -> None:
+    def __init__(self, target: Path, address: str, version: Version | None) -> None:
         """Begin it, or go on with it.
 
         Args:
             target: the name that it is to have.
             address: where it comes from, without secrets.
             version: of the content; None where it comes in one stream, whose beginning is the file's.
-            block_bytes: length of a block where it begins.
 
         Raises:
             SourceError: with code `archive-changed` where the remote file is another one than that which was begun,
@@ -56,7 +55,7 @@ class Part:
             self._file: BinaryIO | None = None
             try:
                 self._lock()
-                noted = self._noted(address, block_bytes)
+                noted = self._noted(address)
                 self._file = _opened(self.path)
                 self._file.truncate(version.size_bytes if version else 0)
                 self.done_bytes = self._take_over(noted)
@@ -113,12 +112,7 @@ class Part:
         try:
             if self._version is not None and self._version.mtime_ns:
                 os.utime(self.path, ns=(self._version.mtime_ns, self._version.mtime_ns))
-            if linked(self.path, self.target):
-                self.path.unlink()
-            elif self.target.exists():
-                raise BlobConflict
-            else:
-                self.path.rename(self.target)
+            _name(self.path, self.target)
             self.notes_path.unlink()
             _settle(self.target.parent)
         except BlobConflict:
@@ -139,7 +133,7 @@ class Part:
             # Some network file systems have no locks.
             return
 
-    def _noted(self, address: str, block_bytes: int) -> dict[int, str]:
+    def _noted(self, address: str) -> dict[int, str]:
         """The blocks that are noted, by number, once the notes are about this content."""
         lines = list(_lines(self._notes.read()))
         begun = lines[0] if lines and lines[0].get("laden") == _FORMAT else None
@@ -147,7 +141,7 @@ class Part:
             message = f"{self.path} is there, and laden has no notes about it: move it away, or fetch elsewhere"
             raise SourceError(message, "fetch-conflict")
         if begun is None or not self.path.exists() or self._version is None:
-            return self._begin(address, block_bytes)
+            return self._begin(address)
         before = _version_in(begun)
         if before is None or before.size_bytes != self._version.size_bytes or not before.may_be(self._version):
             raise SourceError(
@@ -158,12 +152,12 @@ class Part:
         self.block_bytes = int(begun["block_bytes"])
         return {line["block"]: line["md5"] for line in lines[1:] if {"block", "md5"} <= set(line)}
 
-    def _begin(self, address: str, block_bytes: int) -> dict[int, str]:
-        self.block_bytes = block_bytes
+    def _begin(self, address: str) -> dict[int, str]:
+        self.block_bytes = BLOCK_BYTES
         self._notes.seek(0)
         self._notes.truncate()
         version = self._version._asdict() if self._version else {"size_bytes": -1, "etag": "", "modified": ""}
-        self._note({"laden": _FORMAT, "from": address, **version, "block_bytes": block_bytes})
+        self._note({"laden": _FORMAT, "from": address, **version, "block_bytes": BLOCK_BYTES})
         return {}
 
     def _take_over(self, noted: dict[int, str]) -> int:
@@ -196,12 +190,23 @@ class Part:
         return self._notes.read(1) == b"\n"
 
 
+def _name(path: Path, target: Path) -> None:
+    """Raises BlobConflict where the name is taken, and OSError."""
+    if linked(path, target):
+        path.unlink()
+    elif target.exists():
+        raise BlobConflict(f"{target} is there already")
+    else:
+        path.rename(target)
+
+
 def sweep(target: Path) -> None:
     """Take away what a fetch left beside a file that got its name, where it was killed just then."""
     part = target.with_name(target.name + SUFFIX)
     with suppress(OSError):
-        if part.samefile(target):
+        if part.exists() and part.samefile(target):
             part.unlink()
+        if not part.exists():
             target.with_name(target.name + NOTES_SUFFIX).unlink()
 
 
@@ -254,7 +259,13 @@ def _settle(folder: Path) -> None:
             os.close(descriptor)
 
 
-def _unwritable(path: Path, error: OSError) -> StoreError:
+_OF_ONE_NAME = frozenset({errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ELOOP, errno.EILSEQ})
+
+
+def _unwritable(path: Path, error: OSError) -> SourceError | StoreError:
+    if error.errno in _OF_ONE_NAME:
+        message = f"{path} cannot be written ({error.strerror}): fetch it by itself, into another folder"
+        return SourceError(message, "fetch-conflict")
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StoreError(f"the disk that {path} is on is full: make room, and run the same command again to go on")
     return StoreError(f"{path} cannot be written ({error.strerror or error}): check the folder")
