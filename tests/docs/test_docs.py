@@ -57,6 +57,7 @@ def test_every_exit_code_is_explained() -> None:
     "verb",
     [
         "get",
+        "fetch",
         "list",
         "diff",
         "history",

@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -99,7 +100,8 @@ def test_killed_at_any_request_it_goes_on_and_fetches_no_noted_block_again(
         return Play(delay_s=0.01)
 
     server.play = kill
-    program = "import laden.stages.fetching.part as p, sys; p.BLOCK_BYTES = int(sys.argv.pop(1)); from laden.cli import main; main()"
+    program = "import laden.stages.fetching.part as p, sys; p.BLOCK_BYTES = int(sys.argv.pop(1))"
+    program += "; from laden.cli import main; main()"
     command = [sys.executable, "-c", program, str(_BLOCK), "fetch", link, str(folder), "--out", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         running.append(process)
@@ -243,7 +245,7 @@ def test_a_folder_that_leads_elsewhere_is_not_written_through(server: Server, tm
     (tmp_path / "away").mkdir()
     (tmp_path / "to" / "b").symlink_to(tmp_path / "away")
     links = [server.put(f"{name}/x.csv", b"1,2\n") for name in "ab"]
-    summary, said = told(links, tmp_path / "to")
+    summary, _ = told(links, tmp_path / "to")
     assert (summary.fetched, summary.conflicts) == (1, 1)
     assert not names(tmp_path / "away")
 
@@ -254,10 +256,9 @@ def test_no_name_that_a_host_gives_leads_out_of_the_folder(
 ) -> None:
     link, folder = server.put("download", archive), tmp_path / "deep" / "to"
     server.play = lambda _: Play(headers=(("Content-Disposition", f'attachment; filename="{said}"'),))
-    try:
+    # Some of these names are refused, of others the last segment is taken.
+    with suppress(UsageError):
         fetch([link], folder)
-    except UsageError as error:
-        assert "name" in str(error)
     outside = [path for path in tmp_path.rglob("*") if path.is_file() and folder not in path.parents]
     assert not outside
 
@@ -277,7 +278,7 @@ def test_a_disk_without_room_is_told_before_anything_comes(
     link = server.put("0.zip", archive)
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage._replace(free=1_000))
-    with pytest.raises(StoreError, match="has room for 1.0 kB: make room"):
+    with pytest.raises(StoreError, match=r"has room for 1\.0 kB: make room"):
         fetch([link], tmp_path / "to")
     assert server.sent_bytes <= 8192
     summary, said = told([link], tmp_path / "to", dry_run=True)
@@ -358,7 +359,7 @@ class TestRepair:
         server.put("0.zip", made_zip(20, 100_000, seed=5))
         self.damage(tmp_path / "0.zip", 1_000_000)
         before = (tmp_path / "0.zip").read_bytes()
-        summary, said = told([link], tmp_path, repair=True)
+        summary, _ = told([link], tmp_path, repair=True)
         assert (summary.exit_code, summary.damaged) == (ExitCode.FINDINGS, 1)
         assert (tmp_path / "0.zip").read_bytes() == before
 

@@ -219,7 +219,7 @@ class _Fetched:
             )
         if stopped:
             return run.end(ExitCode.INTERRUPTED, stopped)
-        if failed := fates["failed"] + self.failed:
+        if failed := fates["failed"] + self.failed + len(self._names) - fates.total():
             return run.end(ExitCode.SOURCE, f"{plural(failed, 'file')} could not be fetched: see the findings above")
         run.note(complete=True)
         return run.end()

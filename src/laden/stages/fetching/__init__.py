@@ -111,7 +111,7 @@ class Fetching:
         if not came.part.missing:
             yield _complete(came)
             return
-        for index in came.part.missing:
+        for index in list(came.part.missing):
             start, size_bytes = came.part.span(index)
             self._ahead.append(_Block(came, index, came.file.begin(start, size_bytes)))
             while len(self._ahead) >= _AHEAD:
