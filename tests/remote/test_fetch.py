@@ -21,7 +21,8 @@ from pathlib import Path
 
 import pytest
 
-from laden.values.errors import ExitCode, LadenError, StoreError, UsageError
+from laden.dataset.source import find
+from laden.values.errors import ExitCode, LadenError, SourceError, StoreError, UsageError
 from laden.values.events import Event, Found, Summary, Warned
 from laden.verbs.fetch import fetch
 from tests.remote.server import PAGE, Call, Play, Server
@@ -318,50 +319,68 @@ def test_archives_choose_and_an_unknown_one_is_told(server: Server, archive: byt
         fetch(links, tmp_path / "to", archives="7")
 
 
-class TestRepair:
-    """Damaged members are fetched again, and nothing else is."""
+@pytest.fixture
+def there(server: Server, archive: bytes, tmp_path: Path) -> str:
+    link = server.put("0.zip", archive)
+    (tmp_path / "0.zip").write_bytes(archive)
+    return link
 
-    @pytest.fixture
-    def link(self, server: Server, archive: bytes, tmp_path: Path) -> str:
-        link = server.put("0.zip", archive)
-        (tmp_path / "0.zip").write_bytes(archive)
-        return link
 
-    def damage(self, path: Path, *places: int) -> None:
-        with path.open("r+b") as file:
-            for place in places:
-                file.seek(place)
-                file.write(bytes(64))
+def damage(path: Path, *places: int) -> None:
+    with path.open("r+b") as file:
+        for place in places:
+            file.seek(place)
+            file.write(bytes(64))
 
-    def test_of_one_member_no_more_than_that_member_comes(
-        self, server: Server, archive: bytes, link: str, tmp_path: Path
-    ) -> None:
-        self.damage(tmp_path / "0.zip", 1_000_000)
-        summary, said = told([link], tmp_path)
-        assert summary.damaged == 1
-        assert "laden fetch --repair" in said["fetch-damaged"]
-        server.calls.clear()
-        summary, said = told([link], tmp_path, repair=True)
-        assert (summary.exit_code, summary.already_there) == (ExitCode.COMPLETE, 1)
-        assert said["fetch-repaired"].startswith("1 damaged member put right")
-        assert (tmp_path / "0.zip").read_bytes() == archive
-        assert server.sent_bytes <= 8192 + 100_000 + 1_000
-        assert summary.bytes_fetched <= 2 * _BLOCK
 
-    def test_of_several_all_are_put_right(self, server: Server, archive: bytes, link: str, tmp_path: Path) -> None:
-        self.damage(tmp_path / "0.zip", 0, 150_000, 1_000_000)
-        assert fetch([link], tmp_path, repair=True).exit_code == ExitCode.COMPLETE
-        assert (tmp_path / "0.zip").read_bytes() == archive
+def test_repair_of_one_member_no_more_than_that_member_comes(
+    server: Server, archive: bytes, there: str, tmp_path: Path
+) -> None:
+    damage(tmp_path / "0.zip", 1_000_000)
+    summary, said = told([there], tmp_path)
+    assert summary.damaged == 1
+    assert "laden fetch --repair" in said["fetch-damaged"]
+    server.calls.clear()
+    summary, said = told([there], tmp_path, repair=True)
+    assert (summary.exit_code, summary.already_there) == (ExitCode.COMPLETE, 1)
+    assert said["fetch-repaired"].startswith("1 damaged member put right")
+    assert (tmp_path / "0.zip").read_bytes() == archive
+    assert server.sent_bytes <= 8192 + 100_000 + 1_000
+    assert summary.bytes_fetched <= 2 * _BLOCK
 
-    def test_an_archive_of_another_version_is_left_as_it_is(
-        self, server: Server, archive: bytes, link: str, tmp_path: Path
-    ) -> None:
-        server.put("0.zip", made_zip(20, 100_000, seed=5))
-        self.damage(tmp_path / "0.zip", 1_000_000)
-        before = (tmp_path / "0.zip").read_bytes()
-        summary, _ = told([link], tmp_path, repair=True)
-        assert (summary.exit_code, summary.damaged) == (ExitCode.FINDINGS, 1)
-        assert (tmp_path / "0.zip").read_bytes() == before
+
+def test_repair_of_several_all_are_put_right(server: Server, archive: bytes, there: str, tmp_path: Path) -> None:
+    damage(tmp_path / "0.zip", 0, 150_000, 1_000_000)
+    assert fetch([there], tmp_path, repair=True).exit_code == ExitCode.COMPLETE
+    assert (tmp_path / "0.zip").read_bytes() == archive
+
+
+def test_repair_leaves_an_archive_of_another_version_as_it_is(
+    server: Server, archive: bytes, there: str, tmp_path: Path
+) -> None:
+    server.put("0.zip", made_zip(20, 100_000, seed=5))
+    damage(tmp_path / "0.zip", 1_000_000)
+    before = (tmp_path / "0.zip").read_bytes()
+    summary, _ = told([there], tmp_path, repair=True)
+    assert (summary.exit_code, summary.damaged) == (ExitCode.FINDINGS, 1)
+    assert (tmp_path / "0.zip").read_bytes() == before
+
+
+def test_a_kill_just_as_a_file_gets_its_name_leaves_nothing_in_the_end(
+    server: Server, archive: bytes, tmp_path: Path
+) -> None:
+    link, folder = server.put("0.zip", archive), tmp_path / "to"
+    stopped_after(server, link, folder, 12)
+    (folder / "0.zip.part").write_bytes(archive)
+    (folder / "0.zip").hardlink_to(folder / "0.zip.part")
+    assert fetch([link], folder).already_there == 1
+    assert names(folder) == {"0.zip"}
+
+
+def test_what_is_not_whole_yet_is_no_data_of_a_load(server: Server, archive: bytes, tmp_path: Path) -> None:
+    stopped_after(server, server.put("0.zip", archive), tmp_path / "to", 12)
+    with pytest.raises(SourceError, match=r"0\.zip"):
+        find([tmp_path / "to"])
 
 
 def test_what_was_fetched_opens_elsewhere(server: Server, archive: bytes, tmp_path: Path) -> None:

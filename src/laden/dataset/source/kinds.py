@@ -21,10 +21,10 @@ _UNREAD = re.compile(
 _GZIP_OF_ONE = re.compile(r".+\.(csv|tsv|txt|nii|json|xml)\.gz", re.IGNORECASE | re.DOTALL)
 """Files that are used as they are, within gzip data."""
 
-_SURELY_UNFINISHED = r"part|partial|crdownload|opdownload|filepart|aria2|!ut|!qb|bc!|fdmdownload"
+_SURELY_UNFINISHED = r"part(?:\.laden)?|partial|crdownload|opdownload|filepart|aria2|!ut|!qb|bc!|fdmdownload"
 _UNFINISHED = re.compile(rf"(.+)\.({_SURELY_UNFINISHED}|download|tmp|temp)", re.IGNORECASE | re.DOTALL)
 _NEVER_DATA = re.compile(rf".+\.({_SURELY_UNFINISHED})", re.IGNORECASE | re.DOTALL)
-"""What browsers, wget's likes and download managers append until a file is complete."""
+"""What browsers, wget's likes, download managers and `laden fetch` append until a file is complete."""
 _BEING_COPIED = (
     re.compile(r"\.azDownload-(?:[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}-)?(.+)", re.DOTALL),  # AzCopy
     re.compile(r"(.+)_\.gstmp", re.DOTALL),  # gsutil
