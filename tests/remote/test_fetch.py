@@ -156,6 +156,28 @@ def test_a_file_that_changed_is_not_mixed_with_what_came_before(
     assert (folder / "0.zip.part").read_bytes() == before
 
 
+def test_a_file_that_changes_meanwhile_gets_no_name(server: Server, archive: bytes, tmp_path: Path) -> None:
+    link = server.put("0.zip", archive)
+
+    def change(call: Call) -> None:
+        if call.number == 10:
+            server.put("0.zip", archive[:-1] + b"x", etag='"another"', modified_s=1_700_000_000.0)
+
+    server.play = change
+    summary, said = told([link], tmp_path / "to")
+    assert (summary.exit_code, summary.failed) == (ExitCode.SOURCE, 1)
+    assert "changed" in said["archive-changed"]
+    assert "0.zip" not in names(tmp_path / "to")
+
+
+def test_what_signs_a_link_is_not_kept(server: Server, archive: bytes, tmp_path: Path) -> None:
+    link = server.put("0.zip", archive) + "?sig=c2VjcmV0c2VjcmV0"
+    stopped_after(server, link, tmp_path / "to", 12)
+    notes = (tmp_path / "to" / "0.zip.part.laden").read_text()
+    assert server.url("0.zip") in notes
+    assert "c2VjcmV0" not in notes
+
+
 def test_bodies_that_are_cut_go_on_where_they_were_cut(server: Server, archive: bytes, tmp_path: Path) -> None:
     link = server.put("0.zip", archive)
     server.play = lambda call: Play(cut_at=10_000) if call.number % 3 == 0 else None

@@ -9,6 +9,7 @@ off: what it needs for that lies beside each file until it is whole (`laden.stag
 from __future__ import annotations
 
 import shutil
+import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
@@ -36,6 +37,8 @@ from laden.values.records import Entry, Finding, Severity
 from laden.values.units import plural, size
 from laden.verbs.asked import Paths, path_of, refuse_same
 from laden.verbs.sources import begin, shown_sources, sources_of, tell_news
+
+_TELL_S = 0.2
 
 
 def fetch(
@@ -164,6 +167,7 @@ class _Fetched:
         self._repair = repair
         self._fates: Counter[str] = Counter()
         self._here_bytes = 0
+        self._told_s = 0.0
         self._repaired_bytes = 0
         sizes = (held.version.size_bytes for name in names if (held := root.files[name]).version is not None)
         self._bytes_in_all = sum(max(0, length) for length in sizes)
@@ -206,6 +210,7 @@ class _Fetched:
         except Interrupted as error:
             stopped = str(error)
         finally:
+            self._came_bytes(0, last=True)
             run.meter.stop()
             tell_news(run, self._sources)
             fates = self._fates
@@ -224,8 +229,11 @@ class _Fetched:
         run.note(complete=True)
         return run.end()
 
-    def _came_bytes(self, count: int) -> None:
+    def _came_bytes(self, count: int, *, last: bool = False) -> None:
         self._here_bytes += count
+        if not last and time.monotonic() - self._told_s < _TELL_S:
+            return
+        self._told_s = time.monotonic()
         done = self._fates.total()
         self._run.meter.reading(done, len(self._names), self._here_bytes, max(self._bytes_in_all, self._here_bytes))
         tell_news(self._run, self._sources)
@@ -260,7 +268,10 @@ class _Fetched:
             return proof
         what = plural(len(proof.damaged), "damaged member")
         if came.part is not None or self._repair:
-            message = f"{what} came from {came.file.address} so: ask whoever gives it, or try another link"
+            message = (
+                f"{what} came from {came.file.address} so, or the zip's own directory is damaged: ask whoever gives"
+            )
+            message += " it, or fetch it anew into another folder"
             message += f"; it lies in {came.path}" if came.part is not None else ""
         else:
             message = f"{what}, of an archive with its whole length: 'laden fetch --repair' with the same links fetches"
