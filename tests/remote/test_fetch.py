@@ -224,6 +224,22 @@ def test_a_publishers_checksum_decides(server: Server, archive: bytes, tmp_path:
         assert f"delete {folder / '0.zip.part'} and 0.zip.part.laden" in said["archive-hash"]
 
 
+def test_a_checksum_file_alone_brings_all_that_it_names(server: Server, archive: bytes, tmp_path: Path) -> None:
+    files = {"p/0.zip": archive, "p/files/a/labels.csv": b"a,b\n", "p/files/b/x.dat": b"1", "p/files/b/none.dat": b""}
+    lines = [f"{hashlib.sha256(data).hexdigest()} {name.removeprefix('p/')}" for name, data in files.items()]
+    for name, data in files.items():
+        server.put(name, data)
+    link = server.put("p/SHA256SUMS.txt", "\n".join(lines).encode())
+    summary, said = told([link], tmp_path / "to")
+    assert (summary.exit_code, summary.fetched, said) == (ExitCode.COMPLETE, 5, {})
+    assert all((tmp_path / "to" / name.removeprefix("p/")).read_bytes() == data for name, data in files.items())
+    server.put("p/files/b/x.dat", b"2")
+    (tmp_path / "to" / "files" / "b" / "x.dat").unlink()
+    summary, said = told([link], tmp_path / "to")
+    assert (summary.exit_code, summary.damaged, summary.already_there) == (ExitCode.FINDINGS, 1, 4)
+    assert "file-hash" in said
+
+
 def test_what_nothing_vouches_for_is_told(server: Server, tmp_path: Path) -> None:
     summary, said = told([server.put("labels.csv", b"a,b\n1,2\n")], tmp_path / "to")
     assert (summary.exit_code, summary.fetched) == (ExitCode.COMPLETE, 1)
