@@ -141,6 +141,8 @@ def test_every_condition_of_the_page_is_one(padchest_table: Path) -> None:
     text = PAGE.read_text("utf-8")
     conditions = set(re.findall(r'--where "([^"]+)"', text))
     conditions |= {cell for cell in re.findall(r"^\| [^|]+ \| `([^`]+)` \|$", text, re.MULTILINE) if cell[:2] != "--"}
+    # Columns of marks are there with a table of marks only (`tests/dataset/test_selection_marks.py`).
+    conditions = {condition for condition in conditions if "laden_" not in condition}
     assert len(conditions) >= 10
     shape = open_profile("padchest").table
     with Relations() as relations:

@@ -75,7 +75,7 @@ def test_azcopy_reads_everything_back(azcopy: Path, folder: Path, tmp_path: Path
         assert copying.stdout is not None
         printed = copying.stdout.read()
     assert copying.returncode == 0, printed
-    assert "Number of File Transfers Completed: 4300" in printed
+    assert "Number of File Transfers Completed: 4301" in printed
     assert "Number of File Transfers Failed: 0" in printed
 
     back = tmp_path / "back" / "oracle"

@@ -1,5 +1,6 @@
 """A SAS that ends in the middle of a load: really waited for, against the emulator, with a proxy that counts."""
 
+import json
 import os
 import pty
 import select
@@ -23,7 +24,7 @@ from laden.values.errors import AccessEnded
 from laden.values.events import Event, Summary
 from laden.verbs.load import load
 from tests.support.dataset import Dataset, make_dataset
-from tests.support.harness import COMMAND, Proxy, Ran, client, ended, kill, landed, run, start
+from tests.support.harness import COMMAND, Proxy, Ran, client, content, ended, kill, landed, run, start
 
 IMAGES, THIRD = 60, 20
 CONNECTIONS = 4
@@ -159,7 +160,8 @@ def test_it_stops_at_once_says_so_and_goes_on_with_a_new_one(
     assert f"{THIRD} of {IMAGES} images are there" in summary["message"]
     assert "the same command with a new SAS goes on" in summary["message"]
     silent(ran, secret_of(sas))
-    assert not [name for name in landed(emulator, container) if name.startswith("_laden/")]
+    assert [name for name in landed(emulator, container) if name.startswith("_laden/")] == ["_laden/load.json"]
+    assert json.loads(content(emulator, container, "_laden/load.json"))["state"] == "unfinished"
 
     longer, _ = signed(emulator, container, 3600)
     again = run(*command, env={"LADEN_SAS": longer})

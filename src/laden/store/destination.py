@@ -62,7 +62,8 @@ class Destination:
 
 def without_secret(destination: str) -> str:
     """A destination as it may be shown: without its query or what was meant as one, and without secrets."""
-    shown = re.split(r"[?#]" if "://" in destination else r"\?", destination)[0]
+    # First the whole: cut at a `#` in it, a login is none any more.
+    shown = re.split(r"[?#]" if "://" in destination else r"\?", redact(destination))[0]
     # A SAS's fields come in any order, so that nothing behind the container's name is safe where one of them is.
     if "sig=" in unquote(shown):
         shown = re.split(r"[&;,]|[^/]*sig(?:=|%3D)", shown, flags=re.IGNORECASE)[0]

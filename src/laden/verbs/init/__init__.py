@@ -17,6 +17,7 @@ from laden.stages.survey.tables import Candidates
 from laden.values import scratch
 from laden.values.errors import UsageError
 from laden.values.events import Observer, Started, Summary, ignore
+from laden.verbs.asked import refuse_secrets
 from laden.verbs.check import check
 from laden.verbs.init.keys import best_key
 from laden.verbs.init.names import image_names
@@ -46,6 +47,7 @@ def init(source: str | Path, *, output: str | Path | None = None, observer: Obse
         UsageError: the file is there, or no table here names an image here.
         SourceError: the folder cannot be read.
     """
+    refuse_secrets(output=None if output is None else str(output))
     root = Path(source).expanduser()
     path = Path(output) if output is not None else Path(f"{root.resolve().name or 'dataset'}.toml")
     if path.exists():
