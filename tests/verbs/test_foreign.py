@@ -176,7 +176,7 @@ def test_a_source_without_a_table_is_told_as_one(tmp_path: Path) -> None:
     (source / "readings.csv").write_text("id,label\n1,x\n")
     told = Told(source)
     assert "readings.csv looks like a table" in told.message("table-unrecognised")
-    assert "laden profiles" in told.message("table-unrecognised")
+    assert "laden init" in told.message("table-unrecognised")
     assert told.summary.exit_code == 0
     assert Told(source, **FILES).codes == {}
 

@@ -166,7 +166,7 @@ def test_laden_s_own_notes_are_never_loaded(there: Path, tmp_path: Path) -> None
     again = tmp_path / "again"
     summary = load(there, str(again), profile="files")
     assert summary.findings["name-reserved"] >= 3
-    assert summary.exit_code == 0
+    assert summary.exit_code == 0, summary.findings
     assert images(again) == {"png/0/a.bin": "a.bin of A"}
     assert verify(str(again), deep="all").exit_code == 0
     second = load(there, str(again), profile="files", overwrite="changed")

@@ -5,6 +5,7 @@ A table that lies in an archive, and a sidecar, is no entry: they are not held a
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import groupby, islice
@@ -30,6 +31,7 @@ _archive_of = attrgetter("archive")
 _NOTHING: Mapping[str, str] = {}
 
 _OWN_NOTES = frozenset({"load.json", "manifest.parquet", "folder.jsonl"})
+_OWN_RECORD = r"history/\d+\.json"
 """What laden writes there itself: the copy of a container has them, and nobody misses them."""
 
 
@@ -215,7 +217,8 @@ class EntryFeed:
         reason = reserved(blob or "")
         if reason is None:
             return False
-        own = entry.member.rpartition(f"{OWN_FOLDER}/")[2] in _OWN_NOTES
+        note = entry.member.rpartition(f"{OWN_FOLDER}/")[2]
+        own = note in _OWN_NOTES or re.fullmatch(_OWN_RECORD, note) is not None
         what = "it is laden's own about another load" if own else f"its name {reason}"
         act = "a load writes its own" if own else "rename the folder"
         message = f"{what}; it is not loaded: {act}"
