@@ -84,6 +84,12 @@ def cloud(secure_emulator: tuple[Path, Emulator]) -> Iterator[Management]:
         yield running
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than there are cores: a third of the time, tests wait for servers and clocks."""
+    return (os.cpu_count() or 1) + 1
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """A worker's counts go to the process that reports."""
     if hasattr(session.config, "workeroutput"):
