@@ -57,8 +57,14 @@ SELECT coalesce(l.name, k.blob) AS name,
   nullif(coalesce(k.bits, TRY_CAST(split_part({_IMAGE}, ';', 4) AS INTEGER)), 0) AS bits,
   nullif(coalesce(k.state, split_part({_IMAGE}, ';', 5)), '') AS state,
   NULL::BIGINT AS entry, NULL::VARCHAR AS mark, NULL::VARCHAR AS note
-FROM listed l FULL JOIN known k ON k.blob = l.name
+FROM (SELECT * FROM listed WHERE name >= $since AND ($until IS NULL OR name < $until)) l
+  FULL JOIN (SELECT * FROM known WHERE blob >= $since AND ($until IS NULL OR blob < $until)) k ON k.blob = l.name
 """  # noqa: S608 - own text
+_NAMES = "(SELECT name FROM listed UNION ALL SELECT blob FROM known)"
+_PART_ROWS = 120_000
+"""Of listing and manifest that are joined at once: a join holds what it joins."""
+_SAMPLES = 50
+"""Names that are drawn for each part, to find where to cut."""
 _SURVEYED = """
 SELECT if(e.archive = '', e.member, e.archive || '/' || e.member) AS name, e.size_bytes,
   e.mtime_ns // 1000000000 AS modified_s, NULL::VARCHAR AS md5, '' AS etag, '' AS tier, '' AS type,
@@ -140,8 +146,26 @@ class Index:
             own: names of blobs that belong to the load and are in no manifest.
             listed: whether the listing is complete; else only the manifest is believed.
         """
-        self._replace(_BOTH, {"own": list(own), "listed": listed})
-        self.relations.run(_LISTED)
+        run, items = self.relations.run, 0
+        run(_ITEMS.replace("items", "merged"))
+        cuts = self._cuts()
+        for since, until in zip(["", *cuts], [*cuts, None], strict=True):
+            given = {"own": list(own), "listed": listed, "since": since, "until": until}
+            run(f"INSERT INTO merged SELECT row_number() OVER (ORDER BY name) - 1 + {items}, * FROM ({_BOTH})", given)  # noqa: S608
+            (items,) = self.relations.one("SELECT count(*) FROM merged")
+        run("DROP TABLE items; ALTER TABLE merged RENAME TO items")
+        run(_LISTED)
+        self.raised(moved=True)
+
+    def _cuts(self) -> list[str]:
+        """Names that part listing and manifest into pieces that can be joined in little memory."""
+        (names,) = self.relations.one(f"SELECT count(*) FROM {_NAMES}")  # noqa: S608 - own text
+        drawn = _SAMPLES * (names // _PART_ROWS)
+        if not drawn:
+            return []
+        sample = f"SELECT name FROM {_NAMES} USING SAMPLE reservoir({drawn} ROWS)"  # noqa: S608 - own text
+        found = sorted({name for (name,) in self.relations.all(sample)})
+        return found[_SAMPLES::_SAMPLES]
 
     def survey(self, *, table: bool) -> None:
         """Show the relation `entries`; `table` is whether rows name them."""

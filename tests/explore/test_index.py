@@ -1,0 +1,33 @@
+"""Manifest and listing shown together: in one piece or in many, it is the same."""
+
+import pytest
+
+from laden.explore import index
+from laden.explore.database import Shared
+from laden.explore.index import Index
+
+NAMES = "'png/'||md5(i::VARCHAR)||if(i % 7 = 0, 'é', '')||'.png'"
+
+
+def shown() -> list[tuple[object, ...]]:
+    with Shared() as relations:
+        found = Index(relations)
+        relations.run(
+            f"INSERT INTO listed SELECT {NAMES}, i, md5(i::VARCHAR), '', i, NULL, NULL, i, 'Hot', 'image/png'"
+            " FROM range(0, 900) t(i)"
+        )
+        relations.run(
+            f"INSERT INTO known SELECT {NAMES}, '0.zip', 'x', i, md5((i % 800)::VARCHAR), i, '', 'png', 1, 1, 16,"
+            " 'whole', 'sent', '' FROM range(100, 1000) t(i)"
+        )
+        found.merge(["png/mine"], listed=True)
+        return relations.all("SELECT * FROM items ORDER BY pos")
+
+
+def test_in_many_pieces_it_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = shown()
+    assert [row[0] for row in whole] == list(range(1000))
+    assert [row[1] for row in whole] == sorted(str(row[1]) for row in whole)
+    assert {row[8] for row in whole} == {"there", "changed", "deleted", "foreign"}
+    monkeypatch.setattr(index, "_PART_ROWS", 100)
+    assert shown() == whole
