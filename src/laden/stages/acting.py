@@ -7,10 +7,12 @@ decides what is changed.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import aclosing
+from itertools import takewhile
 from typing import NamedTuple
 
+from laden.run.tasks import several
 from laden.stages.metadata import OWN
 from laden.store.manage import Undo
 from laden.values.errors import BlobConflict, BlobMissing, LadenError
@@ -42,21 +44,10 @@ async def act(
     stopping: Callable[[], bool],
 ) -> AsyncIterator[Acted]:
     """Do it to all targets, so many at once, and yield what became of each; once `stopping` is true, begin no more."""
-    pending = iter(targets)
-    running: set[asyncio.Task[Acted]] = set()
-    try:
-        while True:
-            while len(running) < at_once and not stopping() and (target := next(pending, None)) is not None:
-                running.add(asyncio.create_task(_acted(work, target)))
-            if not running:
-                return
-            done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                yield task.result()
-    finally:
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+    begun = takewhile(lambda _: not stopping(), targets)
+    async with aclosing(several((_acted(work, target) for target in begun), at_once)) as stream:
+        async for acted in stream:
+            yield acted
 
 
 async def _acted(work: Callable[[Target], Awaitable[None]], target: Target) -> Acted:

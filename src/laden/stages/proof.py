@@ -6,12 +6,12 @@ later; `read_back` reads blobs back and hashes them. All of them answer with fin
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator
-from itertools import islice
+from contextlib import aclosing
 from typing import NamedTuple
 
 from laden.relations import Relations
+from laden.run.tasks import several
 from laden.stages.manifest import LOAD, OTHER, Document, LoadPage, find_loads_below
 from laden.store import Store, digest
 from laden.store.disk import LINK
@@ -173,21 +173,9 @@ async def doubt_documents(store: Store, relations: Relations, documents: Iterabl
 
 async def read_back(store: Store, wanted: Iterable[Target]) -> AsyncIterator[tuple[Target, Finding | None]]:
     """Read blobs back and hash them, several at a time; yields each with a finding, or None where it is right."""
-    rest = iter(wanted)
-    reading: set[asyncio.Task[tuple[Target, Finding | None]]] = set()
-    try:
-        while True:
-            for target in islice(rest, _READING - len(reading)):
-                reading.add(asyncio.create_task(_read_back(store, target)))
-            if not reading:
-                return
-            done, reading = await asyncio.wait(reading, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                yield task.result()
-    finally:
-        for task in reading:
-            task.cancel()
-        await asyncio.gather(*reading, return_exceptions=True)
+    async with aclosing(several((_read_back(store, target) for target in wanted), _READING)) as stream:
+        async for read in stream:
+            yield read
 
 
 async def _read_back(store: Store, target: Target) -> tuple[Target, Finding | None]:

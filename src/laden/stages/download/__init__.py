@@ -23,6 +23,7 @@ from functools import partial
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
+from laden.run.tasks import received
 from laden.run.window import Window
 from laden.stages.download.ranges import Read, WrongBytes, cost_bytes, is_large, proved, read_whole, reading
 from laden.stages.download.wanted import Came, Fate, Wanted
@@ -36,7 +37,6 @@ from laden.values.errors import (
     BlobMissing,
     ContainerMissing,
     Interrupted,
-    LadenError,
     MemberDamaged,
     NameRefused,
     SourceError,
@@ -96,17 +96,11 @@ async def download(
     threads = max(2, os.cpu_count() or 2)
     with ThreadPoolExecutor(threads, "laden-get") as pool:
         bringer = _Bringer(read, intake, Window(window_bytes), pool, threads, came.put_nowait, stopping)
-        pump = asyncio.create_task(bringer.pump(items))
-        pump.add_done_callback(lambda _: came.put_nowait(None))
         try:
-            while (one := await came.get()) is not None:
-                yield one
-            await pump
-        except BaseExceptionGroup as group:
-            raise _first(group) from None
+            async with aclosing(received(came, bringer.pump(items))) as stream:
+                async for one in stream:
+                    yield one
         finally:
-            pump.cancel()
-            await asyncio.wait([pump])
             pool.shutdown(wait=True, cancel_futures=True)
 
 
@@ -282,13 +276,3 @@ def _batches(items: Iterable[Wanted]) -> Iterator[list[Wanted]]:
     pending = iter(items)
     while batch := list(islice(pending, _BATCH)):
         yield batch
-
-
-def _first(error: BaseException) -> BaseException:
-    """The error that ended the tasks: the one a person can act on, where there are several."""
-    leaves = [error]
-    while any(isinstance(leaf, BaseExceptionGroup) for leaf in leaves):
-        leaves = [
-            inner for leaf in leaves for inner in (leaf.exceptions if isinstance(leaf, BaseExceptionGroup) else (leaf,))
-        ]
-    return next((leaf for leaf in leaves if isinstance(leaf, LadenError)), leaves[0])

@@ -14,14 +14,16 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
 from laden.dataset.images import JUDGES, Level, Phi
 from laden.dataset.source import Buffer, Reader
+from laden.run.tasks import gravest, received
 from laden.run.window import Window
 from laden.stages.transfer.bottleneck import Bottleneck
 from laden.stages.transfer.comparing import is_same
@@ -107,17 +109,11 @@ async def transfer(
     receipts: asyncio.Queue[Receipt | None] = asyncio.Queue()
     with ThreadPoolExecutor(settings.readers, "laden-read") as threads:
         mover = _Mover(reader, store, settings, threads, receipts.put_nowait, stopping, on_limit)
-        pump = asyncio.create_task(mover.pump(items))
-        pump.add_done_callback(lambda _: receipts.put_nowait(None))
         try:
-            while (receipt := await receipts.get()) is not None:
-                yield receipt
-            await pump
-        except BaseExceptionGroup as group:
-            raise _first(group) from None
+            async with aclosing(received(receipts, mover.pump(items))) as stream:
+                async for receipt in stream:
+                    yield receipt
         finally:
-            pump.cancel()
-            await asyncio.wait([pump])
             threads.shutdown(wait=False, cancel_futures=True)
             JUDGES.rest()
 
@@ -311,7 +307,7 @@ class _Mover:
                     else:
                         room.release()
         except (BaseExceptionGroup, SourceError, StoreError) as raised:
-            error = _first(raised)
+            error = gravest(raised)
             if isinstance(error, SourceError):
                 return unread(item, error), []
             return self._failed(Receipt(item, Outcome.FAILED), error, started_s), []
@@ -382,17 +378,3 @@ class _Mover:
 
 def _etag(item: Item) -> str:
     return CREATE_ONLY if item.action is Action.SEND else item.etag
-
-
-def _first(group: BaseException) -> BaseException:
-    """The error that ended a task group, or itself: the one a person can act on, where there are several."""
-    leaves = list(_leaves(group))
-    return next((leaf for leaf in leaves if isinstance(leaf, StoreError)), leaves[0])
-
-
-def _leaves(error: BaseException) -> Iterator[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        for inner in error.exceptions:
-            yield from _leaves(inner)
-    else:
-        yield error
