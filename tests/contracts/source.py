@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from laden.dataset.source import Reader, crc32
+from laden.dataset.source import Reader, crc32, entries
 from laden.values.errors import MemberDamaged, SourceError
 from laden.values.records import Entry, Finding
 
@@ -122,3 +122,28 @@ class SourceContract(ABC):
         with pytest.raises(MemberDamaged, match=placed["flat.png"].archive or "flat.png") as raised:
             list(buffers)
         assert raised.value.code in ("archive-changed", "file-changed")
+
+
+def listed(path: Path) -> list[Entry | Finding]:
+    return list(entries(path.parent, path.name))
+
+
+def verdicts(path: Path, chunk_bytes: int = 1 << 30) -> dict[str, bytes | str]:
+    """Per member: its content, or the code of what is wrong with it; of the whole, under no name."""
+    result: dict[str, bytes | str] = {}
+    with Reader(str(path.parent)) as reader:
+        for one in listed(path):
+            try:
+                result[one.member] = content(reader, one, chunk_bytes) if isinstance(one, Entry) else one.code
+            except MemberDamaged as error:
+                result[one.member] = error.code
+    return result
+
+
+def refused(path: Path) -> SourceError:
+    with pytest.raises(SourceError) as raised:
+        listed(path)
+    message = str(raised.value)
+    assert path.name in message
+    assert message.endswith(".")
+    return raised.value

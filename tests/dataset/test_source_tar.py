@@ -14,9 +14,8 @@ from pathlib import Path
 import pytest
 
 from laden.dataset.source import Reader, entries, sequence
-from laden.values.errors import MemberDamaged, SourceError
 from laden.values.records import IN_GZIP, IN_TAR, Entry, Finding, Severity
-from tests.contracts.source import CONTENTS, SourceContract, accepted, content
+from tests.contracts.source import CONTENTS, SourceContract, accepted, content, listed, refused, verdicts
 
 RNG = random.Random(11)
 NOISE = RNG.randbytes(50_000)
@@ -53,33 +52,8 @@ def path(request, tmp_path) -> Path:
     return tmp_path / request.param
 
 
-def listed(path: Path) -> list[Entry | Finding]:
-    return list(entries(path.parent, path.name))
-
-
 def codes(path: Path) -> list[str]:
     return [one.code for one in listed(path) if isinstance(one, Finding)]
-
-
-def verdicts(path: Path, chunk_bytes: int = 1 << 30) -> dict[str, bytes | str]:
-    """Per member: its content, or the code of what is wrong with it; of the whole, under no name."""
-    result: dict[str, bytes | str] = {}
-    with Reader(str(path.parent)) as reader:
-        for one in listed(path):
-            try:
-                result[one.member] = content(reader, one, chunk_bytes) if isinstance(one, Entry) else one.code
-            except MemberDamaged as error:
-                result[one.member] = error.code
-    return result
-
-
-def refused(path: Path) -> SourceError:
-    with pytest.raises(SourceError) as raised:
-        listed(path)
-    message = str(raised.value)
-    assert path.name in message
-    assert message.endswith(".")
-    return raised.value
 
 
 class TarContract(SourceContract):

@@ -12,18 +12,8 @@ from hypothesis import strategies as st
 
 from laden.dataset.source import Reader, sequence
 from laden.values.errors import MemberDamaged, SourceError
-from tests.contracts.source import accepted, content
-from tests.dataset.test_source_tar import (
-    MEMBERS,
-    NOISE,
-    RNG,
-    TEXT,
-    listed,
-    put,
-    refused,
-    tar,
-    verdicts,
-)
+from tests.contracts.source import accepted, content, listed, refused, verdicts
+from tests.dataset.test_source_tar import MEMBERS, NOISE, RNG, TEXT, put, tar
 
 # Gzip data
 

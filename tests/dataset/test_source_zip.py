@@ -12,7 +12,7 @@ import pytest
 from laden.dataset.source import Reader, entries
 from laden.dataset.source.inflate import DEFLATE64
 from laden.values.records import Finding, Severity
-from tests.contracts.source import CONTENTS, SourceContract, accepted
+from tests.contracts.source import CONTENTS, SourceContract, accepted, listed, refused, verdicts
 from tests.support.patched_zips import (
     CENTRAL,
     MEMBERS,
@@ -20,12 +20,9 @@ from tests.support.patched_zips import (
     TEXT,
     Unseekable,
     data_range,
-    listed,
     make,
     make_deflate64,
     patch,
-    refused,
-    verdicts,
 )
 
 

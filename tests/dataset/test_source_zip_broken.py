@@ -17,21 +17,8 @@ from laden.dataset.source import Reader, entries
 from laden.dataset.source.inflate import DEFLATE64, DEFLATED, decompressor, fill
 from laden.values.errors import MemberDamaged, SourceError
 from laden.values.records import Entry
-from tests.contracts.source import accepted, content
-from tests.support.patched_zips import (
-    CENTRAL,
-    MEMBERS,
-    NOISE,
-    TEXT,
-    Unseekable,
-    listed,
-    make,
-    make_deflate64,
-    overwrite,
-    patch,
-    refused,
-    verdicts,
-)
+from tests.contracts.source import accepted, content, listed, refused, verdicts
+from tests.support.patched_zips import CENTRAL, MEMBERS, NOISE, TEXT, Unseekable, make, make_deflate64, overwrite, patch
 
 HTML = b"\xef\xbb\xbf\n<!DOCTYPE html><html><body>Please log in</body></html>"
 

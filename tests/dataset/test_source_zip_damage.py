@@ -7,20 +7,8 @@ import pytest
 
 from laden.dataset.source import Reader
 from laden.values.errors import MemberDamaged
-from tests.contracts.source import accepted, content
-from tests.support.patched_zips import (
-    MEMBERS,
-    NOISE,
-    TEXT,
-    data_range,
-    flip,
-    listed,
-    make,
-    make_deflate64,
-    overwrite,
-    patch,
-    verdicts,
-)
+from tests.contracts.source import accepted, content, listed, verdicts
+from tests.support.patched_zips import MEMBERS, NOISE, TEXT, data_range, flip, make, make_deflate64, overwrite, patch
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])

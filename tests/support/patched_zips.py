@@ -8,12 +8,6 @@ import zlib
 from pathlib import Path
 
 import inflate64
-import pytest
-
-from laden.dataset.source import Reader, entries
-from laden.values.errors import MemberDamaged, SourceError
-from laden.values.records import Entry, Finding
-from tests.contracts.source import content
 
 RNG = random.Random(7)
 NOISE = RNG.randbytes(50_000)
@@ -105,28 +99,3 @@ def overwrite(path: Path, offset: int, data: bytes) -> None:
 
 def flip(path: Path, offset: int) -> None:
     overwrite(path, offset, bytes([path.read_bytes()[offset] ^ 0x10]))
-
-
-def listed(path: Path) -> list[Entry | Finding]:
-    return list(entries(path.parent, path.name))
-
-
-def verdicts(path: Path, chunk_bytes: int = 1 << 30) -> dict[str, bytes | str]:
-    """Per member: its content, or the code of what is wrong with it."""
-    result: dict[str, bytes | str] = {}
-    with Reader(str(path.parent)) as reader:
-        for one in listed(path):
-            try:
-                result[one.member] = content(reader, one, chunk_bytes) if isinstance(one, Entry) else one.code
-            except MemberDamaged as error:
-                result[one.member] = error.code
-    return result
-
-
-def refused(path: Path) -> SourceError:
-    with pytest.raises(SourceError) as raised:
-        listed(path)
-    message = str(raised.value)
-    assert path.name in message
-    assert message.endswith(".")
-    return raised.value
