@@ -1,5 +1,7 @@
 """Manifest and listing shown together: in one piece or in many, it is the same."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from laden.explore import index
@@ -31,3 +33,28 @@ def test_in_many_pieces_it_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     assert {row[8] for row in whole} == {"there", "changed", "deleted", "foreign"}
     monkeypatch.setattr(index, "_PART_ROWS", 100)
     assert shown() == whole
+
+
+def test_a_page_that_asks_meanwhile_sees_one_or_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(index, "_PART_ROWS", 100)
+    with Shared() as relations, ThreadPoolExecutor(2) as pages:
+        found = Index(relations)
+        relations.run(
+            "INSERT INTO known SELECT 'a'||i, '', '', 1, '', 1, '', '', 1, 1, 1, '', '', '' FROM range(300) t(i)"
+        )
+        found.merge([], listed=False)
+        merging = True
+
+        def ask() -> set[int]:
+            seen = set()
+            while merging:
+                seen.add(found.count()[0])
+            return seen
+
+        asked = [pages.submit(ask) for _ in range(2)]
+        try:
+            for _ in range(12):
+                found.merge([], listed=False)
+        finally:
+            merging = False
+        assert [one.result() for one in asked] == [{300}, {300}]

@@ -153,7 +153,8 @@ class Index:
             given = {"own": list(own), "listed": listed, "since": since, "until": until}
             run(f"INSERT INTO merged SELECT row_number() OVER (ORDER BY name) - 1 + {items}, * FROM ({_BOTH})", given)  # noqa: S608
             (items,) = self.relations.one("SELECT count(*) FROM merged")
-        run("DROP TABLE items; ALTER TABLE merged RENAME TO items")
+        # A page that asks meanwhile sees the one or the other.
+        run("BEGIN; DROP TABLE items; ALTER TABLE merged RENAME TO items; COMMIT")
         run(_LISTED)
         self.raised(moved=True)
 

@@ -21,6 +21,7 @@ from laden.explore.stored import StoredPlace
 from laden.explore.surveyed import SurveyedPlace
 from laden.run.loop import run as run_loop
 from laden.run.run import Run, never, running
+from laden.run.tasks import several
 from laden.stages.manifest import LOAD
 from laden.store import Destination, FolderDestination, open_store, parse_destination, without_secret
 from laden.store.access import Access, Renewal
@@ -32,6 +33,7 @@ from laden.values.events import Observer, Serving, Summary, Warned, ignore
 
 _MARKED = 200
 """Containers of an account that are asked for a load."""
+_ASKED_AT_ONCE = 16
 
 
 def explore(
@@ -147,30 +149,27 @@ class _Opened:
         some = parse_destination(f"{address}/laden" + (f"?{query}" if query else ""))
         assert isinstance(some, Destination)
         found = await list_containers(some.endpoint, some.account, find_credential(some))
-        names = [container.name for container in found]
-        loads = await asyncio.gather(*(self._has_load(address, query, name) for name in names[:_MARKED]))
-        told = [
-            {"name": one.name, "public": one.public, "load": loads[number] if number < len(loads) else None}
-            for number, one in enumerate(found)
-        ]
+        asking = (self._has_load(address, query, one.name) for one in found[:_MARKED])
+        loads = {name: load async for name, load in several(asking, _ASKED_AT_ONCE)}
+        told = [{"name": one.name, "public": one.public, "load": loads.get(one.name)} for one in found]
         return {"account": some.account, "containers": told}
 
-    async def _has_load(self, address: str, query: str, name: str) -> bool | None:
-        """Whether a load left its page there; None where that cannot be told."""
+    async def _has_load(self, address: str, query: str, name: str) -> tuple[str, bool | None]:
+        """A container's name, and whether a load left its page there; None where that cannot be told."""
         try:
             destination = parse_destination(f"{address}/{name}" + (f"?{query}" if query else ""))
             store = open_store(destination, connections=4)
         except UsageError:
             # `$logs` and `$web` are the service's own.
-            return None
+            return name, None
         try:
             await store.head(LOAD)
         except BlobMissing:
-            return False
+            return name, False
         except LadenError:
-            return None
+            return name, None
         else:
-            return True
+            return name, True
         finally:
             await store.close()
 
