@@ -196,7 +196,11 @@ def _place(cells: Sequence[str | None]) -> str:
 
 def _feed_sizes(relations: Relations, width: str, height: str, before: int) -> None:
     """Take the sizes that rows give their images; whatever is no size, such as `None` and `nan`, is left out."""
-    whole = "CASE WHEN regexp_full_match({0}, '[0-9]{{1,9}}([.]0)?') THEN split_part({0}, '.', 1)::INTEGER ELSE 0 END"
+    # Most are plain numbers, which a cast tells in half the time of an expression.
+    whole = (
+        "CASE WHEN strlen({0}) < 10 AND try_cast({0} AS UINTEGER)::VARCHAR = {0} THEN {0}::INTEGER"
+        " WHEN regexp_full_match({0}, '[0-9]{{1,9}}([.]0)?') THEN split_part({0}, '.', 1)::INTEGER ELSE 0 END"
+    )
     relations.run(
         f"INSERT INTO sizes SELECT row + {before}, width, height FROM (SELECT row, {whole.format(width)} AS width,"  # noqa: S608
         f" {whole.format(height)} AS height FROM cells) WHERE width > 0 AND height > 0"
