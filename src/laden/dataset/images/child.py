@@ -40,6 +40,8 @@ be judged; empty where its pixels are wanted."""
 _ANSWER = struct.Struct("<IQ")
 """Bytes of the JSON that follows, and of the pixels behind it, if there are any."""
 _PROGRAM = "from laden.dataset.images.child import serve; serve({memory_bytes}, {niceness})"
+_PIPE_BYTES = 1 << 20
+"""Room between the two, where the system gives it: else they wait for each other a hundred times an image."""
 _PASSED_ON = ("PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONHOME")
 """Of the environment: what an interpreter may need to start. No keys, no tokens."""
 _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
@@ -81,6 +83,7 @@ class Decoder:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 env=environment | _ONE_THREAD,
+                pipesize=_PIPE_BYTES,
             )
         except OSError as error:
             raise DecodingStopped(f"no process can be started to decode images ({error.strerror})") from error
