@@ -117,15 +117,15 @@ def _count_cells(relations: Relations, one: Charted, loaded: str, place: int, co
         f"CREATE OR REPLACE TABLE alike AS SELECT c{place}, count(*)::BIGINT AS rows,"  # noqa: S608 - own names
         f" count(*){here}::BIGINT AS here FROM {one.relation} GROUP BY c{place}"
     )
-    one_value, joined = f"c{place}", ""
+    value, joined = f"c{place}", ""
     if counter.lists:
         declare_lists(relations, place)
         read_lists(relations, "alike", place, "list")
-        one_value = f"unnest(coalesce(items{place}, [c{place}]))"
+        value = f"unnest(list_distinct(coalesce(items{place}, [c{place}])))"
         joined = f" LEFT JOIN lists{place} ON text{place} = c{place}"
     relations.run(
-        "CREATE OR REPLACE TABLE taken AS SELECT DISTINCT * FROM"  # noqa: S608 - own names
-        f" (SELECT alike.rowid AS text, {one_value} AS value, rows, here FROM alike{joined})"
+        "CREATE OR REPLACE TABLE taken AS FROM"  # noqa: S608 - own names
+        f" (SELECT alike.rowid AS text, {value} AS value, rows, here FROM alike{joined})"
         f" WHERE {_PRESENT.format('value')}"
     )
     (empty,) = relations.one(

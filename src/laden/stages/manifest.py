@@ -71,9 +71,11 @@ def find_loads_below(relations: Relations) -> None:
 
 
 _NAMED = """
-CREATE OR REPLACE TABLE named AS SELECT min(row) AS row FROM rows WHERE usable AND blob IS NOT NULL GROUP BY blob
+CREATE OR REPLACE TABLE named AS SELECT min(row) AS row FROM rows
+WHERE usable AND blob IS NOT NULL AND hash(blob) IN (SELECT hash(name) FROM blobs) GROUP BY blob
 """
-"""The rows that name an image first. By itself: what a group holds is given back before the joins take theirs."""
+"""The rows that name an image first, of those that are there. By itself: what a group holds is given back before the
+joins take theirs."""
 
 _DOUBTED = """
 CREATE OR REPLACE TABLE doubted AS

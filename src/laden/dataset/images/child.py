@@ -25,6 +25,7 @@ import numpy as np
 from laden.dataset.images.decode import Decoded, decode
 from laden.dataset.images.judging import decoded
 from laden.dataset.images.states import Buffer
+from laden.values.memory import keep_memory
 
 MEMORY_BYTES = 256 << 20
 """What decoding may take beyond what the interpreter and the decoders take themselves, some 50 MB."""
@@ -184,6 +185,7 @@ def serve(memory_bytes: int, niceness: int) -> None:
     """What the process does: decode what comes in, until nothing more can come."""
     if niceness and hasattr(os, "nice"):
         os.nice(niceness)
+    keep_memory()
     # Ctrl-C is for the parent, which ends this process when it wants to.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # What libraries print must not get between the answers.
