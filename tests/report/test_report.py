@@ -23,8 +23,9 @@ from laden.report.numbers import binned, limits
 from laden.report.page import FATES, render
 from laden.report.watch import Watch
 from laden.values.errors import LadenError, UsageError
-from laden.values.events import Event, Progress, Started, Summary, Warned
+from laden.values.events import Event, Started, Summary, Warned
 from laden.values.records import Outcome
+from laden.values.signs import Progress
 from laden.verbs.check import check
 from laden.verbs.load import load
 from laden.verbs.verify import verify
