@@ -18,9 +18,9 @@ _NAME = "a blob is wanted twice, or where a document or laden's own notes go"
 _OTHER = "an image would be sent under the name of a row that has none"
 
 
-def _marked(relation: str, number: str) -> str:
-    """SQL for a relation with its number, a mark of its key, and its place."""
-    return f"(SELECT {number}, hash(key) AS key, place FROM {relation})"  # noqa: S608 - own names
+def _marked(relation: str, number: str, marks: str) -> str:
+    """SQL for a relation with its number and marks."""
+    return f"(SELECT {number}, {marks} FROM {relation})"  # noqa: S608 - own names
 
 
 def hold(relations: Relations, places: int) -> None:
@@ -36,8 +36,12 @@ def hold(relations: Relations, places: int) -> None:
     content, other = CONTENT.format("e"), CONTENT.format("w")
     questions = {
         _ONE_IMAGE: "SELECT row FROM matches GROUP BY row HAVING count(*) > 1",
-        _PLACE: f"SELECT m.row FROM matches m JOIN {_marked('rows', 'row')} r USING (row)"  # noqa: S608 - own texts
-        f" JOIN {_marked('entries', 'id')} e ON e.id = m.id WHERE {disagreement(places)}",
+        # Nearly every row and its image say key and place in the same words: those need no second look.
+        _PLACE: "WITH others AS MATERIALIZED (SELECT m.row, m.id FROM matches m"  # noqa: S608 - own texts
+        f" JOIN {_marked('rows', 'row', 'hash(key, place) AS mark')} r USING (row)"
+        f" JOIN {_marked('entries', 'id', 'hash(key, place) AS mark')} e ON e.id = m.id WHERE r.mark <> e.mark)"
+        f" SELECT o.row FROM others o JOIN {_marked('rows', 'row', 'hash(key) AS key, place')} r USING (row)"
+        f" JOIN {_marked('entries', 'id', 'hash(key) AS key, place')} e ON e.id = o.id WHERE {disagreement(places)}",
         # Nearly every row's image is the one that is wanted under its name: those need no second look.
         _CONTENT: "WITH others AS MATERIALIZED (SELECT m.row, m.id FROM matches m"  # noqa: S608 - own texts
         " JOIN (SELECT row, hash(blob) AS mark FROM rows WHERE selected) r USING (row)"
