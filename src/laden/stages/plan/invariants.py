@@ -20,6 +20,10 @@ _NAME = "a blob is wanted twice, or where a document or laden's own notes go"
 _OTHER = "an image would be sent under the name of a row that has none"
 
 
+_Question = tuple[str, str, str]
+"""What is broken; where: a query of what is suspect; and a query over `suspects` that proves it, if one has to."""
+
+
 def _marked(relation: str, columns: str, mark: str) -> str:
     """SQL for columns of a relation with a mark of others."""
     return f"(SELECT {columns}, {mark} AS mark FROM {relation})"  # noqa: S608 - own names
@@ -35,7 +39,7 @@ def hold(relations: Relations, places: int) -> None:
     Raises:
         LadenError: one does not.
     """
-    for broken, suspects, proof in _questions(places):
+    for broken, suspects, proof in (*_of_rows(places), *_of_names()):
         # One after the other: what a statement joins is built at once, also for suspects that there are none of.
         relations.run(f"CREATE OR REPLACE TABLE suspects AS {suspects}")
         if _any(relations, "FROM suspects") and (not proof or _any(relations, proof)):
@@ -49,8 +53,8 @@ def _any(relations: Relations, question: str) -> bool:
     return bool(relations.one(f"SELECT count(*) FROM ({question} LIMIT 1)")[0])  # noqa: S608 - own texts
 
 
-def _questions(places: int) -> Iterator[tuple[str, str, str]]:
-    """What is broken where anything is suspect, and proved to be so by a question over `suspects`, if there is one."""
+def _of_rows(places: int) -> Iterator[_Question]:
+    """About rows and their images."""
     content, other = CONTENT.format("e"), CONTENT.format("w")
     yield _ONE_IMAGE, "SELECT row FROM matches GROUP BY row HAVING count(*) > 1", ""
     # Nearly every row and its image say key and place in the same words.
@@ -75,6 +79,10 @@ def _questions(places: int) -> Iterator[tuple[str, str, str]]:
         "SELECT m.id FROM matches m SEMI JOIN suspects USING (id) JOIN rows r USING (row) GROUP BY m.id"
         " HAVING min(hash(r.blob)) <> max(hash(r.blob)) AND min(hash(r.name, r.place)) <> max(hash(r.name, r.place))",
     )
+
+
+def _of_names() -> Iterator[_Question]:
+    """About the names that images get."""
     yield (
         _NAME,
         "SELECT hash(blob) AS mark FROM wanted GROUP BY mark HAVING count(*) > 1",
