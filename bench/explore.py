@@ -22,7 +22,6 @@ from typing import Any
 
 import numpy as np
 
-from laden.cli import _keep_memory
 from laden.demo import png, radiograph, rows
 from laden.explore.app import static_files
 from laden.explore.serve import listening, serve
@@ -31,6 +30,7 @@ from laden.explore.stored import StoredPlace
 from laden.run.loop import run as run_loop
 from laden.store import parse_destination
 from laden.store.manage import Detail, DetailPage
+from laden.values.memory import keep_memory
 from laden.values.records import Blob
 
 _PAGE = 5_000
@@ -91,7 +91,7 @@ class _Listed:
 
 def _serve(count: int, folder: Path) -> None:
     """Serve such a place until standard input ends: prints its address, and at last when its listing began."""
-    _keep_memory()  # as the command does
+    keep_memory()  # as the command does
     listed = _Listed(count, (folder / rows.TABLE_NAME).stat().st_size)
     stop = threading.Event()
     threading.Thread(target=lambda: (sys.stdin.read(), stop.set()), daemon=True).start()

@@ -13,9 +13,10 @@ import pytest
 import laden
 from laden import notebook
 from laden.values.errors import UsageError
-from laden.values.events import Counted, Event, Found, Progress, Started, Summary, Warned
+from laden.values.events import Event, Found, Started, Summary, Warned
 from laden.values.phases import PHASES
 from laden.values.records import Finding, Severity
+from laden.values.signs import Counted, Progress
 from tests.cli.test_cli import PLAN
 from tests.support.dataset import make_dataset
 

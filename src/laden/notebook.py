@@ -13,8 +13,9 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, TextIO
 
-from laden.values.events import Counted, Event, Found, Measured, Observer, PlanReady, Progress, Started, Summary, Warned
+from laden.values.events import Event, Found, Measured, Observer, PlanReady, Started, Summary, Warned
 from laden.values.phases import PHASES
+from laden.values.signs import Counted, Progress
 from laden.values.units import amount, duration, plural, size
 
 _DRAW_S = 0.5

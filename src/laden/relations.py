@@ -1,15 +1,11 @@
 """The embedded database in which plan, verification and manifest are questions.
 
-One DuckDB in memory per run, which spills to a private temporary folder, removed afterwards, when memory is
-short. It is locked before anything else happens: no file outside that folder, no extension, no setting can be
-reached by any text that a user or a file supplies. Relations are fed in batches as NumPy columns, which is several
-times leaner than row-wise parameters, or straight from memory as Arrow columns (`absorb`), without any Python object.
-
 One DuckDB in memory per run, which spills to a private temporary folder, removed afterwards, when its share of memory
 is used up. The share grows with the threads, which need some each, up to a quarter of what the machine (or the
 container that this process is in) has; `LADEN_MEMORY` sets another. It is locked before anything else happens: no file
 outside that folder, no extension, no setting can be reached by any text that a user or a file supplies. Relations are
-fed in batches of columns. Without ORDER BY, an answer has no order.
+fed in batches of NumPy columns, or straight from memory as Arrow columns (`absorb`), without any Python object. Without
+ORDER BY, an answer has no order.
 """
 
 from __future__ import annotations
@@ -52,7 +48,15 @@ _DUCKDB_MB = {"bytes": 2.0**-20, "KiB": 2.0**-10, "MiB": 1.0, "GiB": 2.0**10, "T
 Column = Sequence[Any] | np.typing.NDArray[Any]
 """The values of a column; None is NULL."""
 
-_SCHEMA = """
+IMAGE_COLUMNS = """
+    blob VARCHAR NOT NULL, archive VARCHAR NOT NULL, member VARCHAR NOT NULL, size_bytes BIGINT NOT NULL,
+    md5 VARCHAR NOT NULL, crc32 BIGINT NOT NULL, key VARCHAR NOT NULL,
+    kind VARCHAR NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL, bits INTEGER NOT NULL,
+    state VARCHAR NOT NULL, known VARCHAR NOT NULL, identity VARCHAR NOT NULL"""
+"""Of images as a manifest has them. Columns that may hold nulls would be encoded by how they were computed; these only
+by their values."""
+
+_SCHEMA = f"""
 CREATE TABLE entries (
     archive VARCHAR, member VARCHAR, size_bytes BIGINT, crc32 BIGINT, mtime_ns BIGINT,
     offset_bytes BIGINT, stored_bytes BIGINT, method INTEGER,
@@ -66,11 +70,7 @@ CREATE TABLE blobs (
     name VARCHAR, size_bytes BIGINT, md5 VARCHAR, etag VARCHAR,
     crc32 BIGINT, source_bytes BIGINT, mtime_ns BIGINT, image VARCHAR, source VARCHAR);
 CREATE TABLE origins (name VARCHAR, origin VARCHAR);
-CREATE TABLE known (
-    blob VARCHAR NOT NULL, archive VARCHAR NOT NULL, member VARCHAR NOT NULL, size_bytes BIGINT NOT NULL,
-    md5 VARCHAR NOT NULL, crc32 BIGINT NOT NULL, key VARCHAR NOT NULL,
-    kind VARCHAR NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL, bits INTEGER NOT NULL,
-    state VARCHAR NOT NULL, known VARCHAR NOT NULL, identity VARCHAR NOT NULL);
+CREATE TABLE known ({IMAGE_COLUMNS});
 CREATE TABLE receipts (
     blob VARCHAR, archive VARCHAR, member VARCHAR, outcome VARCHAR, size_bytes BIGINT, md5 VARCHAR, crc32 BIGINT,
     kind VARCHAR, width INTEGER, height INTEGER, bits INTEGER, state VARCHAR, identity VARCHAR);

@@ -18,8 +18,9 @@ from laden.cli.demo import run_demo
 from laden.cli.faces import Face, Interrupts, run_verb
 from laden.cli.terminal import Terminal
 from laden.values.errors import AccessDenied, UsageError
-from laden.values.events import Event, Found, Observer, PlanReady, Progress, Started, Summary, Warned
+from laden.values.events import Event, Found, Observer, PlanReady, Started, Summary, Warned
 from laden.values.records import Finding, Severity
+from laden.values.signs import Progress
 from laden.values.units import amount, duration, size
 from tests.support.dataset import make_dataset
 

@@ -13,8 +13,9 @@ from laden.cli.ask import Question
 from laden.cli.lines import numbered, say
 from laden.cli.live import Line
 from laden.cli.terminal import Terminal
-from laden.values.events import Counted, Event, Found, Measured, Outage, Progress, Started, Summary
+from laden.values.events import Event, Found, Measured, Started, Summary
 from laden.values.records import Finding, Severity
+from laden.values.signs import Counted, Outage, Progress
 from tests.cli.test_cli import PLAN
 
 WIDTHS = (60, 80, 120, 200)

@@ -165,6 +165,23 @@ def test_a_wrong_checksum_or_a_missing_end_loses_nothing() -> None:
         assert np.array_equal(seen(drawn), seen(draw(whole)))
 
 
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
+@pytest.mark.parametrize("piece_bytes", [7, 1 << 30])
+def test_a_whole_png_has_the_pixels_that_its_decoder_sees(mode: str, piece_bytes: int) -> None:
+    """Whatever its kind, and however its pixels are cut into chunks."""
+    whole = png.encode(ramp()) if mode == "I;16" else saved(mode)
+    seen_by_decoder = Image.open(io.BytesIO(whole))
+    at = whole.index(b"IDAT") - 4
+    (length,) = struct.unpack_from(">I", whole, at)
+    body = whole[at + 8 : at + 8 + length]
+    pieces = [chunk(b"IDAT", body[start : start + piece_bytes]) for start in range(0, length, piece_bytes)]
+    decoded = decode(whole[:at] + b"".join(pieces) + whole[at + 12 + length :])
+    assert decoded is not None
+    assert (decoded.part, decoded.there) == (1.0, 1.0)
+    wanted = seen_by_decoder if mode == "I;16" else seen_by_decoder.convert("RGB" if mode[0] in "PR" else "L")
+    assert np.array_equal(decoded.pixels, np.asarray(wanted))
+
+
 def test_an_interlaced_png_is_salvaged_pass_by_pass() -> None:
     pixels = (ramp(64, 48) >> 2).astype(np.uint8)
     whole = interlaced(pixels)

@@ -77,7 +77,7 @@ def test_they_are_begun_before_anything_is_sent(dataset: Dataset, processes: lis
     )
     assert begun == [1]
     assert summary.complete
-    assert len(Shown(page()).pictures()) == 11
+    assert len(Shown(page()).pictures()) == 6
     assert len(processes) == 1, "one process draws those of the plan and whatever else is to be shown"
     assert not threads()
 
@@ -110,7 +110,7 @@ def test_a_load_that_fails_leaves_neither_thread_nor_process(
 
     with pytest.raises(LadenError, match="is gone"):
         load(dataset.folder, "./there", report_file=page(), observer=when(is_sending, fail))
-    assert len(Shown(page()).pictures()) == 11
+    assert len(Shown(page()).pictures()) == 6
     assert not threads()
     assert all(process.returncode is not None for process in processes)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from laden.run.deadline import ASSUMED_BYTES_PER_S, Deadline
-from laden.values.events import Event, PlanReady, Progress, Started, Warned
+from laden.values.events import Event, PlanReady, Started, Warned
+from laden.values.signs import Progress
 
 HOUR_S = 3600.0
 

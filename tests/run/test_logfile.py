@@ -12,9 +12,10 @@ import pytest
 
 from laden.run.logfile import LogFile
 from laden.values.errors import UsageError
-from laden.values.events import Event, Found, Outage, Progress, Started, Summary, Warned, ignore
+from laden.values.events import Event, Found, Started, Summary, Warned, ignore
 from laden.values.ownfiles import is_own
 from laden.values.records import Finding, Severity
+from laden.values.signs import Outage, Progress
 
 NIGHT_S = datetime(2026, 11, 26, 22, tzinfo=UTC).timestamp()
 

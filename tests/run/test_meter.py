@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from laden.run.meter import Meter
 from laden.store import Retry
-from laden.values.events import Event, Progress
+from laden.values.events import Event
+from laden.values.signs import Progress
 
 
 class Clock:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from laden.run.ticks import Ticks
-from laden.values.events import Counted, Event
+from laden.values.events import Event
+from laden.values.signs import Counted
 
 
 def test_it_is_told_a_few_times_a_second_and_not_at_all_of_what_is_quick() -> None:

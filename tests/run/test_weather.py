@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from laden.run.weather import Weather
 from laden.store import Retry
-from laden.values.events import Event, Outage, Retried
+from laden.values.events import Event
+from laden.values.signs import Outage, Retried
 
 
 class Sky:

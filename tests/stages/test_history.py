@@ -15,7 +15,7 @@ from laden.demo.emulator import Emulator
 from laden.relations import Relations
 from laden.stages.history import HISTORY, Deed, Record, name_of, parse, prove, remember
 from laden.stages.inventory import Listing
-from laden.stages.manifest import LOAD
+from laden.stages.loadpage import LOAD
 from laden.store import open_store, parse_destination
 from laden.values.events import Event, Found
 from laden.verbs.load import load

@@ -9,15 +9,8 @@ import duckdb
 import pytest
 
 from laden.relations import Relations
-from laden.stages.manifest import (
-    Document,
-    collect,
-    losses,
-    read_load_page,
-    read_manifest,
-    write_load_page,
-    write_manifest,
-)
+from laden.stages.loadpage import Document, read_load_page, write_load_page
+from laden.stages.manifest import collect, losses, read_manifest, write_manifest
 from laden.stages.plan import Plan
 from laden.values.errors import StoreError
 from laden.values.records import Step

@@ -5,8 +5,9 @@ from dataclasses import fields
 
 import pytest
 
-from laden.values.events import Event, Found, PlanReady, Progress, Started, Summary, Warned, ignore, to_json
+from laden.values.events import Event, Found, PlanReady, Started, Summary, Warned, ignore, to_json
 from laden.values.records import Finding, Severity
+from laden.values.signs import Progress
 
 PLAN = PlanReady(
     profile="p",

@@ -12,7 +12,8 @@ from laden.run.loop import run as run_loop
 from laden.store import FolderDestination, parse_destination
 from laden.store.folder import FolderStore
 from laden.values.errors import TransientStoreError
-from laden.values.events import Event, Measured, PlanReady, Progress, Started, Warned
+from laden.values.events import Event, Measured, PlanReady, Started, Warned
+from laden.values.signs import Progress
 from laden.verbs.load import load
 from laden.verbs.measuring import Pace, measure
 from laden.verbs.planning import _priced

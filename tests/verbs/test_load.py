@@ -13,7 +13,8 @@ from laden.demo import rows
 from laden.demo.emulator import Emulator
 from laden.stages.transfer import Settings
 from laden.values.errors import SourceError, UsageError
-from laden.values.events import Event, Found, Progress, Summary
+from laden.values.events import Event, Found, Summary
+from laden.values.signs import Progress
 from laden.verbs import wishes as wishing
 from laden.verbs.check import check
 from laden.verbs.load import load

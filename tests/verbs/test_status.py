@@ -12,8 +12,9 @@ from laden.run.loop import run as run_loop
 from laden.stages.arrivals import arrivals
 from laden.store.manage import Detail, DetailPage, Manage
 from laden.values.errors import LadenError
-from laden.values.events import Event, Found, Progress, Shown, Started
+from laden.values.events import Event, Found, Shown, Started
 from laden.values.records import Blob
+from laden.values.signs import Progress
 from laden.verbs.columns import columns
 from laden.verbs.labels import export_labels
 from laden.verbs.load import load

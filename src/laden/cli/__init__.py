@@ -5,16 +5,13 @@ Modules are imported when their verb runs, so that `laden --help` answers at onc
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import os
 import sys
 
 from laden.cli.early import Early
+from laden.values.memory import keep_memory
 from laden.values.secrets import StreamLost, guarded, note_arguments, note_environment
-
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
-"""Parameters of mallopt(3), as in glibc's malloc.h."""
 
 
 def main() -> None:
@@ -27,7 +24,7 @@ def main() -> None:
     gc.set_threshold(50_000, 20, 50)
     # NumPy's linear algebra, which nothing here uses, would start a thread for each core, and these spin for a while.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    _keep_memory()
+    keep_memory()
     code = run_command(sys.argv[1:])
     # Taking the interpreter down object by object takes longer than loading a small dataset; nothing is left to do.
     os._exit(code)
@@ -69,11 +66,3 @@ def _open_streams() -> None:
                 os.close(nowhere)
         if getattr(sys, name) is None:
             setattr(sys, name, open(descriptor, "r" if name == "stdin" else "w", encoding="utf-8", closefd=False))  # noqa: SIM115
-
-
-def _keep_memory() -> None:
-    """Have freed image buffers used again: giving them back and getting zeroed pages costs a tenth of a load's CPU."""
-    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
-        libc.mallopt(_M_MMAP_THRESHOLD, 32 << 20)
-        libc.mallopt(_M_TRIM_THRESHOLD, 128 << 20)
-        libc.mallopt(_M_ARENA_MAX, 1)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from laden.cli.cloudface import run_cloud
-from laden.values.events import Observer, Shown, Summary, Waiting, Warned
+from laden.values.events import Observer, Shown, Summary, Warned
+from laden.values.signs import Waiting
 
 
 def run_create(

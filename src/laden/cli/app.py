@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from laden.cli.faces import Face
+from laden.cli.given import asked, inside, kept, run_folder, takes
 from laden.cli.helping import Verbs
 from laden.cli.options import (
     EXIT_CODES,
@@ -30,11 +31,6 @@ from laden.cli.options import (
     Tags,
     Tier,
     Verifying,
-    asked,
-    inside,
-    kept,
-    run_folder,
-    takes,
 )
 from laden.cli.typed import typed
 

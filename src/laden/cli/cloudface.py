@@ -12,7 +12,8 @@ from rich.markup import escape
 
 from laden.cli.faces import json_face, run_with
 from laden.cli.lines import say
-from laden.values.events import Checked, Event, Observer, Shown, Summary, Waiting, Warned
+from laden.values.events import Checked, Event, Observer, Shown, Summary, Warned
+from laden.values.signs import Waiting
 from laden.values.units import duration
 
 _OUTCOMES = {"pass": "[green]pass[/]", "warn": "[yellow]warn[/]", "fail": "[red]fail[/]", "untested": "[dim]----[/]"}

@@ -15,7 +15,7 @@ from rich.live import Live
 from rich.text import Text
 
 from laden.cli.text import plain
-from laden.values.events import Counted, Progress
+from laden.values.signs import Counted, Progress
 from laden.values.units import amount, duration, size
 
 BEAT_S = 30.0

@@ -36,7 +36,7 @@ def run_report(
 
 def _is_destination(place: str) -> bool:
     """Whether something was loaded there, or only can have been."""
-    from laden.stages.manifest import LOAD
+    from laden.stages.loadpage import LOAD
     from laden.store.slips import is_meant_for_a_cloud
 
     return is_meant_for_a_cloud(place) or (Path(place).expanduser() / LOAD).is_file()

@@ -19,16 +19,12 @@ from laden.values.errors import ExitCode
 from laden.values.events import (
     ActReady,
     Compared,
-    Counted,
     Described,
     Event,
     Found,
     Measured,
-    Outage,
     PlanReady,
-    Progress,
     Remembered,
-    Retried,
     Selected,
     Serving,
     Started,
@@ -39,6 +35,7 @@ from laden.values.events import (
 )
 from laden.values.phases import PHASES
 from laden.values.records import Finding, Severity
+from laden.values.signs import Counted, Outage, Progress, Retried
 from laden.values.units import amount, duration, plural, size
 
 _COLOURS = {Severity.INFO: "cyan", Severity.WARNING: "yellow", Severity.ERROR: "red"}

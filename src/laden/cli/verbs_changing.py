@@ -9,6 +9,7 @@ import typer
 
 from laden.cli.app import Overwrite, app
 from laden.cli.faces import Face
+from laden.cli.given import doing, takes
 from laden.cli.options import (
     EXIT_CODES,
     Changing,
@@ -24,8 +25,6 @@ from laden.cli.options import (
     TableName,
     Tags,
     Tier,
-    doing,
-    takes,
 )
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done; change nothing.")]

@@ -10,6 +10,7 @@ import typer
 
 from laden.cli.app import app
 from laden.cli.faces import Face
+from laden.cli.given import kept, run_folder, takes
 from laden.cli.options import (
     EXIT_CODES,
     Archives,
@@ -25,9 +26,6 @@ from laden.cli.options import (
     Selecting,
     TrustHost,
     Verbose,
-    kept,
-    run_folder,
-    takes,
 )
 
 

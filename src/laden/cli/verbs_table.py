@@ -8,14 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from laden.cli.app import app
-from laden.cli.options import (
-    EXIT_CODES,
-    Json,
-    ProfileName,
-    Quiet,
-    Selecting,
-    takes,
-)
+from laden.cli.given import takes
+from laden.cli.options import EXIT_CODES, Json, ProfileName, Quiet, Selecting
 
 Table = Annotated[Path, typer.Argument(metavar="TABLE", help="The label table (.csv or .csv.gz).")]
 

@@ -14,8 +14,9 @@ from typing import Any
 
 from laden.report.meanings import Meaning, meanings
 from laden.values.errors import LadenError
-from laden.values.events import Event, Found, PlanReady, Progress, Started, Summary, Warned
+from laden.values.events import Event, Found, PlanReady, Started, Summary, Warned
 from laden.values.records import Finding
+from laden.values.signs import Progress
 
 _EXAMPLES = 200
 """Findings of one kind that a page can list; the rest is counted."""

@@ -25,7 +25,8 @@ from laden.explore.labels import Labels
 from laden.explore.place import PART_BYTES
 from laden.explore.views import Views
 from laden.stages.inventory import fetch, refuse_other
-from laden.stages.manifest import LOAD, MANIFEST, Document, LoadPage, read_load_page, read_manifest
+from laden.stages.loadpage import LOAD, Document, LoadPage, read_load_page
+from laden.stages.manifest import MANIFEST, read_manifest
 from laden.stages.metadata import to_columns
 from laden.store import Destination, FolderDestination, Store, open_store
 from laden.store.credentials import SasSource

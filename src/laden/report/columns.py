@@ -117,17 +117,19 @@ def _count_cells(relations: Relations, one: Charted, loaded: str, place: int, co
         f"CREATE OR REPLACE TABLE alike AS SELECT c{place}, count(*)::BIGINT AS rows,"  # noqa: S608 - own names
         f" count(*){here}::BIGINT AS here FROM {one.relation} GROUP BY c{place}"
     )
-    values = f"[c{place}]"
+    value, joined = f"c{place}", ""
     if counter.lists:
         declare_lists(relations, place)
         read_lists(relations, "alike", place, "list")
-        values = f"coalesce(items{place}, [c{place}])"
-    joined = f" LEFT JOIN lists{place} ON text{place} = c{place}" if counter.lists else ""
-    present = f"list_distinct(list_filter({values}, lambda value: {_PRESENT.format('value')}))"
-    relations.run(f"CREATE OR REPLACE TABLE taken AS SELECT {present} AS found, rows, here FROM alike{joined}")  # noqa: S608
-    (empty,) = relations.one("SELECT coalesce(sum(rows), 0)::BIGINT FROM taken WHERE len(found) = 0")
-    found = relations.stream(
-        "SELECT value, sum(rows)::BIGINT, sum(here)::BIGINT"
-        " FROM (SELECT unnest(found) AS value, rows, here FROM taken) GROUP BY value"
+        value = f"unnest(list_distinct(coalesce(items{place}, [c{place}])))"
+        joined = f" LEFT JOIN lists{place} ON text{place} = c{place}"
+    relations.run(
+        "CREATE OR REPLACE TABLE taken AS FROM"  # noqa: S608 - own names
+        f" (SELECT alike.rowid AS text, {value} AS value, rows, here FROM alike{joined})"
+        f" WHERE {_PRESENT.format('value')}"
     )
+    (empty,) = relations.one(
+        "SELECT coalesce(sum(rows), 0)::BIGINT FROM alike WHERE rowid NOT IN (SELECT text FROM taken)"
+    )
+    found = relations.stream("SELECT value, sum(rows)::BIGINT, sum(here)::BIGINT FROM taken GROUP BY value")
     counter.add(((value, rows, here) for value, rows, here in found), empty)

@@ -23,7 +23,7 @@ from laden.store import Store
 from laden.values.errors import LadenError
 from laden.values.records import UNSEEN
 
-_SAMPLES = 12
+_SAMPLES = 6
 _DAMAGED = 12
 _MOST_BYTES = 64 << 20
 """Of one image; and of what must be inflated before it, where its archive can only be read from the beginning."""

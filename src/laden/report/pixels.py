@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 EDGE_PIXELS = 480
 """Of the longer side: twice what the page shows at most, for screens of double density."""
 MOST_BYTES = 80_000
-"""Of one picture; two dozen of them, in base64, stay below 3 MB."""
+"""Of one picture; the eighteen of a page, in base64, stay below 2 MB."""
 _PERCENTILES = (0.5, 99.5)
 _QUALITIES = (85, 60, 35, 10)
 _EFFORT = 2

@@ -6,8 +6,9 @@ import time
 
 from laden.report.facts import FindingKind, Moment, Speed
 from laden.report.meanings import Meaning, meanings
-from laden.values.events import Event, Found, Outage, PlanReady, Progress, Started, Summary
+from laden.values.events import Event, Found, PlanReady, Started, Summary
 from laden.values.records import Finding, Severity
+from laden.values.signs import Outage, Progress
 
 _EXAMPLES = 5
 _MOMENTS = 1_000

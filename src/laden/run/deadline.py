@@ -12,7 +12,8 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from laden.values.events import Event, Observer, PlanReady, Progress, Started, Warned
+from laden.values.events import Event, Observer, PlanReady, Started, Warned
+from laden.values.signs import Progress
 
 ASSUMED_BYTES_PER_S = 12_500_000
 """100 Mbit/s: what most links of clinics and homes bear upwards; a faster one is noticed while sending."""

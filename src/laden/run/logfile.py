@@ -21,8 +21,9 @@ from types import TracebackType
 from typing import TextIO
 
 from laden.values.errors import UsageError
-from laden.values.events import Counted, Event, Observer, Progress, Summary, Warned, to_json
+from laden.values.events import Event, Observer, Summary, Warned, to_json
 from laden.values.ownfiles import LOG_START, is_device, is_log, refuse
+from laden.values.signs import Counted, Progress
 
 MOST_BYTES = 10_000_000
 """Of one run, beside its last lines."""

@@ -11,7 +11,8 @@ from collections.abc import Callable
 
 from laden.run.weather import Weather
 from laden.store import Retry
-from laden.values.events import Observer, Progress
+from laden.values.events import Observer
+from laden.values.signs import Progress
 
 _TELL_S = 0.2
 _WINDOW_S = 30.0

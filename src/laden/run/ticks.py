@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from laden.values.events import Counted, Observer
+from laden.values.events import Observer
+from laden.values.signs import Counted
 
 _TELL_S = 0.5
 

@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable
 
 from laden.store import Retry
-from laden.values.events import Observer, Outage, Retried
+from laden.values.events import Observer
+from laden.values.signs import Outage, Retried
 
 OUTAGE_S = 10.0
 """A silence that is worth a word."""

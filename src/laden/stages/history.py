@@ -22,7 +22,7 @@ from importlib.metadata import version
 from typing import Any
 
 from laden.relations import Relations
-from laden.stages.manifest import LOAD
+from laden.stages.loadpage import LOAD
 from laden.store import CREATE_ONLY, Properties, Store
 from laden.values.errors import BlobConflict, BlobMissing, StoreError
 from laden.values.names import OWN_FOLDER

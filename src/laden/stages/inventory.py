@@ -16,7 +16,8 @@ from laden.dataset.images import BROKEN
 from laden.dataset.table import Table
 from laden.relations import Relations
 from laden.run.ticks import Ticks
-from laden.stages.manifest import LOAD, MANIFEST, Document, LoadPage, find_loads_below, read_load_page, read_manifest
+from laden.stages.loadpage import LOAD, Document, LoadPage, read_load_page
+from laden.stages.manifest import MANIFEST, find_loads_below, read_manifest
 from laden.stages.metadata import DOCUMENT, feed, note_odd
 from laden.store import Store, digest
 from laden.store.listing import NAMES_IN_RANGE, RangesDoNotFit, list_all, list_ranges

@@ -12,11 +12,13 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+import numpy as np
+
 from laden.dataset.images import FACTS, STATES, WHOLE, facts_to_text
 from laden.relations import BATCH_ROWS, Relations
 from laden.store import quoted
 from laden.store.pages import METADATUM, PlainBlobs
-from laden.values.arrow import Column, Kind, Stream
+from laden.values.arrow import Column, Kind, Stream, every_second
 from laden.values.records import UNSEEN, Blob, Digests, Entry, ImageFacts
 
 OWN = "laden_"
@@ -112,10 +114,10 @@ def feed(relations: Relations, pages: Sequence[Sequence[Blob]]) -> None:
     Of those that came from other machines, where from goes into the relation `origins`.
     """
     if plain := [page for page in pages if isinstance(page, PlainBlobs) and page]:
-        batches = ((len(page), _columns(page)) for page in plain)
+        batches = ((2 * len(page), _columns(page)) for page in plain)
         relations.absorb(_FEED, Stream(_KINDS, batches))
         came = [page for page in plain if page.has(METADATUM + _ORIGIN)]
-        relations.absorb(_FEED_ORIGINS, Stream(_ORIGINS, ((len(page), _origins(page)) for page in came)))
+        relations.absorb(_FEED_ORIGINS, Stream(_ORIGINS, ((2 * len(page), _origins(page)) for page in came)))
     for page in pages:
         if not isinstance(page, PlainBlobs):
             if (origins := to_origins(page))["name"]:
@@ -138,13 +140,14 @@ SELECT name, size_bytes, CASE WHEN length(md5) = 24 AND ends_with(md5, '==') THE
        CASE WHEN etag = '' OR ends_with(etag, '"') THEN etag ELSE '"' || etag || '"' END,
        nullif(crc32, -1), nullif(source_bytes, -1), nullif(mtime_ns, -1),
        CASE WHEN has_image = 1 THEN image END, CASE WHEN has_source = 1 THEN source END
-FROM batch
+FROM batch WHERE is_blob = 1
 """
 
 
 _FEED_ORIGINS = "INSERT INTO origins SELECT name, origin FROM batch WHERE has_origin = 1"
 _ORIGINS: dict[str, Kind] = {"has_origin": "integer", "name": "text", "origin": "text"}
 _KINDS: dict[str, Kind] = {
+    "is_blob": "integer",
     "size_bytes": "integer",
     "crc32": "integer",
     "source_bytes": "integer",
@@ -163,25 +166,23 @@ def _columns(blobs: PlainBlobs) -> tuple[Column, ...]:
     """What `_FEED` reads, in the order of `_KINDS`."""
     image, has_image = blobs.texts(METADATUM + _IMAGE)
     source, has_source = blobs.texts(METADATUM + _SOURCE)
-    return (
+    numbers = (
+        np.ones(len(blobs), np.int64),
         blobs.size_bytes,
         blobs.numbers(METADATUM + _CRC32, 16),
         blobs.numbers(METADATUM + _SIZE, 10),
         blobs.numbers(METADATUM + _MTIME, 10),
         has_image,
         has_source,
-        blobs.texts("Name")[0],
-        blobs.texts("Content-MD5")[0],
-        blobs.texts("Etag")[0],
-        image,
-        source,
     )
+    texts = (blobs.texts(key)[0] for key in ("Name", "Content-MD5", "Etag"))
+    return (*map(every_second, numbers), *texts, image, source)
 
 
 def _origins(blobs: PlainBlobs) -> tuple[Column, ...]:
     """What `_FEED_ORIGINS` reads, in the order of `_ORIGINS`."""
     origin, has_origin = blobs.texts(METADATUM + _ORIGIN)
-    return has_origin, blobs.texts("Name")[0], origin
+    return every_second(has_origin), blobs.texts("Name")[0], origin
 
 
 def source_in_sql(column: str) -> tuple[str, str]:

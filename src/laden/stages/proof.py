@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from laden.relations import Relations
 from laden.run.tasks import several
-from laden.stages.manifest import LOAD, OTHER, Document, LoadPage, find_loads_below
+from laden.stages.loadpage import LOAD, Document, LoadPage
+from laden.stages.manifest import OTHER, find_loads_below
 from laden.store import Store, digest
 from laden.store.disk import LINK
 from laden.values.errors import BlobArchived, BlobMissing

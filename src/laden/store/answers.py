@@ -187,12 +187,22 @@ def refusal(
             f" {denial.reason} ({code or status})",
             code,
         )
+    return (
+        _for_now(status, code, where, headers, destination)
+        or _of_what_is_there(status, code, where, destination, name)
+        or _unexpected(status, code, where, destination, name)
+    )
+
+
+def _for_now(
+    status: int, code: str, where: str, headers: Mapping[str, str], destination: Destination
+) -> StoreError | None:
+    """The errors that pass."""
     if code in ("Md5Mismatch", "InvalidMd5"):
         return TransientStoreError(f"bytes of {where} changed on the way; the service refused them")
     if code == "ContainerBeingDeleted":
         return TransientStoreError(
-            f"the container {destination.container} is being deleted; its name is free again in about a minute",
-            10,
+            f"the container {destination.container} is being deleted; its name is free again in about a minute", 10
         )
     if status in _TRANSIENT:
         return TransientStoreError(
@@ -201,6 +211,11 @@ def refusal(
             throttled=status in _THROTTLED,
             answered=True,
         )
+    return None
+
+
+def _of_what_is_there(status: int, code: str, where: str, destination: Destination, name: str) -> StoreError | None:
+    """The errors that tell what is there, or is not."""
     if status == 404 and (not name or code in ("ContainerNotFound", "ResourceNotFound")):
         return ContainerMissing(
             f"there is no container '{destination.container}' at {destination.endpoint}: create it, or check the name"
@@ -209,6 +224,11 @@ def refusal(
         return BlobMissing(f"there is no blob {where}")
     if status == 412 or code in _CONFLICTS:
         return BlobConflict(f"{where} is there already, or changed meanwhile")
+    return None
+
+
+def _unexpected(status: int, code: str, where: str, destination: Destination, name: str) -> StoreError:
+    """Whatever else a service, or what stands before it, answers."""
     other = BlobRefused if name else StoreError
     if status < 400:
         why = "where the Blob service never does" if status < 300 else "a redirect, which laden does not follow"

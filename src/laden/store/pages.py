@@ -106,12 +106,18 @@ class PlainBlobs(Sequence[Blob]):
         return key in self._spans
 
     def texts(self, key: str) -> tuple[Texts, NDArray[np.int64]]:
-        """A column of texts, and 1 where a blob has one, else 0 (and an empty text); keys as `spans`."""
+        """A column of texts, and 1 where a blob has one, else 0 (and an empty text); keys as `spans`.
+
+        Every second text counts; between them lies the rest of the page.
+        """
         heads, tails = self._spans.get(key) or _nowhere(len(self))
-        offsets = np.zeros(len(self) + 1, np.int32)
-        np.cumsum(tails - heads, out=offsets[1:])
-        places = np.repeat(heads - offsets[:-1], tails - heads) + np.arange(offsets[-1])
-        return Texts(offsets, np.frombuffer(self._body, np.uint8)[places]), (heads >= 0).astype(np.int64)
+        here = heads >= 0
+        # An empty text lies within its blob, too, for texts must follow each other.
+        elsewhere = self._spans["Name"].heads
+        at = Texts.between(
+            np.where(here, heads, elsewhere), np.where(here, tails, elsewhere), np.frombuffer(self._body, np.uint8)
+        )
+        return at, here.astype(np.int64)
 
     def numbers(self, key: str, base: int) -> NDArray[np.int64]:
         """A column of whole numbers; -1 where a blob has none that is written in that base."""

@@ -29,6 +29,21 @@ class Texts(NamedTuple):
     data: NDArray[np.uint8]
     """UTF-8; what lies between two texts belongs to a text, too."""
 
+    @classmethod
+    def between(cls, heads: NDArray[Any], tails: NDArray[Any], data: NDArray[np.uint8]) -> Texts:
+        """Texts where they lie, from each head to its tail: every second one counts (`every_second`)."""
+        offsets = np.empty(2 * len(heads) + 1, np.int32)
+        offsets[:-1:2], offsets[1::2] = heads, tails
+        offsets[-1] = tails[-1] if len(tails) else 0
+        return cls(offsets, data)
+
+
+def every_second(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    """A column beside `Texts.between`: 0 stands for what lies between two texts."""
+    column = np.zeros(2 * len(numbers), np.int64)
+    column[::2] = numbers
+    return column
+
 
 Column = NDArray[np.int64] | Texts
 Kind = Literal["integer", "text"]

@@ -16,7 +16,7 @@ from laden.run.run import Run
 from laden.stages.download import Wanted, download, reading
 from laden.stages.download.laying import lay
 from laden.stages.download.meaning import meaning
-from laden.stages.manifest import LOAD, Document
+from laden.stages.loadpage import LOAD, Document
 from laden.store import Store
 from laden.store.intake import Intake
 from laden.values.errors import BlobConflict, StoreError

@@ -21,7 +21,8 @@ from laden.relations import Relations
 from laden.run.run import Run
 from laden.stages.download.meaning import GONE
 from laden.stages.inventory import fetch_table, is_listed, read_proved
-from laden.stages.manifest import OTHER, LoadPage, find_loads_below
+from laden.stages.loadpage import LoadPage
+from laden.stages.manifest import OTHER, find_loads_below
 from laden.store import Store
 from laden.values.errors import UsageError
 from laden.values.events import Selected

@@ -11,7 +11,8 @@ from laden.dataset.images import Level
 from laden.dataset.source import Reader
 from laden.run.run import Run
 from laden.stages.consistency import contradictions, not_looked_into
-from laden.stages.manifest import MANIFEST, Document, collect, losses, lost_documents
+from laden.stages.loadpage import Document
+from laden.stages.manifest import MANIFEST, collect, losses, lost_documents
 from laden.stages.proof import confirm
 from laden.stages.publish import Landing, Publisher
 from laden.stages.survey import Survey

@@ -25,7 +25,8 @@ from laden.stages.copying.questions import JOBS, LOST, ORIGIN, PLAN, ROWS, ROWS_
 from laden.stages.costs import of_tier
 from laden.stages.history import Deed
 from laden.stages.inventory import Listing, fetch, is_listed, read_earlier
-from laden.stages.manifest import LOAD, LoadPage, find_loads_below, losses
+from laden.stages.loadpage import LOAD, LoadPage
+from laden.stages.manifest import find_loads_below, losses
 from laden.stages.metadata import Copied
 from laden.stages.publish import Landing, Publisher
 from laden.store import Destination, FolderDestination, parse_destination, without_secret

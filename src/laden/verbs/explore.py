@@ -22,7 +22,7 @@ from laden.explore.surveyed import SurveyedPlace
 from laden.run.loop import run as run_loop
 from laden.run.run import Run, never, running
 from laden.run.tasks import several
-from laden.stages.manifest import LOAD
+from laden.stages.loadpage import LOAD
 from laden.store import Destination, FolderDestination, open_store, parse_destination, without_secret
 from laden.store.access import Access, Renewal
 from laden.store.account import list_containers

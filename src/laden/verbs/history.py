@@ -12,7 +12,7 @@ from laden.run.loop import run as run_loop
 from laden.run.run import Run, running
 from laden.stages.history import Record, names, prove, read_history
 from laden.stages.inventory import Listing, is_listed
-from laden.stages.manifest import LOAD
+from laden.stages.loadpage import LOAD
 from laden.store import without_secret
 from laden.store.access import Ask, Renewal
 from laden.store.sas import lacking_for_verify

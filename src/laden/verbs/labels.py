@@ -18,7 +18,7 @@ from laden.relations import Relations, told_locally
 from laden.run.loop import run
 from laden.stages.inventory import fetch_table, is_listed, read_proved
 from laden.stages.labels import FORMS, STARTS, LabelCounts, LabelSet, collect
-from laden.stages.manifest import LoadPage
+from laden.stages.loadpage import LoadPage
 from laden.stages.proof import wrong
 from laden.store import Destination, FolderDestination, Store, open_store, parse_destination, quoted
 from laden.values.errors import UsageError

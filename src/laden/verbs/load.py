@@ -22,7 +22,7 @@ from laden.run.run import Run, never, running
 from laden.stages.engine import Job, move, workers_for
 from laden.stages.history import Deed
 from laden.stages.inventory import Listing, is_listed, read_earlier
-from laden.stages.manifest import LOAD, Document, LoadPage
+from laden.stages.loadpage import LOAD, Document, LoadPage
 from laden.stages.plan import Plan
 from laden.stages.proof import doubt_documents, oddities
 from laden.stages.properties import Values, wishes_of

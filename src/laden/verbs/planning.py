@@ -81,6 +81,14 @@ def planned(
     if not isinstance(surveyed.root, Path) and ready.to_settle:
         ready = _fetched(ready, plan, surveyed.root, measure=measure)
     run.plan(ready)
+    _tell(run, plan, ready, surveyed, target)
+    return plan, ready
+
+
+def _tell(
+    run: Run, plan: Plan, ready: PlanReady, surveyed: Survey, target: Destination | FolderDestination | None
+) -> None:
+    """All that a person should know of a plan."""
     if isinstance(target, FolderDestination) and ready.bytes_to_send > (free_bytes := target.free_bytes()):
         run.tell(
             Warned(f"{size(ready.bytes_to_send)} are to be sent, and {target.path} has room for {size(free_bytes)}")
@@ -90,7 +98,6 @@ def planned(
     run.add(plan.findings(surveyed.absent, surveyed.unreadable))
     for found in plan.found_before():
         run.add(looked(*found, stored=run.command == "load"))
-    return plan, ready
 
 
 def _priced(plan: PlanReady, target: Destination | FolderDestination | None) -> PlanReady:

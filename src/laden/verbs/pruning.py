@@ -15,7 +15,8 @@ from laden.run.run import Run
 from laden.stages.acting import Target, act, told_undo
 from laden.stages.history import Deed
 from laden.stages.inventory import Listing, is_listed, read_known, refuse_doubtful
-from laden.stages.manifest import LOAD, MANIFEST, Document, amend_load_page, keep_but, read_load_page, write_manifest
+from laden.stages.loadpage import LOAD, Document, amend_load_page, read_load_page
+from laden.stages.manifest import MANIFEST, keep_but, write_manifest
 from laden.stages.metadata import DOCUMENT
 from laden.stages.pruning import LIFE_S, Plan
 from laden.store import FolderDestination, Properties, content_type

@@ -25,7 +25,7 @@ from laden.relations import Relations, told_locally
 from laden.run.loop import run
 from laden.stages.inventory import is_listed, read_load
 from laden.stages.labels import FORMS, MLTABLE
-from laden.stages.manifest import LOAD, LoadPage
+from laden.stages.loadpage import LOAD, LoadPage
 from laden.stages.proof import wrong
 from laden.stages.publish import Publisher
 from laden.store import Destination, Store, open_store, parse_destination

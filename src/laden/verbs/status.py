@@ -15,7 +15,7 @@ from laden.run.loop import run as run_loop
 from laden.run.run import Run, running
 from laden.stages.arrivals import Arrivals, arrivals
 from laden.stages.inventory import Listing, Sent, count_sent, read_known, read_page
-from laden.stages.manifest import UNFINISHED, LoadPage
+from laden.stages.loadpage import UNFINISHED, LoadPage
 from laden.store import without_secret
 from laden.store.access import Ask, Renewal
 from laden.store.manage import open_manage

@@ -9,8 +9,6 @@ imported only by what needs them, and not needed otherwise.
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
 import os
 import tempfile
 import threading
@@ -20,27 +18,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, Unpack, overload
 
 import duckdb
-from isal.isal_zlib import crc32
 
 from laden.dataset.selection import Records
 from laden.run.loop import run as run_loop
 from laden.run.run import Run, running
-from laden.stages.download import Wanted, WrongBytes, proved, read_whole, reading
+from laden.stages.download import Wanted
 from laden.stages.manifest import OTHER
-from laden.store import Store, open_store, parse_destination, without_secret
-from laden.store.access import Access, Renewal
+from laden.store import without_secret
+from laden.store.access import Renewal
 from laden.store.sas import lacking_for_verify
-from laden.values.errors import StoreError, UsageError
+from laden.values.errors import UsageError
 from laden.values.events import Observer, Started, Summary, ignore
 from laden.verbs.asked import Selecting, selection_of
 from laden.verbs.chosen import Loaded, lost, pick, read_image_labels, read_loaded
+from laden.verbs.connected import Connection, Settings
 from laden.verbs.labels import NOT_LOADED
 from laden.verbs.opening import opened
 
 if TYPE_CHECKING:
     from laden.verbs.filesystem import LadenFileSystem
-
-_ATTEMPTS = 3
 
 
 class Sample(NamedTuple):
@@ -51,14 +47,6 @@ class Sample(NamedTuple):
     labels: tuple[str, ...]
     name: str
     """Of its blob."""
-
-
-class _Settings(NamedTuple):
-    """How a process reaches the destination."""
-
-    destination: str
-    connections: int | None
-    sas_command: str | None
 
 
 def open_dataset(
@@ -85,14 +73,14 @@ def open_dataset(
         LadenError: the destination cannot be read.
     """
     with running(Summary("open", destination=without_secret(destination)), observer) as run:
-        settings = _Settings(destination, connections, sas_command)
+        settings = Settings(destination, connections, sas_command)
         dataset = run_loop(_opened(run, settings, profile, asked))
         run.note(images=len(dataset), complete=True)
         run.end()
         return dataset
 
 
-async def _opened(run: Run, settings: _Settings, profile: str | None, asked: Selecting) -> Dataset:
+async def _opened(run: Run, settings: Settings, profile: str | None, asked: Selecting) -> Dataset:
     renewal = Renewal(settings.sas_command)
     shown = without_secret(settings.destination)
     async with opened(
@@ -154,7 +142,7 @@ class Dataset(Sequence[Sample]):
 
     def __init__(
         self,
-        settings: _Settings,
+        settings: Settings,
         items: list[Wanted],
         labels: list[tuple[str, ...]],
         documents: list[Wanted],
@@ -167,7 +155,7 @@ class Dataset(Sequence[Sample]):
         self._documents = documents
         self._rows = rows
         self._by_name: dict[str, Wanted] = {}
-        self._connection: _Connection | None = None
+        self._connection: Connection | None = None
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
@@ -297,7 +285,7 @@ class Dataset(Sequence[Sample]):
         with self._lock:
             # A process that was forked has a copy of the connection, and no thread behind it.
             if self._connection is None or self._connection.pid != os.getpid():
-                self._connection = _Connection(self._settings)
+                self._connection = Connection(self._settings)
                 # Of one that nobody closes, the thread ends with the object.
                 weakref.finalize(self, self._connection.stop).atexit = False
             connection = self._connection
@@ -330,69 +318,6 @@ class TorchImages:
 
     def _made(self, sample: Sample) -> Any:
         return sample if self._transform is None else self._transform(sample)
-
-
-class _Connection:
-    """A store in a thread with a loop of its own; of one process."""
-
-    def __init__(self, settings: _Settings) -> None:
-        self.pid = os.getpid()
-        self._settings = settings
-        self._loop = asyncio.new_event_loop()
-        self._store: Store | None = None
-        self._access: Access | None = None
-        self._thread = threading.Thread(target=self._serve, name="laden-images", daemon=True)
-        self._thread.start()
-
-    def _serve(self) -> None:
-        try:
-            self._loop.run_forever()
-        finally:
-            self._loop.run_until_complete(self._close())
-            self._loop.close()
-
-    def read(self, items: Sequence[Wanted]) -> list[bytes]:
-        return asyncio.run_coroutine_threadsafe(self._read_all(items), self._loop).result()
-
-    def stop(self) -> None:
-        """Ask the thread to end; not from a process that was forked, where there is none."""
-        if self.pid == os.getpid() and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._loop.stop)
-
-    def close(self) -> None:
-        self.stop()
-        self._thread.join()
-
-    async def _close(self) -> None:
-        if self._store is not None:
-            await self._store.close()
-        if self._access is not None:
-            self._access.close()
-
-    async def _read_all(self, items: Sequence[Wanted]) -> list[bytes]:
-        if self._store is None:
-            target = parse_destination(self._settings.destination)
-            self._access = Access(target, lacking_for_verify, Renewal(self._settings.sas_command))
-            self._store = open_store(target, connections=self._settings.connections, sas=self._access.source)
-        return await asyncio.gather(*(_proved(self._store, item) for item in items))
-
-
-async def _proved(store: Store, item: Wanted) -> bytes:
-    """The bytes of an item, held against what is known of it; read again where they are not."""
-    wrong = ""
-    for _ in range(_ATTEMPTS):
-        try:
-            data = await read_whole(reading(store), item)
-        except WrongBytes as error:
-            wrong = str(error)
-            continue
-        if not (wrong := await asyncio.to_thread(_wrong, item, data)):
-            return data
-    raise StoreError(f"{item.blob} is not what the manifest says: {wrong}; see 'laden verify --deep all'")
-
-
-def _wrong(item: Wanted, data: bytes) -> str:
-    return proved(item, len(data), hashlib.md5(data, usedforsecurity=False).digest(), crc32(data))
 
 
 def _require(module: str) -> None:

@@ -11,7 +11,8 @@ from laden.run.logfile import LogFile
 from laden.run.loop import run as run_loop
 from laden.run.run import Run, running
 from laden.stages.inventory import count_sent, read_load, read_table
-from laden.stages.manifest import MANIFEST, LoadPage
+from laden.stages.loadpage import LoadPage
+from laden.stages.manifest import MANIFEST
 from laden.stages.proof import compare, documents_to_read_back, read_back, to_read_back
 from laden.store import Store, without_secret
 from laden.store.access import Ask, Renewal

@@ -25,6 +25,7 @@ import numpy as np
 from laden.dataset.images.decode import Decoded, decode
 from laden.dataset.images.judging import decoded
 from laden.dataset.images.states import Buffer
+from laden.values.memory import keep_memory
 
 MEMORY_BYTES = 256 << 20
 """What decoding may take beyond what the interpreter and the decoders take themselves, some 50 MB."""
@@ -40,6 +41,8 @@ be judged; empty where its pixels are wanted."""
 _ANSWER = struct.Struct("<IQ")
 """Bytes of the JSON that follows, and of the pixels behind it, if there are any."""
 _PROGRAM = "from laden.dataset.images.child import serve; serve({memory_bytes}, {niceness})"
+_PIPE_BYTES = 1 << 20
+"""Room between the two, where the system gives it: else they wait for each other a hundred times an image."""
 _PASSED_ON = ("PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONHOME")
 """Of the environment: what an interpreter may need to start. No keys, no tokens."""
 _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
@@ -81,6 +84,7 @@ class Decoder:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 env=environment | _ONE_THREAD,
+                pipesize=_PIPE_BYTES,
             )
         except OSError as error:
             raise DecodingStopped(f"no process can be started to decode images ({error.strerror})") from error
@@ -181,6 +185,7 @@ def serve(memory_bytes: int, niceness: int) -> None:
     """What the process does: decode what comes in, until nothing more can come."""
     if niceness and hasattr(os, "nice"):
         os.nice(niceness)
+    keep_memory()
     # Ctrl-C is for the parent, which ends this process when it wants to.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # What libraries print must not get between the answers.

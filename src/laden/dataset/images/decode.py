@@ -2,7 +2,7 @@
 
 In order: DICOM is told by its mark, everything else by Pillow, of whose formats only those that are meant may be tried
 (it knows some that start programs); what is larger decoded than `MOST_BYTES` is refused, after a JPEG was asked to be
-decoded small; of a broken file, what is left of it is taken (`salvage`, and JPEGs that end early); then it is averaged
+decoded small; PNGs are inflated before (`salvage`); of a broken file, what is left of it is taken; then it is averaged
 down. Runs in a process of its own (`child`), whose memory and time are bounded. Nothing is judged here.
 """
 
@@ -66,14 +66,14 @@ def decode(data: bytes, edge_pixels: int | None = None, frame: int = 0) -> Decod
 
 
 def _picture(data: bytes, edge_pixels: int | None) -> Decoded | None:
+    left = salvage(data, MOST_BYTES)
+    if left is not None:
+        taken = _taken(_opened(left.png, edge_pixels), edge_pixels)
+        return taken._replace(part=left.part, there=1.0 if left.rows is None else left.rows / taken.height)
     try:
         return _taken(_opened(data, edge_pixels), edge_pixels)
     except Exception:  # noqa: BLE001 - as above; what is left of it may do
-        left = salvage(data, MOST_BYTES)
-    if left is None:
         return _ended(data, edge_pixels)
-    taken = _taken(_opened(left.png, edge_pixels), edge_pixels)
-    return taken._replace(part=left.part, there=1.0 if left.rows is None else left.rows / taken.height)
 
 
 def _opened(data: bytes, edge_pixels: int | None) -> tuple[Image, int, int]:

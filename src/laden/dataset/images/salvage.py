@@ -1,9 +1,10 @@
-"""Makes a whole PNG of what is left of a broken one, so that an ordinary decoder can show it.
+"""Makes a plain PNG of one, whole or broken, so that an ordinary decoder can show it, and show it soon.
 
 In order: the header and palette are taken over, the pixel data are collected chunk by chunk (wrong CRC-32s and all)
-and inflated until they end or stop making sense; missing scanlines are filled with zeros, and the result is written
-as a PNG again (W3C, Portable Network Graphics Specification, Third Edition, sections 5 and 8 to 11). Nothing is
-guessed: what cannot be inflated is told as missing.
+and inflated by ISA-L, in half the time of decoders' own; where that stops making sense, piece by piece until they end
+or do so, too; missing scanlines are filled with zeros, and the result is written as a PNG again, not compressed (W3C,
+Portable Network Graphics Specification, Third Edition, sections 5 and 8 to 11). Nothing is guessed: what cannot be
+inflated is told as missing.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, cast
+
+from isal import isal_zlib
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HEADER = struct.Struct(">II5B")
@@ -26,10 +29,15 @@ _ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), 
 """Of each pass: first column, first row, steps across and down (section 8.1)."""
 _PIECE_BYTES = 512
 """What is inflated at once, and so what is lost at most where the data stop making sense."""
+_ZLIB_START = b"\x78\x01"
+"""A window of 32 KiB, the fastest compression (RFC 1950, section 2.2)."""
+_STORED_BYTES = 65_535
+"""Of a block that is not compressed, at most (RFC 1951, section 3.2.4)."""
+_BROKEN = cast("type[Exception]", isal_zlib.error)
 
 
 class Salvaged(NamedTuple):
-    """What was left of an image."""
+    """What there is of an image."""
 
     png: bytes
     part: float
@@ -39,7 +47,7 @@ class Salvaged(NamedTuple):
 
 
 def salvage(data: bytes, most_bytes: int) -> Salvaged | None:
-    """The PNG made of a broken one; None if not a single scanline can be had, or if its lines are more than that."""
+    """The PNG made of another; None if not a single scanline can be had, or if its lines are more than that."""
     if len(data) < _START_BYTES or data[12:16] != b"IHDR":
         return None
     width, height, bits, colour, _, _, interlaced = _HEADER.unpack_from(data, 16)
@@ -53,10 +61,17 @@ def salvage(data: bytes, most_bytes: int) -> Salvaged | None:
     pixels = _legal(_inflated(deflated, raw_bytes), lines)
     if len(pixels) < lines[0][1]:
         return None
-    filled = bytes(pixels) + bytes(raw_bytes - len(pixels))
+    filled = pixels if len(pixels) == raw_bytes else bytes(pixels) + bytes(raw_bytes - len(pixels))
     header = _HEADER.pack(width, height, bits, colour, 0, 0, interlaced)
-    chunks = [(b"IHDR", header), *([(b"PLTE", palette)] if palette else ()), (b"IDAT", zlib.compress(filled, 0))]
-    png = _SIGNATURE + b"".join(_chunk(kind, body) for kind, body in [*chunks, (b"IEND", b"")])
+    png = b"".join(
+        (
+            _SIGNATURE,
+            *_chunk(b"IHDR", header),
+            *(_chunk(b"PLTE", palette) if palette else ()),
+            *_chunk(b"IDAT", *_stored(filled)),
+            *_chunk(b"IEND"),
+        )
+    )
     return Salvaged(png, len(pixels) / raw_bytes, None if interlaced else len(pixels) // lines[0][1])
 
 
@@ -68,23 +83,41 @@ def _line_bytes(width: int, height: int, pixel_bits: int, *, interlaced: bool) -
             yield rows, 1 + (columns * pixel_bits + 7) // 8
 
 
-def _collected(data: bytes) -> tuple[bytes, bytes]:
+def _collected(data: bytes) -> tuple[bytes, list[memoryview]]:
     """Palette and pixel data, as far as chunks can be told apart."""
-    palette, deflated = b"", bytearray()
+    palette, deflated = b"", []
+    view = memoryview(data)
     at = _START_BYTES
     while at + 8 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, at)
         if not kind.isalpha() or kind == b"IEND":
             break
         if kind == b"IDAT":
-            deflated += data[at + 8 : at + 8 + length]
+            deflated.append(view[at + 8 : at + 8 + length])
         elif kind == b"PLTE":
             palette = data[at + 8 : at + 8 + length]
         at += 12 + length
-    return palette, bytes(deflated)
+    return palette, deflated
 
 
-def _inflated(deflated: bytes, most_bytes: int) -> bytearray:
+def _inflated(deflated: list[memoryview], most_bytes: int) -> memoryview:
+    """The pixels of chunks, as many as can be had."""
+    inflater = isal_zlib.decompressobj()
+    pieces: list[bytes] = []
+    left_bytes = most_bytes
+    try:
+        for chunk in deflated:
+            if not left_bytes or inflater.eof:
+                break
+            rest = b"".join((inflater.unconsumed_tail, chunk)) if inflater.unconsumed_tail else chunk
+            pieces.append(inflater.decompress(rest, left_bytes))
+            left_bytes -= len(pieces[-1])
+    except _BROKEN:
+        return _inflated_by_pieces(b"".join(deflated), most_bytes)
+    return memoryview(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+
+
+def _inflated_by_pieces(deflated: bytes, most_bytes: int) -> memoryview:
     inflater = zlib.decompressobj()
     pixels = bytearray()
     try:
@@ -95,10 +128,10 @@ def _inflated(deflated: bytes, most_bytes: int) -> bytearray:
             pixels += inflater.decompress(rest, most_bytes - len(pixels))
     except zlib.error:
         pass
-    return pixels
+    return memoryview(pixels)
 
 
-def _legal(pixels: bytearray, lines: list[tuple[int, int]]) -> bytearray:
+def _legal(pixels: memoryview, lines: list[tuple[int, int]]) -> memoryview:
     """The whole scanlines before the first that no decoder would take."""
     at = 0
     for rows, size_bytes in lines:
@@ -109,5 +142,20 @@ def _legal(pixels: bytearray, lines: list[tuple[int, int]]) -> bytearray:
     return pixels[:at]
 
 
-def _chunk(kind: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(body, zlib.crc32(kind)))
+def _stored(pixels: bytes | memoryview) -> Iterator[bytes | memoryview]:
+    """A zlib stream of bytes as they are (RFC 1950; RFC 1951, section 3.2.4)."""
+    yield _ZLIB_START
+    view = memoryview(pixels)
+    for start in range(0, len(view), _STORED_BYTES):
+        block = view[start : start + _STORED_BYTES]
+        last = start + len(block) == len(view)
+        yield struct.pack("<BHH", last, len(block), len(block) ^ 0xFFFF)
+        yield block
+    yield struct.pack(">I", isal_zlib.adler32(view))
+
+
+def _chunk(kind: bytes, *parts: bytes | memoryview) -> list[bytes | memoryview]:
+    checksum = isal_zlib.crc32(kind)
+    for part in parts:
+        checksum = isal_zlib.crc32(part, checksum)
+    return [struct.pack(">I", sum(map(len, parts))), kind, *parts, struct.pack(">I", checksum)]

@@ -76,11 +76,7 @@ class Block:
 
     def texts(self, place: int) -> Texts:
         """A column, each trimmed field followed by what lies between it and the next: every second one counts."""
-        heads, tails = self.edges(place, trimmed=True)
-        offsets = np.empty(2 * len(heads) + 1, np.int32)
-        offsets[:-1:2], offsets[1::2] = heads, tails
-        offsets[-1] = tails[-1] if len(tails) else 0
-        return Texts(offsets, self.text)
+        return Texts.between(*self.edges(place, trimmed=True), self.text)
 
 
 def blocks(table: Table, size_bytes: int = BLOCK_BYTES) -> Iterator[Block]:

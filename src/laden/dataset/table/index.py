@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from laden.dataset.table.blocks import Block, blocks
 from laden.dataset.table.table import Table
-from laden.values.arrow import Column, Kind, Stream
+from laden.values.arrow import Column, Kind, Stream, every_second
 
 BATCH = "batch WHERE row > 0"
 """What a statement reads that takes `columns` in: `row`, and `c3` for the column at place 3, trimmed text."""
@@ -47,8 +47,7 @@ def _batches(
     for block in _indexed(table):
         see(block)
         # Between two fields of a column stands what is no field: row 0.
-        rows = np.zeros(2 * len(block.rows), np.int64)
-        rows[::2] = block.rows
+        rows = every_second(block.rows)
         if len(rows):
             yield len(rows), (rows, *(block.texts(place) for place in places))
 

@@ -65,7 +65,8 @@ class TableWatch:
 
     def _number_in(self, block: Block) -> tuple[int, str] | None:
         """The first row of a block with an id in scientific form, and that id."""
-        marks = np.array(list(_places(block.text.tobytes(), b"E+")), np.int32)
+        signs = np.flatnonzero(block.text[1:] == ord("+"))
+        marks = signs[block.text[signs] == ord("E")].astype(np.int32)
         if not len(marks):
             return None
         found: list[tuple[int, int, str]] = []
@@ -142,10 +143,3 @@ class TableWatch:
         if signs and self._table.header_bytes.endswith(b"\r\n"):
             signs.append("CRLF line ends")
         return signs
-
-
-def _places(text: bytes, part: bytes) -> Iterator[int]:
-    at = text.find(part)
-    while at >= 0:
-        yield at
-        at = text.find(part, at + 1)

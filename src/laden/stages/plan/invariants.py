@@ -6,6 +6,8 @@ are held against each other by marks of 64 bits, which take a tenth of their roo
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from laden.relations import Relations
 from laden.stages.plan.matching import CONTENT, disagreement
 from laden.values.errors import LadenError
@@ -18,9 +20,13 @@ _NAME = "a blob is wanted twice, or where a document or laden's own notes go"
 _OTHER = "an image would be sent under the name of a row that has none"
 
 
-def _marked(relation: str, number: str) -> str:
-    """SQL for a relation with its number, a mark of its key, and its place."""
-    return f"(SELECT {number}, hash(key) AS key, place FROM {relation})"  # noqa: S608 - own names
+_Question = tuple[str, str, str]
+"""What is broken; where: a query of what is suspect; and a query over `suspects` that proves it, if one has to."""
+
+
+def _marked(relation: str, columns: str, mark: str) -> str:
+    """SQL for columns of a relation with a mark of others."""
+    return f"(SELECT {columns}, {mark} AS mark FROM {relation})"  # noqa: S608 - own names
 
 
 def hold(relations: Relations, places: int) -> None:
@@ -33,32 +39,69 @@ def hold(relations: Relations, places: int) -> None:
     Raises:
         LadenError: one does not.
     """
-    content, other = CONTENT.format("e"), CONTENT.format("w")
-    questions = {
-        _ONE_IMAGE: "SELECT row FROM matches GROUP BY row HAVING count(*) > 1",
-        _PLACE: f"SELECT m.row FROM matches m JOIN {_marked('rows', 'row')} r USING (row)"  # noqa: S608 - own texts
-        f" JOIN {_marked('entries', 'id')} e ON e.id = m.id WHERE {disagreement(places)}",
-        # Nearly every row's image is the one that is wanted under its name: those need no second look.
-        _CONTENT: "WITH others AS MATERIALIZED (SELECT m.row, m.id FROM matches m"  # noqa: S608 - own texts
-        " JOIN (SELECT row, hash(blob) AS mark FROM rows WHERE selected) r USING (row)"
-        " ANTI JOIN (SELECT id, hash(blob) AS mark FROM wanted) w ON w.id = m.id AND w.mark = r.mark)"
-        " SELECT o.row FROM others o JOIN rows r USING (row) JOIN wanted s ON s.blob = r.blob"
-        f" JOIN entries e ON e.id = o.id JOIN entries w ON w.id = s.id WHERE {content} <> {other}",
-        _TWICE: "WITH often AS (SELECT id FROM matches GROUP BY id HAVING count(*) > 1)"
-        " SELECT m.id FROM matches m SEMI JOIN often USING (id) JOIN rows r USING (row) GROUP BY m.id"
-        " HAVING min(hash(r.blob)) <> max(hash(r.blob)) AND min(hash(r.name, r.place)) <> max(hash(r.name, r.place))",
-        _NAME: "SELECT blob FROM wanted WHERE hash(blob) IN"
-        " (SELECT hash(blob) AS mark FROM wanted GROUP BY mark HAVING count(*) > 1) GROUP BY blob HAVING count(*) > 1"
-        " UNION ALL SELECT blob FROM wanted WHERE blob IN (SELECT name FROM written)"
-        " OR starts_with(blob, '_laden/') OR contains(blob, '/_laden/')"
-        " UNION ALL SELECT mark::VARCHAR FROM (SELECT id, hash(blob) AS mark FROM todo)"
-        " ANTI JOIN (SELECT id, hash(blob) AS mark FROM wanted) USING (id, mark)",
-        _OTHER: "WITH left_over AS MATERIALIZED"
-        " (SELECT r.row, r.blob FROM rows r ANTI JOIN matches m ON m.row = r.row WHERE r.usable)"
-        " SELECT row FROM left_over JOIN wanted USING (blob) WHERE blob NOT IN (SELECT blob FROM shared)",
-    }
-    for broken, question in questions.items():
-        if relations.one(f"SELECT count(*) FROM ({question} LIMIT 1)")[0]:  # noqa: S608 - own texts
+    for broken, suspects, proof in (*_of_rows(places), *_of_names()):
+        # One after the other: what a statement joins is built at once, also for suspects that there are none of.
+        relations.run(f"CREATE OR REPLACE TABLE suspects AS {suspects}")
+        if _any(relations, "FROM suspects") and (not proof or _any(relations, proof)):
             raise LadenError(
                 f"{broken}: this is a bug of laden's, so nothing was sent; please report it, with profile and layout"
             )
+    relations.run("DROP TABLE suspects")
+
+
+def _any(relations: Relations, question: str) -> bool:
+    return bool(relations.one(f"SELECT count(*) FROM ({question} LIMIT 1)")[0])  # noqa: S608 - own texts
+
+
+def _of_rows(places: int) -> Iterator[_Question]:
+    """About rows and their images."""
+    content, other = CONTENT.format("e"), CONTENT.format("w")
+    yield _ONE_IMAGE, "SELECT row FROM matches GROUP BY row HAVING count(*) > 1", ""
+    # Nearly every row and its image say key and place in the same words.
+    yield (
+        _PLACE,
+        f"SELECT m.row, m.id FROM matches m JOIN {_marked('rows', 'row', 'hash(key, place)')} r USING (row)"  # noqa: S608
+        f" JOIN {_marked('entries', 'id', 'hash(key, place)')} e ON e.id = m.id WHERE r.mark <> e.mark",
+        "SELECT s.row FROM suspects s JOIN (SELECT row, hash(key) AS key, place FROM rows) r USING (row)"  # noqa: S608
+        f" JOIN (SELECT id, hash(key) AS key, place FROM entries) e ON e.id = s.id WHERE {disagreement(places)}",
+    )
+    # Nearly every row's image is the one that is wanted under its name.
+    yield (
+        _CONTENT,
+        "SELECT m.row, m.id FROM matches m JOIN (SELECT row, hash(blob) AS mark FROM rows WHERE selected) r"  # noqa: S608
+        f" USING (row) ANTI JOIN {_marked('wanted', 'id', 'hash(blob)')} w ON w.id = m.id AND w.mark = r.mark",
+        "SELECT s.row FROM suspects s JOIN rows r USING (row) JOIN wanted o ON o.blob = r.blob"  # noqa: S608 - own texts
+        f" JOIN entries e ON e.id = s.id JOIN entries w ON w.id = o.id WHERE {content} <> {other}",
+    )
+    yield (
+        _TWICE,
+        "SELECT id FROM matches GROUP BY id HAVING count(*) > 1",
+        "SELECT m.id FROM matches m SEMI JOIN suspects USING (id) JOIN rows r USING (row) GROUP BY m.id"
+        " HAVING min(hash(r.blob)) <> max(hash(r.blob)) AND min(hash(r.name, r.place)) <> max(hash(r.name, r.place))",
+    )
+
+
+def _of_names() -> Iterator[_Question]:
+    """About the names that images get."""
+    yield (
+        _NAME,
+        "SELECT hash(blob) AS mark FROM wanted GROUP BY mark HAVING count(*) > 1",
+        "SELECT blob FROM wanted WHERE hash(blob) IN (SELECT mark FROM suspects) GROUP BY blob HAVING count(*) > 1",
+    )
+    yield (
+        _NAME,
+        "SELECT blob FROM wanted WHERE blob IN (SELECT name FROM written)"
+        " OR starts_with(blob, '_laden/') OR contains(blob, '/_laden/')",
+        "",
+    )
+    yield (
+        _NAME,
+        f"FROM {_marked('todo', 'id', 'hash(blob)')} t"
+        f" ANTI JOIN {_marked('wanted', 'id', 'hash(blob)')} w USING (id, mark)",
+        "",
+    )
+    yield (
+        _OTHER,
+        "SELECT r.row, r.blob FROM rows r ANTI JOIN matches m ON m.row = r.row WHERE r.usable",
+        "SELECT row FROM suspects JOIN wanted USING (blob) WHERE blob NOT IN (SELECT blob FROM shared)",
+    )

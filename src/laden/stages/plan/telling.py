@@ -158,9 +158,11 @@ class Telling:
 
     def _rows(self) -> Iterator[Finding]:
         for key, count, rows in self._relations.stream(
-            # The few that are double first: to keep rows of every group would fill the memory.
+            # The few that are double first, by their marks: to keep rows of every group would fill the memory.
             "WITH meant AS (SELECT * FROM rows WHERE selected AND usable AND key IS NOT NULL),"
-            " doubled AS (SELECT key, blob FROM meant GROUP BY key, blob HAVING count(*) > 1)"
+            " marks AS (SELECT hash(key, blob) AS mark FROM meant GROUP BY mark HAVING count(*) > 1),"
+            " doubled AS (SELECT key, blob FROM meant WHERE hash(key, blob) IN (SELECT mark FROM marks)"
+            " GROUP BY key, blob HAVING count(*) > 1)"
             " SELECT min(name), count(*), min(row, 5) FROM meant"
             " SEMI JOIN doubled d ON d.key = meant.key AND d.blob IS NOT DISTINCT FROM meant.blob"
             " GROUP BY key, blob ORDER BY min(row)"

@@ -32,19 +32,8 @@ from laden.dataset.profile import Profile, TableShape
 from laden.dataset.source import Reader
 from laden.dataset.table import Table, copy, write_subset
 from laden.relations import Relations
-from laden.stages.manifest import (
-    LOAD,
-    MANIFEST,
-    Document,
-    LoadPage,
-    Planned,
-    collect,
-    documents_take,
-    lost_documents,
-    write_load_page,
-    write_manifest,
-    write_unfinished_page,
-)
+from laden.stages.loadpage import LOAD, Document, LoadPage, Planned, write_load_page, write_unfinished_page
+from laden.stages.manifest import MANIFEST, collect, documents_take, lost_documents, write_manifest
 from laden.stages.publish.copies import Copies
 from laden.stages.publish.others import holds_others, in_conflict, names_others, shares_images, table_kept
 from laden.stages.publish.putting import Putting, md5_of

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from io import BufferedIOBase
 
 from laden.relations import Relations
-from laden.stages.manifest import Document
+from laden.stages.loadpage import Document
 from laden.stages.metadata import DOCUMENT
 from laden.store import CREATE_ONLY, Properties, Store, block_id, content_type, digest
 from laden.values.errors import AccessDenied, BlobConflict, BlobMissing

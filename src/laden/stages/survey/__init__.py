@@ -24,7 +24,7 @@ from laden.stages.survey.entries import EntryFeed, chosen_homes, home_of
 from laden.stages.survey.recognition import Choice, recognise_source
 from laden.stages.survey.rows import PlacedTable, feed_tables
 from laden.stages.survey.steps import take_steps
-from laden.stages.survey.tables import is_table, open_table
+from laden.stages.survey.tables import SourceTable, is_table, open_table
 from laden.stages.survey.unchanged import Stamps, stamps
 from laden.values.errors import LadenError, SourceError, UsageError
 from laden.values.events import Observer, Started, Warned
@@ -88,13 +88,7 @@ def survey(
         UsageError: an option does not fit, or selects no row.
     """
     observer(Started("source", ", ".join(map(str, sources))))
-    found, choice = _found(sources, choice, relations)
-    for finding in found.findings:
-        log.add(finding)
-    profile, tables = recognise_source(found, choice, relations.folder)
-    if not tables and choice.profile is None:
-        log.add(_no_table(found))
-    log.known_suspects = profile.suspects
+    found, choice, profile, tables = _recognised(sources, choice, relations, log)
     homes = chosen_homes(profile, choice.archives, found)
     trust = Trust(choice.trust)
     trust.require([*found.archives, *found.files])
@@ -127,6 +121,20 @@ def survey(
         feed.excluded,
         before,
     )
+
+
+def _recognised(
+    sources: Sequence[Path] | Sources, choice: Choice, relations: Relations, log: FindingLog
+) -> tuple[Found, Choice, Profile, list[SourceTable]]:
+    """What is there, and what it is; and the choice, with a table that is here."""
+    found, choice = _found(sources, choice, relations)
+    for finding in found.findings:
+        log.add(finding)
+    profile, tables = recognise_source(found, choice, relations.folder)
+    if not tables and choice.profile is None:
+        log.add(_no_table(found))
+    log.known_suspects = profile.suspects
+    return found, choice, profile, tables
 
 
 def _found(sources: Sequence[Path] | Sources, choice: Choice, relations: Relations) -> tuple[Found, Choice]:

@@ -112,16 +112,8 @@ def _feed(
     for name, cell in ((name, cell) for name, cell in named.items() if profile.is_respelled(name)):
         _spell(relations, cell, partial(profile.spelled, name))
     named[WHICH_FOLDER] = f"'{profile.folder_of(shape)}'"
-    relations.run(
-        "INSERT INTO rows (row, key, name, home, blob, usable, selected, place)"  # noqa: S608 - own names, quoted
-        f" SELECT row + {before}, CASE WHEN named THEN {row_key(shape, key)} END, {key},"
-        f" CASE WHEN named THEN {home} END,"
-        f" CASE WHEN named THEN {layout.sql(named)} END, named,"
-        f" ? IS NULL OR named AND coalesce(list_contains(?::VARCHAR[], {home}), false),"
-        f" CASE WHEN named THEN {folded(shape, _place([named.get(name) for name in places]))} ELSE '' END"
-        f" FROM (SELECT *, {key} <> '' AS named FROM cells)",
-        [wanted := None if homes is None else sorted(homes), wanted],
-    )
+    place = folded(shape, _place([named.get(name) for name in places]))
+    _insert(relations, before, homes, row_key(shape, key), key, home, layout.sql(named), place)
     fold(relations, "rows", shape, ("key", "place"))
     if len(sizes) == 2:
         _feed_sizes(relations, sizes[0], sizes[1], before)
@@ -131,6 +123,27 @@ def _feed(
     for finding in watch.of_table():
         log.add(finding)
     return count(table)
+
+
+def _insert(
+    relations: Relations,
+    before: int,
+    homes: frozenset[str] | None,
+    key: str,
+    name: str,
+    home: str,
+    blob: str,
+    place: str,
+) -> None:
+    """Fill `rows` from `cells`; what rows are made of comes as SQL, and those that name no image have nothing of it."""
+    relations.run(
+        "INSERT INTO rows (row, key, name, home, blob, usable, selected, place)"  # noqa: S608 - own names, quoted
+        f" SELECT row + {before}, CASE WHEN named THEN {key} END, {name}, CASE WHEN named THEN {home} END,"
+        f" CASE WHEN named THEN {blob} END, named,"
+        f" ? IS NULL OR named AND coalesce(list_contains(?::VARCHAR[], {home}), false),"
+        f" CASE WHEN named THEN {place} ELSE '' END FROM (SELECT *, {name} <> '' AS named FROM cells)",
+        [wanted := None if homes is None else sorted(homes), wanted],
+    )
 
 
 def _feed_odd(relations: Relations, watch: TableWatch, before: int, *, selected: bool) -> None:
@@ -196,7 +209,11 @@ def _place(cells: Sequence[str | None]) -> str:
 
 def _feed_sizes(relations: Relations, width: str, height: str, before: int) -> None:
     """Take the sizes that rows give their images; whatever is no size, such as `None` and `nan`, is left out."""
-    whole = "CASE WHEN regexp_full_match({0}, '[0-9]{{1,9}}([.]0)?') THEN split_part({0}, '.', 1)::INTEGER ELSE 0 END"
+    # Most are plain numbers, which a cast tells in half the time of an expression.
+    whole = (
+        "CASE WHEN strlen({0}) < 10 AND try_cast({0} AS UINTEGER)::VARCHAR = {0} THEN {0}::INTEGER"
+        " WHEN regexp_full_match({0}, '[0-9]{{1,9}}([.]0)?') THEN split_part({0}, '.', 1)::INTEGER ELSE 0 END"
+    )
     relations.run(
         f"INSERT INTO sizes SELECT row + {before}, width, height FROM (SELECT row, {whole.format(width)} AS width,"  # noqa: S608
         f" {whole.format(height)} AS height FROM cells) WHERE width > 0 AND height > 0"
