@@ -78,13 +78,15 @@ def blob_name(number: int) -> str:
 def blob_of(number: int) -> Blob:
     """An image as a listing shows it after laden sent it."""
     size_bytes = 8_000_000 + number
+    md5 = number.to_bytes(16, "big")
     metadata = {
+        "laden_md5": base64.b64encode(md5).decode("ascii"),
         "laden_crc32": f"{number:08x}",
         "laden_size": str(size_bytes),
         "laden_image": "png;2140;2500;16;whole",
         "laden_source": f"{number % _HOMES}.zip:{_key(number)}",
     }
-    return Blob(blob_name(number), size_bytes, number.to_bytes(16, "big"), f'"0x{number:016X}"', metadata)
+    return Blob(blob_name(number), size_bytes, md5, f'"0x{number:016X}"', metadata)
 
 
 def feed_rows(relations: Relations, count: int) -> None:

@@ -135,8 +135,10 @@ def test_an_unfinished_load_is_no_proof_of_anything(tmp_path: Path, place: Place
 def test_the_dates_of_images_tell_whether_it_runs_and_how_fast(dates: list[int], state: str, speed: str) -> None:
     now_s = 1_000_000
     ages = [now_s - (dates[-1] if "it runs" in state else 10_000) + date for date in dates]
-    blobs = [Blob(f"{number}", 1000, None, "", {"laden_size": "1000"}) for number in range(3)]
-    documents = [Detail(Blob("t.csv", 9, None, "", {"laden_document": "1"}), now_s, "", "")]
+    own = {"laden_size": "1000", "laden_md5": b64encode(bytes(16)).decode()}
+    blobs = [Blob(f"{number}", 1000, bytes(16), "", own) for number in range(3)]
+    others = [Blob("t.csv", 9, bytes(16), "", {}), Blob("changed.png", 9, bytes([1] * 16), "", own)]
+    documents = [Detail(other, now_s, "", "") for other in others]
     details = [Detail(blob, age, "", "") for blob, age in zip(blobs, ages, strict=True)] + documents
 
     class Listed:

@@ -18,7 +18,7 @@ from laden.relations import Relations
 from laden.run.ticks import Ticks
 from laden.stages.loadpage import LOAD, Document, LoadPage, read_load_page
 from laden.stages.manifest import MANIFEST, find_loads_below, read_manifest
-from laden.stages.metadata import DOCUMENT, feed, note_odd
+from laden.stages.metadata import feed, is_document, note_odd
 from laden.store import Store, digest
 from laden.store.listing import NAMES_IN_RANGE, RangesDoNotFit, list_all, list_ranges
 from laden.values.errors import BlobMissing, ContainerMissing, ManifestUnreadable, NotAsLanded, SourceError, StoreError
@@ -135,7 +135,7 @@ class Listing:
             is_same = (
                 not self._garbled and named is not None and _md5(self._relations.folder / _KNOWN).hex() == named.md5
             )
-            if is_same or (not self._garbled and DOCUMENT in (await self._store.head(MANIFEST)).metadata):
+            if is_same or (not self._garbled and is_document(await self._store.head(MANIFEST))):
                 return told
             what = "is not as the last load left it"
             self._doubted = True
@@ -151,7 +151,7 @@ class Listing:
         if self._unreadable is None:
             return
         is_same = named is None or named.md5 == _md5(self._relations.folder / _KNOWN).hex()
-        if is_same or DOCUMENT in (await self._store.head(MANIFEST)).metadata:
+        if is_same or is_document(await self._store.head(MANIFEST)):
             raise self._unreadable
         self._garbled = True
 

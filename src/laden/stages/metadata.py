@@ -2,12 +2,14 @@
 
 With these few ASCII values a listing is the journal: the next run, on any machine, knows of every blob where it came
 from, what its content was, and whether the image in it is whole, without reading a byte back. They hold no name
-that the blob's own name does not show already, and nothing of the table.
+that the blob's own name does not show already, and nothing of the table. Tools that write other bytes under a name may
+keep them: they vouch only for the content whose MD5 they name, and are nothing beside another.
 """
 
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -23,8 +25,10 @@ from laden.values.records import UNSEEN, Blob, Digests, Entry, ImageFacts
 
 OWN = "laden_"
 """How all keys begin that are laden's."""
-DOCUMENT = "laden_document"
+_DOCUMENT = "laden_document"
 """Key of the table, the manifest and the page: blobs that laden may replace without being asked."""
+_MD5 = "laden_md5"
+"""In Base64, as a listing gives the blob's own."""
 _CRC32 = "laden_crc32"
 _SIZE = "laden_size"
 _MTIME = "laden_mtime"
@@ -37,6 +41,7 @@ _ORIGIN = "laden_origin"
 def to_metadata(entry: Entry, digests: Digests, image: ImageFacts, origin: str = "") -> dict[str, str]:
     """The metadata of an image's blob; `origin` is where its archive lay, if that was not this machine."""
     metadata = {
+        _MD5: _text(digests.md5),
         _CRC32: f"{digests.crc32:08x}",
         _SIZE: str(digests.size_bytes),
         _IMAGE: facts_to_text(image),
@@ -49,11 +54,12 @@ def to_metadata(entry: Entry, digests: Digests, image: ImageFacts, origin: str =
     return metadata
 
 
-def to_copy(row: Copied) -> dict[str, str]:
+def to_copy(row: Copied, md5: bytes) -> dict[str, str]:
     """The metadata that laden writes with an image that it has copied: as its first load wrote them, or would have."""
     facts = ImageFacts(row.kind, row.width, row.height, row.bits, row.state)
     source = f"{quote(row.archive, safe='/')}:{quote(row.member, safe='/')}"
     metadata = {
+        _MD5: _text(md5),
         _CRC32: f"{row.crc32:08x}",
         _SIZE: str(row.size_bytes),
         _IMAGE: row.image or facts_to_text(facts),
@@ -82,13 +88,31 @@ class Copied(NamedTuple):
 
 
 def is_own(blob: Blob) -> bool:
-    """Whether laden put it there: then the service checked its MD5."""
-    return _SIZE in blob.metadata
+    """Whether laden put it there, with these bytes: then the service checked its MD5."""
+    return _SIZE in blob.metadata and _vouches(blob, _MD5)
+
+
+def of_document(md5: bytes) -> dict[str, str]:
+    """The metadata of a document."""
+    return {_DOCUMENT: _text(md5)}
+
+
+def is_document(blob: Blob) -> bool:
+    """Whether laden put it there as a document, with these bytes."""
+    return _vouches(blob, _DOCUMENT)
+
+
+def _vouches(blob: Blob, key: str) -> bool:
+    return blob.md5 is not None and blob.metadata.get(key) == _text(blob.md5)
+
+
+def _text(md5: bytes) -> str:
+    return b64encode(md5).decode("ascii")
 
 
 def to_columns(blobs: Sequence[Blob]) -> dict[str, list[Any]]:
     """Listed blobs as columns of the relation `blobs`; what is not laden's own, or not well formed, is None."""
-    metadata = [blob.metadata for blob in blobs]
+    metadata = [blob.metadata if _vouches(blob, _MD5) else {} for blob in blobs]
     return {
         "name": [blob.name for blob in blobs],
         "size_bytes": [blob.size_bytes for blob in blobs],
@@ -138,9 +162,10 @@ _FEED = """
 INSERT INTO blobs (name, size_bytes, md5, etag, crc32, source_bytes, mtime_ns, image, source)
 SELECT name, size_bytes, CASE WHEN length(md5) = 24 AND ends_with(md5, '==') THEN lower(hex(TRY(from_base64(md5)))) END,
        CASE WHEN etag = '' OR ends_with(etag, '"') THEN etag ELSE '"' || etag || '"' END,
-       nullif(crc32, -1), nullif(source_bytes, -1), nullif(mtime_ns, -1),
-       CASE WHEN has_image = 1 THEN image END, CASE WHEN has_source = 1 THEN source END
-FROM batch WHERE is_blob = 1
+       CASE WHEN own AND crc32 >= 0 THEN crc32 END, CASE WHEN own AND source_bytes >= 0 THEN source_bytes END,
+       CASE WHEN own AND mtime_ns >= 0 THEN mtime_ns END,
+       CASE WHEN own AND has_image = 1 THEN image END, CASE WHEN own AND has_source = 1 THEN source END
+FROM (SELECT *, md5 <> '' AND own_md5 = md5 AS own FROM batch WHERE is_blob = 1)
 """
 
 
@@ -157,6 +182,7 @@ _KINDS: dict[str, Kind] = {
     "name": "text",
     "md5": "text",
     "etag": "text",
+    "own_md5": "text",
     "image": "text",
     "source": "text",
 }
@@ -175,7 +201,7 @@ def _columns(blobs: PlainBlobs) -> tuple[Column, ...]:
         has_image,
         has_source,
     )
-    texts = (blobs.texts(key)[0] for key in ("Name", "Content-MD5", "Etag"))
+    texts = (blobs.texts(key)[0] for key in ("Name", "Content-MD5", "Etag", METADATUM + _MD5))
     return (*map(every_second, numbers), *texts, image, source)
 
 

@@ -17,7 +17,7 @@ from laden.stages.history import Deed
 from laden.stages.inventory import Listing, is_listed, read_known, refuse_doubtful
 from laden.stages.loadpage import LOAD, Document, amend_load_page, read_load_page
 from laden.stages.manifest import MANIFEST, keep_but, write_manifest
-from laden.stages.metadata import DOCUMENT
+from laden.stages.metadata import of_document
 from laden.stages.pruning import LIFE_S, Plan
 from laden.store import FolderDestination, Properties, content_type
 from laden.store.manage import Manage, Undo
@@ -152,7 +152,7 @@ async def _replace(run: Run, there: Opened, name: str, data: bytes) -> None:
     md5 = _md5(data)
     (etag,) = run.relations.one("SELECT coalesce(any_value(etag), '') FROM blobs WHERE name = ?", [name])
     try:
-        await there.store.put(name, data, Properties(md5, content_type(name), {DOCUMENT: "1"}), etag)
+        await there.store.put(name, data, Properties(md5, content_type(name), of_document(md5)), etag)
     except BlobConflict:
         # Our own put, whose answer was lost, or somebody else's.
         if (await there.store.head(name)).md5 != md5:

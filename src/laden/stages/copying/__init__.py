@@ -192,7 +192,7 @@ class Copier:
         if self._whole and size_bytes <= MOST_BLOB_BYTES:
             try:
                 # Of an image that laden sent, the service takes the metadata along, those of others too.
-                told = {} if job.image.source else to_copy(job.image)
+                told = {} if job.image.source else to_copy(job.image, job.md5)
                 await taker.take(job.name, job.source_etag, replace(properties, metadata=told), etag)
             except NotOffered:
                 self._whole = False
@@ -209,8 +209,8 @@ class Copier:
         """All that the source's blob has, and laden's own."""
         with suppress(UnicodeError):
             there = (await self._origin.head(job.name)).metadata
-            return {**{key: value for key, value in there.items() if value.isascii()}, **to_copy(job.image)}
-        return to_copy(job.image)
+            return {**{key: value for key, value in there.items() if value.isascii()}, **to_copy(job.image, job.md5)}
+        return to_copy(job.image, job.md5)
 
     async def _carry(self, job: Job, properties: Properties, etag: str) -> None:
         """Read it here, hold it against its MD5, and send it."""

@@ -12,7 +12,7 @@ from io import BufferedIOBase
 
 from laden.relations import Relations
 from laden.stages.loadpage import Document
-from laden.stages.metadata import DOCUMENT
+from laden.stages.metadata import is_document, of_document
 from laden.store import CREATE_ONLY, Properties, Store, block_id, content_type, digest
 from laden.values.errors import AccessDenied, BlobConflict, BlobMissing
 from laden.values.records import Blob, Finding, Severity
@@ -53,14 +53,14 @@ class Putting:
             self._replace_other or name.startswith("_laden/") or await self.is_ours(name)
         )
         etag = None if may_replace else CREATE_ONLY
-        properties = Properties(md5, content_type(name), {DOCUMENT: "1"})
+        properties = Properties(md5, content_type(name), of_document(md5))
         try:
             await self._send(name, file, size_bytes, properties, etag)
         except BlobConflict:
             # Our own put whose answer was lost, or another load that was sooner: equal bytes are as good as ours.
             there = await self._store.head(name)
             if not await self._is_same(there, md5):
-                if DOCUMENT not in there.metadata:
+                if not is_document(there):
                     raise
                 file.seek(0)
                 await self._send(name, file, size_bytes, properties, there.etag)
@@ -80,7 +80,7 @@ class Putting:
     async def _is_same(self, there: Blob, md5: bytes) -> bool:
         if there.md5 != md5:
             return False
-        return DOCUMENT in there.metadata or (await digest(self._store, there.name, there.size_bytes))[1] == md5
+        return is_document(there) or (await digest(self._store, there.name, there.size_bytes))[1] == md5
 
     async def _send(
         self, name: str, file: BufferedIOBase, size_bytes: int, properties: Properties, etag: str | None
@@ -103,7 +103,7 @@ class Putting:
     async def is_ours(self, name: str) -> bool:
         """Whether laden put it there as a document."""
         try:
-            return DOCUMENT in (await self._store.head(name)).metadata
+            return is_document(await self._store.head(name))
         except BlobMissing:
             return False
 
