@@ -17,6 +17,7 @@ seen = st.builds(
     bad=st.integers(0, 1_000),
     speed=st.floats(0, 1e12),
     full=st.booleans(),
+    paced=st.booleans(),
     asked_rest_s=st.floats(0, 60),
 ).filter(lambda seen: seen.done + seen.bad)
 

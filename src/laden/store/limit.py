@@ -31,6 +31,10 @@ _REQUEST_AMOUNT = 65_536
 """What a request counts for beside its bytes: about what fits on the wire while a small one is answered."""
 _SHORTEST_ROUND_S = 0.05
 _LOOK_S = 0.2
+_TICK_S = 0.001
+"""Timers are no finer."""
+_SLACK_S = 0.02
+"""What was not begun in so long a time for want of a moment is made up for."""
 _STOPPED = "stopped before it was sent"
 _DITHER = 0.618
 """Spreads a broken number of requests evenly (the golden ratio's fraction)."""
@@ -51,6 +55,7 @@ class _Round:
         "lasted_s",
         "moved",
         "now_s",
+        "paced",
     )
 
     def __init__(self, now_s: float) -> None:
@@ -65,7 +70,7 @@ class _Round:
         self.area_s = 0.0
         """The integral of `fresh` since `first_s`."""
         self.asked_rest_s = 0.0
-        self.full = False
+        self.full = self.paced = False
 
     def begin(self, now_s: float) -> None:
         self.area_s += self.fresh * (now_s - self.now_s)
@@ -101,7 +106,7 @@ class _Round:
         span_s = self.now_s - self.first_s
         places = self.area_s / span_s if span_s > 0 else self.fresh + 1.0
         speed = self.moved / self.lasted_s * places if self.lasted_s > 0 else 0.0
-        return Seen(self.done, self.bad, speed, self.full, self.asked_rest_s)
+        return Seen(self.done, self.bad, speed, self.full, self.paced, self.asked_rest_s)
 
 
 class _Begun(NamedTuple):
@@ -142,6 +147,9 @@ class Door:
         self._most_bytes = float(FIRST_BYTES)
         self._carried_bytes = 0
         self._resting_until_s = 0.0
+        self._next_s = 0.0
+        """When the rate lets the next one begin."""
+        self._timer: asyncio.TimerHandle | None = None
         self._dither = 0.0
         self._looking = False
         self._round = _Round(monotonic())
@@ -209,13 +217,31 @@ class Door:
             self._in_use < int(slots)
             and (self._bytes < self._most_bytes or not self._in_use)
             and not (self.pace.rest_s and monotonic() < self._resting_until_s)
+            and not (self.pace.rate and self._early())
         )
+
+    def _early(self) -> bool:
+        """Whether the next one's time has not come; it will be let in then."""
+        wait_s = self._next_s - monotonic()
+        if wait_s <= 0:
+            return False
+        self._round.full = self._round.paced = True
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(max(wait_s, _TICK_S), self._due)
+        return True
+
+    def _due(self) -> None:
+        self._timer = None
+        self._wake()
 
     def _begin(self, size_bytes: int) -> _Begun:
         now_s = monotonic()
         self._round.begin(now_s)
         self._in_use += 1
         self._bytes += size_bytes
+        if self.pace.rate:
+            late_s = max(self._next_s, now_s - _SLACK_S)
+            self._next_s = late_s + (size_bytes + _REQUEST_AMOUNT) / self.pace.rate
         return _Begun(now_s, size_bytes, self._round, self._carried_bytes)
 
     def _wake(self) -> None:
@@ -274,7 +300,9 @@ class Door:
             self._wake()
 
     def _decide(self, now_s: float) -> None:
-        self.pace = adapt(self.pace, self._round.seen())
+        before, self.pace = self.pace, adapt(self.pace, self._round.seen())
+        if self.pace.rate != before.rate:
+            self._next_s = now_s
         self._round = _Round(now_s)
         if self.pace.rest_s:
             self._resting_until_s = now_s + self.pace.rest_s

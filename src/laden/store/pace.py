@@ -87,7 +87,9 @@ class Seen:
     speed: float
     """What the successful ones moved per second: bytes, plus a fixed amount for each."""
     full: bool
-    """Whether requests had to wait for others to end."""
+    """Whether requests had to wait for others to end, or for their time."""
+    paced: bool = False
+    """Whether it was for their time."""
     asked_rest_s: float = 0.0
     """The longest `Retry-After` of the refusals."""
 
@@ -99,6 +101,8 @@ class Pace:
     flight: float = FIRST
     """Requests in flight at most; of a broken number, that is the mean."""
     most: int = MOST
+    rate: float = 0.0
+    """What may be begun per second, in what `Seen.speed` counts; 0 for any."""
     rest_s: float = 0.0
     """Between the end of one request and the begin of the next, while nothing comes through."""
     phase: Phase = Phase.GROWING
@@ -108,15 +112,15 @@ class Pace:
     """The usual throughput, with `before` in flight while something is tried; 0 where it is not known."""
     before: float = FIRST
     """Requests in flight to go back to."""
+    before_rate: float = 0.0
+    suspect: bool = False
+    """Whether the last round was refused more than usual: a trial is held against a round that began like that."""
     share: float = 0.0
     """Refusals that led to a trial, of all requests."""
     usual: float = 0.0
     """Share of refusals that is known to have other causes than too many requests."""
     again: bool = False
     """Whether the trial was undecided, and is repeated with more requests."""
-    first: float = 0.0
-    """Throughput that a trial was held against which found that many refusals were none of load's; 0 if there is none.
-    A service that was left alone for a moment takes more at first than it goes on to take, so it is asked twice."""
     doubt: bool = True
     """Whether the next thing to try is fewer requests, where there is something to doubt."""
     quiet: int = 0
@@ -162,12 +166,14 @@ def adapt(pace: Pace, seen: Seen) -> Pace:
     if pace.phase is Phase.TRIAL:
         return _judged(pace, seen, share)
     if _unusual(pace, seen) and not _pays(pace, seen, share):
-        return _back(pace) if pace.phase is Phase.PROBE else _tried(pace, seen, share)
-    pace = replace(pace, usual=pace.usual + min(0.0, share - pace.usual) * _USUAL_FADE, first=0.0)
+        if pace.phase is Phase.PROBE:
+            return _back(pace)
+        return _tried(pace, seen, share, pace.usual) if pace.suspect else replace(pace, suspect=True)
+    pace = replace(pace, usual=pace.usual + min(0.0, share - pace.usual) * _USUAL_FADE, suspect=False)
     if pace.phase is Phase.RETURNING:
         return _returned(pace)
     if pace.usual > _DOUBTFUL and pace.doubt and pace.quiet >= pace.patience:
-        return _tried(pace, seen, pace.usual)
+        return _tried(pace, seen, pace.usual, 0.0)
     return _searched(pace, seen) if seen.full else replace(pace, quiet=pace.quiet + 1)
 
 
@@ -179,6 +185,7 @@ def _silent(pace: Pace, seen: Seen) -> Pace:
         pace,
         flight=1.0,
         rest_s=max(rest_s, seen.asked_rest_s),
+        rate=pace.before_rate if pace.phase is Phase.TRIAL else pace.rate,
         before=before,
         phase=Phase.SILENT,
         growing=True,
@@ -186,21 +193,23 @@ def _silent(pace: Pace, seen: Seen) -> Pace:
     )
 
 
-def _tried(pace: Pace, seen: Seen, share: float) -> Pace:
-    """Fewer, by as much as would do if there were too many."""
-    factor = min(max((1 - share) * _CUT_BELOW, _DEEPEST_CUT), _LIGHTEST_CUT)
-    fewer = max(1.0, pace.flight * factor)
-    if fewer == pace.flight:
+def _tried(pace: Pace, seen: Seen, share: float, usual: float) -> Pace:
+    """Fewer a second, by as much as would do if there were too many."""
+    got_through = (1 - share) / (1 - usual)
+    rate = seen.speed / (1 - share) * min(max(got_through * _CUT_BELOW, _DEEPEST_CUT), _LIGHTEST_CUT)
+    if not rate:
         return pace
     return replace(
         pace,
-        flight=fewer,
+        rate=rate,
         before=pace.flight,
+        before_rate=pace.rate,
         phase=Phase.TRIAL,
         share=share,
-        speed=min(seen.speed, pace.first or seen.speed),
+        speed=seen.speed,
         doubt=False,
         again=False,
+        suspect=False,
     )
 
 
@@ -218,40 +227,33 @@ def _unusual(pace: Pace, seen: Seen) -> bool:
 
 def _judged(pace: Pace, seen: Seen, share: float) -> Pace:
     """The verdict of a trial."""
-    left = max(pace.usual if pace.share > pace.usual else 0.0, 1 - (1 - pace.share) * pace.before / pace.flight)
+    left = max(pace.usual if pace.share > pace.usual else 0.0, 1 - pace.speed / pace.rate)
     many = pace.share > _MANY
     gone = share < left + (pace.share - left) * (0.5 if many else 0.25)
-    held = seen.speed > pace.speed * (1 + pace.flight / pace.before) / 2
-    if gone != held and not pace.again and (gone or many):
+    if not gone and not pace.again and share < pace.share * 0.8:
         return replace(pace, again=True)
-    if held if many else gone:
+    if gone:
         return replace(
             pace,
+            rate=max(pace.rate, pace.speed / (1 - pace.usual)) * (1 - share) / (1 - min(share, pace.usual)),
             phase=Phase.STEADY,
             growing=False,
             speed=seen.speed,
             quiet=0,
             patience=min(pace.patience * 2, _PROBE_LAST),
-            before=pace.flight,
             usual=min(pace.usual, share),
-            first=0.0,
         )
-    if many and not pace.first:
-        return replace(pace, flight=pace.before, phase=Phase.STEADY, first=pace.speed, speed=0.0, quiet=0)
     # If this was not known, what made the number small before may have been a mistake as well.
     growing = pace.growing or pace.usual < share / 2
-    phase = Phase.GROWING if growing else Phase.STEADY
-    usual = max(pace.usual, share)
     return replace(
         pace,
-        flight=pace.before,
-        phase=phase,
+        rate=pace.before_rate,
+        phase=Phase.GROWING if growing else Phase.STEADY,
         growing=growing,
-        usual=usual,
+        usual=max(pace.usual, share),
         speed=0.0,
         quiet=0,
         patience=_PROBE_FIRST,
-        first=0.0,
     )
 
 
@@ -265,30 +267,42 @@ def _returned(pace: Pace) -> Pace:
 def _searched(pace: Pace, seen: Seen) -> Pace:
     """Look for the number beyond which more bring nothing."""
     if pace.phase is Phase.PROBE:
-        factor = pace.flight / pace.before
+        factor = pace.rate / pace.before_rate if pace.rate > pace.before_rate else pace.flight / pace.before
         if seen.speed < pace.speed * (1 + _PROBE_WORTH * (factor - 1)):
             return _back(pace)
-        return _more(replace(pace, speed=seen.speed), min(_BOLDEST_PROBE, factor**2), Phase.PROBE)
-    if pace.growing:
+        return _more(replace(pace, speed=seen.speed), seen, min(_BOLDEST_PROBE, factor**2), Phase.PROBE)
+    if pace.growing and not seen.paced:
         if pace.speed and seen.speed < pace.speed * _WORTH_MORE:
             return replace(_back(pace), growing=False)
-        return _more(replace(pace, speed=seen.speed), 2.0, Phase.GROWING)
+        return _more(replace(pace, speed=seen.speed), seen, 2.0, Phase.GROWING)
     usual = seen.speed if not pace.speed else 0.8 * pace.speed + 0.2 * seen.speed
-    if seen.speed < pace.speed * _SLUMP:
-        return _more(replace(pace, speed=seen.speed, growing=True), 2.0, Phase.GROWING)
+    if seen.speed < pace.speed * _SLUMP and not seen.paced:
+        return _more(replace(pace, speed=seen.speed, growing=True), seen, 2.0, Phase.GROWING)
     if pace.quiet >= pace.patience:
-        return _more(replace(pace, speed=usual), _PROBE_FACTOR, Phase.PROBE)
+        return _more(replace(pace, speed=usual), seen, _PROBE_FACTOR, Phase.PROBE)
     return replace(pace, speed=usual, quiet=pace.quiet + 1)
 
 
-def _more(pace: Pace, factor: float, phase: Phase) -> Pace:
+def _more(pace: Pace, seen: Seen, factor: float, phase: Phase) -> Pace:
+    """More of what they wait for."""
+    before = replace(pace, before=pace.flight, before_rate=pace.rate, phase=phase)
+    if seen.paced:
+        return replace(before, rate=pace.rate * factor)
     more = min(pace.most, pace.flight * factor)
     if more <= pace.flight:
         return replace(pace, phase=Phase.STEADY, growing=False, quiet=0, doubt=True)
-    return replace(pace, flight=more, before=pace.flight, phase=phase)
+    return replace(before, flight=more)
 
 
 def _back(pace: Pace) -> Pace:
     """What was tried brought nothing."""
     patience = min(pace.patience * 2, _PROBE_LAST)
-    return replace(pace, flight=pace.before, phase=Phase.STEADY, quiet=0, patience=patience, doubt=True)
+    return replace(
+        pace,
+        flight=pace.before,
+        rate=pace.before_rate,
+        phase=Phase.STEADY,
+        quiet=0,
+        patience=patience,
+        doubt=True,
+    )
