@@ -94,7 +94,7 @@ class _Round:
         if not self.done and self.bad >= LEAST_ROUND:
             return True
         return self.done + self.bad >= pace.round and (
-            self.now_s - self.began_s >= _SHORTEST_ROUND_S or pace.rest_s > 0
+            self.now_s - self.began_s >= _SHORTEST_ROUND_S or self.bad >= 2 * LEAST_ROUND or pace.rest_s > 0
         )
 
     def seen(self) -> Seen:

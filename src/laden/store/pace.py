@@ -38,7 +38,7 @@ _WORTH_MORE, _CLEARLY_MORE = 1.1, 1.4
 _PROBE_FACTOR, _BOLDEST_PROBE = 1.15, 1.3
 _PROBE_WORTH = 0.4
 """Of what a probe added, that throughput must have grown by."""
-_PROBE_FIRST, _PROBE_LAST = 6, 24
+_PROBE_FIRST, _PROBE_LAST, _PROBE_LAST_RATE = 6, 24, 60
 """Quiet rounds before a probe: few at first, more with each that brought nothing or refusals."""
 _SLUMP = 0.7
 """Of the usual throughput: below it the link is another one than it was, and the search begins anew."""
@@ -48,7 +48,8 @@ _ABOVE_USUAL = 1.3
 """A share of refusals above both is looked into."""
 _DOUBTFUL = 0.05
 """What is called usual and is more than this is tried again now and then."""
-_CUT_BELOW = 0.95
+_CUT_BELOW, _KEPT = 0.95, 0.98
+_NEARLY = 0.5
 _DEEPEST_CUT, _LIGHTEST_CUT = 0.1, 0.9
 _TRIAL_BAD = 10
 """Refusals that a trial would see if it changed nothing, so that chance does not decide it."""
@@ -134,7 +135,7 @@ class Pace:
         if self.phase is Phase.SILENT:
             return 1
         sure = self.phase in (Phase.STEADY, Phase.PROBE)
-        least = max(_SURE_ROUND if sure else LEAST_ROUND, math.ceil(self.flight))
+        least = max(_SURE_ROUND if sure else LEAST_ROUND, 0 if self.rate else math.ceil(self.flight))
         if self.phase is Phase.TRIAL:
             wanted = math.ceil(_TRIAL_BAD / self.share) * (_AGAIN if self.again else 1)
             return max(least, min(_LONGEST_TRIAL, wanted))
@@ -167,7 +168,8 @@ def adapt(pace: Pace, seen: Seen) -> Pace:
         return _judged(pace, seen, share)
     if _unusual(pace, seen) and not _pays(pace, seen, share):
         if pace.phase is Phase.PROBE:
-            return _back(pace)
+            known = _KEPT * seen.speed / (1 - pace.usual)
+            return replace(_back(pace, seen), rate=min(pace.before_rate, known))
         return _tried(pace, seen, share, pace.usual) if pace.suspect else replace(pace, suspect=True)
     pace = replace(pace, usual=pace.usual + min(0.0, share - pace.usual) * _USUAL_FADE, suspect=False)
     if pace.phase is Phase.RETURNING:
@@ -233,14 +235,16 @@ def _judged(pace: Pace, seen: Seen, share: float) -> Pace:
     if not gone and not pace.again and share < pace.share * 0.8:
         return replace(pace, again=True)
     if gone:
+        kept = max(pace.rate, _KEPT * pace.speed / (1 - pace.usual)) * (1 - share) / (1 - min(share, pace.usual))
+        known = 0 < pace.before_rate * _NEARLY < kept
         return replace(
             pace,
-            rate=max(pace.rate, pace.speed / (1 - pace.usual)) * (1 - share) / (1 - min(share, pace.usual)),
+            rate=kept,
             phase=Phase.STEADY,
             growing=False,
             speed=seen.speed,
             quiet=0,
-            patience=min(pace.patience * 2, _PROBE_LAST),
+            patience=_longer(pace, seen) if known else _PROBE_FIRST,
             usual=min(pace.usual, share),
         )
     # If this was not known, what made the number small before may have been a mistake as well.
@@ -267,20 +271,23 @@ def _returned(pace: Pace) -> Pace:
 def _searched(pace: Pace, seen: Seen) -> Pace:
     """Look for the number beyond which more bring nothing."""
     if pace.phase is Phase.PROBE:
-        factor = pace.rate / pace.before_rate if pace.rate > pace.before_rate else pace.flight / pace.before
+        faster = pace.rate > pace.before_rate
+        if faster and not seen.paced:
+            return _more(replace(pace, speed=seen.speed, growing=True), seen, 2.0, Phase.GROWING)
+        factor = pace.rate / pace.before_rate if faster else pace.flight / pace.before
         if seen.speed < pace.speed * (1 + _PROBE_WORTH * (factor - 1)):
-            return _back(pace)
+            return _back(pace, seen)
         return _more(replace(pace, speed=seen.speed), seen, min(_BOLDEST_PROBE, factor**2), Phase.PROBE)
     if pace.growing and not seen.paced:
         if pace.speed and seen.speed < pace.speed * _WORTH_MORE:
-            return replace(_back(pace), growing=False)
+            return replace(_back(pace, seen), growing=False)
         return _more(replace(pace, speed=seen.speed), seen, 2.0, Phase.GROWING)
     usual = seen.speed if not pace.speed else 0.8 * pace.speed + 0.2 * seen.speed
     if seen.speed < pace.speed * _SLUMP and not seen.paced:
         return _more(replace(pace, speed=seen.speed, growing=True), seen, 2.0, Phase.GROWING)
     if pace.quiet >= pace.patience:
         return _more(replace(pace, speed=usual), seen, _PROBE_FACTOR, Phase.PROBE)
-    return replace(pace, speed=usual, quiet=pace.quiet + 1)
+    return replace(pace, phase=Phase.STEADY, speed=usual, quiet=pace.quiet + 1)
 
 
 def _more(pace: Pace, seen: Seen, factor: float, phase: Phase) -> Pace:
@@ -294,15 +301,18 @@ def _more(pace: Pace, seen: Seen, factor: float, phase: Phase) -> Pace:
     return replace(before, flight=more)
 
 
-def _back(pace: Pace) -> Pace:
+def _back(pace: Pace, seen: Seen) -> Pace:
     """What was tried brought nothing."""
-    patience = min(pace.patience * 2, _PROBE_LAST)
     return replace(
         pace,
         flight=pace.before,
         rate=pace.before_rate,
         phase=Phase.STEADY,
         quiet=0,
-        patience=patience,
+        patience=_longer(pace, seen),
         doubt=True,
     )
+
+
+def _longer(pace: Pace, seen: Seen) -> int:
+    return min(pace.patience * 2, _PROBE_LAST_RATE if seen.paced else _PROBE_LAST)
