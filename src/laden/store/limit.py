@@ -1,10 +1,10 @@
 """Bounds what is asked of a store at once: a store around a store.
 
-Each request waits at the door until fewer are in flight than the pace allows, and less than the link carries in some
-seconds. Those who wait keep their order; they are let in when a request ends, when the pace changes or a rest is over,
-and are sent home when the run is to stop. Behind the door nothing waits. What becomes of requests is measured in rounds
-and handed to `pace.adapt`. It sits below the retries, so that a request that pauses before another attempt holds
-no place.
+Each request waits at the door until fewer are in flight than the pace allows, less than the link carries in some
+seconds, and its time has come if there is a rate. Those who wait keep their order; they are let in when a request ends,
+when the pace changes, or when a rest or the wait for their time is over, and are sent home when the run is to stop.
+Behind the door nothing waits. What becomes of requests is measured in rounds and handed to `pace.adapt`. It sits below
+the retries, so that a request that pauses before another attempt holds no place.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ LONGEST_REST_S = 60.0
 _REQUEST_AMOUNT = 65_536
 """What a request counts for beside its bytes: about what fits on the wire while a small one is answered."""
 _SHORTEST_ROUND_S = 0.05
+_CLEARLY_BAD = 2 * LEAST_ROUND
+"""After so many refusals a round may be shorter."""
 _LOOK_S = 0.2
 _TICK_S = 0.001
 """Timers are no finer."""
 _SLACK_S = 0.02
-"""What was not begun in so long a time for want of a moment is made up for."""
+"""A rate is kept over so long a time: what timers and the machine hold up is made up for."""
 _STOPPED = "stopped before it was sent"
-_DITHER = 0.618
-"""Spreads a broken number of requests evenly (the golden ratio's fraction)."""
 
 
 class _Round:
@@ -94,7 +94,7 @@ class _Round:
         if not self.done and self.bad >= LEAST_ROUND:
             return True
         return self.done + self.bad >= pace.round and (
-            self.now_s - self.began_s >= _SHORTEST_ROUND_S or self.bad >= 2 * LEAST_ROUND or pace.rest_s > 0
+            self.now_s - self.began_s >= _SHORTEST_ROUND_S or self.bad >= _CLEARLY_BAD or pace.rest_s > 0
         )
 
     def seen(self) -> Seen:
@@ -150,7 +150,6 @@ class Door:
         self._next_s = 0.0
         """When the rate lets the next one begin."""
         self._timer: asyncio.TimerHandle | None = None
-        self._dither = 0.0
         self._looking = False
         self._round = _Round(monotonic())
 
@@ -210,11 +209,8 @@ class Door:
             raise
 
     def _room(self) -> bool:
-        slots = self.pace.flight
-        if slots < LEAST_ROUND:
-            slots += self._dither
         return (
-            self._in_use < int(slots)
+            self._in_use < int(self.pace.flight)
             and (self._bytes < self._most_bytes or not self._in_use)
             and not (self.pace.rest_s and monotonic() < self._resting_until_s)
             and not (self.pace.rate and self._early())
@@ -295,7 +291,6 @@ class Door:
             self._round.end(now_s, begun, done, bad, rest_s)
             if self._round.enough(self.pace):
                 self._decide(now_s)
-        self._dither = (self._dither + _DITHER) % 1.0
         if self._waiting:
             self._wake()
 

@@ -1,15 +1,19 @@
-"""How many requests at once: a pure function from what a round of them showed to what to do next.
+"""How many requests at once, and how many a second: a pure function from what a round showed to what to do next.
 
-One thing is controlled, the requests in flight; how many a second that makes, the answers decide. A decision is made
-after a round: enough requests that began after the last decision, so that nothing is judged by what was asked before.
+Requests in flight are bounded always. How many a second that makes, the answers decide, until a service refuses for
+their number: then what may be begun per second is bounded too, by what it was seen to take, as with a short latency one
+request at a time may be too many. A decision is made after a round: enough requests that began after the last decision,
+so that nothing is judged by what was asked before.
 
-1. Growing: from a few, twice as many while that brings more through; then a small probe now and then.
-2. More refused or broken than is known to be usual: fewer, as a trial. If the refusals go, or if as much gets through
-   as before, the smaller number stays. If less gets through and the refusals stay, they have another cause, and going
-   slowly would help nobody: the old number comes back, and that share of refusals is remembered as usual. A large one
-   is doubted now and then.
+1. Growing: from a few in flight, twice as many while that brings more through; then a small probe now and then, of
+   whatever they wait for, places or their time.
+2. More refused or broken than is known to be usual, two rounds after each other: fewer a second, as a trial, a little
+   below what came through. If the refusals go, nearly all that came through is kept as the rate. If they stay, they
+   have another cause, and going slowly would help nobody: the old rate, or none, comes back, and that share of refusals
+   is remembered as usual. A large one is doubted now and then.
 3. Nothing at all comes through: one request at a time, with rests between, until one does; then back, doubling.
 
+What a service takes is measured in the second round, because one that rested takes more at first than it goes on to.
 Apart from that, no more bytes are under way than the link carries in `LINK_S`. There is no clock and no randomness in
 here: `Limited` measures, `adapt` decides.
 """
@@ -38,8 +42,9 @@ _WORTH_MORE, _CLEARLY_MORE = 1.1, 1.4
 _PROBE_FACTOR, _BOLDEST_PROBE = 1.15, 1.3
 _PROBE_WORTH = 0.4
 """Of what a probe added, that throughput must have grown by."""
-_PROBE_FIRST, _PROBE_LAST, _PROBE_LAST_RATE = 6, 24, 60
-"""Quiet rounds before a probe: few at first, more with each that brought nothing or refusals."""
+_PROBE_FIRST, _PROBE_LAST, _PROBE_LAST_PACED = 6, 24, 60
+"""Quiet rounds before a probe: few at first, more with each that brought nothing or refusals. Those of a rate
+that bring nothing are refused something."""
 _SLUMP = 0.7
 """Of the usual throughput: below it the link is another one than it was, and the search begins anew."""
 
@@ -49,14 +54,17 @@ _ABOVE_USUAL = 1.3
 _DOUBTFUL = 0.05
 """What is called usual and is more than this is tried again now and then."""
 _CUT_BELOW, _KEPT = 0.95, 0.98
-_NEARLY = 0.5
+"""Of what came through, that a trial begins per second, and that is kept where it was right."""
+_KNOWN = 0.5
+"""A rate that a trial cuts by less than this was known before, and what is known need not be probed soon."""
 _DEEPEST_CUT, _LIGHTEST_CUT = 0.1, 0.9
 _TRIAL_BAD = 10
 """Refusals that a trial would see if it changed nothing, so that chance does not decide it."""
+_FEWER = 0.8
+"""Of the refusals: if they are fewer than that, and not gone, the trial is repeated with more requests."""
 _AGAIN = 3
 _MANY = 0.3
-"""Of so many refusals, some would be left if there were far too many requests, so throughput is the better witness; of
-fewer, none would be, while throughput would hardly tell."""
+"""Of so many refusals, half may be left: what came through before was less sure. They stop a doubling, too."""
 _LONGEST_TRIAL = 1000
 _USUAL_FADE = 0.05
 
@@ -72,7 +80,7 @@ class Phase(Enum):
     GROWING = "whether twice as many bring more"
     STEADY = "kept"
     PROBE = "whether a few more bring more"
-    TRIAL = "whether fewer are refused less"
+    TRIAL = "whether fewer a second are refused less"
     SILENT = "whether anything comes through at all"
     RETURNING = "on the way back from an outage"
 
@@ -100,7 +108,7 @@ class Pace:
     """What to do, and what the next decision needs to know."""
 
     flight: float = FIRST
-    """Requests in flight at most; of a broken number, that is the mean."""
+    """Requests in flight at most, rounded down."""
     most: int = MOST
     rate: float = 0.0
     """What may be begun per second, in what `Seen.speed` counts; 0 for any."""
@@ -110,12 +118,13 @@ class Pace:
     growing: bool = True
     """Whether to look for more by doubling, once it is quiet."""
     speed: float = 0.0
-    """The usual throughput, with `before` in flight while something is tried; 0 where it is not known."""
+    """The usual throughput, or that before what is tried; 0 where it is not known."""
     before: float = FIRST
     """Requests in flight to go back to."""
     before_rate: float = 0.0
+    """The same of the rate."""
     suspect: bool = False
-    """Whether the last round was refused more than usual: a trial is held against a round that began like that."""
+    """Whether the last round was refused more than usual."""
     share: float = 0.0
     """Refusals that led to a trial, of all requests."""
     usual: float = 0.0
@@ -168,8 +177,7 @@ def adapt(pace: Pace, seen: Seen) -> Pace:
         return _judged(pace, seen, share)
     if _unusual(pace, seen) and not _pays(pace, seen, share):
         if pace.phase is Phase.PROBE:
-            known = _KEPT * seen.speed / (1 - pace.usual)
-            return replace(_back(pace, seen), rate=min(pace.before_rate, known))
+            return replace(_back(pace, seen), rate=min(pace.before_rate, _KEPT * seen.speed / (1 - pace.usual)))
         return _tried(pace, seen, share, pace.usual) if pace.suspect else replace(pace, suspect=True)
     pace = replace(pace, usual=pace.usual + min(0.0, share - pace.usual) * _USUAL_FADE, suspect=False)
     if pace.phase is Phase.RETURNING:
@@ -217,7 +225,7 @@ def _tried(pace: Pace, seen: Seen, share: float, usual: float) -> Pace:
 
 def _pays(pace: Pace, seen: Seen, share: float) -> bool:
     """Whether a doubling brought so much, or nothing was doubled yet, that some refusals are no reason to stop."""
-    doubling = pace.phase is Phase.GROWING and share < _MANY
+    doubling = pace.phase is Phase.GROWING and share < _MANY and not seen.paced
     return doubling and seen.full and seen.speed >= pace.speed * _CLEARLY_MORE
 
 
@@ -229,14 +237,16 @@ def _unusual(pace: Pace, seen: Seen) -> bool:
 
 def _judged(pace: Pace, seen: Seen, share: float) -> Pace:
     """The verdict of a trial."""
+    # What would be left if there were too many: what is usual, and what the deepest cut does not reach.
     left = max(pace.usual if pace.share > pace.usual else 0.0, 1 - pace.speed / pace.rate)
     many = pace.share > _MANY
     gone = share < left + (pace.share - left) * (0.5 if many else 0.25)
-    if not gone and not pace.again and share < pace.share * 0.8:
+    if not gone and not pace.again and share < pace.share * _FEWER:
         return replace(pace, again=True)
     if gone:
-        kept = max(pace.rate, _KEPT * pace.speed / (1 - pace.usual)) * (1 - share) / (1 - min(share, pace.usual))
-        known = 0 < pace.before_rate * _NEARLY < kept
+        unusual = max(0.0, share - pace.usual)
+        kept = max(pace.rate, _KEPT * pace.speed / (1 - pace.usual)) * (1 - unusual)
+        known = 0 < pace.before_rate * _KNOWN < kept
         return replace(
             pace,
             rate=kept,
@@ -269,10 +279,11 @@ def _returned(pace: Pace) -> Pace:
 
 
 def _searched(pace: Pace, seen: Seen) -> Pace:
-    """Look for the number beyond which more bring nothing."""
+    """Look for the number, or the rate, beyond which more bring nothing."""
     if pace.phase is Phase.PROBE:
         faster = pace.rate > pace.before_rate
         if faster and not seen.paced:
+            # They wait for places now, and how many of these are right was never tried at such a rate.
             return _more(replace(pace, speed=seen.speed, growing=True), seen, 2.0, Phase.GROWING)
         factor = pace.rate / pace.before_rate if faster else pace.flight / pace.before
         if seen.speed < pace.speed * (1 + _PROBE_WORTH * (factor - 1)):
@@ -315,4 +326,5 @@ def _back(pace: Pace, seen: Seen) -> Pace:
 
 
 def _longer(pace: Pace, seen: Seen) -> int:
-    return min(pace.patience * 2, _PROBE_LAST_RATE if seen.paced else _PROBE_LAST)
+    """Quiet rounds before the next probe, after one in vain."""
+    return min(pace.patience * 2, _PROBE_LAST_PACED if seen.paced else _PROBE_LAST)
