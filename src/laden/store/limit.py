@@ -35,7 +35,7 @@ _CLEARLY_BAD = 2 * LEAST_ROUND
 _LOOK_S = 0.2
 _TICK_S = 0.001
 """Timers are no finer."""
-_SLACK_S = 0.02
+_SLACK_S = 0.1
 """A rate is kept over so long a time: what timers and the machine hold up is made up for."""
 _STOPPED = "stopped before it was sent"
 

@@ -205,8 +205,7 @@ def _silent(pace: Pace, seen: Seen) -> Pace:
 
 def _tried(pace: Pace, seen: Seen, share: float, usual: float) -> Pace:
     """Fewer a second, by as much as would do if there were too many."""
-    got_through = (1 - share) / (1 - usual)
-    rate = seen.speed / (1 - share) * min(max(got_through * _CUT_BELOW, _DEEPEST_CUT), _LIGHTEST_CUT)
+    rate = _cut(seen, share, usual)
     if not rate:
         return pace
     return replace(
@@ -221,6 +220,12 @@ def _tried(pace: Pace, seen: Seen, share: float, usual: float) -> Pace:
         again=False,
         suspect=False,
     )
+
+
+def _cut(seen: Seen, share: float, usual: float) -> float:
+    """The rate of a trial."""
+    got_through = (1 - share) / (1 - usual)
+    return seen.speed / (1 - share) * min(max(got_through * _CUT_BELOW, _DEEPEST_CUT), _LIGHTEST_CUT)
 
 
 def _pays(pace: Pace, seen: Seen, share: float) -> bool:
@@ -241,8 +246,12 @@ def _judged(pace: Pace, seen: Seen, share: float) -> Pace:
     left = max(pace.usual if pace.share > pace.usual else 0.0, 1 - pace.speed / pace.rate)
     many = pace.share > _MANY
     gone = share < left + (pace.share - left) * (0.5 if many else 0.25)
-    if not gone and not pace.again and share < pace.share * _FEWER:
-        return replace(pace, again=True)
+    if not gone and not pace.again:
+        if many and seen.speed > 0:
+            # What came through before may have been what was saved up: hold it against what came through now.
+            return replace(pace, rate=_cut(seen, share, 0.0), share=share, speed=seen.speed, again=True)
+        if share < pace.share * _FEWER:
+            return replace(pace, again=True)
     if gone:
         unusual = max(0.0, share - pace.usual)
         kept = max(pace.rate, _KEPT * pace.speed / (1 - pace.usual)) * (1 - unusual)
