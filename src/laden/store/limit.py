@@ -29,7 +29,8 @@ LONGEST_REST_S = 60.0
 
 _REQUEST_AMOUNT = 65_536
 """What a request counts for beside its bytes: about what fits on the wire while a small one is answered."""
-_SHORTEST_ROUND_S = 0.05
+_SHORTEST_ROUND_S, _SHORTEST_CLEAN_ROUND_S = 0.05, 0.03
+"""What is refused comes in bursts."""
 _CLEARLY_BAD = 2 * LEAST_ROUND
 """After so many refusals a round may be shorter."""
 _LOOK_S = 0.2
@@ -93,9 +94,10 @@ class _Round:
         """Whether a decision can be made: after a round, or as soon as it is clear that nothing comes through."""
         if not self.done and self.bad >= LEAST_ROUND:
             return True
-        return self.done + self.bad >= pace.round and (
-            self.now_s - self.began_s >= _SHORTEST_ROUND_S or self.bad >= _CLEARLY_BAD or pace.rest_s > 0
-        )
+        if self.done + self.bad < pace.round:
+            return False
+        shortest_s = _SHORTEST_ROUND_S if self.bad else _SHORTEST_CLEAN_ROUND_S
+        return self.now_s - self.began_s >= shortest_s or self.bad >= _CLEARLY_BAD or pace.rest_s > 0
 
     def seen(self) -> Seen:
         """What it showed.

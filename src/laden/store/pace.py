@@ -57,7 +57,7 @@ _CUT_BELOW, _KEPT = 0.95, 0.98
 """Of what came through, that a trial begins per second, and that is kept where it was right."""
 _KNOWN = 0.5
 """A rate that a trial cuts by less than this was known before, and what is known need not be probed soon."""
-_DEEPEST_CUT, _LIGHTEST_CUT = 0.1, 0.9
+_DEEPEST_CUT, _LIGHTEST_CUT, _SECOND_CUT = 0.1, 0.9, 0.5
 _TRIAL_BAD = 10
 """Refusals that a trial would see if it changed nothing, so that chance does not decide it."""
 _FEWER = 0.8
@@ -144,7 +144,8 @@ class Pace:
         if self.phase is Phase.SILENT:
             return 1
         sure = self.phase in (Phase.STEADY, Phase.PROBE)
-        least = max(_SURE_ROUND if sure else LEAST_ROUND, 0 if self.rate else math.ceil(self.flight))
+        places = math.ceil(self.flight if self.phase is not Phase.GROWING else self.flight / 2)
+        least = max(_SURE_ROUND if sure else LEAST_ROUND, 0 if self.rate else places)
         if self.phase is Phase.TRIAL:
             wanted = math.ceil(_TRIAL_BAD / self.share) * (_AGAIN if self.again else 1)
             return max(least, min(_LONGEST_TRIAL, wanted))
@@ -249,7 +250,8 @@ def _judged(pace: Pace, seen: Seen, share: float) -> Pace:
     if not gone and not pace.again:
         if many and seen.speed > 0:
             # What came through before may have been what was saved up: hold it against what came through now.
-            return replace(pace, rate=_cut(seen, share, 0.0), share=share, speed=seen.speed, again=True)
+            rate = max(_cut(seen, share, 0.0), pace.rate * _SECOND_CUT)
+            return replace(pace, rate=rate, share=share, speed=seen.speed, again=True)
         if share < pace.share * _FEWER:
             return replace(pace, again=True)
     if gone:
