@@ -42,9 +42,11 @@ _WORTH_MORE, _CLEARLY_MORE = 1.1, 1.4
 _PROBE_FACTOR, _BOLDEST_PROBE = 1.15, 1.3
 _PROBE_WORTH = 0.4
 """Of what a probe added, that throughput must have grown by."""
-_PROBE_FIRST, _PROBE_LAST, _PROBE_LAST_PACED = 6, 24, 60
+_PROBE_FIRST, _PROBE_LAST, _PROBE_LAST_PACED = 6, 24, 120
 """Quiet rounds before a probe: few at first, more with each that brought nothing or refusals. Those of a rate
 that bring nothing are refused something."""
+_PROBE_SOON = 2
+"""Rounds before the first probe of a rate, which is a guess until then."""
 _SLUMP = 0.7
 """Of the usual throughput: below it the link is another one than it was, and the search begins anew."""
 
@@ -264,7 +266,7 @@ def _judged(pace: Pace, seen: Seen, share: float) -> Pace:
             phase=Phase.STEADY,
             growing=False,
             speed=seen.speed,
-            quiet=0,
+            quiet=0 if known else _PROBE_FIRST - _PROBE_SOON,
             patience=_longer(pace, seen) if known else _PROBE_FIRST,
             usual=min(pace.usual, share),
         )
