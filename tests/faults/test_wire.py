@@ -25,7 +25,7 @@ from tests.support.harness import landed
 
 LONG = bool(os.environ.get("LADEN_LONG"))
 SEED = os.environ.get("LADEN_SEED", "wire")
-SCRIPTS = 3_000 if LONG else 140
+SCRIPTS = 3_000 if LONG else 80
 """Drawn, beside those that are written out below."""
 PARTS = 4
 BOUND_S = 20.0
