@@ -28,7 +28,10 @@ _COMPARED: dict[str, Callable[[Setup], Case]] = {
     "small-0ms": lambda setup: cases.small_case(setup, ()),
     "small-30ms": lambda setup: cases.small_case(setup, cases.LATENCY),
     "again": cases.again_case,
-    "throttled": cases.throttled_case,
+    **{
+        f"throttled-{ms}ms": lambda setup, ms=ms: cases.throttled_case(setup, ms)  # type: ignore[misc]
+        for ms in cases.THROTTLED_LATENCIES_MS
+    },
     "link": cases.link_case,
     "memory": cases.memory_case,
 }

@@ -25,6 +25,7 @@ from bench.workloads import Workload
 LATENCY = ("--latency-ms", "30")
 LINK = (*LATENCY, "--connection-mbps", "60", "--total-mbps", "1000")
 THROTTLED_REQUESTS_PER_S = 2000
+THROTTLED_LATENCIES_MS = (0, 1, 5, 30)
 QUICK_SMALL_FILES = 5000
 FIRST_LOAD = "laden, first load"
 CONNECTIONS_TRIED = (8, 16, 32, 64, 128)
@@ -143,16 +144,17 @@ def link_case(setup: Setup) -> Case:
     return Case("link", "1.2 GB at 30 ms, 60 MB/s per connection", load, load.deflated, builds, LINK)
 
 
-def throttled_case(setup: Setup) -> Case:
+def throttled_case(setup: Setup, latency_ms: int) -> Case:
     """Load into a service that refuses more than 2,000 requests a second.
 
-    Laden alone: AzCopy's waits of up to a minute (20 tries, 1 s to 60 s) would take most of the benchmark's time.
+    With no latency at all, one request at a time is more than that. Laden alone: AzCopy's waits of up to a minute (20
+    tries, 1 s to 60 s) would take most of the benchmark's time.
     """
     load = workloads.there(setup.work, 20_000)
-    # With no latency at all one request at a time is more than that, and nothing that counts requests could help.
-    options = ("--requests-per-s", str(THROTTLED_REQUESTS_PER_S), "--latency-ms", "5")
+    options = ("--requests-per-s", str(THROTTLED_REQUESTS_PER_S), "--latency-ms", str(latency_ms))
     builds: list[Build] = [lambda url, scratch: peers.laden(load.split, url)]
-    return Case("throttled", "20,000 files at 5 ms, 503 above 2,000 requests/s", load, load.root, builds, options)
+    title = f"20,000 files at {latency_ms} ms, 503 above 2,000 requests/s"
+    return Case(f"throttled-{latency_ms}ms", title, load, load.root, builds, options)
 
 
 def memory_case(setup: Setup) -> Case:

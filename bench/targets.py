@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bench.cases import THROTTLED_REQUESTS_PER_S
+from bench.cases import THROTTLED_LATENCIES_MS, THROTTLED_REQUESTS_PER_S
 
 Cases = dict[str, dict[str, Any]]
 TUNED = "AzCopy tuned --put-md5"
@@ -76,16 +76,21 @@ def _of_best_fixed(cases: Cases) -> float:
     return float(min(fixed)) / _of(cases, "link", "laden")
 
 
-def _goodput(cases: Cases) -> float:
-    row = cases.get("throttled", {}).get("peers", {}).get("laden")
-    if row is None or row["failed"]:
-        raise _NotMeasuredError
-    seconds = float(row["said"].get("seconds") or row["wall_s"])
-    return float(cases["throttled"]["files"]) / seconds / THROTTLED_REQUESTS_PER_S
+def _goodput(case: str) -> Callable[[Cases], float]:
+    """Files per second of a whole load over what the service admits."""
+
+    def compute(cases: Cases) -> float:
+        row = cases.get(case, {}).get("peers", {}).get("laden")
+        if row is None or row["failed"]:
+            raise _NotMeasuredError
+        seconds = float(row["said"].get("seconds") or row["wall_s"])
+        return float(cases[case]["files"]) / seconds / THROTTLED_REQUESTS_PER_S
+
+    return compute
 
 
-def _refused(cases: Cases) -> float:
-    return _of(cases, "throttled", "laden", "refused") / _of(cases, "throttled", "laden", "requests")
+def _refused(case: str) -> Callable[[Cases], float]:
+    return lambda cases: _of(cases, case, "laden", "refused") / _of(cases, case, "laden", "requests")
 
 
 def _growth(cases: Cases) -> float:
@@ -129,8 +134,14 @@ _ALL: list[tuple[str, tuple[str, Callable[[float], bool]], Callable[[Cases], flo
     ("memory: 12 GB over 1.2 GB", _at_most(1.1), _growth),
     ("memory: MB at 12 GB", _at_most(500), _plain("memory", "memory_bytes", 1e6)),
     ("cloud link: speed over best fixed connections", _at_least(0.9), _of_best_fixed),
-    ("throttled: files/s over what the service admits", _at_least(0.85), _goodput),
-    ("throttled: requests refused", _at_most(0.1), _refused),
+    *(
+        judged
+        for ms in THROTTLED_LATENCIES_MS
+        for judged in (
+            (f"throttled, {ms} ms: files/s over what is admitted", _at_least(0.85), _goodput(f"throttled-{ms}ms")),
+            (f"throttled, {ms} ms: requests refused", _at_most(0.1), _refused(f"throttled-{ms}ms")),
+        )
+    ),
     *(
         (f"{case}: {what} over the faster of AzCopy and rclone", _at_most(0.8), _of_faster(case, field))
         for case in ("get", "get-small-0ms", "get-small-30ms")

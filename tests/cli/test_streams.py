@@ -144,7 +144,7 @@ def test_guarded_standard_error_takes_anything(monkeypatch: pytest.MonkeyPatch) 
 def test_an_early_interruption_is_one(
     becomes: Exception | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def imports() -> None:
+    def imports(_: list[str]) -> None:
         try:
             signal.raise_signal(signal.SIGINT)
         except KeyboardInterrupt:
@@ -152,16 +152,16 @@ def test_an_early_interruption_is_one(
                 raise becomes from None
             raise
 
-    monkeypatch.setattr(usage, "all_verbs", imports)
+    monkeypatch.setattr(usage, "_verbs_for", imports)
     assert run_command(["check", "."]) == ExitCode.INTERRUPTED
     assert capsys.readouterr().err == "laden: stopped as you asked\n"
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_an_error_of_its_own_is_a_bug(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    def imports() -> None:
+    def imports(_: list[str]) -> None:
         raise ImportError("no such library")
 
-    monkeypatch.setattr(usage, "all_verbs", imports)
+    monkeypatch.setattr(usage, "_verbs_for", imports)
     assert run_command(["check", "."]) == ExitCode.BUG
     assert "a bug in laden" in capsys.readouterr().err

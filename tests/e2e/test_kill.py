@@ -2,9 +2,10 @@
 
 The moments are requests, not times: at the k-th request the process gets SIGKILL, before the emulator hears of
 the request, after it did it, or together with the answer. So every stage from the first listing to the last
-page is hit, on any machine.
+page is hit, on any machine. `LADEN_SEED` draws other ones.
 """
 
+import os
 import random
 import subprocess
 import threading
@@ -19,6 +20,7 @@ from tests.support.dataset import Dataset, make_dataset
 from tests.support.harness import Landed, Proxy, content, kill, landed, start
 
 KILLS = 20
+SEED = os.environ.get("LADEN_SEED", "kill")
 CONNECTIONS = 6
 DOCUMENTS = ("_laden/manifest.parquet", "_laden/load.json", "PADCHEST_SMALL.csv")
 
@@ -48,7 +50,7 @@ def undisturbed(emulator: Emulator, dataset: Dataset) -> Undisturbed:
 
 def moments() -> list[tuple[int, int, str]]:
     """Number of the kill, where in the run (in 20ths, and the seed within), and when in the request."""
-    rng = random.Random("kill")
+    rng = random.Random(SEED)
     return [(number, rng.randrange(1000), rng.choice(("before", "after", "answered"))) for number in range(KILLS)]
 
 

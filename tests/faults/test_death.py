@@ -2,7 +2,8 @@
 
 Kills are told by requests, not by time: at the n-th request of a kind, before the service hears of it, after it did
 it, or once the answer is passed on. `tests/e2e/test_kill.py` kills at random requests of a larger set; here each kind
-of request, and so each stage, has its kills, a large member's blocks among them.
+of request, and so each stage, has its kills, a large member's blocks among them. `LADEN_LONG=1` kills a thousand
+times, `LADEN_SEED` draws other ones of those that are drawn.
 """
 
 import json
@@ -31,6 +32,7 @@ from tests.support.dataset import Dataset
 from tests.support.harness import landed
 
 LONG = bool(os.environ.get("LADEN_LONG"))
+SEED = os.environ.get("LADEN_SEED", "death")
 KILLS = 1_000 if LONG else 70
 """Planned; some of a row come too late, because nothing was left to do."""
 MOMENTS = ("before", "after", "answered")
@@ -54,7 +56,7 @@ REQUESTS = [(kind, nth + 1) for kind, count in STAGES.items() for nth in range(c
 
 def kills() -> list[list[Kill]]:
     """Each request at each moment once; then some that are killed twice or three times before they may finish."""
-    rng = random.Random("death")
+    rng = random.Random(SEED)
     single = [[Kill(kind, nth, moment)] for kind, nth in REQUESTS for moment in MOMENTS]
     planned = list(single)
     while sum(map(len, planned)) < KILLS:

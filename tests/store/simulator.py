@@ -38,7 +38,7 @@ class Case:
         asked = self.puts / (1 - weather.refused - weather.cut)
         spans_s = [asked * weather.serve_s, asked * self.latency_s / MOST]
         if weather.per_s:
-            spans_s.append(self.puts / weather.per_s)
+            spans_s.append(self.puts / weather.per_s - weather.burst_s)
         if weather.link_bytes_per_s:
             spans_s.append(self.puts * self.size_bytes / weather.link_bytes_per_s)
         return max(spans_s) + self.latency_s + self.lost_s
@@ -78,6 +78,14 @@ def _limit(per_s: float, puts: int, bound: float, refused_at_most: float, latenc
     )
 
 
+def _throttled(latency_s: float, burst_s: float) -> Case:
+    """A rested service takes more at first than it goes on to take; below 0.5 ms one request at a time is too many."""
+    weather = Weather(_at(latency_s), per_s=2_000, burst_s=burst_s, retry_after_s=1)
+    name = f"2000 a second, {burst_s:g} s at once, {latency_s * 1000:.0f} ms"
+    # Who is refused in the end comes back a second later, when the others may be through.
+    return Case(name, weather, 20_000, 1.15, latency_s=latency_s, refused_at_most=0.15 if latency_s > 0.01 else 0.1)
+
+
 def _link(mbit_per_s: float, puts: int, bound: float) -> Case:
     weather = Weather(_at(0.03), link_bytes_per_s=mbit_per_s * 125_000)
     name = f"{mbit_per_s:.0f} Mbit/s, {puts} of 6.5 MB"
@@ -106,6 +114,7 @@ CASES = (
     _limit(2_000, 10_000, 1.1, 0.15, 0.03),
     _limit(500, 6_000, 1.25, 0.05, 0.005, cut=0.01),
     _limit(500, 6_000, 1.4, 0.25, 0.005, refused=0.08),
+    *(_throttled(latency_s, burst_s) for latency_s in (0.0, 0.001, 0.005, 0.03) for burst_s in (0.1, 1, 2)),
     Case(
         "latency from 5 to 200 ms",
         Weather(lambda t: 0.005 if t < 0.4 else 0.2),

@@ -17,6 +17,7 @@ seen = st.builds(
     bad=st.integers(0, 1_000),
     speed=st.floats(0, 1e12),
     full=st.booleans(),
+    paced=st.booleans(),
     asked_rest_s=st.floats(0, 60),
 ).filter(lambda seen: seen.done + seen.bad)
 
@@ -82,31 +83,67 @@ def test_a_constant_share_of_refusals_does_not_hold_it_down(share: float) -> Non
     assert sum(pace.phase is Phase.TRIAL for pace in history) < 12
 
 
-def test_refusals_that_go_with_fewer_requests_keep_it_there() -> None:
-    pace = adapt(replace(Pace(), flight=100.0), Seen(60, 40, 1_000.0, full=True))
+def tried(pace: Pace, seen: Seen) -> Pace:
+    """What two such rounds lead to."""
+    suspect = adapt(pace, seen)
+    assert (suspect.phase, suspect.flight, suspect.rate) == (pace.phase, pace.flight, pace.rate)
+    return adapt(suspect, seen)
+
+
+def test_refusals_that_go_with_fewer_requests_keep_the_rate() -> None:
+    pace = tried(replace(Pace(), flight=100.0), Seen(60, 40, 1_000.0, full=True))
     assert pace.phase is Phase.TRIAL
-    assert 50 < pace.flight < 60
-    after = adapt(pace, Seen(pace.round, 0, 990.0, full=True))
+    assert (pace.flight, pace.rate) == (100.0, pytest.approx(950.0))
+    after = adapt(pace, Seen(pace.round, 0, 950.0, full=True, paced=True))
     assert after.phase is Phase.STEADY
-    assert after.flight == pace.flight
+    assert (after.flight, after.rate) == (100.0, pytest.approx(980.0))
     assert after.usual == 0
 
 
-def test_refusals_that_stay_are_usual_and_the_old_number_comes_back() -> None:
+def test_refusals_that_stay_are_usual_and_what_was_before_comes_back() -> None:
     before = replace(Pace(), flight=100.0, phase=Phase.STEADY, growing=False, speed=1_000.0)
-    pace = adapt(before, Seen(80, 20, 1_000.0, full=True))
-    assert pace.flight < 80
+    pace = tried(before, Seen(80, 20, 1_000.0, full=True))
+    assert 0 < pace.rate < 1_000.0
     count = pace.round
-    after = adapt(pace, Seen(count - count // 5, count // 5, 1_000.0 * pace.flight / 100, full=True))
-    assert after.flight == before.flight
+    after = adapt(pace, Seen(count - count // 5, count // 5, pace.rate * 0.8, full=True, paced=True))
+    assert (after.flight, after.rate) == (before.flight, 0)
     assert after.usual == pytest.approx(0.2, abs=0.01)
-    assert adapt(after, Seen(80, 20, 2_000.0, full=True)).phase is not Phase.TRIAL
+    again = Seen(80, 20, 2_000.0, full=True)
+    assert adapt(adapt(after, again), again).phase is not Phase.TRIAL
+
+
+def test_one_bad_round_is_no_reason() -> None:
+    pace = adapt(replace(Pace(), flight=100.0), Seen(60, 40, 1_000.0, full=True))
+    pace = adapt(pace, Seen(100, 0, 1_000.0, full=False))
+    assert adapt(pace, Seen(60, 40, 1_000.0, full=True)).phase is not Phase.TRIAL
+
+
+def test_what_a_rested_service_takes_at_first_is_not_taken_for_its_limit() -> None:
+    """A hundred times the limit at once, then the limit, 1,000: two trials at most find it, whatever was seen first."""
+    pace = replace(Pace(), flight=32.0, phase=Phase.STEADY, growing=False)
+    for took in (100_000.0, 5_000.0, *[1_000.0] * 20):
+        sent = min(pace.rate or 20_000.0, 20_000.0)
+        through = min(sent, took)
+        bad = round(100 * (1 - through / sent))
+        pace = adapt(pace, Seen(100 - bad, bad, through, full=True, paced=pace.rate > 0))
+    assert pace.phase is Phase.STEADY
+    assert 900 < pace.rate < 1_100
+
+
+def test_a_rate_that_holds_nothing_up_is_no_reason_to_stay_small() -> None:
+    """The limit is gone: the rate is probed while they wait for it, then the number in flight."""
+    pace = Pace(flight=16.0, rate=500.0, phase=Phase.STEADY, growing=False, speed=500.0)
+    for _ in range(100):
+        places = pace.flight * 33.0
+        paced = pace.rate < places
+        pace = adapt(pace, Seen(pace.round, 0, min(places, pace.rate), full=True, paced=paced))
+    assert min(pace.flight * 33.0, pace.rate) > 10 * 500.0
 
 
 def test_a_doubling_that_pays_is_kept_in_spite_of_some_refusals() -> None:
     grown = adapt(replace(Pace(), speed=500.0), Seen(17, 3, 900.0, full=True))
     assert (grown.phase, grown.flight) == (Phase.GROWING, 2 * FIRST)
-    assert adapt(replace(Pace(), speed=500.0), Seen(17, 3, 550.0, full=True)).phase is Phase.TRIAL
+    assert tried(replace(Pace(), speed=500.0), Seen(17, 3, 550.0, full=True)).phase is Phase.TRIAL
 
 
 def test_what_is_called_usual_is_doubted_now_and_then() -> None:
@@ -138,15 +175,3 @@ def test_a_link_carries_what_it_carried() -> None:
     less = most_bytes(1e9, 125_000.0)
     assert LINK_S * 125_000 < less < 1e9
     assert most_bytes(1e3, 1e9) == LINK_S * 1e9
-
-
-def test_many_refusals_are_judged_twice_before_they_are_usual() -> None:
-    """The burst that a rested service takes at first would make its limit look like weather."""
-    pace = replace(Pace(), flight=32.0, phase=Phase.STEADY, growing=False)
-    pace = adapt(pace, Seen(200, 400, 6000.0, True))
-    for usual in (0.0, 0.8):
-        assert pace.phase is Phase.TRIAL
-        while pace.phase is Phase.TRIAL:
-            pace = adapt(pace, Seen(200, 800, pace.speed / 10, True))
-        assert (pace.flight, pace.usual) == (32.0, pytest.approx(usual))
-        pace = adapt(pace, Seen(200, 400, 6000.0, True))

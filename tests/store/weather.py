@@ -75,6 +75,8 @@ class Weather:
     """Whether connections break in such spans instead."""
     per_s: float = 0.0
     """Puts a second that are taken; what is above is refused at once. 0 for any number."""
+    burst_s: float = 0.1
+    """So long a rest is made up for: a bucket of so many seconds' puts, full at first."""
     link_bytes_per_s: float = 0.0
     """Shared fairly by all puts in flight. 0 for any."""
     retry_after_s: float | None = None
@@ -133,7 +135,7 @@ class Service:
         self._weather = weather
         self._chance = random.Random(seed)
         self._free_s = 0.0
-        self._tokens, self._token_s = 0.0, 0.0
+        self._tokens, self._token_s = weather.per_s * weather.burst_s, 0.0
         self.link = Link(weather.link_bytes_per_s) if weather.link_bytes_per_s else None
         self.asked = self.taken = self.refused = self.running = 0
         self.asked_at_s: list[float] = []
@@ -163,12 +165,11 @@ class Service:
         self.taken += 1
 
     def _admits(self) -> bool:
-        """A bucket as deep as a tenth of a second."""
         weather = self._weather
         if not weather.per_s:
             return True
         now_s = asyncio.get_running_loop().time()
-        self._tokens = min(weather.per_s / 10, self._tokens + (now_s - self._token_s) * weather.per_s)
+        self._tokens = min(weather.per_s * weather.burst_s, self._tokens + (now_s - self._token_s) * weather.per_s)
         self._token_s = now_s
         if self._tokens < 1:
             return False

@@ -44,11 +44,21 @@ _UsageError: Any = typer.BadParameter.__base__
 
 def all_verbs() -> Any:
     """The command `laden`, with every verb declared."""
+    return _verbs(_VERBS)
+
+
+def _verbs(modules: tuple[str, ...]) -> Any:
     from laden.cli.app import app
 
-    for declarations in _VERBS:
+    for declarations in modules:
         import_module(f"laden.cli.{declarations}")
     return typer.main.get_command(app)
+
+
+def _verbs_for(arguments: list[str]) -> Any:
+    """As `all_verbs`, but for a command that `app` declares itself no others, which take longer than it to declare."""
+    early = _verbs(())
+    return early if arguments and arguments[0] in early.commands else all_verbs()
 
 
 def know_shells() -> None:
@@ -64,7 +74,7 @@ def run_typer(arguments: list[str], early: Early) -> int:
         know_shells()
     try:
         with noting(arguments):
-            ended = all_verbs().main(arguments, prog_name="laden", standalone_mode=False)
+            ended = _verbs_for(arguments).main(arguments, prog_name="laden", standalone_mode=False)
     except (typer.Abort, KeyboardInterrupt):
         print("laden: stopped as you asked", file=sys.stderr)
         return int(ExitCode.INTERRUPTED)

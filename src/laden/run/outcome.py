@@ -79,7 +79,7 @@ def outcomes(relations: Relations) -> Outcomes:
         sent=sent,
         already_there=done + there,
         conflicts=left_alone + conflicts,
-        damaged=damaged + broken_now + relations.one(_BROKEN_BEFORE, fine)[0],
+        damaged=damaged + broken_now + (relations.one(_BROKEN_BEFORE, fine)[0] if done else 0),
         failed=failed,
         held=held,
         unseen=unseen,

@@ -1,10 +1,10 @@
 """Bounds what is asked of a store at once: a store around a store.
 
-Each request waits at the door until fewer are in flight than the pace allows, and less than the link carries in some
-seconds. Those who wait keep their order; they are let in when a request ends, when the pace changes or a rest is over,
-and are sent home when the run is to stop. Behind the door nothing waits. What becomes of requests is measured in rounds
-and handed to `pace.adapt`. It sits below the retries, so that a request that pauses before another attempt holds
-no place.
+Each request waits at the door until fewer are in flight than the pace allows, less than the link carries in some
+seconds, and its time has come if there is a rate. Those who wait keep their order; they are let in when a request ends,
+when the pace changes, or when a rest or the wait for their time is over, and are sent home when the run is to stop.
+Behind the door nothing waits. What becomes of requests is measured in rounds and handed to `pace.adapt`. It sits below
+the retries, so that a request that pauses before another attempt holds no place.
 """
 
 from __future__ import annotations
@@ -29,11 +29,16 @@ LONGEST_REST_S = 60.0
 
 _REQUEST_AMOUNT = 65_536
 """What a request counts for beside its bytes: about what fits on the wire while a small one is answered."""
-_SHORTEST_ROUND_S = 0.05
+_SHORTEST_ROUND_S, _SHORTEST_CLEAN_ROUND_S = 0.05, 0.03
+"""What is refused comes in bursts."""
+_CLEARLY_BAD = 2 * LEAST_ROUND
+"""After so many refusals a round may be shorter."""
 _LOOK_S = 0.2
+_TICK_S = 0.001
+"""Timers are no finer."""
+_SLACK_S = 0.1
+"""A rate is kept over so long a time: what timers and the machine hold up is made up for."""
 _STOPPED = "stopped before it was sent"
-_DITHER = 0.618
-"""Spreads a broken number of requests evenly (the golden ratio's fraction)."""
 
 
 class _Round:
@@ -51,6 +56,7 @@ class _Round:
         "lasted_s",
         "moved",
         "now_s",
+        "paced",
     )
 
     def __init__(self, now_s: float) -> None:
@@ -65,7 +71,7 @@ class _Round:
         self.area_s = 0.0
         """The integral of `fresh` since `first_s`."""
         self.asked_rest_s = 0.0
-        self.full = False
+        self.full = self.paced = False
 
     def begin(self, now_s: float) -> None:
         self.area_s += self.fresh * (now_s - self.now_s)
@@ -88,9 +94,10 @@ class _Round:
         """Whether a decision can be made: after a round, or as soon as it is clear that nothing comes through."""
         if not self.done and self.bad >= LEAST_ROUND:
             return True
-        return self.done + self.bad >= pace.round and (
-            self.now_s - self.began_s >= _SHORTEST_ROUND_S or pace.rest_s > 0
-        )
+        if self.done + self.bad < pace.round:
+            return False
+        shortest_s = _SHORTEST_ROUND_S if self.bad else _SHORTEST_CLEAN_ROUND_S
+        return self.now_s - self.began_s >= shortest_s or self.bad >= _CLEARLY_BAD or pace.rest_s > 0
 
     def seen(self) -> Seen:
         """What it showed.
@@ -101,7 +108,7 @@ class _Round:
         span_s = self.now_s - self.first_s
         places = self.area_s / span_s if span_s > 0 else self.fresh + 1.0
         speed = self.moved / self.lasted_s * places if self.lasted_s > 0 else 0.0
-        return Seen(self.done, self.bad, speed, self.full, self.asked_rest_s)
+        return Seen(self.done, self.bad, speed, self.full, self.paced, self.asked_rest_s)
 
 
 class _Begun(NamedTuple):
@@ -142,7 +149,9 @@ class Door:
         self._most_bytes = float(FIRST_BYTES)
         self._carried_bytes = 0
         self._resting_until_s = 0.0
-        self._dither = 0.0
+        self._next_s = 0.0
+        """When the rate lets the next one begin."""
+        self._timer: asyncio.TimerHandle | None = None
         self._looking = False
         self._round = _Round(monotonic())
 
@@ -202,20 +211,35 @@ class Door:
             raise
 
     def _room(self) -> bool:
-        slots = self.pace.flight
-        if slots < LEAST_ROUND:
-            slots += self._dither
         return (
-            self._in_use < int(slots)
+            self._in_use < int(self.pace.flight)
             and (self._bytes < self._most_bytes or not self._in_use)
             and not (self.pace.rest_s and monotonic() < self._resting_until_s)
+            and not (self.pace.rate and self._early())
         )
+
+    def _early(self) -> bool:
+        """Whether the next one's time has not come; it will be let in then."""
+        wait_s = self._next_s - monotonic()
+        if wait_s <= 0:
+            return False
+        self._round.full = self._round.paced = True
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(max(wait_s, _TICK_S), self._due)
+        return True
+
+    def _due(self) -> None:
+        self._timer = None
+        self._wake()
 
     def _begin(self, size_bytes: int) -> _Begun:
         now_s = monotonic()
         self._round.begin(now_s)
         self._in_use += 1
         self._bytes += size_bytes
+        if self.pace.rate:
+            late_s = max(self._next_s, now_s - _SLACK_S)
+            self._next_s = late_s + (size_bytes + _REQUEST_AMOUNT) / self.pace.rate
         return _Begun(now_s, size_bytes, self._round, self._carried_bytes)
 
     def _wake(self) -> None:
@@ -269,12 +293,13 @@ class Door:
             self._round.end(now_s, begun, done, bad, rest_s)
             if self._round.enough(self.pace):
                 self._decide(now_s)
-        self._dither = (self._dither + _DITHER) % 1.0
         if self._waiting:
             self._wake()
 
     def _decide(self, now_s: float) -> None:
-        self.pace = adapt(self.pace, self._round.seen())
+        before, self.pace = self.pace, adapt(self.pace, self._round.seen())
+        if self.pace.rate != before.rate:
+            self._next_s = now_s
         self._round = _Round(now_s)
         if self.pace.rest_s:
             self._resting_until_s = now_s + self.pace.rest_s

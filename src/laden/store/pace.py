@@ -1,15 +1,19 @@
-"""How many requests at once: a pure function from what a round of them showed to what to do next.
+"""How many requests at once, and how many a second: a pure function from what a round showed to what to do next.
 
-One thing is controlled, the requests in flight; how many a second that makes, the answers decide. A decision is made
-after a round: enough requests that began after the last decision, so that nothing is judged by what was asked before.
+Requests in flight are bounded always. How many a second that makes, the answers decide, until a service refuses for
+their number: then what may be begun per second is bounded too, by what it was seen to take, as with a short latency one
+request at a time may be too many. A decision is made after a round: enough requests that began after the last decision,
+so that nothing is judged by what was asked before.
 
-1. Growing: from a few, twice as many while that brings more through; then a small probe now and then.
-2. More refused or broken than is known to be usual: fewer, as a trial. If the refusals go, or if as much gets through
-   as before, the smaller number stays. If less gets through and the refusals stay, they have another cause, and going
-   slowly would help nobody: the old number comes back, and that share of refusals is remembered as usual. A large one
-   is doubted now and then.
+1. Growing: from a few in flight, twice as many while that brings more through; then a small probe now and then, of
+   whatever they wait for, places or their time.
+2. More refused or broken than is known to be usual, two rounds after each other: fewer a second, as a trial, a little
+   below what came through. If the refusals go, nearly all that came through is kept as the rate. If they stay, they
+   have another cause, and going slowly would help nobody: the old rate, or none, comes back, and that share of refusals
+   is remembered as usual. A large one is doubted now and then.
 3. Nothing at all comes through: one request at a time, with rests between, until one does; then back, doubling.
 
+What a service takes is measured in the second round, because one that rested takes more at first than it goes on to.
 Apart from that, no more bytes are under way than the link carries in `LINK_S`. There is no clock and no randomness in
 here: `Limited` measures, `adapt` decides.
 """
@@ -38,8 +42,11 @@ _WORTH_MORE, _CLEARLY_MORE = 1.1, 1.4
 _PROBE_FACTOR, _BOLDEST_PROBE = 1.15, 1.3
 _PROBE_WORTH = 0.4
 """Of what a probe added, that throughput must have grown by."""
-_PROBE_FIRST, _PROBE_LAST = 6, 24
-"""Quiet rounds before a probe: few at first, more with each that brought nothing or refusals."""
+_PROBE_FIRST, _PROBE_LAST, _PROBE_LAST_PACED = 6, 24, 120
+"""Quiet rounds before a probe: few at first, more with each that brought nothing or refusals. Those of a rate
+that bring nothing are refused something."""
+_PROBE_SOON = 2
+"""Rounds before the first probe of a rate, which is a guess until then."""
 _SLUMP = 0.7
 """Of the usual throughput: below it the link is another one than it was, and the search begins anew."""
 
@@ -48,14 +55,18 @@ _ABOVE_USUAL = 1.3
 """A share of refusals above both is looked into."""
 _DOUBTFUL = 0.05
 """What is called usual and is more than this is tried again now and then."""
-_CUT_BELOW = 0.95
-_DEEPEST_CUT, _LIGHTEST_CUT = 0.1, 0.9
+_CUT_BELOW, _KEPT = 0.95, 0.98
+"""Of what came through, that a trial begins per second, and that is kept where it was right."""
+_KNOWN = 0.5
+"""A rate that a trial cuts by less than this was known before, and what is known need not be probed soon."""
+_DEEPEST_CUT, _LIGHTEST_CUT, _SECOND_CUT = 0.1, 0.9, 0.5
 _TRIAL_BAD = 10
 """Refusals that a trial would see if it changed nothing, so that chance does not decide it."""
+_FEWER = 0.8
+"""Of the refusals: if they are fewer than that, and not gone, the trial is repeated with more requests."""
 _AGAIN = 3
 _MANY = 0.3
-"""Of so many refusals, some would be left if there were far too many requests, so throughput is the better witness; of
-fewer, none would be, while throughput would hardly tell."""
+"""Of so many refusals, half may be left: what came through before was less sure. They stop a doubling, too."""
 _LONGEST_TRIAL = 1000
 _USUAL_FADE = 0.05
 
@@ -71,7 +82,7 @@ class Phase(Enum):
     GROWING = "whether twice as many bring more"
     STEADY = "kept"
     PROBE = "whether a few more bring more"
-    TRIAL = "whether fewer are refused less"
+    TRIAL = "whether fewer a second are refused less"
     SILENT = "whether anything comes through at all"
     RETURNING = "on the way back from an outage"
 
@@ -87,7 +98,9 @@ class Seen:
     speed: float
     """What the successful ones moved per second: bytes, plus a fixed amount for each."""
     full: bool
-    """Whether requests had to wait for others to end."""
+    """Whether requests had to wait for others to end, or for their time."""
+    paced: bool = False
+    """Whether it was for their time."""
     asked_rest_s: float = 0.0
     """The longest `Retry-After` of the refusals."""
 
@@ -97,26 +110,29 @@ class Pace:
     """What to do, and what the next decision needs to know."""
 
     flight: float = FIRST
-    """Requests in flight at most; of a broken number, that is the mean."""
+    """Requests in flight at most, rounded down."""
     most: int = MOST
+    rate: float = 0.0
+    """What may be begun per second, in what `Seen.speed` counts; 0 for any."""
     rest_s: float = 0.0
     """Between the end of one request and the begin of the next, while nothing comes through."""
     phase: Phase = Phase.GROWING
     growing: bool = True
     """Whether to look for more by doubling, once it is quiet."""
     speed: float = 0.0
-    """The usual throughput, with `before` in flight while something is tried; 0 where it is not known."""
+    """The usual throughput, or that before what is tried; 0 where it is not known."""
     before: float = FIRST
     """Requests in flight to go back to."""
+    before_rate: float = 0.0
+    """The same of the rate."""
+    suspect: bool = False
+    """Whether the last round was refused more than usual."""
     share: float = 0.0
     """Refusals that led to a trial, of all requests."""
     usual: float = 0.0
     """Share of refusals that is known to have other causes than too many requests."""
     again: bool = False
     """Whether the trial was undecided, and is repeated with more requests."""
-    first: float = 0.0
-    """Throughput that a trial was held against which found that many refusals were none of load's; 0 if there is none.
-    A service that was left alone for a moment takes more at first than it goes on to take, so it is asked twice."""
     doubt: bool = True
     """Whether the next thing to try is fewer requests, where there is something to doubt."""
     quiet: int = 0
@@ -130,7 +146,8 @@ class Pace:
         if self.phase is Phase.SILENT:
             return 1
         sure = self.phase in (Phase.STEADY, Phase.PROBE)
-        least = max(_SURE_ROUND if sure else LEAST_ROUND, math.ceil(self.flight))
+        places = math.ceil(self.flight if self.phase is not Phase.GROWING else self.flight / 2)
+        least = max(_SURE_ROUND if sure else LEAST_ROUND, 0 if self.rate else places)
         if self.phase is Phase.TRIAL:
             wanted = math.ceil(_TRIAL_BAD / self.share) * (_AGAIN if self.again else 1)
             return max(least, min(_LONGEST_TRIAL, wanted))
@@ -162,12 +179,14 @@ def adapt(pace: Pace, seen: Seen) -> Pace:
     if pace.phase is Phase.TRIAL:
         return _judged(pace, seen, share)
     if _unusual(pace, seen) and not _pays(pace, seen, share):
-        return _back(pace) if pace.phase is Phase.PROBE else _tried(pace, seen, share)
-    pace = replace(pace, usual=pace.usual + min(0.0, share - pace.usual) * _USUAL_FADE, first=0.0)
+        if pace.phase is Phase.PROBE:
+            return replace(_back(pace, seen), rate=min(pace.before_rate, _KEPT * seen.speed / (1 - pace.usual)))
+        return _tried(pace, seen, share, pace.usual) if pace.suspect else replace(pace, suspect=True)
+    pace = replace(pace, usual=pace.usual + min(0.0, share - pace.usual) * _USUAL_FADE, suspect=False)
     if pace.phase is Phase.RETURNING:
         return _returned(pace)
     if pace.usual > _DOUBTFUL and pace.doubt and pace.quiet >= pace.patience:
-        return _tried(pace, seen, pace.usual)
+        return _tried(pace, seen, pace.usual, 0.0)
     return _searched(pace, seen) if seen.full else replace(pace, quiet=pace.quiet + 1)
 
 
@@ -179,6 +198,7 @@ def _silent(pace: Pace, seen: Seen) -> Pace:
         pace,
         flight=1.0,
         rest_s=max(rest_s, seen.asked_rest_s),
+        rate=pace.before_rate if pace.phase is Phase.TRIAL else pace.rate,
         before=before,
         phase=Phase.SILENT,
         growing=True,
@@ -186,27 +206,34 @@ def _silent(pace: Pace, seen: Seen) -> Pace:
     )
 
 
-def _tried(pace: Pace, seen: Seen, share: float) -> Pace:
-    """Fewer, by as much as would do if there were too many."""
-    factor = min(max((1 - share) * _CUT_BELOW, _DEEPEST_CUT), _LIGHTEST_CUT)
-    fewer = max(1.0, pace.flight * factor)
-    if fewer == pace.flight:
+def _tried(pace: Pace, seen: Seen, share: float, usual: float) -> Pace:
+    """Fewer a second, by as much as would do if there were too many."""
+    rate = _cut(seen, share, usual)
+    if not rate:
         return pace
     return replace(
         pace,
-        flight=fewer,
+        rate=rate,
         before=pace.flight,
+        before_rate=pace.rate,
         phase=Phase.TRIAL,
         share=share,
-        speed=min(seen.speed, pace.first or seen.speed),
+        speed=seen.speed,
         doubt=False,
         again=False,
+        suspect=False,
     )
+
+
+def _cut(seen: Seen, share: float, usual: float) -> float:
+    """The rate of a trial."""
+    got_through = (1 - share) / (1 - usual)
+    return seen.speed / (1 - share) * min(max(got_through * _CUT_BELOW, _DEEPEST_CUT), _LIGHTEST_CUT)
 
 
 def _pays(pace: Pace, seen: Seen, share: float) -> bool:
     """Whether a doubling brought so much, or nothing was doubled yet, that some refusals are no reason to stop."""
-    doubling = pace.phase is Phase.GROWING and share < _MANY
+    doubling = pace.phase is Phase.GROWING and share < _MANY and not seen.paced
     return doubling and seen.full and seen.speed >= pace.speed * _CLEARLY_MORE
 
 
@@ -218,40 +245,42 @@ def _unusual(pace: Pace, seen: Seen) -> bool:
 
 def _judged(pace: Pace, seen: Seen, share: float) -> Pace:
     """The verdict of a trial."""
-    left = max(pace.usual if pace.share > pace.usual else 0.0, 1 - (1 - pace.share) * pace.before / pace.flight)
+    # What would be left if there were too many: what is usual, and what the deepest cut does not reach.
+    left = max(pace.usual if pace.share > pace.usual else 0.0, 1 - pace.speed / pace.rate)
     many = pace.share > _MANY
     gone = share < left + (pace.share - left) * (0.5 if many else 0.25)
-    held = seen.speed > pace.speed * (1 + pace.flight / pace.before) / 2
-    if gone != held and not pace.again and (gone or many):
-        return replace(pace, again=True)
-    if held if many else gone:
+    if not gone and not pace.again:
+        if many and seen.speed > 0:
+            # What came through before may have been what was saved up: hold it against what came through now.
+            rate = max(_cut(seen, share, 0.0), pace.rate * _SECOND_CUT)
+            return replace(pace, rate=rate, share=share, speed=seen.speed, again=True)
+        if share < pace.share * _FEWER:
+            return replace(pace, again=True)
+    if gone:
+        unusual = max(0.0, share - pace.usual)
+        kept = max(pace.rate, _KEPT * pace.speed / (1 - pace.usual)) * (1 - unusual)
+        known = 0 < pace.before_rate * _KNOWN < kept
         return replace(
             pace,
+            rate=kept,
             phase=Phase.STEADY,
             growing=False,
             speed=seen.speed,
-            quiet=0,
-            patience=min(pace.patience * 2, _PROBE_LAST),
-            before=pace.flight,
+            quiet=0 if known else _PROBE_FIRST - _PROBE_SOON,
+            patience=_longer(pace, seen) if known else _PROBE_FIRST,
             usual=min(pace.usual, share),
-            first=0.0,
         )
-    if many and not pace.first:
-        return replace(pace, flight=pace.before, phase=Phase.STEADY, first=pace.speed, speed=0.0, quiet=0)
     # If this was not known, what made the number small before may have been a mistake as well.
     growing = pace.growing or pace.usual < share / 2
-    phase = Phase.GROWING if growing else Phase.STEADY
-    usual = max(pace.usual, share)
     return replace(
         pace,
-        flight=pace.before,
-        phase=phase,
+        rate=pace.before_rate,
+        phase=Phase.GROWING if growing else Phase.STEADY,
         growing=growing,
-        usual=usual,
+        usual=max(pace.usual, share),
         speed=0.0,
         quiet=0,
         patience=_PROBE_FIRST,
-        first=0.0,
     )
 
 
@@ -263,32 +292,52 @@ def _returned(pace: Pace) -> Pace:
 
 
 def _searched(pace: Pace, seen: Seen) -> Pace:
-    """Look for the number beyond which more bring nothing."""
+    """Look for the number, or the rate, beyond which more bring nothing."""
     if pace.phase is Phase.PROBE:
-        factor = pace.flight / pace.before
+        faster = pace.rate > pace.before_rate
+        if faster and not seen.paced:
+            # They wait for places now, and how many of these are right was never tried at such a rate.
+            return _more(replace(pace, speed=seen.speed, growing=True), seen, 2.0, Phase.GROWING)
+        factor = pace.rate / pace.before_rate if faster else pace.flight / pace.before
         if seen.speed < pace.speed * (1 + _PROBE_WORTH * (factor - 1)):
-            return _back(pace)
-        return _more(replace(pace, speed=seen.speed), min(_BOLDEST_PROBE, factor**2), Phase.PROBE)
-    if pace.growing:
+            return _back(pace, seen)
+        return _more(replace(pace, speed=seen.speed), seen, min(_BOLDEST_PROBE, factor**2), Phase.PROBE)
+    if pace.growing and not seen.paced:
         if pace.speed and seen.speed < pace.speed * _WORTH_MORE:
-            return replace(_back(pace), growing=False)
-        return _more(replace(pace, speed=seen.speed), 2.0, Phase.GROWING)
+            return replace(_back(pace, seen), growing=False)
+        return _more(replace(pace, speed=seen.speed), seen, 2.0, Phase.GROWING)
     usual = seen.speed if not pace.speed else 0.8 * pace.speed + 0.2 * seen.speed
-    if seen.speed < pace.speed * _SLUMP:
-        return _more(replace(pace, speed=seen.speed, growing=True), 2.0, Phase.GROWING)
+    if seen.speed < pace.speed * _SLUMP and not seen.paced:
+        return _more(replace(pace, speed=seen.speed, growing=True), seen, 2.0, Phase.GROWING)
     if pace.quiet >= pace.patience:
-        return _more(replace(pace, speed=usual), _PROBE_FACTOR, Phase.PROBE)
-    return replace(pace, speed=usual, quiet=pace.quiet + 1)
+        return _more(replace(pace, speed=usual), seen, _PROBE_FACTOR, Phase.PROBE)
+    return replace(pace, phase=Phase.STEADY, speed=usual, quiet=pace.quiet + 1)
 
 
-def _more(pace: Pace, factor: float, phase: Phase) -> Pace:
+def _more(pace: Pace, seen: Seen, factor: float, phase: Phase) -> Pace:
+    """More of what they wait for."""
+    before = replace(pace, before=pace.flight, before_rate=pace.rate, phase=phase)
+    if seen.paced:
+        return replace(before, rate=pace.rate * factor)
     more = min(pace.most, pace.flight * factor)
     if more <= pace.flight:
         return replace(pace, phase=Phase.STEADY, growing=False, quiet=0, doubt=True)
-    return replace(pace, flight=more, before=pace.flight, phase=phase)
+    return replace(before, flight=more)
 
 
-def _back(pace: Pace) -> Pace:
+def _back(pace: Pace, seen: Seen) -> Pace:
     """What was tried brought nothing."""
-    patience = min(pace.patience * 2, _PROBE_LAST)
-    return replace(pace, flight=pace.before, phase=Phase.STEADY, quiet=0, patience=patience, doubt=True)
+    return replace(
+        pace,
+        flight=pace.before,
+        rate=pace.before_rate,
+        phase=Phase.STEADY,
+        quiet=0,
+        patience=_longer(pace, seen),
+        doubt=True,
+    )
+
+
+def _longer(pace: Pace, seen: Seen) -> int:
+    """Quiet rounds before the next probe, after one in vain."""
+    return min(pace.patience * 2, _PROBE_LAST_PACED if seen.paced else _PROBE_LAST)
