@@ -269,7 +269,7 @@ def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Leave the emulator running and show its URL.")] = False,
     folder: Annotated[
         Path | None,
-        typer.Option("--folder", help="Keep the sample dataset here. Default: a temporary folder."),
+        typer.Option("--folder", help="Where the sample goes. Default: laden-demo/padchest."),
     ] = None,
     explore: Annotated[
         bool, typer.Option("--explore", help="Then show what was loaded in the browser, as laden explore does.")
