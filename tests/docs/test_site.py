@@ -83,6 +83,10 @@ def test_pages_fit_ask_nothing_of_any_host_and_axe_finds_nothing(
         if page.stem == "404" or not (every or page.stem in _MANIFOLD):
             continue
         browser.open(page, width=width, dark=dark)
+        # The theme remembers the scheme that it showed first.
+        browser.evaluate("localStorage.clear()")
+        browser.open(page, width=width, dark=dark)
+        assert browser.evaluate("document.body.dataset.mdColorScheme") == ("slate" if dark else "default")
         asked = [url for url in browser.requests if not url.startswith(("file:", "data:", "blob:"))]
         wider = browser.evaluate("document.documentElement.scrollWidth") - width
         browser.evaluate(AXE.read_text("utf-8") + "; new Promise(done => setTimeout(done, 50))")
