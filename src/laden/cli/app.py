@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from laden.cli.faces import Face
-from laden.cli.helping import Verbs
+from laden.cli.helping import Rooms, Verbs
 from laden.cli.options import (
     EXIT_CODES,
     NO_REPORT,
@@ -40,6 +40,7 @@ from laden.cli.typed import typed
 
 app = Verbs(
     name="laden",
+    cls=Rooms,
     help="Loads imaging datasets into the cloud, and proves that they arrived.",
     epilog=EXIT_CODES,
     no_args_is_help=True,
