@@ -91,6 +91,17 @@ def test_help_cuts_no_word_and_no_example_at_any_width(
             assert example.count('"') % 2 == 0, example
 
 
+def test_a_report_speaks_as_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    dataset = make_dataset(tmp_path / "src", {"0": 2})
+    assert run_command(["report", "./nothing"]) == 2
+    assert capsys.readouterr().err.startswith("laden report: nothing does not exist")
+    assert run_command(["report", str(dataset.folder), "-o", "./nowhere/x.html"]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("laden report: the report cannot be written to nowhere/x.html")
+    assert "--output" in told
+    assert "--report" not in told
+
+
 def test_every_verb_stands_under_what_it_is_for(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(["--help"]) == 0
     shown = re.findall(r"^  ([a-z]+)  ", capsys.readouterr().out.partition("Exit codes")[0], re.MULTILINE)
