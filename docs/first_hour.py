@@ -63,7 +63,7 @@ def steps(root: Path) -> Iterator[tuple[str, str, int]]:
 
 def _typed(clone: Path, language: str, command: str, code: int) -> str:
     """What bash is given for a command: it is shown, run, and held to its exit code."""
-    shown = f"printf '\\n$ %s\\n' {shlex.quote(command)}\n"
+    shown = f"printf '\\n> %s\\n' {shlex.quote(command)}\n"
     if command == _PASSED_OVER:
         return f"{shown}echo 'passed over: it takes minutes'\n"
     if command.startswith(_SERVES):
@@ -101,7 +101,18 @@ def _borrow_environment(folder: Path) -> None:
 
 def _environment(home: Path, clone: Path | None) -> dict[str, str]:
     """An empty home; of this person's settings only those without which nothing is found or fetched."""
-    kept = ("PATH", "LANG", "TMPDIR", "SSL_CERT_FILE", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "PIP_", "npm_config_")
+    kept = (
+        "PATH",
+        "LANG",
+        "TMPDIR",
+        "SSL_",
+        "NODE_EXTRA_CA_CERTS",
+        "HTTP_",
+        "HTTPS_",
+        "NO_PROXY",
+        "PIP_",
+        "npm_config_",
+    )
     settings = {name: value for name, value in os.environ.items() if name.startswith(kept)}
     if clone is not None:
         settings |= {"PYTHONPATH": str(clone / "src"), "LADEN_CACHE": os.environ["LADEN_CACHE"]}

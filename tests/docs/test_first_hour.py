@@ -23,9 +23,9 @@ def test_every_command_ends_as_the_page_says() -> None:
         [sys.executable, SCRIPT, "--installed"], capture_output=True, text=True, timeout=600, check=False
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    typed = [line for line in done.stdout.splitlines() if line.startswith("$ ")]
-    assert typed[:3] == ["$ make demo", "$ make test", '$ export PATH="$PWD/.venv/bin:$PATH"']
-    assert sum(line.startswith("$ laden ") for line in typed) >= 15
+    typed = [line for line in done.stdout.splitlines() if line.startswith("> ")]
+    assert typed[:3] == ["> make demo", "> make test", '> export PATH="$PWD/.venv/bin:$PATH"']
+    assert sum(line.startswith("> laden ") for line in typed) >= 15
     assert "the page answers 200" in done.stdout
     assert done.stdout.count("All there, unchanged.") == 2
     assert "60 sent" in done.stdout
