@@ -60,12 +60,14 @@ def _demo(console: Console, folder: Path, *, keep: bool, explore: bool) -> int:
         place = emulator.url(_CONTAINER)
         archives = ",".join(sample.archives)
         command = f"laden load {shlex.quote(str(folder))} {place} --archives {archives}"
-        first = _step(console, command, lambda observer: _load(folder, place, archives, observer, report=True))
+        first = _step(
+            console, command, lambda observer: _load(folder, place, archives, observer, report_command=command)
+        )
         verified = _step(console, f"laden verify {place} --deep all", lambda observer: _verify(place, observer))
         again = _step(
             console,
             f"{command} --quiet",
-            lambda observer: _load(folder, place, archives, observer, report=False),
+            lambda observer: _load(folder, place, archives, observer),
             quiet=True,
         )
         good = {first.sent, verified.images, again.already_there} == {sample.images} and again.sent == 0
@@ -79,7 +81,8 @@ def _demo(console: Console, folder: Path, *, keep: bool, explore: bool) -> int:
     return int(ExitCode.COMPLETE if good else ExitCode.BUG)
 
 
-def _load(folder: Path, destination: str, archives: str, observer: Observer, *, report: bool) -> Summary:
+def _load(folder: Path, destination: str, archives: str, observer: Observer, *, report_command: str = "") -> Summary:
+    """Load it; with a report, where it is told by which command."""
     from laden.verbs.load import load
 
     _RESULTS.mkdir(exist_ok=True)
@@ -89,7 +92,8 @@ def _load(folder: Path, destination: str, archives: str, observer: Observer, *, 
         archives=archives,
         observer=observer,
         findings_file=_RESULTS / FINDINGS_FILE,
-        report_file=_RESULTS / REPORT_FILE if report else None,
+        report_file=_RESULTS / REPORT_FILE if report_command else None,
+        report_command=report_command,
     )
 
 
