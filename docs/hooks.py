@@ -42,6 +42,22 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 _BESIDE = re.compile(r"\[([^\]]*)\]\(\.\./[^)]*\)")
 
 
+def on_page_content(html: str, **_: Any) -> str:
+    """Short code in a sentence stays in one line: `--archives` would break behind its hyphens."""
+    return _SHORT.sub(r'<code class="whole">\1</code>', html)
+
+
+_SHORT = re.compile(r"<code>([^<\n]{1,28})</code>")
+
+
 def on_post_page(output: str, page: Any, **_: Any) -> str:
     """Nothing is asked of another host: the shim with which search works from a disk lies in the site."""
-    return output.replace("https://unpkg.com/iframe-worker/shim", "../" * page.url.count("/") + "site/iframe-worker.js")
+    return output.replace(_SHIM, "../" * page.url.count("/") + "site/iframe-worker.js")
+
+
+def on_post_template(output_content: str, **_: Any) -> str:
+    """The page for what is not found is none of the pages."""
+    return output_content.replace(_SHIM, "/site/iframe-worker.js")
+
+
+_SHIM = "https://unpkg.com/iframe-worker/shim"

@@ -17,12 +17,14 @@ def main() -> None:
     laden = Path(sys.executable).with_name("laden")
     colours = {"FORCE_COLOR": "1", "COLUMNS": str(_COLUMNS), "TERM": "xterm-256color"}
     ran = subprocess.run([laden, "demo"], env=os.environ | colours, capture_output=True, text=True, check=True)
-    # Of the progress bar, which moves, only the end is kept.
+    # Of the line that moves, only the last state that tells of bytes is kept.
     shown = re.sub(r"\x1b\[[0-9;?]*[A-LN-Zhl]|\r(?!\n)", "", ran.stdout)
+    shown = re.sub(r"^(?:\x1b\[[0-9;]*m)*[\u2801-\u28ff](?!.*\u2501).*\n", "", shown, flags=re.MULTILINE)
     shown = re.sub(r"(?:.*\u2501.*\n+)*(.*\u2501.*\n)\n*", r"\1", shown)
-    shown = re.sub(r"/[^ ]*/laden-demo-[^ /]+", "~/padchest-sample", shown)
+    lines = shown.strip().split("\n")
+    shown = "\n".join(line for at, line in enumerate(lines) if "\u2501" not in line or line not in lines[:at])
     console = Console(record=True, width=_COLUMNS, file=open(os.devnull, "w"), force_terminal=True)  # noqa: SIM115, PTH123
-    console.print(Text.from_ansi("$ laden demo\n" + shown.strip()))
+    console.print(Text.from_ansi("$ laden demo\n" + shown))
     svg = console.export_svg(title="laden demo")
     # Any monospaced font will do; a picture must not fetch one from somewhere.
     svg = re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL).replace("Fira Code", "ui-monospace")

@@ -46,7 +46,11 @@ def main() -> None:
         shown += _typed(home, f"laden status {place}")
         shown += _typed(home, f"{load} --yes")
         shown += _typed(home, f"laden verify {place}")
-        shown = shown.replace(place, "https://ACCOUNT.blob.core.windows.net/padchest").replace(name, "~")
+        shown = (
+            shown.replace(place, "https://ACCOUNT.blob.core.windows.net/padchest")
+            .replace(emulator.account, "ACCOUNT")
+            .replace(name, "~")
+        )
     console = Console(record=True, width=_COLUMNS + 12, file=open(os.devnull, "w"), force_terminal=True)  # noqa: SIM115, PTH123
     console.print(Text.from_ansi(shown.strip()))
     svg = console.export_svg(title="laden")

@@ -93,6 +93,12 @@ def test_columns_fit_80_characters(dataset: Dataset) -> None:
     assert "Labels  list" in ran.out
 
 
+def test_select_of_a_folder_names_the_table_in_it(dataset: Dataset) -> None:
+    ran = run("select", dataset.folder, "--where", "ImageDir = 0")
+    assert ran.code == 2
+    assert f"is a folder, and select takes the table itself: {dataset.table}" in ran.err
+
+
 def test_columns_as_json(dataset: Dataset) -> None:
     ran = run("columns", dataset.table, "--json")
     (event,) = [event for event in ran.events if event["event"] == "columns"]

@@ -73,6 +73,41 @@ def test_every_option_of_every_verb_is_told_in_words(capsys: pytest.CaptureFixtu
         assert not re.findall(r"<[a-z]+(?: range)?>|<list|\[x[<>]|Usage:.*[{<]", out), verb
 
 
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_help_cuts_no_word_and_no_example_at_any_width(
+    width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    groups = ("account", "container", "labels")
+    verbs = [*([verb] for verb in all_verbs().commands), *([name, "-h"] for name in groups), [], ["account", "create"]]
+    for verb in verbs:
+        assert run_command([*verb, "--help"]) == 0
+        out = capsys.readouterr().out
+        # What does not fit, and may not be parted, is an address or a path.
+        wide = [line for line in out.splitlines() if len(line) > width and "/" not in line]
+        assert wide == [], verb
+        assert not re.search(r"[a-z]\.\.\.$|\w-$", out, re.MULTILINE), verb
+        for example in re.findall(r"^      laden .*(?:\\\n.*)*", out, re.MULTILINE):
+            assert example.count('"') % 2 == 0, example
+
+
+def test_a_report_speaks_as_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    dataset = make_dataset(tmp_path / "src", {"0": 2})
+    assert run_command(["report", "./nothing"]) == 2
+    assert capsys.readouterr().err.startswith("laden report: nothing does not exist")
+    assert run_command(["report", str(dataset.folder), "-o", "./nowhere/x.html"]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("laden report: the report cannot be written to nowhere/x.html")
+    assert "--output" in told
+    assert "--report" not in told
+
+
+def test_every_verb_stands_under_what_it_is_for(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["--help"]) == 0
+    shown = re.findall(r"^  ([a-z]+)  ", capsys.readouterr().out.partition("Exit codes")[0], re.MULTILINE)
+    assert sorted(shown) == sorted(all_verbs().commands)
+
+
 def test_options_of_a_load_stand_in_groups_the_common_ones_first(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(["load", "-h"]) == 0
     out = capsys.readouterr().out

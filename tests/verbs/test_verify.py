@@ -8,7 +8,7 @@ import pytest
 from azure.storage.blob import ContentSettings
 
 from laden.demo.emulator import Emulator
-from laden.values.events import Event, Found
+from laden.values.events import Event, Found, Progress
 from laden.verbs.load import load
 from laden.verbs.verify import verify
 from tests.support.dataset import make_dataset
@@ -62,6 +62,16 @@ def test_deep_verify_finds_what_a_listing_cannot_show(
     assert verify(container).exit_code == 0
     summary = verify(container, deep=deep)
     assert (summary.changed, summary.findings, summary.exit_code) == (1, {"blob-bytes": 1}, 3)
+
+
+def test_a_deep_verify_tells_how_far_it_is(container: str, tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path / "source", {"0": 4})
+    load(dataset.folder, container)
+    told: list[Event] = []
+    verify(container, deep="all", observer=told.append)
+    *_, last = [event for event in told if isinstance(event, Progress)]
+    assert 0 < last.bytes <= last.bytes_in_all
+    assert last.bytes_in_all > sum(map(len, dataset.blobs.values())) // 2
 
 
 def test_verify_without_a_manifest_says_so(emulator: Emulator, container: str) -> None:

@@ -10,7 +10,7 @@ import typer
 
 from laden.cli.faces import Face
 from laden.cli.given import asked, inside, kept, run_folder, takes
-from laden.cli.helping import Verbs
+from laden.cli.helping import Rooms, Verbs
 from laden.cli.options import (
     EXIT_CODES,
     NO_REPORT,
@@ -36,6 +36,7 @@ from laden.cli.typed import typed
 
 app = Verbs(
     name="laden",
+    cls=Rooms,
     help="Loads imaging datasets into the cloud, and proves that they arrived.",
     epilog=EXIT_CODES,
     no_args_is_help=True,
@@ -265,7 +266,7 @@ def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Leave the emulator running and show its URL.")] = False,
     folder: Annotated[
         Path | None,
-        typer.Option("--folder", help="Keep the sample dataset here. Default: a temporary folder."),
+        typer.Option("--folder", help="Where the sample goes. Default: laden-demo/padchest."),
     ] = None,
     explore: Annotated[
         bool, typer.Option("--explore", help="Then show what was loaded in the browser, as laden explore does.")

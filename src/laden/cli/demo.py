@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -13,14 +14,13 @@ from laden.cli.faces import Face, run_verb
 from laden.cli.lines import say
 from laden.cli.options import FINDINGS_FILE, REPORT_FILE
 from laden.cli.text import escaped
-from laden.values import scratch
 from laden.values.errors import ExitCode, LadenError
 from laden.values.events import Event, Observer, Summary
 from laden.values.units import size
 
 _CONTAINER = "padchest"
 _RESULTS = Path("laden-demo")
-"""In the current folder: what a load leaves behind stays there."""
+"""In the current folder: the sample and what a load leaves behind stay there, to go on with."""
 
 
 def run_demo(*, keep: bool, folder: Path | None, explore: bool = False) -> int:
@@ -28,8 +28,7 @@ def run_demo(*, keep: bool, folder: Path | None, explore: bool = False) -> int:
     console = Console(highlight=False, soft_wrap=True)
     try:
         _look_for_extra()
-        with scratch.folder() as temporary:
-            return _demo(console, folder or temporary / "padchest", keep=keep, explore=explore)
+        return _demo(console, folder or _RESULTS / "padchest", keep=keep, explore=explore)
     except LadenError as error:
         say(console, f"[red]laden demo:[/] {escaped(str(error))}", 2)
         return int(error.exit_code)
@@ -60,23 +59,20 @@ def _demo(console: Console, folder: Path, *, keep: bool, explore: bool) -> int:
     with Emulator() as emulator:
         place = emulator.url(_CONTAINER)
         archives = ",".join(sample.archives)
-        command = f"laden load {folder} {place} --archives {archives}"
-        first = _step(console, command, lambda observer: _load(folder, place, archives, observer, report=True))
+        command = f"laden load {shlex.quote(str(folder))} {place} --archives {archives}"
+        first = _step(
+            console, command, lambda observer: _load(folder, place, archives, observer, report_command=command)
+        )
         verified = _step(console, f"laden verify {place} --deep all", lambda observer: _verify(place, observer))
         again = _step(
             console,
             f"{command} --quiet",
-            lambda observer: _load(folder, place, archives, observer, report=False),
+            lambda observer: _load(folder, place, archives, observer),
             quiet=True,
         )
-        good = (first.sent, verified.images, again.sent, again.already_there) == (
-            sample.images,
-            sample.images,
-            0,
-            sample.images,
-        )
+        good = {first.sent, verified.images, again.already_there} == {sample.images} and again.sent == 0
         if good:
-            _explain(console, first)
+            _explain(console, first.report_file, folder, sample.size_bytes)
         if explore:
             _explore(console, place)
         if keep:
@@ -85,7 +81,8 @@ def _demo(console: Console, folder: Path, *, keep: bool, explore: bool) -> int:
     return int(ExitCode.COMPLETE if good else ExitCode.BUG)
 
 
-def _load(folder: Path, destination: str, archives: str, observer: Observer, *, report: bool) -> Summary:
+def _load(folder: Path, destination: str, archives: str, observer: Observer, *, report_command: str = "") -> Summary:
+    """Load it; with a report, where it is told by which command."""
     from laden.verbs.load import load
 
     _RESULTS.mkdir(exist_ok=True)
@@ -95,7 +92,8 @@ def _load(folder: Path, destination: str, archives: str, observer: Observer, *, 
         archives=archives,
         observer=observer,
         findings_file=_RESULTS / FINDINGS_FILE,
-        report_file=_RESULTS / REPORT_FILE if report else None,
+        report_file=_RESULTS / REPORT_FILE if report_command else None,
+        report_command=report_command,
     )
 
 
@@ -134,7 +132,7 @@ def _step(console: Console, command: str, work: Callable[[Observer], Summary], *
     return summaries[-1]
 
 
-def _explain(console: Console, first: Summary) -> None:
+def _explain(console: Console, report: str, folder: Path, sample_bytes: int) -> None:
     _heading(console, "What happened")
     say(
         console,
@@ -142,15 +140,20 @@ def _explain(console: Console, first: Summary) -> None:
         " and the service checked each image's MD5. The first load ended with exit code 3, because a person should"
         " look at what it found. The second sent nothing: the container itself tells what is there.",
     )
-    say(console, f"Its report is kept, open it: {escaped(first.report_file)}", 2)
-    say(console, "Look at every image in the browser: laden demo --explore")
-    _heading(console, "Next, with data of your own")
-    for line in (
-        "laden check ~/padchest",
-        "laden load ~/padchest https://ACCOUNT.blob.core.windows.net/padchest --dry-run",
-        "laden load ~/padchest https://ACCOUNT.blob.core.windows.net/padchest",
-    ):
-        say(console, line, 2)
+    say(console, f"Its report is a page to look at, open it: {escaped(report)}", 2)
+    _heading(console, "Next")
+    steps = {
+        f"laden explore {shlex.quote(str(folder))}": "every image of the sample, in the browser",
+        "laden help start": "the same step by step, to be typed",
+        "laden help loading": "data of your own",
+    }
+    width = max(map(len, steps))
+    for command, what in steps.items():
+        say(console, f"{escaped(command):{width}}  [dim]{what}[/]", width + 2)
+    say(
+        console,
+        f"The sample stays in {escaped(str(folder))} ({size(sample_bytes)}); delete it when you have seen enough.",
+    )
 
 
 def _wait_for_interrupt() -> None:

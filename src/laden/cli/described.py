@@ -9,7 +9,7 @@ from rich.console import Console
 from laden.cli.text import cut, escaped, plain
 from laden.values.events import Described
 from laden.values.records import ColumnFacts
-from laden.values.units import amount, share
+from laden.values.units import amount, plural, share
 
 _RARE = 1_000
 """A value in less than one row of so many is no common one."""
@@ -22,7 +22,7 @@ def draw_columns(console: Console, event: Described) -> None:
     facts = event.facts
     declared = f"types as the profile {event.profile} declares them" if event.profile else "no profile knows it"
     console.print(escaped(facts.table))
-    console.print(f"{amount(facts.rows)} rows, {amount(len(facts.columns))} columns; {declared}")
+    console.print(f"{plural(facts.rows, 'row')}, {plural(len(facts.columns), 'column')}; {declared}")
     for column in facts.columns:
         console.print()
         console.print(f"[bold]{escaped(column.name)}[/]  [cyan]{column.kind}[/]  {_extent(column)}", soft_wrap=False)

@@ -1,13 +1,19 @@
-"""How help is written: arguments first, options in groups under titles, in words of people and not of a library."""
+"""How help is written: arguments first, options in groups under titles, in words of people and not of a library.
+
+Words stay whole at any width, and an example that is too long for a line goes on as a shell lets it, so that it can be
+copied. Verbs stand under what they are for.
+"""
 
 from __future__ import annotations
 
+import inspect
 import re
-from collections.abc import Callable
+import textwrap
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -21,13 +27,29 @@ _WORDS = (
 _RANGE = re.compile(r"\s*\[(?:[0-9.]+<=?)?x(?:[<>]=?[0-9.]+)?\]")
 _REQUIRED = " [required]"
 
+_EXAMPLE = "    "
+"""What the lines of an example begin with, in a docstring."""
+_GAP, _WIDEST_NAME = 2, 32
+"""Columns between a name and what is told of it; a name that is wider has a line for itself."""
+_WHOLE: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False}
+_ROOMS = {
+    "Bring a dataset in": ("load", "check", "verify", "status", "fetch", "report", "demo"),
+    "Choose and look": ("columns", "select", "explore", "list", "diff", "history"),
+    "Get it out, use it": ("get", "labels", "register"),
+    "Change what is there": ("prune", "undelete", "set", "copy"),
+    "Get ready": ("init", "profiles", "account", "container", "sas", "doctor"),
+    "Help": ("help", "completion"),
+}
+"""What verbs are for; one that stands nowhere here would not be shown."""
+
 
 class Titled(TyperCommand):
     """A command whose help has its arguments first, then its own options, then each group under its title."""
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """`[OPTIONS] SOURCE... DEST`, without braces."""
-        return [re.sub(r"^\{(.*?)\}(?:\.\.\.)?$", r"\1", piece) for piece in super().collect_usage_pieces(ctx)]
+        pieces = [re.sub(r"^\{(.*?)\}(?:\.\.\.)?$", r"\1", piece) for piece in super().collect_usage_pieces(ctx)]
+        return [piece.replace("...]...", "...]") for piece in pieces]
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write them."""
@@ -44,7 +66,58 @@ class Titled(TyperCommand):
             titles.setdefault(title, []).append((name.strip(), told))
         for title, records in titles.items():
             with formatter.section(title):
-                formatter.write_dl(records)
+                _write(formatter, records)
+
+    def format_help_text(self, ctx: Any, formatter: Any) -> None:
+        """What a command does; examples as they are typed."""
+        with formatter.indentation():
+            indent = " " * formatter.current_indent
+            for paragraph in inspect.cleandoc(self.help or "").split("\n\n"):
+                formatter.write_paragraph()
+                if not paragraph.startswith(_EXAMPLE):
+                    lines = textwrap.wrap(paragraph, formatter.width - len(indent), **_WHOLE)
+                    formatter.write("".join(f"{indent}{line}\n" for line in lines))
+                    continue
+                for line in paragraph.splitlines():
+                    formatter.write(_typed(line.strip(), formatter.width - 10, f"{indent}{_EXAMPLE}"))
+
+
+def _typed(line: str, width: int, indent: str) -> str:
+    """An example, which goes on behind a backslash where it is too long."""
+    parts = re.split(r" (?=-|https://)", line)
+    lines = [parts[0]]
+    for part in parts[1:]:
+        if len(lines[-1]) + len(part) < width:
+            lines[-1] += f" {part}"
+        else:
+            lines.append(f"  {part}")
+    return "".join(f"{indent}{each}{end}\n" for each, end in zip(lines, [" \\"] * (len(lines) - 1) + [""], strict=True))
+
+
+def _write(formatter: Any, records: Iterable[tuple[str, str]]) -> None:
+    """Names in a column, what they are beside them; no word is cut."""
+    records = list(records)
+    column = min(max(len(name) for name, _ in records), _WIDEST_NAME) + _GAP
+    indent = " " * formatter.current_indent
+    room = max(formatter.width - len(indent) - column, 20)
+    for name, told in records:
+        lines = textwrap.wrap(told, room, **_WHOLE) or [""]
+        if len(name) + _GAP > column:
+            formatter.write(f"{indent}{name}\n")
+            name = ""
+        for beside, line in zip([name, *[""] * len(lines)], lines, strict=False):
+            formatter.write(f"{indent}{beside:{column}}{line}".rstrip() + "\n")
+
+
+class Rooms(TyperGroup):
+    """A command with verbs, which stand under what they are for."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write them; what is told of each is whole."""
+        rooms = _ROOMS if self.commands.keys() >= set(_ROOMS["Help"]) else {"Commands": tuple(self.list_commands(ctx))}
+        for title, names in rooms.items():
+            with formatter.section(title):
+                _write(formatter, [(name, self.commands[name].get_short_help_str(200)) for name in names])
 
 
 class Verbs(typer.Typer):

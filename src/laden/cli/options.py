@@ -20,7 +20,7 @@ Exit codes:
   0    complete
   1    a bug
   2    wrong usage
-  3    complete, with findings that need a person (missing, damaged, conflicts)
+  3    complete, with findings that need a person
   4    access refused or expired
   5    source unreadable
   6    destination unreachable

@@ -9,11 +9,11 @@ from typing import Annotated
 import typer
 
 from laden.cli.app import app
-from laden.cli.helping import Verbs
+from laden.cli.helping import Rooms, Verbs
 from laden.cli.options import EXIT_CODES, Dest, Json, TrustHost
 from laden.cli.verbs_cloud import Subscription
 
-labels = Verbs(help="The labels of a loaded dataset.", epilog=EXIT_CODES, rich_markup_mode=None)
+labels = Verbs(cls=Rooms, help="The labels of a loaded dataset.", epilog=EXIT_CODES, rich_markup_mode=None)
 app.add_typer(labels, name="labels", no_args_is_help=True)
 
 LabelProfile = Annotated[

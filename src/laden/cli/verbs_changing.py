@@ -41,7 +41,7 @@ def _which(options: dict[str, Any]) -> dict[str, Any]:
 def prune(
     places: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[DEST SOURCE...]", help="Where from, and the whole source that it should be like."),
+        typer.Argument(metavar="DEST SOURCE...", help="Where from, and the whole source that it should be like."),
     ] = None,
     plan: Annotated[Path | None, typer.Option("--plan", metavar="FILE", help="Write what would go to FILE.")] = None,
     apply: Annotated[

@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 
 from laden.cli.app import app
-from laden.cli.helping import Verbs
+from laden.cli.helping import Rooms, Verbs
 from laden.cli.options import EXIT_CODES, Dest, Json, TrustHost
 
-account = Verbs(help="Make or look at a storage account.", epilog=EXIT_CODES, rich_markup_mode=None)
-container = Verbs(help="Make or list containers.", epilog=EXIT_CODES, rich_markup_mode=None)
+account = Verbs(cls=Rooms, help="Make or look at a storage account.", epilog=EXIT_CODES, rich_markup_mode=None)
+container = Verbs(cls=Rooms, help="Make or list containers.", epilog=EXIT_CODES, rich_markup_mode=None)
 app.add_typer(account, name="account", no_args_is_help=True)
 app.add_typer(container, name="container", no_args_is_help=True)
 

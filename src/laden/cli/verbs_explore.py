@@ -15,7 +15,7 @@ def explore(
     place: Annotated[
         str,
         typer.Argument(
-            metavar="DEST|FOLDER|SOURCE|ACCOUNT-URL",
+            metavar="DEST|FOLDER|SOURCE|ACCOUNT",
             help="A container, a folder that was loaded, a source before it is loaded, or an account.",
         ),
     ],

@@ -41,13 +41,12 @@ def show_help(
 
 @app.command(short_help="Completion of commands and options in your shell.")
 def completion(shell: Annotated[Shell, typer.Argument(help="The shell that you use.")]) -> None:
-    r"""Print what makes SHELL complete laden's commands and options when you press Tab.
+    """Print what makes SHELL complete laden's commands and options when you press Tab.
 
-    \b
-    bash:        laden completion bash >> ~/.bashrc
-    zsh:         laden completion zsh >> ~/.zshrc
-    fish:        laden completion fish > ~/.config/fish/completions/laden.fish
-    PowerShell:  laden completion powershell >> $PROFILE
+    laden completion bash >> ~/.bashrc
+    laden completion zsh >> ~/.zshrc
+    laden completion fish > ~/.config/fish/completions/laden.fish
+    laden completion powershell >> $PROFILE
     """
     from laden.cli.pages import run_completion
 

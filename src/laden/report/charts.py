@@ -40,7 +40,9 @@ _LETTER = 7
 _AXIS_ROOM = 60
 _SLANT = -60
 """Degrees: names end below their bars."""
-_SLANT_ROOM = 30
+_BELOW = 16
+"""Pixels below slanted names, which hang from the axis by their ends."""
+_SLANT_ROOM = 44
 
 
 class Series(NamedTuple):
@@ -90,8 +92,8 @@ def columns(
     slanted = len(names) * (max(map(len, names), default=0) * _LETTER + _LETTER) > width - _AXIS_ROOM
     chart = _made(
         pygal.StackedBar if stacked else pygal.Bar, width, _HEIGHT + (_SLANT_ROOM if slanted else 0), series, write,
-        x_labels=names, truncate_label=-1, x_label_rotation=_SLANT if slanted else 0,
-        y_labels=_whole_ticks(series, stacked=stacked), show_x_guides=False,
+        x_labels=names, truncate_label=-1, y_labels=_whole_ticks(series, stacked=stacked), show_x_guides=False,
+        x_label_rotation=_SLANT if slanted else 0, margin_bottom=_BELOW if slanted else 0,
     )  # fmt: skip
     return _finished(chart, title, series, labels, write)
 

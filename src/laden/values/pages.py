@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 PAGES = {
+    "start": "the first hour, with the demo's sample, command by command",
+    "loading": "the load itself: the plan, credentials, what it leaves, when something breaks",
     "install": "uv, pipx, pip, PowerShell, proxies, extras, size",
     "selecting": "from columns to a container of a part",
     "get": "out of the container again: to a disk, into shards; lists and differences",

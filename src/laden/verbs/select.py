@@ -48,7 +48,7 @@ def select(
     Raises:
         LadenError: the table cannot be read, or the selection is wrong or leaves nothing.
     """
-    path = Path(table).expanduser()
+    path = _file(Path(table).expanduser())
     with running(
         Summary("select", source=str(path), destination=str(output or "")),
         observer,
@@ -66,6 +66,14 @@ def select(
                 write_subset(part.table, file, rows)
         run.note(rows=steps[-1].rows, selection=steps, complete=output is not None)
         return run.end()
+
+
+def _file(path: Path) -> Path:
+    """The path, which is no folder: where one is, its table is named, which is what was meant."""
+    if path.is_dir():
+        table = next(iter(sorted(path.glob("*.csv*"))), path / "TABLE.csv")
+        raise UsageError(f"{path} is a folder, and select takes the table itself: {table}")
+    return path
 
 
 def open_part(path: Path, profile: str | None, folder: Path, observer: Observer) -> tuple[Part, str]:
