@@ -83,6 +83,8 @@ class Sketches:
         """Wait until these blobs were drawn, as far as they can be; returns all that were. Nothing is begun then."""
         self._wanted = wanted
         self._wait()
+        # Its memory is given back while the page is written.
+        self._decoder.interrupt()
         return self._drawing.drawn
 
     def close(self) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from laden.stages.manifest import OTHER
+from laden.stages.metadata import Copied
 
 ORIGIN = f"""
 CREATE TABLE origin AS
-SELECT k.*, b.etag, b.mtime_ns, CASE WHEN b.source_bytes IS NOT NULL THEN b.image END AS told_image,
-       CASE WHEN b.source_bytes IS NOT NULL THEN b.source END AS told_source
+SELECT k.*, b.etag, b.mtime_ns, CASE WHEN b.source_bytes IS NOT NULL THEN b.image END AS image,
+       CASE WHEN b.source_bytes IS NOT NULL THEN b.source END AS source
 FROM picked p JOIN known k USING (blob) JOIN blobs b ON b.name = k.blob WHERE NOT coalesce({OTHER}, false)
 """  # noqa: S608 - own text
 LOST = f"""
@@ -38,11 +39,10 @@ SELECT o.blob, 0::BIGINT AS id, o.size_bytes, o.md5 AS checked_md5, coalesce(b.e
 FROM origin o LEFT JOIN blobs b ON b.name = o.blob LEFT JOIN known k ON k.blob = o.blob
 LEFT JOIN below w ON w.name = o.blob
 """
-JOBS = """
-SELECT o.blob, o.md5, o.etag, t.action, t.there_etag, o.archive, o.member, o.size_bytes, o.crc32, o.kind, o.width,
-       o.height, o.bits, o.state, o.mtime_ns, o.told_image, o.told_source, o.identity
+JOBS = f"""
+SELECT o.blob, o.md5, o.etag, t.action, t.there_etag, {", ".join(f"o.{name}" for name in Copied._fields)}
 FROM todo t JOIN origin o USING (blob) WHERE t.action IN ('send', 'replace', 'compare') ORDER BY o.blob
-"""
+"""  # noqa: S608 - own text
 UNPROVEN = """
 SELECT t.blob, b.name IS NOT NULL FROM todo t LEFT JOIN blobs b ON b.name = t.blob
 LEFT JOIN receipts r ON r.blob = t.blob
