@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from laden.dataset.selection.marks import HEADER
+from laden.explore.database import PACKED
 from laden.explore.place import Place
 from laden.explore.stored import StoredPlace
 from laden.store import CREATE_ONLY, Properties
@@ -73,7 +74,9 @@ class Marks:
         relations = self._place.index.relations
         relations.run("CREATE OR REPLACE TABLE marked (name VARCHAR, mark VARCHAR, note VARCHAR)")
         relations.feed("marked", [(name, *mark) for name, mark in self.all.items()])
-        relations.run("UPDATE items SET mark = m.mark, note = m.note FROM marked m WHERE m.name = items.name")
+        relations.run(
+            f"UPDATE {PACKED}.items i SET mark = m.mark, note = m.note FROM marked m WHERE m.name = i.name"  # noqa: S608
+        )
 
     async def put(self, names: list[str], mark: str, note: str | None) -> None:
         """Mark images, or take their marks off (an empty mark and note); `note` None leaves the word as it is."""
