@@ -18,7 +18,7 @@ from laden.dataset.selection.marks import HEADER
 from laden.explore.database import PACKED
 from laden.explore.place import Place
 from laden.explore.stored import StoredPlace
-from laden.store import CREATE_ONLY, Properties
+from laden.store import CREATE_ONLY, Properties, Store
 from laden.values.errors import BlobMissing, ContainerMissing, LadenError, UsageError
 
 FILE = "laden-marks.csv"
@@ -40,13 +40,18 @@ class Marks:
 
     def __init__(self, place: Place, folder: Path, *, write: bool) -> None:
         self._place = place
-        self._store = place.store if write and isinstance(place, StoredPlace) else None
+        self._beside = write
         self._path = folder / FILE
         self._others: list[list[str]] = []
         self._etag: str = CREATE_ONLY
         self._strange = False
         self._lock = asyncio.Lock()
         self.all: dict[str, Mark] = {}
+
+    @property
+    def _store(self) -> Store | None:
+        """Of the place where marks are kept beside the data; another one where it was reached again."""
+        return self._place.store if self._beside and isinstance(self._place, StoredPlace) else None
 
     @property
     def where(self) -> str:

@@ -110,3 +110,11 @@ export function later(work, wait_ms) {
     timer = setTimeout(() => work(...given), wait_ms);
   };
 }
+
+/** Seconds as people say them. @param {number} seconds */
+export function lasting(seconds) {
+  if (seconds < 10) return `${Math.round(seconds * 10) / 10} s`;
+  if (seconds < 90) return `${Math.round(seconds)} s`;
+  const minutes = Math.round(seconds / 60);
+  return minutes < 90 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
