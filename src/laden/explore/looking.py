@@ -210,7 +210,9 @@ class Looking:
             decoders = self._session.decoders
             opened = await asyncio.to_thread(_quietly, open_image, data, frame, decoders, inverted=inverted)
             state = await asyncio.to_thread(look, name, data)
-        return opened, {"state": state.state, "detail": state.detail, **state_words(state.state)}, len(data)
+        size = f"its header says {state.width:,} x {state.height:,} pixels" if state.width else ""
+        told_state = {"state": state.state, "detail": state.detail, "says": size, **state_words(state.state)}
+        return opened, told_state, len(data)
 
     async def file(self, request: Request) -> Response:
         """One item as it is, as an attachment that no browser opens here."""

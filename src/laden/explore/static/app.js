@@ -82,7 +82,7 @@ function Top({ state }) {
     <button onClick=${look}>Refresh</button>
     <button onClick=${() => set({ dialog: "load" })}>${status.place.kind === "source" ? "Source" : "Load"}</button>
     <button onClick=${() => { set({ dialog: "jobs" }); poll(); }}>Activity${status.jobs ? ` (${status.jobs})` : ""}</button>
-    <button aria-pressed=${state.panel} onClick=${() => set({ panel: !state.panel })}>Details</button>
+    <button class="details" aria-pressed=${state.panel} onClick=${() => set({ panel: !state.panel })}>Details</button>
     <button onClick=${() => set({ dialog: "help" })}>Keys</button>
     ${error && html`<p class="bad wide" role="alert">${error}</p>`}
     ${status.ended && html`<${Ended} why=${status.ended} />`}

@@ -27,6 +27,7 @@ function Commands({ state }) {
   const { commands } = state.view;
   return html`<${Dialog} title="The same for a terminal">
     ${commands.cli && html`<${Copied} label="laden" text=${commands.cli} />`}
+    ${commands.copy && html`<${Copied} label="laden, to copy it to another container or folder" text=${commands.copy} />`}
     ${commands.python && html`<${Copied} label="Python" text=${commands.python} />`}
     <${Copied} label="SQL, over the relation that this page asks" text=${commands.sql} />
     ${commands.note && html`<p>${commands.note}</p>`}

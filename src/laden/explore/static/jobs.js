@@ -1,5 +1,5 @@
 // What runs, and ran: how far it is, and what it found, each kind with what to do and the images it is about.
-import { amount, html, lasting, post, sentence, size } from "./lib.js";
+import { amount, html, lasting, plain, post, sentence, size } from "./lib.js";
 import { equals } from "./detail.js";
 import { go, set } from "./state.js";
 import { Thumb, isImage } from "./thumbs.js";
@@ -45,7 +45,7 @@ export function Kind({ kind }) {
     ${kind.meaning && html`<p>${sentence(kind.meaning)}</p>`}${kind.advice && html`<p><strong>What to do:</strong> ${sentence(kind.advice)}</p>`}
     <ul>${kind.examples.slice(0, 30).map((/** @type {any} */ one, /** @type {number} */ index) => html`<li key=${index}>
       ${named(one) && isImage({ name: named(one) }) && index < 8 && html`<${Thumb} item=${{ name: named(one) }} />`}
-      <button class="plain" onClick=${() => open(one)}><bdi>${one.blob || [one.archive, one.member].filter(Boolean).join(": ") || (one.row ? `row ${one.row}` : "")}</bdi></button>
+      <button class="plain" onClick=${() => open(one)}><bdi>${plain(one.blob || [one.archive, one.member].filter(Boolean).join(": ")) || (one.row ? `row ${one.row}` : "")}</bdi></button>
       <span class="hint">${one.message}</span></li>`)}</ul>
   </details>`;
 }

@@ -98,6 +98,11 @@ export function day(seconds) {
 /** A finding's words as a sentence. @param {string} text */
 export const sentence = (text) => (text ? text[0].toUpperCase() + text.slice(1).replace(/\.?$/, ".") : "");
 
+/** A name as it is shown: what would turn the direction of its letters, or breaks lines, stands there as its code, so
+ * that `\u202egnp.exe` is not read as `exe.png`. @param {string | null | undefined} name */
+export const plain = (name) => (name || "").replace(/[\p{Cc}\p{Bidi_Control}]/gu,
+  (one) => `\u27e8U+${/** @type {number} */ (one.codePointAt(0)).toString(16).toUpperCase().padStart(4, "0")}\u27e9`);
+
 /** @param {string} name */
 export const base = (name) => name.slice(name.lastIndexOf("/") + 1);
 

@@ -177,8 +177,8 @@ function Broken({ facts }) {
     <strong>${sentence(facts.state_text) || "This file cannot be shown as an image."}</strong>
     ${facts.detail && html` (${facts.detail})`}
     ${facts.samples && facts.part < 1 ? ` ${percent} % of it could be saved${rows}.` : ""}
-    ${!facts.samples && facts.file_bytes ? " Nothing of it could be decoded." : ""}
-    ${!facts.samples && !facts.file_bytes ? " Its archive gives nothing of it." : ""}
+    ${!facts.samples && facts.file_bytes ? ` Nothing of it could be decoded${facts.says ? `: ${facts.says}` : ""}.` : ""}
+    ${!facts.samples && !facts.file_bytes ? " There is not a byte of it to be had." : ""}
     ${facts.advice && html` ${sentence(facts.advice)}`}
     ${!facts.samples && facts.note && html` ${sentence(facts.note)}`}
   </p>`;
