@@ -125,9 +125,12 @@ export function Viewer({ state }) {
     if (act(event.key)) event.preventDefault();
   };
   const label = (/** @type {string} */ name) => `The image ${name}`;
+  // Windows of colours and of 16 bits have nothing in common: such a neighbour has its own.
+  const linked = (/** @type {any} */ own) => (!own?.samples || own.samples === facts?.samples ? window_
+    : { ...presets(own)[0], inverted: own.inverted });
   const pane = (/** @type {any} */ one, /** @type {string} */ name) => html`<${Pane} key=${name === image ? "this" : "that"}
     picture=${one.picture} name=${name} label=${label(name)} sight=${sight} exact=${exact}
-    window=${window_ || { centre: 128, width: 256, inverted: false }} onWindow=${setChosen} onSight=${setSight} />`;
+    window=${linked(one.picture?.facts) || { centre: 128, width: 256, inverted: false }} onWindow=${setChosen} onSight=${setSight} />`;
   return html`<section class="viewer" ref=${box} tabindex="-1" onKeyDown=${onKey} aria-label="Image">
     <div class="bar">
       <button onClick=${close}>Back to the list</button>
