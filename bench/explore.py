@@ -227,12 +227,13 @@ def _on_screen(folder: Path) -> Iterator[tuple[str, float, float]]:
         yield (
             "one step of a window drag",
             person.evaluate(
-                f"new Promise(r => {{ const c = {canvas}; let n = 0, t = performance.now(), old = '';"
+                # Moved between two frames, as a mouse does: what is moved within one is drawn in the next alone.
+                f"new Promise(r => {{ const c = {canvas}; let n = 0, moved = 0, t = performance.now(), old = '';"
+                " const by = () => ({buttons: 1, movementX: moved++ % 2 ? 3 : -2, movementY: 1, bubbles: true});"
+                " const move = () => c.dispatchEvent(new PointerEvent('pointermove', by()));"
                 " const step = () => { if (c.dataset.drawn !== old) { old = c.dataset.drawn; n++; }"
                 " if (performance.now() - t > 2000) return r(2000 / n);"
-                " const by = {buttons: 1, movementX: n % 2 ? 3 : -2, movementY: 1, bubbles: true};"
-                " c.dispatchEvent(new PointerEvent('pointermove', by));"
-                " requestAnimationFrame(step); }; step(); })"
+                " setTimeout(move); requestAnimationFrame(step); }; step(); })"
             ),
             _FRAME_MS,
         )

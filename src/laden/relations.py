@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, ClassVar
 
 import duckdb
 import numpy as np
@@ -89,6 +89,8 @@ class Relations:
 
     Error = duckdb.Error
     """What a statement raises that cannot be executed."""
+    _SETTINGS: ClassVar[tuple[str, ...]] = ()
+    """Statements before the lock, of a kind of database that needs more."""
 
     def __init__(self, most_mb: int | None = None) -> None:
         """Open one, which takes its share of the memory, or `most_mb` MiB of it where it is one of several."""
@@ -116,6 +118,7 @@ class Relations:
             "SET enable_progress_bar = false",
             "SET autoinstall_known_extensions = false",
             "SET autoload_known_extensions = false",
+            *self._SETTINGS,
             "SET enable_external_access = false",
             "SET lock_configuration = true",
         ):

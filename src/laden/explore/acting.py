@@ -30,7 +30,7 @@ class Acting:
 
     def routes(self) -> list[Route]:
         """All of them; a server without `--write` has none that changes a place."""
-        names = ["mark", "verify", "check", "download", "stop"]
+        names = ["mark", "verify", "check", "download", "stop", "access"]
         if self._session.write:
             names += ["plan", "act", "upload", "sas"]
         return [
@@ -54,6 +54,18 @@ class Acting:
         job = self._session.jobs.get(given.get("job") if isinstance(given.get("job"), int) else 0)  # type: ignore[arg-type]
         if job is not None:
             job.stopping = True
+        return JSONResponse({})
+
+    async def access(self, request: Request) -> Response:
+        """Go on with another SAS, which is kept in memory alone."""
+        given = await body(request)
+        if self._session.access is None:
+            raise UsageError("this place needs no SAS")
+        await asyncio.to_thread(self._session.access.give, text(given, "sas"))
+        place = self._place
+        if isinstance(place, StoredPlace):
+            await place.reach_again()
+        await self._session.refresh()
         return JSONResponse({})
 
     async def mark(self, request: Request) -> Response:

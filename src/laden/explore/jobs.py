@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,19 +75,7 @@ class Job:
         # Of kinds with very many findings, events stop and the summary has the counts.
         self.counts = dict(summary.findings)
         self.message = summary.message
-        names = (
-            "rows",
-            "images",
-            "matched",
-            "missing",
-            "stray",
-            "damaged",
-            "conflicts",
-            "foreign",
-            "deleted",
-            "changed",
-        )
-        self.result["counts"] = {name: getattr(summary, name) for name in (*names, "sent", "already_there", "failed")}
+        self.result["counts"] = {name: getattr(summary, name) for name in _COUNTS}
         self.result["exit_code"] = summary.exit_code
 
     def told(self) -> dict[str, Any]:
@@ -106,20 +94,28 @@ class Job:
             "message": self.message,
             "seconds": round(seconds, 1),
             "result": self.result,
-            "findings": [self._kind(code, count) for code, count in self.counts.items()],
+            "findings": [_kind(code, count, self.examples.get(code, [])) for code, count in self.counts.items()],
         }
 
-    def _kind(self, code: str, count: int) -> dict[str, Any]:
-        examples = self.examples.get(code, [])
-        told = meanings().get(code, Meaning("", ""))
-        return {
-            "code": code,
-            "count": count,
-            "severity": examples[0].severity.value if examples else "info",
-            "meaning": told.meaning,
-            "advice": told.advice,
-            "examples": [one._asdict() for one in examples],
-        }
+
+def kinds(findings: Iterable[Finding]) -> list[dict[str, Any]]:
+    """Findings by kind, for the page: how many, what each kind means, what to do, and some of them."""
+    found: dict[str, list[Finding]] = {}
+    for finding in findings:
+        found.setdefault(finding.code, []).append(finding)
+    return [_kind(code, len(of_kind), of_kind[:_EXAMPLES]) for code, of_kind in found.items()]
+
+
+def _kind(code: str, count: int, examples: list[Finding]) -> dict[str, Any]:
+    told = meanings().get(code, Meaning("", ""))
+    return {
+        "code": code,
+        "count": count,
+        "severity": examples[0].severity.value if examples else "info",
+        "meaning": told.meaning,
+        "advice": told.advice,
+        "examples": [one._asdict() for one in examples],
+    }
 
 
 class Jobs:

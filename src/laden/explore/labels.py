@@ -12,6 +12,7 @@ import csv
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from laden.dataset.profile import TableShape
@@ -19,7 +20,7 @@ from laden.dataset.selection import Part, Records
 from laden.dataset.selection.condition import Condition, parse_condition
 from laden.dataset.selection.marks import COLUMNS as MARKS
 from laden.dataset.table import Table
-from laden.explore.database import Shared
+from laden.explore.database import PACKED, Shared
 from laden.relations import Relations
 
 IMAGE_COLUMNS = {
@@ -44,7 +45,9 @@ _NO_TABLE = f"CREATE OR REPLACE VIEW records AS SELECT i.pos AS laden_pos, {_OF_
 
 
 _REMEMBERED = 1_000
-_READING_MB, _PROOF_MB = 128, 64
+_PART_ROWS = 40_000
+_QUOTE = "'"
+_READING_MB, _PROOF_MB = 96, 64
 """Of the databases beside the one that is shown: for a table that is read, and for proving conditions."""
 
 
@@ -86,23 +89,41 @@ class Labels:
             records = Records(own, parts)
             records.declare(records.columns)
             records.read()
-            self._take(own)
+            paths = self._kept(own)
+        self._take(paths)
         self.table, self.shape = records.name, records.shape
         self.columns = tuple(LabelColumn(column.name, column.kind) for column in records.columns)
         self._prepare()
 
-    def _take(self, own: Relations) -> None:
-        """Bring the typed records over: the views of the reading database go with it."""
-        path = own.to_parquet(
-            "SELECT f.key AS laden_key, r.* FROM records r JOIN fields f ON f.row = r.laden_row",
-            "labels.parquet",
-            "laden_labels",
-        )
-        kept = self._relations.folder / "labels.parquet"
-        path.replace(kept)
-        quoted = str(kept).replace("'", "''")
-        self._relations.run(f"CREATE OR REPLACE TABLE labels AS SELECT * FROM read_parquet('{quoted}')")  # noqa: S608
-        kept.unlink()
+    def _kept(self, own: Relations) -> list[Path]:
+        """The typed records as files of the shown database: the reading one, and its views, are closed before.
+
+        In parts: one answer with all columns of a long table would not fit into the memory that either has.
+        """
+        (last,) = own.one("SELECT coalesce(max(row), 0) FROM fields")
+        paths = []
+        for number, since in enumerate(range(0, last + 1, _PART_ROWS)):
+            until = since + _PART_ROWS - 1
+            path = own.to_parquet(
+                "SELECT f.key AS laden_key, r.* FROM records r JOIN fields f ON f.row = r.laden_row"  # noqa: S608 - numbers
+                f" WHERE r.laden_row BETWEEN {since} AND {until} AND f.row BETWEEN {since} AND {until}",
+                f"labels-{number}.parquet",
+                "laden_labels",
+            )
+            paths.append(path.replace(self._relations.folder / path.name))
+        return paths
+
+    def _take(self, paths: list[Path]) -> None:
+        run, table = self._relations.run, f"{PACKED}.labels"
+        run(f"DROP TABLE IF EXISTS {table}")
+        for path in paths:
+            file = f"SELECT * FROM read_parquet('{str(path).replace(_QUOTE, _QUOTE * 2)}')"  # noqa: S608 - own path
+            run(f"CREATE TABLE IF NOT EXISTS {table} AS {file} LIMIT 0")
+            run(f"INSERT INTO {table} {file}")
+            # Each before the next: unpacked, a table is several times larger.
+            self._relations.pack()
+            path.unlink()
+        run(f"CREATE OR REPLACE VIEW labels AS SELECT * FROM {table}")  # noqa: S608 - own text
 
     def join(self) -> None:
         """Make `records` anew, for the items that are there now."""

@@ -18,12 +18,14 @@ from laden.explore import facets
 from laden.explore.answers import Stale, body, number, text, texts, told, until_gone
 from laden.explore.export import exported
 from laden.explore.guard import DOWNLOAD_CSP
+from laden.explore.jobs import kinds
 from laden.explore.pixels import Decoders, Opened, open_image
 from laden.explore.place import Place, commands, facts, read_whole, state_words
 from laden.explore.session import Session
 from laden.explore.stored import StoredPlace
 from laden.explore.surveyed import SurveyedPlace
 from laden.explore.views import COLUMNS, Query, View
+from laden.explore.watching import progress
 from laden.report.pixels import EDGE_PIXELS, draw
 from laden.values.errors import BlobMissing, SourceError, UsageError
 
@@ -62,6 +64,7 @@ class Looking:
             "write": session.write,
             "account": session.containers is not None,
             "folder": str(session.folder),
+            "ended": session.access.ended if session.access else "",
             "jobs": sum(job.state == "running" for job in session.jobs.all()),
         }
         if place is not None:
@@ -207,7 +210,9 @@ class Looking:
             decoders = self._session.decoders
             opened = await asyncio.to_thread(_quietly, open_image, data, frame, decoders, inverted=inverted)
             state = await asyncio.to_thread(look, name, data)
-        return opened, {"state": state.state, "detail": state.detail, **state_words(state.state)}, len(data)
+        size = f"its header says {state.width:,} x {state.height:,} pixels" if state.width else ""
+        told_state = {"state": state.state, "detail": state.detail, "says": size, **state_words(state.state)}
+        return opened, told_state, len(data)
 
     async def file(self, request: Request) -> Response:
         """One item as it is, as an attachment that no browser opens here."""
@@ -235,7 +240,7 @@ class Looking:
         if isinstance(place, StoredPlace):
             return JSONResponse(await asyncio.to_thread(_loaded, place))
         assert isinstance(place, SurveyedPlace)
-        return JSONResponse({"findings": [finding._asdict() for finding in place.findings[:200]]})
+        return JSONResponse({"findings": kinds(place.findings)})
 
 
 async def _read(place: Place, name: str) -> bytes:
@@ -294,8 +299,9 @@ def _loaded(place: StoredPlace) -> dict[str, Any]:
     fates = dict(place.relations.all("SELECT fate, count(*) FROM items GROUP BY 1"))
     states = dict(place.relations.all("SELECT coalesce(state, ''), count(*) FROM items GROUP BY 1"))
     page = place.load
+    told_all = {"fates": fates, "states": states, "watch": progress(place)}
     if page is None:
-        return {"load": None, "fates": fates, "states": states}
+        return {"load": None, **told_all}
     load = {
         "state": page.state,
         "profile": page.profile,
@@ -306,4 +312,4 @@ def _loaded(place: StoredPlace) -> dict[str, Any]:
         "bytes": page.size_bytes,
         "documents": [document.name for document in page.documents],
     }
-    return {"load": load, "fates": fates, "states": states}
+    return {"load": load, **told_all}

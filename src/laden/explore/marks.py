@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from laden.dataset.selection.marks import HEADER
+from laden.explore.database import PACKED
 from laden.explore.place import Place
 from laden.explore.stored import StoredPlace
-from laden.store import CREATE_ONLY, Properties
+from laden.store import CREATE_ONLY, Properties, Store
 from laden.values.errors import BlobMissing, ContainerMissing, LadenError, UsageError
 
 FILE = "laden-marks.csv"
@@ -39,13 +40,18 @@ class Marks:
 
     def __init__(self, place: Place, folder: Path, *, write: bool) -> None:
         self._place = place
-        self._store = place.store if write and isinstance(place, StoredPlace) else None
+        self._beside = write
         self._path = folder / FILE
         self._others: list[list[str]] = []
         self._etag: str = CREATE_ONLY
         self._strange = False
         self._lock = asyncio.Lock()
         self.all: dict[str, Mark] = {}
+
+    @property
+    def _store(self) -> Store | None:
+        """Of the place where marks are kept beside the data; another one where it was reached again."""
+        return self._place.store if self._beside and isinstance(self._place, StoredPlace) else None
 
     @property
     def where(self) -> str:
@@ -73,7 +79,9 @@ class Marks:
         relations = self._place.index.relations
         relations.run("CREATE OR REPLACE TABLE marked (name VARCHAR, mark VARCHAR, note VARCHAR)")
         relations.feed("marked", [(name, *mark) for name, mark in self.all.items()])
-        relations.run("UPDATE items SET mark = m.mark, note = m.note FROM marked m WHERE m.name = items.name")
+        relations.run(
+            f"UPDATE {PACKED}.items i SET mark = m.mark, note = m.note FROM marked m WHERE m.name = i.name"  # noqa: S608
+        )
 
     async def put(self, names: list[str], mark: str, note: str | None) -> None:
         """Mark images, or take their marks off (an empty mark and note); `note` None leaves the word as it is."""

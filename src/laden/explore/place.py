@@ -156,5 +156,7 @@ def commands(place: Place, view: View) -> dict[str, str]:
     else:
         table = place.labels.table
         told["cli"] = f"laden select {shlex.quote(table)} --where {shlex.quote(condition)}{option} -o selected.csv"
+        if place.kind == "container":
+            told["copy"] = f"laden copy {shlex.quote(place.title)} DEST --where {shlex.quote(condition)}{option}"
         told["python"] = f'laden.select({table!r}, where={condition!r}{argument}, output="selected.csv")'
     return told

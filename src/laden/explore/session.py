@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from laden.explore.jobs import Job, Jobs
 from laden.explore.marks import Marks
@@ -33,6 +33,16 @@ class Verbs:
     upload: Callable[[list[Path], str, Job], object]
 
 
+class Reach(Protocol):
+    """How the place is reached, where by a SAS that may end."""
+
+    ended: str
+    """Why another SAS is needed; empty as long as none is."""
+
+    def give(self, text: str) -> None:
+        """Go on with this one; raises `LadenError` where it does not fit."""
+
+
 class Session:
     """Of one server."""
 
@@ -44,6 +54,7 @@ class Session:
         write: bool,
         opener: Callable[[str], Place],
         containers: Callable[[], Any] | None = None,
+        access: Reach | None = None,
     ) -> None:
         """Nothing is opened yet.
 
@@ -53,6 +64,7 @@ class Session:
             write: whether anything may be changed at the place.
             opener: gives the place of a container's name; of an empty one, what the command line named.
             containers: lists those of an account, where one was named; awaited.
+            access: takes another SAS when one has ended.
         """
         self.verbs = verbs
         self.folder = folder
@@ -66,6 +78,7 @@ class Session:
         self.number = 0
         """Of the place; another one for each that is opened."""
         self.containers = containers
+        self.access = access
         self._opener = opener
         self._filling: asyncio.Task[None] | None = None
 
@@ -83,6 +96,8 @@ class Session:
         assert self.place is not None
         assert self.marks is not None
         if self._filling is None or self._filling.done():
+            # At once: whoever asked sees by the phase when it is over.
+            self.place.index.state.phase, self.place.index.state.error = "listing", ""
             self._filling = asyncio.create_task(self._fill(self.place, self.marks, self.place.refresh))
 
     async def filled(self) -> None:

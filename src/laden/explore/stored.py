@@ -45,22 +45,34 @@ class StoredPlace:
         self.destination = destination
         self.title = str(destination)
         self.kind = "folder" if isinstance(destination, FolderDestination) else "container"
-        self.store: Store = open_store(destination, connections=None, sas=sas)
-        self.manage: Manage = open_manage(destination, sas)
+        self._sas = sas
+        self.store, self.manage = self._reached()
         self.relations = Shared()
         self.index = Index(self.relations)
         self.labels = Labels(self.relations)
         self.views = Views(self.relations, self.labels)
         self.load: LoadPage | None = None
         self._known = False
+        self._landed: Document | None = None
+        """The load's table, once its labels were asked for."""
+
+    def _reached(self) -> tuple[Store, Manage]:
+        return open_store(self.destination, connections=None, sas=self._sas), open_manage(self.destination, self._sas)
+
+    async def reach_again(self) -> None:
+        """With another SAS: who was refused for good asks no more."""
+        before = self.store, self.manage
+        self.store, self.manage = self._reached()
+        for one in before:
+            await one.close()
 
     async def fill(self) -> None:
         state = self.index.state
         try:
-            await self._read_load()
+            await self._read_load(show=True)
             table = asyncio.ensure_future(self._read_table())
             try:
-                await self.refresh()
+                await self._list()
             finally:
                 await table
         except LadenError as error:
@@ -68,8 +80,13 @@ class StoredPlace:
             self.index.raised()
 
     async def refresh(self) -> None:
+        await self._read_load(show=False)
+        await self._list()
+        await self._read_table()
+
+    async def _list(self) -> None:
         state = self.index.state
-        state.phase, state.error = "listing", ""
+        state.phase = "listing"
         marker, progress = "", Progress()
         self.index.begin_listing()
         show = not self._known
@@ -137,17 +154,22 @@ class StoredPlace:
         with self.relations:
             pass
 
-    async def _read_load(self) -> None:
-        """What an earlier load wrote about itself; where that cannot be read, the listing is all there is."""
+    async def _read_load(self, *, show: bool) -> None:
+        """What a load wrote about itself; where that cannot be read, the listing is all there is.
+
+        Args:
+            show: whether its manifest is shown until the listing is complete.
+        """
+        before = self.load.manifest if self.load else None
         try:
             self.load = read_load_page(await self.store.get(LOAD, 0, _PAGE_BYTES))
         except (BlobMissing, ContainerMissing):
             return
         except LadenError as error:
-            self.index.state.notes.append(str(error))
+            self._say(str(error))
             return
-        if self.load.planned is not None:
-            # A first load is under way, or was interrupted: there is no manifest yet.
+        if self.load.planned is not None or (self._known and self.load.manifest == before):
+            # A first load is under way, or was interrupted, and there is no manifest yet; or it is the one we have.
             return
         try:
             await self._note(MANIFEST)
@@ -156,12 +178,19 @@ class StoredPlace:
             if self.load.manifest is not None:
                 refuse_other(path, self.load.manifest)
             self.index.state.read_bytes += path.stat().st_size
+            self.relations.run("DELETE FROM known")
             await asyncio.to_thread(read_manifest, self.relations, path)
             self._known = True
-            self.index.state.as_of_s = await self._date_of(MANIFEST)
-            await asyncio.to_thread(self.index.merge, [], listed=False)
+            if show:
+                self.index.state.as_of_s = await self._date_of(MANIFEST)
+                await asyncio.to_thread(self.index.merge, [], listed=False)
         except LadenError as error:
-            self.index.state.notes.append(str(error))
+            self._say(str(error))
+
+    def _say(self, note: str) -> None:
+        """Once, however often somebody looks again."""
+        if note not in self.index.state.notes:
+            self.index.state.notes.append(note)
 
     async def _date_of(self, name: str) -> int:
         properties = {key.lower(): value for key, value in (await self.manage.properties(name)).items()}
@@ -177,6 +206,9 @@ class StoredPlace:
     async def _read_table(self) -> None:
         """The table that the load landed."""
         landed = self.load.table if self.load else None
+        if landed == self._landed:
+            return
+        self._landed = landed
         profile = known_profile(self.load.profile) if self.load else None
         if landed is not None:
             await self._take_table(landed, lambda table: [Part(table, profile.table if profile else None)])
@@ -195,7 +227,7 @@ class StoredPlace:
 
     async def _take_table(self, landed: Document, parts: Any) -> None:
         if landed.size_bytes > _TABLE_BYTES:
-            self.index.state.notes.append(f"{landed.name} has more than 512 MiB, so its labels are not shown")
+            self._say(f"{landed.name} has more than 512 MiB, so its labels are not shown")
             return
         try:
             await self._note(landed.name)
@@ -211,7 +243,7 @@ class StoredPlace:
                 await asyncio.to_thread(self.labels.read, found)
                 await self._join()
         except (SourceError, LadenError) as error:
-            self.index.state.notes.append(f"The labels cannot be shown: {error}")
+            self._say(f"The labels cannot be shown: {error}")
 
     async def _join(self) -> None:
         await asyncio.to_thread(self.labels.join)

@@ -110,7 +110,8 @@ class Views:
         direction = "DESC" if query.descending else "ASC"
         try:
             self._relations.run(
-                f"CREATE OR REPLACE TABLE {table} AS SELECT row_number() OVER () - 1 AS slot, pos FROM"  # noqa: S608
+                f"CREATE OR REPLACE TABLE {table} AS"  # noqa: S608
+                " SELECT (row_number() OVER () - 1)::INTEGER AS slot, pos::INTEGER AS pos FROM"
                 f" (SELECT i.pos FROM items i {source} WHERE {conditions}"
                 f" ORDER BY {order} {direction} NULLS LAST, i.pos {direction})",
                 parameters,

@@ -68,7 +68,7 @@ class Access:
         self._destination = destination
         self._lacking = lacking
         self._words = _words_of(renewal.command)
-        self._ask = renewal.ask
+        self._ask = self._asking = renewal.ask
         self._tell = tell
         self._stopping = stopping
         self._closed = False
@@ -129,6 +129,12 @@ class Access:
                 self._failure, self._failed_s = error, time.monotonic()
                 raise
             return self._query
+
+    def give(self, text: str) -> None:
+        """Go on with a SAS that a person gave without being asked; raises `LadenError` where it does not fit."""
+        with self._lock:
+            self._query = self._checked(text, refused=True)
+            self._failure, self._ask = None, self._asking
 
     def _from_program(self, refused: bool) -> str:
         from laden.store.program import printed_sas

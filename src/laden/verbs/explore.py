@@ -83,6 +83,7 @@ async def _serve(run: Run, opened: _Opened, socket: Any, *, write: bool, open_pa
             write=write,
             opener=opened.place,
             containers=opened.containers if opened.is_account else None,
+            access=opened,
         )
         if not opened.is_account:
             await made.open()
@@ -104,7 +105,8 @@ class _Opened:
 
     def __init__(self, text: str, sas_command: str | None, run: Run) -> None:
         self._account = _account_of(text)
-        self._renewal = Renewal(sas_command)
+        self._renewal = Renewal(sas_command, None if sas_command else self._ask)
+        self.ended = ""
         self._accesses: list[Access] = []
         self._run = run
         self.tell: Callable[[str], None] = lambda _: None
@@ -141,6 +143,15 @@ class _Opened:
         )
         self._accesses.append(access)
         return access
+
+    def _ask(self, why: str, over: Callable[[], bool]) -> str:
+        """Nobody is waited for: the page says what is needed, and `give` brings it."""
+        self.ended = why
+        return ""
+
+    def give(self, text: str) -> None:
+        self._accesses[-1].give(text)
+        self.ended = ""
 
     async def containers(self) -> dict[str, Any]:
         """Those of the account, with whether laden loaded something there."""
@@ -196,8 +207,8 @@ class _Opened:
         )
 
     def _with_secret(self, title: str) -> str:
-        sas = self._destination.sas if isinstance(self._destination, Destination) else ""
-        return f"{title}?{sas}" if sas else title
+        access = self._accesses[-1]
+        return f"{title}?{access.fresh('', refused=False)}" if access.sas else title
 
 
 def _account_of(text: str) -> tuple[str, str] | None:

@@ -28,8 +28,6 @@ _KNOWN = """
 SELECT count(*), count(*) FILTER (b.name IS NOT NULL AND b.size_bytes = k.size_bytes)
 FROM known k LEFT JOIN blobs b ON b.name = k.blob
 """
-_QUIET_S = 180
-"""When nothing came for so long, the load is taken for interrupted: a large image takes a slow line that long."""
 
 
 def status(
@@ -121,8 +119,8 @@ def _unfinished(
         facts["there"] = f"{done}, {of_bytes} ({share(sent.size_bytes, planned.size_bytes)})"
         facts |= {"dataset": page.profile, "since": _since(planned.begun), **(_pace(came) if came else {})}
         left_bytes = planned.size_bytes - sent.size_bytes
-        if came is not None and came.bytes_per_s and left_bytes > 0 and came.ago_s < _QUIET_S:
-            facts["left"] = f"{duration(left_bytes / came.bytes_per_s)} at this speed, {size(left_bytes)}"
+        if came is not None and (left_s := came.left_s(left_bytes)) is not None:
+            facts["left"] = f"{duration(left_s)} at this speed, {size(left_bytes)}"
     facts["next"] = "where none runs, the same laden load again sends what is left"
     return facts, f"unfinished: {_life(came)}"
 
@@ -133,14 +131,14 @@ _RUNS = "it runs, or was stopped a moment ago"
 def _life(came: Arrivals | None) -> str:
     if came is None:
         return "no image came yet"
-    if came.ago_s < _QUIET_S:
+    if came.runs:
         return _RUNS
     return f"interrupted, as it seems: nothing came for {duration(came.ago_s)}"
 
 
 def _pace(came: Arrivals) -> dict[str, Any]:
     facts = {"last image": f"{duration(came.ago_s)} ago"}
-    if came.bytes_per_s and came.ago_s < _QUIET_S:
+    if came.bytes_per_s and came.runs:
         facts["speed"] = f"{size(int(came.bytes_per_s))}/s in the last {duration(came.window_s)}"
     return facts
 

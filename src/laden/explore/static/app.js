@@ -1,5 +1,5 @@
 // Signs in, asks how far the server is, and draws the page.
-import { amount, connection, counted, day, get, html, post, render, signIn, size, useEffect, useState } from "./lib.js";
+import { amount, connection, counted, day, get, html, post, render, sentence, signIn, size, useEffect, useState } from "./lib.js";
 import { Detail } from "./detail.js";
 import { Dialogs } from "./dialogs.js";
 import { Grid } from "./grid.js";
@@ -82,11 +82,29 @@ function Top({ state }) {
     <button onClick=${look}>Refresh</button>
     <button onClick=${() => set({ dialog: "load" })}>${status.place.kind === "source" ? "Source" : "Load"}</button>
     <button onClick=${() => { set({ dialog: "jobs" }); poll(); }}>Activity${status.jobs ? ` (${status.jobs})` : ""}</button>
-    <button aria-pressed=${state.panel} onClick=${() => set({ panel: !state.panel })}>Details</button>
+    <button class="details" aria-pressed=${state.panel} onClick=${() => set({ panel: !state.panel })}>Details</button>
     <button onClick=${() => set({ dialog: "help" })}>Keys</button>
     ${error && html`<p class="bad wide" role="alert">${error}</p>`}
+    ${status.ended && html`<${Ended} why=${status.ended} />`}
     ${notes.map((/** @type {string} */ note) => html`<p class="hint wide" key=${note}>${note}</p>`)}
   </header>`;
+}
+
+/** Where the SAS has ended, another can be given: it goes to this server alone, and is kept nowhere. @param {{why: string}} given */
+function Ended({ why }) {
+  const [sas, setSas] = useState("");
+  const [error, setError] = useState("");
+  const give = (/** @type {Event} */ event) => {
+    event.preventDefault();
+    setError("");
+    post("access", { sas }).then(() => { setSas(""); say("Going on with the new SAS"); return poll(); }).catch((refusal) => setError(refusal.message));
+  };
+  return html`<form class="wide ended" onSubmit=${give}>
+    <p class="bad" role="alert">${sentence(why)}</p>
+    <label>Another SAS, or its whole URL <input type="password" id="sas" autocomplete="off" value=${sas} onInput=${(/** @type {any} */ event) => setSas(event.target.value)} /></label>
+    <button>Go on</button>
+    ${error && html`<p class="bad" role="alert">${sentence(error)}</p>`}
+  </form>`;
 }
 
 /** @param {{status: any}} given */

@@ -1,5 +1,5 @@
 // What changes a place, with --write alone: first the server's plan, then its count typed back.
-import { amount, counted, html, post, size, useEffect, useState } from "./lib.js";
+import { amount, counted, html, plain, post, size, useEffect, useState } from "./lib.js";
 import { meant } from "./keys.js";
 import { set } from "./state.js";
 
@@ -63,7 +63,7 @@ export function Change({ state }) {
     return html`<form onSubmit=${carryOut} class="plan">
       <p><strong>${plan.sentence}.</strong> ${size(plan.bytes)}.</p>
       <p class=${/cannot|final/.test(plan.undo) ? "bad" : ""}>${plan.undo}</p>
-      <ul>${plan.names.map((/** @type {string} */ one) => html`<li key=${one}><bdi>${one}</bdi></li>`)}</ul>
+      <ul>${plan.names.map((/** @type {string} */ one) => html`<li key=${one}><bdi>${plain(one)}</bdi></li>`)}</ul>
       ${plan.count > plan.names.length && html`<p>and ${amount(plan.count - plan.names.length)} more</p>`}
       <p><label>Type the number of blobs, ${amount(plan.count)}, to do it <input id="count" value=${count} autocomplete="off" inputmode="numeric"
         onInput=${(/** @type {any} */ event) => setCount(event.target.value)} /></label></p>

@@ -1,5 +1,5 @@
 // What is known of one item, beside it: the rows that name it, properties, versions, and where it came from.
-import { amount, base, day, get, html, sentence, size, useEffect, useState } from "./lib.js";
+import { amount, base, day, get, html, plain, sentence, size, useEffect, useState } from "./lib.js";
 import { go, mark, say } from "./state.js";
 
 /** @param {string} name @param {number} stale @param {string} what */
@@ -23,7 +23,7 @@ export function Detail({ name, state, facts }) {
   const told = useAnswer(name, 0, "properties");
   const item = known.found?.item;
   return html`<aside class="detail" aria-label="About this item">
-    <h2><bdi>${base(name)}</bdi></h2>
+    <h2><bdi>${plain(base(name))}</bdi></h2>
     ${known.error && html`<p class="bad">${known.error}</p>`}
     ${item && html`
       <${Marking} item=${item} />
@@ -43,8 +43,8 @@ export function Detail({ name, state, facts }) {
 function provenance(item) {
   return [
     ["Archive", item.archive], ["Member", item.archive ? item.member : ""],
-    ["Offset", item.offset_bytes === undefined ? "" : amount(item.offset_bytes)],
-    ["In the archive", item.stored_bytes === undefined ? "" : size(item.stored_bytes)],
+    ["Offset", item.archive && item.offset_bytes !== undefined ? amount(item.offset_bytes) : ""],
+    ["In the archive", item.archive && item.stored_bytes !== undefined ? size(item.stored_bytes) : ""],
     ["Size", `${amount(item.size_bytes)} bytes`], ["CRC-32", item.crc32], ["MD5", item.md5],
     ["Image", item.kind ? `${item.kind}, ${item.width} × ${item.height}, ${item.bits} bits` : ""],
     ["State", item.state], ["In the load", item.fate], ["Changed", day(item.modified_s)], ["Tier", item.tier],

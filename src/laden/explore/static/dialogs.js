@@ -1,8 +1,9 @@
 // What opens above the page: commands, downloads, exports, the load, what runs, help. Each a dialog that Escape closes.
 import { address, amount, counted, get, html, post, size, useEffect, useRef, useState } from "./lib.js";
 import { Change } from "./change.js";
-import { Jobs } from "./jobs.js";
+import { Jobs, Kind } from "./jobs.js";
 import { link, say, set } from "./state.js";
+import { Watch } from "./watch.js";
 
 /** @param {{title: string, children?: any}} given */
 export function Dialog({ title, children }) {
@@ -26,6 +27,7 @@ function Commands({ state }) {
   const { commands } = state.view;
   return html`<${Dialog} title="The same for a terminal">
     ${commands.cli && html`<${Copied} label="laden" text=${commands.cli} />`}
+    ${commands.copy && html`<${Copied} label="laden, to copy it to another container or folder" text=${commands.copy} />`}
     ${commands.python && html`<${Copied} label="Python" text=${commands.python} />`}
     <${Copied} label="SQL, over the relation that this page asks" text=${commands.sql} />
     ${commands.note && html`<p>${commands.note}</p>`}
@@ -94,33 +96,11 @@ function Load({ state }) {
     ${counts && html`<dl>${counts.map((/** @type {string[]} */ [name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`}
     ${load?.state === "changing" && html`<p class="bad">A load is replacing blobs right now, or was interrupted while it did.</p>`}
     ${fates.length > 0 && html`<h3>Held against the manifest</h3><dl>${fates.map(([name, count]) => html`<div key=${name}><dt>${name}</dt><dd>${amount(count)}</dd></div>`)}</dl>`}
-    ${(found?.findings || []).map((/** @type {any} */ one, /** @type {number} */ index) => html`<p key=${index} class="hint"><code>${one.code}</code> <bdi>${one.archive} ${one.member}</bdi> ${one.message}</p>`)}
+    ${(found?.findings || []).map((/** @type {any} */ kind) => html`<${Kind} key=${kind.code} kind=${kind} />`)}
     <p><button onClick=${() => begin(source ? "check" : "verify")}>${source ? "Check" : "Verify"} it now</button>
       <button onClick=${() => post("refresh").then(() => say("Looking again"))}>Look again</button></p>
-    <${Watch} state=${state} />
+    ${!source && html`<${Watch} state=${state} seen=${found?.watch} />`}
   </${Dialog}>`;
-}
-
-/** Looks again every few seconds while a load runs somewhere, and says how fast it goes. @param {{state: any}} given */
-function Watch({ state }) {
-  const [seen, setSeen] = useState(/** @type {{at: number, items: number, bytes: number}[]} */ ([]));
-  const [on, setOn] = useState(false);
-  const { status } = state;
-  useEffect(() => {
-    if (!on) return undefined;
-    const timer = setInterval(() => post("refresh").catch(() => {}), 5000);
-    return () => clearInterval(timer);
-  }, [on]);
-  useEffect(() => {
-    if (on && status.state.phase === "ready") setSeen([...seen.slice(-60), { at: Date.now() / 1000, items: status.items, bytes: status.bytes }]);
-  }, [on, status.state.generation, status.state.phase]);
-  if (status.place.kind === "source") return "";
-  const [first, last] = [seen[0], seen[seen.length - 1]];
-  const seconds = last ? last.at - first.at : 0;
-  const rate = seconds > 0 ? (last.bytes - first.bytes) / seconds : 0;
-  const images = seconds > 0 ? (last.items - first.items) / seconds : 0;
-  return html`<p><label><input type="checkbox" checked=${on} onChange=${() => { setSeen([]); setOn(!on); }} /> Watch a load that runs elsewhere</label></p>
-    ${on && html`<p role="status">${amount(status.items)} items, ${size(status.bytes)}${seconds > 0 ? `; ${images.toFixed(1)} a second, ${size(rate)}/s` : "; the next listing tells how fast"}</p>`}`;
 }
 
 /** [keys, what they do] */

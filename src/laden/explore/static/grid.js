@@ -1,8 +1,7 @@
 // The same list as pictures.
-import { base, html, useRef } from "./lib.js";
-import { choose, onListKey } from "./keys.js";
+import { base, html, plain, useRef } from "./lib.js";
+import { choose, onListKey, open } from "./keys.js";
 import { scrolling, useRows } from "./rows.js";
-import { go } from "./state.js";
 import { useFit, useScroll } from "./table.js";
 import { Thumb, isImage } from "./thumbs.js";
 
@@ -48,10 +47,10 @@ function Cell({ at, item, column, state }) {
   return html`<div role="gridcell" id=${`row-${at}`} aria-colindex=${column + 1} aria-selected=${chosen}
     class=${classes.filter(Boolean).join(" ")} title=${item?.name || ""}
     onClick=${(/** @type {MouseEvent} */ event) => item && choose(event, at, item)}
-    onDblClick=${() => item && isImage(item) && go({ image: item.name })}>
+    onDblClick=${() => open(item)}>
     ${item && isImage(item) ? html`<span class="frame"><${Thumb} item=${item} /></span>`
       : html`<span class="frame file">${item ? /[^.]*$/.exec(base(item.name))?.[0] : ""}</span>`}
-    <span class="caption"><bdi>${item ? base(item.name) : "…"}</bdi></span>
+    <span class="caption"><bdi>${item ? plain(base(item.name)) : "…"}</bdi></span>
     ${broken && html`<span class="badge bad">${item.state}</span>`}
     ${item?.mark && html`<span class="badge">${item.mark}</span>`}
   </div>`;

@@ -1,5 +1,5 @@
 // What runs, and ran: how far it is, and what it found, each kind with what to do and the images it is about.
-import { amount, html, post, sentence, size } from "./lib.js";
+import { amount, html, lasting, plain, post, sentence, size } from "./lib.js";
 import { equals } from "./detail.js";
 import { go, set } from "./state.js";
 import { Thumb, isImage } from "./thumbs.js";
@@ -18,10 +18,10 @@ function Job({ job }) {
   const counts = Object.entries(job.result.counts || job.result.outcomes || {}).filter(([, count]) => count);
   return html`<section class="job" aria-label=${`${job.kind} ${job.title}`}>
     <h3>${job.kind} <bdi>${job.title}</bdi></h3>
-    <p role="status"><strong class=${job.state === "failed" ? "bad" : ""}>${job.state}</strong> ${job.stage && job.state === "running" ? `(${job.stage})` : ""} after ${job.seconds} s
+    <p role="status"><strong class=${job.state === "failed" ? "bad" : ""}>${job.state}</strong> ${job.stage && job.state === "running" ? `(${job.stage})` : ""} after ${lasting(job.seconds)}
       ${job.state === "running" && html` <button class="small" onClick=${() => post("stop", { job: job.number })}>Stop</button>`}</p>
     ${job.state === "running" && html`<progress max="1" value=${share || undefined} aria-label="How far it is"></progress>`}
-    ${job.in_all > 0 && html`<p>${amount(job.done)} of ${amount(job.in_all)}, ${size(job.done_bytes)} of ${size(job.bytes_in_all)}${left ? `, ${size(rate)}/s, about ${left} s left` : ""}</p>`}
+    ${job.in_all > 0 && html`<p>${amount(job.done)} of ${amount(job.in_all)}, ${size(job.done_bytes)} of ${size(job.bytes_in_all)}${left ? `, ${size(rate)}/s, about ${lasting(left)} left` : ""}</p>`}
     ${job.message && html`<p>${job.message}</p>`}
     ${counts.length > 0 && html`<dl>${counts.map(([name, count]) => html`<div key=${name}><dt>${name.replaceAll("_", " ")}</dt><dd>${amount(Number(count))}</dd></div>`)}</dl>`}
     ${job.state === "done" && !job.findings.length && ["verify", "check"].includes(job.kind) && html`<p>No findings.</p>`}
@@ -29,19 +29,23 @@ function Job({ job }) {
   </section>`;
 }
 
+/** What a finding is about, by its name here: of a source, its archive is a folder. @param {any} one */
+const named = (one) => one.blob || (one.member ? [one.archive, one.member].filter(Boolean).join("/") : "");
+
 /** @param {{kind: any}} given */
-function Kind({ kind }) {
+export function Kind({ kind }) {
   const open = (/** @type {any} */ one) => {
+    const name = named(one);
+    if (!name) return;
     set({ dialog: "" });
-    if (one.blob) go({ image: isImage({ name: one.blob }) ? one.blob : "", where: [equals("laden_name", one.blob)], folder: "", find: "" });
-    else if (one.member) go({ find: one.member, how: "part", where: [], folder: "" });
+    go({ image: isImage({ name }) ? name : "", where: [equals("laden_name", name)], folder: "", find: "" });
   };
   return html`<details class="finding"><summary><span class=${`badge ${kind.severity === "error" ? "bad" : ""}`}>${kind.severity}</span>
       <code>${kind.code}</code> ${amount(kind.count)}</summary>
     ${kind.meaning && html`<p>${sentence(kind.meaning)}</p>`}${kind.advice && html`<p><strong>What to do:</strong> ${sentence(kind.advice)}</p>`}
     <ul>${kind.examples.slice(0, 30).map((/** @type {any} */ one, /** @type {number} */ index) => html`<li key=${index}>
-      ${one.blob && isImage({ name: one.blob }) && index < 8 && html`<${Thumb} item=${{ name: one.blob }} />`}
-      <button class="plain" onClick=${() => open(one)}><bdi>${one.blob || [one.archive, one.member].filter(Boolean).join(": ") || (one.row ? `row ${one.row}` : "")}</bdi></button>
+      ${named(one) && isImage({ name: named(one) }) && index < 8 && html`<${Thumb} item=${{ name: named(one) }} />`}
+      <button class="plain" onClick=${() => open(one)}><bdi>${plain(one.blob || [one.archive, one.member].filter(Boolean).join(": ")) || (one.row ? `row ${one.row}` : "")}</bdi></button>
       <span class="hint">${one.message}</span></li>`)}</ul>
   </details>`;
 }

@@ -18,7 +18,7 @@ export function onListKey(event, across, lines) {
     if (event.shiftKey) extend(active, to);
     set({ active: to });
   } else if (event.key === "Enter") {
-    rowAt(active).then((item) => item && isImage(item) && go({ image: item.name }));
+    rowAt(active).then(open);
   } else if (event.key === " ") {
     rowAt(active).then((item) => item && flip(item.name));
   } else if (event.key in MARKS) {
@@ -29,6 +29,13 @@ export function onListKey(event, across, lines) {
     return;
   }
   event.preventDefault();
+}
+
+/** Look at an item. @param {any} item */
+export function open(item) {
+  if (!item) return;
+  if (isImage(item)) go({ image: item.name });
+  else say("That is no image: Details has what is known of it, and saves it");
 }
 
 /** @param {string} name */

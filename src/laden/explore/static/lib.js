@@ -98,6 +98,11 @@ export function day(seconds) {
 /** A finding's words as a sentence. @param {string} text */
 export const sentence = (text) => (text ? text[0].toUpperCase() + text.slice(1).replace(/\.?$/, ".") : "");
 
+/** A name as it is shown: what would turn the direction of its letters, or breaks lines, stands there as its code, so
+ * that `\u202egnp.exe` is not read as `exe.png`. @param {string | null | undefined} name */
+export const plain = (name) => (name || "").replace(/[\p{Cc}\p{Bidi_Control}]/gu,
+  (one) => `\u27e8U+${/** @type {number} */ (one.codePointAt(0)).toString(16).toUpperCase().padStart(4, "0")}\u27e9`);
+
 /** @param {string} name */
 export const base = (name) => name.slice(name.lastIndexOf("/") + 1);
 
@@ -109,4 +114,12 @@ export function later(work, wait_ms) {
     clearTimeout(timer);
     timer = setTimeout(() => work(...given), wait_ms);
   };
+}
+
+/** Seconds as people say them. @param {number} seconds */
+export function lasting(seconds) {
+  if (seconds < 10) return `${Math.round(seconds * 10) / 10} s`;
+  if (seconds < 90) return `${Math.round(seconds)} s`;
+  const minutes = Math.round(seconds / 60);
+  return minutes < 90 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }

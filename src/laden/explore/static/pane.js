@@ -1,6 +1,6 @@
 // One image on a canvas: zoom, pan, window by dragging, the value under the pointer. How it is shown is given from
 // above, so that two panes can share it.
-import { html, useEffect, useLayoutEffect, useRef, useState } from "./lib.js";
+import { html, plain, useEffect, useLayoutEffect, useRef, useState } from "./lib.js";
 import { draw, table, valueAt } from "./windowing.js";
 
 /** @typedef {{zoom: number, x: number, y: number}} Sight Zoom 1 fits the image; x and y are the middle, from 0 to 1. */
@@ -131,6 +131,6 @@ export function Pane({ picture, name, window, sight, exact, onWindow, onSight, l
   return html`<div class="pane">
     <canvas ref=${canvas} role="img" aria-label=${label} onPointerDown=${grab} onPointerMove=${move}
       onPointerLeave=${() => setUnder("")} onContextMenu=${(/** @type {Event} */ event) => event.preventDefault()}></canvas>
-    <p class="under"><bdi>${name}</bdi><span>${under}</span></p>
+    <p class="under"><bdi>${plain(name)}</bdi><span>${under}</span></p>
   </div>`;
 }

@@ -3,7 +3,7 @@ import { getRaw } from "./lib.js";
 import { levels } from "./windowing.js";
 
 const KEPT = 6;
-/** @type {Map<string, {abort: AbortController, picture: Promise<any>, last: boolean}>} */
+/** @type {Map<string, {abort: AbortController, picture: Promise<any>, here: any}>} */
 const kept = new Map();
 
 /** @param {string} name @param {number} [frame] @returns {Promise<import("./windowing.js").Picture>} */
@@ -12,8 +12,9 @@ export function picture(name, frame = 0) {
   let one = kept.get(key);
   if (!one) {
     const abort = new AbortController();
-    one = { abort, last: false, picture: fetched(name, frame, abort.signal) };
-    one.picture.catch(() => kept.delete(key));
+    const begun = { abort, here: null, picture: fetched(name, frame, abort.signal) };
+    begun.picture.then((found) => { begun.here = found; }, () => kept.delete(key));
+    one = begun;
   }
   kept.delete(key);
   kept.set(key, one);
@@ -24,6 +25,9 @@ export function picture(name, frame = 0) {
   }
   return one.picture;
 }
+
+/** The same where it is here already, to be drawn in this very frame. @param {string} name @param {number} [frame] */
+export const here = (name, frame = 0) => kept.get(`${frame}:${name}`)?.here;
 
 /** @param {string} name @param {number} frame @param {AbortSignal} signal */
 async function fetched(name, frame, signal) {

@@ -1,5 +1,5 @@
 // Beside the list: folders with what is in them, and columns to filter by, each with its counts.
-import { amount, get, html, size, useEffect, useState } from "./lib.js";
+import { amount, get, html, plain, size, useEffect, useState } from "./lib.js";
 import { go, set, toggle } from "./state.js";
 
 /** What the server says of the present view. @param {any} state @param {string} name @param {Record<string, any>} more
@@ -36,12 +36,12 @@ function Folders({ state }) {
     <ol class="crumbs" aria-label="This folder">
       <li><button class="plain" onClick=${() => go({ folder: "" })}>all</button></li>
       ${parts.map((/** @type {string} */ part, /** @type {number} */ index) => html`<li key=${index}>
-        <button class="plain" onClick=${() => go({ folder: `${parts.slice(0, index + 1).join("/")}/` })}><bdi>${part}</bdi></button></li>`)}
+        <button class="plain" onClick=${() => go({ folder: `${parts.slice(0, index + 1).join("/")}/` })}><bdi>${plain(part)}</bdi></button></li>`)}
     </ol>
     ${folders.length > 1 && html`<button class="plain small" onClick=${() => setOrder(order === "name" ? "bytes" : "name")}>
       by ${order === "name" ? "size" : "name"}</button>`}
     <ul class="folders">${folders.slice(0, 500).map(([name, count, bytes]) => html`<li key=${name}>
-      <button class="plain" onClick=${() => go({ folder: `${folder}${name}/` })}><bdi>${name}/</bdi></button>
+      <button class="plain" onClick=${() => go({ folder: `${folder}${name}/` })}><bdi>${plain(name)}/</bdi></button>
       <span>${amount(count)}</span><span>${size(bytes)}</span></li>`)}</ul>
     ${folders.length > 500 && html`<p class="hint">and ${amount(folders.length - 500)} more: find by name</p>`}
   </section>`;

@@ -1,10 +1,9 @@
 // The list: a real table of the rows in sight, under a scrollbar for all of them. One place of focus, moved by keys.
 // It shows no pictures: each costs the reading of a whole file.
-import { base, day, html, size, useEffect, useLayoutEffect, useRef, useState } from "./lib.js";
+import { base, day, html, plain, size, useEffect, useLayoutEffect, useRef, useState } from "./lib.js";
 import { scrolling, useRows } from "./rows.js";
 import { go } from "./state.js";
-import { choose, onListKey } from "./keys.js";
-import { isImage } from "./thumbs.js";
+import { choose, onListKey, open } from "./keys.js";
 
 const ROW = 30;
 
@@ -100,7 +99,7 @@ function Row({ at, item, columns, state }) {
   const classes = [active && "active", chosen && "chosen", item?.mark && "marked"].filter(Boolean).join(" ");
   const pick = (/** @type {MouseEvent} */ event) => item && choose(event, at, item);
   return html`<tr id=${`row-${at}`} aria-rowindex=${at + 2} aria-selected=${chosen} class=${classes}
-    onClick=${pick} onDblClick=${() => item && isImage(item) && go({ image: item.name })}>
+    onClick=${pick} onDblClick=${() => open(item)}>
     ${columns.map(([key, , text]) => html`<td key=${key} class=${`c-${key}`} title=${item && key === "name" ? item.name : ""}>
       ${item ? (key === "name" ? html`<${Name} item=${item} folder=${state.look.folder} />` : text(item)) : "…"}</td>`)}
   </tr>`;
@@ -110,5 +109,5 @@ function Row({ at, item, columns, state }) {
 function Name({ item, folder }) {
   const rest = item.name.startsWith(folder) ? item.name.slice(folder.length) : item.name;
   const last = base(rest);
-  return html`<bdi><span class="path">${rest.slice(0, rest.length - last.length)}</span>${last}</bdi>`;
+  return html`<bdi><span class="path">${plain(rest.slice(0, rest.length - last.length))}</span>${plain(last)}</bdi>`;
 }

@@ -2,7 +2,7 @@
 import { get, html, sentence, useEffect, useMemo, useRef, useState } from "./lib.js";
 import { Detail } from "./detail.js";
 import { Pane } from "./pane.js";
-import { picture } from "./picture.js";
+import { here, picture } from "./picture.js";
 import { rowAt } from "./rows.js";
 import { current, go, mark, say, set } from "./state.js";
 import { MARKS } from "./keys.js";
@@ -18,16 +18,18 @@ const FAR = 50;
 function usePicture(name, frame) {
   const [found, setFound] = useState(/** @type {any} */ ({}));
   useEffect(() => {
-    let here = true;
+    let wanted = true;
     if (!name) setFound({});
     else {
       picture(name, frame).then(
-        (one) => here && setFound({ name, picture: one }),
-        (error) => here && error.name !== "AbortError" && setFound({ name, error: error.message }),
+        (one) => wanted && setFound({ name, picture: one }),
+        (error) => wanted && error.name !== "AbortError" && setFound({ name, error: error.message }),
       );
     }
-    return () => { here = false; };
+    return () => { wanted = false; };
   }, [name, frame]);
+  const ahead = here(name, frame);
+  if (ahead) return { picture: ahead };
   return found.name === name ? found : {};
 }
 
@@ -56,28 +58,41 @@ export function Viewer({ state }) {
   const window_ = chosen || (found.length ? { ...found[0], inverted: facts.inverted } : null);
 
   useEffect(() => { box.current.focus(); }, []);
+  /** What was found ahead, so that a step needs no question. @type {{current: any}} */
+  const near = useRef({});
+  const anew = () => { setFrame(0); if (!compare) { setChosen(null); setSight(WHOLE); setExact(false); } };
   useEffect(() => {
-    setFrame(0);
-    if (!compare) { setChosen(null); setSight(WHOLE); setExact(false); }
-    let here = true;
+    anew();
+    let wanted = true;
+    near.current = { image };
     get("at", { view: state.view.view, name: image }).then(async ({ at: place }) => {
-      if (!here) return;
+      if (!wanted) return;
       setAt(place ?? -1);
       if (place === null) return;
       set({ active: place });
       // Neighbours are fetched ahead, once what is looked at is here.
       await picture(image, 0).catch(() => {});
-      for (const step of [1, -1]) neighbour(place, step).then((item) => here && item && picture(item.name).catch(() => {}));
+      for (const by of [1, -1]) {
+        neighbour(place, by).then((item) => {
+          if (!wanted) return;
+          near.current[by] = item;
+          if (item) picture(item.name).catch(() => {});
+        }).catch(() => {});
+      }
     }).catch(() => {});
-    return () => { here = false; };
+    return () => { wanted = false; };
   }, [image, state.view.view]);
 
   const step = async (/** @type {number} */ by) => {
-    const item = at < 0 ? null : await neighbour(at, by);
+    const known = near.current.image === image && by in near.current;
+    const item = known ? near.current[by] : at < 0 ? null : await neighbour(at, by);
     // Somebody may have gone back to the list meanwhile.
     if (current().look.image !== image) return;
-    if (item) go({ image: item.name }, { replace: true });
-    else say(by > 0 ? "That is the last one" : "That is the first one");
+    if (!item) return say(by > 0 ? "That is the last one" : "That is the first one");
+    // Before it is drawn: else its first frame would have the window of the one before.
+    anew();
+    setAt(item.at);
+    go({ image: item.name }, { replace: true });
   };
   const close = () => { go({ image: "", compare: "" }); setTimeout(() => document.getElementById("list")?.focus(), 50); };
   const look = (/** @type {string} */ what) => mark([image], what).catch((error) => say(error.message));
@@ -110,9 +125,12 @@ export function Viewer({ state }) {
     if (act(event.key)) event.preventDefault();
   };
   const label = (/** @type {string} */ name) => `The image ${name}`;
+  // Windows of colours and of 16 bits have nothing in common: such a neighbour has its own.
+  const linked = (/** @type {any} */ own) => (!own?.samples || own.samples === facts?.samples ? window_
+    : { ...presets(own)[0], inverted: own.inverted });
   const pane = (/** @type {any} */ one, /** @type {string} */ name) => html`<${Pane} key=${name === image ? "this" : "that"}
     picture=${one.picture} name=${name} label=${label(name)} sight=${sight} exact=${exact}
-    window=${window_ || { centre: 128, width: 256, inverted: false }} onWindow=${setChosen} onSight=${setSight} />`;
+    window=${linked(one.picture?.facts) || { centre: 128, width: 256, inverted: false }} onWindow=${setChosen} onSight=${setSight} />`;
   return html`<section class="viewer" ref=${box} tabindex="-1" onKeyDown=${onKey} aria-label="Image">
     <div class="bar">
       <button onClick=${close}>Back to the list</button>
@@ -162,8 +180,8 @@ function Broken({ facts }) {
     <strong>${sentence(facts.state_text) || "This file cannot be shown as an image."}</strong>
     ${facts.detail && html` (${facts.detail})`}
     ${facts.samples && facts.part < 1 ? ` ${percent} % of it could be saved${rows}.` : ""}
-    ${!facts.samples && facts.file_bytes ? " Nothing of it could be decoded." : ""}
-    ${!facts.samples && !facts.file_bytes ? " Its archive gives nothing of it." : ""}
+    ${!facts.samples && facts.file_bytes ? ` Nothing of it could be decoded${facts.says ? `: ${facts.says}` : ""}.` : ""}
+    ${!facts.samples && !facts.file_bytes ? " There is not a byte of it to be had." : ""}
     ${facts.advice && html` ${sentence(facts.advice)}`}
     ${!facts.samples && facts.note && html` ${sentence(facts.note)}`}
   </p>`;

@@ -3,7 +3,7 @@
 /** @typedef {{width: number, height: number, samples: string, slope: number, intercept: number, low: number,
  *   high: number, least: number, most: number, windows: {name: string, centre: number, width: number}[],
  *   inverted: boolean, frame: number, frames: number, part: number, rows: number | null, note: string,
- *   state: string, detail: string, state_text: string, advice: string, file_bytes: number}} Facts */
+ *   state: string, detail: string, says: string, state_text: string, advice: string, file_bytes: number}} Facts */
 /** @typedef {{facts: Facts, data: Uint8Array | Uint16Array, levels: Level[]}} Picture */
 /** @typedef {{width: number, height: number, data: Uint8Array | Uint16Array}} Level */
 /** @typedef {{centre: number, width: number, inverted: boolean}} Window */
