@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 import pytest
 
 from laden.demo.emulator import Emulator
-from laden.stages.manifest import LOAD, MANIFEST, Planned, write_unfinished_page
+from laden.stages.loadpage import LOAD, Planned, write_unfinished_page
+from laden.stages.manifest import MANIFEST
 from laden.verbs.load import load
 from tests.e2e.test_sas_ends import Policy, secret_of
 from tests.explore.served import explored
