@@ -174,7 +174,9 @@ def list_(
 
 Place = Annotated[
     str,
-    typer.Argument(metavar="A", help="A container or prefix (URL), a folder, a source, or a manifest (.parquet)."),
+    typer.Argument(
+        metavar="A", help="A container or prefix (URL), a folder, a source, a manifest (.parquet) or a lock file."
+    ),
 ]
 
 

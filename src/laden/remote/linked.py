@@ -110,6 +110,20 @@ class LinkedRoot:
         size_bytes = held.version.size_bytes
         return Entry("", name, size_bytes, None, held.version.mtime_ns, 0, size_bytes, STORED)
 
+    def version(self, name: str) -> tuple[str, str, str]:
+        file = self.open(name)
+        if not isinstance(file, RemoteFile):
+            return self.files[self._parts(name)[0]].link.address, "", ""
+        return file.address, file.version.etag, file.version.modified
+
+    def is_version(self, name: str, etag: str, modified: str) -> bool:
+        file = self.open(name)
+        if not isinstance(file, RemoteFile):
+            return False
+        now, then = file.version, Version(file.size_bytes, etag, modified)
+        known = (now.etag and etag) or (now.modified and modified)
+        return bool(known) and now.may_be(then)
+
     def origin(self, entry: Entry) -> str:
         name = entry.archive or entry.member
         held = self.files.get(name) or next((self.files[part] for part in self._parts(name)), None)

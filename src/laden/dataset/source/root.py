@@ -40,6 +40,15 @@ class Elsewhere(Protocol):
     def entry(self, name: str) -> Entry | Finding:
         """A plain file that lies elsewhere, as an entry, or why it is none."""
 
+    def version(self, name: str) -> tuple[str, str, str]:
+        """Where an archive that lies elsewhere is, without secrets, and its ETag and time as its host writes them.
+
+        Either may be empty; both are of an archive in parts. Raises `SourceError`.
+        """
+
+    def is_version(self, name: str, etag: str, modified: str) -> bool:
+        """Whether an ETag or a time that were noted are those that it has now; raises `SourceError`."""
+
     def origin(self, entry: Entry) -> str:
         """Where an entry lies, without secrets, and what vouched for it; empty for one of this machine."""
 
