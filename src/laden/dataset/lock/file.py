@@ -67,7 +67,8 @@ WHERE coalesce(NOT CASE l.kind
 """  # noqa: S608 - own names and numbers
 _OVERLAPPING = f"""
 SELECT count(*) FROM (
-    SELECT offset_bytes, lag(offset_bytes::HUGEINT + stored_bytes + 30) OVER (PARTITION BY archive ORDER BY offset_bytes) AS free
+    SELECT offset_bytes, lag(offset_bytes::HUGEINT + stored_bytes + 30)
+        OVER (PARTITION BY archive ORDER BY offset_bytes) AS free
     FROM locking WHERE kind = 'member' AND {_ZIPPED}) WHERE free > offset_bytes
 """  # noqa: S608 - own names and numbers
 _TWICE = """
