@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import errno
 import hashlib
 import io
@@ -425,3 +426,51 @@ def test_what_was_fetched_opens_elsewhere(server: Server, archive: bytes, tmp_pa
     fetch([server.put("0.zip", archive)], tmp_path / "to")
     with zipfile.ZipFile(tmp_path / "to" / "0.zip") as opened:
         assert opened.testzip() is None
+
+
+def _base64(digest: bytes) -> str:
+    return base64.b64encode(digest).decode()
+
+
+@pytest.mark.parametrize("field", ["x-ms-blob-content-md5", "x-goog-hash", "Repr-Digest", "Content-MD5"])
+@pytest.mark.parametrize("right", [True, False])
+def test_what_a_host_says_of_its_file_is_held_against_it(
+    server: Server, tmp_path: Path, field: str, right: bool
+) -> None:
+    data = b"a,b\n1,2\n" * 100
+    md5 = _base64(hashlib.md5(data if right else b"other").digest())
+    value = {
+        "x-goog-hash": f"crc32c=AAAAAA==,md5={md5}",
+        "Repr-Digest": f"md5=:x:, sha-256=:{_base64(hashlib.sha256(data if right else b'other').digest())}:",
+    }.get(field, md5)
+    # Content-MD5 is of what is answered: it counts where that is the whole file.
+    whole = field == "Content-MD5"
+    server.play = lambda _: Play(whole=whole, headers=((field, value),))
+    summary, said = told([server.put("t.csv", data)], tmp_path / "to")
+    assert summary.exit_code == (ExitCode.COMPLETE if right else ExitCode.FINDINGS)
+    assert ("t.csv" in names(tmp_path / "to")) == right
+    assert "fetch-unproved" not in said
+    if not right:
+        assert f"its host ({field.lower()}) says" in said["file-hash"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [("Content-MD5", _base64(hashlib.md5(b"x").digest())), ("x-ms-blob-content-md5", "!"), ("x-goog-hash", "md5=")],
+)
+def test_what_is_said_of_a_range_or_is_no_digest_counts_for_nothing(
+    server: Server, tmp_path: Path, headers: tuple[str, str]
+) -> None:
+    server.play = lambda _: Play(headers=(headers,))
+    summary, said = told([server.put("t.csv", b"1,2\n")], tmp_path / "to")
+    assert (summary.exit_code, list(said)) == (ExitCode.COMPLETE, ["fetch-unproved"])
+
+
+def test_a_wrong_whole_tells_which_members_it_is(server: Server, archive: bytes, there: str, tmp_path: Path) -> None:
+    server.play = lambda _: Play(headers=(("x-ms-blob-content-md5", _base64(hashlib.md5(archive).digest())),))
+    assert fetch([there], tmp_path).exit_code == ExitCode.COMPLETE
+    damage(tmp_path / "0.zip", 1_000_000)
+    summary, said = told([there], tmp_path)
+    assert (summary.exit_code, {"archive-hash", "member-crc", "fetch-damaged"} <= said.keys()) == (3, True)
+    assert fetch([there], tmp_path, repair=True).exit_code == ExitCode.COMPLETE
+    assert (tmp_path / "0.zip").read_bytes() == archive

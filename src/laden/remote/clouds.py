@@ -14,7 +14,7 @@ from email.utils import format_datetime
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
-from laden.remote.answers import Version
+from laden.remote.answers import Said, Version
 from laden.remote.link import Link
 from laden.remote.location import Refused
 from laden.remote.wire import Wire
@@ -44,6 +44,8 @@ class CloudObject:
         self.address = link.address
         self.changed = False
         self.read_bytes = 0
+        self.said: tuple[Said, ...] = ()
+        """obstore passes none on."""
         self._wire = wire
         self._link = link
 

@@ -263,7 +263,9 @@ class _Fetched:
         return "there" if came.part is None else "fetched"
 
     def _proved(self, came: Came, file: str) -> Proof:
-        proof = prove(self._folder, file, came.name, self._said_of(came.name), self._run.stopping)
+        said = self._said_of(came.name)
+        said += [Sum(came.name, one.algorithm, one.digest, f"its host ({one.field})") for one in came.said]
+        proof = prove(self._folder, file, came.name, said, self._run.stopping)
         if not proof.damaged or came.file is None:
             return proof
         what = plural(len(proof.damaged), "damaged member")
