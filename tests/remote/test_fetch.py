@@ -1,6 +1,6 @@
 """`laden fetch`: what comes is what is there, nothing comes twice, and nothing in the folder is replaced.
 
-`LADEN_TEST_SEEDS=0-49` sets the moments of the kills; by default a few.
+`LADEN_LONG=1` kills at fifty moments, `LADEN_SEED` at others.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from laden.values.events import Event, Found, Summary, Warned
 from laden.verbs.fetch import fetch
 from tests.remote.server import PAGE, Call, Play, Server
 
-_FIRST, _, _LAST = os.environ.get("LADEN_TEST_SEEDS", "0-2").partition("-")
+_KILLS = 50 if os.environ.get("LADEN_LONG") else 3
+_SEED = int(os.environ.get("LADEN_SEED", "0"))
 _BLOCK = 64 << 10
 
 
@@ -88,7 +89,7 @@ def test_it_comes_whole_is_proved_and_does_not_come_again(server: Server, archiv
     assert server.sent_bytes <= 8192
 
 
-@pytest.mark.parametrize("seed", range(int(_FIRST), int(_LAST or _FIRST) + 1))
+@pytest.mark.parametrize("seed", range(_SEED, _SEED + _KILLS))
 def test_killed_at_any_request_it_goes_on_and_fetches_no_noted_block_again(
     server: Server, archive: bytes, tmp_path: Path, seed: int
 ) -> None:
