@@ -73,7 +73,7 @@ def blocks_noted(folder: Path, name: str) -> set[int]:
 
 
 def names(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir()}
+    return {path.name for path in folder.iterdir()} - {".laden-fetch.jsonl"}
 
 
 def test_it_comes_whole_is_proved_and_does_not_come_again(server: Server, archive: bytes, tmp_path: Path) -> None:

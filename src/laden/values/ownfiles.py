@@ -32,6 +32,11 @@ FINDINGS_MARK = "laden_findings"
 LOCK_MARK = "laden_lock"
 """Key in the footer of a lock file."""
 
+FETCHED_NAME = ".laden-fetch.jsonl"
+"""In a folder that `laden fetch` filled: where each file came from."""
+FETCHED_START = '{"laden_fetch": 1}'
+"""Its first line."""
+
 _HEADERS = tuple(quote + f"{quote},{quote}".join(Finding._fields) + quote for quote in ('"', ""))
 """First lines of a list of findings, as it is written and as it once was."""
 _MOST_KEPT = 100
@@ -85,6 +90,8 @@ def is_own(file: Path | str) -> bool:
     try:
         if _FINDINGS.fullmatch(name):
             return is_findings(Path(file))
+        if name == FETCHED_NAME:
+            return begins(FETCHED_START.encode())(Path(file))
         if _LOG.fullmatch(name):
             return Path(file).stat().st_size > 0 and is_log(Path(file))
         if _LOCK.fullmatch(name):
