@@ -34,7 +34,6 @@ PASSING = (
     Play(cut_at=700),
     Play(whole=True),
     Play(shift=3),
-    Play(shift=3, total=1 << 40),
     Play(status=200, body=PAGE, headers=_HTML),
     Play(status=206, body=PAGE),
     Play(delay_s=0.002),
@@ -94,10 +93,11 @@ class Mixture:
     def play(self, call: Call) -> Play | None:
         self.requests += 1
         if self.redirects and "signed" not in call.path:
-            return Play(status=302, headers=(("Location", f"{self._server.url(self.path)}?signed={self.requests}"),))
+            return Play(status=302, headers=(("Location", f"{self._server.url(self.path)}?signed={call.number}"),))
         if self.redirects:
             self.uses[call.path] = self.uses.get(call.path, 0) + 1
             if self.uses[call.path] > self.from_request:
+                # Some end after their first use, while several requests are under way.
                 return Play(status=403, body=b"<Error><Code>ExpiredToken</Code></Error>")
         if self.lasting and self.requests >= self.from_request:
             return self.lasting
