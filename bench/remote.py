@@ -28,7 +28,7 @@ from bench.measure import run
 from bench.peers import SAS, AzCopy
 from bench.ranges import counts, publisher
 from bench.server import Endpoint, endpoint
-from bench.table import names, table
+from bench.table import table
 
 IMAGES, PART = 40, 2
 LATENCY_MS, TOTAL_MBPS = 30, 50
@@ -50,7 +50,8 @@ def dataset(work: Path) -> Path:
     with zipfile.ZipFile(workloads.images(work).stored / _ZIP) as source, zipfile.ZipFile(folder / _ZIP, "w") as out:
         for member in source.infolist()[:IMAGES]:
             out.writestr(member, source.read(member))
-    (folder / "names.txt").write_text("\n".join(names(labels, IMAGES)))
+    with zipfile.ZipFile(folder / _ZIP) as made:
+        (folder / "names.txt").write_text("\n".join(made.namelist()))
     select = [_LADEN, "select", str(labels), "--images-from", str(folder / "names.txt"), "-o", str(folder / _TABLE)]
     subprocess.run(select, check=True)
     (folder / "done").touch()
@@ -131,7 +132,7 @@ class Bench:
         if self._rclone is not None:
             there = f":azureblob:{blobs.rsplit('/', 1)[1]}"
             flags = ["--config", os.devnull, "--no-traverse", "--stats", "0", "--transfers", "64"]
-            remote = f":archive::http,url='{self._url}':{_ZIP}"
+            remote = f":archive:publisher:{_ZIP}"
             found["rclone copy :archive:"] = lambda scratch: [str(self._rclone), "copy", remote, there, *flags]
         return found
 
@@ -154,6 +155,8 @@ class Bench:
         environment = {
             "LADEN_SAS": SAS,
             "RCLONE_AZUREBLOB_SAS_URL": f"{self._served.container_url}?{SAS}",
+            "RCLONE_CONFIG_PUBLISHER_TYPE": "http",
+            "RCLONE_CONFIG_PUBLISHER_URL": self._url,
             **(AzCopy(self._azcopy, True).environment(scratch) if self._azcopy else {}),
         }
         cost = run(command, scratch, environment, self._served)

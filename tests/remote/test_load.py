@@ -326,3 +326,14 @@ def test_workers_read_links_too(dataset: Dataset, links: list[str], tmp_path: Pa
     summary = load(links, str(tmp_path / "there"), workers=2)
     assert summary.exit_code == ExitCode.COMPLETE
     assert landed(tmp_path / "there") == dataset.blobs
+
+
+def test_a_report_with_pictures_fetches_no_image_twice(server: Server, tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path / "source", {"0": 6}, size=300, deflate=False)
+    links = serve(server, dataset)
+    summary = load(links, str(tmp_path / "there"), report_file=tmp_path / "r.html")
+    assert summary.exit_code == ExitCode.COMPLETE
+    assert (tmp_path / "r.html").read_text().count("data:image/") >= 6
+    # First bytes and the end, which are asked for twice in so small an archive.
+    assert max(server.bytes_of("0.zip")[8192 : -(256 << 10)]) == 1
+    assert server.sent_bytes < len(server.files["0.zip"].data) * 1.2 + (300 << 10)

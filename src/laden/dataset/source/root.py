@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from laden.dataset.source.positional import ArchiveFile
+from laden.dataset.source.positional import ArchiveFile, Buffer
 from laden.values.records import Entry, Finding
 
 
@@ -60,6 +60,15 @@ class Elsewhere(Protocol):
 
     def pace(self, entries: Iterable[Entry]) -> float:
         """Bytes a second that come, measured by fetching some of what these lie in; 0 where nothing lies elsewhere."""
+
+    def keep(self, entries: Iterable[Entry]) -> None:
+        """These are wanted once more after they were read: their bytes are kept, as far as there is room."""
+
+    def passed(self, entry: Entry, data: Buffer) -> None:
+        """An entry was read whole, and is as it was declared."""
+
+    def kept(self, entry: Entry) -> Buffer | None:
+        """The bytes of one that was kept, which are let go of with it; None where it has not passed."""
 
     def expect(self, entries: list[Entry]) -> None:
         """These are going to be read, in this order; those that lie elsewhere are fetched ahead."""
