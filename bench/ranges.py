@@ -56,6 +56,11 @@ class Publisher:
         await asyncio.sleep(self._latency_s)
         self._counts["requests"] += 1
         path = self._folder / name
+        if path.is_dir():
+            names = (one.name + "/" * one.is_dir() for one in path.iterdir())
+            page = "".join(f'<a href="{one}">{one}</a>\n' for one in names).encode()
+            writer.write(_head(200, len(page), ["Content-Type: text/html"]) + (page if method == b"GET" else b""))
+            return
         if not path.is_file():
             writer.write(_head(404, 0))
             return

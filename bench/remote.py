@@ -63,7 +63,8 @@ class Bench:
 
     def __init__(self, data: Path, url: str, served: Endpoint, runs: int) -> None:
         self._data = data
-        self._url = url
+        self._server = url
+        self._url = f"{url}/{data.name}"
         self._served = served
         self._runs = runs
         self.found: dict[str, Any] = {}
@@ -132,7 +133,8 @@ class Bench:
         if self._rclone is not None:
             there = f":azureblob:{blobs.rsplit('/', 1)[1]}"
             flags = ["--config", os.devnull, "--no-traverse", "--stats", "0", "--transfers", "64"]
-            remote = f":archive:publisher:{_ZIP}"
+            # At the root of a host it does not find the archive.
+            remote = f":archive:publisher:{self._data.name}/{_ZIP}"
             found["rclone copy :archive:"] = lambda scratch: [str(self._rclone), "copy", remote, there, *flags]
         return found
 
@@ -151,16 +153,16 @@ class Bench:
 
     def _once(self, key: str, name: str, command: list[str], scratch: Path, images: int) -> None:
         self._served.empty()
-        counts(self._url, reset=True)
+        counts(self._server, reset=True)
         environment = {
             "LADEN_SAS": SAS,
             "RCLONE_AZUREBLOB_SAS_URL": f"{self._served.container_url}?{SAS}",
             "RCLONE_CONFIG_PUBLISHER_TYPE": "http",
-            "RCLONE_CONFIG_PUBLISHER_URL": self._url,
+            "RCLONE_CONFIG_PUBLISHER_URL": self._server,
             **(AzCopy(self._azcopy, True).environment(scratch) if self._azcopy else {}),
         }
         cost = run(command, scratch, environment, self._served)
-        asked = counts(self._url)
+        asked = counts(self._server)
         sent = {"puts": cost.requests.get("blobs", 0)} if images else {}
         row = {
             "wall_s": round(cost.wall_s, 2),
@@ -200,7 +202,7 @@ def main() -> None:
     data = dataset(_CACHE)
     options = ["--latency-ms", str(LATENCY_MS), "--total-mbps", str(TOTAL_MBPS)]
     options += ["--connection-mbps", str(given.connection_mbps)]
-    with publisher(data, *options) as url, endpoint() as served:
+    with publisher(data.parent, *options) as url, endpoint() as served:
         bench = Bench(data, url, served, given.runs)
         for case in given.only.split(","):
             getattr(bench, case)()
