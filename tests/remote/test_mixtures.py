@@ -116,6 +116,8 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("laden.store.retry.LONGEST_PAUSE_S", 0.004)
     monkeypatch.setattr("laden.store.connection._STALL_S", 0.4)
     monkeypatch.setattr("laden.stages.fetching.part.BLOCK_BYTES", 2_000)
+    # A power cut is not among what befalls these.
+    monkeypatch.setattr("os.fsync", lambda _: None)
 
 
 @pytest.mark.parametrize("part", range(PARTS))
