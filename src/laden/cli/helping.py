@@ -26,8 +26,9 @@ class Titled(TyperCommand):
     """A command whose help has its arguments first, then its own options, then each group under its title."""
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        """`[OPTIONS] SOURCE... DEST`, without braces."""
-        return [re.sub(r"^\{(.*?)\}(?:\.\.\.)?$", r"\1", piece) for piece in super().collect_usage_pieces(ctx)]
+        """`[OPTIONS] SOURCE... DEST`, without braces, and with one pair of brackets where nothing need be given."""
+        pieces = [re.sub(r"^\{(.*?)\}(?:\.\.\.)?$", r"\1", piece) for piece in super().collect_usage_pieces(ctx)]
+        return [re.sub(r"^\[+([^\[\]]*)\]+\.\.\.$", r"[\1]", piece) for piece in pieces]
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write them."""

@@ -37,6 +37,7 @@ def lock(
     without reading directories first: laden check, load and diff take it. Examples:
 
         laden lock ~/padchest -o padchest.lock --loaded https://ACCOUNT.blob.core.windows.net/padchest
+
         laden check 'https://HOST/index.php/s/TOKEN' --lock padchest.lock
     """
     from laden.cli.lock import run_lock
