@@ -26,6 +26,7 @@ __all__ = [
     "init",
     "list",
     "load",
+    "lock",
     "open",
     "plan_prune",
     "progress",
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from laden.verbs.labels import export_labels
     from laden.verbs.lists import list_place as list  # noqa: A004 - its name in this package
     from laden.verbs.load import load
+    from laden.verbs.lock import lock
     from laden.verbs.properties import set_properties
     from laden.verbs.prune import plan_prune, prune
     from laden.verbs.register import register
@@ -81,6 +83,7 @@ _HOMES = {
     "init": "verbs.init",
     "list": "verbs.lists:list_place",
     "load": "verbs.load",
+    "lock": "verbs.lock",
     "open": "verbs.using:open_dataset",
     "plan_prune": "verbs.prune",
     "progress": "notebook",

@@ -232,12 +232,20 @@ class Relations:
     def _types(self, table: str) -> dict[str, str]:
         return {name: kind for name, kind, *_ in self._connection.execute(f"DESCRIBE {table}").fetchall()}
 
-    def to_parquet(self, query: str, name: str, mark: str) -> Path:
-        """Write an answer as a Parquet file into the run's own folder; `mark` says in its footer what it is."""
+    def to_parquet(self, query: str, name: str, mark: str, notes: Mapping[str, str] | None = None) -> Path:
+        """Write an answer as a Parquet file into the run's own folder.
+
+        Args:
+            query: that is answered.
+            name: of the file.
+            mark: key in its footer that says what it is.
+            notes: further keys there, with texts of laden's own.
+        """
         path = self.folder / name
         own = str(path).replace("'", "''")
+        footer = ", ".join(f"{key}: '{text}'" for key, text in {mark: "1", **(notes or {})}.items())
         self._connection.execute(
-            f"COPY ({query}) TO '{own}' (FORMAT parquet, COMPRESSION zstd, KV_METADATA {{{mark}: '1'}})"
+            f"COPY ({query}) TO '{own}' (FORMAT parquet, COMPRESSION zstd, KV_METADATA {{{footer}}})"
         )
         return path
 

@@ -28,6 +28,7 @@ NEEDED = {
     "status": ["./dest"],
     "get": ["./dest", "./got"],
     "fetch": ["https://127.0.0.1:1/0.zip", "./got"],
+    "lock": ["SOURCE", "-o", "d.lock"],
     "list": ["./dest"],
     "history": ["./dest"],
     "diff": ["./dest", "./src"],

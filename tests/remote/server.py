@@ -161,6 +161,8 @@ class _Quiet(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    """A head and a small body are two packets: the second one would wait for the first one's acknowledgement."""
     owner: Server
 
     def do_GET(self) -> None:

@@ -1,10 +1,11 @@
 """`laden fetch`: what comes is what is there, nothing comes twice, and nothing in the folder is replaced.
 
-`LADEN_TEST_SEEDS=0-49` sets the moments of the kills; by default a few.
+`LADEN_LONG=1` kills at fifty moments, `LADEN_SEED` at others.
 """
 
 from __future__ import annotations
 
+import base64
 import errno
 import hashlib
 import io
@@ -27,7 +28,8 @@ from laden.values.events import Event, Found, Summary, Warned
 from laden.verbs.fetch import fetch
 from tests.remote.server import PAGE, Call, Play, Server
 
-_FIRST, _, _LAST = os.environ.get("LADEN_TEST_SEEDS", "0-2").partition("-")
+_KILLS = 50 if os.environ.get("LADEN_LONG") else 3
+_SEED = int(os.environ.get("LADEN_SEED", "0"))
 _BLOCK = 64 << 10
 
 
@@ -71,7 +73,7 @@ def blocks_noted(folder: Path, name: str) -> set[int]:
 
 
 def names(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir()}
+    return {path.name for path in folder.iterdir()} - {".laden-fetch.jsonl"}
 
 
 def test_it_comes_whole_is_proved_and_does_not_come_again(server: Server, archive: bytes, tmp_path: Path) -> None:
@@ -87,7 +89,7 @@ def test_it_comes_whole_is_proved_and_does_not_come_again(server: Server, archiv
     assert server.sent_bytes <= 8192
 
 
-@pytest.mark.parametrize("seed", range(int(_FIRST), int(_LAST or _FIRST) + 1))
+@pytest.mark.parametrize("seed", range(_SEED, _SEED + _KILLS))
 def test_killed_at_any_request_it_goes_on_and_fetches_no_noted_block_again(
     server: Server, archive: bytes, tmp_path: Path, seed: int
 ) -> None:
@@ -425,3 +427,51 @@ def test_what_was_fetched_opens_elsewhere(server: Server, archive: bytes, tmp_pa
     fetch([server.put("0.zip", archive)], tmp_path / "to")
     with zipfile.ZipFile(tmp_path / "to" / "0.zip") as opened:
         assert opened.testzip() is None
+
+
+def _base64(digest: bytes) -> str:
+    return base64.b64encode(digest).decode()
+
+
+@pytest.mark.parametrize("field", ["x-ms-blob-content-md5", "x-goog-hash", "Repr-Digest", "Content-MD5"])
+@pytest.mark.parametrize("right", [True, False])
+def test_what_a_host_says_of_its_file_is_held_against_it(
+    server: Server, tmp_path: Path, field: str, right: bool
+) -> None:
+    data = b"a,b\n1,2\n" * 100
+    md5 = _base64(hashlib.md5(data if right else b"other").digest())
+    value = {
+        "x-goog-hash": f"crc32c=AAAAAA==,md5={md5}",
+        "Repr-Digest": f"md5=:x:, sha-256=:{_base64(hashlib.sha256(data if right else b'other').digest())}:",
+    }.get(field, md5)
+    # Content-MD5 is of what is answered: it counts where that is the whole file.
+    whole = field == "Content-MD5"
+    server.play = lambda _: Play(whole=whole, headers=((field, value),))
+    summary, said = told([server.put("t.csv", data)], tmp_path / "to")
+    assert summary.exit_code == (ExitCode.COMPLETE if right else ExitCode.FINDINGS)
+    assert ("t.csv" in names(tmp_path / "to")) == right
+    assert "fetch-unproved" not in said
+    if not right:
+        assert f"its host ({field.lower()}) says" in said["file-hash"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [("Content-MD5", _base64(hashlib.md5(b"x").digest())), ("x-ms-blob-content-md5", "!"), ("x-goog-hash", "md5=")],
+)
+def test_what_is_said_of_a_range_or_is_no_digest_counts_for_nothing(
+    server: Server, tmp_path: Path, headers: tuple[str, str]
+) -> None:
+    server.play = lambda _: Play(headers=(headers,))
+    summary, said = told([server.put("t.csv", b"1,2\n")], tmp_path / "to")
+    assert (summary.exit_code, list(said)) == (ExitCode.COMPLETE, ["fetch-unproved"])
+
+
+def test_a_wrong_whole_tells_which_members_it_is(server: Server, archive: bytes, there: str, tmp_path: Path) -> None:
+    server.play = lambda _: Play(headers=(("x-ms-blob-content-md5", _base64(hashlib.md5(archive).digest())),))
+    assert fetch([there], tmp_path).exit_code == ExitCode.COMPLETE
+    damage(tmp_path / "0.zip", 1_000_000)
+    summary, said = told([there], tmp_path)
+    assert (summary.exit_code, {"archive-hash", "member-crc", "fetch-damaged"} <= said.keys()) == (3, True)
+    assert fetch([there], tmp_path, repair=True).exit_code == ExitCode.COMPLETE
+    assert (tmp_path / "0.zip").read_bytes() == archive

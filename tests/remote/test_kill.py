@@ -1,6 +1,6 @@
 """A load from links, killed at a request, any number of times: it ends identical, and what had landed is not fetched.
 
-`LADEN_TEST_SEEDS=0-49` sets which moments; by default a few.
+`LADEN_LONG=1` kills at fifty moments, `LADEN_SEED` at others.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ from tests.remote.server import Call, Play, Server
 from tests.remote.test_load import landed, serve
 from tests.support.dataset import make_dataset
 
-_FIRST, _, _LAST = os.environ.get("LADEN_TEST_SEEDS", "0-1").partition("-")
+_KILLS = 50 if os.environ.get("LADEN_LONG") else 2
+_SEED = int(os.environ.get("LADEN_SEED", "0"))
 
 
-@pytest.mark.parametrize("seed", range(int(_FIRST), int(_LAST or _FIRST) + 1))
+@pytest.mark.parametrize("seed", range(_SEED, _SEED + _KILLS))
 def test_killed_at_a_request_and_run_again(server: Server, tmp_path: Path, seed: int) -> None:
     dataset = make_dataset(tmp_path / "source", {"0": 40, "1": 40}, size=180, deflate=False)
     links = serve(server, dataset)

@@ -16,6 +16,7 @@ from laden.values.errors import ExitCode, SourceError, UsageError
 from laden.values.events import Event, PlanReady, Summary, Warned
 from laden.verbs.check import check
 from laden.verbs.load import load
+from laden.verbs.prune import plan_prune
 from tests.remote.server import PAGE, Call, Play, Server
 from tests.support.dataset import Dataset, make_dataset
 
@@ -326,3 +327,28 @@ def test_workers_read_links_too(dataset: Dataset, links: list[str], tmp_path: Pa
     summary = load(links, str(tmp_path / "there"), workers=2)
     assert summary.exit_code == ExitCode.COMPLETE
     assert landed(tmp_path / "there") == dataset.blobs
+
+
+def test_a_report_with_pictures_fetches_no_image_twice(server: Server, tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path / "source", {"0": 6}, size=300, deflate=False)
+    links = serve(server, dataset)
+    summary = load(links, str(tmp_path / "there"), report_file=tmp_path / "r.html")
+    assert summary.exit_code == ExitCode.COMPLETE
+    assert (tmp_path / "r.html").read_text().count("data:image/") >= 6
+    # First bytes and the end, which are asked for twice in so small an archive.
+    assert max(server.bytes_of("0.zip")[8192 : -(256 << 10)]) == 1
+    assert server.sent_bytes < len(server.files["0.zip"].data) * 1.2 + (300 << 10)
+
+
+def test_a_plan_of_pruning_takes_links_as_the_source(
+    server: Server, dataset: Dataset, links: list[str], tmp_path: Path
+) -> None:
+    load(links, str(tmp_path / "there"))
+    table = dataset.table.read_text().splitlines(keepends=True)
+    server.put(dataset.table.name, "".join(table[:-1]).encode())
+    summary = plan_prune(str(tmp_path / "there"), links, plan_file=tmp_path / "plan.jsonl", dry_run=True)
+    assert (summary.exit_code, summary.images) == (ExitCode.COMPLETE, len(dataset.blobs))
+    # What cannot be seen must never pass for what is not there.
+    server.play = lambda call: Play(status=403) if "1.zip" in call.path else None
+    with pytest.raises(SourceError, match="not seen whole"):
+        plan_prune(str(tmp_path / "there"), links, plan_file=tmp_path / "plan.jsonl")

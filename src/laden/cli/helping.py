@@ -33,7 +33,7 @@ _GAP, _WIDEST_NAME = 2, 32
 """Columns between a name and what is told of it; a name that is wider has a line for itself."""
 _WHOLE: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False}
 _ROOMS = {
-    "Bring a dataset in": ("load", "check", "verify", "status", "fetch", "report", "demo"),
+    "Bring a dataset in": ("load", "check", "verify", "status", "fetch", "lock", "report", "demo"),
     "Choose and look": ("columns", "select", "explore", "list", "diff", "history"),
     "Get it out, use it": ("get", "labels", "register"),
     "Change what is there": ("prune", "undelete", "set", "copy"),

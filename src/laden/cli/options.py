@@ -89,6 +89,15 @@ Names = Annotated[
         help="How names in archives are encoded that do not say it, as in cp932 (Japanese), gbk, cp1252.",
     ),
 ]
+LockFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--lock",
+        metavar="FILE",
+        help="A lock file of the dataset (laden lock): SOURCE is held against it, and what is as it says is not read"
+        " twice.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON event a line on stdout; the last is the summary.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings, errors and the last line.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Also each archive and each retry.")]
@@ -250,6 +259,7 @@ CHECK_FINDINGS_FILE = Path("laden-findings-check.csv")
 CHANGE_FINDINGS_FILE = Path("laden-findings-change.csv")
 VERIFY_FINDINGS_FILE = Path("laden-findings-verify.csv")
 GET_FINDINGS_FILE = Path("laden-findings-get.csv")
+LOCK_FINDINGS_FILE = Path("laden-findings-lock.csv")
 """Each command its own: a check that is clean does not take away what a load found."""
 REPORT_FILE = "laden-report.html"
 NO_REPORT = "none"
@@ -286,6 +296,7 @@ class Choosing:
     follow_links: FollowLinks = False
     names: Names = None
     link_command: LinkCommand = None
+    lock: LockFile = None
 
 
 class Renewing:
@@ -333,3 +344,9 @@ class Getting(Showing):
     """The same for what is brought to this machine."""
 
     findings: Findings = GET_FINDINGS_FILE
+
+
+class LockMaking(Showing):
+    """The same for what makes a lock file."""
+
+    findings: Findings = LOCK_FINDINGS_FILE

@@ -22,6 +22,7 @@ from laden.values.secrets import StreamLost, redact
 
 _VERBS = (
     "verbs_get",
+    "verbs_lock",
     "verbs_changing",
     "verbs_table",
     "verbs_report",

@@ -87,7 +87,11 @@ def get(
 def fetch(
     links: Annotated[
         list[str],
-        typer.Argument(metavar="LINK...", help="Links to files, a share, a container; or a file of links, one a line."),
+        typer.Argument(
+            metavar="LINK...",
+            help="Links to files, a share, a container; or a file of links. --repair needs none where none is secret.",
+            default_factory=list,
+        ),
     ],
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where they are to lie; made where it is absent.")],
     archives: Archives = None,
@@ -172,7 +176,9 @@ def list_(
 
 Place = Annotated[
     str,
-    typer.Argument(metavar="A", help="A container or prefix (URL), a folder, a source, or a manifest (.parquet)."),
+    typer.Argument(
+        metavar="A", help="A container or prefix (URL), a folder, a source, a manifest (.parquet) or a lock file."
+    ),
 ]
 
 

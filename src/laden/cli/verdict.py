@@ -24,6 +24,9 @@ def verdict(summary: Summary, plan: PlanReady | None) -> str:
             return _got(summary, needs_person=needs_person)
         case "fetch":
             return _fetched(summary, needs_person=needs_person)
+        case "lock" if summary.complete:
+            told = "; the findings above need a person" if needs_person else ""
+            return f"Locked: {plural(summary.images, 'file')}, of {summary.matched:,} the MD5 too{told}."
         case "check" if not needs_person:
             return _checked(summary, plan)
         case "select" if not needs_person:

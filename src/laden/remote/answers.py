@@ -6,6 +6,8 @@ same as those of the first one did. No I/O here.
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -93,6 +95,47 @@ def part_of(headers: Mapping[str, str]) -> Part | None:
 def version_of(headers: Mapping[str, str], size_bytes: int) -> Version:
     """Which content an answer is of."""
     return Version(size_bytes, headers.get("etag", "")[:_MOST_FIELD], headers.get("last-modified", "")[:_MOST_FIELD])
+
+
+class Said(NamedTuple):
+    """A digest of a whole file that its host gives."""
+
+    algorithm: str
+    digest: str
+    """Hexadecimal."""
+    field: str
+    """Of the answer's head."""
+
+
+def digests_in(headers: Mapping[str, str], *, whole: bool) -> tuple[Said, ...]:
+    """What an answer says of the whole file's bytes, also where it is about a range.
+
+    That is Azure's `x-ms-blob-content-md5`, Google's `x-goog-hash` (its MD5; composite objects have a CRC-32C alone),
+    and `Repr-Digest` (RFC 9530); `Content-MD5` is of what was answered, and so counts of a whole answer only.
+    """
+    fields = {"x-ms-blob-content-md5": headers.get("x-ms-blob-content-md5", "")}
+    if whole:
+        fields["content-md5"] = headers.get("content-md5", "")
+    found = [("md5", text, field) for field, text in fields.items()]
+    hashes = (part.strip().partition("=") for part in headers.get("x-goog-hash", "").split(","))
+    found += [("md5", text, "x-goog-hash") for name, _, text in hashes if name == "md5"]
+    for name, text in _REPR_DIGEST.findall(headers.get("repr-digest", "")):
+        found.append((name.replace("-", ""), text, "repr-digest"))
+    said = (Said(name, _digest(text, name), field) for name, text, field in found)
+    return tuple(one for one in said if one.digest)
+
+
+_REPR_DIGEST = re.compile(r"(?:^|,)\s*(sha-256|sha-512)=:([A-Za-z0-9+/=]{1,100}):")
+_DIGEST_BYTES = {"md5": 16, "sha256": 32, "sha512": 64}
+
+
+def _digest(text: str, algorithm: str) -> str:
+    """A digest in base64 as hexadecimal digits; empty where it is none."""
+    try:
+        digest = base64.b64decode(text.strip(), validate=True)
+    except (ValueError, binascii.Error):
+        return ""
+    return digest.hex() if len(digest) == _DIGEST_BYTES[algorithm] else ""
 
 
 def is_packed(headers: Mapping[str, str]) -> bool:

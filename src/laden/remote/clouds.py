@@ -2,8 +2,8 @@
 
 obstore signs and sends; which content is meant, how many requests run at once and what is tried again stays here, as
 for any other host (`wire`, `file`). Each range is asked for with `If-Match`, and its answer held against the first one.
-Credentials are obstore's own settings of the environment (`AWS_ACCESS_KEY_ID`, `AWS_SKIP_SIGNATURE=true` for what is
-open to all, `GOOGLE_SERVICE_ACCOUNT` ...), `AWS_REQUEST_PAYER` and their like included.
+Credentials are obstore's own settings of the environment (`AWS_ACCESS_KEY_ID`, `GOOGLE_SERVICE_ACCOUNT` ...,
+`AWS_SKIP_SIGNATURE=true` or `GOOGLE_SKIP_SIGNATURE=true` for what is open to all), `AWS_REQUEST_PAYER` included.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from email.utils import format_datetime
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
-from laden.remote.answers import Version
+from laden.remote.answers import Said, Version
 from laden.remote.link import Link
 from laden.remote.location import Refused
 from laden.remote.wire import Wire
@@ -44,6 +44,8 @@ class CloudObject:
         self.address = link.address
         self.changed = False
         self.read_bytes = 0
+        self.said: tuple[Said, ...] = ()
+        """obstore passes none on."""
         self._wire = wire
         self._link = link
 
@@ -140,7 +142,7 @@ async def _asked(wire: Wire, link: Link, ask: Any) -> Any:
         if store is None:
             kind = library.store.S3Store if parts.scheme == "s3" else library.store.GCSStore
             # Options that are given here take the place of the environment's.
-            in_the_clear = os.environ.get("AWS_ALLOW_HTTP", "").lower() == "true"
+            in_the_clear = _may_be_in_the_clear(parts.scheme)
             limit = {"timeout": timedelta(seconds=_REQUEST_S), "allow_http": in_the_clear}
             store = wire.kept[link.origin] = kind(parts.netloc, client_options=limit, retry_config={"max_retries": 0})
         return await ask(store, unquote(parts.path).lstrip("/"), library)
@@ -149,12 +151,26 @@ async def _asked(wire: Wire, link: Link, ask: Any) -> Any:
     except (failures.NotFoundError, FileNotFoundError):
         raise Refused(f"nothing is at {link} (404): check the link", 404) from None
     except (failures.PermissionDeniedError, failures.UnauthenticatedError):
-        act = "check the credentials in the environment (AWS_ACCESS_KEY_ID, GOOGLE_SERVICE_ACCOUNT and their like), or"
-        raise Refused(f"{link} is refused: {act} set AWS_SKIP_SIGNATURE=true for what is open to all", 403) from None
+        setting, skip = _SETTINGS[parts.scheme]
+        act = f"check the credentials in the environment ({setting} and its like), or set {skip}=true for what is open"
+        raise Refused(f"{link} is refused: {act} to all", 403) from None
     except failures.UnknownConfigurationKeyError:
         raise UsageError(f"a setting of the environment for {parts.scheme}:// is none that obstore knows") from None
     except failures.BaseError:
         raise TransientStoreError(f"{parts.scheme}://{parts.netloc} does not answer as it should") from None
+
+
+_SETTINGS = {
+    "s3": ("AWS_ACCESS_KEY_ID", "AWS_SKIP_SIGNATURE"),
+    "gs": ("GOOGLE_SERVICE_ACCOUNT", "GOOGLE_SKIP_SIGNATURE"),
+}
+
+
+def _may_be_in_the_clear(scheme: str) -> bool:
+    """Whether a person set an endpoint that is spoken to without TLS, as those on this machine are."""
+    if scheme == "gs":
+        return os.environ.get("GOOGLE_BASE_URL", "").startswith("http://")
+    return os.environ.get("AWS_ALLOW_HTTP", "").lower() == "true"
 
 
 def _library() -> Any:

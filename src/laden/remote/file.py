@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 
-from laden.remote.answers import Version
+from laden.remote.answers import Said, Version
 from laden.remote.clouds import CloudObject
 from laden.remote.location import Location, as_source_error
 from laden.remote.pinned import NoRanges, Pinned, pin
@@ -59,6 +59,11 @@ class RemoteFile:
     def version(self) -> Version:
         """The content that it is pinned to."""
         return self._pinned.version
+
+    @property
+    def said(self) -> tuple[Said, ...]:
+        """What its host says of the whole file's bytes, as far as it has answered."""
+        return self._pinned.said
 
     @property
     def read_bytes(self) -> int:

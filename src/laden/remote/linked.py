@@ -18,10 +18,11 @@ from urllib.parse import quote
 from laden.dataset.source.gzips import GZIP_MARK
 from laden.dataset.source.kinds import archive_of, is_zip, part_numbers
 from laden.dataset.source.member import span
-from laden.dataset.source.positional import ArchiveFile
+from laden.dataset.source.positional import ArchiveFile, Buffer
 from laden.remote.answers import Version
 from laden.remote.clouds import CloudObject, is_cloud, pin_object
 from laden.remote.file import RemoteFile, stamp_of
+from laden.remote.keeping import Keeping
 from laden.remote.link import Link
 from laden.remote.location import Location, as_source_error
 from laden.remote.login import Login
@@ -65,6 +66,7 @@ class LinkedRoot:
     _open: dict[str, ArchiveFile] = field(default_factory=dict)
     """Archives and parts, which are opened again and again; and single files that were told to be read next."""
     _ahead: Ahead = field(default_factory=Ahead)
+    _keeping: Keeping = field(default_factory=Keeping)
 
     def __getstate__(self) -> dict[str, object]:
         return {"folder": self.folder, "shown": self.shown, "files": self.files, "copies": self.copies}
@@ -110,6 +112,20 @@ class LinkedRoot:
         size_bytes = held.version.size_bytes
         return Entry("", name, size_bytes, None, held.version.mtime_ns, 0, size_bytes, STORED)
 
+    def version(self, name: str) -> tuple[str, str, str]:
+        file = self.open(name)
+        if not isinstance(file, RemoteFile):
+            return self.files[self._parts(name)[0]].link.address, "", ""
+        return file.address, file.version.etag, file.version.modified
+
+    def is_version(self, name: str, etag: str, modified: str) -> bool:
+        file = self.open(name)
+        if not isinstance(file, RemoteFile):
+            return False
+        now, then = file.version, Version(file.size_bytes, etag, modified)
+        known = (now.etag and etag) or (now.modified and modified)
+        return bool(known) and now.may_be(then)
+
     def origin(self, entry: Entry) -> str:
         name = entry.archive or entry.member
         held = self.files.get(name) or next((self.files[part] for part in self._parts(name)), None)
@@ -131,6 +147,15 @@ class LinkedRoot:
             if isinstance(file, RemoteFile | Joined):
                 file.expect(spans)
             self._open.setdefault(name, file)
+
+    def keep(self, entries: Iterable[Entry]) -> None:
+        self._keeping.want(entry for entry in entries if self.holds(entry.archive or entry.member))
+
+    def passed(self, entry: Entry, data: Buffer) -> None:
+        self._keeping.passed(entry, data)
+
+    def kept(self, entry: Entry) -> Buffer | None:
+        return self._keeping.take(entry)
 
     def cost(self, entries: Iterable[Entry]) -> tuple[int, int]:
         size_bytes = requests = 0

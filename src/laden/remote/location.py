@@ -24,6 +24,8 @@ from laden.values.errors import SourceError, StoreError
 _MOST_HOPS = 10
 _MOST_RENEWALS = 3
 """Of the link, for one request: one that is refused as often is refused for another reason than its age."""
+_MOST_USED_UP = 64
+"""The same where each of these links gave somebody else an answer: they end after a few uses."""
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _REFUSED = frozenset({401, 403, 410})
 _ENDED = ("ExpiredToken", "AuthenticationFailed", "AccessDenied", "InvalidToken", "RequestExpired", "ExpiredRequest")
@@ -78,6 +80,8 @@ class Location:
         self._renew = renew
         self._way = _Way(start, 0)
         self._turn = asyncio.Lock()
+        self._answered = -1
+        """The turn of the latest way that gave an answer."""
 
     @property
     def current(self) -> Link:
@@ -112,7 +116,7 @@ class Location:
             StoreError: as `Host.once`.
         """
         question = _Question(method, headers, body, most_bytes, only, sink)
-        renewals = 0
+        renewals = used_up = 0
         while True:
             way = self._way
             if way.walked:
@@ -125,9 +129,11 @@ class Location:
                     if not _is_refusal(answer):
                         self._way = _Way(last, way.turn, walked=True)
             if not _is_refusal(answer):
+                self._answered = max(self._answered, way.turn)
                 return self._there(answer, last)
-            renewals += 1
-            if renewals > _MOST_RENEWALS or not await self._another(way):
+            used_up += 1
+            renewals += self._answered < way.turn
+            if renewals > _MOST_RENEWALS or used_up > _MOST_USED_UP or not await self._another(way):
                 raise self._refused(answer, last)
 
     async def _follow(self, link: Link, question: _Question) -> tuple[Answer, Link]:

@@ -15,7 +15,19 @@ import asyncio
 from collections.abc import Callable
 
 from laden.dataset.source import archive_of
-from laden.remote.answers import PARTIAL, CutOff, Part, Version, is_packed, is_page, name_in, part_of, version_of
+from laden.remote.answers import (
+    PARTIAL,
+    CutOff,
+    Part,
+    Said,
+    Version,
+    digests_in,
+    is_packed,
+    is_page,
+    name_in,
+    part_of,
+    version_of,
+)
 from laden.remote.location import Location
 from laden.remote.wire import Wire
 from laden.store.http import Answer
@@ -62,6 +74,8 @@ class Pinned:
         """Whether it is known to have become another one."""
         self.read_bytes = 0
         """Fetched so far."""
+        self.said: tuple[Said, ...] = ()
+        """What the host says of the whole file's bytes, as far as it has answered."""
         self._wire = wire
         self._tell = tell
         self._conditions = True
@@ -134,6 +148,7 @@ class Pinned:
         due = part.last - at + 1 if part is not None and part.first == at else 0
         if not 0 < due <= count or len(answer.body) > due or (whole and len(answer.body) < due):
             raise _Wrong(f"{host} answered with other bytes than were asked for")
+        self.said = self.said or digests_in(headers, whole=False)
         return answer.body
 
     async def _settle(self, before: int) -> None:
@@ -208,7 +223,9 @@ async def pin(
     version = version_of(headers, part.total_bytes)
     if not version.validator:
         tell(f"{name}: {host} gives neither an ETag nor a time; only its length would tell that it changed")
-    return Pinned(wire, location, name, version, tell), answer.body
+    pinned = Pinned(wire, location, name, version, tell)
+    pinned.said = digests_in(headers, whole=False)
+    return pinned, answer.body
 
 
 def _called(*names: str) -> str:

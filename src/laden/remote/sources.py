@@ -9,7 +9,7 @@ root that opens the rest where it lies. A link that cannot be read is a finding,
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from itertools import islice, takewhile
 from pathlib import Path
@@ -173,6 +173,13 @@ class Sources:
         self._name_links(scope)
         root = LinkedRoot(Path(), ", ".join(self), {}, {}, self.news.put, self.wire)
         return root, self._look(root, whole=True)
+
+    def named(self, links: Mapping[str, Link]) -> LinkedRoot:
+        """Files at known links, under names that are known too; nothing is asked yet."""
+        root = LinkedRoot(Path(), ", ".join(self), {}, {}, self.news.put, self.wire)
+        for name, link in links.items():
+            self._hold(root, name, self._held(name, link))
+        return root
 
     def _name_links(self, scope: Scope) -> None:
         if are_sums(self.links):

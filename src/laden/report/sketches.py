@@ -4,15 +4,18 @@ In order: a thread is begun with the images that a report will most likely show,
 one at a time, has it decoded by a process of low priority, and draws it small; `finish` gives those that were drawn,
 once the rest of what is wanted by then has been. `close` ends thread and process, whatever they are at.
 
-The thread asks no database and tells nobody anything: what it could not draw is told at the end.
+The thread asks no database and tells nobody anything: what it could not draw is told at the end. What lies on another
+machine is not fetched for a picture while the run may read it: the bytes that the run read are kept for it, and only
+what the run had not read by its end is fetched then.
 """
 
 from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Collection, Container, Iterable, Mapping
-from queue import SimpleQueue
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
+from pathlib import Path
+from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import NamedTuple
 
@@ -29,6 +32,8 @@ _PARTS = 32
 _LEAST_PART_BYTES = 4096
 _LOOK_S = 0.05
 """Between two looks at the thread: a signal comes through meanwhile, on every system."""
+_LATER_S = 0.2
+"""Between two looks at what the run has read of another machine."""
 
 
 class _Asked(NamedTuple):
@@ -73,6 +78,8 @@ class Sketches:
             return
         entries = _entries(relations, [image.id or 0 for image in new])
         self._known.update(image.blob for image in new)
+        if not isinstance(self._root, Path):
+            self._root.keep(entries.values())
         for image in new:
             self._asked.put(_Asked(image.blob, entries[image.id or 0], image.key in inverted))
         if self._thread is None:
@@ -110,14 +117,49 @@ class Sketches:
 
     def _draw(self) -> None:
         """What the thread does."""
+        later: list[_Asked] = []
         with Reader(self._root) as reader:
-            while (one := self._asked.get()) is not None and not self._closed:
-                if self._wanted is not None and one.blob not in self._wanted:
-                    continue
+            while not self._closed:
+                later = [one for one in later if not self._draw_kept(one)]
                 try:
-                    self._drawing.add(one.blob, _read(reader, one.entry), invert=one.invert)
-                except OSError as error:
-                    self.told.append(f"the report does not show {one.blob}: {error.strerror}")
+                    one = self._asked.get(timeout=_LATER_S if later else None)
+                except Empty:
+                    continue
+                if one is None:
+                    break
+                if self._lies_elsewhere(one.entry):
+                    later.append(one)
+                else:
+                    self._draw_one(one, lambda entry: _read(reader, entry))
+            for one in later:
+                if not self._closed and not self._draw_kept(one):
+                    self._draw_one(one, lambda entry: self._fetch(reader, entry))
+
+    def _fetch(self, reader: Reader, entry: Entry) -> bytearray:
+        """Read what the run has not, in as few requests as it takes."""
+        if not isinstance(self._root, Path):
+            with contextlib.suppress(SourceError):
+                self._root.expect([entry])
+        return _read(reader, entry)
+
+    def _lies_elsewhere(self, entry: Entry) -> bool:
+        return not isinstance(self._root, Path) and self._root.holds(entry.archive or entry.member)
+
+    def _draw_kept(self, one: _Asked) -> bool:
+        """Draw one that the run has read; False where it has not."""
+        data = None if isinstance(self._root, Path) else self._root.kept(one.entry)
+        if data is None:
+            return False
+        self._draw_one(one, lambda _: bytearray(data))
+        return True
+
+    def _draw_one(self, one: _Asked, read: Callable[[Entry], bytearray]) -> None:
+        if self._wanted is not None and one.blob not in self._wanted:
+            return
+        try:
+            self._drawing.add(one.blob, read(one.entry), invert=one.invert)
+        except OSError as error:
+            self.told.append(f"the report does not show {one.blob}: {error.strerror}")
 
 
 def _entries(relations: Relations, ids: list[int]) -> dict[int, Entry]:

@@ -22,7 +22,7 @@ class Started:
     """A stage begins.
 
     `listing`, `source`, `table`, `archives`, `checksums`, `images`, `plan`, `measure`, `transfer`, `verify`,
-    `reading`, `download`, `manifest`, `acting` or `report`.
+    `reading`, `lock`, `download`, `manifest`, `acting` or `report`.
     """
 
     event: ClassVar[str] = "started"

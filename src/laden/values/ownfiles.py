@@ -29,6 +29,13 @@ LOG_START = '{"laden_log": [1'
 """How every log begins; the number of its form, and laden's version follow."""
 FINDINGS_MARK = "laden_findings"
 """Key in the footer of a Parquet file of findings."""
+LOCK_MARK = "laden_lock"
+"""Key in the footer of a lock file."""
+
+FETCHED_NAME = ".laden-fetch.jsonl"
+"""In a folder that `laden fetch` filled: where each file came from."""
+FETCHED_START = '{"laden_fetch": 1}'
+"""Its first line."""
 
 _HEADERS = tuple(quote + f"{quote},{quote}".join(Finding._fields) + quote for quote in ('"', ""))
 """First lines of a list of findings, as it is written and as it once was."""
@@ -38,6 +45,7 @@ _FOOTER_BYTES = 64 << 10
 _REPORT = re.compile(r"laden-report[^/]*\.html", re.IGNORECASE)
 _FINDINGS = re.compile(r"laden-findings[^/]*\.(?:csv|parquet)", re.IGNORECASE)
 _LOG = re.compile(r".+\.(?:jsonl|log)", re.IGNORECASE)
+_LOCK = re.compile(r".+\.lock", re.IGNORECASE)
 _UNFINISHED = re.compile(r"\..+\.[0-9a-f]{16}\.laden")
 
 
@@ -82,8 +90,12 @@ def is_own(file: Path | str) -> bool:
     try:
         if _FINDINGS.fullmatch(name):
             return is_findings(Path(file))
+        if name == FETCHED_NAME:
+            return begins(FETCHED_START.encode())(Path(file))
         if _LOG.fullmatch(name):
             return Path(file).stat().st_size > 0 and is_log(Path(file))
+        if _LOCK.fullmatch(name):
+            return Path(file).stat().st_size > 0 and is_marked(LOCK_MARK)(Path(file))
         return is_report(Path(file)) if _REPORT.fullmatch(name) else bool(_UNFINISHED.fullmatch(name))
     except OSError:
         return False

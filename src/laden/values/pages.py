@@ -22,6 +22,7 @@ PAGES = {
     "history": "what was done to a destination, and when",
     "profiles": "the datasets that are known, and how to describe another",
     "sources": "where the data come from: folders, links, shares, containers, buckets",
+    "lock": "lock files, by which others know the same dataset again",
     "machines": "several machines, one load",
     "azure": "accounts, containers, addresses, sign-in, costs, Azure ML",
     "sas": "shared access signatures: made, read, renewed",

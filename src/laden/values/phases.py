@@ -15,6 +15,7 @@ PHASES = {
     "download": "Fetching, each file against the manifest's MD5",
     "fetch": "Fetching, and proving each file",
     "reading": "Reading blobs back",
+    "lock": "Reading what nothing in it vouches for",
     "verify": "Verifying: every blob's length and MD5 against what was sent",
     "manifest": "Writing table and manifest",
     "acting": "Changing blobs",

@@ -62,6 +62,9 @@ class Choosing(Selecting, total=False):
     """Whether links are followed that lead out of the source or to folders."""
     names: str | None
     """Encoding of names in archives that do not say how theirs are encoded, as in `"cp932"`."""
+    lock: str | Path | None
+    """A lock file that the source is held against, and that spares reading what agrees with it; by default the
+    profile's, where it names one."""
 
 
 def selection_of(asked: Selecting) -> Selection:
@@ -100,6 +103,7 @@ def choice_of(asked: Choosing) -> Choice:
             asked.get("follow_links", False),
             asked.get("names"),
         ),
+        path_of(asked.get("lock")),
     )
 
 

@@ -17,11 +17,12 @@ from laden.run.receipts import Receipts
 from laden.run.run import Run, never, running
 from laden.stages.consistency import contradictions, not_looked_into
 from laden.stages.plan import Plan
-from laden.stages.survey import Survey, survey
+from laden.stages.survey import Choice, Survey, survey
 from laden.stages.transfer.examining import examine
 from laden.values.errors import ExitCode, UsageError
 from laden.values.events import Observer, Started, Summary, ignore
 from laden.verbs.asked import Choosing, Paths, choice_of, level_of, path_of, phi_of, refuse_same, share_of
+from laden.verbs.held import held
 from laden.verbs.identity import look_for_identity
 from laden.verbs.planning import bits_of, planned
 from laden.verbs.sources import begin, shown_sources, sources_of, tell_news
@@ -71,7 +72,7 @@ def check(
         if part and level == "none":
             raise UsageError("--share divides the reading of images: give --images structure or pixels with it")
         begin(run, sources)
-        surveyed = survey(sources, choice, run.relations, run.log, run.tell, charts=reporter.wanted)
+        surveyed = survey(sources, choice, run.relations, run.log, run.tell, charts=reporter.wanted, lock="held")
         tell_news(run, sources)
         reporter.look_at_source(surveyed.profile, surveyed.root, [one.table for one in surveyed.tables], run.relations)
         plan, _ = planned(run, surveyed, share=part)
@@ -79,10 +80,12 @@ def check(
         if checksums:
             _check_sums(run, surveyed, Trust(choice.trust))
         if level == "none":
+            _hold(run, surveyed, choice, deep=False)
             return run.end()
         _examine(run, plan, surveyed, sources, level, phi)
         if stopping() and run.outcomes().unfinished:
             return run.end(ExitCode.INTERRUPTED, "stopped as you asked: not every image was looked at")
+        _hold(run, surveyed, choice, deep=True)
         run.add(contradictions(run.relations, "receipts", bits_of(surveyed)))
         run.add(not_looked_into(run.relations, "receipts"))
         if run.outcomes().failed:
@@ -96,6 +99,12 @@ def _check_sums(run: Run, surveyed: Survey, trust: Trust) -> None:
     sums, unreadable = find_sums(surveyed.root, surveyed.found.files)
     run.add(unreadable)
     run.add(check_sums(surveyed.found, surveyed.archives, sums, trust, run.meter.reading))
+
+
+def _hold(run: Run, surveyed: Survey, choice: Choice, *, deep: bool) -> None:
+    """Hold what the archives' directories do not tell against the lock file, where there is one."""
+    if surveyed.holding is not None:
+        run.add(held(run, surveyed, choice, deep=deep))
 
 
 def _examine(run: Run, plan: Plan, surveyed: Survey, sources: Sources, level: Level, phi: Phi) -> None:

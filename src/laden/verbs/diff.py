@@ -34,7 +34,8 @@ def diff(
     """Hold two places against each other, by content.
 
     Args:
-        here: a container or a prefix in it, a folder, a source before it is loaded, or a manifest (`.parquet`).
+        here: a container or a prefix in it, a folder, a source before it is loaded (also links to archives, a share, a
+            bucket), a manifest (`.parquet`) or a lock file.
         there: another one.
         output: `.csv` or `.parquet` file with a row for every name, replaced if it holds such rows; None writes none.
         profile: of a source, as in `load`.

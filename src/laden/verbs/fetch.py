@@ -2,8 +2,9 @@
 
 In order: ask what is behind the links; see whether there is room; bring what is not there, checksum files first; prove
 each file, and give it its name. What is there already is proved too, and not fetched again; with `repair`, members of
-its zips that are damaged are fetched again, and nothing else of them. The same command again goes on where one broke
-off: what it needs for that lies beside each file until it is whole (`laden.stages.fetching.part`).
+its zips that are damaged are fetched again, and nothing else of them; without links, from where they were fetched
+(`laden.stages.fetching.record`). The same command again goes on where one broke off: what it needs for that lies beside
+each file until it is whole (`laden.stages.fetching.part`).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from laden.dataset.profile import parse_ranges
 from laden.dataset.source import Scope, archive_of, stem
 from laden.dataset.source.kinds import is_zip
 from laden.remote.file import RemoteFile
+from laden.remote.link import Link, parse_link
 from laden.remote.linked import LinkedRoot
 from laden.remote.sources import Sources
 from laden.run.logfile import LogFile
@@ -29,9 +31,10 @@ from laden.run.run import Run, never, running
 from laden.stages.fetching import Came, Fetching
 from laden.stages.fetching.part import NOTES_SUFFIX, SUFFIX, room_refusal, sweep
 from laden.stages.fetching.proof import Proof, damaged_members, prove
+from laden.stages.fetching.record import Record
 from laden.stages.fetching.repair import repair as mend
 from laden.store import without_secret
-from laden.values.errors import ExitCode, Interrupted, SourceError, UsageError
+from laden.values.errors import ExitCode, Interrupted, SourceError, StoreError, UsageError
 from laden.values.events import Observer, Started, Summary, ToFetch, Warned, ignore
 from laden.values.records import Entry, Finding, Severity
 from laden.values.units import plural, size
@@ -58,7 +61,8 @@ def fetch(
     """Bring the files behind links to a folder; each is proved before it has its name.
 
     Args:
-        links: to files, shares, containers or buckets; or files of links; as in `load`.
+        links: to files, shares, containers or buckets; or files of links; as in `load`. None with `repair`: the zips
+            of the folder are repaired from where they were fetched.
         folder: where they are to lie; made where it is absent. Nothing in it is replaced.
         archives: only these, as in `"0,1,54"` or `"0-11,54"`; other files (tables, checksums) come all the same.
         checksums: a publisher's checksum file on this machine; those behind the links are taken by themselves.
@@ -78,6 +82,8 @@ def fetch(
     """
     refuse_same(None, findings_file, log_file)
     log = LogFile(path_of(log_file), observer)
+    again = None if isinstance(links, str | Path) or links else _fetched_from(_folder(folder), repair=repair)
+    links = links if again is None else [link.url for link in again.values()]
     with (
         sources_of(links, None, link_command, stopping) as sources,
         log,
@@ -94,7 +100,7 @@ def fetch(
         given = _sums_in(Path(checksums).expanduser(), Path(checksums).name) if checksums is not None else []
         begin(run, sources)
         run.tell(Started("source"))
-        root, findings = sources.look(Scope())
+        root, findings = sources.look(Scope()) if again is None else (sources.named(again), [])
         tell_news(run, sources)
         run.add(findings)
         names = _wanted(root, archives)
@@ -115,6 +121,26 @@ def _folder(folder: str | Path) -> Path:
     if path.exists() and not path.is_dir():
         raise UsageError(f"{path} is a file: give a folder")
     return path
+
+
+def _fetched_from(folder: Path, *, repair: bool) -> dict[str, Link]:
+    """Where the zips of a folder came from, as far as that is known whole; raises UsageError."""
+    if not repair:
+        raise UsageError("fetch needs links: laden fetch LINK... FOLDER; --repair alone does without")
+    here = {name: one for name, one in Record(folder).origins.items() if is_zip(name) and (folder / name).is_file()}
+    if not here:
+        raise UsageError(
+            f"nothing in {folder} tells where its zips came from (laden fetch notes it): give the links too,"
+            " laden fetch --repair LINK... FOLDER"
+        )
+    secret = [name for name, one in here.items() if not one.whole]
+    if secret:
+        others = f" and {len(secret) - 1:,} more" if len(secret) > 1 else ""
+        raise UsageError(
+            f"{secret[0]}{others} came from {here[secret[0]].address}, whose secret (what signs a link, the token of a"
+            " share) laden keeps nowhere: give the link too, laden fetch --repair LINK... FOLDER"
+        )
+    return {name: parse_link(one.address) for name, one in here.items()}
 
 
 def _sums_in(path: Path, name: str) -> list[Sum]:
@@ -169,6 +195,7 @@ class _Fetched:
         self._here_bytes = 0
         self._told_s = 0.0
         self._repaired_bytes = 0
+        self._record = Record(folder)
         sizes = (held.version.size_bytes for name in names if (held := root.files[name]).version is not None)
         self._bytes_in_all = sum(max(0, length) for length in sizes)
 
@@ -255,6 +282,7 @@ class _Fetched:
                 sweep(came.path)
             else:
                 came.part.place()
+            self._note_origin(came.name)
         except SourceError as error:
             self._tell(came.name, error.code, str(error))
             return "conflict" if error.code == "fetch-conflict" else "failed"
@@ -262,8 +290,16 @@ class _Fetched:
             self._take_sums(came.name)
         return "there" if came.part is None else "fetched"
 
+    def _note_origin(self, name: str) -> None:
+        try:
+            self._record.note(name, self._root.files[name].link)
+        except OSError as error:
+            raise StoreError(f"{self._folder} cannot be written ({error.strerror}): check the folder") from None
+
     def _proved(self, came: Came, file: str) -> Proof:
-        proof = prove(self._folder, file, came.name, self._said_of(came.name), self._run.stopping)
+        said = self._said_of(came.name)
+        said += [Sum(came.name, one.algorithm, one.digest, f"its host ({one.field})") for one in came.said]
+        proof = prove(self._folder, file, came.name, said, self._run.stopping)
         if not proof.damaged or came.file is None:
             return proof
         what = plural(len(proof.damaged), "damaged member")
@@ -274,8 +310,7 @@ class _Fetched:
             message += " it, or fetch it anew into another folder"
             message += f"; it lies in {came.path}" if came.part is not None else ""
         else:
-            message = f"{what}, of an archive with its whole length: 'laden fetch --repair' with the same links fetches"
-            message += " these again"
+            message = f"{what}, of an archive with its whole length: 'laden fetch --repair' fetches these again"
         self._tell(came.name, "fetch-damaged", message)
         return proof
 

@@ -130,7 +130,7 @@ def load(
         stopping: asked often; once true, what is in flight ends and the run stops.
         asked: what of the source, as `Choosing` says: `table`, `profile`, `archives`, `layout`, `where`,
             `images_file`, `sample`, `by`, `seed`, `first`, `table_name`, `trust`, `exclude`, `include`,
-            `follow_links`, `names`.
+            `follow_links`, `names`, `lock`.
 
     Returns:
         How it ended; `exit_code` says whether findings need a person.
@@ -240,7 +240,7 @@ async def _explored(run: Run, there: Opened, sources: Sources, wishes: LoadWishe
     """List, survey and plan; nothing is written."""
     listing = Listing(there.store, run.relations, run.tell)
     await listing.begin()
-    surveyed = survey(sources, wishes.choice, run.relations, run.log, run.tell, charts=reporter.wanted)
+    surveyed = survey(sources, wishes.choice, run.relations, run.log, run.tell, charts=reporter.wanted, lock="believed")
     unseen = not_whole(run, surveyed, wishes.choice)
     reporter.look_at_source(surveyed.profile, surveyed.root, [one.table for one in surveyed.tables], run.relations)
     await listing.finish()

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Unpack
 
 from laden.dataset.selection import Selection
+from laden.remote.sources import Sources
 from laden.run.loop import run as run_loop
 from laden.run.run import Run
 from laden.stages.acting import told_undo
@@ -36,12 +37,12 @@ from laden.values.events import ActReady, Started, Summary, Warned
 from laden.values.ownfiles import begins, placed, refuse
 from laden.values.records import Finding, Severity
 from laden.values.units import amount, plural
-from laden.verbs.asked import Choosing, Paths, choice_of, paths
+from laden.verbs.asked import Choosing, Paths, choice_of
 from laden.verbs.begun import Doing, begun, renewal_of
 from laden.verbs.chosen import pick, read_loaded, rows_of
 from laden.verbs.opening import Opened, managed, opened
 from laden.verbs.pruning import carry_out
-from laden.verbs.sources import shown_sources
+from laden.verbs.sources import begin, shown_sources, sources_of
 from laden.verbs.wholeness import not_whole
 
 _EXAMPLES = 3
@@ -86,8 +87,12 @@ def plan_prune(
         "names": doing.get("names"),
     }
     summary = Summary("prune", source=shown_sources(source), destination=without_secret(destination))
-    with begun(summary, doing, Whole) as run:
-        return run_loop(_plan(run, paths(source), destination, choice_of(asked), None if dry_run else path, doing))
+    with (
+        sources_of(source, asked["table"], None, lambda: False) as sources,
+        begun(summary, doing, Whole) as run,
+    ):
+        begin(run, sources)
+        return run_loop(_plan(run, sources, destination, choice_of(asked), None if dry_run else path, doing))
 
 
 def prune(
@@ -133,7 +138,7 @@ def prune(
 
 
 async def _plan(
-    run: Run, sources: list[Path], destination: str, choice: Choice, path: Path | None, doing: Doing
+    run: Run, sources: Sources, destination: str, choice: Choice, path: Path | None, doing: Doing
 ) -> Summary:
     async with opened(
         run, destination, lacking_for_verify, renewal_of(doing), connections=doing.get("connections")
@@ -162,7 +167,7 @@ async def _plan(
         run.add(_kept(changed, "somebody changed since they were loaded", "see laden verify"))
         about = About(
             without_secret(destination),
-            shown_sources(sources),
+            ", ".join(sources),
             int(time.time()),
             _page_md5(run),
             images,

@@ -13,7 +13,7 @@ from laden.store import Store
 from laden.values.errors import StoreError
 from laden.values.records import Finding, Severity
 
-_FILES = ("images_file", "marks_file", "table", "profile")
+_FILES = ("images_file", "marks_file", "table", "profile", "lock")
 """Arguments that name files of this machine: the last part of each is told."""
 
 

@@ -1,9 +1,11 @@
-"""What lies in a place that is compared: a container, a folder, a source before it is loaded, or a manifest.
+"""What lies in a place that is compared: a container, a folder, a source before it is loaded, a manifest, a lock file.
 
-An address is a container; a `.parquet` file is a manifest; a folder with archives, or a table that laden knows, is a
-source, whose images are called as a load would call them; any other folder is its files. Each place is read in a
-database of its own. Of a container the MD5s are those that it keeps; files of a folder are hashed, unless laden noted
-what it put there; of a source's archives the directories tell CRC-32s, and its plain files are read.
+An address is a container, unless it is that of an archive, a share or a bucket; a `.parquet` file is a manifest; a
+folder with archives, or a table that laden knows, is a source, whose images are called as a load would call them; any
+other folder is its files. Each place is read in a database of its own. Of a container the MD5s are those that it keeps;
+files of a folder are hashed, unless laden noted what it put there; of a source's archives the directories tell
+CRC-32s, and its plain files are read. A lock file knows no table: beside one, everything is called as it lies in its
+archive (`by_place`).
 """
 
 from __future__ import annotations
@@ -15,8 +17,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from laden.dataset.source import Reader, find
+from laden.dataset.lock import is_lock
+from laden.dataset.source import Reader, archive_of, find
 from laden.relations import Relations
+from laden.remote.clouds import is_cloud
+from laden.remote.link import is_link, parse_link
+from laden.remote.sources import Sources
 from laden.run.findings import FindingLog
 from laden.run.run import Run
 from laden.stages.inventory import Listing, read_known, read_page
@@ -30,7 +36,9 @@ from laden.values.errors import LadenError, SourceError, StoreError, UsageError
 from laden.values.events import Event, Found, Started
 from laden.values.names import OWN_FOLDER
 from laden.values.records import Entry, Finding
+from laden.verbs.byplace import PLACE, one_name, read_by_place, read_lock
 from laden.verbs.opening import opened
+from laden.verbs.sources import begin, sources_of
 
 _READ_BYTES = 8 << 20
 
@@ -42,6 +50,8 @@ class Side(NamedTuple):
     """Whether it tells of images alone: tables and documents of the other place are then left out."""
     documents: tuple[str, ...] = ()
     """Names of its tables and documents, where a load's page tells them."""
+    archives: tuple[str, ...] = ()
+    """Names of its archives, where things are called by their places."""
 
 
 async def read_sides(run: Run, places: Mapping[str, str], profile: str | None, connections: int | None) -> list[Side]:
@@ -57,19 +67,45 @@ async def read_sides(run: Run, places: Mapping[str, str], profile: str | None, c
         LadenError: one cannot be read.
     """
     found: dict[str, Side] = {}
+    by_place = any(map(_is_lock, places.values()))
+    documents = all(_is_lock(place) or _is_source(place, profile) for place in places.values())
     # A source last: what the other place knows no CRC-32 of, its members are read for.
     for side in sorted(places, key=lambda side: (_is_source(places[side], profile), side)):
-        found[side] = await _read_side(run, side, places[side], profile, connections)
+        place = places[side]
+        if by_place and (_is_lock(place) or _is_source(place, profile)):
+            found[side] = _read_by_place(run, side, place, documents=documents)
+        else:
+            found[side] = await _read_side(run, side, place, profile, connections, by_place=by_place)
+    if by_place:
+        one_name(run, {side: found[side].archives for side in places})
     return [found[side] for side in places]
 
 
-async def _read_side(run: Run, side: str, place: str, profile: str | None, connections: int | None) -> Side:
+def _read_by_place(run: Run, side: str, place: str, *, documents: bool) -> Side:
+    with Relations() as own:
+        if _is_lock(place):
+            run.tell(Started("source", place))
+            rows, archives = read_lock(own, _path(place), documents=documents)
+            _feed(run, side, rows)
+        else:
+            with sources_of(place, None, None, run.stopping) as sources:
+                begin(run, sources)
+                of_source, archives = read_by_place(run, own, sources)
+                _feed(run, side, of_source)
+    return Side(True, archives=archives)
+
+
+async def _read_side(
+    run: Run, side: str, place: str, profile: str | None, connections: int | None, *, by_place: bool
+) -> Side:
     with Relations() as own:
         if _is_source(place, profile):
-            return _read_source(run, own, side, _path(place), Choice(profile=profile))
+            with sources_of(place, None, None, run.stopping) as sources:
+                begin(run, sources)
+                return _read_source(run, own, side, sources, Choice(profile=profile))
         if _is_file(place):
-            return _read_manifest(run, own, side, _path(place))
-        return await _read_stored(run, own, side, place, connections)
+            return _read_manifest(run, own, side, _path(place), by_place=by_place)
+        return await _read_stored(run, own, side, place, connections, by_place=by_place)
 
 
 def _path(place: str) -> Path:
@@ -80,10 +116,19 @@ def _is_file(place: str) -> bool:
     return "://" not in place and _path(place).is_file()
 
 
+def _is_lock(place: str) -> bool:
+    return _is_file(place) and _path(place).stat().st_size > 0 and is_lock(_path(place))
+
+
 def _is_source(place: str, profile: str | None) -> bool:
-    """Whether a place is a folder that is looked at as a source."""
+    """Whether a place is looked at as a source: a link to archives, a file of links, or a folder that is one."""
+    if is_link(place):
+        link = parse_link(place)
+        return is_cloud(link) or link.share is not None or archive_of(link.name) is not None
     path = _path(place)
-    if "://" in place or not path.is_dir() or (path / OWN_FOLDER).is_dir():
+    if path.is_file():
+        return archive_of(path.name) is not None or Sources([path]).is_remote
+    if not path.is_dir() or (path / OWN_FOLDER).is_dir():
         return False
     if profile is not None:
         return True
@@ -99,7 +144,7 @@ def _feed(run: Run, side: str, rows: Iterable[tuple[Any, ...]]) -> None:
     run.relations.feed("sides", ((side, *row) for row in rows))
 
 
-def _read_manifest(run: Run, own: Relations, side: str, path: Path) -> Side:
+def _read_manifest(run: Run, own: Relations, side: str, path: Path, *, by_place: bool) -> Side:
     run.tell(Started("listing", str(path)))
     copy = own.folder / "manifest.parquet"
     try:
@@ -111,18 +156,26 @@ def _read_manifest(run: Run, own: Relations, side: str, path: Path) -> Side:
         ) from None
     except StoreError:
         raise UsageError(f"{path} is no manifest of laden's: name one, a folder or a container") from None
-    _feed(run, side, own.stream("SELECT blob, size_bytes, md5, crc32 FROM known"))
-    return Side(True)
+    name = PLACE if by_place else "blob"
+    _feed(run, side, own.stream(f"SELECT {name}, size_bytes, md5, crc32 FROM known k"))  # noqa: S608 - own text
+    return Side(True, archives=_archives_in(own))
+
+
+def _archives_in(own: Relations) -> tuple[str, ...]:
+    """Of what a manifest names."""
+    return tuple(name for (name,) in own.stream("SELECT DISTINCT archive FROM known WHERE archive <> ''"))
 
 
 _STORED = f"""
-SELECT b.name, b.size_bytes, b.md5, coalesce(b.crc32, k.crc32) FROM blobs b
+SELECT {{0}}, b.size_bytes, b.md5, coalesce(b.crc32, k.crc32) FROM blobs b
 LEFT JOIN known k ON k.blob = b.name AND k.md5 = b.md5 AND k.size_bytes = b.size_bytes
 WHERE NOT starts_with(b.name, '{OWN_FOLDER}/')
 """  # noqa: S608 - own text
 
 
-async def _read_stored(run: Run, own: Relations, side: str, place: str, connections: int | None) -> Side:
+async def _read_stored(
+    run: Run, own: Relations, side: str, place: str, connections: int | None, *, by_place: bool
+) -> Side:
     target = parse_destination(place)
     if isinstance(target, FolderDestination) and not target.path.is_dir():
         raise UsageError(f"there is no folder {target.path}: name a source, a folder, a container or a manifest")
@@ -133,12 +186,12 @@ async def _read_stored(run: Run, own: Relations, side: str, place: str, connecti
         page = await read_page(there.store, own)
         if page is not None:
             await read_known(there.store, own)
-        _feed(run, side, own.stream(_STORED))
-    return Side(False, tuple(document.name for document in page.documents) if page else ())
+        _feed(run, side, own.stream(_STORED.format(f"coalesce({PLACE}, b.name)" if by_place else "b.name")))
+        return Side(False, tuple(document.name for document in page.documents) if page else (), _archives_in(own))
 
 
-def _read_source(run: Run, own: Relations, side: str, path: Path, choice: Choice) -> Side:
-    run.tell(Started("source", str(path)))
+def _read_source(run: Run, own: Relations, side: str, sources: Sources, choice: Choice) -> Side:
+    run.tell(Started("source", ", ".join(sources)))
     broken: list[Finding] = []
 
     def watch(event: Event) -> None:
@@ -147,7 +200,7 @@ def _read_source(run: Run, own: Relations, side: str, path: Path, choice: Choice
             broken.append(event.finding)
 
     with FindingLog(None, watch) as log:
-        surveyed = survey([path], choice, own, log, run.tell)
+        surveyed = survey(sources, choice, own, log, run.tell)
     run.add(broken)
     Plan(
         own,

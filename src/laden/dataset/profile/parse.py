@@ -11,6 +11,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Any
 
 from laden.dataset.profile.lines import line_of
@@ -33,6 +34,7 @@ _PROFILE_KEYS: dict[str, type | tuple[type, ...]] = {
     "sidecars": list,
     "suspects": str,
     "obtain": list,
+    "lock": str,
     "table": (dict, list),
 }
 _OF_COLUMNS = ("labels", "charts", "age", "photometric", "height", "width")
@@ -127,6 +129,7 @@ def _profile(given: Mapping[str, Any], folder: Traversable) -> Profile:
         sidecars=_texts(given, "sidecars"),
         suspects=_suspects(given["suspects"], folder) if "suspects" in given else frozenset(),
         obtain=_texts(given, "obtain"),
+        lock=_beside(given["lock"], folder) if "lock" in given else None,
     )
 
 
@@ -255,6 +258,14 @@ def _expected(text: str) -> tuple[str, ...]:
         return parse_ranges(text)
     except UsageError as error:
         raise _Mistake(f"'expected': {error}", "expected") from error
+
+
+def _beside(name: str, folder: Traversable) -> Path:
+    """Where a lock file is that a profile on this disk names; whether it is one is seen when it is needed."""
+    place = folder / name
+    if not isinstance(place, Path) or not place.is_file():
+        raise _Mistake(f"'lock' names {name!r}, which is not there beside the profile; correct or remove it", "lock")
+    return place
 
 
 def _suspects(name: str, folder: Traversable) -> frozenset[str]:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from pathlib import Path
 from unicodedata import normalize
 
 from laden.dataset.profile.template import ANYTHING, WHOLE_PATH, Template
@@ -146,6 +147,8 @@ class Profile:
     """File names, in lower case, of images that others report as broken."""
     obtain: tuple[str, ...] = ()
     """For people: where the publisher gives it, and what to pass to laden; line by line."""
+    lock: Path | None = None
+    """The dataset's lock file, where one lies beside the profile."""
 
     @property
     def table(self) -> TableShape | None:

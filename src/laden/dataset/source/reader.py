@@ -121,6 +121,7 @@ class Reader:
                     if seen_bytes == entry.size_bytes:
                         _check_end(file, entry, checksum)
                         _check_content(entry, buffer)
+                        self._pass(entry, buffer)
                     yield buffer
             except MemberDamaged as error:
                 if file.changed():
@@ -158,9 +159,15 @@ class Reader:
                     seen_bytes += len(buffer)
                     if seen_bytes == entry.size_bytes and file.changed():
                         raise _file_changed(entry)
+                    self._pass(entry, buffer)
                     yield buffer
         except OSError as error:
             raise _unreadable(entry, error) from error
+
+    def _pass(self, entry: Entry, buffer: Buffer) -> None:
+        """Tell a root elsewhere of an entry that is whole in one buffer: it may be wanted once more."""
+        if not isinstance(self.root, str) and len(buffer) == entry.size_bytes:
+            self.root.passed(entry, buffer)
 
     def _plain(self, name: str) -> ArchiveFile:
         if isinstance(self.root, str):

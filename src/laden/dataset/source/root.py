@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from laden.dataset.source.positional import ArchiveFile
+from laden.dataset.source.positional import ArchiveFile, Buffer
 from laden.values.records import Entry, Finding
 
 
@@ -40,6 +40,15 @@ class Elsewhere(Protocol):
     def entry(self, name: str) -> Entry | Finding:
         """A plain file that lies elsewhere, as an entry, or why it is none."""
 
+    def version(self, name: str) -> tuple[str, str, str]:
+        """Where an archive that lies elsewhere is, without secrets, and its ETag and time as its host writes them.
+
+        Either may be empty; both are of an archive in parts. Raises `SourceError`.
+        """
+
+    def is_version(self, name: str, etag: str, modified: str) -> bool:
+        """Whether an ETag or a time that were noted are those that it has now; raises `SourceError`."""
+
     def origin(self, entry: Entry) -> str:
         """Where an entry lies, without secrets, and what vouched for it; empty for one of this machine."""
 
@@ -51,6 +60,15 @@ class Elsewhere(Protocol):
 
     def pace(self, entries: Iterable[Entry]) -> float:
         """Bytes a second that come, measured by fetching some of what these lie in; 0 where nothing lies elsewhere."""
+
+    def keep(self, entries: Iterable[Entry]) -> None:
+        """These are wanted once more after they were read: their bytes are kept, as far as there is room."""
+
+    def passed(self, entry: Entry, data: Buffer) -> None:
+        """An entry was read whole, and is as it was declared."""
+
+    def kept(self, entry: Entry) -> Buffer | None:
+        """The bytes of one that was kept, which are let go of with it; None where it has not passed."""
 
     def expect(self, entries: list[Entry]) -> None:
         """These are going to be read, in this order; those that lie elsewhere are fetched ahead."""

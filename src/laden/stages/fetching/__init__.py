@@ -14,7 +14,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
-from laden.remote.answers import Version
+from laden.remote.answers import Said, Version
 from laden.remote.file import NoRanges, RemoteFile
 from laden.remote.linked import Held, LinkedRoot
 from laden.remote.location import Location, as_source_error
@@ -40,6 +40,17 @@ class Came:
     version: Version | None = None
     """Of the remote file; None where its host tells nothing of it before it gives it."""
     file: RemoteFile | None = None
+    streamed: tuple[Said, ...] = ()
+    """What the host of one that came whole says of its bytes."""
+
+    @property
+    def said(self) -> tuple[Said, ...]:
+        """What its host says of its bytes."""
+        return self.file.said if self.file is not None else self.streamed
+
+    def hear(self, said: tuple[Said, ...]) -> None:
+        """Note what the host says of a file that came whole."""
+        self.streamed = said
 
 
 @dataclass
@@ -173,7 +184,8 @@ class Fetching:
         )
         came.part = Part(came.path, held.link.address, None)
         try:
-            for piece in pieces_of(self._wire, Location(self._wire, held.link, held.login, held.renew)):
+            location = Location(self._wire, held.link, held.login, held.renew)
+            for piece in pieces_of(self._wire, location, heard=came.hear):
                 self._refuse_to_go_on()
                 came.part.add(piece)
                 self.fetched_bytes += len(piece)

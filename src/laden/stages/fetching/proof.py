@@ -53,7 +53,12 @@ def prove(folder: Path, file: str, name: str, sums: Sequence[Sum], stopping: Cal
     """
     try:
         if sums:
-            return Proof(True, _hashed(folder, file, name, sums, stopping), [])
+            wrong = _hashed(folder, file, name, sums, stopping)
+            if not (wrong and archive_of(name) == name and is_zip(name)):
+                return Proof(True, wrong, [])
+            # Which members it is, their own checksums may tell: they can be fetched again by themselves.
+            members = _members(folder, file, name, stopping)
+            return Proof(True, [*wrong, *members.wrong], members.damaged)
         if archive_of(name) == name and is_zip(name):
             return _members(folder, file, name, stopping)
         if archive_of(name) == name and _is_gzip(folder, file):

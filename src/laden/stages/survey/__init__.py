@@ -11,8 +11,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 from laden.dataset.evidence import Trust
+from laden.dataset.lock import Holding, open_lock
 from laden.dataset.profile import Profile
 from laden.dataset.source import Found, Root, find
 from laden.dataset.table import Table
@@ -30,7 +32,10 @@ from laden.values.errors import LadenError, SourceError, UsageError
 from laden.values.events import Observer, Started, Warned
 from laden.values.records import Entry, Finding, Severity, Step
 
-__all__ = ["Choice", "PlacedTable", "Survey", "open_table", "recognise_source", "survey"]
+__all__ = ["Choice", "LockUse", "PlacedTable", "Survey", "open_table", "recognise_source", "survey"]
+
+LockUse = Literal["unused", "held", "believed"]
+"""Whether a lock file counts, and whether archives that agree with it are listed from it (`laden.dataset.lock`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,8 @@ class Survey:
     """Files and members that a person left out."""
     stamps: Stamps = field(default_factory=dict)
     """What the archives were when they were listed."""
+    holding: Holding | None = None
+    """The lock file that it was held against, where there is one."""
 
     @property
     def table(self) -> Table | None:
@@ -72,6 +79,7 @@ def survey(
     observer: Observer,
     *,
     charts: bool = False,
+    lock: LockUse = "unused",
 ) -> Survey:
     """Look at a source.
 
@@ -82,6 +90,7 @@ def survey(
         log: gets what is wrong with rows, archives and members.
         observer: told of each stage.
         charts: whether what a report counts of the tables is kept.
+        lock: what is made of a lock file, where choice or profile names one.
 
     Raises:
         SourceError: nothing can be read.
@@ -92,13 +101,14 @@ def survey(
     homes = chosen_homes(profile, choice.archives, found)
     trust = Trust(choice.trust)
     trust.require([*found.archives, *found.files])
+    holding = _holding(found, choice.lock or profile.lock, relations, trust, lock)
     for table in tables:
         observer(Started("table", table.table.name))
     # From here on nothing reads the source's tables again: what lands is what was surveyed.
     tables = [replace(table, table=table.table.hold(relations.folder)) for table in tables]
     placed = feed_tables(relations, log, profile, tables, homes, observer, charts=charts)
-    feed = EntryFeed(found, profile, tables, trust, choice.scope, log)
-    before = stamps(found.root, _asked(found, profile, homes, observer))
+    feed = EntryFeed(found, profile, tables, trust, choice.scope, log, holding)
+    before = stamps(found.root, _asked(found, profile, homes, holding, observer))
     feed.feed(relations, homes, observer)
     before = {archive: before[archive] for archive in feed.archives}
     feed.leave_out(relations)
@@ -120,6 +130,7 @@ def survey(
         steps,
         feed.excluded,
         before,
+        holding,
     )
 
 
@@ -145,11 +156,22 @@ def _found(sources: Sequence[Path] | Sources, choice: Choice, relations: Relatio
     return found, replace(choice, table=sources.fetch_table(relations.folder) or choice.table)
 
 
-def _asked(found: Found, profile: Profile, homes: frozenset[str] | None, observer: Observer) -> list[str]:
+def _holding(found: Found, path: Path | None, relations: Relations, trust: Trust, lock: LockUse) -> Holding | None:
+    """The source's archives and the lock file that was named, where one counts."""
+    if path is None or lock == "unused":
+        return None
+    opened = open_lock(path, relations)
+    return Holding(opened, found.root, found.archives, believed=lock == "believed", trust=trust)
+
+
+def _asked(
+    found: Found, profile: Profile, homes: frozenset[str] | None, holding: Holding | None, observer: Observer
+) -> list[str]:
     """The archives that were asked for; of those that have to be fetched twice, that is said before."""
     asked = [name for name in found.archives if homes is None or home_of(profile, name) in homes]
     if not isinstance(found.root, Path):
-        for sentence in filter(None, map(found.root.twice, asked)):
+        to_list = (name for name in asked if holding is None or not holding.agrees(name))
+        for sentence in filter(None, map(found.root.twice, to_list)):
             observer(Warned(sentence))
     return asked
 

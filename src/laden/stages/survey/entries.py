@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from laden.dataset.evidence import Trust, compared, is_listing, is_sums
+from laden.dataset.lock import Holding
 from laden.dataset.profile import PLACE_SEPARATOR, Profile, parse_ranges
 from laden.dataset.source import Found, Scope, archive_of, entries, file_entries, folder_of, stem
 from laden.relations import BATCH_ROWS, Column, Relations
@@ -67,6 +68,7 @@ class EntryFeed:
         trust: Trust,
         scope: Scope,
         log: FindingLog,
+        holding: Holding | None = None,
     ) -> None:
         self._found = found
         self._scope = scope
@@ -74,6 +76,7 @@ class EntryFeed:
         self._profile = profile
         self._trust = trust
         self._log = log
+        self._holding = holding
         self._tables = {(table.archive, table.place) for table in tables if table.archive}
         self._table_files = {name for table in tables for name in _below(folder_of(found.root), table.table.path)}
         self._places = profile.place_fields
@@ -150,8 +153,7 @@ class EntryFeed:
             self.archives.append(archive)
             observer(Started("archives", archive))
             try:
-                members = entries(self._found.root, archive, self._scope.encoding)
-                yield from compared(self._found.root, archive, members, self._files, self._trust)
+                yield from compared(self._found.root, archive, self._listed(archive), self._files, self._trust)
             except SourceError as error:
                 self._errors.append(error)
                 self.unreadable.append(home_of(self._profile, archive))
@@ -161,6 +163,11 @@ class EntryFeed:
                 self._log.add(Finding(error.code, Severity.ERROR, message, archive=archive))
         files = (name for name in self._found.files if name not in self._table_files)
         yield from file_entries(self._found.root, files)
+
+    def _listed(self, archive: str) -> Iterator[Entry | Finding]:
+        if self._holding is None:
+            return entries(self._found.root, archive, self._scope.encoding)
+        return self._holding.listed(archive, self._scope.encoding)
 
     def _is_meant(self, entry: Entry) -> bool:
         if self._profile.is_sidecar(entry.member):

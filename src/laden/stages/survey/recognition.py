@@ -40,6 +40,8 @@ class Choice:
     selection: Selection = field(default_factory=Selection)
     scope: Scope = field(default_factory=Scope)
     """Which files and members, and how they are read."""
+    lock: Path | None = None
+    """A lock file; the profile's own where it names one and this is None."""
 
 
 def recognise_source(found: Found, choice: Choice, folder: Path) -> tuple[Profile, list[SourceTable]]:
