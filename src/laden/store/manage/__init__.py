@@ -72,11 +72,14 @@ class Manage(Protocol):
     `etag` names the version that may change: any other raises `BlobConflict`.
     """
 
-    async def list_details(self, marker: str = "") -> DetailPage:
-        """One page of the blobs below the prefix, in name order."""
+    async def list_details(self, marker: str = "", *, earlier: bool = False) -> DetailPage:
+        """One page of the blobs below the prefix, in name order; where asked for, with all that `history` tells."""
 
     async def history(self, name: str) -> list[Detail]:
         """The blob, its versions and snapshots, those deleted too, the latest first; empty where there is nothing."""
+
+    async def read(self, state: Detail, offset: int, length: int) -> bytes:
+        """Bytes of a state that a listing showed, as `Store.get`; raises `BlobMissing` where it is not kept."""
 
     async def properties(self, name: str) -> dict[str, str]:
         """All that the service tells of one blob, by the names of its headers. Raises `BlobMissing`."""
