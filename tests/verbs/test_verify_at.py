@@ -1,4 +1,4 @@
-"""`verify --at`: what a record tells of is proved where the service keeps versions, and else said not to be provable."""
+"""`verify --at`: what a record tells of is proved where the service keeps versions, and else said to be unproved."""
 
 import json
 from collections import Counter
@@ -56,7 +56,7 @@ def test_an_earlier_state_is_proved_by_versions(
         load(second.folder, there, update=True)
         plan_prune(there, second.folder, plan_file=tmp_path / "plan")
         assert prune(tmp_path / "plan", most=1, without_undo=True).acted == 1
-        for number, earlier in ((1, {gone, first.table.name, MANIFEST, "_laden/load.json"}), (3, set())):
+        for number, earlier in ((1, {gone, first.table.name, MANIFEST, "_laden/load.json"}), (4, set())):
             code, found, told = at(there, number)
             assert (code, set(found)) == (0, {"at-earlier"} if earlier else set())
             assert set(told) == earlier

@@ -1,4 +1,4 @@
-"""Is a state that the history tells of still kept? Every state that the service keeps, against a record and its manifest.
+"""Is an earlier state of a destination still kept? What the service keeps, against a record and its manifest.
 
 Order: list all states of all blobs (versions, snapshots, what was deleted and can come back) into the relation
 `states`; find the manifest that the record names among them and read it, by its MD5, into `known`; then ask of each

@@ -40,7 +40,7 @@ from laden.verbs.begun import begun, renewal_of
 from laden.verbs.chosen import Loaded, pick, read_loaded
 from laden.verbs.opening import Opened, opened
 from laden.verbs.properties import Which
-from laden.verbs.remembering import asked_of, record
+from laden.verbs.remembering import Word, asked_of
 
 SOURCE_SAS = "LADEN_SOURCE_SAS"
 _BATCH = 2_000
@@ -261,6 +261,9 @@ class _Copying:
         publisher = Publisher(
             self._there.store, run.relations, replace_other=self._replaces, update=True, earlier=self._earlier
         )
+        word = self._word()
+        if self._ready.send + self._ready.replace:
+            await word.begin()
         if self._ready.replace and is_listed(run.relations, LOAD):
             await publisher.withdraw(self._profile)
         if self._ready.to_settle:
@@ -276,19 +279,29 @@ class _Copying:
         publisher.begin(self._landings)
         run.add(await publisher.publish_copies(self._profile, self._landings, self._copies))
         run.add(losses(run.relations))
-        await self._record()
+        await word.end(self._counts())
         run.note(complete=True)
         return run.end()
 
-    async def _record(self) -> None:
-        """Leave word of it in the destination's history."""
-        run, asked = self._run, self._selection
+    def _word(self) -> Word:
+        """For the destination's history."""
+        asked, ready = self._selection, self._ready
         told = {"where": asked.where, "sample": asked.sample, "by": asked.by, "first": asked.first, "tier": self._tier}
-        images, size_bytes = run.relations.one("SELECT count(*), coalesce(sum(size_bytes), 0)::BIGINT FROM loaded")
-        outcomes = run.outcomes()
-        counts = {"images": images, "bytes": size_bytes, "sent": outcomes.sent, "already_there": outcomes.already_there}
         source = str(self._origin.target).rstrip("/").rpartition("/")[2]
-        await record(run, self._there.store, Deed("copy", asked_of(told), source, counts))
+        meant = {"images": ready.images, "sent": ready.send + ready.replace}
+        return Word(self._run, self._there.store, Deed("copy", asked_of(told), source, meant))
+
+    def _counts(self) -> dict[str, int]:
+        images, size_bytes = self._run.relations.one(
+            "SELECT count(*), coalesce(sum(size_bytes), 0)::BIGINT FROM loaded"
+        )
+        outcomes = self._run.outcomes()
+        return {
+            "images": images,
+            "bytes": size_bytes,
+            "sent": outcomes.sent,
+            "already_there": outcomes.already_there,
+        }
 
     async def _transfer(self) -> None:
         run = self._run

@@ -25,7 +25,7 @@ from laden.values.events import ActReady, Started, Summary
 from laden.values.records import Finding, Severity
 from laden.values.units import amount, plural, share
 from laden.verbs.opening import Opened
-from laden.verbs.remembering import record
+from laden.verbs.remembering import Word
 
 _PAGE_BYTES = 16 << 20
 _AT_ONCE = 64
@@ -51,14 +51,16 @@ async def carry_out(
     run.tell(_ready(there, plan, undo))
     if dry_run or not plan.going:
         return run.end()
+    word = Word(run, there.store, Deed("prune", {}, "", {"deleted": len(targets), "bytes": plan.about.bytes}))
+    if targets:
+        await word.begin()
     await _rewrite(run, there, page, plan)
     run.add(changed)
     done, left = await _delete(run, manage, targets)
     run.note(acted=done, left=left + len(changed), as_wanted=len(plan.going) - len(targets) - len(changed))
+    await word.end({"deleted": done, "left": left + len(changed), "bytes": plan.about.bytes})
     if run.stopping():
         return run.end(ExitCode.INTERRUPTED, "stopped as you asked: run the same command again to go on")
-    counts = {"deleted": done, "left": left + len(changed), "bytes": plan.about.bytes}
-    await record(run, there.store, Deed("prune", {}, "", counts))
     run.note(complete=True)
     return run.end()
 
