@@ -30,7 +30,7 @@ from laden.values.errors import AccessDenied, BlobConflict, BlobRefused, ExitCod
 from laden.values.events import ActReady, Started, Summary, Warned
 from laden.values.records import Extras, Finding, Severity
 from laden.values.units import plural
-from laden.verbs.asked import Selecting, selection_of
+from laden.verbs.asked import Selecting, selecting, selection_of
 from laden.verbs.begun import Doing, begun, renewal_of
 from laden.verbs.chosen import Loaded, pick, read_loaded
 from laden.verbs.opening import Opened, managed, opened
@@ -78,14 +78,7 @@ def set_properties(
     wishes = wishes_of(tier, tags, metadata)
     if not (wishes.tier or wishes.extras):
         raise UsageError("say what is to be set: --tier, --tag or --metadata")
-    asked: Selecting = {
-        "where": which.get("where"),
-        "images_file": which.get("images_file"),
-        "sample": which.get("sample"),
-        "by": which.get("by"),
-        "seed": which.get("seed"),
-        "first": which.get("first"),
-    }
+    asked = selecting(which)
     selection = selection_of(asked)
 
     async def work(run: Run) -> Summary:

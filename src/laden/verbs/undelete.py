@@ -24,7 +24,7 @@ from laden.values.events import ActReady, Started, Summary, Warned
 from laden.values.records import Finding, Severity
 from laden.values.units import plural
 from laden.verbs.begun import Doing, begun, renewal_of
-from laden.verbs.opening import managed, opened
+from laden.verbs.opening import Opened, managed, opened
 from laden.verbs.remembering import Word
 
 _AT_ONCE = 32
@@ -67,23 +67,7 @@ async def _undelete(
         if plan_file is None:
             run.relations.run("INSERT INTO gone SELECT blob, size_bytes, md5 FROM known")
             run.relations.feed("gone", (document[:3] for document in page.documents))
-        run.relations.run("DELETE FROM gone WHERE name IN (SELECT name FROM blobs)")
-        targets = [
-            Target(name, "", size_bytes)
-            for name, size_bytes in run.relations.stream("SELECT name, size_bytes FROM gone ORDER BY name")
-        ]
-        (images,) = run.relations.one("SELECT count(*) FROM known")
-        run.note(images=images)
-        run.tell(
-            ActReady(
-                action="undelete",
-                sentence=f"{plural(len(targets), 'blob')} would come back to {there.place}, where they were kept",
-                blobs=len(targets),
-                bytes=sum(target.size_bytes for target in targets),
-                of=images,
-                examples=tuple(target.name for target in targets[:3]),
-            )
-        )
+        targets = _tell_gone(run, there)
         if dry_run:
             return run.end()
         word = Word(run, there.store, Deed("undelete", {}, "", {"wanted": len(targets)}))
@@ -112,6 +96,28 @@ def _take_plan(run: Run, plan_file: str | Path | None, destination: str) -> None
     if plan.about.destination != without_secret(destination):
         raise UsageError(f"the plan is for {plan.about.destination}, not for {without_secret(destination)}")
     run.relations.feed("gone", ((one.blob, one.size_bytes, one.md5) for one in plan.going))
+
+
+def _tell_gone(run: Run, there: Opened) -> list[Target]:
+    """What of `gone` is not there, and that it would come back."""
+    run.relations.run("DELETE FROM gone WHERE name IN (SELECT name FROM blobs)")
+    targets = [
+        Target(name, "", size_bytes)
+        for name, size_bytes in run.relations.stream("SELECT name, size_bytes FROM gone ORDER BY name")
+    ]
+    (images,) = run.relations.one("SELECT count(*) FROM known")
+    run.note(images=images)
+    run.tell(
+        ActReady(
+            action="undelete",
+            sentence=f"{plural(len(targets), 'blob')} would come back to {there.place}, where they were kept",
+            blobs=len(targets),
+            bytes=sum(target.size_bytes for target in targets),
+            of=images,
+            examples=tuple(target.name for target in targets[:3]),
+        )
+    )
+    return targets
 
 
 async def _bring_back(run: Run, manage: Manage, targets: list[Target]) -> int:

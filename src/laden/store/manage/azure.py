@@ -57,8 +57,9 @@ class AzureManage:
         self._ask: Asking = ask or _at_once
         self._read: Asking = ask or _again
 
-    async def list_details(self, marker: str = "", *, earlier: bool = False) -> DetailPage:
-        return await self._read(lambda: self._listed(_ALL if earlier else "metadata", self._prefix, marker))
+    async def list_details(self, marker: str = "", *, earlier: bool = False, tags: bool = False) -> DetailPage:
+        include = (_ALL if earlier else "metadata") + (",tags" if tags else "")
+        return await self._read(lambda: self._listed(include, self._prefix, marker))
 
     async def history(self, name: str) -> list[Detail]:
         found: list[Detail] = []

@@ -30,7 +30,7 @@ class FolderManage:
         self._store = FolderStore(path)
         self._journal = Journal(path)
 
-    async def list_details(self, marker: str = "", *, earlier: bool = False) -> DetailPage:
+    async def list_details(self, marker: str = "", *, earlier: bool = False, tags: bool = False) -> DetailPage:
         """The whole listing: it is one page, and nothing earlier is kept."""
         return await asyncio.to_thread(self._list)
 
