@@ -270,3 +270,30 @@ def test_tags_that_may_not_be_read_or_written_are_told(
     assert (done.exit_code, done.sent) == (0, 7)
     assert done.findings == ({"copy-tags": 1} if lacking == "source" else {})
     assert sum("index tags do not go along" in text for text in told) == (lacking == "destination")
+
+
+def test_a_part_copied_again_leaves_the_whole_table_with_the_load(dataset: Dataset, tmp_path: Path) -> None:
+    origin, whole = tmp_path / "origin", tmp_path / "whole"
+    for place in (origin, whole):
+        load(dataset.folder, str(place))
+    for _ in range(3):
+        assert copy(str(origin), str(whole), where="ImageDir = 0", table_name="ZERO.csv").exit_code == 0
+        assert (whole / dataset.table.name).read_bytes() == (origin / dataset.table.name).read_bytes()
+        proved = verify(str(whole))
+        assert (proved.exit_code, proved.images, proved.findings) == (0, 7, {})
+
+
+@pytest.mark.parametrize("spelling", ["link", "dots", "host"])
+def test_one_place_under_two_names_is_not_copied_to_itself(
+    dataset: Dataset, container: str, tmp_path: Path, spelling: str
+) -> None:
+    if spelling == "host":
+        origin, other = container, container.replace("127.0.0.1", "localhost")
+    else:
+        origin = str(tmp_path / "place")
+        other = str(tmp_path / "link") if spelling == "link" else str(tmp_path / "x/../place")
+        (tmp_path / "x").mkdir()
+        (tmp_path / "link").symlink_to(origin)
+    load(dataset.folder, origin)
+    with pytest.raises(UsageError, match="same place"):
+        copy(origin, other, where="ImageDir = 0")

@@ -18,6 +18,7 @@ from typing import Literal, Unpack
 from laden.dataset.profile import Profile, Template, known_profile, open_profile
 from laden.dataset.selection import Selection
 from laden.dataset.table import count
+from laden.relations import Relations
 from laden.run.loop import run as run_loop
 from laden.run.receipts import conflict
 from laden.run.run import Run
@@ -41,7 +42,7 @@ from laden.values.units import plural
 from laden.verbs.asked import one_of, selecting, selection_of
 from laden.verbs.begun import begun, renewal_of
 from laden.verbs.chosen import Loaded, pick, read_loaded
-from laden.verbs.opening import Opened, managed, opened
+from laden.verbs.opening import Opened, is_same, managed, opened
 from laden.verbs.properties import Which
 from laden.verbs.remembering import Word, asked_of
 
@@ -133,8 +134,7 @@ class _Copying:
     async def prepare(self, named: str | None) -> PlanReady:
         """Read both places and hold them against each other; raises what `copy` does."""
         run, relations = self._run, self._run.relations
-        if str(self._origin.target) == str(self._there.target):
-            raise UsageError("source and destination are the same place: name another one to copy to")
+        self._refuse_same(same=is_same(self._origin.target, self._there.target))
         if self._tier and isinstance(self._there.target, FolderDestination):
             raise UsageError("--tier is for a container: a folder has no tiers")
         loaded = await read_loaded(run, self._origin.store, named, tables=True)
@@ -148,15 +148,23 @@ class _Copying:
         await self._find_tags()
         self._landings = self._tables(loaded)
         await self._fetch_copies(loaded)
+        page_etag = _etag_of(relations, LOAD)
         relations.run("DELETE FROM blobs; DELETE FROM known")
         run.tell(Started("listing", str(self._there.target)))
         self._listing = Listing(self._there.store, relations, run.tell)
         await self._listing.begin()
         await self._listing.finish()
+        # One account may have several addresses; two blobs never have one ETag.
+        is_container = isinstance(self._there.target, Destination)
+        self._refuse_same(same=is_container and bool(page_etag) and _etag_of(relations, LOAD) == page_etag)
         await self._listing.know()
         page, self._earlier = await read_earlier(self._there.store, relations)
         run.add(await self._listing.doubt(self._earlier, page))
         return self._plan()
+
+    def _refuse_same(self, *, same: bool) -> None:
+        if same:
+            raise UsageError("source and destination are the same place: name another one to copy to")
 
     async def _find_tags(self) -> None:
         """Read the source's index tags, where both places have such."""
@@ -258,7 +266,11 @@ class _Copying:
         if self._listing.absent:
             await self._there.store.create()
         publisher = Publisher(
-            self._there.store, run.relations, replace_other=self._replaces, update=True, earlier=self._earlier
+            self._there.store,
+            run.relations,
+            replace_other=self._replaces,
+            update=not self._selection.chooses,
+            earlier=self._earlier,
         )
         word = self._word()
         if self._ready.send + self._ready.replace:
@@ -349,6 +361,11 @@ class _Copying:
                 f"it was copied, but afterwards {what}: somebody else may be writing there; run the same command again",
                 blob=blob,
             )
+
+
+def _etag_of(relations: Relations, name: str) -> str:
+    (etag,) = relations.one("SELECT coalesce(any_value(etag), '') FROM blobs WHERE name = ?", [name])
+    return str(etag)
 
 
 def _profile_of(page: LoadPage, named: str | None) -> Profile:
