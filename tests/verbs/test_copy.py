@@ -297,3 +297,17 @@ def test_one_place_under_two_names_is_not_copied_to_itself(
     load(dataset.folder, origin)
     with pytest.raises(UsageError, match="same place"):
         copy(origin, other, where="ImageDir = 0")
+
+
+def test_a_name_that_the_other_place_cannot_hold_stops_no_copy(dataset: Dataset, tmp_path: Path) -> None:
+    origin, other = tmp_path / "origin", tmp_path / "other"
+    load(dataset.folder, str(origin), layout="{ImageID}")
+    name = next(path.name for path in origin.glob("*.png"))
+    other.mkdir()
+    (other / name).mkdir()
+    for sent in (6, 0):
+        done = copy(str(origin), str(other))
+        assert (done.exit_code, done.complete, done.sent) == (3, True, sent)
+        assert done.findings == {"copy-name": 1}
+    assert (other / name).is_dir()
+    assert verify(str(other)).images == 6

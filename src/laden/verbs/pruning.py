@@ -101,7 +101,19 @@ async def _page(run: Run, there: Opened, plan: Plan) -> bytes:
         raise UsageError(f"the load in {there.place} {_CHANGED}")
     await read_known(there.store, run.relations)
     refuse_doubtful(run.relations, read)
+    if read.pruned != plan.name:
+        _refuse_unowned(run, plan)
     return data
+
+
+def _refuse_unowned(run: Run, plan: Plan) -> None:
+    """Raise UsageError where a plan names what laden did not send there: whoever wrote that, it was not laden."""
+    run.relations.run("CREATE OR REPLACE TABLE named (blob VARCHAR)")
+    run.relations.feed("named", ((one.blob,) for one in plan.going))
+    for (blob,) in run.relations.stream(
+        "SELECT blob FROM named WHERE blob NOT IN (SELECT blob FROM known WHERE known = 'sent') ORDER BY blob LIMIT 1"
+    ):
+        raise UsageError(f"the plan names {blob}, which laden did not load there: nothing was deleted; make it again")
 
 
 def _targets(run: Run, plan: Plan) -> tuple[list[Target], list[Finding]]:

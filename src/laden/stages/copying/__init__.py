@@ -29,6 +29,7 @@ from laden.values.errors import (
     CopySourceRefused,
     Interrupted,
     LadenError,
+    NameRefused,
     NotOffered,
     TransientStoreError,
 )
@@ -127,6 +128,8 @@ class Copier:
                 yield self._failed(job, acted.error)
 
     def _failed(self, job: Job, error: LadenError) -> Done:
+        if isinstance(error, NameRefused):
+            return Done(job, Outcome.FAILED, "copy-name", f"{error}, so it is not copied")
         if isinstance(error, AccessDenied) or not isinstance(error, BlobRefused | BlobMissing | TransientStoreError):
             raise error
         if isinstance(error, CopySourceRefused) and error.is_other:
