@@ -150,6 +150,20 @@ class StoreContract(ABC):
         run(store.put("a", b"0123456789", properties(b"0123456789"), CREATE_ONLY))
         assert run(store.get("a", offset, length)) == expected
 
+    @pytest.mark.parametrize(("offset", "count"), [(0, 3_000_000), (1, 2_000_000), (2_999_999, 4), (3_000_000, 4)])
+    def test_fills_memory_that_is_there(self, run, store, offset, count):
+        data = bytes(range(250)) * 12_000
+        run(store.put("a", data, properties(data), CREATE_ONLY))
+        etag = run(store.head("a")).etag
+        room = memoryview(bytearray(b"x" * (count + 1)))
+        expected = data[offset : offset + count]
+        assert run(store.read_into("a", offset, room[:count], etag)) == len(expected)
+        assert room[: len(expected)] == expected
+        assert set(room[len(expected) :]) <= {ord("x")}
+        run(store.put("a", b"new", properties(b"new"), None))
+        with pytest.raises(BlobConflict, match="changed meanwhile"):
+            run(store.read_into("a", offset, room[:count], etag))
+
     def test_gives_only_the_version_that_it_was_told(self, run, store):
         run(store.put("a", b"old", properties(b"old"), CREATE_ONLY))
         etag = run(store.head("a")).etag

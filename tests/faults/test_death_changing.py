@@ -1,7 +1,7 @@
 """What changes a destination is killed at any request, and the same command then ends as one that never was.
 
 Kills are told by requests, as in `test_death`: before the service hears of the n-th, after it did it, or with its
-answer. `LADEN_KILLS` sets how many moments are tried of each command, `LADEN_SEED` which ones.
+answer. `LADEN_LONG=1` tries fifty moments of each command, `LADEN_SEED` other ones.
 """
 
 import json
@@ -18,6 +18,7 @@ import pytest
 
 from laden.demo.emulator import Emulator
 from laden.verbs.copy import copy
+from laden.verbs.history import history
 from laden.verbs.load import load
 from laden.verbs.prune import plan_prune, prune
 from laden.verbs.verify import verify
@@ -26,7 +27,7 @@ from tests.faults.scene import Container
 from tests.faults.test_death import Nursery
 from tests.support.dataset import Dataset, make_dataset
 
-KILLS = int(os.environ.get("LADEN_KILLS", "5"))
+KILLS = 50 if os.environ.get("LADEN_LONG") else 5
 SEED = os.environ.get("LADEN_SEED", "changing")
 MOMENTS = ("before", "after", "answered")
 
@@ -114,6 +115,11 @@ class Scene:
         """Wait for what the dead process had begun."""
         self._proxy.settle()
 
+    def images(self) -> int:
+        """How many are there."""
+        with Container(self._emulator, self.url) as container:
+            return sum(name.startswith("png/") for name in container.read())
+
     def content(self) -> dict[str, object]:
         """What is there; the page as what it says, but for the plan's name, which holds its time."""
         with Container(self._emulator, self.url) as container:
@@ -138,8 +144,9 @@ def test_a_prune_killed_at_a_request_and_run_again(
         with Scene(emulator, before, after, tmp_path, killer) as scene:
             died += die(nursery, killer, "prune", str(scene.plan), most=4, without_undo=True)
             scene.settle()
-            # Whatever it was at: nothing is claimed that is gone.
+            # Whatever it was at: nothing is claimed that is gone, and nothing is gone of which there is no word.
             assert verify(scene.url).deleted == 0
+            assert scene.images() == 10 or history(scene.url)[-1].command == "prune"
             ended = prune(scene.plan, most=4, without_undo=True)
             assert (ended.exit_code, ended.acted + ended.as_wanted) == (0, 4)
             assert scene.content() == whole
@@ -167,6 +174,7 @@ def test_a_copy_killed_at_a_request_and_run_again(emulator: Emulator, before: Da
             assert {name: whole[name] for name in there if not name.startswith("_laden/")} == {
                 name: data for name, data in there.items() if not name.startswith("_laden/")
             }
+            assert not there or history(url)[-1].command == "copy"
             ended = copy(source, url)
             assert (ended.exit_code, ended.images) == (0, 10)
             assert ended.already_there >= sum(name.startswith("png/") for name in there)

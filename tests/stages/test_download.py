@@ -10,6 +10,7 @@ import pytest
 from isal.isal_zlib import crc32
 
 from laden.stages.download import Came, Fate, Wanted, download, ranges, reading
+from laden.stages.download.rooms import Rooms
 from laden.store.intake import Intake
 from laden.values.errors import AccessDenied, AccessEnded, BlobConflict, BlobMissing, BlobRefused, UsageError
 
@@ -44,6 +45,11 @@ class Served:
         if name not in self.data:
             raise BlobMissing(f"there is no {name}")
         return self.data[name][offset : offset + length]
+
+    async def read_into(self, name: str, offset: int, room: memoryview, etag: str | None = None) -> int:
+        data = await self.get(name, offset, len(room), etag)
+        room[: len(data)] = data
+        return len(data)
 
 
 def bring(store: Served, folder: Path, items: Iterable[Wanted], stop_after: int = 1 << 30) -> list[Came]:
@@ -276,6 +282,23 @@ def test_two_runs_do_not_write_one_large_file(tmp_path: Path, small_ranges: None
     assert fates(bring(Meanwhile({"a": data}), tmp_path, [wanted("a", data)])) == {"a": "came"}
     assert fates(inner) == {"a": "failed"}
     assert files(tmp_path) == {"a": data}
+
+
+def test_memory_is_used_again_and_never_by_two_at_once() -> None:
+    rooms = Rooms(100)
+    with rooms.room(40) as first, rooms.room(40) as second:
+        first[:] = b"a" * 40
+        second[:] = b"b" * 40
+        assert set(first) == {ord("a")}
+        held = {id(first.obj), id(second.obj)}
+    with rooms.room(30) as third, rooms.room(25) as fourth, rooms.room(10) as fifth:
+        assert {id(third.obj), id(fourth.obj)} == held
+        assert [len(room) for room in (third, fourth, fifth)] == [30, 25, 10]
+        assert id(fifth.obj) not in held
+    with rooms.room(90) as large:
+        assert len(large) == 90
+    with rooms.room(40) as again:
+        assert id(again.obj) not in held, "what is kept stays below the limit"
 
 
 def test_memory_holds_the_window_and_no_more(tmp_path: Path) -> None:

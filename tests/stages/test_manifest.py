@@ -165,6 +165,18 @@ def test_a_manifest_with_gaps_is_told(relations: Relations) -> None:
         read_manifest(relations, path)
 
 
+@pytest.mark.parametrize("lie", ["SELECT *", "SELECT * REPLACE (-1::BIGINT AS size_bytes)"])
+def test_a_manifest_that_laden_cannot_have_written_is_told(relations: Relations, lie: str) -> None:
+    path = relations.folder / "other.parquet"
+    md5 = "repeat('0', 32) AS md5"
+    told = f"blob, archive, member, size_bytes, {md5}, 0 AS crc32, '' AS key, kind, width, height, bits, state"
+    twice = [receipt("a", 1)] * (2 if lie == "SELECT *" else 1)
+    relations.feed("receipts", twice)
+    relations.run(f"COPY ({lie} FROM (SELECT {told} FROM receipts)) TO '{path}' (FORMAT parquet)")
+    with pytest.raises(StoreError, match="is not a manifest"):
+        read_manifest(relations, path)
+
+
 def test_a_page_says_what_and_how_much_and_no_time(relations: Relations) -> None:
     relations.feed("blobs", [there("a", 1, "0.zip:1.png"), there("b", 2, "1.zip:2.png", "png;0;0;0;png-header")])
     relations.feed("rows", [(1, "k", "k", "0.zip", "a", True, True, ""), (2, "l", "l", "0.zip", "z", True, True, "")])

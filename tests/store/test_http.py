@@ -309,3 +309,87 @@ def test_a_proxy_is_asked_for_a_tunnel(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_this_machine_is_never_asked_for_through_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     assert ask(answering(OK))[0].status == 200
+
+
+LONG = bytes(range(256)) * 4_000
+"""More than comes in one go."""
+
+
+def fill(handler: Handler, room: memoryview, times: int = 1) -> list[Answer]:
+    async def asking() -> list[Answer]:
+        async with serving(handler) as port:
+            client = HttpClient(f"http://127.0.0.1:{port}")
+            try:
+                return [
+                    await client.request("GET", "/x", {}, most_bytes=1000, only=200, into=room) for _ in range(times)
+                ]
+            finally:
+                await client.close()
+
+    return run(asking())
+
+
+@pytest.mark.parametrize("count", [0, 1, 30_000, 70_000, len(LONG)])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_body_fills_the_room_that_was_made_for_it(count: int, chunked: bool) -> None:
+    data = LONG[:count]
+    pieces = [data[at : at + 50_000] for at in range(0, count, 50_000)]
+    coded = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
+    head = b"HTTP/1.1 100 Continue\r\nContent-Length: 0\r\n\r\nHTTP/1.1 200 OK\r\n"
+    whole = b"Transfer-Encoding: chunked\r\n\r\n" + coded if chunked else b"Content-Length: %d\r\n\r\n" % count + data
+    connections = 0
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        await answering(head + whole)(reader, writer)
+
+    room = memoryview(bytearray(b"x" * (len(LONG) + 9)))
+    answers = fill(handler, room[: len(LONG)], times=3)
+    assert [(one.status, one.body, one.filled_bytes) for one in answers] == [(200, b"", count)] * 3
+    assert room[:count] == data
+    assert set(room[count:]) == {ord("x")}
+    assert connections == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(LONG) + LONG[:-1], Trouble.BROKEN),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (len(LONG) + 1) + LONG + b"y", Trouble.TOO_LONG),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfa001\r\n" + LONG + b"y\r\n", Trouble.TOO_LONG),
+        (b"HTTP/1.1 200 OK\r\n\r\n" + LONG + b"y", Trouble.TOO_LONG),
+    ],
+    ids=["cut", "longer", "longer-chunked", "longer-without-length"],
+)
+def test_a_body_that_is_not_as_long_as_it_says_is_no_answer(answer: bytes, expected: Trouble) -> None:
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(answer)
+
+    room = memoryview(bytearray(b"x" * (len(LONG) + 9)))
+    with pytest.raises(HttpError) as caught:
+        fill(handler, room[: len(LONG)])
+    assert caught.value.trouble is expected
+    assert set(room[len(LONG) :]) == {ord("x")}
+
+
+def test_what_follows_a_body_that_filled_its_room_is_no_next_answer() -> None:
+    connections = 0
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        await answering(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(LONG) + LONG + OK)(reader, writer)
+
+    room = memoryview(bytearray(len(LONG)))
+    answers = fill(handler, room, times=2)
+    assert [one.filled_bytes for one in answers] == [len(LONG)] * 2
+    assert room == LONG
+
+
+def test_a_refusal_does_not_go_where_the_body_was_to_go() -> None:
+    room = memoryview(bytearray(b"xxxx"))
+    answer = b"HTTP/1.1 404 No\r\nContent-Length: 4\r\n\r\ngone"
+    assert [(one.body, one.filled_bytes) for one in fill(answering(answer), room)] == [(b"gone", 0)]
+    assert bytes(room) == b"xxxx"

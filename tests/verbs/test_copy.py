@@ -8,8 +8,12 @@ import pytest
 
 from laden.demo.emulator import Emulator
 from laden.store import Destination, taking
+from laden.store.blob import BlobStore
 from laden.store.credentials import Credential, Grant
-from laden.values.errors import UsageError
+from laden.store.http import Answer
+from laden.store.manage import DetailPage
+from laden.store.manage.azure import AzureManage
+from laden.values.errors import AccessDenied, UsageError
 from laden.values.events import Event, Warned
 from laden.verbs.copy import copy
 from laden.verbs.load import load
@@ -222,3 +226,88 @@ def test_the_source_s_sas_is_one_of_its_own(
     events: list[Event] = []
     assert copy(origin, container, observer=events.append).exit_code == 0
     assert "sig=" not in str(events)
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["in-one-request", "by-blocks"])
+def test_index_tags_go_along(dataset: Dataset, container: str, emulator: Emulator, whole: bool) -> None:
+    origin = f"{container}-tagged"
+    load(dataset.folder, origin)
+    set_properties(origin, tags=["view=a b/{ImageDir}"], where="ImageDir = 0")
+    with Fuller(emulator, copies=whole) as service:
+        done = copy(service.url(origin), service.url(container))
+    assert (done.exit_code, done.findings) == (0, {})
+    with client(emulator, container) as opened:
+        found = {blob.name: blob.tags for blob in opened.list_blobs(include=["tags"]) if blob.tags}
+    assert found == {name: {"view": "a b/0"} for name in dataset.blobs if name.startswith("png/0/")}
+    assert len(found) == 4
+
+
+@pytest.mark.parametrize("lacking", ["source", "destination"])
+def test_tags_that_may_not_be_read_or_written_are_told(
+    dataset: Dataset, container: str, monkeypatch: pytest.MonkeyPatch, lacking: str
+) -> None:
+    """As Azure has it where a SAS lacks `t`, which Azurite lets pass."""
+    origin = f"{container}-tagged"
+    load(dataset.folder, origin, tags=["view=a"])
+    listed, request = AzureManage.list_details, BlobStore.request
+
+    async def list_details(self: AzureManage, marker: str = "", **options: bool) -> DetailPage:
+        if lacking == "source" and options.get("tags"):
+            raise AccessDenied("not the tags")
+        return await listed(self, marker, **options)
+
+    async def asked(self: BlobStore, *arguments: Any, **options: Any) -> Answer:
+        headers = next((one for one in arguments if isinstance(one, dict)), options.get("headers") or {})
+        if lacking == "destination" and "x-ms-tags" in headers:
+            raise AccessDenied("not the tags")
+        return await request(self, *arguments, **options)
+
+    monkeypatch.setattr(AzureManage, "list_details", list_details)
+    monkeypatch.setattr(BlobStore, "request", asked)
+    events: list[Event] = []
+    done = copy(origin, container, observer=events.append)
+    told = [event.message for event in events if isinstance(event, Warned)]
+    assert (done.exit_code, done.sent) == (0, 7)
+    assert done.findings == ({"copy-tags": 1} if lacking == "source" else {})
+    assert sum("index tags do not go along" in text for text in told) == (lacking == "destination")
+
+
+def test_a_part_copied_again_leaves_the_whole_table_with_the_load(dataset: Dataset, tmp_path: Path) -> None:
+    origin, whole = tmp_path / "origin", tmp_path / "whole"
+    for place in (origin, whole):
+        load(dataset.folder, str(place))
+    for _ in range(3):
+        assert copy(str(origin), str(whole), where="ImageDir = 0", table_name="ZERO.csv").exit_code == 0
+        assert (whole / dataset.table.name).read_bytes() == (origin / dataset.table.name).read_bytes()
+        proved = verify(str(whole))
+        assert (proved.exit_code, proved.images, proved.findings) == (0, 7, {})
+
+
+@pytest.mark.parametrize("spelling", ["link", "dots", "host"])
+def test_one_place_under_two_names_is_not_copied_to_itself(
+    dataset: Dataset, container: str, tmp_path: Path, spelling: str
+) -> None:
+    if spelling == "host":
+        origin, other = container, container.replace("127.0.0.1", "localhost")
+    else:
+        origin = str(tmp_path / "place")
+        other = str(tmp_path / "link") if spelling == "link" else str(tmp_path / "x/../place")
+        (tmp_path / "x").mkdir()
+        (tmp_path / "link").symlink_to(origin)
+    load(dataset.folder, origin)
+    with pytest.raises(UsageError, match="same place"):
+        copy(origin, other, where="ImageDir = 0")
+
+
+def test_a_name_that_the_other_place_cannot_hold_stops_no_copy(dataset: Dataset, tmp_path: Path) -> None:
+    origin, other = tmp_path / "origin", tmp_path / "other"
+    load(dataset.folder, str(origin), layout="{ImageID}")
+    name = next(path.name for path in origin.glob("*.png"))
+    other.mkdir()
+    (other / name).mkdir()
+    for sent in (6, 0):
+        done = copy(str(origin), str(other))
+        assert (done.exit_code, done.complete, done.sent) == (3, True, sent)
+        assert done.findings == {"copy-name": 1}
+    assert (other / name).is_dir()
+    assert verify(str(other)).images == 6

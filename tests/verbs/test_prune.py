@@ -1,5 +1,6 @@
 """What a source no longer has goes by a plan, exactly; anything that could make it more is refused first."""
 
+import hashlib
 import json
 import time
 from pathlib import Path
@@ -314,3 +315,22 @@ def test_a_folder_is_pruned_the_same_way(before: Dataset, after: Dataset, withdr
     assert (done.exit_code, done.acted) == (0, 2)
     assert not any((folder / name).exists() for name in withdrawn)
     assert verify(str(folder)).exit_code == 0
+
+
+def test_a_plan_that_somebody_else_wrote_deletes_nothing(before: Dataset, after: Dataset, tmp_path: Path) -> None:
+    """Its hash is right, its ETag too; but what it names laden never loaded."""
+    place, path = tmp_path / "place", tmp_path / "plan"
+    load(before.folder, str(place))
+    load(after.folder, str(place), update=True)
+    (place / "mine.png").write_bytes(b"mine")
+    plan_prune(str(place), after.folder, plan_file=path)
+    head, first, *rest = path.read_bytes().splitlines(keepends=True)
+    status = (place / "mine.png").stat()
+    mine = {"blob": "mine.png", "size_bytes": 4, "etag": f"{status.st_size}-{status.st_mtime_ns}"}
+    lines = [head, json.dumps({**json.loads(first), **mine}).encode() + b"\n", *rest[:-1]]
+    end = {**json.loads(rest[-1]), "sha256": hashlib.sha256(b"".join(lines)).hexdigest()}
+    path.write_bytes(b"".join([*lines, json.dumps(end).encode() + b"\n"]))
+    there = {file for file in place.rglob("*") if file.is_file()}
+    with pytest.raises(UsageError, match=r"names mine.png, which laden did not load there"):
+        prune(path, most=1_000, without_undo=True)
+    assert {file for file in place.rglob("*") if file.is_file()} == there

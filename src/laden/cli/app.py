@@ -230,9 +230,21 @@ def verify(
         Deep | None, typer.Option("--deep", help="Also read blobs back and hash them: 100 of them, or all.")
     ] = None,
     share: SharePart = None,
+    at: Annotated[
+        int | None,
+        typer.Option(
+            "--at",
+            metavar="ENTRY",
+            min=1,
+            help="Hold what is kept, versions too, against the state of this record of laden history.",
+        ),
+    ] = None,
     **options: Any,
 ) -> None:
-    """Hold DEST against the manifest in it: is all of it still there, unchanged? Needs nothing but DEST."""
+    """Hold DEST against the manifest in it: is all of it still there, unchanged? Needs nothing but DEST.
+
+    With --at 3, is what was there after record 3 of laden history DEST still kept, as it is or as versions?
+    """
     from laden.cli.verify import run_verify
 
     face = Face.of(options)
@@ -242,6 +254,7 @@ def verify(
         **kept(options),
         "share": share,
         "deep": deep.value if deep else None,
+        "at": at,
     }
     with run_folder(options["out"]):
         raise typer.Exit(run_verify(destination, wishes, face))

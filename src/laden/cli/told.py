@@ -64,7 +64,8 @@ class Told:
     def _record(self, record: Remembered) -> None:
         who = f" by {escaped(record.who)}" if record.who else ""
         source = f" of {escaped(record.source)}" if record.source else ""
-        what = f"{escaped(record.command)}{source}{who}  (laden {escaped(record.laden)})"
+        begun = " begun" if record.begun else ""
+        what = f"{escaped(record.command)}{source}{begun}{who}  (laden {escaped(record.laden)})"
         self._say(f"[bold]{record.number}[/]  {escaped(record.when)}  {what}", 4)
         for line in (_pairs(record.counts), _pairs(record.arguments, "asked: ")):
             if line:

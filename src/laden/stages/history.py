@@ -5,6 +5,9 @@ the manifest and the page that were there afterwards, who where `LADEN_WHO` tell
 so none can be changed or taken out of the middle unseen. It is created under the condition that nothing of its name is
 there; of two writers at once, the later takes the next number and links to the earlier.
 
+Of a deed that no page tells of until it has ended, there are two: `begun`, before its first change, and the one of its
+end. Where the second is absent, the deed was killed, or stopped by an error.
+
 Records hold times, and nothing else that laden leaves in a destination does. What says whether one is due is the state:
 where the last record names the page that is there, nothing changed since, and none is written; so a run that finds all
 in place leaves none, and a run that was killed before it wrote its own is told by the next.
@@ -50,6 +53,8 @@ class Deed:
     source: str = ""
     """What it came from: the last part of its name."""
     counts: Mapping[str, int] = field(default_factory=dict)
+    begun: bool = False
+    """Whether this is told before its first change; its counts are what is meant then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +77,8 @@ class Record:
     documents: dict[str, str]
     """MD5 of the table, the manifest and whatever else the load landed, by name."""
     page: str
-    """MD5 of `_laden/load.json`: the state that it left."""
+    """MD5 of `_laden/load.json`: the state that it left, or found where it began; empty for none."""
+    begun: bool = False
     format: int = FORMAT
 
     @property
@@ -127,8 +133,8 @@ async def remember(
     (state,) = relations.one("SELECT min(md5) FROM blobs WHERE name = ?", [LOAD])
     if listed and not always and before and _page_of(before) == state:
         return None
-    page = await store.get(LOAD, 0, _MOST_BYTES * 16)
-    state = hashlib.md5(page, usedforsecurity=False).hexdigest()
+    page = await _page(store)
+    state = hashlib.md5(page, usedforsecurity=False).hexdigest() if page else ""
     for _ in range(_ATTEMPTS):
         if not always and before and _page_of(before) == state:
             return None
@@ -193,7 +199,7 @@ def parse(data: bytes) -> Record | None:
 
 
 def _record(number: int, before: bytes, deed: Deed, page: bytes, state: str, now: datetime) -> Record:
-    told = json.loads(page)
+    told = json.loads(page) if page else {}
     documents = [told.get("table"), told.get("manifest"), *told.get("documents", [])]
     return Record(
         number,
@@ -208,6 +214,7 @@ def _record(number: int, before: bytes, deed: Deed, page: bytes, state: str, now
         str(told.get("profile", "")),
         {document["name"]: document["md5"] for document in documents if document},
         state,
+        deed.begun,
     )
 
 
@@ -223,6 +230,13 @@ def _told(value: Any) -> Any:
 def _page_of(data: bytes) -> str | None:
     record = parse(data)
     return None if record is None else record.page
+
+
+async def _page(store: Store) -> bytes:
+    try:
+        return await store.get(LOAD, 0, _MOST_BYTES * 16)
+    except BlobMissing:
+        return b""
 
 
 async def _read(store: Store, number: int) -> bytes:

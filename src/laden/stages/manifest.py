@@ -34,6 +34,12 @@ OTHER = """b.name IS NULL OR b.size_bytes <> k.size_bytes OR b.md5 <> k.md5
  OR (b.md5 IS NULL AND k.known = 'sent')"""
 """SQL: whether what was recorded (`k`) is not what the listing (`b`, joined from the left) shows."""
 
+_NO_MANIFEST = """
+SELECT count(*) FILTER (NOT regexp_full_match(md5, '[0-9a-f]{32}') OR size_bytes < 0) + count(*) - count(DISTINCT blob)
+FROM known
+"""
+"""What no manifest of laden's holds: other than MD5s, a negative length, a blob twice."""
+
 _BELOW = """
 CREATE OR REPLACE TABLE below AS
 WITH loads AS (
@@ -213,7 +219,7 @@ def read_manifest(relations: Relations, path: Path) -> None:
         relations.run(f"INSERT INTO known SELECT {_COLUMNS_BEFORE}, {known}, {identity} FROM {file}")  # noqa: S608
         # Of what nobody looked into, they wrote that it is whole.
         relations.run(f"UPDATE known SET state = '{UNSEEN}' WHERE kind = '' AND state <> '{UNSEEN}'")  # noqa: S608
-        (bad,) = relations.one("SELECT count(*) FROM known WHERE NOT regexp_full_match(md5, '[0-9a-f]{32}')")
+        (bad,) = relations.one(_NO_MANIFEST)
     except relations.Error:
         bad = 1
     if bad:

@@ -111,6 +111,12 @@ class Store(Protocol):
         With an etag, only of that very version; any other raises `BlobConflict`.
         """
 
+    async def read_into(self, name: str, offset: int, room: memoryview, etag: str | None = None) -> int:
+        """Bytes of a blob from `offset` on, as `get`, into memory that is there: how many came.
+
+        They are fewer than there is room for only where the blob ends. What failed may have left some.
+        """
+
     async def put(self, name: str, data: Data, properties: Properties, etag: str | None) -> None:
         """Store a blob in one request; bytes that do not hash to `properties.md5` are refused."""
 

@@ -90,6 +90,11 @@ class BlobStore:
         answer = await self.request("GET", name, (206, 416), "read", headers=headers, most_bytes=length)
         return b"" if answer.status == 416 else answer.body[:length]
 
+    async def read_into(self, name: str, offset: int, room: memoryview, etag: str | None = None) -> int:
+        headers = {"x-ms-range": f"bytes={offset}-{offset + max(len(room), 1) - 1}", **_condition(etag)}
+        answer = await self.request("GET", name, (206, 416), "read", headers=headers, into=room)
+        return 0 if answer.status == 416 else answer.filled_bytes
+
     async def put(self, name: str, data: Data, properties: Properties, etag: str | None) -> None:
         headers = {
             "x-ms-blob-type": "BlockBlob",
@@ -143,6 +148,7 @@ class BlobStore:
         data: Data = b"",
         *,
         most_bytes: int | None = None,
+        into: memoryview | None = None,
     ) -> Answer:
         """One round trip, also for what the port does not offer; again where a credential ended and there is another.
 
@@ -155,6 +161,7 @@ class BlobStore:
             headers: further headers.
             data: the body.
             most_bytes: the answer's body at most; None for a listing's.
+            into: takes the body of the first of the expected answers.
 
         Raises:
             StoreError: any other status, or no answer.
@@ -168,7 +175,10 @@ class BlobStore:
                 sent["Authorization"] = grant.header
             target = f"{path}?" + "&".join(part for part in (query, grant.query) if part)
             try:
-                answer = await self._client.request(method, target, sent, data, most_bytes=bound_bytes)
+                only = expected[0] if into is not None else None
+                answer = await self._client.request(
+                    method, target, sent, data, most_bytes=bound_bytes, only=only, into=into
+                )
             except HttpError as trouble:
                 raise self._unreachable(trouble) from None
             if answer.status in expected:

@@ -1,7 +1,8 @@
 """One HTTP/1.1 connection: writes a request, reads its answer, and tells whether another may follow.
 
 Order of an exchange: write the head and the body, large bodies a piece at a time as the host takes them and as the
-cap allows; read the answer within its bounds. There is no limit for the whole of it. It is given up when too little
+cap allows; read the answer within its bounds, a body that somebody made room for straight into that room. There is no
+limit for the whole of it. It is given up when too little
 moved for a while: bytes that the other side acknowledged, where the system tells them, and bytes that came in. What is
 given up is reset, so that the system does not go on sending it. Answers are parsed by httptools (llhttp, the parser
 of Node.js). It opens nothing.
@@ -31,6 +32,10 @@ _LOOKS = 6
 _PIECE_BYTES = 256 << 10
 """Handed to the transport at once; TLS encrypts this much in one go."""
 
+_FIRST_ROOM_BYTES = 32 << 10
+_ROOM_BYTES = 256 << 10
+"""What is received at once: at first, which is enough for most answers, and once a longer one is on its way."""
+
 MOST_HEAD_BYTES = 64 << 10
 _MOST_OTHER_BYTES = 64 << 10
 """Of an answer that is not the one that was hoped for: enough for a service's error, or to know a web page."""
@@ -53,6 +58,9 @@ class Answer(NamedTuple):
     fields: tuple[tuple[bytes, bytes], ...]
     """Names and values of the headers, as they came."""
     body: bytes
+    """Empty where it went elsewhere."""
+    filled_bytes: int = 0
+    """Of the room that was made for the body."""
 
     @property
     def headers(self) -> dict[str, str]:
@@ -64,7 +72,7 @@ _HEEDED_LENGTHS = frozenset(map(len, (b"content-length", b"transfer-encoding", b
 """Of the fields that are heeded here: most others are told by it alone, at a tenth of the cost."""
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.BufferedProtocol):
     """One connection, one request at a time. Its methods named `on_...` are called by the parser."""
 
     def __init__(self, opened: set[Connection], throttle: Throttle | None = None) -> None:
@@ -81,7 +89,10 @@ class Connection(asyncio.Protocol):
         self._paused = False
         self._gate: asyncio.TimerHandle | None = None
         self._rest = memoryview(b"")
-        self._handed_bytes = self._received_bytes = self._head_bytes = 0
+        self._handed_bytes = self._received_bytes = self._head_bytes = self._body_bytes = 0
+        self._room = memoryview(b"")
+        self._into: memoryview | None = None
+        self._direct_bytes: int | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -121,6 +132,7 @@ class Connection(asyncio.Protocol):
         *,
         only: int | None = None,
         sink: Sink | None = None,
+        into: memoryview | None = None,
     ) -> Answer:
         """Write a request, and read its answer; arguments as `HttpClient.request`. Raises `HttpError`."""
         assert self._transport is not None
@@ -130,9 +142,13 @@ class Connection(asyncio.Protocol):
         self._only = only
         self._wished = sink
         self._sink: Sink | None = None
+        self._wished_into = into
+        self._into = None
         self._status = self._head_bytes = self._body_bytes = 0
         self._fields: list[tuple[bytes, bytes]] = []
         self._sized = False
+        self._length_bytes: int | None = None
+        self._direct_bytes = None
         self._parts: list[bytes] = []
         self._parser = httptools.HttpResponseParser(self)
         self._waiter = loop.create_future()
@@ -150,6 +166,8 @@ class Connection(asyncio.Protocol):
                 self._gate.cancel()
                 self._gate = None
             self._rest = memoryview(b"")
+            self._into = self._wished_into = None
+            self._direct_bytes = None
             self._waiter = None
             self._fresh = False
             self._used_s = loop.time()
@@ -231,21 +249,38 @@ class Connection(asyncio.Protocol):
                 reset_on_close(self._transport)
             self._transport.abort()
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Where the next bytes go: to their place, or before the parser."""
+        if self._into is not None and self._direct_bytes is not None and self._body_bytes < self._direct_bytes:
+            return self._into[self._body_bytes : self._direct_bytes]
+        wanted_bytes = _ROOM_BYTES if self._body_bytes else _FIRST_ROOM_BYTES
+        if len(self._room) < wanted_bytes:
+            self._room = memoryview(bytearray(wanted_bytes))
+        return self._room
+
+    def buffer_updated(self, nbytes: int) -> None:
         if self._waiter is None or self._waiter.done():
             # A word nobody asked for: whatever it means, it belongs to no request of ours.
             self.abort()
             return
-        self._received_bytes += len(data)
+        self._received_bytes += nbytes
+        if self._direct_bytes is not None:
+            self._body_bytes += nbytes
+            if self._body_bytes == self._direct_bytes:
+                self._complete()
+            return
         if not self._status:
-            self._head_bytes += len(data)
+            self._head_bytes += nbytes
         try:
-            self._parser.feed_data(data)
+            self._parser.feed_data(self._room[:nbytes])
         except httptools.HttpParserError:
             if not (self._waiter.done() and self._method in ("HEAD", "CONNECT")):
                 self._fail(Trouble.GARBLED)
         if self._head_bytes > MOST_HEAD_BYTES and not self._status:
             self._fail(Trouble.TOO_LONG)
+        if self._into is not None and self._length_bytes is not None and not self._waiter.done():
+            # The parser would copy each piece; it has told how many bytes belong to this answer.
+            self._direct_bytes = self._length_bytes
 
     def eof_received(self) -> bool | None:
         """An answer without length ends with the connection (RFC 9112, section 6.3)."""
@@ -262,10 +297,14 @@ class Connection(asyncio.Protocol):
         self._fields.append((name, value))
         if len(name) not in _HEEDED_LENGTHS:
             return
-        lower = name.lower()
-        self._sized |= lower in (b"content-length", b"transfer-encoding")
-        if lower == b"keep-alive":
-            self._heed(value)
+        match name.lower():
+            case b"content-length":
+                # The parser lets none pass that is no number, or stands beside another or a coding.
+                self._sized, self._length_bytes = True, int(value)
+            case b"transfer-encoding":
+                self._sized = True
+            case b"keep-alive":
+                self._heed(value)
 
     def _heed(self, keep_alive: bytes) -> None:
         """How long, and how often, the host lets a connection be used again (`Keep-Alive: timeout=5, max=100`)."""
@@ -281,14 +320,18 @@ class Connection(asyncio.Protocol):
         if self._only is not None and self._status != self._only:
             self._most_bytes = min(self._most_bytes, _MOST_OTHER_BYTES)
         else:
-            self._sink = self._wished
+            self._sink, self._into = self._wished, self._wished_into
+            if self._into is not None and (self._length_bytes or 0) > len(self._into):
+                self._fail(Trouble.TOO_LONG)
         if self._method in ("HEAD", "CONNECT") and not self._is_interim():
             self.on_message_complete()
 
     def on_body(self, body: bytes) -> None:
-        self._body_bytes += len(body)
-        if self._body_bytes > self._most_bytes:
+        start_bytes, self._body_bytes = self._body_bytes, self._body_bytes + len(body)
+        if self._body_bytes > (self._most_bytes if self._into is None else len(self._into)):
             self._fail(Trouble.TOO_LONG)
+        elif self._into is not None:
+            self._into[start_bytes : self._body_bytes] = body
         elif self._sink is not None and self._transport is not None:
             self._sink(body, self._transport)
         else:
@@ -302,8 +345,11 @@ class Connection(asyncio.Protocol):
         if self._is_interim():
             self._status = 0
             self._fields.clear()
-            self._sized = False
+            self._sized, self._length_bytes = False, None
             return
+        self._complete()
+
+    def _complete(self) -> None:
         assert self._transport is not None
         # An answer that came before the whole body was written leaves the rest of the body in the way.
         self._owing = len(self._rest) > 0 or self._transport.get_write_buffer_size() > 0
@@ -315,7 +361,8 @@ class Connection(asyncio.Protocol):
             self._waiter.set_result(self._answer())
 
     def _answer(self) -> Answer:
-        return Answer(self._status, tuple(self._fields), b"".join(self._parts))
+        filled_bytes = self._body_bytes if self._into is not None else 0
+        return Answer(self._status, tuple(self._fields), b"".join(self._parts), filled_bytes)
 
     def _fail(self, trouble: Trouble) -> None:
         if self._waiter is not None and not self._waiter.done():

@@ -20,8 +20,10 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from io import BufferedReader
 from pathlib import Path
+from typing import TypeVar
 
 from laden.store import CREATE_ONLY, Data, Page, Properties
 from laden.store.disk import files, hashed, linked, reading, refuse_links, refuse_odd, regular, writing
@@ -37,6 +39,8 @@ from laden.values.errors import (
 )
 from laden.values.names import problem
 from laden.values.records import Blob
+
+T = TypeVar("T")
 
 STAGING = "_laden/staging"
 """Where files lie until they have their names."""
@@ -66,6 +70,9 @@ class FolderStore:
 
     async def get(self, name: str, offset: int, length: int, etag: str | None = None) -> bytes:
         return await asyncio.to_thread(self._get, name, offset, length, etag)
+
+    async def read_into(self, name: str, offset: int, room: memoryview, etag: str | None = None) -> int:
+        return await asyncio.to_thread(self._read_into, name, offset, room, etag)
 
     async def put(self, name: str, data: Data, properties: Properties, etag: str | None) -> None:
         await asyncio.to_thread(self._put, name, [data], properties, etag)
@@ -115,16 +122,22 @@ class FolderStore:
         return _blob(name, self._file(name), self._journal.read())
 
     def _get(self, name: str, offset: int, length: int, etag: str | None) -> bytes:
+        return self._read(name, offset, etag, lambda file: file.read(length))
+
+    def _read_into(self, name: str, offset: int, room: memoryview, etag: str | None) -> int:
+        return self._read(name, offset, etag, lambda file: file.readinto(room))
+
+    def _read(self, name: str, offset: int, etag: str | None, read: Callable[[BufferedReader], T]) -> T:
         self._expect_folder()
         path = self._file(name)
         with reading(path), regular(path) as file:
             file.seek(offset)
-            data = file.read(length)
+            found = read(file)
             status = os.fstat(file.fileno())
         # Of a file with a coarse time only its content tells the version, and whoever asks looks at that anyway.
         if etag and etag.split("-")[:2] != [str(status.st_size), str(status.st_mtime_ns)]:
             raise BlobConflict(f"{path} changed meanwhile")
-        return data
+        return found
 
     def _put(self, name: str, parts: Iterable[Data], properties: Properties, etag: str | None) -> None:
         target = self._file(name)

@@ -77,6 +77,7 @@ class HttpClient:
         most_bytes: int,
         only: int | None = None,
         sink: Sink | None = None,
+        into: memoryview | None = None,
     ) -> Answer:
         """One round trip, however long it takes, as long as something moves.
 
@@ -88,6 +89,7 @@ class HttpClient:
             most_bytes: the answer's body at most.
             only: the status whose body may be so long; of any other answer 64 KiB are read. None for any status.
             sink: takes that body as it comes; it is not in the answer then.
+            into: takes that body, which may be no longer; must not be used meanwhile.
 
         Raises:
             HttpError: there is no usable answer.
@@ -100,7 +102,7 @@ class HttpClient:
         while True:
             connection = self._take() or await self._connect()
             try:
-                answer = await connection.exchange(method, head, body, most_bytes, only=only, sink=sink)
+                answer = await connection.exchange(method, head, body, most_bytes, only=only, sink=sink, into=into)
             except BaseException as error:
                 connection.abort()
                 # Only what was idle is stale, so this ends with a fresh connection at the latest.

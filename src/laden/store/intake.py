@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from isal.isal_zlib import crc32
 
+from laden.store import Data
 from laden.store.disk import hashed, linked, refuse_links, writing
 from laden.store.folder import HIDDEN, STAGING, FolderStore
 from laden.store.journal import Journal, Told, Version
@@ -59,7 +60,7 @@ class Brought(NamedTuple):
     """A file as it came."""
 
     name: str
-    data: bytes
+    data: Data
     own: Version | None
     """The version that it may replace; None where nothing may be there."""
 
@@ -277,7 +278,7 @@ class Part:
         self.crc32 = crc32(data, self.crc32)
         self.at_bytes += len(data)
 
-    def add(self, data: bytes) -> None:
+    def add(self, data: Data) -> None:
         """The next bytes. Raises `UsageError` where the disk takes no more."""
         try:
             self._md5, self.crc32 = _written(self._file, data, self._md5, self.crc32)
@@ -302,7 +303,7 @@ class Part:
             self._file = -1
 
 
-def _written(descriptor: int, data: bytes, md5: _Hash, sum_: int) -> tuple[_Hash, int]:
+def _written(descriptor: int, data: Data, md5: _Hash, sum_: int) -> tuple[_Hash, int]:
     """Hash and write bytes, a piece at a time, which stays in the processor's cache for all three. Raises `OSError`."""
     view = memoryview(data)
     for start in range(0, len(view), _PIECE_BYTES):

@@ -332,6 +332,9 @@ class Limited(Door):
     async def get(self, name: str, offset: int, length: int, etag: str | None = None) -> bytes:
         return await self.bounded(lambda: self._inner.get(name, offset, length, etag), length)
 
+    async def read_into(self, name: str, offset: int, room: memoryview, etag: str | None = None) -> int:
+        return await self.bounded(lambda: self._inner.read_into(name, offset, room, etag), len(room))
+
     async def put(self, name: str, data: Data, properties: Properties, etag: str | None) -> None:
         await self.bounded(lambda: self._inner.put(name, data, properties, etag), len(data), write=True)
 

@@ -166,6 +166,9 @@ class Retrying(Repeating):
     async def get(self, name: str, offset: int, length: int, etag: str | None = None) -> bytes:
         return await self.repeat(lambda: self._inner.get(name, offset, length, etag))
 
+    async def read_into(self, name: str, offset: int, room: memoryview, etag: str | None = None) -> int:
+        return await self.repeat(lambda: self._inner.read_into(name, offset, room, etag))
+
     async def put(self, name: str, data: Data, properties: Properties, etag: str | None) -> None:
         await self.repeat(lambda: self._inner.put(name, data, properties, etag))
 

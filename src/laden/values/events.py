@@ -217,6 +217,8 @@ class Remembered:
     """MD5 of table, manifest and the like, by name."""
     page: str
     """MD5 of `_laden/load.json`."""
+    begun: bool = False
+    """Whether it tells that the deed began; another record tells its end, if it came to one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,6 +67,11 @@ class Choosing(Selecting, total=False):
     profile's, where it names one."""
 
 
+def selecting(given: Mapping[str, Any]) -> Selecting:
+    """Of keywords, those that choose rows."""
+    return cast("Selecting", {name: given[name] for name in get_type_hints(Selecting) if name in given})
+
+
 def selection_of(asked: Selecting) -> Selection:
     """What was asked of a table; raises TypeError for a keyword that is none, UsageError for what makes no sense."""
     refuse_unknown(asked, Selecting)

@@ -8,6 +8,7 @@ told and not copied. It keeps no state: run again, it sees what is there and cop
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -17,11 +18,13 @@ from typing import Literal, Unpack
 from laden.dataset.profile import Profile, Template, known_profile, open_profile
 from laden.dataset.selection import Selection
 from laden.dataset.table import count
+from laden.relations import Relations
 from laden.run.loop import run as run_loop
 from laden.run.receipts import conflict
 from laden.run.run import Run
 from laden.stages.copying import Copier, Done, Job
-from laden.stages.copying.questions import JOBS, LOST, ORIGIN, PLAN, ROWS, ROWS_OF_FILES, UNPROVEN
+from laden.stages.copying.questions import EXAMPLES, JOBS, LOST, ORIGIN, PLAN, ROWS, ROWS_OF_FILES, TOTALS, UNPROVEN
+from laden.stages.copying.tags import read_tags
 from laden.stages.costs import of_tier
 from laden.stages.history import Deed
 from laden.stages.inventory import Listing, fetch, is_listed, read_earlier
@@ -36,12 +39,13 @@ from laden.store.taking import Taker, open_taker
 from laden.values.errors import ExitCode, UsageError
 from laden.values.events import PlanReady, Started, Summary, Warned
 from laden.values.records import Finding, Outcome, Severity
-from laden.verbs.asked import one_of, selection_of
+from laden.values.units import plural
+from laden.verbs.asked import one_of, selecting, selection_of
 from laden.verbs.begun import begun, renewal_of
 from laden.verbs.chosen import Loaded, pick, read_loaded
-from laden.verbs.opening import Opened, opened
+from laden.verbs.opening import Opened, is_same, managed, opened
 from laden.verbs.properties import Which
-from laden.verbs.remembering import asked_of, record
+from laden.verbs.remembering import Word, asked_of
 
 SOURCE_SAS = "LADEN_SOURCE_SAS"
 _BATCH = 2_000
@@ -76,19 +80,7 @@ def copy(
     Raises:
         LadenError: it could not be done.
     """
-    selection = replace(
-        selection_of(
-            {
-                "where": which.get("where"),
-                "images_file": which.get("images_file"),
-                "sample": which.get("sample"),
-                "by": which.get("by"),
-                "seed": which.get("seed"),
-                "first": which.get("first"),
-            }
-        ),
-        table_name=table_name,
-    )
+    selection = replace(selection_of(selecting(which)), table_name=table_name)
     replaces = one_of("overwrite", overwrite, ("never", "changed")) == "changed"
     told = tier_of(tier) if tier else ""
     summary = Summary("copy", source=without_secret(source), destination=without_secret(destination))
@@ -143,8 +135,7 @@ class _Copying:
     async def prepare(self, named: str | None) -> PlanReady:
         """Read both places and hold them against each other; raises what `copy` does."""
         run, relations = self._run, self._run.relations
-        if str(self._origin.target) == str(self._there.target):
-            raise UsageError("source and destination are the same place: name another one to copy to")
+        self._refuse_same(same=is_same(self._origin.target, self._there.target))
         if self._tier and isinstance(self._there.target, FolderDestination):
             raise UsageError("--tier is for a container: a folder has no tiers")
         loaded = await read_loaded(run, self._origin.store, named, tables=True)
@@ -155,17 +146,41 @@ class _Copying:
         self._steps = pick(run, loaded, self._selection)
         run.add(self._lost())
         relations.run(ORIGIN)
+        await self._find_tags()
         self._landings = self._tables(loaded)
         await self._fetch_copies(loaded)
+        page_etag = _etag_of(relations, LOAD)
         relations.run("DELETE FROM blobs; DELETE FROM known")
         run.tell(Started("listing", str(self._there.target)))
         self._listing = Listing(self._there.store, relations, run.tell)
         await self._listing.begin()
         await self._listing.finish()
+        # One account may have several addresses; two blobs never have one ETag.
+        is_container = isinstance(self._there.target, Destination)
+        self._refuse_same(same=is_container and bool(page_etag) and _etag_of(relations, LOAD) == page_etag)
         await self._listing.know()
         page, self._earlier = await read_earlier(self._there.store, relations)
         run.add(await self._listing.doubt(self._earlier, page))
         return self._plan()
+
+    def _refuse_same(self, *, same: bool) -> None:
+        if same:
+            raise UsageError("source and destination are the same place: name another one to copy to")
+
+    async def _find_tags(self) -> None:
+        """Read the source's index tags, where both places have such."""
+        run, source, target = self._run, self._origin.target, self._there.target
+        hidden = 0
+        if isinstance(source, Destination) and isinstance(target, Destination):
+            async with managed(self._origin) as manage:
+                hidden = await read_tags(manage, run.relations)
+        else:
+            await read_tags(None, run.relations)
+        if hidden:
+            message = (
+                f"{plural(hidden, 'blob')} there have index tags, which the SAS may not read (t): no tag is copied"
+            )
+            run.add([Finding("copy-tags", Severity.WARNING, message)])
 
     def _lost(self) -> Iterator[Finding]:
         """What the source's manifest names and its listing does not show so."""
@@ -218,18 +233,11 @@ class _Copying:
         run.relations.run(PLAN, [self._replaces])
         for blob, owner in run.relations.stream("SELECT blob, owner FROM todo WHERE action = 'conflict' ORDER BY blob"):
             run.add([conflict(blob, owner=owner)])
-        send, replaced, compare, done, conflicts, images, to_send, in_all = one(
-            "SELECT count(*) FILTER (action = 'send'), count(*) FILTER (action = 'replace'),"
-            " count(*) FILTER (action = 'compare'), count(*) FILTER (action = 'done'),"
-            " count(*) FILTER (action = 'conflict'), count(*),"
-            " coalesce(sum(size_bytes) FILTER (action IN ('send', 'replace')), 0)::BIGINT,"
-            " coalesce(sum(size_bytes), 0)::BIGINT FROM todo"
-        )
+        send, replaced, compare, done, conflicts, images, to_send, in_all = one(TOTALS)
         rows, matched = one(
             "SELECT count(*), count(*) FILTER (blob IN (SELECT blob FROM origin)) FROM rows WHERE selected"
         )
-        examples = run.relations.stream("SELECT blob FROM todo WHERE action = 'send' ORDER BY blob LIMIT 3")
-        ready = PlanReady(
+        self._ready = PlanReady(
             profile=self._page.profile,
             table=self._landings[0].table.name if self._landings else "",
             rows=rows,
@@ -243,16 +251,15 @@ class _Copying:
             conflicts=conflicts,
             bytes_to_send=to_send,
             bytes_in_all=in_all,
-            examples=tuple(blob for (blob,) in examples),
+            examples=tuple(blob for (blob,) in run.relations.stream(EXAMPLES)),
             selection=self._steps,
             place=self._there.target.about,
             writes=0 if isinstance(self._there.target, FolderDestination) else send + replaced,
         )
-        run.plan(ready)
+        run.plan(self._ready)
         for sentence in of_tier(self._tier):
             run.tell(Warned(sentence))
-        self._ready = ready
-        return ready
+        return self._ready
 
     async def do(self) -> Summary:
         """Copy, prove, and land table and manifest."""
@@ -260,8 +267,15 @@ class _Copying:
         if self._listing.absent:
             await self._there.store.create()
         publisher = Publisher(
-            self._there.store, run.relations, replace_other=self._replaces, update=True, earlier=self._earlier
+            self._there.store,
+            run.relations,
+            replace_other=self._replaces,
+            update=not self._selection.chooses,
+            earlier=self._earlier,
         )
+        word = self._word()
+        if self._ready.send + self._ready.replace:
+            await word.begin()
         if self._ready.replace and is_listed(run.relations, LOAD):
             await publisher.withdraw(self._profile)
         if self._ready.to_settle:
@@ -277,19 +291,29 @@ class _Copying:
         publisher.begin(self._landings)
         run.add(await publisher.publish_copies(self._profile, self._landings, self._copies))
         run.add(losses(run.relations))
-        await self._record()
+        await word.end(self._counts())
         run.note(complete=True)
         return run.end()
 
-    async def _record(self) -> None:
-        """Leave word of it in the destination's history."""
-        run, asked = self._run, self._selection
+    def _word(self) -> Word:
+        """For the destination's history."""
+        asked, ready = self._selection, self._ready
         told = {"where": asked.where, "sample": asked.sample, "by": asked.by, "first": asked.first, "tier": self._tier}
-        images, size_bytes = run.relations.one("SELECT count(*), coalesce(sum(size_bytes), 0)::BIGINT FROM loaded")
-        outcomes = run.outcomes()
-        counts = {"images": images, "bytes": size_bytes, "sent": outcomes.sent, "already_there": outcomes.already_there}
         source = str(self._origin.target).rstrip("/").rpartition("/")[2]
-        await record(run, self._there.store, Deed("copy", asked_of(told), source, counts))
+        meant = {"images": ready.images, "sent": ready.send + ready.replace}
+        return Word(self._run, self._there.store, Deed("copy", asked_of(told), source, meant))
+
+    def _counts(self) -> dict[str, int]:
+        images, size_bytes = self._run.relations.one(
+            "SELECT count(*), coalesce(sum(size_bytes), 0)::BIGINT FROM loaded"
+        )
+        outcomes = self._run.outcomes()
+        return {
+            "images": images,
+            "bytes": size_bytes,
+            "sent": outcomes.sent,
+            "already_there": outcomes.already_there,
+        }
 
     async def _transfer(self) -> None:
         run = self._run
@@ -326,8 +350,8 @@ class _Copying:
         return open_taker(target, source, ask, sas=sas, source_sas=self._origin.access.source)
 
     def _jobs(self) -> Iterator[Job]:
-        for blob, md5, etag, action, there_etag, *image in self._run.relations.stream(JOBS):
-            yield Job(blob, bytes.fromhex(md5), etag, action, there_etag, Copied(*image))
+        for blob, md5, etag, action, there_etag, tags, *image in self._run.relations.stream(JOBS):
+            yield Job(blob, bytes.fromhex(md5), etag, action, there_etag, json.loads(tags), Copied(*image))
 
     def _unproven(self) -> Iterator[Finding]:
         for blob, listed in self._run.relations.stream(UNPROVEN):
@@ -338,6 +362,11 @@ class _Copying:
                 f"it was copied, but afterwards {what}: somebody else may be writing there; run the same command again",
                 blob=blob,
             )
+
+
+def _etag_of(relations: Relations, name: str) -> str:
+    (etag,) = relations.one("SELECT coalesce(any_value(etag), '') FROM blobs WHERE name = ?", [name])
+    return str(etag)
 
 
 def _profile_of(page: LoadPage, named: str | None) -> Profile:

@@ -135,8 +135,9 @@ async def _get(run: Run, destination: str, wishes: _Wishes) -> Summary:
     async with opened(
         run, destination, lacking_for_verify, wishes.renewal, connections=wishes.connections, stopping=run.stopping
     ) as there:
-        if isinstance(there.target, FolderDestination) and there.target.path.resolve() == wishes.folder.resolve():
-            raise UsageError(f"{wishes.folder} is where it lies already: name another folder")
+        place = there.target
+        if isinstance(place, FolderDestination) and wishes.folder.resolve().is_relative_to(place.path.resolve()):
+            raise UsageError(f"{wishes.folder} is where it lies already, or a folder in it: name another folder")
         run.tell(Started("listing", without_secret(destination)))
         needs_rows = wishes.selection.chooses or wishes.layout is not None
         loaded = await read_loaded(run, there.store, wishes.profile, tables=True)

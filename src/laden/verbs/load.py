@@ -50,7 +50,7 @@ from laden.verbs.identity import look_for_identity, recall_identity
 from laden.verbs.measuring import agreed
 from laden.verbs.opening import Opened, opened
 from laden.verbs.planning import nothing_here, planned
-from laden.verbs.remembering import asked_of, counts_of, record
+from laden.verbs.remembering import Word, asked_of, counts_of
 from laden.verbs.sources import begin, listening, refuse_swapped, shown_sources, sources_of
 from laden.verbs.wholeness import not_whole
 from laden.verbs.wishes import LoadWishes, refuse_share, settings_of, tell_no_longer, values_of
@@ -276,6 +276,11 @@ async def _carried_out(run: Run, ground: _Ground, wishes: LoadWishes, sending: _
         phi=wishes.settings.phi,
     )
     publisher.begin(ground.landings)
+    meant = {"images": ready.images, "sent": ready.send + ready.replace}
+    word = Word(run, store, Deed("load", wishes.asked, name_of(surveyed.root), meant))
+    if wishes.update and meant["sent"] and not ready.share:
+        # Of any other load that is killed, the page tells that it is unfinished.
+        await word.begin()
     await _withdraw(run, ready, wishes, publisher, surveyed)
     if ready.to_settle:
         await publisher.announce(surveyed.profile, ready, ground.page)
@@ -293,7 +298,7 @@ async def _carried_out(run: Run, ground: _Ground, wishes: LoadWishes, sending: _
         run.note(share=ready.share)
         return run.end()
     await conclude(run, surveyed, ground.landings, publisher, wishes.settings.images)
-    await record(run, store, Deed("load", wishes.asked, name_of(surveyed.root), counts_of(run)), listed=True)
+    await word.end(counts_of(run), listed=True)
     run.note(complete=True)
     return run.end()
 

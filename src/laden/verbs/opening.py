@@ -90,3 +90,10 @@ async def managed(there: Opened) -> AsyncIterator[Manage]:
         yield manage
     finally:
         await manage.close()
+
+
+def is_same(one: Destination | FolderDestination, other: Destination | FolderDestination) -> bool:
+    """Whether two addresses mean one place, as far as they tell by themselves."""
+    if isinstance(one, FolderDestination) and isinstance(other, FolderDestination):
+        return one.path.resolve() == other.path.resolve()
+    return str(one) == str(other)

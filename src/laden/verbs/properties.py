@@ -9,8 +9,8 @@ already is not written again. Metadata of laden's own stay, so the load stays pr
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Unpack
+from collections.abc import Callable, Sequence
+from typing import Unpack
 
 from laden.dataset.selection import Selection
 from laden.relations import Relations
@@ -30,11 +30,11 @@ from laden.values.errors import AccessDenied, BlobConflict, BlobRefused, ExitCod
 from laden.values.events import ActReady, Started, Summary, Warned
 from laden.values.records import Extras, Finding, Severity
 from laden.values.units import plural
-from laden.verbs.asked import Selecting, selection_of
+from laden.verbs.asked import Selecting, selecting, selection_of
 from laden.verbs.begun import Doing, begun, renewal_of
 from laden.verbs.chosen import Loaded, pick, read_loaded
 from laden.verbs.opening import Opened, managed, opened
-from laden.verbs.remembering import asked_of, record
+from laden.verbs.remembering import Word, asked_of
 
 _BLOBS_AT_ONCE = 64
 _BATCHES_AT_ONCE = 8
@@ -78,14 +78,7 @@ def set_properties(
     wishes = wishes_of(tier, tags, metadata)
     if not (wishes.tier or wishes.extras):
         raise UsageError("say what is to be set: --tier, --tag or --metadata")
-    asked: Selecting = {
-        "where": which.get("where"),
-        "images_file": which.get("images_file"),
-        "sample": which.get("sample"),
-        "by": which.get("by"),
-        "seed": which.get("seed"),
-        "first": which.get("first"),
-    }
+    asked = selecting(which)
     selection = selection_of(asked)
 
     async def work(run: Run) -> Summary:
@@ -96,13 +89,12 @@ def set_properties(
             managed(there) as manage,
         ):
             setting = _Setting(run, there, manage, wishes)
-            await setting.prepare(which.get("profile"), selection)
+            await setting.prepare(which.get("profile"), selection, asked)
             if dry_run:
                 return run.end()
             if not confirm(setting.ready):
                 return run.end(ExitCode.INTERRUPTED, "nothing was changed, as you said")
             await setting.do()
-            await setting.remember(which)
             if run.stopping():
                 return run.end(ExitCode.INTERRUPTED, "stopped as you asked: run the same command again to go on")
             run.note(complete=True)
@@ -123,7 +115,7 @@ class _Setting:
         self._changed: set[str] = set()
         self._left: set[str] = set()
 
-    async def prepare(self, profile: str | None, selection: Selection) -> None:
+    async def prepare(self, profile: str | None, selection: Selection, asked: Selecting) -> None:
         """Find out what is meant, and tell what would be done; raises what `set_properties` does."""
         run, wishes = self._run, self._wishes
         if isinstance(self._there.target, FolderDestination) and (wishes.tier or wishes.tags):
@@ -152,6 +144,9 @@ class _Setting:
             selection=steps,
         )
         run.tell(self.ready)
+        values = [f"{name}={value}" for name, value in {**wishes.tags, **wishes.metadata}.items()]
+        told = {**asked_of(asked), **asked_of({"tier": wishes.tier, "values": values})}
+        self._word = Word(run, self._there.store, Deed("set", told, "", {"meant": blobs}))
 
     def _choose(self, loaded: Loaded) -> None:
         """The images that are meant and are as the manifest says, in the relation `setting`."""
@@ -202,16 +197,8 @@ class _Setting:
         run.meter.tell(last=True)
         done = self._changed - self._left
         run.note(acted=len(done), left=len(self._left), as_wanted=self.ready.blobs - len(done | self._left))
-
-    async def remember(self, which: Mapping[str, Any]) -> None:
-        """Leave word of it in the destination's history, where anything was changed."""
-        if done := self._changed - self._left:
-            asked = {name: which.get(name) for name in ("where", "images_file", "sample", "by", "first")}
-            wishes = self._wishes
-            values = [f"{name}={value}" for name, value in {**wishes.tags, **wishes.metadata}.items()]
-            told = {**asked_of(asked), **asked_of({"tier": wishes.tier, "values": values})}
-            deed = Deed("set", told, "", {"changed": len(done)})
-            await record(self._run, self._there.store, deed, always=True)
+        if self._word.begun:
+            await self._word.end({"changed": len(done), "left": len(self._left)})
 
     async def _tell_blobs(self) -> None:
         """Metadata and tags."""
@@ -235,6 +222,7 @@ class _Setting:
             if there.etag != target.etag:
                 raise BlobConflict("it changed since it was listed")
             if (whole := {**there.metadata, **wanted.metadata}) != there.metadata:
+                await self._word.begin()
                 try:
                     await self._manage.set_metadata(target.name, whole, there.etag)
                 except BlobConflict:
@@ -249,6 +237,7 @@ class _Setting:
                     raise BlobRefused(
                         f"it has {len(tags)} tags of others, and {MOST_TAGS} are all that a blob can have"
                     )
+                await self._word.begin()
                 await self._manage.set_tags(target.name, whole)
                 changed = True
         return changed
@@ -264,6 +253,7 @@ class _Setting:
 
         async def work(batch: Target) -> None:
             targets = batches[batch.name]
+            await self._word.begin()
             refused = await self._manage.set_tiers([target.name for target in targets], self._wishes.tier)
             for target in targets:
                 self._run.meter.step(target.size_bytes)

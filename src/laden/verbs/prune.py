@@ -13,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Unpack
 
+from laden.dataset.profile import Profile
 from laden.dataset.selection import Selection
 from laden.remote.sources import Sources
 from laden.run.loop import run as run_loop
@@ -152,19 +153,8 @@ async def _plan(
                 " planned"
             )
         run.tell(Started("plan"))
-        count = find_superfluous(run.relations)
         (images,) = run.relations.one("SELECT count(*) FROM known")
-        if images and count == images:
-            raise UsageError(
-                f"the source names none of the {images:,} images in {there.place}: it is the source of something else"
-            )
-        run.add(
-            _kept(keep(run.relations, "links"), "a table that landed still names", "load --update lands the new one")
-        )
-        strange = keep_other_layouts(run.relations, surveyed.profile)
-        run.add(_kept(strange, "this dataset gives no such names to", "they are of another load; name its source"))
-        found, changed = going(run.relations)
-        run.add(_kept(changed, "somebody changed since they were loaded", "see laden verify"))
+        found = _superfluous(run, there, surveyed.profile, images)
         about = About(
             without_secret(destination),
             ", ".join(sources),
@@ -183,6 +173,21 @@ async def _plan(
         if len(found) > about.most:
             run.tell(Warned(f"to carry it out, say so: laden prune --apply FILE --max {len(found)}"))
         return run.end()
+
+
+def _superfluous(run: Run, there: Opened, profile: Profile, images: int) -> list[Going]:
+    """What would go of so many images; what stays for another reason than the source is told."""
+    count = find_superfluous(run.relations)
+    if images and count == images:
+        raise UsageError(
+            f"the source names none of the {images:,} images in {there.place}: it is the source of something else"
+        )
+    run.add(_kept(keep(run.relations, "links"), "a table that landed still names", "load --update lands the new one"))
+    strange = keep_other_layouts(run.relations, profile)
+    run.add(_kept(strange, "this dataset gives no such names to", "they are of another load; name its source"))
+    found, changed = going(run.relations)
+    run.add(_kept(changed, "somebody changed since they were loaded", "see laden verify"))
+    return found
 
 
 async def _read(run: Run, there: Opened, profile: str | None) -> None:

@@ -26,7 +26,7 @@ from laden.values.events import ActReady, Started, Summary
 from laden.values.records import Finding, Severity
 from laden.values.units import amount, plural, share
 from laden.verbs.opening import Opened
-from laden.verbs.remembering import record
+from laden.verbs.remembering import Word
 
 _PAGE_BYTES = 16 << 20
 _AT_ONCE = 64
@@ -52,14 +52,16 @@ async def carry_out(
     run.tell(_ready(there, plan, undo))
     if dry_run or not plan.going:
         return run.end()
+    word = Word(run, there.store, Deed("prune", {}, "", {"deleted": len(targets), "bytes": plan.about.bytes}))
+    if targets:
+        await word.begin()
     await _rewrite(run, there, page, plan)
     run.add(changed)
     done, left = await _delete(run, manage, targets)
     run.note(acted=done, left=left + len(changed), as_wanted=len(plan.going) - len(targets) - len(changed))
+    await word.end({"deleted": done, "left": left + len(changed), "bytes": plan.about.bytes})
     if run.stopping():
         return run.end(ExitCode.INTERRUPTED, "stopped as you asked: run the same command again to go on")
-    counts = {"deleted": done, "left": left + len(changed), "bytes": plan.about.bytes}
-    await record(run, there.store, Deed("prune", {}, "", counts))
     run.note(complete=True)
     return run.end()
 
@@ -100,7 +102,19 @@ async def _page(run: Run, there: Opened, plan: Plan) -> bytes:
         raise UsageError(f"the load in {there.place} {_CHANGED}")
     await read_known(there.store, run.relations)
     refuse_doubtful(run.relations, read)
+    if read.pruned != plan.name:
+        _refuse_unowned(run, plan)
     return data
+
+
+def _refuse_unowned(run: Run, plan: Plan) -> None:
+    """Raise UsageError where a plan names what laden did not send there: whoever wrote that, it was not laden."""
+    run.relations.run("CREATE OR REPLACE TABLE named (blob VARCHAR)")
+    run.relations.feed("named", ((one.blob,) for one in plan.going))
+    for (blob,) in run.relations.stream(
+        "SELECT blob FROM named WHERE blob NOT IN (SELECT blob FROM known WHERE known = 'sent') ORDER BY blob LIMIT 1"
+    ):
+        raise UsageError(f"the plan names {blob}, which laden did not load there: nothing was deleted; make it again")
 
 
 def _targets(run: Run, plan: Plan) -> tuple[list[Target], list[Finding]]:

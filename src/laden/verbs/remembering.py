@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ from laden.remote.link import is_link, parse_link
 from laden.run.run import Run
 from laden.stages.history import HISTORY, Deed, remember
 from laden.store import Store
-from laden.values.errors import StoreError
+from laden.values.errors import Interrupted, StoreError
 from laden.values.records import Finding, Severity
 
 _FILES = ("images_file", "marks_file", "table", "profile", "lock")
@@ -59,6 +61,43 @@ async def record(run: Run, store: Store, deed: Deed, *, listed: bool = False, al
     """
     try:
         await remember(store, run.relations, deed, listed=listed, always=always)
+    except Interrupted:
+        # Stopped while it did this too: that it began is told.
+        return
     except StoreError as error:
         message = f"what was done could not be recorded: {error}; the next complete load records it"
         run.add([Finding("history-missed", Severity.WARNING, message, blob=HISTORY)])
+
+
+class Word:
+    """Leaves word of a deed before its first change, and of its end; of one that changes nothing it leaves none."""
+
+    def __init__(self, run: Run, store: Store, deed: Deed) -> None:
+        """Prepare.
+
+        Args:
+            run: with a listing of the destination.
+            store: the destination.
+            deed: what is to be done; its counts are what is meant.
+        """
+        self._run = run
+        self._store = store
+        self._deed = deed
+        self._lock = asyncio.Lock()
+        self.begun = False
+        """Whether anything was about to change."""
+
+    async def begin(self) -> None:
+        """Call it before each change: the first one is told."""
+        async with self._lock:
+            if not self.begun:
+                await record(self._run, self._store, replace(self._deed, begun=True), always=True)
+                self.begun = True
+
+    async def end(self, counts: Mapping[str, int], *, listed: bool = False) -> None:
+        """Tell what came of it, where anything began, or where the page tells another state than the last record.
+
+        `listed` as in `remember`.
+        """
+        deed = replace(self._deed, counts=counts)
+        await record(self._run, self._store, deed, listed=listed, always=self.begun)

@@ -24,8 +24,8 @@ from laden.values.events import ActReady, Started, Summary, Warned
 from laden.values.records import Finding, Severity
 from laden.values.units import plural
 from laden.verbs.begun import Doing, begun, renewal_of
-from laden.verbs.opening import managed, opened
-from laden.verbs.remembering import record
+from laden.verbs.opening import Opened, managed, opened
+from laden.verbs.remembering import Word
 
 _AT_ONCE = 32
 
@@ -67,33 +67,20 @@ async def _undelete(
         if plan_file is None:
             run.relations.run("INSERT INTO gone SELECT blob, size_bytes, md5 FROM known")
             run.relations.feed("gone", (document[:3] for document in page.documents))
-        run.relations.run("DELETE FROM gone WHERE name IN (SELECT name FROM blobs)")
-        targets = [
-            Target(name, "", size_bytes)
-            for name, size_bytes in run.relations.stream("SELECT name, size_bytes FROM gone ORDER BY name")
-        ]
-        (images,) = run.relations.one("SELECT count(*) FROM known")
-        run.note(images=images)
-        run.tell(
-            ActReady(
-                action="undelete",
-                sentence=f"{plural(len(targets), 'blob')} would come back to {there.place}, where they were kept",
-                blobs=len(targets),
-                bytes=sum(target.size_bytes for target in targets),
-                of=images,
-                examples=tuple(target.name for target in targets[:3]),
-            )
-        )
+        targets = _tell_gone(run, there)
         if dry_run:
             return run.end()
-        await _bring_back(run, manage, targets)
+        word = Word(run, there.store, Deed("undelete", {}, "", {"wanted": len(targets)}))
+        if targets:
+            await word.begin()
+        back = await _bring_back(run, manage, targets)
+        if targets:
+            await word.end({"back": back, "wanted": len(targets)})
         if run.stopping():
             return run.end(ExitCode.INTERRUPTED, "stopped as you asked: run the same command again to go on")
         run.tell(Started("verify"))
         await Listing(there.store, run.relations, run.tell).repeat()
         _judge(run, len(targets))
-        if targets:
-            await record(run, there.store, Deed("undelete", {}, "", {"wanted": len(targets)}), always=True)
         if plan_file is not None and targets:
             run.tell(Warned("the manifest names again what came back as soon as the next load has ended"))
         run.note(complete=True)
@@ -111,20 +98,46 @@ def _take_plan(run: Run, plan_file: str | Path | None, destination: str) -> None
     run.relations.feed("gone", ((one.blob, one.size_bytes, one.md5) for one in plan.going))
 
 
-async def _bring_back(run: Run, manage: Manage, targets: list[Target]) -> None:
+def _tell_gone(run: Run, there: Opened) -> list[Target]:
+    """What of `gone` is not there, and that it would come back."""
+    run.relations.run("DELETE FROM gone WHERE name IN (SELECT name FROM blobs)")
+    targets = [
+        Target(name, "", size_bytes)
+        for name, size_bytes in run.relations.stream("SELECT name, size_bytes FROM gone ORDER BY name")
+    ]
+    (images,) = run.relations.one("SELECT count(*) FROM known")
+    run.note(images=images)
+    run.tell(
+        ActReady(
+            action="undelete",
+            sentence=f"{plural(len(targets), 'blob')} would come back to {there.place}, where they were kept",
+            blobs=len(targets),
+            bytes=sum(target.size_bytes for target in targets),
+            of=images,
+            examples=tuple(target.name for target in targets[:3]),
+        )
+    )
+    return targets
+
+
+async def _bring_back(run: Run, manage: Manage, targets: list[Target]) -> int:
+    """Ask for each; returns how many the service brought back."""
     run.tell(Started("acting"))
     run.meter.begin(len(targets), sum(target.size_bytes for target in targets))
 
     async def work(target: Target) -> None:
         await manage.undelete(target.name)
 
+    back = 0
     async for acted in act(work, targets, at_once=_AT_ONCE, stopping=run.stopping):
         run.meter.step(acted.target.size_bytes)
+        back += acted.outcome == "done"
         if isinstance(acted.error, AccessDenied):
             raise acted.error
         if acted.outcome == "failed" and not isinstance(acted.error, Interrupted):
             run.add([Finding("blob-left", Severity.ERROR, str(acted.error), blob=acted.target.name)])
     run.meter.tell(last=True)
+    return back
 
 
 def _judge(run: Run, wanted: int) -> None:

@@ -22,6 +22,7 @@ from laden.values.events import Observer, Started, Summary, ignore
 from laden.values.records import Finding, Severity
 from laden.values.share import Share
 from laden.verbs.asked import one_of, path_of, refuse_same, share_of
+from laden.verbs.earlier import verify_at
 from laden.verbs.opening import opened
 
 Depth = Literal["sample", "all"]
@@ -34,6 +35,7 @@ def verify(
     *,
     deep: Depth | None = None,
     share: str | None = None,
+    at: int | None = None,
     connections: int | None = None,
     findings_file: str | Path | None = None,
     report_file: str | Path | None = None,
@@ -51,6 +53,7 @@ def verify(
         deep: read blobs back and hash them: all images, or a sample of 100, and tables and copied files always; by
             default the listing's MD5 is compared.
         share: of `deep="all"`, read only this part, as in `"2/5"`, or `"auto"` where a scheduler tells.
+        at: number of a record of the history: hold what the service keeps, versions too, against that state instead.
         connections: requests in flight at most; None to find out what the link bears.
         findings_file: CSV file for all findings; None writes none.
         report_file: HTML file to show what is there, sample images read back; None writes none.
@@ -64,7 +67,8 @@ def verify(
         observer: called with each event.
 
     Returns:
-        `images` in the manifest, of which `deleted` and `changed`; `foreign` blobs it does not know.
+        `images` in the manifest, of which `deleted` and `changed`; `foreign` blobs it does not know. Of an earlier
+        state, `deleted` are those whose content of then is not kept.
 
     Raises:
         LadenError: the destination cannot be read.
@@ -87,6 +91,12 @@ def verify(
         part = share_of(share)
         if part and deep != "all":
             raise UsageError("--share divides the reading of all blobs: give --deep all with it")
+        if at is not None:
+            if deep is not None or report_file is not None:
+                raise UsageError(
+                    "--at goes by the MD5s that the service keeps, and shows no images: leave the others out"
+                )
+            return run_loop(verify_at(run, destination, at, connections, Renewal(sas_command, ask_sas)))
         return run_loop(_verify(run, destination, deep, part, connections, Renewal(sas_command, ask_sas), reporter))
 
 

@@ -22,12 +22,14 @@ from laden.store import CREATE_ONLY, Properties, Store, block_id, content_type, 
 from laden.store.taking import MOST_BLOB_BYTES, MOST_BLOCK_BYTES, Taker
 from laden.values.errors import (
     AccessDenied,
+    AccessEnded,
     BlobConflict,
     BlobMissing,
     BlobRefused,
     CopySourceRefused,
     Interrupted,
     LadenError,
+    NameRefused,
     NotOffered,
     TransientStoreError,
 )
@@ -52,6 +54,8 @@ class Job(NamedTuple):
     """`send`, `replace` or `compare`."""
     etag: str
     """Of the blob that is there."""
+    tags: dict[str, str]
+    """Index tags that go along."""
     image: Copied
 
 
@@ -95,6 +99,8 @@ class Copier:
         self._tell = tell
         self._whole = True
         """Whether the service takes blobs in one request, as far as is known."""
+        self._tagless = False
+        """Whether tags were found not to be allowed there."""
         self._refusals = 0
         self._taken = 0
         self._window = Window(_WINDOW_BYTES)
@@ -122,6 +128,8 @@ class Copier:
                 yield self._failed(job, acted.error)
 
     def _failed(self, job: Job, error: LadenError) -> Done:
+        if isinstance(error, NameRefused):
+            return Done(job, Outcome.FAILED, "copy-name", f"{error}, so it is not copied")
         if isinstance(error, AccessDenied) or not isinstance(error, BlobRefused | BlobMissing | TransientStoreError):
             raise error
         if isinstance(error, CopySourceRefused) and error.is_other:
@@ -137,10 +145,26 @@ class Copier:
                 return Done(job, Outcome.CONFLICT)
         etag = CREATE_ONLY if job.action == "send" else job.etag
         try:
-            await self._copied(job, etag)
+            await self._tagged(job, etag)
         except BlobConflict as error:
             return await self._explained(job, error)
         return Done(job, Outcome.SENT)
+
+    async def _tagged(self, job: Job, etag: str) -> None:
+        """With its index tags, unless those may not be written there."""
+        bare = job._replace(tags={})
+        if not job.tags or self._tagless:
+            await self._copied(bare, etag)
+            return
+        try:
+            await self._copied(job, etag)
+        except AccessEnded:
+            raise
+        except AccessDenied:
+            await self._copied(bare, etag)
+            if not self._tagless:
+                self._tagless = True
+                self._tell("index tags do not go along: the credential for the destination may not write them (t)")
 
     async def _explained(self, job: Job, error: BlobConflict) -> Done:
         """A blob is there, or is another version: our own whose answer was lost, the same content, or a conflict."""
@@ -154,7 +178,7 @@ class Copier:
 
     async def _copied(self, job: Job, etag: str) -> None:
         """On the first way that goes."""
-        properties = Properties(job.md5, content_type(job.name), {}, self._tier)
+        properties = Properties(job.md5, content_type(job.name), {}, self._tier, job.tags)
         size_bytes = job.image.size_bytes
         if self._taker is not None and size_bytes:
             try:

@@ -39,9 +39,19 @@ SELECT o.blob, 0::BIGINT AS id, o.size_bytes, o.md5 AS checked_md5, coalesce(b.e
 FROM origin o LEFT JOIN blobs b ON b.name = o.blob LEFT JOIN known k ON k.blob = o.blob
 LEFT JOIN below w ON w.name = o.blob
 """
+EXAMPLES = "SELECT blob FROM todo WHERE action = 'send' ORDER BY blob LIMIT 3"
+TOTALS = """
+SELECT count(*) FILTER (action = 'send'), count(*) FILTER (action = 'replace'), count(*) FILTER (action = 'compare'),
+       count(*) FILTER (action = 'done'), count(*) FILTER (action = 'conflict'), count(*),
+       coalesce(sum(size_bytes) FILTER (action IN ('send', 'replace')), 0)::BIGINT,
+       coalesce(sum(size_bytes), 0)::BIGINT
+FROM todo
+"""
 JOBS = f"""
-SELECT o.blob, o.md5, o.etag, t.action, t.there_etag, {", ".join(f"o.{name}" for name in Copied._fields)}
-FROM todo t JOIN origin o USING (blob) WHERE t.action IN ('send', 'replace', 'compare') ORDER BY o.blob
+SELECT o.blob, o.md5, o.etag, t.action, t.there_etag, coalesce(s.tags, '{{}}'),
+       {", ".join(f"o.{name}" for name in Copied._fields)}
+FROM todo t JOIN origin o USING (blob) LEFT JOIN source_tags s ON s.name = o.blob
+WHERE t.action IN ('send', 'replace', 'compare') ORDER BY o.blob
 """  # noqa: S608 - own text
 UNPROVEN = """
 SELECT t.blob, b.name IS NOT NULL FROM todo t LEFT JOIN blobs b ON b.name = t.blob

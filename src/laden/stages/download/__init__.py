@@ -203,8 +203,11 @@ class _Bringer:
             return
 
     async def _small(self, item: Wanted, own: Version | None) -> Came:
-        written = await self._writers.write(item, await read_whole(self._read, item), own)
-        return await self._ended(item, own, written)
+        async with aclosing(self._read(item, 0)) as parts:
+            whole = await anext(parts, b"")
+            if len(whole) != item.size_bytes:
+                whole = b"".join([bytes(whole), *[bytes(part) async for part in parts]])
+            return await self._ended(item, own, await self._writers.write(item, whole, own))
 
     async def _large(self, item: Wanted, own: Version | None) -> Came:
         """Write its bytes in their order as they come, after those that an earlier run left."""

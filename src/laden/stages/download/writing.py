@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from laden.stages.download.ranges import WrongBytes, proved
 from laden.stages.download.wanted import Wanted
+from laden.store import Data
 from laden.store.intake import Brought, Intake
 from laden.store.journal import Version
 from laden.values.errors import StoreError
@@ -30,7 +31,7 @@ class Written(NamedTuple):
 
 class _Job(NamedTuple):
     item: Wanted
-    data: bytes
+    data: Data
     own: Version | None
     done: asyncio.Future[Written]
 
@@ -45,7 +46,7 @@ class Writers:
         self._waiting: deque[_Job] = deque()
         self._turns: set[asyncio.Task[None]] = set()
 
-    async def write(self, item: Wanted, data: bytes, own: Version | None) -> Written:
+    async def write(self, item: Wanted, data: Data, own: Version | None) -> Written:
         """Prove bytes and give them their place.
 
         Raises:

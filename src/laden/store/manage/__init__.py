@@ -47,6 +47,10 @@ class Detail(NamedTuple):
     """Of a deleted one: how long it can be brought back."""
     current: bool = True
     """Whether it is what a reader gets."""
+    tag_count: int = 0
+    """Index tags that it has, where the service tells."""
+    tags: tuple[tuple[str, str], ...] = ()
+    """Names and values, where they were asked for."""
 
 
 class DetailPage(NamedTuple):
@@ -72,11 +76,17 @@ class Manage(Protocol):
     `etag` names the version that may change: any other raises `BlobConflict`.
     """
 
-    async def list_details(self, marker: str = "") -> DetailPage:
-        """One page of the blobs below the prefix, in name order."""
+    async def list_details(self, marker: str = "", *, earlier: bool = False, tags: bool = False) -> DetailPage:
+        """One page of the blobs below the prefix, in name order.
+
+        Where asked for, with all that `history` tells, and with tags, which need a permission of their own.
+        """
 
     async def history(self, name: str) -> list[Detail]:
         """The blob, its versions and snapshots, those deleted too, the latest first; empty where there is nothing."""
+
+    async def read(self, state: Detail, offset: int, length: int) -> bytes:
+        """Bytes of a state that a listing showed, as `Store.get`; raises `BlobMissing` where it is not kept."""
 
     async def properties(self, name: str) -> dict[str, str]:
         """All that the service tells of one blob, by the names of its headers. Raises `BlobMissing`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from urllib.parse import unquote
 from xml.etree import ElementTree as ET
@@ -26,6 +26,7 @@ def _detail(element: ET.Element, strip: int) -> Detail | None:
     days = element.findtext("Properties/RemainingRetentionDays") or ""
     snapshot, version = element.findtext("Snapshot") or "", element.findtext("VersionId") or ""
     deleted = element.findtext("Deleted") == "true"
+    tag_count = element.findtext("Properties/TagCount") or ""
     latest = not version or element.findtext("IsCurrentVersion") == "true"
     return Detail(
         blob,
@@ -37,7 +38,14 @@ def _detail(element: ET.Element, strip: int) -> Detail | None:
         deleted,
         int(days) if days.isdecimal() else None,
         latest and not deleted and not snapshot,
+        int(tag_count) if tag_count.isdecimal() else 0,
+        tuple(_tags(element.find("Tags"))),
     )
+
+
+def _tags(element: ET.Element | None) -> Iterator[tuple[str, str]]:
+    for tag in () if element is None else element.iterfind("TagSet/Tag"):
+        yield tag.findtext("Key") or "", tag.findtext("Value") or ""
 
 
 def _seconds(text: str | None) -> int:
@@ -50,8 +58,7 @@ def _seconds(text: str | None) -> int:
 
 def tags_from_xml(body: bytes) -> dict[str, str]:
     """The answer to "Get Blob Tags"."""
-    root = _root(body, "Tags")
-    return {tag.findtext("Key") or "": tag.findtext("Value") or "" for tag in root.iterfind("TagSet/Tag")}
+    return dict(_tags(_root(body, "Tags")))
 
 
 def tags_to_xml(tags: Mapping[str, str]) -> bytes:

@@ -32,6 +32,7 @@ from laden.values.errors import (
     TransientStoreError,
 )
 
+_ALL = "metadata,snapshots,versions,deleted"
 _PAUSES_S = (0.5, 2.0, 5.0)
 _KEPT_PROPERTIES = ("content-md5", "content-encoding", "content-language", "cache-control", "content-disposition")
 """What "Set Blob Properties" clears unless it is sent along."""
@@ -56,16 +57,15 @@ class AzureManage:
         self._ask: Asking = ask or _at_once
         self._read: Asking = ask or _again
 
-    async def list_details(self, marker: str = "") -> DetailPage:
-        return await self._read(lambda: self._listed("metadata", self._prefix, marker))
+    async def list_details(self, marker: str = "", *, earlier: bool = False, tags: bool = False) -> DetailPage:
+        include = (_ALL if earlier else "metadata") + (",tags" if tags else "")
+        return await self._read(lambda: self._listed(include, self._prefix, marker))
 
     async def history(self, name: str) -> list[Detail]:
         found: list[Detail] = []
         marker, progress = "", Progress()
         while True:
-            page = await self._read(
-                partial(self._listed, "metadata,snapshots,versions,deleted", self._below(name), marker)
-            )
+            page = await self._read(partial(self._listed, _ALL, self._below(name), marker))
             # A prefix is all that can be asked for: `a.png` is also the beginning of `a.png.txt`.
             found += [detail for detail in page.details if detail.blob.name == name]
             marker = page.marker
@@ -73,6 +73,17 @@ class AzureManage:
             progress.see(marker, None)
             if not marker or any(detail.blob.name > name for detail in page.details):
                 return sorted(found, key=_age, reverse=True)
+
+    async def read(self, state: Detail, offset: int, length: int) -> bytes:
+        query = f"versionid={quote(state.version, safe='')}" if state.version and not state.current else ""
+        query = f"snapshot={quote(state.snapshot, safe='')}" if state.snapshot else query
+        headers = {"x-ms-range": f"bytes={offset}-{offset + max(length, 1) - 1}"}
+        answer = await self._read(
+            lambda: self._store.request(
+                "GET", state.blob.name, (206, 416), "read", query, headers, most_bytes=max(length, 1)
+            )
+        )
+        return b"" if answer.status == 416 else answer.body[:length]
 
     async def properties(self, name: str) -> dict[str, str]:
         answer = await self._read(lambda: self._store.request("HEAD", name, (200,), "read"))

@@ -30,12 +30,15 @@ class FolderManage:
         self._store = FolderStore(path)
         self._journal = Journal(path)
 
-    async def list_details(self, marker: str = "") -> DetailPage:
-        """The whole listing: it is one page."""
+    async def list_details(self, marker: str = "", *, earlier: bool = False, tags: bool = False) -> DetailPage:
+        """The whole listing: it is one page, and nothing earlier is kept."""
         return await asyncio.to_thread(self._list)
 
     async def history(self, name: str) -> list[Detail]:
         return []
+
+    async def read(self, state: Detail, offset: int, length: int) -> bytes:
+        return await self._store.get(state.blob.name, offset, length)
 
     async def properties(self, name: str) -> dict[str, str]:
         blob = await self._store.head(name)
