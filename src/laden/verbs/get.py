@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Unpack
 
-from laden.dataset.profile import Template
+from laden.dataset.profile import Template, parse_layout
 from laden.dataset.selection import Selection
 from laden.run.logfile import LogFile
 from laden.run.loop import run as run_loop
@@ -110,7 +110,7 @@ def get(
         wishes = _Wishes(
             _folder(folder),
             replace(selection_of(asked), table_name=table_name),
-            Template(layout) if layout is not None else None,
+            parse_layout(layout) if layout is not None else None,
             profile,
             one_of("form", form, FORMS),
             dry_run,
