@@ -103,9 +103,11 @@ def _feed(
     key = cells.of(shape.key)
     home = archive.sql(named) if archive else "NULL"
     sizes = [cells.of(name) for name in (shape.width, shape.height) if name in table.columns]
-    watch = TableWatch(table, shape.key, [name for name, kind in shape.columns.items() if kind == "text"])
+    texts = [name for name, kind in shape.columns.items() if kind == "text"]
+    watch = TableWatch(table, shape.key, texts, [*named, *shape.columns])
     cells.take(charted.needed if charted else ())
     cells.read(relations, watch, ticks)
+    watch.refuse_doubled([shape.key, *named])
     if charted:
         relations.run(charted.declared)
         relations.run(charted.taken("cells", before))
