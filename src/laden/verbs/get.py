@@ -27,6 +27,7 @@ from laden.store import FolderDestination, Store, without_secret
 from laden.store.access import Ask, Renewal
 from laden.store.intake import Intake
 from laden.store.sas import lacking_for_verify
+from laden.values.arguments import Connections, checked
 from laden.values.errors import ExitCode, UsageError
 from laden.values.events import Observer, Started, Summary, ToFetch, Warned, ignore
 from laden.values.records import Finding, Severity
@@ -48,10 +49,11 @@ class _Wishes:
     profile: str | None
     form: str
     dry_run: bool
-    connections: int | None
+    connections: Connections | None
     renewal: Renewal
 
 
+@checked
 def get(
     destination: str,
     folder: str | Path,

@@ -30,6 +30,7 @@ from laden.stages.manifest import OTHER
 from laden.store import Store, open_store, parse_destination, without_secret
 from laden.store.access import Access, Renewal
 from laden.store.sas import lacking_for_verify
+from laden.values.arguments import Connections, checked
 from laden.values.errors import StoreError, UsageError
 from laden.values.events import Observer, Started, Summary, ignore
 from laden.verbs.asked import Selecting, selection_of
@@ -57,10 +58,11 @@ class _Settings(NamedTuple):
     """How a process reaches the destination."""
 
     destination: str
-    connections: int | None
+    connections: Connections | None
     sas_command: str | None
 
 
+@checked
 def open_dataset(
     destination: str,
     *,
