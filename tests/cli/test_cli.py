@@ -222,6 +222,28 @@ def test_quiet_leaves_the_last_line_warnings_and_errors(capsys: pytest.CaptureFi
     assert len(out.splitlines()) == 2
 
 
+@pytest.mark.parametrize("command", ["load", "check", "verify", "get", "prune"])
+def test_quiet_shows_each_verbs_findings_but_those_that_are_merely_told(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = [
+        Finding("junk-ignored", Severity.INFO, "merely told"),
+        Finding("table-excel", Severity.WARNING, "worth knowing"),
+        *(Finding("row-fields", Severity.ERROR, f"row {number} is odd") for number in range(5)),
+    ]
+    counts = {"junk-ignored": 1, "table-excel": 1, "row-fields": 5}
+    ended = Summary(command, rows=5, images=5, complete=True, findings=counts, exit_code=3)
+    out, _ = drawn(capsys, *map(Found, found), ended, quiet=True)
+    assert out.splitlines()[:5] == [
+        "  row-fields row 0 is odd",
+        "  row-fields row 1 is odd",
+        "  row-fields row 2 is odd",
+        "  table-excel worth knowing",
+        "  and 2 more",
+    ]
+    assert "merely told" not in out
+
+
 def summaries(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     return [event for line in capsys.readouterr().out.splitlines() if (event := json.loads(line))["event"] == "summary"]
 

@@ -50,6 +50,11 @@ def test_what_is_missing_is_named(line: list[str], sentence: str, capsys: pytest
         (["load", "a", "b", "--overwrite", "maybe"], "--overwrite is never or changed, and not 'maybe'"),
         (["check", "a", "--images", "x.txt"], "and not 'x.txt'; a list of images goes to --images-from"),
         (["load", "a", "b", "--where"], "--where needs a value behind it"),
+        (["load", "a", "b", "--first", "1", "--first", "2"], "--first: it is given twice, and takes one value"),
+        (["check", "a", "--archives", "0", "--archives=1"], "--archives: it is given twice, and takes one value"),
+        (["select", "t.csv", "-o", "x", "--output", "y"], "--output: it is given twice, and takes one value"),
+        (["account", "create", "a", "-g", "x", "-g", "y"], "--resource-group: it is given twice, and takes one value"),
+        (["sas", "https://a.blob.core.windows.net/c", "--hours", "1", "--hours", "1"], "--hours: it is given twice"),
         (["load", "a", "b", "--workers", "99"], "--workers: '99' is neither auto nor a number from 1 to 64"),
         (["verify", "./a", "./b"], "there is more than this command takes: ./b"),
         (["register", "./a", "-g", "rg"], "-w or --workspace is missing"),
@@ -213,3 +218,20 @@ def test_ladens_own_files_are_never_loaded(
     assert {path for path in there if not path.startswith((".", "_laden"))} == {"0.txt", "1.txt", "2.txt"}
     assert Path("laden-report.html").exists()
     assert "blob-conflict" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ["select", "{table}", "--json", "--json"],
+        ["check", "{folder}", "--exclude", "*.x", "--exclude", "*.y", "-q", "-q", "--out", "."],
+        ["load", "--first", "1", "--first", "2", "--help"],
+    ],
+)
+def test_what_may_be_repeated_is(
+    line: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dataset = make_dataset(tmp_path / "source", {"0": 1})
+    monkeypatch.chdir(tmp_path)
+    assert run_command([word.format(table=dataset.table, folder=dataset.folder) for word in line]) == 0
+    assert "twice" not in capsys.readouterr().err

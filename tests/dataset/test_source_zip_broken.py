@@ -44,6 +44,59 @@ def test_files_that_are_no_archive(tmp_path, data, code, words):
     assert words in str(error)
 
 
+@pytest.mark.parametrize("after", [b"\0", bytes(100_000), b"x" * 65_535, b"<html>" * 30_000, b"\n" * (1 << 20) + b"PK"])
+def test_bytes_behind_a_whole_zip_are_told_and_cost_nothing(tmp_path, after):
+    path = make(tmp_path / "0.zip", {"a.png": NOISE, "b.png": TEXT})
+    path.write_bytes(path.read_bytes() + after)
+    found = listed(path)
+    (told,) = (one for one in found if not isinstance(one, Entry))
+    assert (told.code, told.severity) == ("archive-trailing", "warning")
+    assert told.message.startswith(f"{len(after):,} bytes follow the end of 0.zip")
+    with Reader(str(tmp_path)) as reader:
+        assert [content(reader, entry) for entry in accepted(found)] == [NOISE, TEXT]
+
+
+def test_a_comment_is_nothing_that_follows(tmp_path):
+    path = make(tmp_path / "0.zip", {"a.png": NOISE})
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.comment = b"c" * 65_535
+    assert all(isinstance(one, Entry) for one in listed(path))
+    path.write_bytes(path.read_bytes() + bytes(70_000))
+    assert listed(path)[-1].message.startswith("70,000 bytes follow")
+
+
+@pytest.mark.parametrize("size", [200_000, 70_000, 1000])
+def test_another_archive_behind_it_that_is_cut_is_no_such_thing(tmp_path, size):
+    other = make(tmp_path / "other.zip", {"c.png": os.urandom(300_000)}).read_bytes()
+    path = make(tmp_path / "0.zip", {"a.png": NOISE})
+    path.write_bytes(path.read_bytes() + other[:size])
+    error = refused(path)
+    assert error.code == "archive-directory"
+    assert f"{size:,} bytes follow it that begin as another archive does" in str(error)
+
+
+@pytest.mark.parametrize("left", [30, 70_000, 200_000])
+def test_a_cut_download_that_holds_a_whole_zip_is_a_cut_download(tmp_path, left):
+    """The last directory in it is that of a member, whose offsets are those of no member of the file."""
+    inner = make(tmp_path / "inner.zip", {"a.png": NOISE}).read_bytes()
+    path = tmp_path / "0.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("inner.zip", inner)
+        archive.writestr("b.png", os.urandom(400_000))
+    whole = path.read_bytes()
+    path.write_bytes(whole[: whole.index(inner) + len(inner) + left])
+    assert refused(path).code == ("archive-truncated" if left > 65_535 else "archive-directory")
+
+
+@pytest.mark.parametrize("cut", [1, 10, 21])
+def test_an_end_that_is_cut_is_none(tmp_path, cut):
+    path = make(tmp_path / "0.zip", {"a.png": NOISE})
+    path.write_bytes(path.read_bytes()[:-cut])
+    assert refused(path).code == "archive-truncated"
+    path.write_bytes(path.read_bytes()[-22 + cut :])
+    assert refused(path).code == "archive-not-zip"
+
+
 def test_archives_that_cannot_be_opened(tmp_path):
     assert refused(tmp_path / "0.zip").code == "archive-missing"
     (tmp_path / "0.zip").mkdir()

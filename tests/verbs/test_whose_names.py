@@ -3,6 +3,7 @@
 And nothing of a source that changed, or of content that nobody looked at.
 """
 
+import gzip
 import hashlib
 import json
 import os
@@ -332,6 +333,58 @@ def test_a_copy_that_is_gone_ends_it_too(source: Path, there: Path, tmp_path: Pa
     with pytest.raises(SourceError):
         run(source, there, profile(tmp_path, archive="{ImageDir}.zip", more='sidecars = ["*.pdf"]'), observer=remove)
     assert not (there / "t.csv").exists()
+
+
+@pytest.mark.parametrize("change", ["edited", "replaced", "removed", "packed"])
+def test_a_table_that_changed_meanwhile_lands_as_it_was_read_and_is_told(
+    source: Path, there: Path, tmp_path: Path, change: str
+) -> None:
+    hospital(source, HOSPITAL_A)
+    first = (source / "t.csv").read_bytes()
+    other = first.replace(b"normal", b"tumour")
+    given: dict[str, Path] = {}
+    if change == "packed":
+        given["table"] = tmp_path / "t.zip"
+        pack(given["table"], {"t.csv": first.decode()})
+        (source / "t.csv").unlink()
+
+    def alter(event: Event) -> None:
+        if isinstance(event, Started) and event.stage == "transfer":
+            match change:
+                case "edited":
+                    (source / "t.csv").write_bytes(other)
+                case "replaced":
+                    (source / "new.csv").write_bytes(other)
+                    (source / "new.csv").replace(source / "t.csv")
+                case "removed":
+                    (source / "t.csv").unlink()
+                case "packed":
+                    pack(given["table"], {"t.csv": other.decode() + "\n"})
+
+    profiled = profile(tmp_path, archive="{ImageDir}.zip")
+    summary = run(source, there, profiled, observer=alter, **given)
+    assert (summary.exit_code, summary.complete, summary.findings["table-changed"]) == (3, True, 1)
+    assert (there / "t.csv").read_bytes() == first
+    assert verify(str(there), deep="all").exit_code == 0
+    if change != "removed":
+        again = run(source, there, profiled, **given)
+        assert "table-changed" not in again.findings
+        assert b"tumour" in (there / "t.csv").read_bytes()
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_table_that_was_only_touched_or_compressed_is_nothing_to_tell(
+    source: Path, there: Path, tmp_path: Path, packed: bool
+) -> None:
+    hospital(source, HOSPITAL_A)
+    first = (source / "t.csv").read_bytes()
+
+    def touch(event: Event) -> None:
+        if isinstance(event, Started) and event.stage == "transfer":
+            (source / "t.csv").write_bytes(gzip.compress(first) if packed else first)
+            os.utime(source / "t.csv", ns=(NOW_NS, NOW_NS - 10**12))
+
+    assert run(source, there, profile(tmp_path, archive="{ImageDir}.zip"), observer=touch).exit_code == 0
 
 
 def test_a_file_that_changed_ends_it_with_five(source: Path, there: Path) -> None:

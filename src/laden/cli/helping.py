@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import re
 import textwrap
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
@@ -44,7 +45,21 @@ _ROOMS = {
 
 
 class Titled(TyperCommand):
-    """A command whose help has its arguments first, then its own options, then each group under its title."""
+    """A command whose help has its arguments first, then its own options, then each group under its title.
+
+    What takes one value is given once: of two, nobody knows which was meant, and the last would win in silence.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Take the words of a command line; raises a parser's error for an option with one value that has two."""
+        given, _, order = self.make_parser(ctx).parse_args(list(args))
+        if not ctx.resilient_parsing and not given.get("help"):
+            options: list[Any] = [one for one in order if one.param_type_name == "option"]
+            single = (one for one in options if not (one.is_flag or one.multiple))
+            for option, times in Counter(single).items():
+                if times > 1:
+                    raise typer.BadParameter("it is given twice, and takes one value: give it once", ctx, option)
+        return super().parse_args(ctx, args)
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """`[OPTIONS] SOURCE... DEST`, without braces."""

@@ -40,6 +40,7 @@ from laden.values.units import amount, duration, plural, size
 
 _COLOURS = {Severity.INFO: "cyan", Severity.WARNING: "yellow", Severity.ERROR: "red"}
 _SEVERITIES = (Severity.ERROR, Severity.WARNING, Severity.INFO)
+_MERELY_TOLD = _SEVERITIES.index(Severity.INFO)
 _SYMPTOMS = ("image-missing", "image-stray")
 WRITE_PRICES = (0.055, 0.18)
 """USD for 10,000 writes, hot and cold: sample prices (Microsoft Learn, "Estimate the cost of using AzCopy")."""
@@ -226,8 +227,7 @@ class Terminal:
         )
 
     def _summary(self, summary: Summary) -> None:
-        if not self._quiet:
-            self._draw_findings(summary)
+        self._draw_findings(summary)
         if summary.command in ("load", "check") and summary.rows:
             parts = [
                 f"{amount(summary.rows)} rows = {amount(summary.matched)} matched + {amount(summary.missing)} missing"
@@ -294,15 +294,17 @@ class Terminal:
         return any(_gravity(findings) == 0 for findings in self._findings.values())
 
     def _draw_findings(self, summary: Summary) -> None:
-        self._list_findings("Findings", summary.findings)
+        if self._quiet:
+            known = [code for code in self._ordered(summary.findings) if _gravity(self._findings[code]) < _MERELY_TOLD]
+            self._list_foremost(known, summary.findings)
+        else:
+            self._list_findings("Findings", summary.findings)
 
     def _list_findings(self, title: str, counts: dict[str, int], more: str = "") -> None:
         """The counts of all codes, then the findings that matter most; `more` marks counts of lists that are cut."""
-        known = [code for code in counts if code in self._findings]
+        known = self._ordered(counts)
         if not known:
             return
-        # What is missing is often so because of what stands above it.
-        known.sort(key=lambda code: (_gravity(self._findings[code]), code in _SYMPTOMS, -counts[code], code))
         self._say(f"[italic]{title}[/]")
         told = [f"{amount(counts[code])}{more if counts[code] >= _TOLD_PER_CODE else ''}" for code in known]
         widths = max(map(len, told)), max(map(len, known))
@@ -310,13 +312,24 @@ class Terminal:
             severity = _SEVERITIES[_gravity(self._findings[code])]
             coloured = f"[{_COLOURS[severity]}]{code}[/]{'':{widths[1] - len(code)}}"
             self._say(f"  {count:>{widths[0]}}  {coloured}  {severity.value}")
+        self._list_foremost(known, counts)
+
+    def _ordered(self, counts: dict[str, int]) -> list[str]:
+        """The codes of what was found, the gravest first."""
+        known = [code for code in counts if code in self._findings]
+        # What is missing is often so because of what stands above it.
+        known.sort(key=lambda code: (_gravity(self._findings[code]), code in _SYMPTOMS, -counts[code], code))
+        return known
+
+    def _list_foremost(self, known: list[str], counts: dict[str, int]) -> None:
+        """A line for each finding that matters most of these codes, and how many more there are."""
         lists = [self._findings[code] for code in known]
         shown = [finding for findings in lists for finding in findings] if self._verbose else _foremost(lists)
         for finding in shown:
             place = ": ".join(part for part in (finding.archive, finding.member or finding.blob) if part)
             text = escaped(f"{place} - {finding.message}" if place else finding.message)
             self._say(f"  [{_COLOURS[finding.severity]}]{finding.code}[/] {text}", 4)
-        if left := sum(counts.values()) - len(shown):
+        if left := sum(counts[code] for code in known) - len(shown):
             self._say(f"  [dim]and {amount(left)} more[/]")
 
 

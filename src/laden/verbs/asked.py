@@ -12,6 +12,7 @@ from laden.dataset.selection import Selection
 from laden.dataset.source import Scope
 from laden.remote.link import is_link
 from laden.stages.survey import Choice
+from laden.values.arguments import Count
 from laden.values.errors import UsageError
 from laden.values.ownfiles import is_device
 from laden.values.secrets import redact
@@ -29,13 +30,13 @@ class Selecting(TypedDict, total=False):
     """A table of marks that `laden explore` keeps: `where` may name `laden_mark` and `laden_note` then."""
     images_file: str | Path | None
     """Only images whose keys stand in this file, one a line."""
-    sample: int | None
+    sample: Count | None
     """Only so many images, drawn by chance; of them, all rows."""
     by: str | None
     """Draw values of this column instead, as in `"PatientID"`, and take all images of each."""
     seed: int | None
     """Another seed, another sample; by default 1."""
-    first: int | None
+    first: Count | None
     """Only the first so many images."""
 
 

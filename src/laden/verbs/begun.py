@@ -10,6 +10,7 @@ from typing import TypedDict
 from laden.run.logfile import LogFile
 from laden.run.run import Run, never, running
 from laden.store.access import Ask, Renewal
+from laden.values.arguments import Connections
 from laden.values.events import Observer, Summary, ignore
 from laden.verbs.asked import path_of, refuse_same, refuse_unknown
 
@@ -17,7 +18,7 @@ from laden.verbs.asked import path_of, refuse_same, refuse_unknown
 class Doing(TypedDict, total=False):
     """By keyword, as in `laden.load`."""
 
-    connections: int | None
+    connections: Connections | None
     """Requests in flight at most; None to find out what the link bears."""
     findings_file: str | Path | None
     """CSV file for all findings; None writes none."""

@@ -19,6 +19,7 @@ from laden.stages.consistency import contradictions, not_looked_into
 from laden.stages.plan import Plan
 from laden.stages.survey import Choice, Survey, survey
 from laden.stages.transfer.examining import examine
+from laden.values.arguments import checked
 from laden.values.errors import ExitCode, UsageError
 from laden.values.events import Observer, Started, Summary, ignore
 from laden.verbs.asked import Choosing, Paths, choice_of, level_of, path_of, phi_of, refuse_same, share_of
@@ -28,6 +29,7 @@ from laden.verbs.planning import bits_of, planned
 from laden.verbs.sources import begin, shown_sources, sources_of, tell_news
 
 
+@checked
 def check(
     source: Paths,
     *,

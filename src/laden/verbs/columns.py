@@ -17,6 +17,7 @@ from laden.stages.survey import Choice, recognise_source
 from laden.store import without_secret
 from laden.store.access import Renewal
 from laden.store.sas import lacking_for_verify
+from laden.values.arguments import Count, checked
 from laden.values.errors import UsageError
 from laden.values.events import Described, Observer, Started, Summary, ignore
 from laden.values.records import TableFacts
@@ -24,12 +25,13 @@ from laden.verbs.opening import opened
 from laden.verbs.select import open_part
 
 
+@checked
 def columns(
     table: str | Path,
     names: Sequence[str] = (),
     *,
     profile: str | None = None,
-    most: int = 5,
+    most: Count = 5,
     observer: Observer = ignore,
 ) -> TableFacts:
     """Tell what the columns of a table hold: their types, how much is NULL, the commonest values.

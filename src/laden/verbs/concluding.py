@@ -16,7 +16,7 @@ from laden.stages.manifest import MANIFEST, collect, losses, lost_documents
 from laden.stages.proof import confirm
 from laden.stages.publish import Landing, Publisher
 from laden.stages.survey import Survey
-from laden.stages.survey.unchanged import changed
+from laden.stages.survey.unchanged import changed, changed_tables
 from laden.values.errors import ExitCode
 from laden.values.events import Started, Summary
 from laden.values.records import Finding
@@ -37,6 +37,7 @@ def proved(run: Run, surveyed: Survey) -> Summary | None:
     if at_store or run.outcomes().failed:
         message = "not everything could be sent: run the same command again to send the rest"
         return run.end(ExitCode.DESTINATION if at_store else ExitCode.SOURCE, message)
+    run.add(changed_tables(surveyed.table_files))
     return None
 
 

@@ -36,6 +36,7 @@ from laden.store import Destination, FolderDestination, parse_destination, witho
 from laden.store.manage.limits import tier_of
 from laden.store.sas import lacking_for_load, lacking_for_verify
 from laden.store.taking import Taker, open_taker
+from laden.values.arguments import checked
 from laden.values.errors import ExitCode, UsageError
 from laden.values.events import PlanReady, Started, Summary, Warned
 from laden.values.records import Finding, Outcome, Severity
@@ -51,6 +52,7 @@ SOURCE_SAS = "LADEN_SOURCE_SAS"
 _BATCH = 2_000
 
 
+@checked
 def copy(
     source: str,
     destination: str,

@@ -13,6 +13,7 @@ from laden.run.loop import run as run_loop
 from laden.run.run import Run, running
 from laden.stages.comparison import COLUMNS, MARK, SIDES, compare_sides, differences, write_csv, write_parquet
 from laden.store import without_secret
+from laden.values.arguments import Connections, checked
 from laden.values.errors import UsageError
 from laden.values.events import Compared, Observer, Started, Summary, ignore
 from laden.values.ownfiles import begins, is_marked, placed, refuse
@@ -22,13 +23,14 @@ from laden.verbs.sides import read_sides
 _CSV_START = ",".join(f'"{column}"' for column in COLUMNS).encode()
 
 
+@checked
 def diff(
     here: str | Path,
     there: str | Path,
     *,
     output: str | Path | None = None,
     profile: str | None = None,
-    connections: int | None = None,
+    connections: Connections | None = None,
     observer: Observer = ignore,
 ) -> Summary:
     """Hold two places against each other, by content.

@@ -28,6 +28,7 @@ from laden.store.access import Access, Renewal
 from laden.store.account import list_containers
 from laden.store.credentials import find_credential
 from laden.store.sas import lacking_for_verify
+from laden.values.arguments import Port, checked
 from laden.values.errors import BlobMissing, LadenError, SourceError, UsageError
 from laden.values.events import Observer, Serving, Summary, Warned, ignore
 
@@ -36,10 +37,11 @@ _MARKED = 200
 _ASKED_AT_ONCE = 16
 
 
+@checked
 def explore(
     place: str,
     *,
-    port: int | None = None,
+    port: Port | None = None,
     open_page: bool = True,
     write: bool = False,
     sas_command: str | None = None,

@@ -34,6 +34,7 @@ from laden.stages.fetching.proof import Proof, damaged_members, prove
 from laden.stages.fetching.record import Record
 from laden.stages.fetching.repair import repair as mend
 from laden.store import without_secret
+from laden.values.arguments import checked
 from laden.values.errors import ExitCode, Interrupted, SourceError, StoreError, UsageError
 from laden.values.events import Observer, Started, Summary, ToFetch, Warned, ignore
 from laden.values.records import Entry, Finding, Severity
@@ -44,6 +45,7 @@ from laden.verbs.sources import begin, shown_sources, sources_of, tell_news
 _TELL_S = 0.2
 
 
+@checked
 def fetch(
     links: Paths,
     folder: str | Path,

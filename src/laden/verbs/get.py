@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Unpack
 
-from laden.dataset.profile import Template
+from laden.dataset.profile import Template, parse_layout
 from laden.dataset.selection import Selection
 from laden.run.logfile import LogFile
 from laden.run.loop import run as run_loop
@@ -27,6 +27,7 @@ from laden.store import FolderDestination, Store, without_secret
 from laden.store.access import Ask, Renewal
 from laden.store.intake import Intake
 from laden.store.sas import lacking_for_verify
+from laden.values.arguments import Connections, checked
 from laden.values.errors import ExitCode, UsageError
 from laden.values.events import Observer, Started, Summary, ToFetch, Warned, ignore
 from laden.values.records import Finding, Severity
@@ -48,10 +49,11 @@ class _Wishes:
     profile: str | None
     form: str
     dry_run: bool
-    connections: int | None
+    connections: Connections | None
     renewal: Renewal
 
 
+@checked
 def get(
     destination: str,
     folder: str | Path,
@@ -60,7 +62,7 @@ def get(
     layout: str | None = None,
     profile: str | None = None,
     table_name: str | None = None,
-    connections: int | None = None,
+    connections: Connections | None = None,
     dry_run: bool = False,
     findings_file: str | Path | None = None,
     log_file: str | Path | None = None,
@@ -110,7 +112,7 @@ def get(
         wishes = _Wishes(
             _folder(folder),
             replace(selection_of(asked), table_name=table_name),
-            Template(layout) if layout is not None else None,
+            parse_layout(layout) if layout is not None else None,
             profile,
             one_of("form", form, FORMS),
             dry_run,

@@ -16,16 +16,18 @@ from laden.stages.loadpage import LOAD
 from laden.store import without_secret
 from laden.store.access import Ask, Renewal
 from laden.store.sas import lacking_for_verify
+from laden.values.arguments import Connections, checked
 from laden.values.events import Observer, Remembered, Started, Summary, ignore
 from laden.verbs.opening import opened
 
 _PAGE_BYTES = 16 << 20
 
 
+@checked
 def history(
     destination: str,
     *,
-    connections: int | None = None,
+    connections: Connections | None = None,
     sas_command: str | None = None,
     ask_sas: Ask | None = None,
     observer: Observer = ignore,

@@ -21,6 +21,7 @@ from laden.stages.labels import FORMS, STARTS, LabelCounts, LabelSet, collect
 from laden.stages.loadpage import LoadPage
 from laden.stages.proof import wrong
 from laden.store import Destination, FolderDestination, Store, open_store, parse_destination, quoted
+from laden.values.arguments import checked
 from laden.values.errors import UsageError
 from laden.values.events import Observer, Started, ignore
 from laden.values.ownfiles import begins, placed, refuse
@@ -41,6 +42,7 @@ class Exported:
     counts: LabelCounts
 
 
+@checked
 def export_labels(
     destination: str,
     output: str | Path,

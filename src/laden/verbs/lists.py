@@ -24,6 +24,7 @@ from laden.store.credentials import SasSource
 from laden.store.listing import Progress
 from laden.store.manage import open_manage
 from laden.store.sas import lacking_for_verify
+from laden.values.arguments import Connections, checked
 from laden.values.errors import UsageError
 from laden.values.events import Observer, Started, Summary, ignore
 from laden.values.ownfiles import begins, is_marked, placed, refuse
@@ -37,13 +38,14 @@ STDOUT = "-"
 _STARTS = {"csv": b'"blob","size_bytes"', "json": b'{"blob": ', "table": TABLE_START.encode()}
 
 
+@checked
 def list_place(
     destination: str,
     *,
     output: str | Path | None = None,
     form: Form = "table",
     profile: str | None = None,
-    connections: int | None = None,
+    connections: Connections | None = None,
     sas_command: str | None = None,
     ask_sas: Ask | None = None,
     observer: Observer = ignore,

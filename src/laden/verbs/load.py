@@ -32,6 +32,7 @@ from laden.store import FolderDestination, without_secret
 from laden.store.access import Ask, Renewal
 from laden.store.cap import parse_cap
 from laden.store.sas import lacking_for_load, lacking_for_tags
+from laden.values.arguments import Connections, Workers, checked
 from laden.values.errors import AccessEnded, ExitCode, UsageError
 from laden.values.events import Observer, PlanReady, Started, Summary, ignore
 from laden.values.records import Item
@@ -56,6 +57,7 @@ from laden.verbs.wholeness import not_whole
 from laden.verbs.wishes import LoadWishes, refuse_share, settings_of, tell_no_longer, values_of
 
 
+@checked
 def load(
     source: Paths,
     destination: str,
@@ -66,9 +68,9 @@ def load(
     damaged: Literal["send", "skip"] = "send",
     images: Level = "structure",
     phi: Phi = "warn",
-    connections: int | None = None,
+    connections: Connections | None = None,
     limit: str | None = None,
-    workers: int | None = None,
+    workers: Workers | None = None,
     share: str | None = None,
     dry_run: bool = False,
     update: bool = False,

@@ -25,6 +25,7 @@ from laden.stages.inventory import read_proved
 from laden.store import without_secret
 from laden.store.access import Renewal
 from laden.store.sas import lacking_for_verify
+from laden.values.arguments import checked
 from laden.values.errors import Interrupted, SourceError, UsageError
 from laden.values.events import Observer, Started, Summary, ignore
 from laden.values.ownfiles import placed, refuse
@@ -38,6 +39,7 @@ from laden.verbs.sources import shown_sources, sources_of, tell_news
 _BATCH = 256
 
 
+@checked
 def lock(
     source: Paths,
     output: str | Path,

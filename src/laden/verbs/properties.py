@@ -26,6 +26,7 @@ from laden.store.listing import Progress
 from laden.store.manage import AT_ONCE, Manage
 from laden.store.manage.limits import MOST_TAGS
 from laden.store.sas import Sas, lacking_for_tags, lacking_for_undelete
+from laden.values.arguments import checked
 from laden.values.errors import AccessDenied, BlobConflict, BlobRefused, ExitCode, Interrupted, UsageError
 from laden.values.events import ActReady, Started, Summary, Warned
 from laden.values.records import Extras, Finding, Severity
@@ -48,6 +49,7 @@ class Which(Doing, Selecting, total=False):
     """TOML file, where the destination was loaded with one."""
 
 
+@checked
 def set_properties(
     destination: str,
     *,

@@ -33,6 +33,7 @@ from laden.stages.pruning import (
 from laden.stages.survey import Choice, survey
 from laden.store import FolderDestination, without_secret
 from laden.store.sas import lacking_for_prune, lacking_for_verify
+from laden.values.arguments import Count, checked
 from laden.values.errors import SourceError, UsageError
 from laden.values.events import ActReady, Started, Summary, Warned
 from laden.values.ownfiles import begins, placed, refuse
@@ -59,6 +60,7 @@ class Whole(Doing, total=False):
     names: str | None
 
 
+@checked
 def plan_prune(
     destination: str, source: Paths, *, plan_file: str | Path, dry_run: bool = False, **doing: Unpack[Whole]
 ) -> Summary:
@@ -96,11 +98,12 @@ def plan_prune(
         return run_loop(_plan(run, sources, destination, choice_of(asked), None if dry_run else path, doing))
 
 
+@checked
 def prune(
     plan_file: str | Path,
     *,
     destination: str | None = None,
-    most: int | None = None,
+    most: Count | None = None,
     without_undo: bool = False,
     dry_run: bool = False,
     **doing: Unpack[Doing],

@@ -29,6 +29,7 @@ from laden.stages.loadpage import LOAD, LoadPage
 from laden.stages.proof import wrong
 from laden.stages.publish import Publisher
 from laden.store import Destination, Store, open_store, parse_destination
+from laden.values.arguments import checked
 from laden.values.errors import UsageError
 from laden.values.events import Observer, Shown, Started, Warned, ignore
 from laden.verbs.asked import one_of
@@ -59,6 +60,7 @@ class _Wanted(NamedTuple):
     force: bool
 
 
+@checked
 def register(
     destination: str,
     workspace: str,

@@ -13,6 +13,7 @@ from laden.dataset.selection import Part, Records, choose
 from laden.dataset.table import write_subset
 from laden.run.run import running
 from laden.stages.survey import open_table
+from laden.values.arguments import checked
 from laden.values.errors import UsageError
 from laden.values.events import Observer, Selected, Started, Summary, ignore
 from laden.values.ownfiles import begins, placed, refuse
@@ -22,6 +23,7 @@ from laden.verbs.asked import Selecting, path_of, selection_of
 STDOUT = "-"
 
 
+@checked
 def select(
     table: str | Path,
     *,

@@ -20,6 +20,7 @@ from laden.store import without_secret
 from laden.store.access import Ask, Renewal
 from laden.store.manage import open_manage
 from laden.store.sas import lacking_for_verify
+from laden.values.arguments import Connections, checked
 from laden.values.events import Observer, Shown, Started, Summary, ignore
 from laden.values.units import amount, duration, share, size
 from laden.verbs.opening import opened
@@ -30,10 +31,11 @@ FROM known k LEFT JOIN blobs b ON b.name = k.blob
 """
 
 
+@checked
 def status(
     destination: str,
     *,
-    connections: int | None = None,
+    connections: Connections | None = None,
     sas_command: str | None = None,
     ask_sas: Ask | None = None,
     observer: Observer = ignore,

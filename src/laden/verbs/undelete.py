@@ -19,6 +19,7 @@ from laden.stages.pruning import read_plan
 from laden.store import without_secret
 from laden.store.manage import Manage
 from laden.store.sas import lacking_for_undelete
+from laden.values.arguments import checked
 from laden.values.errors import AccessDenied, ExitCode, Interrupted, UsageError
 from laden.values.events import ActReady, Started, Summary, Warned
 from laden.values.records import Finding, Severity
@@ -30,6 +31,7 @@ from laden.verbs.remembering import Word
 _AT_ONCE = 32
 
 
+@checked
 def undelete(
     destination: str, *, plan_file: str | Path | None = None, dry_run: bool = False, **doing: Unpack[Doing]
 ) -> Summary:

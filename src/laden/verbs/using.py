@@ -27,6 +27,7 @@ from laden.stages.manifest import OTHER
 from laden.store import without_secret
 from laden.store.access import Renewal
 from laden.store.sas import lacking_for_verify
+from laden.values.arguments import checked
 from laden.values.errors import UsageError
 from laden.values.events import Observer, Started, Summary, ignore
 from laden.verbs.asked import Selecting, selection_of
@@ -49,11 +50,12 @@ class Sample(NamedTuple):
     """Of its blob."""
 
 
+@checked
 def open_dataset(
     destination: str,
     *,
     profile: str | None = None,
-    connections: int | None = None,
+    connections: Connections | None = None,
     sas_command: str | None = None,
     observer: Observer = ignore,
     **asked: Unpack[Selecting],

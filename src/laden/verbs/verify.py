@@ -17,6 +17,7 @@ from laden.stages.proof import compare, documents_to_read_back, read_back, to_re
 from laden.store import Store, without_secret
 from laden.store.access import Ask, Renewal
 from laden.store.sas import lacking_for_verify
+from laden.values.arguments import Connections, checked
 from laden.values.errors import UsageError
 from laden.values.events import Observer, Started, Summary, ignore
 from laden.values.records import Finding, Severity
@@ -30,13 +31,14 @@ Depth = Literal["sample", "all"]
 _SAMPLE = 100
 
 
+@checked
 def verify(
     destination: str,
     *,
     deep: Depth | None = None,
     share: str | None = None,
     at: int | None = None,
-    connections: int | None = None,
+    connections: Connections | None = None,
     findings_file: str | Path | None = None,
     report_file: str | Path | None = None,
     report_images: Literal["some", "none"] = "some",

@@ -19,11 +19,12 @@ from laden.dataset.profile.catalogue import (
 )
 from laden.dataset.profile.parse import close_match
 from laden.dataset.profile.shape import COLUMN_TYPES, NO_PLACE, PLACE_SEPARATOR, WHICH_FOLDER, Profile, TableShape
-from laden.dataset.profile.template import ANYTHING, WHOLE_PATH, Template, parse_ranges
+from laden.dataset.profile.template import ANYTHING, MAX_SHOWN, WHOLE_PATH, Template, parse_layout, parse_ranges
 
 __all__ = [
     "ANYTHING",
     "COLUMN_TYPES",
+    "MAX_SHOWN",
     "NO_PLACE",
     "PLACE_SEPARATOR",
     "WHICH_FOLDER",
@@ -37,6 +38,7 @@ __all__ = [
     "has_telling_name",
     "known_profile",
     "open_profile",
+    "parse_layout",
     "parse_ranges",
     "profile_text",
     "recognise",

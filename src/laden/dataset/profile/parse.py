@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any
 from laden.dataset.profile.lines import line_of
 from laden.dataset.profile.shape import COLUMN_TYPES, MATCHES, ROWS_PER_IMAGE, Profile, TableShape
 from laden.dataset.profile.suspects import parse_suspects
-from laden.dataset.profile.template import ANYTHING, WHOLE_PATH, Template, parse_ranges
+from laden.dataset.profile.template import ANYTHING, WHOLE_PATH, Template, parse_layout, parse_ranges
 from laden.values.errors import UsageError
 from laden.values.names import problem, reserved
 
@@ -120,7 +120,7 @@ def _profile(given: Mapping[str, Any], folder: Traversable) -> Profile:
     return Profile(
         name=given["name"],
         title=given["title"],
-        layout=_template(given["layout"], "layout"),
+        layout=_template(given["layout"], "layout", read=parse_layout),
         archive=_template(given["archive"], "archive") if "archive" in given else None,
         expected=_expected(given["expected"]) if "expected" in given else (),
         folder=lying,
@@ -188,7 +188,9 @@ def _table(given: dict[str, Any], number: int) -> TableShape:
         segments=segments,
         many=_one_of(given, "rows_per_image", ROWS_PER_IMAGE, number) == "many",
         recognised_by=_texts(given, "recognised_by", "table", "names of columns"),
-        layout=_template(given["layout"], "table", "layout", table=number) if "layout" in given else None,
+        layout=_template(given["layout"], "table", "layout", table=number, read=parse_layout)
+        if "layout" in given
+        else None,
         folder=_template(given["folder"], "table", "folder", table=number) if "folder" in given else None,
         charts=_texts(given, "charts", "table", "names of columns"),
         age=_texts(given, "age", "table", "the column with the age, or those with the date and the year of birth"),
@@ -246,9 +248,9 @@ def _texts(given: Mapping[str, Any], key: str, section: str = "", kind: str = "n
     return tuple(given.get(key, []))
 
 
-def _template(text: str, *path: str, table: int = 0) -> Template:
+def _template(text: str, *path: str, table: int = 0, read: Callable[[str], Template] = Template) -> Template:
     try:
-        return Template(text)
+        return read(text)
     except UsageError as error:
         raise _Mistake(f"'{'.'.join(path)}': {error}", *path, table=table) from error
 

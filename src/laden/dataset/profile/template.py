@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from laden.values.errors import UsageError
+from laden.values.names import problem, reserved
 
 WHOLE_PATH = "path"
 """The one field that stands for a whole relative path, slashes included: `{path}`."""
@@ -20,6 +21,9 @@ ANYTHING = "*"
 
 MAX_NAMES = 100_000
 """How many names a range expression may stand for; more than that is a typing mistake."""
+
+MAX_SHOWN = 200
+"""Characters of a layout or name that a sentence shows."""
 
 _CUT = "\0"
 """Stands for a value that no name can have."""
@@ -96,6 +100,21 @@ class Template:
         return (
             self.match("/".join(path.rsplit("/", slashes + 1)[-1 - slashes :])) if path.count("/") >= slashes else None
         )
+
+
+def parse_layout(text: str) -> Template:
+    """Return the template of names to give; raises UsageError if it is none, or can give none that may travel.
+
+    Whatever its fields hold: a folder `..`, one of laden's own, a slash in front.
+    """
+    layout = Template(text)
+    example = _FIELD.sub("name", text)
+    if (reason := problem(example) or reserved(example)) is not None:
+        raise UsageError(
+            f"the layout '{text[:MAX_SHOWN]}' gives names like '{example[:MAX_SHOWN]}', and none may be given that"
+            f" {reason}: choose another layout"
+        )
+    return layout
 
 
 def parse_ranges(text: str) -> tuple[str, ...]:

@@ -190,6 +190,7 @@ class Records:
         if shape is not None:
             fold(self._relations, "fields", shape)
         if watch is not None and self._tell is not None:
+            watch.refuse_doubled([shape.key] if shape else [])
             for finding in (*watch.of_rows(), *watch.of_table()):
                 self._tell(finding)
         return count(table)
@@ -223,7 +224,9 @@ def typed(column: Column) -> str:
 
 def _watch(part: Part) -> TableWatch:
     texts = [name for name, kind in part.shape.columns.items() if kind == "text"] if part.shape else []
-    return TableWatch(part.table, part.shape.key if part.shape else None, texts)
+    return TableWatch(
+        part.table, part.shape.key if part.shape else None, texts, part.shape.columns if part.shape else ()
+    )
 
 
 def _united(parts: Sequence[Part]) -> tuple[Column, ...]:

@@ -1,8 +1,9 @@
 """Opens one zip archive's central directory, or says in one sentence why that cannot be done.
 
-In this order: the end of the file is searched for the end-of-central-directory record (APPNOTE 4.3.16); where
-it is missing, the first bytes tell what the file is instead; its zip64 record is taken where there is one (4.3.14);
-then the directory is taken apart (`central`), and the count of what it holds is compared with what is declared.
+In this order: the end of the file is searched for the end-of-central-directory record (APPNOTE 4.3.16), also in front
+of bytes that follow it by mistake; where it is missing, the first bytes tell what the file is instead; its zip64 record
+is taken where there is one (4.3.14); then the directory is taken apart (`central`), and the count of what it holds is
+compared with what is declared.
 
 No member is judged here (`laden.dataset.source.zips`), and none is read.
 """
@@ -34,6 +35,9 @@ _END64 = struct.Struct("<4sQHHIIQQQQ")
 """The zip64 record: signature, its length, versions, two disks, two counts, the directory's length and start."""
 _END64_MARK = b"PK\6\6"
 _IN_ZIP64 = 0xFFFF
+_MOST_AFTER_BYTES = 16 << 20
+"""So far from the file's end the record is looked for, where zeros or other bytes follow it."""
+_LOOK_BYTES = 1 << 20
 _WRAP_BYTES = 1 << 32
 """What is lost of an offset that a writer without zip64 cuts to 32 bits."""
 
@@ -46,6 +50,8 @@ class Directory(NamedTuple):
     """Where the directory starts: no member's data can lie beyond."""
     missing_bytes: int
     """How much further from the file's start it should be."""
+    after_bytes: int = 0
+    """How many follow the archive's end."""
 
 
 def read_directory(root: Root, archive: str) -> Directory:
@@ -108,10 +114,31 @@ class _End(NamedTuple):
     at_bytes: int
     """Where the record lies, which is where the directory ends."""
     head: bytes
+    after_bytes: int = 0
+    """How many follow the archive's end."""
 
 
 def _parse(file: ArchiveFile, archive: str) -> Directory:
     end = _find_end(file, archive)
+    # So far from the file's end, it may be that of an archive within one that breaks off: there, no offset fits.
+    far = end.after_bytes > _MAX_COMMENT_BYTES
+    try:
+        directory = _read(file, archive, end)
+    except SourceError:
+        if far:
+            raise _no_end(archive, end.head, file.size_bytes) from None
+        raise
+    if far and directory.missing_bytes:
+        raise _no_end(archive, end.head, file.size_bytes)
+    if end.after_bytes and file.read_at(2, file.size_bytes - end.after_bytes) == b"PK":
+        detail = (
+            f"{end.after_bytes:,} bytes follow it that begin as another archive does, which was joined to it or cut"
+        )
+        raise _directory_damaged(archive, detail)
+    return directory
+
+
+def _read(file: ArchiveFile, archive: str, end: _End) -> Directory:
     start_bytes = end.at_bytes - end.length_bytes
     if start_bytes < 0:
         raise _directory_damaged(archive, "it should be longer than the archive")
@@ -133,7 +160,7 @@ def _parse(file: ArchiveFile, archive: str) -> Directory:
         found, shift_bytes = _unwrapped(found), 0
     if shift_bytes:
         found = [member._replace(offset_bytes=member.offset_bytes + shift_bytes) for member in found]
-    return Directory(found, start_bytes, -shift_bytes)
+    return Directory(found, start_bytes, -shift_bytes, end.after_bytes)
 
 
 def _directory(file: ArchiveFile, end: _End, start_bytes: int) -> bytes:
@@ -163,14 +190,30 @@ def _find_end(file: ArchiveFile, archive: str) -> _End:
     head = file.read_at(512, 0)
     tail_at_bytes = max(0, size_bytes - _END.size - _MAX_COMMENT_BYTES)
     tail = file.read_at(size_bytes - tail_at_bytes, tail_at_bytes)
-    at = tail.rfind(_END_MARK)
-    if at < 0 or len(tail) - at < _END.size:
-        raise _no_end(archive, head, size_bytes)
-    if _in_a_comment(tail, at):
+    at = tail.rfind(_END_MARK, 0, max(0, len(tail) - _END.size + len(_END_MARK)))
+    if at >= 0 and _in_a_comment(tail, at):
         raise _directory_damaged(archive, "the archive's comment holds another one, and nobody knows which is meant")
-    _, disk, directory_disk, _, count, length_bytes, start_bytes, _ = _END.unpack_from(tail, at)
-    end = _End(frozenset({disk, directory_disk}), count, length_bytes, start_bytes, tail_at_bytes + at, head)
+    at_bytes = tail_at_bytes + at if at >= 0 else _far_end(file, tail_at_bytes, head)
+    if at_bytes < 0:
+        raise _no_end(archive, head, size_bytes)
+    record = file.read_at(_END.size, at_bytes)
+    _, disk, directory_disk, _, count, length_bytes, start_bytes, comment_bytes = _END.unpack(record)
+    after_bytes = max(0, size_bytes - at_bytes - _END.size - comment_bytes)
+    end = _End(frozenset({disk, directory_disk}), count, length_bytes, start_bytes, at_bytes, head, after_bytes)
     return _find_end64(file, end) or end
+
+
+def _far_end(file: ArchiveFile, before_bytes: int, head: bytes) -> int:
+    """Where the last end record of what begins as a zip lies, in front of a place; -1 where there is none."""
+    least_bytes = max(0, file.size_bytes - _MOST_AFTER_BYTES) if head.startswith(b"PK\3\4") else before_bytes
+    while before_bytes > least_bytes:
+        start_bytes = max(least_bytes, before_bytes - _LOOK_BYTES)
+        # What begins here and ends behind that place is found too.
+        piece = file.read_at(before_bytes + len(_END_MARK) - 1 - start_bytes, start_bytes)
+        if (at := piece.rfind(_END_MARK)) >= 0:
+            return start_bytes + at
+        before_bytes = start_bytes
+    return -1
 
 
 def _find_end64(file: ArchiveFile, end: _End) -> _End | None:
@@ -185,7 +228,7 @@ def _find_end64(file: ArchiveFile, end: _End) -> _End | None:
         if len(record) == _END64.size and record.startswith(_END64_MARK):
             _, _, _, _, disk, directory_disk, _, count, length_bytes, start_bytes = _END64.unpack(record)
             disks = end.disks | {disk, directory_disk}
-            return _End(frozenset(disks), count, length_bytes, start_bytes, at_bytes, end.head)
+            return _End(frozenset(disks), count, length_bytes, start_bytes, at_bytes, end.head, end.after_bytes)
     return None
 
 

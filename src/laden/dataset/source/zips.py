@@ -44,7 +44,7 @@ def entries(root: Root, archive: str, encoding: str | None = None) -> Iterator[E
     """List the members of `root / archive` in the order in which they lie in it, then what is to be said of them all.
 
     Findings: `name-refused`, `member-encrypted`, `member-method`, `member-size`, `member-overlap`, `member-link`,
-    `member-kind`, `member-duplicate`, `names-encoding`, `archive-nested`, `junk-ignored`.
+    `member-kind`, `member-duplicate`, `names-encoding`, `archive-nested`, `archive-trailing`, `junk-ignored`.
 
     Args:
         root: the source's folder.
@@ -71,8 +71,15 @@ def entries(root: Root, archive: str, encoding: str | None = None) -> Iterator[E
             yield _entry(archive, name, member)
     yield from _guessed(archive, [(name, one.raw_name) for name, one in zip(read, members, strict=True)])
     yield from nested_findings(archive, (name for name, left_out in zip(names, junk, strict=True) if not left_out))
+    if directory.after_bytes:
+        yield _trailing(archive, directory.after_bytes)
     if any(junk):
         yield junk_finding(archive, [name for name, left_out in zip(names, junk, strict=True) if left_out])
+
+
+def _trailing(archive: str, after_bytes: int) -> Finding:
+    message = f"{after_bytes:,} bytes follow the end of {archive}, whose directory is whole and fits what it names: its"
+    return Finding("archive-trailing", Severity.WARNING, f"{message} members are loaded.", archive=archive)
 
 
 def _is_junk(name: str, member: Member) -> bool:

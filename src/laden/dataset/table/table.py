@@ -23,8 +23,9 @@ from laden.values.errors import SourceError
 BOM = b"\xef\xbb\xbf"
 """The byte order mark of UTF-8, which spreadsheets write."""
 
-_HEADER_LIMIT_BYTES = 256 * 2**10
-"""Room for more than 10,000 columns."""
+_HEADER_LIMITS_BYTES = (256 * 2**10, file.LINE_LIMIT_BYTES)
+"""How much of a file is looked at for its header: room for more than 10,000 columns, and where that ends within the
+header, as much as any line may have."""
 _DELIMITERS = (",", ";", "\t")
 
 # The limit is one of the whole process; the default of 128 KiB is too small for reports with long texts.
@@ -60,7 +61,7 @@ class Table:
     @classmethod
     def open(cls, path: Path) -> Table:
         """Return the table at `path`; raises SourceError if it cannot be read or is no CSV with a header."""
-        columns, header_bytes, delimiter = _read_header(path, file.start(path, _HEADER_LIMIT_BYTES))
+        columns, header_bytes, delimiter = _read_header(path, path)
         name = path.name[:-3] if path.name.lower().endswith(".gz") else path.name
         return cls(path, name, columns, header_bytes, delimiter)
 
@@ -77,7 +78,7 @@ class Table:
             os.close(number)
             held = Path(name)
             file.copy(self.path, held)
-        if _read_header(self.path, file.start(held, _HEADER_LIMIT_BYTES))[1] != self.header_bytes:
+        if _read_header(self.path, held)[1] != self.header_bytes:
             raise SourceError(f"the table {self.path} changed while it was read: run the same command again")
         return replace(self, held=held)
 
@@ -167,9 +168,25 @@ def is_clean_text(raw: bytes) -> bool:
         return False
 
 
-def _read_header(path: Path, start: bytes) -> tuple[tuple[str, ...], bytes, str]:
-    """Return the columns, the header's exact bytes and the separator; raises SourceError if there is none."""
-    best: tuple[tuple[str, ...], bytes, str] = ((), b"", "")
+Header = tuple[tuple[str, ...], bytes, str]
+"""The columns, the header's exact bytes, and the separator."""
+
+
+def _read_header(called: Path, path: Path) -> Header:
+    """Read the header of what lies at `path` and is `called` otherwise; raises SourceError if there is none."""
+    for limit_bytes in _HEADER_LIMITS_BYTES:
+        start = file.start(path, limit_bytes)
+        if (found := _parse_header(called, start, whole=len(start) < limit_bytes)) is not None:
+            return found
+    raise SourceError(
+        f"the first line of the table {called} has more than 16 MiB, so it is no line of column names, or a quote in it"
+        " is never closed; add one, or fetch it again"
+    )
+
+
+def _parse_header(path: Path, start: bytes, *, whole: bool) -> Header | None:
+    """The header in a file's first bytes, or in all of them; None where they end within it. Raises SourceError."""
+    best: Header = ((), b"", "")
     broken: csv.Error | None = None
     bom = BOM if start.startswith(BOM) else b""
     for delimiter in _DELIMITERS:
@@ -180,8 +197,9 @@ def _read_header(path: Path, start: bytes) -> tuple[tuple[str, ...], bytes, str]
             # With another separator than the file's, good quotes may make no sense.
             broken = error
             continue
-        is_cut = len(start) >= _HEADER_LIMIT_BYTES and not lines.taken.endswith(b"\n")
-        if not any(fields) or lines.ended or is_cut:
+        if not whole and (lines.ended or not lines.taken.endswith(b"\n")):
+            return None
+        if not any(fields) or lines.ended:
             raise SourceError(f"the table {path} does not start with a line of column names; add it, or fetch it again")
         if len(fields) > len(best[0]):
             best = (tuple(fields), bom + bytes(lines.taken), delimiter)

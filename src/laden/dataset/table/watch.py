@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from laden.dataset.table.blocks import Block
 from laden.dataset.table.table import BOM, Table
+from laden.values.errors import SourceError
 from laden.values.records import Finding, Severity
 
 _SCIENTIFIC = re.compile(r"-?\d([.,]\d+)?E\+\d{2,}")
@@ -23,12 +24,26 @@ _SCIENTIFIC = re.compile(r"-?\d([.,]\d+)?E\+\d{2,}")
 class TableWatch:
     """Looks at each record once."""
 
-    def __init__(self, table: Table, key: str | None, texts: Collection[str]) -> None:
-        """Watch `table`, whose column `key` names the images; it and the columns `texts` may hold long ids.
+    def __init__(self, table: Table, key: str | None, texts: Collection[str], used: Collection[str] = ()) -> None:
+        """Watch a table.
 
-        Raises SourceError if there is no column `key`.
+        Args:
+            table: which.
+            key: column that names the images, where one does; it and the columns `texts` may hold long ids.
+            texts: columns of texts.
+            used: columns whose values mean something to laden, beside the key.
+
+        Raises:
+            SourceError: there is no column `key`.
         """
         self._table = table
+        self._doubled = {
+            name: [place for place, other in enumerate(table.columns) if other == name]
+            for name in dict.fromkeys([*([] if key is None else [key]), *used])
+            if table.columns.count(name) > 1
+        }
+        self._differing: dict[str, tuple[int, list[str]]] = {}
+        """Of columns of one name that are not the same: the first row in which they differ, and what they say there."""
         self._width = len(table.columns)
         self._key = None if key is None else table.column(key)
         self._texts = [index for index, name in enumerate(table.columns) if name in texts or name == key]
@@ -62,6 +77,41 @@ class TableWatch:
             self._odd.append(np.stack([rows[order], widths[order]], axis=1))
         if self._rewritten is None:
             self._rewritten = self._number_in(block)
+        if self._doubled:
+            self._compare(block)
+
+    def _compare(self, block: Block) -> None:
+        """Note where columns of one name differ."""
+        text = block.text.tobytes()
+        for name in self._doubled.keys() - self._differing.keys():
+            edges = [block.edges(place, trimmed=True) for place in self._doubled[name]]
+            for index, row in enumerate(block.rows.tolist()):
+                cells = [text[heads[index] : tails[index]] for heads, tails in edges]
+                if len(set(cells)) > 1:
+                    self._differing[name] = row, [cell.decode("utf-8", "replace") for cell in cells]
+                    break
+
+    def refuse_doubled(self, naming: Collection[str]) -> None:
+        """Refuse, once all was seen, columns of one name that differ, and that say which image a row means.
+
+        Raises:
+            SourceError: there are such among `naming`.
+        """
+        for name in self._differing:
+            if name in naming:
+                raise SourceError(
+                    f"the table {self._table.path} has {self._about(name)}: nobody can tell which one is meant; rename"
+                    " or remove one"
+                )
+
+    def _about(self, name: str) -> str:
+        """`2 columns called 'id' (column 1 and 4), which differ, first in row 7: 'a' and 'b'`."""
+        places = self._doubled[name]
+        told = f"{len(places)} columns called {name!r} (column {' and '.join(str(place + 1) for place in places)})"
+        if name not in self._differing:
+            return f"{told}, which are the same"
+        row, cells = self._differing[name]
+        return f"{told}, which differ, first in row {row}: {' and '.join(repr(cell[:40]) for cell in cells)}"
 
     def _number_in(self, block: Block) -> tuple[int, str] | None:
         """The first row of a block with an id in scientific form, and that id."""
@@ -128,6 +178,10 @@ class TableWatch:
                 "its bytes are kept, but names with such letters match nothing: save it as UTF-8"
             )
             findings.append(Finding("table-encoding", Severity.WARNING, message, row=row))
+        for name in self._doubled:
+            differs = name in self._differing
+            message = f"the table {self._table.name} has {self._about(name)}; the first one is used"
+            findings.append(Finding("column-doubled", Severity.WARNING if differs else Severity.INFO, message))
         return findings
 
     def _spreadsheet_signs(self) -> list[str]:

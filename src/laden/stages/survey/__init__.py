@@ -27,7 +27,7 @@ from laden.stages.survey.recognition import Choice, recognise_source
 from laden.stages.survey.rows import PlacedTable, feed_tables
 from laden.stages.survey.steps import take_steps
 from laden.stages.survey.tables import SourceTable, is_table, open_table
-from laden.stages.survey.unchanged import Stamps, stamps
+from laden.stages.survey.unchanged import Stamps, TableFile, stamps, table_stamp
 from laden.values.errors import LadenError, SourceError, UsageError
 from laden.values.events import Observer, Started, Warned
 from laden.values.records import Entry, Finding, Severity, Step
@@ -64,6 +64,8 @@ class Survey:
     """What the archives were when they were listed."""
     holding: Holding | None = None
     """The lock file that it was held against, where there is one."""
+    table_files: tuple[TableFile, ...] = ()
+    """Where the tables were read of, as far as these are files of this machine."""
 
     @property
     def table(self) -> Table | None:
@@ -105,7 +107,7 @@ def survey(
     for table in tables:
         observer(Started("table", table.table.name))
     # From here on nothing reads the source's tables again: what lands is what was surveyed.
-    tables = [replace(table, table=table.table.hold(relations.folder)) for table in tables]
+    tables, table_files = _held(tables, choice, found, relations.folder)
     placed = feed_tables(relations, log, profile, tables, homes, observer, charts=charts)
     feed = EntryFeed(found, profile, tables, trust, choice.scope, log, holding)
     before = stamps(found.root, _asked(found, profile, homes, holding, observer))
@@ -131,6 +133,7 @@ def survey(
         feed.excluded,
         before,
         holding,
+        table_files,
     )
 
 
@@ -146,6 +149,26 @@ def _recognised(
         log.add(_no_table(found))
     log.known_suspects = profile.suspects
     return found, choice, profile, tables
+
+
+def _held(
+    tables: list[SourceTable], choice: Choice, found: Found, folder: Path
+) -> tuple[list[SourceTable], tuple[TableFile, ...]]:
+    """The tables with the run's own copies of them, and the files of this machine that they were read of."""
+    held: list[SourceTable] = []
+    files: list[TableFile] = []
+    for one in tables:
+        path: Path | None = one.table.path
+        if is_member := one.table.path.is_relative_to(folder):
+            packed = found.root / one.archive if one.archive and isinstance(found.root, Path) else None
+            path = choice.table or packed
+        # What a link named lies in the folder, too.
+        outside = path if path is not None and not path.is_relative_to(folder) else None
+        stamp = table_stamp(outside) if outside is not None else None
+        held.append(replace(one, table=one.table.hold(folder)))
+        if outside is not None and stamp is not None:
+            files.append(TableFile(outside, None if is_member else held[-1].table.content, stamp))
+    return held, tuple(files)
 
 
 def _found(sources: Sequence[Path] | Sources, choice: Choice, relations: Relations) -> tuple[Found, Choice]:

@@ -12,10 +12,10 @@ from pathlib import Path
 from laden.dataset.profile import (
     Profile,
     TableShape,
-    Template,
     has_known_name,
     has_telling_name,
     open_profile,
+    parse_layout,
     recognise,
     the_only,
 )
@@ -65,7 +65,7 @@ def recognise_source(found: Found, choice: Choice, folder: Path) -> tuple[Profil
         profile, tables = _by_itself(candidates, found)
     if choice.layout is not None:
         shapes = tuple(replace(shape, layout=None) for shape in profile.tables)
-        profile = replace(profile, layout=Template(choice.layout), tables=shapes)
+        profile = replace(profile, layout=parse_layout(choice.layout), tables=shapes)
     return profile, tables
 
 

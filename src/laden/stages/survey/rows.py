@@ -17,7 +17,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from laden.dataset.profile import NO_PLACE, PLACE_SEPARATOR, WHICH_FOLDER, Profile, TableShape, Template
+from laden.dataset.profile import MAX_SHOWN, NO_PLACE, PLACE_SEPARATOR, WHICH_FOLDER, Profile, TableShape, Template
 from laden.dataset.selection.keys import fold, folded, row_key
 from laden.dataset.table import BATCH, Block, Table, TableWatch, columns, count
 from laden.relations import Relations
@@ -103,9 +103,11 @@ def _feed(
     key = cells.of(shape.key)
     home = archive.sql(named) if archive else "NULL"
     sizes = [cells.of(name) for name in (shape.width, shape.height) if name in table.columns]
-    watch = TableWatch(table, shape.key, [name for name, kind in shape.columns.items() if kind == "text"])
+    texts = [name for name, kind in shape.columns.items() if kind == "text"]
+    watch = TableWatch(table, shape.key, texts, [*named, *shape.columns])
     cells.take(charted.needed if charted else ())
     cells.read(relations, watch, ticks)
+    watch.refuse_doubled([shape.key, *named])
     if charted:
         relations.run(charted.declared)
         relations.run(charted.taken("cells", before))
@@ -118,6 +120,7 @@ def _feed(
     if len(sizes) == 2:
         _feed_sizes(relations, sizes[0], sizes[1], before)
     _feed_odd(relations, watch, before, selected=homes is None)
+    _judge_names(relations, layout, table, before)
     for finding in heapq.merge(watch.of_rows(), _refused_rows(relations, before), key=lambda one: one.row or 0):
         log.add(finding)
     for finding in watch.of_table():
@@ -225,10 +228,13 @@ def _numbers(*columns: NDArray[np.int64], names: Sequence[str] = ("row",)) -> St
     return Stream(dict.fromkeys(names, "integer"), iter([(count, columns)] if count else []))
 
 
-def _refused_rows(relations: Relations, before: int) -> Iterator[Finding]:
-    """What `names.problem` says of the rows' names; a row that it refuses has none afterwards.
+def _judge_names(relations: Relations, layout: Template, table: Table, before: int) -> None:
+    """Fill `refused` with the names that no row may have.
 
     Most names are plainly fine, which SQL sees; of the others, each different one is judged once.
+
+    Raises:
+        UsageError: all are such.
     """
     doubtful = relations.stream(
         f"SELECT DISTINCT blob FROM rows WHERE row > ? AND blob IS NOT NULL AND NOT ({plain_in_sql('blob')})",  # noqa: S608 - own text
@@ -238,6 +244,17 @@ def _refused_rows(relations: Relations, before: int) -> Iterator[Finding]:
     relations.run("CREATE OR REPLACE TABLE refused (blob VARCHAR, reason VARCHAR)")
     if not relations.feed("refused", ((blob, reason) for blob, reason in judged if reason is not None)):
         return
+    good = "SELECT 1 FROM rows WHERE row > ? AND blob IS NOT NULL AND blob NOT IN (SELECT blob FROM refused) LIMIT 1"
+    if next(iter(relations.stream(good, [before])), None) is None:
+        example, reason = relations.one("SELECT min(blob), arg_min(reason, blob) FROM refused")
+        raise UsageError(
+            f"the layout '{str(layout)[:MAX_SHOWN]}' gives each row of {table.name} a name that no blob may have:"
+            f" '{example[:MAX_SHOWN]}' {reason}; choose another --layout"
+        )
+
+
+def _refused_rows(relations: Relations, before: int) -> Iterator[Finding]:
+    """What is wrong with the rows' names; a row whose name is `refused` has none afterwards."""
     for row, blob, reason in relations.stream(
         "SELECT row, blob, reason FROM rows JOIN refused USING (blob) WHERE row > ? ORDER BY row", [before]
     ):

@@ -2,22 +2,37 @@
 
 What changes before or while it is read is told then and there (`source.reader`). What changes afterwards shows here: an
 archive or a wanted plain file whose size or modification time is another one. Nothing is read.
+
+A table is another matter: what lands is the run's own copy of it, so one that changed does no harm, and is told.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from laden.dataset.source import Root, folder_of, open_archive
 from laden.dataset.source.positional import time_ns
+from laden.dataset.table import same_content
 from laden.relations import Relations
 from laden.values.errors import SourceError
 from laden.values.records import Finding, Severity
 
 Stamps = Mapping[str, tuple[int, ...] | None]
 """Sizes and modification times by the path of an archive; None where it cannot be opened."""
+
+
+class TableFile(NamedTuple):
+    """A file of this machine that a table was read of."""
+
+    path: Path
+    held: Path | None
+    """The run's copy of what it holds; None where the table is one of the members of an archive."""
+    stamp: tuple[int, ...] | None
+    """Length, modification time and number of the file, before it was read."""
+
 
 _FAILED = "receipts WHERE outcome = 'failed'"
 _CHANGED = "it changed after it was surveyed: what was sent of it may be of two versions; run the same command again"
@@ -66,3 +81,30 @@ def _file(path: str) -> tuple[int, int] | None:
     except OSError:
         return None
     return status.st_size, time_ns(status)
+
+
+def table_stamp(path: Path) -> tuple[int, ...] | None:
+    """What a table's file is now; None where it is not there."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns, status.st_ino
+
+
+def changed_tables(files: Iterable[TableFile]) -> Iterator[Finding]:
+    """Tables that hold something else than when they were read; of another time alone, nothing need be told."""
+    for path, held, stamp in files:
+        if table_stamp(path) != stamp and not _still_holds(path, held):
+            message = (
+                f"{path} changed after it was read: what landed is its first reading, which fits the images; load again"
+                " for what it says now"
+            )
+            yield Finding("table-changed", Severity.ERROR, message, member=path.name)
+
+
+def _still_holds(path: Path, held: Path | None) -> bool:
+    try:
+        return held is not None and same_content(path, held)
+    except SourceError:
+        return False

@@ -15,6 +15,7 @@ from laden.dataset.profile import open_profile
 from laden.dataset.source import find
 from laden.stages.survey.tables import Candidates
 from laden.values import scratch
+from laden.values.arguments import checked
 from laden.values.errors import UsageError
 from laden.values.events import Observer, Started, Summary, ignore
 from laden.verbs.asked import refuse_secrets
@@ -35,6 +36,7 @@ class Proposed:
     """Of a check of the folder with it."""
 
 
+@checked
 def init(source: str | Path, *, output: str | Path | None = None, observer: Observer = ignore) -> Proposed:
     """Write a profile for the images and tables of a folder, and try it.
 
