@@ -185,7 +185,7 @@ def test_workers_that_do_not_see_the_source_are_refused(cluster: Cluster, tmp_pa
 
 def test_a_scheduler_that_nobody_answers_for(monkeypatch: pytest.MonkeyPatch, container: str, dataset: Dataset) -> None:
     monkeypatch.setattr(dask, "_REACHED_WITHIN_S", 0.5)
-    with pytest.raises(LadenError, match="cannot be reached: check the address"):
+    with pytest.raises(UsageError, match="cannot be reached: check the address"):
         load(dataset.folder, container, engine="dask", scheduler="tcp://127.0.0.1:9")
     with pytest.raises(UsageError, match="cannot be used"):
         load(dataset.folder, container, engine="dask", scheduler="carrier-pigeon://127.0.0.1:9")
@@ -218,7 +218,7 @@ def test_a_scheduler_over_tls(tmp_path: Path, dataset: Dataset, monkeypatch: pyt
         monkeypatch.setattr(dask, "_REACHED_WITHIN_S", 1.0)
         with pytest.raises(UsageError, match=r"TLS|tls"):
             check(dataset.folder, images="structure", engine="dask", scheduler=running.address)
-        with pytest.raises(LadenError, match="whether it asks for TLS"):
+        with pytest.raises(UsageError, match="whether it asks for TLS"):
             check(dataset.folder, images="structure", engine="dask", scheduler=running.address.replace("tls:", "tcp:"))
 
 
@@ -320,7 +320,13 @@ def test_no_secret_is_in_logs_pages_events_or_pickles_when_tasks_fail(
             assert base64.b64encode(secret.encode()).rstrip(b"=") not in given
 
 
-PAGES = ("/info/main/workers.html", "/info/task/laden-failing.html", "/info/main/logs.html", "/json/counts.json", "/metrics")
+PAGES = (
+    "/info/main/workers.html",
+    "/info/task/laden-failing.html",
+    "/info/main/logs.html",
+    "/json/counts.json",
+    "/metrics",
+)
 
 
 def page(http: str, path: str) -> str:

@@ -33,6 +33,7 @@ class Cluster:
 
     def __enter__(self) -> Self:
         file = self.folder / "scheduler.json"
+        file.unlink(missing_ok=True)
         arguments = ["--host", "127.0.0.1", "--port", "0", "--dashboard-address", "127.0.0.1:0"]
         arguments += ["--scheduler-file", str(file), *self._arguments]
         self.scheduler = self._start("dask_scheduler", "scheduler.log", arguments, {})

@@ -57,8 +57,7 @@ class Engine:
             window_bytes: in a worker's memory for each batch.
 
         Raises:
-            UsageError: they cannot be used, or would be told a secret.
-            LadenError: they cannot be reached.
+            UsageError: they cannot be reached or used, or would be told a secret.
         """
         if self.is_here:
             yield None

@@ -19,7 +19,7 @@ from typing import Any
 
 from laden.stages.engine.carrying import carry, own_version
 from laden.stages.engine.works import Told
-from laden.values.errors import LadenError, UsageError
+from laden.values.errors import UsageError
 from laden.values.secrets import redact
 from laden.values.units import size
 
@@ -33,6 +33,7 @@ except ImportError as error:
 
 _REACHED_WITHIN_S = 10.0
 _WORKERS_WITHIN_S = 30.0
+_ANSWERED_WITHIN_S = 10.0
 _LOOK_S = 5.0
 _TOPIC = "laden"
 _BESIDE_WINDOW_BYTES = 1 << 30
@@ -115,14 +116,20 @@ class DaskPool:
                 )
 
     def _asked(self, question: Callable[..., Any], *arguments: object) -> dict[str, Any]:
-        """What each worker answers."""
-        try:
-            answers: dict[str, Any] = self._client.run(question, *arguments)
-        except ImportError as error:
-            raise UsageError(f"a worker of {self.name} cannot run laden ({error}): install laden there too") from None
-        except (OSError, TimeoutError, CancelledError) as error:
-            raise LadenError(f"the workers of {self.name} do not answer ({type(error).__name__}): look there") from None
-        return answers
+        """What each worker answers in time; of one that does not, its batches will tell (`carry`)."""
+        answers: dict[str, Any] = {}
+
+        def ask() -> None:
+            with suppress(OSError, CancelledError):
+                answers.update(self._client.run(question, *arguments, on_error="return"))
+
+        asking = threading.Thread(target=ask, name="laden-dask-ask", daemon=True)
+        asking.start()
+        asking.join(_ANSWERED_WITHIN_S)
+        for answer in [*answers.values()]:
+            if isinstance(answer, ImportError):
+                raise UsageError(f"a worker of {self.name} cannot run laden ({answer}): install laden there too")
+        return {address: answer for address, answer in answers.items() if not isinstance(answer, BaseException)}
 
     def close(self) -> None:
         """Leave the scheduler to others."""
@@ -143,8 +150,7 @@ def dask_pool(address: str) -> Iterator[DaskPool]:
     """Reach a scheduler, as in `tcp://10.0.0.4:8786` or `tls://...`, and let go of it afterwards.
 
     Raises:
-        UsageError: it is no such address, or TLS is not set up.
-        LadenError: nobody answers there.
+        UsageError: it is no such address, nobody answers there, or TLS is not set up.
     """
     with _quiet():
         client = _reached(address)
@@ -170,7 +176,7 @@ def _reached(address: str) -> Any:
                 f"the scheduler at {address} cannot be reached over TLS: its certificate and yours must be of one CA"
                 f" ({_TLS}), or nobody listens there"
             ) from None
-        raise LadenError(
+        raise UsageError(
             f"the scheduler at {address} cannot be reached: check the address and the network, and whether it asks"
             " for TLS (tls://...)"
         ) from None
