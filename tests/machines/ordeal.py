@@ -48,7 +48,7 @@ class Running:
 
     @property
     def is_done(self) -> bool:
-        return bool(self.codes) and self.codes[-1] == 0
+        return self.needed and bool(self.codes) and self.codes[-1] == 0
 
     def tend(self) -> None:
         """Start it, again where it ended before its work was done."""

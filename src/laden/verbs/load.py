@@ -25,6 +25,7 @@ from laden.stages.history import Deed
 from laden.stages.inventory import Listing, is_listed, read_earlier
 from laden.stages.manifest import LOAD, Document, LoadPage
 from laden.stages.plan import Plan
+from laden.stages.plan.dealing import spans_of
 from laden.stages.proof import doubt_documents, oddities
 from laden.stages.properties import Values, wishes_of
 from laden.stages.publish import Landing, Publisher
@@ -35,7 +36,7 @@ from laden.store.cap import parse_cap
 from laden.store.sas import lacking_for_load, lacking_for_tags
 from laden.values.errors import AccessEnded, ExitCode, UsageError
 from laden.values.events import Observer, PlanReady, Started, Summary, ignore
-from laden.values.records import Item
+from laden.values.records import Finding, Item
 from laden.verbs.asked import (
     Choosing,
     Paths,
@@ -237,14 +238,21 @@ async def _load(
         run.tell(Started("listing", without_secret(destination)))
         ground = await _explored(run, there, sources, wishes, reporter)
         if wishes.dry_run:
-            run.add(lost_before(run, ground.surveyed, ground.landings, ground.earlier))
+            run.add(_lost(run, ground))
             return run.end()
         if not ground.ready.images and not ground.ready.share:
             raise nothing_here(run, ground.surveyed)
         if not await agreed(run, ground.ready, wishes.confirm, there.store, absent=ground.listing.absent):
-            run.add(lost_before(run, ground.surveyed, ground.landings, ground.earlier))
+            run.add(_lost(run, ground))
             return run.end(ExitCode.INTERRUPTED, "nothing was sent, as you said")
         return await _carried_out(run, ground, wishes, sending, pool)
+
+
+def _lost(run: Run, ground: _Ground) -> Iterable[Finding]:
+    """What earlier loads landed and is lost; a share does not list all that they did."""
+    if ground.ready.share:
+        return ()
+    return lost_before(run, ground.surveyed, ground.landings, ground.earlier)
 
 
 async def _explored(run: Run, there: Opened, sources: Sources, wishes: LoadWishes, reporter: Reporter) -> _Ground:
@@ -254,6 +262,8 @@ async def _explored(run: Run, there: Opened, sources: Sources, wishes: LoadWishe
     surveyed = survey(sources, wishes.choice, run.relations, run.log, run.tell, charts=reporter.wanted)
     unseen = not_whole(run, surveyed, wishes.choice)
     reporter.look_at_source(surveyed.profile, surveyed.root, [one.table for one in surveyed.tables], run.relations)
+    if wishes.share is not None:
+        listing.narrow(spans_of(run.relations, wishes.share))
     await listing.finish()
     await listing.know()
     page, earlier = await read_earlier(there.store, run.relations)
