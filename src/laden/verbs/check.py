@@ -83,7 +83,7 @@ def check(
         elsewhere = engine_of(engine, scheduler, executor, workers)
         if (executor or engine) and level == "none":
             raise UsageError("an engine reads images: give --images structure or pixels with it")
-        begin(run, sources)
+        begin(run, sources, part)
         surveyed = survey(sources, choice, run.relations, run.log, run.tell, charts=reporter.wanted)
         tell_news(run, sources)
         reporter.look_at_source(surveyed.profile, surveyed.root, [one.table for one in surveyed.tables], run.relations)

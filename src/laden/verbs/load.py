@@ -218,7 +218,7 @@ async def _load(
 ) -> Summary:
     refuse_secrets(layout=wishes.choice.layout, table_name=wishes.choice.selection.table_name)
     refuse_swapped(sources, destination)
-    begin(run, sources)
+    begin(run, sources, wishes.share)
     sending = _Sending(run)
     async with (
         listening(run, sources),
