@@ -9,7 +9,7 @@ from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from laden.relations import Relations
@@ -92,6 +92,7 @@ def spans_between(starts: list[str]) -> list[Span]:
     return [Span(one, other) for number, (one, other) in enumerate(pairwise(names)) if number % 3 != 1]
 
 
+@settings(deadline=None)
 @given(NAMES, STARTS, st.sampled_from(BINARY), st.integers(1, 7))
 def test_spans_are_what_lies_in_them_and_nothing_else(names, starts, order, page_names):
     service = Names([name for name in names if name.isascii()], page_names, order)
