@@ -33,7 +33,7 @@ _ARCHIVES = 16
 _MEMBERS = 20
 _MEMBER_BYTES = 2_000_000
 _SCALING_MBIT = 40
-_ENGINES_MBPS = "24"
+_ENGINES_MBPS = "40"
 _LADEN = str(Path(sys.executable).with_name("laden"))
 _ROOT = Path(__file__).resolve().parents[1]
 
