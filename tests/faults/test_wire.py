@@ -22,7 +22,7 @@ from tests.support.dataset import Dataset
 from tests.support.harness import landed
 
 LONG = bool(os.environ.get("LADEN_LONG"))
-SCRIPTS = 3_000 if LONG else 140
+SCRIPTS = 3_000 if LONG else 80
 """Drawn, beside those that are written out below."""
 PARTS = 4
 BOUND_S = 20.0

@@ -12,6 +12,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ from azure.storage.blob import ContainerClient, ContainerSasPermissions, generat
 from laden.demo.emulator import Emulator
 from laden.stages.history import HISTORY
 from tests.conftest import EMULATOR_API_VERSION
+from tests.support import forks
 
 COMMAND = Path(sys.executable).with_name("laden")
 _DEADLINE_S = 60
@@ -59,9 +61,16 @@ class Ran:
 def run(
     *arguments: object, env: dict[str, str] | None = None, cwd: Path | None = None, timeout_s: float = _DEADLINE_S
 ) -> Ran:
-    """Run `laden` to its end."""
-    process = start(*arguments, env=env, cwd=cwd)
-    return ended(process, timeout_s)
+    """Run `laden` to its end, in a process that need not import it first where that is the same (`forks`)."""
+    settings = {**os.environ, **(env or {})}
+    if not forks.can(env or {}):
+        return ended(start(*arguments, env=env, cwd=cwd), timeout_s)
+    line = [str(COMMAND), *map(str, arguments)]
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        code = forks.forked(line, settings, cwd or Path.cwd(), out, err, timeout_s)
+        texts = [(stream.seek(0), stream.read().decode())[1] for stream in (out, err)]
+    ran = Ran(code, *(text.replace("\r\n", "\n") for text in texts))
+    return unleaked(ran, _given(arguments, env))
 
 
 def start(*arguments: object, env: dict[str, str] | None = None, cwd: Path | None = None) -> "subprocess.Popen[str]":
@@ -75,10 +84,13 @@ def start(*arguments: object, env: dict[str, str] | None = None, cwd: Path | Non
         env={**os.environ, **(env or {})},
         cwd=cwd,
     )
-    _SECRETS[process.pid] = secrets_in(
-        *map(str, arguments), *(f"{name}={value}" for name, value in (env or {}).items())
-    )
+    _SECRETS[process.pid] = _given(arguments, env)
     return process
+
+
+def _given(arguments: tuple[object, ...], env: dict[str, str] | None) -> set[str]:
+    """What a command is given in confidence."""
+    return secrets_in(*map(str, arguments), *(f"{name}={value}" for name, value in (env or {}).items()))
 
 
 _SECRETS: dict[int, set[str]] = {}
@@ -101,9 +113,13 @@ def ended(process: "subprocess.Popen[str]", timeout_s: float = _DEADLINE_S) -> R
             out, err = process.communicate(timeout=timeout_s)
         finally:
             process.kill()
-    told = [secret for secret in _SECRETS.pop(process.pid, ()) if secret in out or secret in err]
-    assert not told, "a secret is printed"
-    return Ran(process.returncode, out, err)
+    return unleaked(Ran(process.returncode, out, err), _SECRETS.pop(process.pid, set()))
+
+
+def unleaked(ran: Ran, secrets: set[str]) -> Ran:
+    """How it ended; fails where it printed what it was given in confidence."""
+    assert not any(secret in ran.out or secret in ran.err for secret in secrets), "a secret is printed"
+    return ran
 
 
 class Request(NamedTuple):

@@ -139,6 +139,7 @@ class Connection(asyncio.Protocol):
         self._usable = False
         self._owing = True
         self._marked_bytes = -1
+        self._still = 0
         self._timer = loop.call_later(_STALL_S / _LOOKS, self._look)
         try:
             self._begin(head, body)
@@ -208,12 +209,15 @@ class Connection(asyncio.Protocol):
         """Give up when too little has moved for too long; waiting for the cap or for a sink does not count."""
         assert self._transport is not None
         loop = asyncio.get_running_loop()
-        moved_bytes, now_s = self._moved_bytes(), loop.time()
+        moved_bytes = self._moved_bytes()
         moved = moved_bytes - self._marked_bytes >= _LEAST_MOVED_BYTES
         waiting = self._gate is not None or (self._sink is not None and not self._transport.is_reading())
         if moved or self._marked_bytes < 0 or waiting:
-            self._marked_bytes, self._marked_s = moved_bytes, now_s
-        elif now_s - self._marked_s >= _STALL_S:
+            self._marked_bytes, self._still = moved_bytes, 0
+        else:
+            # Looks are counted, not seconds: a process that was suspended, or kept waiting, sees what came meanwhile.
+            self._still += 1
+        if self._still >= _LOOKS:
             self._fail(Trouble.TIMEOUT)
             return
         self._timer = loop.call_later(_STALL_S / _LOOKS, self._look)
