@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import pytest
-
 from bench.scale import Case, Measured, Service, plan_range, simulate
 
 

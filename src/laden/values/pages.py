@@ -21,6 +21,7 @@ PAGES = {
     "profiles": "the datasets that are known, and how to describe another",
     "sources": "where the data come from: folders, links, shares, containers, buckets",
     "machines": "several machines, one load",
+    "scale": "what a hundred million images take: measured, simulated, reckoned",
     "azure": "accounts, containers, addresses, sign-in, costs, Azure ML",
     "sas": "shared access signatures: made, read, renewed",
     "findings": "every finding, and what to do about it",
