@@ -89,11 +89,11 @@ def blob_of(number: int) -> Blob:
     return Blob(blob_name(number), size_bytes, md5, f'"0x{number:016X}"', metadata)
 
 
-def feed_rows(relations: Relations, count: int) -> None:
+def feed_rows(relations: Relations, count: int, first: int = 0) -> None:
     """The rows of a table, as the survey feeds them: cells lie in memory, one behind the other."""
 
     def cells() -> Iterator[tuple[int, tuple[Column, ...]]]:
-        for numbers in _batches(count):
+        for numbers in _batches(first + count, first):
             with _MADE_UP:
                 text = "".join(map(_key, numbers)).encode()
                 offsets = np.arange(len(numbers) + 1, dtype=np.int32) * (len(text) // len(numbers))
@@ -107,10 +107,10 @@ def feed_rows(relations: Relations, count: int) -> None:
     )
 
 
-def feed_entries(relations: Relations, count: int) -> None:
+def feed_entries(relations: Relations, count: int, first: int = 0) -> None:
     """Each archive's members, batch by batch."""
     for home in range(_HOMES):
-        for numbers in _batches(count, home, _HOMES):
+        for numbers in _batches(first + count, first + (home - first) % _HOMES, _HOMES):
             with _MADE_UP:
                 keys = [*map(_key, numbers)]
                 place = np.array(numbers)
@@ -128,12 +128,13 @@ def feed_entries(relations: Relations, count: int) -> None:
             relations.feed_columns("entries", columns, alike)
 
 
-def feed_blobs(relations: Relations, count: int, *, every: bool = False) -> None:
+def feed_blobs(relations: Relations, count: int, first: int = 0, *, every: bool = False) -> None:
     """Every blob, or all but each tenth, as a listing shows them after a load that was interrupted."""
     pages: list[PlainBlobs] = []
-    for first in range(0, count, _PAGE_BLOBS):
+    for start in range(first, first + count, _PAGE_BLOBS):
         with _MADE_UP:
-            numbers = (number for number in range(first, min(first + _PAGE_BLOBS, count)) if every or number % 10)
+            page = range(start, min(start + _PAGE_BLOBS, first + count))
+            numbers = (number for number in page if every or number % 10)
             body = _PAGE.format("".join(map(_listed, numbers))).encode()
         found = plain_blobs(body, "")
         assert found is not None
@@ -159,13 +160,13 @@ def _batches(count: int, start: int = 0, step: int = 1) -> Iterator[range]:
         yield range(first, min(first + step * BATCH_ROWS, count), step)
 
 
-def plan(count: int) -> PlanCost:
-    """Make a plan of so many entries, and stream out what is to be sent."""
+def plan(count: int, first: int = 0) -> PlanCost:
+    """Make a plan of so many entries, from a number on, and stream out what is to be sent."""
     began_s, began_cpu_s = time.monotonic(), time.process_time()
     with Relations() as relations:
-        feed_rows(relations, count)
-        feed_entries(relations, count)
-        feed_blobs(relations, count)
+        feed_rows(relations, count, first)
+        feed_entries(relations, count, first)
+        feed_blobs(relations, count, first)
         made = Plan(relations, send_strays=False, replace=False, documents=(), places=1)
         ready = made.summary(profile="bench", table="bench.csv", absent=())
         findings = sum(1 for _ in made.findings((), ()))

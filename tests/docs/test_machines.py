@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -72,4 +73,26 @@ def test_the_tasks_of_a_recipe_are_one_load(
         assert ran.returncode == 0, ran.stderr
         assert "Share" in ran.stdout
     assert set(landed(emulator, container)) == set(dataset.blobs)
+    assert load(dataset.folder, container).sent == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the recipes are shell commands")
+def test_dask_on_a_laptop(emulator: Emulator, container: str, tmp_path: Path) -> None:
+    pytest.importorskip("distributed", reason="the extra dask is not installed")
+    dataset = make_dataset(tmp_path / "source", {"0": 12, "1": 3}, missing=1)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "SOURCE": str(dataset.folder),
+        "DEST": container,
+        "PORT": str(port),
+        "LADEN_SAS": sas(emulator, container),
+    }
+    ran = subprocess.run(
+        ["bash", str(EXAMPLES / "dask.sh")], env=environment, capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert set(landed(emulator, container)) >= set(dataset.blobs)
     assert load(dataset.folder, container).sent == 0

@@ -1,131 +1,71 @@
-"""Where a transfer runs must not matter: one process and several give the same, and end the same way."""
+"""Where a transfer runs must not matter: each engine gives the same, and ends the same way (`contracts/engine`)."""
 
 from __future__ import annotations
 
-import asyncio
+import multiprocessing
 import os
 import pickle
 import select
 import signal
-from collections.abc import Callable
+from collections.abc import Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from laden.dataset.source import entries
-from laden.demo.emulator import Emulator
-from laden.stages.engine import Job, move, workers_for
+from laden.stages.engine import Job, carrying, processes, spreading, workers_for
+from laden.stages.engine.spreading import ExecutorPool, batch_bytes
 from laden.stages.transfer import Settings
-from laden.store import Destination, FolderDestination, open_store, parse_destination
-from laden.values.errors import AccessDenied, Interrupted, LadenError
-from laden.values.records import Action, Entry, Item, Outcome, Receipt
+from laden.store import FolderDestination, parse_destination
+from laden.values.errors import AccessDenied, Interrupted, LadenError, UsageError
+from laden.values.records import Outcome, Receipt
+from tests.contracts.engine import REFUSED, SIGNATURE, EngineContract, moved, workers_of
 from tests.support.dataset import Dataset, make_dataset
 from tests.support.harness import run, start
 
 
 @pytest.fixture
 def dataset(tmp_path: Path) -> Dataset:
-    return make_dataset(tmp_path / "source", {"0": 700, "1": 500})
+    return make_dataset(tmp_path / "source", {"0": 300, "1": 200})
 
 
-def items_of(dataset: Dataset) -> list[Item]:
-    found = [entry for archive in ("0.zip", "1.zip") for entry in entries(dataset.folder, archive)]
-    return [
-        Item(entry, f"{entry.archive}/{entry.member}", Action.SEND, "", None)
-        for entry in found
-        if isinstance(entry, Entry)
-    ]
+class TestHere(EngineContract):
+    @contextmanager
+    def running(self) -> Iterator[dict[str, Any]]:
+        yield {}
 
 
-def moved(
-    dataset: Dataset,
-    target: Destination | FolderDestination,
-    workers: int,
-    *,
-    during: Callable[[Receipt], None] = lambda _: None,
-    stopping: Callable[[], bool] = lambda: False,
-) -> list[Receipt]:
-    async def work() -> list[Receipt]:
-        job = Job(str(dataset.folder), target, 4, Settings(window_bytes=8 << 20))
-        store = open_store(target, connections=4)
-        receipts: list[Receipt] = []
-        try:
-            await store.create()
-            moving = move(
-                job,
-                items_of(dataset),
-                store,
-                workers=workers,
-                on_retry=lambda _: None,
-                on_limit=lambda _: None,
-                stopping=stopping,
-            )
-            async for receipt in moving:
-                receipts.append(receipt)
-                during(receipt)
-        finally:
-            await store.close()
-        return receipts
-
-    return asyncio.run(work())
+class TestProcesses(EngineContract):
+    @contextmanager
+    def running(self) -> Iterator[dict[str, Any]]:
+        yield {"workers": 2}
 
 
-def workers_of(pid: int) -> set[int]:
-    """Worker processes of a process; multiprocessing has a helper process beside them."""
-    found = set()
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-            if parent == pid and b"spawn_main" in (folder / "cmdline").read_bytes():
-                found.add(int(folder.name))
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-    return found
+class TestThreads(EngineContract):
+    """An executor in this process."""
+
+    @contextmanager
+    def running(self) -> Iterator[dict[str, Any]]:
+        with ThreadPoolExecutor(2) as executor:
+            yield {"pool": ExecutorPool(executor, 2)}
 
 
-@pytest.mark.parametrize("workers", [1, 2, 3])
-def test_every_engine_moves_the_same(dataset: Dataset, tmp_path: Path, workers: int) -> None:
-    receipts = moved(dataset, FolderDestination(tmp_path / "there"), workers)
-    assert {receipt.outcome for receipt in receipts} == {Outcome.SENT}
-    landed = {(path.parent.name, path.name): path.read_bytes() for path in (tmp_path / "there").rglob("*.png")}
-    assert landed == dict(dataset.members)
-    assert len(receipts) == len(landed) == 1200
+class TestExecutor(EngineContract):
+    """An executor of other processes; they have the environment of their start, as workers elsewhere have."""
 
-
-@pytest.mark.parametrize("workers", [1, 2])
-def test_a_refusal_ends_every_worker(
-    dataset: Dataset, emulator: Emulator, container: str, workers: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("LADEN_SAS", "sv=2023-11-03&se=2030-01-01&sp=rcwl&sr=c&sig=bm90IGEgc2lnbmF0dXJl")
-    target = parse_destination(container)
-
-    async def work() -> None:
-        job = Job(str(dataset.folder), target, 4, Settings())
-        store = open_store(target, connections=4)
-        try:
-            async for _ in move(
-                job,
-                items_of(dataset),
-                store,
-                workers=workers,
-                on_retry=lambda _: None,
-                on_limit=lambda _: None,
-                stopping=lambda: False,
-            ):
-                pass
-        finally:
-            await store.close()
-
-    with pytest.raises(AccessDenied) as refused:
-        asyncio.run(work())
-    assert "bm90" not in str(refused.value)
-    assert workers_of(os.getpid()) == set()
+    @contextmanager
+    def running(self) -> Iterator[dict[str, Any]]:
+        with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as executor:
+            yield {"pool": ExecutorPool(executor, 2)}
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="tells workers by /proc")
 def test_a_worker_that_is_killed_ends_the_run_with_a_sentence_and_a_rerun_completes(
-    dataset: Dataset, tmp_path: Path
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(processes, "_BATCH_ITEMS", 100)
     there = FolderDestination(tmp_path / "there")
     killed: list[int] = []
 
@@ -137,25 +77,19 @@ def test_a_worker_that_is_killed_ends_the_run_with_a_sentence_and_a_rerun_comple
                 os.kill(worker, signal.SIGKILL)
 
     with pytest.raises(Interrupted, match="run the same command again"):
-        moved(dataset, there, 2, during=kill)
+        moved(dataset, there, workers=2, during=kill)
     assert len(killed) == 2
     assert workers_of(os.getpid()) == set()
-    again = moved(dataset, there, 2)
+    again = moved(dataset, there, workers=2)
     assert {receipt.outcome for receipt in again} <= {Outcome.SENT, Outcome.ALREADY_THERE}
-    assert len({path.name for path in (tmp_path / "there").rglob("*.png")}) == 1200
-
-
-def test_a_stop_reaches_the_workers(dataset: Dataset, tmp_path: Path) -> None:
-    seen: list[Receipt] = []
-    receipts = moved(dataset, FolderDestination(tmp_path / "there"), 2, during=seen.append, stopping=lambda: bool(seen))
-    assert 0 < len(receipts) <= 1200
+    assert len({path.name for path in (tmp_path / "there").rglob("*.png")}) == 500
 
 
 def test_the_command_with_workers_ends_as_without(dataset: Dataset, tmp_path: Path, container: str) -> None:
     ran = run("load", dataset.folder, container, "--workers", "2", "--yes", "--json")
-    assert (ran.code, ran.summary["sent"]) == (0, 1200)
+    assert (ran.code, ran.summary["sent"]) == (0, 500)
     again = run("load", dataset.folder, container, "--yes", "--json")
-    assert (again.code, again.summary["sent"], again.summary["already_there"]) == (0, 0, 1200)
+    assert (again.code, again.summary["sent"], again.summary["already_there"]) == (0, 0, 500)
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="tells workers by /proc")
@@ -201,3 +135,115 @@ def test_errors_of_a_worker_come_back_whole() -> None:
     for error in (AccessDenied("a"), Interrupted("b"), LadenError("c")):
         back = pickle.loads(pickle.dumps(error))
         assert (type(back), str(back)) == (type(error), str(error))
+
+
+class Mortal(Executor):
+    """An executor of threads whose first workers die of what they are given, or that gives it to another laden."""
+
+    def __init__(self, deaths: int, error: BaseException) -> None:
+        self._threads = ThreadPoolExecutor(2)
+        self._deaths = deaths
+        self._error = error
+
+    def submit(self, call: Any, /, *arguments: Any, **named: Any) -> Future[Any]:
+        self._deaths -= 1
+        if self._deaths < 0:
+            return self._threads.submit(call, *arguments, **named)
+        future: Future[Any] = Future()
+        future.set_exception(self._error)
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        self._threads.shutdown(wait, cancel_futures=cancel_futures)
+
+
+@pytest.fixture
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spreading, "LEAST_BATCH_BYTES", 40_000)
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_a_worker_that_dies_costs_its_batch_which_another_does(dataset: Dataset, tmp_path: Path) -> None:
+    with Mortal(2, MemoryError("killed")) as executor:
+        receipts = moved(dataset, FolderDestination(tmp_path / "there"), pool=ExecutorPool(executor, 2))
+    assert [receipt.outcome for receipt in receipts] == [Outcome.SENT] * 500
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_a_batch_that_kills_every_worker_is_told_as_failed_and_nothing_else_is(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    class Poisoned(Mortal):
+        def submit(self, call: Any, /, *arguments: Any, **named: Any) -> Future[Any]:
+            self._deaths = int(b"1.zip" in arguments[2] and b"0.zip" not in arguments[2])
+            return super().submit(call, *arguments, **named)
+
+    there = FolderDestination(tmp_path / "there")
+    with Poisoned(0, MemoryError("killed")) as executor:
+        receipts = moved(dataset, there, pool=ExecutorPool(executor, 2))
+    failed = [receipt for receipt in receipts if receipt.outcome is Outcome.FAILED]
+    assert 0 < len(failed) < len(receipts) == 500
+    assert {receipt.item.entry.archive for receipt in failed} == {"1.zip"}
+    assert "3 times (MemoryError: killed)" in failed[0].reason
+    again = moved(dataset, there, workers=1)
+    assert sum(receipt.outcome is Outcome.SENT for receipt in again) == len(failed)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "sentence"),
+    [
+        (RuntimeError("cannot schedule new futures after shutdown"), Interrupted, "run the same command again"),
+        (ModuleNotFoundError("No module named 'laden'"), UsageError, "install laden there"),
+    ],
+)
+def test_an_executor_that_is_no_use_ends_the_run_with_a_sentence(
+    dataset: Dataset, tmp_path: Path, error: Exception, kind: type[LadenError], sentence: str
+) -> None:
+    with Mortal(1, error) as executor, pytest.raises(kind, match=sentence):
+        moved(dataset, FolderDestination(tmp_path / "there"), pool=ExecutorPool(executor, 2))
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="tells workers by /proc")
+def test_an_executor_whose_process_is_killed_ends_the_run_and_a_rerun_completes(
+    dataset: Dataset, tmp_path: Path, small_batches: None
+) -> None:
+    there = FolderDestination(tmp_path / "there")
+
+    def kill(_: Receipt) -> None:
+        for worker in workers_of(os.getpid()):
+            os.kill(worker, signal.SIGKILL)
+
+    with (
+        ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as executor,
+        pytest.raises(Interrupted, match="run the same command again"),
+    ):
+        moved(dataset, there, pool=ExecutorPool(executor, 2), during=kill)
+    assert len(moved(dataset, there)) == 500
+    assert len([*(tmp_path / "there").rglob("*.png")]) == 500
+
+
+def test_another_version_of_laden_is_refused(dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spreading, "own_version", lambda: "0.0.9")
+    with ThreadPoolExecutor(1) as executor, pytest.raises(UsageError, match=r"laden .*, and this one is 0\.0\.9"):
+        moved(dataset, FolderDestination(tmp_path / "there"), pool=ExecutorPool(executor, 1))
+    assert not [*(tmp_path / "there").rglob("*.png")]
+
+
+def test_a_worker_of_another_version_does_not_even_read_what_it_is_given() -> None:
+    assert carrying.carry("0.0.9", b"no pickle", b"nor this")[1] == b""
+
+
+def test_what_travels_is_small_and_holds_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LADEN_SAS", REFUSED)
+    target = parse_destination("https://account.blob.core.windows.net/container")
+    packed = pickle.dumps(Job("/data/padchest", target, None, Settings()))
+    assert SIGNATURE.encode() not in packed
+    assert len(packed) < 2_000
+
+
+@pytest.mark.parametrize(
+    ("in_all_bytes", "workers", "expected"),
+    [(10**6, 4, 256 << 20), (10**12, 4, 1 << 30), (32 << 30, 4, 512 << 20), (0, 0, 256 << 20)],
+)
+def test_batches_are_of_a_quarter_to_a_whole_gigabyte(in_all_bytes: int, workers: int, expected: int) -> None:
+    assert batch_bytes(in_all_bytes, workers) == expected

@@ -1,12 +1,14 @@
 """How a plan is dealt to shares: every image falls to exactly one, whatever else a machine sees."""
 
+from itertools import pairwise
 from pathlib import PurePosixPath
 
 import hypothesis.strategies as st
 from hypothesis import given, settings
 
 from laden.relations import Relations
-from laden.stages.plan.dealing import RUN_BYTES, deal
+from laden.stages.plan.dealing import RUN_BYTES, deal, spans_of
+from laden.store.listing import Span
 from laden.values.share import Share
 
 Member = tuple[str, str, int]
@@ -62,3 +64,52 @@ def test_neighbours_stay_together_and_every_share_gets_some_of_a_large_archive()
     for share in shares:
         runs = {offset // RUN_BYTES for _, _, offset in share}
         assert len(runs) == 5
+
+
+def fed(relations: Relations, members: list[Member]) -> None:
+    """Entries, and for each a row that gives it the name `png/<archive>/<path>`."""
+    relations.feed(
+        "entries",
+        (
+            (archive, path, 1, None, None, offset, 1, 0, number, path, None, None, "")
+            for number, (archive, path, offset) in enumerate(members, 1)
+        ),
+    )
+    relations.feed(
+        "rows",
+        (
+            (number, path, path, None, f"png/{archive}/{path}", True, True, "")
+            for number, (archive, path, _) in enumerate(members, 1)
+        ),
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(members=MEMBERS, share=st.integers(1, 4))
+def test_every_image_of_a_share_lies_in_its_spans(members: list[Member], share: int) -> None:
+    with Relations() as relations:
+        fed(relations, members)
+        spans = spans_of(relations, Share(share, 4))
+    for archive, path, _ in dealt(members, Share(share, 4)):
+        assert any(span.start <= f"png/{archive}/{path}" < span.bound for span in spans)
+    assert all(one.bound <= other.start for one, other in pairwise(spans))
+
+
+def test_a_share_of_neighbours_asks_for_its_own_names_alone() -> None:
+    members = [("0.zip", f"{number:06d}", number * RUN_BYTES // 8_000) for number in range(64_000)]
+    with Relations() as relations:
+        fed(relations, members)
+        parts = [spans_of(relations, Share(number, 4)) for number in range(1, 5)]
+    for spans in parts:
+        own = [span for span in spans if span.start.startswith("png/")]
+        names = sum(int(span.bound[10:16]) - int(span.start[10:16]) for span in own)
+        # Two runs of 8,000 names, each in two parts, of 64,000.
+        assert (len(own), 15_990 < names <= 16_000) == (4, True)
+    assert spans_of_nothing() == []
+
+
+def spans_of_nothing() -> list[Span]:
+    """What is asked for where names cannot be told apart by their order everywhere."""
+    with Relations() as relations:
+        fed(relations, [("0.zip", "caf\u00e9", 0)])
+        return spans_of(relations, Share(1, 1))

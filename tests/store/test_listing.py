@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 from bisect import bisect_left
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from laden.relations import Relations
@@ -17,7 +18,7 @@ from laden.stages.inventory import Listing
 from laden.store import CREATE_ONLY, Page, Store, listing, parse_destination
 from laden.store.blob import BlobStore
 from laden.store.credentials import find_credential
-from laden.store.listing import RangesDoNotFit, StartFrom, list_all, list_ranges
+from laden.store.listing import RangesDoNotFit, Span, StartFrom, list_all, list_ranges, list_spans
 from laden.values.errors import AccessDenied, StoreError
 from laden.values.records import Blob
 from tests.contracts.store import properties
@@ -83,6 +84,25 @@ def test_in_any_other_order_they_are_it_too_or_do_not_fit(names, starts, order, 
     service = Names(names, page_names, order)
     with contextlib.suppress(RangesDoNotFit):
         assert sorted(ranges(service, sorted(set(starts)))) == sorted(service.names)
+
+
+def spans_between(starts: list[str]) -> list[Span]:
+    """Every other stretch between some names, and two that touch."""
+    names = sorted({*starts, "~~~~"})
+    return [Span(one, other) for number, (one, other) in enumerate(pairwise(names)) if number % 3 != 1]
+
+
+@settings(deadline=None)
+@given(NAMES, STARTS, st.sampled_from(BINARY), st.integers(1, 7))
+def test_spans_are_what_lies_in_them_and_nothing_else(names, starts, order, page_names):
+    service = Names([name for name in names if name.isascii()], page_names, order)
+    spans = spans_between(starts)
+
+    async def work() -> list[str]:
+        return [blob.name async for page in list_spans(service, spans) for blob in page]  # type: ignore[arg-type]
+
+    wanted = [name for name in service.names if any(span.start <= name < span.bound for span in spans)]
+    assert sorted(asyncio.run(work())) == sorted(wanted)
 
 
 def test_pages_are_asked_for_at_once_and_no_more_than_needed():
@@ -151,6 +171,27 @@ def test_whatever_the_service_can_do_every_blob_is_listed_once(monkeypatch, how)
     if how in ("ignores it", "says no"):
         assert service.asked.count("") >= 31, "one chain each time"
     assert len(set(service.asked)) > 1, "ranges were tried"
+
+
+@pytest.mark.parametrize("how", ["knows", "ignores it", "says no"])
+def test_a_listing_that_is_narrowed_asks_for_little_where_it_can(how):
+    service = Names([f"png/{number:04d}" for number in range(400)] + ["_laden/load.json"], 10)
+    service.knows_ranges, service.says_no = how != "ignores it", how == "says no"
+    wanted = {"_laden/load.json", *(f"png/{number:04d}" for number in range(200, 220))}
+
+    async def work() -> None:
+        with Relations() as relations:
+            listing = Listing(service, relations)  # type: ignore[arg-type]
+            listing.narrow([Span("_laden/", "_laden0"), Span("png/0200", "png/0220")])
+            await listing.begin()
+            for again in (listing.finish, listing.repeat):
+                await again()
+                names = [name for (name,) in relations.stream("SELECT name FROM blobs ORDER BY name")]
+                assert len(names) == len(set(names))
+                assert set(names) == (wanted if how == "knows" else set(service.names))
+
+    asyncio.run(work())
+    assert (len(service.asked) < 12) == (how == "knows")
 
 
 def test_the_emulator_begins_at_a_name(container):

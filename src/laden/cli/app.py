@@ -25,7 +25,7 @@ from laden.cli.options import (
     Report,
     ReportImages,
     Selecting,
-    SharePart,
+    Sharing,
     Showing,
     Sources,
     Tags,
@@ -111,7 +111,7 @@ def _workers(text: str) -> int | None:
 
 
 @app.command(epilog=EXIT_CODES, short_help="Load SOURCE into DEST, verified; run again to finish.")
-@takes(Choosing, Selecting, Renewing, Showing)
+@takes(Choosing, Selecting, Sharing, Renewing, Showing)
 def load(
     source: Sources,
     destination: Dest,
@@ -155,7 +155,6 @@ def load(
         str,
         typer.Option("--workers", help="Processes that send: a number, or auto. Several help very many small files."),
     ] = "auto",
-    share: SharePart = None,
     tier: Tier = None,
     tag: Tags = None,
     metadata: Metadata = None,
@@ -186,7 +185,6 @@ def load(
         "tags": tag or (),
         "metadata": metadata or (),
         "workers": _workers(workers),
-        "share": share,
         "report_file": None if report == NO_REPORT else inside(out, Path(report)),
         "report_images": report_images.value,
         "report_command": typed(),
@@ -196,14 +194,13 @@ def load(
 
 
 @app.command(epilog=EXIT_CODES, short_help="Hold a table against its archives; look into images.")
-@takes(Choosing, Selecting, Checking)
+@takes(Choosing, Selecting, Sharing, Checking)
 def check(
     source: Sources,
     checksums: Annotated[
         bool,
         typer.Option("--checksums", help="Also hash all files that SHA256SUMS, sha1sums.txt or their like name."),
     ] = False,
-    share: SharePart = None,
     **options: Any,
 ) -> None:
     """Hold the table of SOURCE against its archives' directories: what is missing, stray, twice, in the wrong place.
@@ -219,17 +216,16 @@ def check(
 
     face = Face.of(options)
     with run_folder(options["out"]):
-        raise typer.Exit(run_check(source, {**asked(options, "none"), "checksums": checksums, "share": share}, face))
+        raise typer.Exit(run_check(source, {**asked(options, "none"), "checksums": checksums}, face))
 
 
 @app.command(epilog=EXIT_CODES, short_help="Is all that was loaded still in DEST, unchanged?")
-@takes(Renewing, Verifying)
+@takes(Sharing, Renewing, Verifying)
 def verify(
     destination: Dest,
     deep: Annotated[
         Deep | None, typer.Option("--deep", help="Also read blobs back and hash them: 100 of them, or all.")
     ] = None,
-    share: SharePart = None,
     at: Annotated[
         int | None,
         typer.Option(
@@ -252,7 +248,7 @@ def verify(
         "connections": options["connections"],
         "sas_command": options["sas_command"],
         **kept(options),
-        "share": share,
+        **{name: options[name] for name in ("share", "engine", "scheduler")},
         "deep": deep.value if deep else None,
         "at": at,
     }

@@ -166,6 +166,22 @@ SharePart = Annotated[
 ]
 
 
+class Engines(StrEnum):
+    """Who does the work, where it is not this machine."""
+
+    dask = "dask"
+
+
+EngineName = Annotated[
+    Engines | None,
+    typer.Option("--engine", help="Have the workers of a Dask scheduler do it. Default: this machine."),
+]
+Scheduler = Annotated[
+    str | None,
+    typer.Option("--scheduler", metavar="ADDRESS", help="Of --engine dask, as in tcp://10.0.0.4:8786 or tls://..."),
+]
+
+
 class Looking(StrEnum):
     """How closely images are looked at."""
 
@@ -297,6 +313,16 @@ class Choosing:
     names: Names = None
     link_command: LinkCommand = None
     lock: LockFile = None
+
+
+class Sharing:
+    """Several machines."""
+
+    TITLE = "Several machines"
+
+    share: SharePart = None
+    engine: EngineName = None
+    scheduler: Scheduler = None
 
 
 class Renewing:

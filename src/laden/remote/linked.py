@@ -80,6 +80,13 @@ class LinkedRoot:
     def __truediv__(self, name: str) -> Path:
         return self.copies.get(name) or self.folder / name
 
+    def private(self) -> str:
+        """The first host whose link or login is worth a password; empty where whoever knows the address may read."""
+        for held in self.files.values():
+            if held.link.address != held.link.url or held.login.header or held.renew is not None:
+                return held.link.host
+        return ""
+
     def holds(self, name: str) -> bool:
         return name in self.files or bool(self._parts(name))
 

@@ -64,11 +64,13 @@ class Host:
         connections: int | None,
         on_retry: Callable[[Retry], None],
         stopping: Callable[[], bool],
+        machines: int = 1,
     ) -> None:
         self.name = name
         self._client = HttpClient(origin)
         self._stopping = stopping
         first, most = (_MANY, _MOST_MANY) if is_azure(name) or name.endswith(_CLOUDS) else (_FEW, _MOST_FEW)
+        first, most = max(first // machines, 1), max(most // machines, 1)
         pace = fixed(connections) if connections else Pace(first, most=most, before=first)
         self._door = Door(pace, stopping=stopping)
         self._repeating = Repeating(
@@ -183,6 +185,8 @@ class Wire:
         self._connections = connections
         self._on_retry = on_retry
         self._stopping = stopping
+        self.machines = 1
+        """That ask the same hosts at once: each has its part of the requests that one may have in flight."""
         self._hosts: dict[str, Host] = {}
         self.kept: dict[str, Any] = {}
         """What others keep for as long as this lives, by origin; used within the loop."""
@@ -202,6 +206,7 @@ class Wire:
                 connections=self._connections,
                 on_retry=self._on_retry,
                 stopping=lambda: self._closed or self._stopping(),
+                machines=self.machines,
             )
             self._hosts[link.origin] = host
         return host

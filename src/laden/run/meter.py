@@ -32,6 +32,8 @@ class Meter:
         self._in_all = (0, 0)
         self._items = 0
         self._bytes = 0
+        self._way = (0, 0)
+        self._shown = (0, 0)
         self._waiting = ""
         self._told_s = -_TELL_S
         self._began_s: float | None = None
@@ -49,6 +51,7 @@ class Meter:
         """So much is to be settled; the time counts from the first step."""
         self._in_all = items, size_bytes
         self._items = self._bytes = 0
+        self._way = self._shown = (0, 0)
         self._began_s = None
         self._limit, self._throttled_s = "", None
         self._window.clear()
@@ -70,6 +73,13 @@ class Meter:
         self._weather.went()
         self.tell()
 
+    def on_way(self, items: int, size_bytes: int) -> None:
+        """So much more is settled elsewhere, of which nothing but that is known yet; it counts until it is stepped."""
+        if (items, size_bytes) != self._way:
+            self._way = items, size_bytes
+            self._waiting = ""
+            self.tell()
+
     def retried(self, retry: Retry) -> None:
         """Count a failed attempt that will be repeated."""
         self.retries += 1
@@ -86,7 +96,7 @@ class Meter:
     def reading(self, items: int, items_in_all: int, size_bytes: int, bytes_in_all: int) -> None:
         """Tell how far the reading of whole files is."""
         self._in_all = items_in_all, bytes_in_all
-        self._items, self._bytes = items, size_bytes
+        self._items, self._bytes = self._shown = items, size_bytes
         self.tell(last=True)
 
     def tell(self, *, last: bool = False) -> None:
@@ -101,11 +111,12 @@ class Meter:
         if last:
             self._weather.flush()
         items, size_bytes = self._in_all
+        done_items, done_bytes = self._done()
         self._observer(
             Progress(
-                self._items,
+                done_items,
                 items,
-                self._bytes,
+                done_bytes,
                 size_bytes,
                 now_s - self._began_s,
                 self.retries,
@@ -115,13 +126,22 @@ class Meter:
             )
         )
 
+    def _done(self) -> tuple[int, int]:
+        """What is settled here and elsewhere; never less than was told, also where a worker that told of it died."""
+        items, size_bytes = self._items + self._way[0], self._bytes + self._way[1]
+        if self._way != (0, 0):
+            items, size_bytes = min(items, self._in_all[0]), min(size_bytes, self._in_all[1])
+        self._shown = max(items, self._shown[0]), max(size_bytes, self._shown[1])
+        return self._shown
+
     def _limited(self, now_s: float) -> str:
         lately = self._throttled_s is not None and now_s - self._throttled_s < _THROTTLED_S
         return "service" if lately else self._limit
 
     def _speed_bytes_per_s(self, now_s: float) -> float:
-        self._window.append((now_s, self._bytes))
+        done_bytes = self._shown[1]
+        self._window.append((now_s, done_bytes))
         while len(self._window) > 2 and self._window[1][0] <= now_s - _WINDOW_S:
             self._window.popleft()
         began_s, before_bytes = self._window[0]
-        return (self._bytes - before_bytes) / (now_s - began_s) if now_s > began_s else 0.0
+        return (done_bytes - before_bytes) / (now_s - began_s) if now_s > began_s else 0.0

@@ -20,7 +20,7 @@ from laden.stages.loadpage import LOAD, Document, LoadPage, read_load_page
 from laden.stages.manifest import MANIFEST, find_loads_below, read_manifest
 from laden.stages.metadata import feed, is_document, note_odd
 from laden.store import Store, digest
-from laden.store.listing import NAMES_IN_RANGE, RangesDoNotFit, list_all, list_ranges
+from laden.store.listing import NAMES_IN_RANGE, RangesDoNotFit, Span, list_all, list_ranges, list_spans
 from laden.values.errors import BlobMissing, ContainerMissing, ManifestUnreadable, NotAsLanded, SourceError, StoreError
 from laden.values.events import Observer, ignore
 from laden.values.names import OWN_FOLDER
@@ -59,6 +59,7 @@ class Listing:
         self._relations = relations
         self._marker = ""
         self._in_ranges = True
+        self._spans: Sequence[Span] = ()
         self._doubted = False
         self._garbled = False
         self._unreadable: ManifestUnreadable | None = None
@@ -77,9 +78,13 @@ class Listing:
         self._feed(page.blobs)
         note_odd(self._relations, page.odd)
 
+    def narrow(self, spans: Sequence[Span]) -> None:
+        """List these spans of names from now on and none beyond, where there is more than a page; none for all."""
+        self._spans = spans
+
     async def finish(self) -> None:
         """The rest."""
-        if self._marker:
+        if self._marker and not await self._narrowly():
             with suppress(StoreError):
                 await read_known(self._store, self._relations)
             await self._rest(self._starts())
@@ -89,6 +94,8 @@ class Listing:
         starts = self._starts(_THERE)
         self._relations.run("DELETE FROM blobs; DELETE FROM origins")
         self._ticks.begin()
+        if await self._narrowly():
+            return
         if starts and self._in_ranges:
             self._marker = ""
             await self._rest(starts)
@@ -169,6 +176,20 @@ class Listing:
         reason = f"the page about earlier loads {what}, so nobody knows any more which tables and files they landed"
         act = "it is made anew from what is there: see that none is missing"
         return [Finding("blob-lost", Severity.ERROR, f"{reason}; {act}", blob=LOAD)]
+
+    async def _narrowly(self) -> bool:
+        """List what it was narrowed to, and nothing else; False where that cannot be."""
+        if not self._spans:
+            return False
+        self._relations.run("DELETE FROM blobs; DELETE FROM origins")
+        try:
+            async for blobs in list_spans(self._store, self._spans):
+                self._feed(blobs)
+        except RangesDoNotFit:
+            self._spans, self._marker = (), ""
+            self._relations.run("DELETE FROM blobs; DELETE FROM origins")
+            return False
+        return True
 
     async def _rest(self, starts: list[str]) -> None:
         (last,) = self._relations.one("SELECT max(name) FROM blobs")

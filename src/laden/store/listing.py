@@ -15,6 +15,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 from laden.store import Page, Store
 from laden.store.pages import PlainBlobs
@@ -114,6 +115,40 @@ async def list_ranges(store: Store, marker: str, starts: Sequence[str]) -> Async
     chains = [_Chain(marker, None), *(_Chain(StartFrom(name), None) for name in starts)]
     for chain, name in zip(chains, starts, strict=False):
         chain.bound = name
+    async for blobs in _followed(store, chains):
+        yield blobs
+    if any(one.stop != other.first for one, other in pairwise(chains)):
+        raise RangesDoNotFit
+
+
+class Span(NamedTuple):
+    """Names from a first one on, up to a bound that is none of them; ASCII."""
+
+    start: str
+    bound: str
+
+
+async def list_spans(store: Store, spans: Sequence[Span]) -> AsyncIterator[Sequence[Blob]]:
+    """Every blob in some spans of names and none beyond, several pages at once and in any order.
+
+    Args:
+        store: where.
+        spans: ascending, none within another; where one begins at the bound of the one before, that joint is proved.
+
+    Raises:
+        RangesDoNotFit: what was given cannot be used, as with a service that cannot begin at a name; list anew.
+        StoreError: as `list_page`.
+    """
+    chains = [_Chain(StartFrom(span.start), span.bound) for span in spans]
+    async for blobs in _followed(store, chains):
+        yield blobs
+    for (one, other), span in zip(pairwise(chains), spans[1:], strict=True):
+        if one.bound == span.start and one.stop != other.first:
+            raise RangesDoNotFit
+
+
+async def _followed(store: Store, chains: Sequence[_Chain]) -> AsyncIterator[Sequence[Blob]]:
+    """The pages of all chains."""
     pages = _Pages()
     tasks = [asyncio.create_task(_follow(store, chain, pages)) for chain in chains]
     following = asyncio.gather(*tasks)
@@ -126,8 +161,6 @@ async def list_ranges(store: Store, marker: str, starts: Sequence[str]) -> Async
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, following, return_exceptions=True)
-    if any(one.stop != other.first for one, other in pairwise(chains)):
-        raise RangesDoNotFit
 
 
 class _Pages:

@@ -24,6 +24,7 @@ PAGES = {
     "sources": "where the data come from: folders, links, shares, containers, buckets",
     "lock": "lock files, by which others know the same dataset again",
     "machines": "several machines, one load",
+    "scale": "what a hundred million images take: measured, simulated, reckoned",
     "azure": "accounts, containers, addresses, sign-in, costs, Azure ML",
     "sas": "shared access signatures: made, read, renewed",
     "findings": "every finding, and what to do about it",

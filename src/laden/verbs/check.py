@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import Literal, Unpack
 
@@ -13,16 +14,20 @@ from laden.dataset.source import Reader
 from laden.remote.sources import Sources
 from laden.report import Reporter
 from laden.run.logfile import LogFile
+from laden.run.loop import run as run_loop
 from laden.run.receipts import Receipts
 from laden.run.run import Run, never, running
 from laden.stages.consistency import contradictions, not_looked_into
-from laden.stages.plan import Plan
+from laden.stages.engine import Look, done_by
 from laden.stages.survey import Choice, Survey, survey
 from laden.stages.transfer.examining import examine
+from laden.store.access import Renewal
 from laden.values.arguments import checked
 from laden.values.errors import ExitCode, UsageError
 from laden.values.events import Observer, Started, Summary, ignore
+from laden.values.records import Item
 from laden.verbs.asked import Choosing, Paths, choice_of, level_of, path_of, phi_of, refuse_same, share_of
+from laden.verbs.engines import Engine, engine_of, hooks_of, refuse_unseen, rooted
 from laden.verbs.held import held
 from laden.verbs.identity import look_for_identity
 from laden.verbs.planning import bits_of, planned
@@ -36,6 +41,10 @@ def check(
     checksums: bool = False,
     images: Level = "none",
     share: str | None = None,
+    engine: Literal["dask"] | None = None,
+    scheduler: str | None = None,
+    executor: Executor | None = None,
+    workers: int | None = None,
     phi: Phi = "warn",
     findings_file: str | Path | None = None,
     report_file: str | Path | None = None,
@@ -52,7 +61,8 @@ def check(
     Result, errors and arguments are those of `load`, but no network is touched unless links are given, and of `images`
     the default is `none`: no member is read, but for the beginnings of some DICOM files (`phi`). `structure` reads
     every image that a row names, `pixels` decodes it too, on all cores; of a `share`, as in `"2/5"`, only those that
-    fall to it. `checksums` is whether all files are hashed that a publisher's checksum files name.
+    fall to it; `engine`, `scheduler` and `executor` have others read them (`workers`: as `load` with an executor).
+    `checksums` is whether all files are hashed that a publisher's checksum files name.
     """
     refuse_same(report_file, findings_file, log_file)
     log = LogFile(path_of(log_file), observer)
@@ -73,7 +83,10 @@ def check(
         part = share_of(share)
         if part and level == "none":
             raise UsageError("--share divides the reading of images: give --images structure or pixels with it")
-        begin(run, sources)
+        elsewhere = engine_of(engine, scheduler, executor, workers)
+        if (executor or engine) and level == "none":
+            raise UsageError("an engine reads images: give --images structure or pixels with it")
+        begin(run, sources, part)
         surveyed = survey(sources, choice, run.relations, run.log, run.tell, charts=reporter.wanted, lock="held")
         tell_news(run, sources)
         reporter.look_at_source(surveyed.profile, surveyed.root, [one.table for one in surveyed.tables], run.relations)
@@ -84,7 +97,7 @@ def check(
         if level == "none":
             _hold(run, surveyed, choice, deep=False)
             return run.end()
-        _examine(run, plan, surveyed, sources, level, phi)
+        _examine(run, plan.items(), surveyed, sources, Look(rooted(surveyed.root), level, phi), elsewhere)
         if stopping() and run.outcomes().unfinished:
             return run.end(ExitCode.INTERRUPTED, "stopped as you asked: not every image was looked at")
         _hold(run, surveyed, choice, deep=True)
@@ -109,11 +122,28 @@ def _hold(run: Run, surveyed: Survey, choice: Choice, *, deep: bool) -> None:
         run.add(held(run, surveyed, choice, deep=deep))
 
 
-def _examine(run: Run, plan: Plan, surveyed: Survey, sources: Sources, level: Level, phi: Phi) -> None:
+def _examine(
+    run: Run, items: Iterable[Item], surveyed: Survey, sources: Sources, look: Look, elsewhere: Engine
+) -> None:
     """Read every image that a row names, and look into it."""
-    run.tell(Started("images", level))
-    threads = os.cpu_count() or 1
-    with Reader(surveyed.root) as reader, Receipts(run, phi) as settled:
-        for receipt in examine(plan.items(), reader, level, threads=threads, phi=phi, stopping=run.stopping):
+    run.tell(Started("images", look.level))
+    with Receipts(run, look.phi) as settled:
+        if elsewhere.is_here:
+            threads = os.cpu_count() or 1
+            with Reader(surveyed.root) as reader:
+                for receipt in examine(items, reader, look.level, threads=threads, phi=look.phi, stopping=run.stopping):
+                    settled.add(receipt)
+                    tell_news(run, sources)
+        else:
+            run_loop(_have_examined(run, items, surveyed, look, elsewhere, settled))
+
+
+async def _have_examined(
+    run: Run, items: Iterable[Item], surveyed: Survey, look: Look, elsewhere: Engine, settled: Receipts
+) -> None:
+    in_all_bytes = run.relations.one("SELECT coalesce(sum(size_bytes), 0) FROM todo")[0]
+    async with elsewhere.pool(run, None, Renewal()) as pool:
+        assert pool is not None
+        refuse_unseen(pool, surveyed.root)
+        async for receipt in done_by(pool, look, items, hooks_of(run), in_all_bytes=in_all_bytes):
             settled.add(receipt)
-            tell_news(run, sources)

@@ -6,7 +6,8 @@ It keeps no state: run again, it sees what is there and sends the difference.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Unpack
 
@@ -19,11 +20,12 @@ from laden.run.logfile import LogFile
 from laden.run.loop import run as run_loop
 from laden.run.receipts import Receipts
 from laden.run.run import Run, never, running
-from laden.stages.engine import Job, move, workers_for
+from laden.stages.engine import Job, Pool, move, workers_for
 from laden.stages.history import Deed
 from laden.stages.inventory import Listing, is_listed, read_earlier
 from laden.stages.loadpage import LOAD, Document, LoadPage
 from laden.stages.plan import Plan
+from laden.stages.plan.dealing import spans_of
 from laden.stages.proof import doubt_documents, oddities
 from laden.stages.properties import Values, wishes_of
 from laden.stages.publish import Landing, Publisher
@@ -35,7 +37,7 @@ from laden.store.sas import lacking_for_load, lacking_for_tags
 from laden.values.arguments import Connections, Workers, checked
 from laden.values.errors import AccessEnded, ExitCode, UsageError
 from laden.values.events import Observer, PlanReady, Started, Summary, ignore
-from laden.values.records import Item
+from laden.values.records import Finding, Item
 from laden.verbs.asked import (
     Choosing,
     Paths,
@@ -47,6 +49,7 @@ from laden.verbs.asked import (
     share_of,
 )
 from laden.verbs.concluding import conclude, lost_before, proved
+from laden.verbs.engines import engine_of, hooks_of, refuse_unseen, rooted
 from laden.verbs.identity import look_for_identity, recall_identity
 from laden.verbs.measuring import agreed
 from laden.verbs.opening import Opened, opened
@@ -71,6 +74,9 @@ def load(
     connections: Connections | None = None,
     limit: str | None = None,
     workers: Workers | None = None,
+    engine: Literal["dask"] | None = None,
+    scheduler: str | None = None,
+    executor: Executor | None = None,
     share: str | None = None,
     dry_run: bool = False,
     update: bool = False,
@@ -106,7 +112,12 @@ def load(
             looks.
         connections: requests in flight at most; None to find out what the link bears.
         limit: bytes a second that are sent at most, as in `"20M"`; by time of day, as in `"08:00-18:00=5M,20M"`.
-        workers: processes that send; None to decide by the number and size of the images.
+        workers: processes that send; None to decide by the number and size of the images. With `executor`, how many
+            calls it does at once; None to ask it.
+        engine: `"dask"` to have the workers of a Dask scheduler send (docs/machines.md); None for this machine.
+        scheduler: its address, as in `"tcp://10.0.0.4:8786"`.
+        executor: has its workers send: any `concurrent.futures.Executor` whose workers have laden, of this version, and
+            a credential of their own.
         share: only this part of it, as in `"2/5"`, or `"auto"` where a scheduler tells; lands no table and no
             manifest, which the load of all does once its shares are there.
         dry_run: plan only; nothing is written anywhere but to `findings_file`.
@@ -169,7 +180,7 @@ def load(
             one_of("strays", strays, ("skip", "send")) == "send",
             connections,
             None if limit is None else parse_cap(limit),
-            workers,
+            engine_of(engine, scheduler, executor, workers),
             share_of(share),
             dry_run,
             update,
@@ -209,7 +220,7 @@ async def _load(
 ) -> Summary:
     refuse_secrets(layout=wishes.choice.layout, table_name=wishes.choice.selection.table_name)
     refuse_swapped(sources, destination)
-    begin(run, sources)
+    begin(run, sources, wishes.share)
     sending = _Sending(run)
     async with (
         listening(run, sources),
@@ -222,20 +233,28 @@ async def _load(
             cap=wishes.cap,
             stopping=sending.stopping,
         ) as there,
+        wishes.engine.pool(run, there, wishes.renewal, wishes.settings.window_bytes) as pool,
     ):
         deadline.ends_s = there.access.ends_s
         refuse_share(wishes, there)
         run.tell(Started("listing", without_secret(destination)))
         ground = await _explored(run, there, sources, wishes, reporter)
         if wishes.dry_run:
-            run.add(lost_before(run, ground.surveyed, ground.landings, ground.earlier))
+            run.add(_lost(run, ground))
             return run.end()
         if not ground.ready.images and not ground.ready.share:
             raise nothing_here(run, ground.surveyed)
         if not await agreed(run, ground.ready, wishes.confirm, there.store, absent=ground.listing.absent):
-            run.add(lost_before(run, ground.surveyed, ground.landings, ground.earlier))
+            run.add(_lost(run, ground))
             return run.end(ExitCode.INTERRUPTED, "nothing was sent, as you said")
-        return await _carried_out(run, ground, wishes, sending)
+        return await _carried_out(run, ground, wishes, sending, pool)
+
+
+def _lost(run: Run, ground: _Ground) -> Iterable[Finding]:
+    """What earlier loads landed and is lost; a share does not list all that they did."""
+    if ground.ready.share:
+        return ()
+    return lost_before(run, ground.surveyed, ground.landings, ground.earlier)
 
 
 async def _explored(run: Run, there: Opened, sources: Sources, wishes: LoadWishes, reporter: Reporter) -> _Ground:
@@ -245,6 +264,8 @@ async def _explored(run: Run, there: Opened, sources: Sources, wishes: LoadWishe
     surveyed = survey(sources, wishes.choice, run.relations, run.log, run.tell, charts=reporter.wanted, lock="believed")
     unseen = not_whole(run, surveyed, wishes.choice)
     reporter.look_at_source(surveyed.profile, surveyed.root, [one.table for one in surveyed.tables], run.relations)
+    if wishes.share is not None:
+        listing.narrow(spans_of(run.relations, wishes.share))
     await listing.finish()
     await listing.know()
     page, earlier = await read_earlier(there.store, run.relations)
@@ -264,7 +285,7 @@ async def _explored(run: Run, there: Opened, sources: Sources, wishes: LoadWishe
     return _Ground(there, listing, page, earlier, surveyed, landings, plan, ready, values)
 
 
-async def _carried_out(run: Run, ground: _Ground, wishes: LoadWishes, sending: _Sending) -> Summary:
+async def _carried_out(run: Run, ground: _Ground, wishes: LoadWishes, sending: _Sending, pool: Pool | None) -> Summary:
     """Send, list again, compare, and land what tells of it."""
     store, surveyed, ready = ground.there.store, ground.surveyed, ground.ready
     if ground.listing.absent:
@@ -287,7 +308,7 @@ async def _carried_out(run: Run, ground: _Ground, wishes: LoadWishes, sending: _
     if ready.to_settle:
         await publisher.announce(surveyed.profile, ready, ground.page)
         with sending:
-            await _transfer(run, ground.values.attach(ground.plan.items()), ready, surveyed, ground.there, wishes)
+            await _transfer(run, ground.values.attach(ground.plan.items()), ready, surveyed, ground.there, wishes, pool)
     outcomes = run.outcomes()
     if run.stopping() and outcomes.unfinished:
         return run.end(ExitCode.INTERRUPTED, "stopped as you asked: run the same command again to go on")
@@ -374,18 +395,29 @@ async def _withdraw(run: Run, ready: PlanReady, wishes: LoadWishes, publisher: P
 
 
 async def _transfer(
-    run: Run, items: Iterable[Item], ready: PlanReady, surveyed: Survey, there: Opened, wishes: LoadWishes
+    run: Run,
+    items: Iterable[Item],
+    ready: PlanReady,
+    surveyed: Survey,
+    there: Opened,
+    wishes: LoadWishes,
+    pool: Pool | None,
 ) -> None:
     run.tell(Started("transfer"))
+    job = Job(rooted(surveyed.root), there.target, wishes.connections, wishes.settings, wishes.cap)
+    if pool is not None:
+        refuse_unseen(pool, surveyed.root)
+        cap = wishes.cap and wishes.cap.shared(pool.workers)
+        job = replace(job, cap=cap, sas_command=wishes.renewal.command)
     moving = move(
-        Job(surveyed.root, there.target, wishes.connections, wishes.settings, wishes.cap),
+        job,
         items,
         there.store,
-        workers=wishes.workers or _workers(ready),
-        on_retry=run.meter.retried,
-        on_limit=run.meter.limited,
-        stopping=run.stopping,
+        hooks_of(run),
+        workers=wishes.engine.workers or _workers(ready),
         sas=there.access.source,
+        pool=pool,
+        in_all_bytes=ready.bytes_to_send,
     )
     try:
         with Receipts(run, wishes.settings.phi) as settled:

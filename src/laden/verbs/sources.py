@@ -21,6 +21,7 @@ from laden.store.trust import is_azure
 from laden.values.errors import UsageError
 from laden.values.events import Warned
 from laden.values.secrets import redact
+from laden.values.share import Share
 
 Given = str | Path | Sequence[str | Path]
 
@@ -64,8 +65,9 @@ def refuse_swapped(sources: Sources, destination: str) -> None:
         raise UsageError(sentence)
 
 
-def begin(run: Run, sources: Sources) -> None:
-    """Say what a person should know of the links before anything is asked."""
+def begin(run: Run, sources: Sources, share: Share | None = None) -> None:
+    """Say what a person should know of the links before anything is asked; of a share, others ask the same hosts."""
+    sources.wire.machines = share.of if share else 1
     for host in sources.in_the_clear:
         run.tell(
             Warned(

@@ -27,7 +27,7 @@ from laden.stages.manifest import OTHER
 from laden.store import without_secret
 from laden.store.access import Renewal
 from laden.store.sas import lacking_for_verify
-from laden.values.arguments import checked
+from laden.values.arguments import Connections, checked
 from laden.values.errors import UsageError
 from laden.values.events import Observer, Started, Summary, ignore
 from laden.verbs.asked import Selecting, selection_of

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Executor
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from laden.dataset.profile import known_profile
 from laden.report import Reporter
 from laden.run.logfile import LogFile
 from laden.run.loop import run as run_loop
 from laden.run.run import Run, running
+from laden.stages.engine import Pool, ReadBack, done_by
 from laden.stages.inventory import count_sent, read_load, read_table
 from laden.stages.loadpage import LoadPage
 from laden.stages.manifest import MANIFEST
 from laden.stages.proof import compare, documents_to_read_back, read_back, to_read_back
-from laden.store import Store, without_secret
+from laden.store import without_secret
 from laden.store.access import Ask, Renewal
 from laden.store.sas import lacking_for_verify
-from laden.values.arguments import Connections, checked
+from laden.values.arguments import Connections, Workers, checked
 from laden.values.errors import UsageError
 from laden.values.events import Observer, Started, Summary, ignore
 from laden.values.records import Finding, Severity
 from laden.values.share import Share
 from laden.verbs.asked import one_of, path_of, refuse_same, share_of
 from laden.verbs.earlier import verify_at
-from laden.verbs.opening import opened
+from laden.verbs.engines import Engine, engine_of, hooks_of
+from laden.verbs.opening import Opened, opened
 
 Depth = Literal["sample", "all"]
 
@@ -38,6 +41,10 @@ def verify(
     deep: Depth | None = None,
     share: str | None = None,
     at: int | None = None,
+    engine: Literal["dask"] | None = None,
+    scheduler: str | None = None,
+    executor: Executor | None = None,
+    workers: Workers | None = None,
     connections: Connections | None = None,
     findings_file: str | Path | None = None,
     report_file: str | Path | None = None,
@@ -56,6 +63,10 @@ def verify(
             default the listing's MD5 is compared.
         share: of `deep="all"`, read only this part, as in `"2/5"`, or `"auto"` where a scheduler tells.
         at: number of a record of the history: hold what the service keeps, versions too, against that state instead.
+        engine: of `deep="all"`, who reads, as in `load`; so `scheduler` and `executor`.
+        scheduler: as in `load`.
+        executor: as in `load`.
+        workers: how many calls the executor does at once; None to ask it.
         connections: requests in flight at most; None to find out what the link bears.
         findings_file: CSV file for all findings; None writes none.
         report_file: HTML file to show what is there, sample images read back; None writes none.
@@ -90,28 +101,41 @@ def verify(
             conclude=reporter.conclude,
         ) as run,
     ):
-        part = share_of(share)
-        if part and deep != "all":
+        asked = _Asked(
+            deep,
+            share_of(share),
+            engine_of(engine, scheduler, executor, workers),
+            connections,
+            Renewal(sas_command, ask_sas),
+        )
+        if asked.share and deep != "all":
             raise UsageError("--share divides the reading of all blobs: give --deep all with it")
         if at is not None:
             if deep is not None or report_file is not None:
                 raise UsageError(
                     "--at goes by the MD5s that the service keeps, and shows no images: leave the others out"
                 )
-            return run_loop(verify_at(run, destination, at, connections, Renewal(sas_command, ask_sas)))
-        return run_loop(_verify(run, destination, deep, part, connections, Renewal(sas_command, ask_sas), reporter))
+            return run_loop(verify_at(run, destination, at, connections, asked.renewal))
+        if (executor or engine) and deep != "all":
+            raise UsageError("an engine reads all blobs back: give --deep all with it")
+        return run_loop(_verify(run, destination, asked, reporter))
 
 
-async def _verify(
-    run: Run,
-    destination: str,
-    depth: Depth | None,
-    share: Share | None,
-    connections: int | None,
-    renewal: Renewal,
-    reporter: Reporter,
-) -> Summary:
-    async with opened(run, destination, lacking_for_verify, renewal, connections=connections) as there:
+class _Asked(NamedTuple):
+    """What a person asked of a verification."""
+
+    depth: Depth | None
+    share: Share | None
+    engine: Engine
+    connections: int | None
+    renewal: Renewal
+
+
+async def _verify(run: Run, destination: str, asked: _Asked, reporter: Reporter) -> Summary:
+    async with (
+        opened(run, destination, lacking_for_verify, asked.renewal, connections=asked.connections) as there,
+        asked.engine.pool(run, there, asked.renewal) as pool,
+    ):
         run.tell(Started("listing", without_secret(destination)))
         page = await read_load(there.store, run.relations, run.tell)
         if page is None:
@@ -119,8 +143,8 @@ async def _verify(
             return run.end()
         run.tell(Started("verify"))
         run.add(compare(run.relations, page))
-        if depth is not None:
-            await _read_back(run, there.store, depth, share, page)
+        if asked.depth is not None:
+            await _read_back(run, there, asked, page, pool)
         _note(run, page)
         if reporter.wanted:
             table = await read_table(there.store, run.relations, page)
@@ -128,14 +152,20 @@ async def _verify(
         return run.end()
 
 
-async def _read_back(run: Run, store: Store, depth: Depth, share: Share | None, page: LoadPage) -> None:
+async def _read_back(run: Run, there: Opened, asked: _Asked, page: LoadPage, pool: Pool | None) -> None:
     """Read blobs back and hash them: tables, copied files and the manifest too, which are few."""
     run.tell(Started("reading"))
-    wanted = to_read_back(run.relations, _SAMPLE if depth == "sample" else None, share)
+    share = asked.share
+    wanted = to_read_back(run.relations, _SAMPLE if asked.depth == "sample" else None, share)
     if share is None or share.number == 1:
         wanted += documents_to_read_back(run.relations, page.documents)
-    run.meter.begin(len(wanted), sum(target.size_bytes for target in wanted))
-    async for target, found in read_back(store, wanted):
+    in_all_bytes = sum(target.size_bytes for target in wanted)
+    run.meter.begin(len(wanted), in_all_bytes)
+    reading = read_back(there.store, wanted)
+    if pool is not None:
+        work = ReadBack(there.target, asked.connections, asked.renewal.command)
+        reading = done_by(pool, work, wanted, hooks_of(run), in_all_bytes=in_all_bytes)
+    async for target, found in reading:
         run.meter.step(target.size_bytes)
         run.add([found] if found else [])
 

@@ -21,6 +21,7 @@ from laden.values.errors import UsageError
 from laden.values.events import PlanReady, Warned
 from laden.values.share import Share
 from laden.verbs.asked import level_of, one_of, phi_of
+from laden.verbs.engines import Engine
 from laden.verbs.identity import refuse_unlooked
 from laden.verbs.opening import Opened
 
@@ -35,7 +36,7 @@ class LoadWishes:
     send_strays: bool
     connections: int | None
     cap: Cap | None
-    workers: int | None
+    engine: Engine
     share: Share | None
     dry_run: bool
     update: bool

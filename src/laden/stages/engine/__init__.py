@@ -1,43 +1,33 @@
-"""Where a transfer runs: in this process, or in several on this machine (`processes`).
+"""Where work is done: in this process, in several on this machine (`processes`), or by a pool of others (`spreading`).
 
-An engine takes a job, which is picklable, and items, and gives receipts in any order; what is sent and how stays in
-`transfer`. One process keeps any link busy with images: its threads inflate and hash on every core. Several
-are worth their start only for very many small files, where Python itself is the limit.
+A work (`works`) is picklable, and is done the same wherever that is. One process keeps any link busy with images: its
+threads inflate and hash on every core. Several are worth their start only for very many small files, where Python
+itself is the limit. A pool is whatever takes calls: an executor, or Dask's workers on other machines (`dask`).
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator, Iterable
+from typing import TYPE_CHECKING, TypeVar
 
-from laden.dataset.source import Reader, Root
-from laden.stages.transfer import Settings, transfer
-from laden.store import Destination, FolderDestination, Retry, Store
+from laden.dataset.source import Reader
+from laden.stages.engine.works import Hooks, Job, Look, Pool, ReadBack, Work
+from laden.stages.transfer import transfer
+from laden.store import Store
 from laden.values.records import Item, Receipt
 
 if TYPE_CHECKING:
-    from laden.store.cap import Cap
     from laden.store.credentials import SasSource
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+__all__ = ["Hooks", "Job", "Look", "Pool", "ReadBack", "done_by", "move", "workers_for"]
 
 _WORTH_ITEMS = 20_000
 _SMALL_BYTES = 128 << 10
 _MOST_WORKERS = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """What every process of a transfer needs to know; credentials beside it come from the environment."""
-
-    root: str | Root
-    """Of the source."""
-    destination: Destination | FolderDestination
-    connections: int | None
-    """Requests in flight at most, in each process; None to find out."""
-    settings: Settings
-    cap: Cap | None = None
-    """Bytes a second that this process sends at most."""
 
 
 def workers_for(items: int, size_bytes: int, processors: int | None = None) -> int:
@@ -58,12 +48,12 @@ async def move(
     job: Job,
     items: Iterable[Item],
     store: Store,
+    hooks: Hooks,
     *,
-    workers: int,
-    on_retry: Callable[[Retry], None],
-    on_limit: Callable[[str], None],
-    stopping: Callable[[], bool],
+    workers: int = 1,
     sas: SasSource | None = None,
+    pool: Pool | None = None,
+    in_all_bytes: int = 0,
 ) -> AsyncIterator[Receipt]:
     """Move items, and yield their receipts as they come.
 
@@ -71,25 +61,38 @@ async def move(
         job: what to do it with.
         items: what to move.
         store: the opened destination, used where one process does it all.
+        hooks: told of attempts that will be repeated and of what keeps it from being faster; once stopping, nothing
+            more is begun.
         workers: processes; 1 is this one.
-        on_retry: told of attempts that will be repeated.
-        on_limit: told what keeps it from being faster, when that changes.
-        stopping: once true, nothing more is begun.
         sas: gives other processes the SAS and its successors; None for the credential of the environment.
+        pool: does it instead, with credentials of its own.
+        in_all_bytes: about how much it is, for a pool.
 
     Raises:
         StoreError: as `laden.stages.transfer.transfer`.
-        Interrupted: a worker process was ended from outside.
+        Interrupted: a worker process was ended from outside, or the pool is gone.
     """
+    if pool is not None:
+        async for receipt in done_by(pool, job, items, hooks, in_all_bytes=in_all_bytes):
+            yield receipt
+        return
     if workers == 1:
         with Reader(job.root) as reader:
-            async for receipt in transfer(items, reader, store, job.settings, stopping, on_limit):
+            async for receipt in transfer(items, reader, store, job.settings, hooks.stopping, hooks.on_limit):
                 yield receipt
         return
     from laden.stages.engine.processes import move_in_processes
 
-    moving = move_in_processes(
-        job, items, workers=workers, on_retry=on_retry, on_limit=on_limit, stopping=stopping, sas=sas
-    )
-    async for receipt in moving:
+    async for receipt in move_in_processes(job, items, hooks, workers=workers, sas=sas):
         yield receipt
+
+
+async def done_by(
+    pool: Pool, work: Work[T, R], things: Iterable[T], hooks: Hooks, *, in_all_bytes: int
+) -> AsyncIterator[R]:
+    """Have a pool do a work, and yield what became of each thing; see `laden.stages.engine.spreading.spread`."""
+    from laden.stages.engine.spreading import spread
+
+    async for results in spread(pool, work, things, hooks, in_all_bytes=in_all_bytes):
+        for result in results:
+            yield result

@@ -19,17 +19,15 @@ from multiprocessing.context import SpawnContext
 from multiprocessing.synchronize import Event
 from typing import TYPE_CHECKING
 
-from laden.dataset.source import Reader
 from laden.run.loop import run
 from laden.stages.engine.asking import SasAsker, answer
-from laden.stages.transfer import transfer
-from laden.store import Retry, open_store
+from laden.stages.engine.works import Doing, Hooks, Job
+from laden.store import Retry
 from laden.values.errors import AccessEnded, Interrupted, LadenError
 from laden.values.records import Item, Receipt
 from laden.values.secrets import guarded, note_environment
 
 if TYPE_CHECKING:
-    from laden.stages.engine import Job
     from laden.store.credentials import SasSource
 
 _BATCH_ITEMS = 512
@@ -45,18 +43,16 @@ _Answer = list[Receipt] | Retry | str | LadenError
 async def move_in_processes(
     job: Job,
     items: Iterable[Item],
+    hooks: Hooks,
     *,
     workers: int,
-    on_retry: Callable[[Retry], None],
-    on_limit: Callable[[str], None],
-    stopping: Callable[[], bool],
     sas: SasSource | None = None,
 ) -> AsyncIterator[Receipt]:
     """Move items in so many worker processes; see `laden.stages.engine.move`."""
     window_bytes = job.settings.window_bytes // workers
     cap = job.cap and job.cap.shared(workers)
     share = replace(job, settings=replace(job.settings, window_bytes=window_bytes), cap=cap)
-    coordinator = _Coordinator(share, _batches(items), workers, on_retry, on_limit, stopping, sas)
+    coordinator = _Coordinator(share, _batches(items), workers, hooks, sas)
     try:
         async for receipts in coordinator.receipts():
             for receipt in receipts:
@@ -73,16 +69,12 @@ class _Coordinator:
         job: Job,
         batches: Iterator[list[Item]],
         workers: int,
-        on_retry: Callable[[Retry], None],
-        on_limit: Callable[[str], None],
-        stopping: Callable[[], bool],
+        hooks: Hooks,
         sas: SasSource | None,
     ) -> None:
         context = multiprocessing.get_context("spawn")
         self._batches = batches
-        self._on_retry = on_retry
-        self._on_limit = on_limit
-        self._stopping = stopping
+        self._hooks = hooks
         self._stop = context.Event()
         self._ended: AccessEnded | None = None
         self._workers = [_Worker(context, job, self._stop, sas) for _ in range(workers)]
@@ -123,19 +115,19 @@ class _Coordinator:
                 case LadenError() as error:
                     raise error
                 case Retry() as retry:
-                    self._on_retry(retry)
+                    self._hooks.on_retry(retry)
                 case str() as limit:
-                    self._on_limit(limit)
+                    self._hooks.on_limit(limit)
                 case receipts:
                     ahead -= 1
                     done(receipts)
 
     def _over(self) -> bool:
-        return self._ended is not None or self._stopping()
+        return self._ended is not None or self._hooks.stopping()
 
     async def _watch(self) -> None:
         """Pass the wish to stop on; it comes from a signal, which no task can await."""
-        while not self._stopping():  # noqa: ASYNC110 - see above
+        while not self._hooks.stopping():  # noqa: ASYNC110 - see above
             await asyncio.sleep(_LOOK_S)
         self._stop.set()
 
@@ -225,14 +217,7 @@ def _work(job: Job, pipe: Connection, asking: Connection | None, stop: Event) ->
 async def _serve(job: Job, pipe: Connection, asking: Connection | None, stop: Event) -> None:
     turn = asyncio.Lock()
     sas = SasAsker(asking) if asking else None
-    store = open_store(
-        job.destination,
-        connections=job.connections,
-        on_retry=pipe.send,
-        stopping=stop.is_set,
-        sas=sas,
-        cap=job.cap,
-    )
+    hooks = Hooks(on_retry=pipe.send, on_limit=pipe.send, stopping=stop.is_set)
 
     async def next_batch() -> list[Item] | None:
         async with turn:
@@ -242,19 +227,16 @@ async def _serve(job: Job, pipe: Connection, asking: Connection | None, stop: Ev
                 return None
             return batch
 
-    async def serve(reader: Reader) -> None:
+    async def serve(doing: Doing[Item, Receipt]) -> None:
         while batch := await next_batch():
             done: list[Receipt] = []
             try:
-                async for receipt in transfer(batch, reader, store, job.settings, stop.is_set, pipe.send):
+                async for receipt in doing(batch):
                     done.append(receipt)  # noqa: PERF401 - what was done is told also when it breaks off
             except LadenError as error:
                 stop.set()
                 pipe.send(error)
             pipe.send(done)
 
-    try:
-        with Reader(job.root) as reader:
-            await asyncio.gather(*(serve(reader) for _ in range(_BATCHES_AHEAD)))
-    finally:
-        await store.close()
+    async with job.place_with(hooks, sas) as doing:
+        await asyncio.gather(*(serve(doing) for _ in range(_BATCHES_AHEAD)))

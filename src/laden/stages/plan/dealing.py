@@ -3,26 +3,70 @@
 An archive is cut into runs of 1 GB by the offsets of its members, and its runs are dealt in turn; where the dealing
 begins follows from the archive's name. So it depends on nothing but names, offsets and the number of shares: machines
 that see other archives, or see them later, agree on every entry. Files that are no members go by their path.
+
+Which names a share asks the destination for is known before the plan: those of rows whose key one of its entries has.
 """
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from laden.relations import Relations
+from laden.store.listing import NAMES_IN_RANGE, Span
+from laden.values.names import OWN_FOLDER
 from laden.values.share import Share
 
 RUN_BYTES = 1 << 30
 
-_DEAL = """
-DELETE FROM todo WHERE id IN (
-    SELECT id FROM entries WHERE ? <> CASE
-        WHEN archive = '' THEN md5_number_lower(member) % ?
-        ELSE (md5_number_lower(parse_filename(archive)) % ? + coalesce(offset_bytes, 0) // ?) % ?
-    END)
+_SHARE = """
+CASE WHEN archive = '' THEN md5_number_lower(member) % ?
+    ELSE (md5_number_lower(parse_filename(archive)) % ? + coalesce(offset_bytes, 0) // ?) % ?
+END
 """
-"""MD5, since DuckDB's own hash may be another in another version."""
+"""Of an entry, counted from 0. MD5, since DuckDB's own hash may be another in another version."""
+
+_DEAL = f"DELETE FROM todo WHERE id IN (SELECT id FROM entries WHERE ? <> {_SHARE})"  # noqa: S608 - own text
+
+_SPANS = f"""
+WITH own AS (SELECT DISTINCT key FROM entries WHERE ? = {_SHARE}),
+names AS (SELECT blob AS name, bool_or(key IN (SELECT key FROM own)) AS own FROM (
+    SELECT blob, key FROM rows WHERE blob IS NOT NULL UNION ALL
+    SELECT blob, key FROM entries WHERE blob IS NOT NULL) GROUP BY blob),
+numbered AS (SELECT name, own, row_number() OVER (ORDER BY name) AS number FROM names),
+mine AS (SELECT name, number, coalesce(number - lag(number) OVER (ORDER BY number), 0) > {NAMES_IN_RANGE} AS far
+    FROM numbered WHERE own),
+islands AS (SELECT name, number, count(*) FILTER (far) OVER (ORDER BY number) AS island FROM mine),
+parted AS (SELECT name, island, (number - min(number) OVER (PARTITION BY island)) // {NAMES_IN_RANGE} AS part
+    FROM islands)
+SELECT min(name), max(name), island FROM parted GROUP BY island, part ORDER BY min(name)
+"""  # noqa: S608 - own text
+"""Names that may be a share's, with less than a page of others' between; parted where they are more than a page."""
 
 
 def deal(relations: Relations, share: Share) -> None:
     """Take what falls to other shares out of `todo`."""
-    of = share.of
-    relations.run(_DEAL, [share.number - 1, of, of, RUN_BYTES, of])
+    relations.run(_DEAL, [share.number - 1, *_parameters(share)])
+
+
+def spans_of(relations: Relations, share: Share) -> list[Span]:
+    """The spans of names in which all images of a share lie, and laden's own notes.
+
+    Args:
+        relations: with `rows` and `entries` filled.
+        share: whose.
+
+    Returns:
+        Empty where names cannot be asked for so, as some hold other letters than ASCII's.
+    """
+    found = [*relations.stream(_SPANS, [share.number - 1, *_parameters(share)])]
+    if not all(first.isascii() and last.isascii() for first, last, _ in found):
+        return []
+    spans = [Span(f"{OWN_FOLDER}/", f"{OWN_FOLDER}0")]
+    for (first, last, island), (following, _, next_island) in pairwise([*found, ("", "", None)]):
+        # Of names, none that begins with the last one comes before it with a blank.
+        spans.append(Span(first, following if island == next_island else f"{last} "))
+    return sorted(spans)
+
+
+def _parameters(share: Share) -> list[int]:
+    return [share.of, share.of, RUN_BYTES, share.of]

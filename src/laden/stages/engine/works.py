@@ -1,0 +1,202 @@
+"""What is done with many things, wherever it is done: images moved, images looked into, blobs read back.
+
+A work is a small picklable value without secrets and handles. Where it is done, it opens a place once (store, reader),
+which then takes any number of batches, several at a time. Credentials are those of the place: its environment, its
+managed identity, or a program that it runs (`--sas-command`). `Pool` is the port to whoever does batches elsewhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import Future
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from laden.dataset.images import Level, Phi
+from laden.dataset.source import Reader, Root
+from laden.stages.proof import Target, read_back
+from laden.stages.transfer import Settings, transfer
+from laden.stages.transfer.examining import examine
+from laden.store import Destination, FolderDestination, Retry, open_store
+from laden.store.access import Access, Renewal
+from laden.store.sas import lacking_for_load, lacking_for_verify
+from laden.values.records import Finding, Item, Outcome, Receipt, Severity
+
+if TYPE_CHECKING:
+    from laden.store.cap import Cap
+    from laden.store.credentials import SasSource
+
+T = TypeVar("T", contravariant=True)
+R = TypeVar("R", covariant=True)
+
+Done = tuple[Target, Finding | None]
+"""A blob that was read back, and what is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """What a place asks and tells while it works."""
+
+    on_retry: Callable[[Retry], None] = lambda _: None
+    on_limit: Callable[[str], None] = lambda _: None
+    on_way: Callable[[int, int], None] = lambda *_: None
+    """Told now and then how many things, and bytes of them, are done beyond those that results are there of."""
+    stopping: Callable[[], bool] = lambda: False
+
+
+Doing = Callable[[Sequence[T]], AsyncIterator[R]]
+"""Does a batch, and yields what became of each thing, in any order. Raises `LadenError`."""
+
+
+class Work(Protocol[T, R]):
+    """Something that is done with each of many things; picklable."""
+
+    def place(self, hooks: Hooks) -> AbstractAsyncContextManager[Doing[T, R]]:
+        """Open what it takes, until the context is left. Raises `LadenError`."""
+
+    def size_bytes(self, thing: T) -> int:
+        """What passes for it, about."""
+
+    def lost(self, thing: T, reason: str) -> R:
+        """What became of a thing that nobody could do, for the reason given."""
+
+
+Told = tuple[str, bytes]
+"""What `carry` gives."""
+
+
+class Pool(Protocol):
+    """Workers that batches are given to."""
+
+    name: str
+    """For a sentence, as in `the scheduler at tcp://10.0.0.4:8786`."""
+
+    @property
+    def workers(self) -> int:
+        """How many batches are done at once; it may change."""
+
+    def submit(self, key: str, work: bytes, things: bytes) -> Future[Told]:
+        """Have a worker `carry` a batch. Whatever it raises, or the future does, is judged by `gone`."""
+
+    def gone(self, error: BaseException) -> bool:
+        """Whether an error means that the whole pool is gone, and not one worker."""
+
+    def see(self, path: str) -> None:
+        """Raise `UsageError` where it is known that a worker does not see a file or folder of that path."""
+
+    def on_way(self, tell: Callable[[str, int, int], None]) -> None:
+        """Tell from now on, from any thread, how far a batch is: its key, things and bytes done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Images are moved from a source to a destination."""
+
+    root: str | Root
+    """Of the source."""
+    destination: Destination | FolderDestination
+    connections: int | None
+    """Requests in flight at most, in each process; None to find out."""
+    settings: Settings
+    cap: Cap | None = None
+    """Bytes a second that this process sends at most."""
+    sas_command: str | None = None
+    """A program that each place runs for a SAS of its own."""
+
+    def place(self, hooks: Hooks) -> AbstractAsyncContextManager[Doing[Item, Receipt]]:
+        """With a credential of its own; see `Work`."""
+        return self.place_with(hooks, _access(self.destination, lacking_for_load, self.sas_command).source)
+
+    @asynccontextmanager
+    async def place_with(self, hooks: Hooks, sas: SasSource | None) -> AsyncIterator[Doing[Item, Receipt]]:
+        """The same, where somebody else gives the SAS and its successors."""
+        store = open_store(
+            self.destination,
+            connections=self.connections,
+            on_retry=hooks.on_retry,
+            stopping=hooks.stopping,
+            sas=sas,
+            cap=self.cap,
+        )
+        try:
+            with Reader(self.root) as reader:
+                yield lambda items: transfer(items, reader, store, self.settings, hooks.stopping, hooks.on_limit)
+        finally:
+            await store.close()
+
+    def size_bytes(self, thing: Item) -> int:
+        return thing.entry.size_bytes
+
+    def lost(self, thing: Item, reason: str) -> Receipt:
+        return Receipt(thing, Outcome.FAILED, code="put-failed", reason=reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Images are read and looked into, and nothing is sent."""
+
+    root: str | Root
+    level: Level
+    phi: Phi
+
+    @asynccontextmanager
+    async def place(self, hooks: Hooks) -> AsyncIterator[Doing[Item, Receipt]]:
+        threads = os.cpu_count() or 1
+
+        def looked(items: Sequence[Item]) -> list[Receipt]:
+            return [*examine(items, reader, self.level, threads=threads, phi=self.phi, stopping=hooks.stopping)]
+
+        async def do(items: Sequence[Item]) -> AsyncIterator[Receipt]:
+            for first in range(0, len(items), _LOOKED_AT_ONCE):
+                for receipt in await asyncio.to_thread(looked, items[first : first + _LOOKED_AT_ONCE]):
+                    yield receipt
+
+        with Reader(self.root) as reader:
+            yield do
+
+    def size_bytes(self, thing: Item) -> int:
+        return thing.entry.size_bytes
+
+    def lost(self, thing: Item, reason: str) -> Receipt:
+        return Receipt(thing, Outcome.FAILED, code="source-unreadable", reason=reason)
+
+
+_LOOKED_AT_ONCE = 64
+"""Images between two signs of life."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBack:
+    """Blobs are read and hashed."""
+
+    destination: Destination | FolderDestination
+    connections: int | None
+    sas_command: str | None = None
+
+    @asynccontextmanager
+    async def place(self, hooks: Hooks) -> AsyncIterator[Doing[Target, Done]]:
+        access = _access(self.destination, lacking_for_verify, self.sas_command)
+        store = open_store(
+            self.destination,
+            connections=self.connections,
+            on_retry=hooks.on_retry,
+            stopping=hooks.stopping,
+            sas=access.source,
+        )
+        try:
+            yield lambda targets: read_back(store, targets)
+        finally:
+            await store.close()
+
+    def size_bytes(self, thing: Target) -> int:
+        return thing.size_bytes
+
+    def lost(self, thing: Target, reason: str) -> Done:
+        return thing, Finding("blob-unread", Severity.ERROR, reason, blob=thing.blob)
+
+
+def _access(destination: Destination | FolderDestination, lacking: Callable[..., str], command: str | None) -> Access:
+    return Access(destination, lacking, Renewal(command))
