@@ -34,7 +34,7 @@ def test_what_says_which_image_is_meant_is_refused_where_it_differs(
             act()
         assert which in str(refused.value)
         assert f"first in row {row}: " in str(refused.value)
-        assert "nobody can tell which one is meant; rename or remove one" in str(refused.value)
+        assert "nobody can tell which one is meant: rename or remove one" in str(refused.value)
     assert not (tmp_path / "there").exists()
 
 

@@ -53,7 +53,7 @@ def test_wherever_a_layout_is_given(tmp_path: Path) -> None:
     for attempt in (
         lambda: load(dataset.folder, there, layout=bad, dry_run=True),
         lambda: get(there, tmp_path / "back", layout=bad),
-        lambda: plan_prune(dataset.folder, there, tmp_path / "plan.parquet", layout=bad),
+        lambda: plan_prune(there, dataset.folder, plan_file=tmp_path / "plan.parquet", layout=bad),
     ):
         with pytest.raises(UsageError, match=r"has a `\.\.` segment: choose another layout"):
             attempt()
@@ -100,7 +100,7 @@ def _source(folder: Path, kinds: list[str]) -> tuple[Path, str]:
         (["_laden", "a/_laden"], "'_laden/0.png' lies in _laden/"),
         (["", ""], "'/0.png' is absolute"),
         (["x" * 1100] * 2, "has 1,106 characters, more than 1,024"),
-        (["a\\b", "a."], "holds a backslash"),
+        (["a\\b", "a\\c"], "holds a backslash"),
     ],
 )
 def test_one_whose_every_name_is_bad_by_what_the_rows_say_is_told_with_an_example(

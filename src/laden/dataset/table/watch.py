@@ -100,7 +100,7 @@ class TableWatch:
         for name in self._differing:
             if name in naming:
                 raise SourceError(
-                    f"the table {self._table.path} has {self._about(name)}: nobody can tell which one is meant; rename"
+                    f"the table {self._table.path} has {self._about(name)}; nobody can tell which one is meant: rename"
                     " or remove one"
                 )
 
