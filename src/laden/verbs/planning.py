@@ -141,13 +141,13 @@ def _written(surveyed: Survey, selected_as: str | None) -> list[Written]:
 
 def nothing_here(run: Run, surveyed: Survey) -> SourceError:
     """Why no row has its image, in one sentence, where a plan has none to send."""
-    wanted, usable = run.relations.one("SELECT count(*), count(*) FILTER (usable) FROM rows WHERE selected")
-    if not usable:
-        return SourceError(f"none of the {wanted:,} rows that are wanted can be loaded: see the findings on rows")
     if run.log.counts["image-ambiguous"]:
         return SourceError(f"no row has an image in {surveyed.root} that is certainly its own: see the findings")
     if (near := near_names(run.relations)) is not None:
         return SourceError(near.message)
+    wanted, usable = run.relations.one("SELECT count(*), count(*) FILTER (usable) FROM rows WHERE selected")
+    if not usable:
+        return SourceError(f"none of the {wanted:,} rows that are wanted can be loaded: see the findings on rows")
     if surveyed.unreadable:
         names = ", ".join(surveyed.unreadable[:3])
         return SourceError(f"no row has its image in what can be read of {surveyed.root}: see the findings on {names}")

@@ -234,7 +234,7 @@ def _judge_names(relations: Relations, layout: Template, table: Table, before: i
     Most names are plainly fine, which SQL sees; of the others, each different one is judged once.
 
     Raises:
-        UsageError: all are such.
+        UsageError: all are such, though what the rows call their images is fine.
     """
     doubtful = relations.stream(
         f"SELECT DISTINCT blob FROM rows WHERE row > ? AND blob IS NOT NULL AND NOT ({plain_in_sql('blob')})",  # noqa: S608 - own text
@@ -247,6 +247,10 @@ def _judge_names(relations: Relations, layout: Template, table: Table, before: i
     good = "SELECT 1 FROM rows WHERE row > ? AND blob IS NOT NULL AND blob NOT IN (SELECT blob FROM refused) LIMIT 1"
     if next(iter(relations.stream(good, [before])), None) is None:
         example, reason = relations.one("SELECT min(blob), arg_min(reason, blob) FROM refused")
+        (name,) = relations.one("SELECT min(name) FROM rows WHERE row > ? AND blob = ?", [before, example])
+        if problem(name) is not None:
+            # The table's matter: no layout makes a good name of it, and what is near it may be told.
+            return
         raise UsageError(
             f"the layout '{str(layout)[:MAX_SHOWN]}' gives each row of {table.name} a name that no blob may have:"
             f" '{example[:MAX_SHOWN]}' {reason}; choose another --layout"
