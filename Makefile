@@ -9,8 +9,8 @@ else
 endif
 READY := .venv/ready
 AZURITE := src/laden/demo/azurite
-PAGE := src/laden/explore/static
-TYPES := tests/explore/types
+PAGE := src/laden/explorer/static
+TYPES := tests/explorer/types
 TSC := .venv/types/node_modules/typescript/bin/tsc
 
 # A start of the command is quicker by a third where its bytecode is kept, whatever the shell says of that.

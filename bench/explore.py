@@ -23,10 +23,10 @@ from typing import Any
 import numpy as np
 
 from laden.demo import png, radiograph, rows
-from laden.explore.app import static_files
-from laden.explore.serve import listening, serve
-from laden.explore.session import Session, Verbs
-from laden.explore.stored import StoredPlace
+from laden.explorer.app import static_files
+from laden.explorer.serve import listening, serve
+from laden.explorer.session import Session, Verbs
+from laden.explorer.stored import StoredPlace
 from laden.run.loop import run as run_loop
 from laden.store import parse_destination
 from laden.store.manage import Detail, DetailPage
@@ -199,7 +199,7 @@ def _median(work: Any) -> float:
 
 def _on_screen(folder: Path) -> Iterator[tuple[str, float, float]]:
     """What a person waits for at an image, where Chromium is here."""
-    from tests.explore.served import exploring
+    from tests.explorer.served import exploring
     from tests.support.person import Person
 
     canvas = "document.querySelector('canvas')"

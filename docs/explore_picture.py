@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from PIL import Image
-from tests.explore.served import exploring
+from tests.explorer.served import exploring
 from tests.support.person import Person
 
 from laden.demo.emulator import Emulator

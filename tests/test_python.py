@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import pkgutil
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -28,6 +29,12 @@ def test_tab_shows_all_that_there_is() -> None:
     assert re.match(r"\d+\.\d+", laden.__version__)
     with pytest.raises(AttributeError, match="no attribute 'laod'"):
         laden.laod  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_no_name_is_a_package_s() -> None:
+    """Whoever imports a module of such a package would find it where the function was."""
+    packages = {module.name for module in pkgutil.iter_modules(laden.__path__)}
+    assert not packages & set(laden.__all__)
 
 
 def test_a_result_says_what_there_is_to_say(tmp_path: Path) -> None:

@@ -122,6 +122,7 @@ def test_options_of_a_load_stand_in_groups_the_common_ones_first(capsys: pytest.
         "Options",
         "What of SOURCE, and how closely",
         "Which rows",
+        "Several machines",
         "How requests reach DEST",
         "What is shown, and what is left behind",
     ]

@@ -280,12 +280,12 @@ def test_check_and_load_tell_it(tmp_path):
 
     with (data.folder / "1.zip").open("ab") as file:
         file.write(b"!")
-    assert run("check", data.folder, "--json", cwd=tmp_path).summary["findings"] == {}
+    assert run("check", data.folder, "--json", cwd=tmp_path).summary["findings"] == {"archive-trailing": 1}
     wrong = run("check", data.folder, "--checksums", "--json", cwd=tmp_path)
-    assert (wrong.code, wrong.summary["findings"]) == (3, {"archive-hash": 1})
+    assert (wrong.code, wrong.summary["findings"]) == (3, {"archive-hash": 1, "archive-trailing": 1})
     assert wrong.findings("archive-hash")[0]["archive"] == "1.zip"
     trusted = run("check", data.folder, "--checksums", "--trust", "1.zip", "--json", cwd=tmp_path)
-    assert (trusted.code, trusted.summary["findings"]) == (0, {"archive-hash": 1})
+    assert (trusted.code, trusted.summary["findings"]) == (0, {"archive-hash": 1, "archive-trailing": 1})
     assert run("check", data.folder, "--trust", "7.zip", "--json", cwd=tmp_path).code == 2
 
 

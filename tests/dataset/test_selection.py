@@ -172,8 +172,8 @@ def test_what_is_selected_are_records_of_the_original_in_their_order(
     ("wanted", "words"),
     [
         ({"where": " "}, "--where is empty"),
-        ({"sample": 0}, "--sample is 0"),
-        ({"first": -1}, "--first is -1"),
+        ({"sample": 0}, "sample takes a whole number of 1 or more"),
+        ({"first": -1}, "first takes a whole number of 1 or more"),
         ({"by": "patient"}, "--by belongs to a sample"),
         ({"seed": 2}, "--seed belongs to a sample"),
         ({"sample": 1, "by": "pateint"}, r"no column 'pateint' \(did you mean patient\?\)"),

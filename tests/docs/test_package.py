@@ -37,7 +37,7 @@ def test_both_pass_twine_s_check(built: Path) -> None:
 def test_they_hold_what_laden_needs_to_run_and_to_explain_itself(built: Path) -> None:
     (wheel,) = built.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
-    wanted = {f"laden/pages/{name}.md" for name in PAGES} | {"laden/report/page.css", "laden/explore/static/page.html"}
+    wanted = {f"laden/pages/{name}.md" for name in PAGES} | {"laden/report/page.css", "laden/explorer/static/page.html"}
     wanted |= {"laden/dataset/profiles/padchest.toml", "laden/demo/azurite/package-lock.json", "laden/py.typed"}
     assert wanted - names == set()
     assert not [name for name in names if not name.startswith(("laden/", "laden-"))]

@@ -9,7 +9,7 @@ import pytest
 
 from laden.demo.emulator import Emulator
 from laden.verbs.load import load
-from tests.explore.conftest import accessible, quiet
+from tests.explorer.conftest import accessible, quiet
 from tests.support.chromium import CHROMIUM
 from tests.support.dataset import make_dataset
 from tests.support.harness import landed, start

@@ -7,7 +7,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from laden.explore.stored import StoredPlace
+from laden.explorer.stored import StoredPlace
 from laden.store import parse_destination
 from laden.values.errors import LadenError, NotAsLanded, UsageError
 from laden.verbs.columns import columns

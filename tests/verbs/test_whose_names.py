@@ -185,7 +185,7 @@ def test_what_else_lies_among_laden_s_notes_needs_a_person(source: Path, there: 
 
 def test_no_layout_leads_there(source: Path, there: Path, tmp_path: Path) -> None:
     hospital(source, HOSPITAL_A)
-    with pytest.raises(SourceError):
+    with pytest.raises(UsageError, match="lies in _laden/"):
         run(source, there, profile(tmp_path, archive="{ImageDir}.zip"), layout="_laden/{ImageID}")
 
 

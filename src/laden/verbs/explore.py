@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from laden.explore.jobs import Job
-from laden.explore.place import Place
-from laden.explore.serve import listening, open_browser, serve
-from laden.explore.session import Session, Verbs
-from laden.explore.stored import StoredPlace
-from laden.explore.surveyed import SurveyedPlace
+from laden.explorer.jobs import Job
+from laden.explorer.place import Place
+from laden.explorer.serve import listening, open_browser, serve
+from laden.explorer.session import Session, Verbs
+from laden.explorer.stored import StoredPlace
+from laden.explorer.surveyed import SurveyedPlace
 from laden.run.loop import run as run_loop
 from laden.run.run import Run, never, running
 from laden.run.tasks import several

@@ -11,7 +11,7 @@ from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 
 from laden.demo import png
-from laden.explore.pixels import Decoders, Opened, open_image
+from laden.explorer.pixels import Decoders, Opened, open_image
 
 RNG = np.random.Generator(np.random.PCG64(7))
 DECODERS = Decoders(1)

@@ -20,7 +20,7 @@ from laden.dataset.selection import Part, Records
 from laden.dataset.selection.condition import Condition, parse_condition
 from laden.dataset.selection.marks import COLUMNS as MARKS
 from laden.dataset.table import Table
-from laden.explore.database import PACKED, Shared
+from laden.explorer.database import PACKED, Shared
 from laden.relations import Relations
 
 IMAGE_COLUMNS = {

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from laden.explore.place import Place
-from laden.explore.serve import listening, serve
-from laden.explore.session import Session, Verbs
+from laden.explorer.place import Place
+from laden.explorer.serve import listening, serve
+from laden.explorer.session import Session, Verbs
 from laden.run.loop import run as run_loop
 from laden.values.events import Event, Serving
 from laden.verbs.explore import explore

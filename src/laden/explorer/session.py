@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from laden.explore.jobs import Job, Jobs
-from laden.explore.marks import Marks
-from laden.explore.pixels import Decoders
-from laden.explore.place import Place
-from laden.explore.thumbs import Thumbs
+from laden.explorer.jobs import Job, Jobs
+from laden.explorer.marks import Marks
+from laden.explorer.pixels import Decoders
+from laden.explorer.place import Place
+from laden.explorer.thumbs import Thumbs
 from laden.relations import local_trouble
 from laden.values.errors import LadenError, UsageError
 

@@ -20,9 +20,9 @@ from pathlib import Path
 
 import uvicorn
 
-from laden.explore.app import application
-from laden.explore.guard import Guard
-from laden.explore.session import Session
+from laden.explorer.app import application
+from laden.explorer.guard import Guard
+from laden.explorer.session import Session
 from laden.values.errors import UsageError
 
 IDLE_S = 30 * 60

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from laden.explore.guard import CSP, MOST_BODY_BYTES, Guard
+from laden.explorer.guard import CSP, MOST_BODY_BYTES, Guard
 
 PORT = 8123
 HOST = ("host", f"127.0.0.1:{PORT}")

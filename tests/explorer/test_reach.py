@@ -10,7 +10,7 @@ from laden.stages.loadpage import LOAD, Planned, write_unfinished_page
 from laden.stages.manifest import MANIFEST
 from laden.verbs.load import load
 from tests.e2e.test_sas_ends import Policy, secret_of
-from tests.explore.served import explored
+from tests.explorer.served import explored
 from tests.support.dataset import make_dataset
 from tests.support.harness import client, sas
 

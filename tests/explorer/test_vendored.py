@@ -5,9 +5,9 @@ import re
 from importlib.resources import files
 from pathlib import Path
 
-from laden.explore.app import static_files
+from laden.explorer.app import static_files
 
-STATIC = Path(str(files("laden.explore"))) / "static"
+STATIC = Path(str(files("laden.explorer"))) / "static"
 VENDORED = {
     "preact.js": "225d7a773766e6fb2cfcc45274fe41d2059f5782f3f2c4569aa5132a2d3a2902",
     "hooks.js": "5c65ab263688d0805862fd0807c779af02c2799c44fda0873dfcb870d0da70a0",

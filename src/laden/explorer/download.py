@@ -15,8 +15,8 @@ import io
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
-from laden.explore.jobs import Job
-from laden.explore.place import Place
+from laden.explorer.jobs import Job
+from laden.explorer.place import Place
 from laden.stages.download import Came, Read, Wanted
 from laden.stages.download import download as bring
 from laden.store.intake import Intake

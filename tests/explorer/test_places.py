@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from laden.explore.stored import StoredPlace
+from laden.explorer.stored import StoredPlace
 from laden.store import parse_destination
 from laden.store.manage import Detail, DetailPage
 from laden.values.errors import AccessDenied, AccessEnded, StoreError
 from laden.values.records import Blob
-from tests.explore.served import explored, serving
+from tests.explorer.served import explored, serving
 from tests.support.dataset import make_dataset
 
 
@@ -164,8 +164,8 @@ def test_a_table_without_a_load_is_joined_too(tmp_path: Path) -> None:
 
 
 def test_an_idle_server_ends_and_one_that_works_does_not(tmp_path: Path) -> None:
-    from laden.explore.serve import listening, serve
-    from laden.explore.session import Session, Verbs
+    from laden.explorer.serve import listening, serve
+    from laden.explorer.session import Session, Verbs
     from laden.run.loop import run
 
     async def session() -> Session:
@@ -179,7 +179,7 @@ def test_an_idle_server_ends_and_one_that_works_does_not(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("port", [0])
 def test_a_port_that_is_taken_is_a_sentence(port: int) -> None:
-    from laden.explore.serve import listening
+    from laden.explorer.serve import listening
     from laden.values.errors import UsageError
 
     taken = listening(None)

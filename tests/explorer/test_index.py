@@ -4,9 +4,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from laden.explore import index
-from laden.explore.database import Shared
-from laden.explore.index import Index
+from laden.explorer import index
+from laden.explorer.database import Shared
+from laden.explorer.index import Index
 
 NAMES = "'png/'||md5(i::VARCHAR)||if(i % 7 = 0, 'é', '')||'.png'"
 

@@ -6,9 +6,9 @@ import re
 from datetime import date, timedelta
 from typing import Any
 
-from laden.explore.database import Shared
-from laden.explore.labels import IMAGE_COLUMNS, LabelColumn, Labels
-from laden.explore.views import View, Views
+from laden.explorer.database import Shared
+from laden.explorer.labels import IMAGE_COLUMNS, LabelColumn, Labels
+from laden.explorer.views import View, Views
 
 _MOST_VALUES = 40
 _BINS = 24

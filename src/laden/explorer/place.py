@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 from typing import Any, Protocol
 
 from laden.dataset.images import BROKEN, DOUBTFUL, STATES
-from laden.explore.facets import quoted_text
-from laden.explore.index import Index
-from laden.explore.labels import IMAGE_COLUMNS, Labels
-from laden.explore.views import View, Views
+from laden.explorer.facets import quoted_text
+from laden.explorer.index import Index
+from laden.explorer.labels import IMAGE_COLUMNS, Labels
+from laden.explorer.views import View, Views
 from laden.report.meanings import meanings
 
 PART_BYTES = 8 << 20

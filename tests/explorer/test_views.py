@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from laden.verbs.load import load
-from tests.explore.served import Asker, explored
+from tests.explorer.served import Asker, explored
 from tests.support.dataset import Dataset, make_dataset
 
 

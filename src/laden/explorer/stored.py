@@ -19,11 +19,11 @@ from typing import Any
 from laden.dataset.profile import known_profile, recognise
 from laden.dataset.selection import Part
 from laden.dataset.table import Table
-from laden.explore.database import Shared
-from laden.explore.index import Index
-from laden.explore.labels import Labels
-from laden.explore.place import PART_BYTES
-from laden.explore.views import Views
+from laden.explorer.database import Shared
+from laden.explorer.index import Index
+from laden.explorer.labels import Labels
+from laden.explorer.place import PART_BYTES
+from laden.explorer.views import Views
 from laden.stages.inventory import fetch, refuse_other
 from laden.stages.loadpage import LOAD, Document, LoadPage, read_load_page
 from laden.stages.manifest import MANIFEST, read_manifest
@@ -39,7 +39,7 @@ _TABLE_BYTES = 512 << 20
 
 
 class StoredPlace:
-    """See `laden.explore.place.Place`."""
+    """See `laden.explorer.place.Place`."""
 
     def __init__(self, destination: Destination | FolderDestination, sas: SasSource | None = None) -> None:
         self.destination = destination

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from laden.explore.database import PACKED, Shared
+from laden.explorer.database import PACKED, Shared
 from laden.stages.metadata import facts_in_sql, source_in_sql, to_columns
 from laden.store.manage import Detail
 

@@ -9,11 +9,11 @@ from typing import Any
 
 from laden.dataset.selection import Part
 from laden.dataset.source import Reader
-from laden.explore.database import Shared
-from laden.explore.index import Index
-from laden.explore.labels import Labels
-from laden.explore.place import PART_BYTES
-from laden.explore.views import Views
+from laden.explorer.database import Shared
+from laden.explorer.index import Index
+from laden.explorer.labels import Labels
+from laden.explorer.place import PART_BYTES
+from laden.explorer.views import Views
 from laden.run.findings import FindingLog
 from laden.stages.survey import Choice, Survey, survey
 from laden.values.errors import BlobMissing, LadenError
@@ -22,7 +22,7 @@ from laden.values.records import Entry, Finding
 
 
 class SurveyedPlace:
-    """See `laden.explore.place.Place`."""
+    """See `laden.explorer.place.Place`."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -13,9 +13,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from laden.explore.acting import Acting
-from laden.explore.looking import Looking
-from laden.explore.session import Session
+from laden.explorer.acting import Acting
+from laden.explorer.looking import Looking
+from laden.explorer.session import Session
 
 _TYPES = {
     "js": "text/javascript; charset=utf-8",

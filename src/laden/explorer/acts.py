@@ -16,8 +16,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from laden.explore.jobs import Job
-from laden.explore.stored import StoredPlace
+from laden.explorer.jobs import Job
+from laden.explorer.stored import StoredPlace
 from laden.stages.acting import Acted, Target, act, told_undo, with_own
 from laden.store import Destination
 from laden.store.manage.limits import checked_metadata, checked_tags, tier_of, type_of

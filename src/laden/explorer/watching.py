@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from laden.explore.stored import StoredPlace
+from laden.explorer.stored import StoredPlace
 from laden.stages.arrivals import pace, since_s
 from laden.stages.loadpage import UNFINISHED
 

@@ -15,9 +15,9 @@ from PIL import Image
 
 from laden.demo import png
 from laden.verbs.load import load
-from tests.explore.conftest import accessible, quiet
-from tests.explore.served import Asker, exploring
-from tests.explore.test_pixels import dicom, encoded
+from tests.explorer.conftest import accessible, quiet
+from tests.explorer.served import Asker, exploring
+from tests.explorer.test_pixels import dicom, encoded
 from tests.support.dataset import Dataset, make_dataset
 from tests.support.person import Person
 

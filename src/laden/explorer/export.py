@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
-from laden.explore.place import Place
-from laden.explore.views import View
+from laden.explorer.place import Place
+from laden.explorer.views import View
 from laden.values.errors import UsageError
 
 _FORMS = ("csv", "parquet", "keys")

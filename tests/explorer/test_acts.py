@@ -12,7 +12,7 @@ from laden.demo.emulator import Emulator
 from laden.values.errors import AccessDenied, SourceError, UsageError
 from laden.verbs.load import load
 from laden.verbs.verify import verify
-from tests.explore.served import Asker, explored, exploring
+from tests.explorer.served import Asker, explored, exploring
 from tests.support.dataset import Dataset, make_dataset
 from tests.support.harness import client, landed, sas
 

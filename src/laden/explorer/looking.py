@@ -14,18 +14,18 @@ from starlette.routing import Route
 
 from laden.dataset.images import look
 from laden.dataset.images.child import DecodingStopped
-from laden.explore import facets
-from laden.explore.answers import Stale, body, number, text, texts, told, until_gone
-from laden.explore.export import exported
-from laden.explore.guard import DOWNLOAD_CSP
-from laden.explore.jobs import kinds
-from laden.explore.pixels import Decoders, Opened, open_image
-from laden.explore.place import Place, commands, facts, read_whole, state_words
-from laden.explore.session import Session
-from laden.explore.stored import StoredPlace
-from laden.explore.surveyed import SurveyedPlace
-from laden.explore.views import COLUMNS, Query, View
-from laden.explore.watching import progress
+from laden.explorer import facets
+from laden.explorer.answers import Stale, body, number, text, texts, told, until_gone
+from laden.explorer.export import exported
+from laden.explorer.guard import DOWNLOAD_CSP
+from laden.explorer.jobs import kinds
+from laden.explorer.pixels import Decoders, Opened, open_image
+from laden.explorer.place import Place, commands, facts, read_whole, state_words
+from laden.explorer.session import Session
+from laden.explorer.stored import StoredPlace
+from laden.explorer.surveyed import SurveyedPlace
+from laden.explorer.views import COLUMNS, Query, View
+from laden.explorer.watching import progress
 from laden.report.pixels import EDGE_PIXELS, draw
 from laden.values.errors import BlobMissing, SourceError, UsageError
 

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from laden.explore.database import Shared
-from laden.explore.labels import Labels
+from laden.explorer.database import Shared
+from laden.explorer.labels import Labels
 from laden.relations import Relations
 from laden.values.errors import UsageError
 

@@ -10,13 +10,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from laden.explore.acts import Acts
-from laden.explore.answers import body, text, texts, told
-from laden.explore.download import download
-from laden.explore.jobs import Job
-from laden.explore.place import Place
-from laden.explore.session import Session
-from laden.explore.stored import StoredPlace
+from laden.explorer.acts import Acts
+from laden.explorer.answers import body, text, texts, told
+from laden.explorer.download import download
+from laden.explorer.jobs import Job
+from laden.explorer.place import Place
+from laden.explorer.session import Session
+from laden.explorer.stored import StoredPlace
 from laden.stages.download import Wanted
 from laden.values.errors import UsageError
 
@@ -165,7 +165,7 @@ class Acting:
 
     async def sas(self, request: Request) -> Response:
         """A SAS for reading what is shown, for an hour at most a day; it is in this answer and nowhere else."""
-        from laden.explore.signing import reading_sas
+        from laden.explorer.signing import reading_sas
 
         given = await body(request)
         place = self._place

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from laden.dataset.selection.marks import HEADER
-from laden.explore.database import PACKED
-from laden.explore.place import Place
-from laden.explore.stored import StoredPlace
+from laden.explorer.database import PACKED
+from laden.explorer.place import Place
+from laden.explorer.stored import StoredPlace
 from laden.store import CREATE_ONLY, Properties, Store
 from laden.values.errors import BlobMissing, ContainerMissing, LadenError, UsageError
 

@@ -8,10 +8,10 @@ import pytest
 from laden.dataset.profile import known_profile
 from laden.dataset.selection import Part
 from laden.dataset.table import Table
-from laden.explore import labels
-from laden.explore.database import PACKED, Shared
-from laden.explore.index import Index
-from laden.explore.labels import Labels
+from laden.explorer import labels
+from laden.explorer.database import PACKED, Shared
+from laden.explorer.index import Index
+from laden.explorer.labels import Labels
 from tests.support.dataset import make_dataset
 
 
