@@ -97,7 +97,7 @@ _LONGEST = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of half a minute come first: what is left at the end is taken from one process by the others, one by one."""
+    """Tests of half a minute come first, so that none is left to one process at the end."""
     items.sort(key=lambda item: not any(name in item.nodeid for name in _LONGEST))
 
 

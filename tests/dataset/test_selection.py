@@ -172,8 +172,6 @@ def test_what_is_selected_are_records_of_the_original_in_their_order(
     ("wanted", "words"),
     [
         ({"where": " "}, "--where is empty"),
-        ({"sample": 0}, "sample takes a whole number of 1 or more"),
-        ({"first": -1}, "first takes a whole number of 1 or more"),
         ({"by": "patient"}, "--by belongs to a sample"),
         ({"seed": 2}, "--seed belongs to a sample"),
         ({"sample": 1, "by": "pateint"}, r"no column 'pateint' \(did you mean patient\?\)"),
@@ -195,6 +193,14 @@ def test_what_cannot_be_meant_is_told(table: Path, wanted: dict[str, Any], words
     assert told[-1].exit_code == 2
     assert sorted(table.parent.iterdir()) == before
     assert table.read_bytes() == kept(0, 1, 2, 3, 4, 5)
+
+
+@pytest.mark.parametrize("wanted", [{"sample": 0}, {"first": -1}, {"sample": 1.5}])
+def test_a_number_out_of_its_bounds_begins_no_run(table: Path, wanted: dict[str, Any]) -> None:
+    told: list[Event] = []
+    with pytest.raises(UsageError, match=f"{next(iter(wanted))} takes a whole number of 1 or more"):
+        select(table, profile="tiny.toml", observer=told.append, **wanted)
+    assert told == []
 
 
 @pytest.mark.parametrize(
