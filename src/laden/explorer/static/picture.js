@@ -12,7 +12,7 @@ export function picture(name, frame = 0) {
   let one = kept.get(key);
   if (!one) {
     const abort = new AbortController();
-    const begun = { abort, here: null, picture: fetched(name, frame, abort.signal) };
+    const begun = { abort, here: /** @type {any} */ (null), picture: fetched(name, frame, abort.signal) };
     begun.picture.then((found) => { begun.here = found; }, () => kept.delete(key));
     one = begun;
   }
