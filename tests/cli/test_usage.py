@@ -164,6 +164,9 @@ def test_source_and_destination_in_each_others_place(tmp_path: Path, capsys: pyt
     (tmp_path / "src").mkdir()
     (tmp_path / "src" / "0.zip").touch()
     assert f"SOURCE and DEST are swapped: laden load ./src {CONTAINER}" in told(capsys, "load", CONTAINER, "./src")
+    (tmp_path / "new").mkdir()
+    assert "./src holds 0.zip, as a source does" in told(capsys, "load", "./new", "./src")
+    assert [one.name for one in (tmp_path / "src").iterdir()] == ["0.zip"]
 
 
 @pytest.mark.parametrize("word", ["", "--quiet"])

@@ -1,5 +1,6 @@
 """Metadata that another tool kept beside bytes that it changed vouch for nothing: with a manifest and without."""
 
+import base64
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
@@ -87,3 +88,21 @@ def test_a_table_that_was_edited_is_left_and_told(container: str, emulator: Emul
     assert content(emulator, container, dataset.table.name) == b"a,b\n1,2\n"
     assert load(dataset.folder, container, overwrite="changed").exit_code == 0
     assert dataset.table.name in landed(emulator, container)
+
+
+def test_the_manifest_s_md5_stands_above_whatever_metadata_say(
+    container: str, emulator: Emulator, dataset: Dataset
+) -> None:
+    """Also where somebody wrote laden's own MD5 anew."""
+    load(dataset.folder, container)
+    name = min(dataset.blobs)
+    data = bytes(len(dataset.blobs[name]))
+    md5 = base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
+    with client(emulator, container) as opened:
+        with_md5(opened, name, data)
+        blob = opened.get_blob_client(name)
+        blob.set_blob_metadata({**blob.get_blob_properties().metadata, "laden_md5": md5})
+    summary = load(dataset.folder, container)
+    assert (summary.exit_code, summary.findings.get("blob-conflict")) == (3, 1)
+    told = verify(container, deep="all")
+    assert (told.exit_code, told.findings) == (3, {"blob-changed": 1})

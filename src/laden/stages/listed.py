@@ -29,7 +29,8 @@ _LISTED = f"""
 CREATE OR REPLACE TABLE listed AS
 SELECT coalesce(k.blob, b.name) AS blob, coalesce(k.size_bytes, b.size_bytes) AS size_bytes,
        coalesce(k.md5, b.md5) AS md5, lower(printf('%08x', coalesce(k.crc32, b.crc32))) AS crc32,
-       CASE WHEN k.blob IS NULL THEN 'foreign' WHEN b.name IS NULL THEN 'deleted'
+       CASE WHEN k.blob IS NULL AND b.source_bytes IS NULL THEN 'foreign' WHEN k.blob IS NULL THEN 'newer'
+            WHEN b.name IS NULL THEN 'deleted'
             WHEN {OTHER} THEN 'changed' ELSE 'there' END AS fate,
        coalesce(t.tier, '') AS tier, coalesce(k.state, '') AS state, coalesce(k.kind, '') AS kind,
        coalesce(k.width, 0) AS width, coalesce(k.height, 0) AS height, coalesce(k.bits, 0) AS bits,
@@ -41,7 +42,7 @@ LEFT JOIN tiers t ON t.name = p.blob LEFT JOIN image_labels l ON l.blob = p.blob
 _TOTALS = {
     "all": ("''", ""),
     "folder": ("regexp_replace(blob, '[^/]*$', '')", ""),
-    "tier": ("tier", "WHERE tier <> ''"),
+    "tier": ("tier", "AND tier <> ''"),
     "state": ("state", ""),
 }
 
@@ -52,14 +53,16 @@ def make_list(relations: Relations) -> None:
 
 
 def totals(relations: Relations) -> Iterator[Total]:
-    """What the images come to, in all, by folder, by tier, by state, and by label: the largest first."""
+    """What the images that are there come to, in all, by folder, by tier, by state, and by label: the largest first."""
     for by, (value, where) in _TOTALS.items():
         for row in relations.stream(
-            f"SELECT {value}, count(*), sum(size_bytes)::BIGINT FROM listed {where} GROUP BY 1 ORDER BY 2 DESC, 1"  # noqa: S608
+            f"SELECT {value}, count(*), sum(size_bytes)::BIGINT FROM listed WHERE fate <> 'deleted' {where}"  # noqa: S608
+            " GROUP BY 1 ORDER BY 2 DESC, 1"
         ):
             yield Total(by, *row)
     for row in relations.stream(
-        "SELECT label, count(*), sum(size_bytes)::BIGINT FROM (SELECT unnest(labels) AS label, size_bytes FROM listed)"
+        "SELECT label, count(*), sum(size_bytes)::BIGINT FROM (SELECT unnest(labels) AS label, size_bytes FROM listed"
+        " WHERE fate <> 'deleted')"
         " GROUP BY 1 ORDER BY 2 DESC, 1"
     ):
         yield Total("label", *row)

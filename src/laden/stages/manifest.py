@@ -30,8 +30,7 @@ _COLUMNS = f"{_COLUMNS_BEFORE}, known, identity"
 blob that laden read back; `adopted`, another tool's on that tool's word, which only earlier versions of laden took.
 `identity` says whether a look at its header found who a person may be: `named`, `unnamed`, or nothing for no look."""
 
-OTHER = """b.name IS NULL OR b.size_bytes <> k.size_bytes OR b.md5 <> k.md5
- OR (b.md5 IS NULL AND k.known = 'sent')"""
+OTHER = """b.name IS NULL OR b.size_bytes <> k.size_bytes OR coalesce(b.md5 <> k.md5, k.known = 'sent')"""
 """SQL: whether what was recorded (`k`) is not what the listing (`b`, joined from the left) shows."""
 
 _NO_MANIFEST = """

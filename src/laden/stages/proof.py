@@ -136,13 +136,14 @@ class Target(NamedTuple):
 def to_read_back(relations: Relations, sample: int | None, share: Share | None = None) -> list[Target]:
     """Blobs to read back: all of the manifest's, those of a share, or a sample, first of those laden did not send.
 
-    It is spread by name, so that any two runs read the same.
+    It is spread by name, so that any two runs read the same. Of those that the listing shows otherwise, or not at all,
+    `compare` tells.
     """
     limit = "" if sample is None else f" LIMIT {int(sample)}"
     part = share or Share(1, 1)
     rows = relations.stream(
-        "SELECT blob, size_bytes, md5 FROM known WHERE md5_number_lower(blob) % ? = ?"  # noqa: S608 - own text
-        f" ORDER BY known = 'sent', md5(blob), blob{limit}",
+        f"SELECT k.blob, k.size_bytes, k.md5 FROM known k LEFT JOIN blobs b ON b.name = k.blob WHERE NOT ({OTHER})"  # noqa: S608
+        f" AND md5_number_lower(k.blob) % ? = ? ORDER BY k.known = 'sent', md5(k.blob), k.blob{limit}",
         [part.of, part.number - 1],
     )
     return [Target(blob, size_bytes, bytes.fromhex(md5)) for blob, size_bytes, md5 in rows]

@@ -244,7 +244,9 @@ async def _load(
             return run.end()
         if not ground.ready.images and not ground.ready.share:
             raise nothing_here(run, ground.surveyed)
-        if not await agreed(run, ground.ready, wishes.confirm, there.store, absent=ground.listing.absent):
+        if not await agreed(
+            run, ground.ready, wishes.confirm, there.store, absent=ground.listing.absent, cap=wishes.cap
+        ):
             run.add(_lost(run, ground))
             return run.end(ExitCode.INTERRUPTED, "nothing was sent, as you said")
         return await _carried_out(run, ground, wishes, sending, pool)

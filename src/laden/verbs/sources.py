@@ -20,6 +20,7 @@ from laden.store.slips import bare, swapped
 from laden.store.trust import is_azure
 from laden.values.errors import UsageError
 from laden.values.events import Warned
+from laden.values.names import OWN_FOLDER
 from laden.values.secrets import redact
 from laden.values.share import Share
 
@@ -52,17 +53,23 @@ def _shown(text: str) -> str:
 
 
 def refuse_swapped(sources: Sources, destination: str) -> None:
-    """Refuse a container as the source of a folder that looks like a source itself.
+    """Refuse a folder that looks like a source itself, and holds nothing of laden's, as the destination.
 
     Raises:
         UsageError: the two are in each other's place.
     """
     given: list[object] = list(sources.paths)
     place = Path(bare(destination)).expanduser()
-    if sources.links and place.is_dir() and any(archive_of(one.name) for one in place.iterdir()):
+    archive = next((one.name for one in place.iterdir() if archive_of(one.name)), "") if place.is_dir() else ""
+    if archive:
         given += [link.address for link in sources.links if is_azure(link.host)]
     if sentence := swapped(given, destination):
         raise UsageError(sentence)
+    if archive and not (place / OWN_FOLDER).exists():
+        raise UsageError(
+            f"{destination} holds {archive}, as a source does, and nothing that laden landed: SOURCE comes first, then"
+            " DEST; name another folder if this is the DEST you mean"
+        )
 
 
 def begin(run: Run, sources: Sources, share: Share | None = None) -> None:

@@ -79,6 +79,8 @@ SELECT w.blob, w.id, e.size_bytes,
   -- Whose MD5 somebody checked: the service when laden sent it, or laden when it read it.
   CASE WHEN NOT ? AND (b.source_bytes IS NOT NULL
             OR (k.md5 = b.md5 AND k.size_bytes = b.size_bytes AND k.known <> 'adopted'))
+            -- One CRC-32 and two MD5s: somebody wrote other bytes, and all that laden says of its own.
+            AND NOT coalesce(k.md5 <> b.md5 AND k.crc32 = b.crc32 AND k.size_bytes = b.size_bytes, false)
        THEN b.md5 END AS checked_md5,
   -- Whether it is laden's, or of its manifest: by --update nothing else is replaced.
   coalesce(b.source_bytes IS NOT NULL OR (k.md5 = b.md5 AND k.size_bytes = b.size_bytes), false) AS own,
