@@ -28,7 +28,7 @@ _TYPES = {
 @cache
 def static_files() -> dict[str, tuple[bytes, str]]:
     """The page's files, packed, and their types, by their path below `static/`: these, and no other path."""
-    root = files("laden.explore") / "static"
+    root = files("laden.explorer") / "static"
     found = {}
     for name in root.iterdir():
         if name.is_dir():
