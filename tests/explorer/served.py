@@ -138,7 +138,8 @@ def explored(place: str, *, write: bool = False) -> Iterator[Asker]:
     """The same, signed in, and all there."""
     with exploring(place, write=write) as asker:
         asker.sign_in()
-        asker.ready()
+        state = asker.ready()["state"]
+        assert state["phase"] == "ready", state["error"]
         yield asker
 
 

@@ -191,9 +191,9 @@ def test_marks_beside_the_data_survive_the_server(place: str, emulator: Emulator
         asker.post("mark", names=names[:1], mark="", note="")
     assert "_laden/marks/marks.csv" in landed(emulator, place)
     with explored(place, write=True) as asker:
-        asker.until(lambda: asker.names(asker.post("view", where=["laden_mark = 'exclude'"])) == names[1:2])
-        asker.until(lambda: asker.names(asker.post("view", where=["laden_note LIKE '%device%'"])) == names[1:2])
-        asker.until(lambda: asker.names(asker.post("view", where=["laden_mark IS NOT NULL"])) == names[1:])
+        assert asker.names(asker.post("view", where=["laden_mark = 'exclude'"])) == names[1:2]
+        assert asker.names(asker.post("view", where=["laden_note LIKE '%device%'"])) == names[1:2]
+        assert asker.names(asker.post("view", where=["laden_mark IS NOT NULL"])) == names[1:]
     assert verify(place).exit_code == 0
 
 
@@ -208,7 +208,7 @@ def test_marks_without_write_lie_in_the_working_folder(place: str, tmp_path: Pat
     assert lines[0] == "place,name,key,mark,note"
     assert len(lines) == 3
     with explored(place) as asker:
-        asker.until(lambda: asker.post("view", where=["laden_mark = 'exclude'"])["rows"] == 2)
+        assert asker.post("view", where=["laden_mark = 'exclude'"])["rows"] == 2
 
 
 def test_a_strange_file_of_that_name_is_never_replaced(place: str, tmp_path: Path) -> None:

@@ -1,5 +1,9 @@
 """The label table in the explorer's database: taken in parts, so that its length is no matter of memory."""
 
+import csv
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +17,69 @@ from laden.explorer.database import PACKED, Shared
 from laden.explorer.index import Index
 from laden.explorer.labels import Labels
 from tests.support.dataset import make_dataset
+
+
+@contextmanager
+def _joined(tmp_path: Path) -> Iterator[tuple[Shared, Index, Labels, dict[str, str]]]:
+    """An index of a manifest, and the labels of its images; with what each image's row says of its projection."""
+    dataset = make_dataset(tmp_path / "source", {"0": 5, "1": 4}, size=32)
+    with dataset.table.open(encoding="utf-8", newline="") as file:
+        right = {row["ImageID"]: row["Projection"] for row in csv.DictReader(file)}
+    with Shared() as relations:
+        index, own = Index(relations), Labels(relations)
+        try:
+            relations.feed(
+                "known",
+                ((f"png/{name}", "", "", 1, "0" * 32, 1, name, "png", 1, 1, 16, "whole", "sent", "") for name in right),
+            )
+            index.merge([], listed=False)
+            profile = known_profile("padchest")
+            assert profile is not None
+            own.read([Part(Table.open(dataset.table).hold(relations.folder), profile.table)])
+            yield relations, index, own, right
+        finally:
+            own.close()
+
+
+def _shown(relations: Shared) -> dict[str, str | None]:
+    return dict(
+        relations.all("SELECT split_part(name, '/', -1), Projection FROM records JOIN items ON pos = laden_pos")
+    )
+
+
+def test_two_that_join_at_once_do_it_one_after_the_other(tmp_path: Path) -> None:
+    with _joined(tmp_path) as (relations, _, own, right), ThreadPoolExecutor(4) as pool:
+        for one in [pool.submit(own.join) for _ in range(40)]:
+            one.result()
+        assert _shown(relations) == right
+
+
+def test_no_image_gets_the_labels_of_what_stood_in_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A listing that comes while labels are joined moves all positions by one."""
+    with _joined(tmp_path) as (relations, index, own, right), ThreadPoolExecutor(1) as pool:
+        relations.run("INSERT INTO listed (name, size_bytes) VALUES ('a', 1)")
+        keys, merging = labels._keys, []
+
+        def slow(*given: Any) -> Any:
+            found = list(keys(*given))
+            merging.append(pool.submit(index.merge, [], listed=False))
+            # It waits for the join; did it not, it would be over long before.
+            with suppress(TimeoutError):
+                merging[-1].result(1)
+            return found
+
+        with monkeypatch.context() as patched:
+            patched.setattr(labels, "_keys", slow)
+            own.join()
+        merging[0].result()
+        shown = _shown(relations)
+        assert shown.keys() == {*right, "a"}
+        assert {*shown.values()} == {None}, "until they are joined anew"
+        own.join()
+        assert _shown(relations) == {**right, "a": None}
+        relations.run("INSERT INTO listed (name, size_bytes) VALUES ('a', 2)")
+        index.merge([], listed=False)
+        assert _shown(relations) == {**right, "a": None}, "nothing moved"
 
 
 def _read(table: Path) -> list[tuple[Any, ...]]:

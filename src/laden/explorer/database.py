@@ -33,6 +33,8 @@ class Shared(Relations):
     def __init__(self) -> None:
         super().__init__()
         self._lock = threading.RLock()
+        self.positions = threading.Lock()
+        """Held while items get other positions, and while something is made that goes by positions."""
 
     def run(self, sql: str, parameters: Parameters = ()) -> None:
         with self._lock:

@@ -24,6 +24,11 @@ CREATE OR REPLACE TABLE {_TABLE} (
     width INTEGER, height INTEGER, bits INTEGER, state VARCHAR, entry BIGINT, mark VARCHAR, note VARCHAR)
 """
 _MERGED = f"{PACKED}.merged"
+LINES = f"{PACKED}.lines"
+"""Of each position, the rows of the label table; empty from when positions change until they are joined anew."""
+NO_LINES = f"CREATE OR REPLACE TABLE {LINES} (pos BIGINT, line BIGINT)"
+_ORDER = "SELECT count(*), bit_xor(hash(pos, name)) FROM {}"
+"""Equal where all positions mean the same items."""
 _PACK_ROWS = 50_000
 _LISTED = """
 CREATE OR REPLACE TABLE listed (
@@ -109,6 +114,7 @@ class Index:
         self.epoch = 0
         """Of positions: views of an earlier one would show other items."""
         relations.run(_ITEMS)
+        relations.run(NO_LINES)
         relations.run(f"CREATE OR REPLACE VIEW items AS SELECT * FROM {_TABLE}")  # noqa: S608 - own text
         relations.run(_LISTED)
 
@@ -144,7 +150,8 @@ class Index:
 
     def clear(self) -> None:
         """Show nothing."""
-        self.relations.run(_ITEMS)
+        with self.relations.positions:
+            self.relations.run(f"BEGIN; {_ITEMS}; {NO_LINES}; COMMIT")
         self.raised(moved=True)
 
     def merge(self, own: Collection[str], *, listed: bool) -> None:
@@ -163,8 +170,12 @@ class Index:
             run(f"INSERT INTO {_MERGED} {numbered}", given)
             self.relations.pack()
             (items,) = self.relations.one(f"SELECT count(*) FROM {_MERGED}")  # noqa: S608 - own text
-        # A page that asks meanwhile sees the one or the other.
-        run(f"BEGIN; DROP TABLE {_TABLE}; ALTER TABLE {_MERGED} RENAME TO items; COMMIT")
+        with self.relations.positions:
+            one = self.relations.one
+            moved = one(_ORDER.format(_TABLE)) != one(_ORDER.format(_MERGED))
+            # A page that asks meanwhile sees the one or the other, and no label of what stood there before.
+            swap = [f"DROP TABLE {_TABLE}", f"ALTER TABLE {_MERGED} RENAME TO items", *([NO_LINES] if moved else [])]
+            run("; ".join(["BEGIN", *swap, "COMMIT"]))
         run(_LISTED)
         self.raised(moved=True)
 

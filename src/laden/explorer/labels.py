@@ -21,6 +21,7 @@ from laden.dataset.selection.condition import Condition, parse_condition
 from laden.dataset.selection.marks import COLUMNS as MARKS
 from laden.dataset.table import Table
 from laden.explorer.database import PACKED, Shared
+from laden.explorer.index import LINES
 from laden.relations import Relations
 
 IMAGE_COLUMNS = {
@@ -126,21 +127,24 @@ class Labels:
         run(f"CREATE OR REPLACE VIEW labels AS SELECT * FROM {table}")  # noqa: S608 - own text
 
     def join(self) -> None:
-        """Make `records` anew, for the items that are there now."""
+        """Make `records` anew, for the items that are there now: after them, and after each other."""
         if self.shape is None:
             self._relations.run(_NO_TABLE)
             return
-        shape = self.shape
+        with self._relations.positions:
+            self._join(self.shape)
+
+    def _join(self, shape: TableShape) -> None:
         self._relations.run("CREATE OR REPLACE TABLE keys (pos BIGINT, row_key VARCHAR)")
         self._relations.feed("keys", _keys(shape, self._relations.stream("SELECT pos, name, key, entry FROM items")))
         self._relations.run(
-            "CREATE OR REPLACE TABLE lines AS SELECT k.pos, l.laden_row AS line FROM keys k"
+            f"CREATE OR REPLACE TABLE {LINES} AS SELECT k.pos, l.laden_row AS line FROM keys k"  # noqa: S608 - own names
             " JOIN labels l ON l.laden_key = k.row_key"
         )
         # A view: a million items with all that their rows say would not fit into the memory that the database has.
         self._relations.run(
             f"CREATE OR REPLACE VIEW records AS SELECT i.pos AS laden_pos, {_OF_ITEMS}, l.* EXCLUDE (laden_key)"  # noqa: S608
-            " FROM items i LEFT JOIN lines n USING (pos) LEFT JOIN labels l ON l.laden_row = n.line"
+            f" FROM items i LEFT JOIN {LINES} n USING (pos) LEFT JOIN labels l ON l.laden_row = n.line"
         )
         self._relations.run("DROP TABLE keys")
 
