@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from laden.explorer.acts import Acts
-from laden.explorer.answers import body, text, texts, told
+from laden.explorer.answers import body, of_view, text, texts, told
 from laden.explorer.download import download
 from laden.explorer.jobs import Job
 from laden.explorer.place import Place
@@ -115,12 +115,9 @@ class Acting:
         names = texts(given, "names")
         if names:
             return names
-        number = given.get("view")
-        view = self._place.views.get(number) if isinstance(number, int) else None
-        if view is None or view.epoch != self._place.index.epoch:
+        if not isinstance(number := given.get("view"), int):
             raise UsageError("choose what is meant: some images, or what is shown now")
-        query = f"SELECT name FROM items WHERE pos IN ({self._place.views.positions(view)}) ORDER BY pos"  # noqa: S608
-        return [name for (name,) in await asyncio.to_thread(self._place.index.relations.all, query)]
+        return await of_view(self._place, number, self._place.views.names)
 
     async def plan(self, request: Request) -> Response:
         """What an action would do."""
@@ -176,12 +173,10 @@ class Acting:
 
 
 def _wanted(place: Place, names: list[str]) -> list[Wanted]:
-    relations = place.index.relations
-    relations.run("CREATE OR REPLACE TABLE wanted_names (name VARCHAR)")
-    relations.feed("wanted_names", ((name,) for name in names))
-    rows = relations.all(
-        "SELECT name, size_bytes, md5 FROM items WHERE name IN (SELECT name FROM wanted_names) AND fate <> 'deleted'"
-        " ORDER BY pos"
+    rows = place.index.relations.all(
+        "SELECT name, size_bytes, md5 FROM items WHERE name IN (SELECT unnest(?::VARCHAR[])) AND fate <> 'deleted'"
+        " ORDER BY pos",
+        [names],
     )
     if not rows:
         raise UsageError("nothing was chosen that is there")
