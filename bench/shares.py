@@ -1,8 +1,8 @@
 """What a share costs before it sends anything: survey, listing and plan, held against those of a whole load.
 
-`python -m bench.shares COUNT` makes so many rows like PADCHEST's (its own, and then the same under other names), archives
-of 3,100 members of 6.2 MB each whose data are holes, and an endpoint that holds nine of ten images. It plans (`load
---dry-run`) the whole and the second of five shares, commands of their own, in turns, and prints one JSON object.
+`python -m bench.shares COUNT` makes so many rows like PADCHEST's (its own, and then the same under other names),
+archives of 3,100 members of 6.2 MB each whose data are holes, and an endpoint that holds nine of ten images. It plans
+(`load --dry-run`) the whole and the second of five shares, commands of their own, in turns, and prints one JSON object.
 """
 
 from __future__ import annotations
@@ -95,7 +95,8 @@ def _archive(path: Path, names: list[str]) -> None:
             at_bytes += _MEMBER_BYTES + _HEADER_BYTES + len(name)
         archive.start_dir = at_bytes
         archive.fp.seek(at_bytes)
-        archive._didModify = True  # type: ignore[attr-defined]
+        # Else it would write no directory.
+        archive._didModify = True  # type: ignore[attr-defined]  # noqa: SLF001
 
 
 def measure(count: int, rows: Path) -> dict[str, Any]:
@@ -107,7 +108,16 @@ def measure(count: int, rows: Path) -> dict[str, Any]:
         source.mkdir()
         home.mkdir()
         _make(source, rows, count, target)
-        asked = [str(source), target.container_url, "--profile", "padchest", "--dry-run", "--json", "--findings", "none"]
+        asked = [
+            str(source),
+            target.container_url,
+            "--profile",
+            "padchest",
+            "--dry-run",
+            "--json",
+            "--findings",
+            "none",
+        ]
         found: dict[str, Any] = {"rows": count, "archives": len([*source.glob("*.zip")])}
         for number in range(_ROUNDS):
             for name, more in (("whole", []), ("share", ["--share", _SHARE])):

@@ -2,9 +2,9 @@
 
 `unshare --net python -m tests.machines.ordeal shares|dask azurite|discarding SEED BLOWS FOLDER` prints one JSON object:
 what was done to whom, and whether each destination is what one undisturbed machine made of another one. Shares are
-commands of their own, started anew where they were killed; with Dask, the workers and the scheduler are, and the command
-is run again where the scheduler's end ended it. A blow is a kill, a stop of some seconds, or once a link that is
-down for 20 s. When a dataset is loaded, the machines go on with the next destination, until all blows are dealt.
+commands of their own, started anew where they were killed; with Dask, the workers and the scheduler are, and the
+command is run again where the scheduler's end ended it. A blow is a kill, a stop of some seconds, or once a link that
+is down for 20 s. When a dataset is loaded, the machines go on with the next destination, until all blows are dealt.
 """
 
 import json

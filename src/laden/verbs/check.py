@@ -144,6 +144,6 @@ async def _have_examined(
     in_all_bytes = run.relations.one("SELECT coalesce(sum(size_bytes), 0) FROM todo")[0]
     async with elsewhere.pool(run, None, Renewal()) as pool:
         assert pool is not None
-        refuse_unseen(pool, surveyed.root)
+        refuse_unseen(pool, surveyed.root, surveyed.stamps)
         async for receipt in done_by(pool, look, items, hooks_of(run), in_all_bytes=in_all_bytes):
             settled.add(receipt)

@@ -408,7 +408,7 @@ async def _transfer(
     run.tell(Started("transfer"))
     job = Job(rooted(surveyed.root), there.target, wishes.connections, wishes.settings, wishes.cap)
     if pool is not None:
-        refuse_unseen(pool, surveyed.root)
+        refuse_unseen(pool, surveyed.root, surveyed.stamps)
         cap = wishes.cap and wishes.cap.shared(pool.workers)
         job = replace(job, cap=cap, sas_command=wishes.renewal.command)
     moving = move(
