@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from laden.dataset.images import Level, Phi
@@ -137,6 +138,11 @@ class Job:
 
     def lost(self, thing: Item, reason: str) -> Receipt:
         return Receipt(thing, Outcome.FAILED, code="put-failed", reason=reason)
+
+
+def parted(root: str | Root, readers: int) -> str | Root:
+    """A source's root for one of so many places that read it at once; hosts of links are not asked more by several."""
+    return root if isinstance(root, str | Path) else root.shared_by(readers)
 
 
 @dataclass(frozen=True, slots=True)
