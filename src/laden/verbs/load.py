@@ -20,7 +20,7 @@ from laden.run.logfile import LogFile
 from laden.run.loop import run as run_loop
 from laden.run.receipts import Receipts
 from laden.run.run import Run, never, running
-from laden.stages.engine import Job, Pool, move, workers_for
+from laden.stages.engine import Job, Pool, move, parted, workers_for
 from laden.stages.history import Deed
 from laden.stages.inventory import Listing, is_listed, read_earlier
 from laden.stages.loadpage import LOAD, Document, LoadPage
@@ -408,9 +408,9 @@ async def _transfer(
     run.tell(Started("transfer"))
     job = Job(rooted(surveyed.root), there.target, wishes.connections, wishes.settings, wishes.cap)
     if pool is not None:
-        refuse_unseen(pool, surveyed.root)
+        refuse_unseen(pool, surveyed.root, surveyed.stamps)
         cap = wishes.cap and wishes.cap.shared(pool.workers)
-        job = replace(job, cap=cap, sas_command=wishes.renewal.command)
+        job = replace(job, root=parted(job.root, pool.workers), cap=cap, sas_command=wishes.renewal.command)
     moving = move(
         job,
         items,
