@@ -25,10 +25,16 @@ class Shared(Relations):
     """`laden.relations.Relations`, for many threads, and for hours."""
 
     _SETTINGS: ClassVar[tuple[str, ...]] = (
-        # A server gives back what only its beginning needed; DuckDB's allocator does so in these threads alone.
+        # A server gives back what only its beginning needed; DuckDB's allocator does so in these threads alone, and
+        # after little more than a page of a listing.
         "SET allocator_background_threads = true",
+        "SET allocator_flush_threshold = '16MiB'",
+        "SET allocator_bulk_deallocation_flush_threshold = '16MiB'",
         f"ATTACH ':memory:' AS {PACKED} (COMPRESS)",
     )
+
+    _MOST_MB: ClassVar[int | None] = 224
+    """What joining manifest and listing of a million takes, a part at a time; the rest lies on the disk meanwhile."""
 
     def __init__(self) -> None:
         super().__init__()
