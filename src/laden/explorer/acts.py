@@ -136,12 +136,11 @@ class Acts:
         if action == "undelete":
             return [Target(name, "", 0) for name in names if problem(name) is None]
         relations = self._place.relations
-        relations.run("CREATE OR REPLACE TABLE chosen_names (name VARCHAR)")
-        relations.feed("chosen_names", ((name,) for name in names))
-        rows = relations.all(
-            "SELECT name, coalesce(etag, ''), size_bytes FROM items WHERE name IN (SELECT name FROM chosen_names)"  # noqa: S608
-            f" AND fate <> 'deleted' ORDER BY pos LIMIT {MOST + 1}",
-        )
+        with relations.aside("name VARCHAR", ((name,) for name in names)) as chosen:
+            rows = relations.all(
+                f"SELECT name, coalesce(etag, ''), size_bytes FROM items WHERE name IN (SELECT name FROM {chosen})"  # noqa: S608
+                f" AND fate <> 'deleted' ORDER BY pos LIMIT {MOST + 1}",
+            )
         if len(rows) > MOST:
             raise UsageError(f"more than {MOST:,} blobs at once are not changed here: choose fewer")
         if any(not etag for _, etag, _ in rows):

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import islice
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import count, islice
 from typing import Any, ClassVar
 
 from laden.relations import Relations
@@ -38,6 +38,7 @@ class Shared(Relations):
 
     def __init__(self) -> None:
         super().__init__()
+        self._asides = count(1)
         self._lock = threading.RLock()
         self.positions = threading.Lock()
         """Held while items get other positions, and while something is made that goes by positions."""
@@ -45,6 +46,17 @@ class Shared(Relations):
     def run(self, sql: str, parameters: Parameters = ()) -> None:
         with self._lock:
             super().run(sql, parameters)
+
+    @contextlib.contextmanager
+    def aside(self, columns: str, rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:
+        """A table for one question, by its name: of its own, for two pages may ask at once."""
+        table = f"aside_{next(self._asides)}"
+        self.run(f"CREATE TABLE {table} ({columns})")
+        try:
+            self.feed(table, rows)
+            yield table
+        finally:
+            self.run(f"DROP TABLE {table}")
 
     def pack(self) -> None:
         """Compress what is in `PACKED`; where somebody is asking it right now, it stays as it is."""
