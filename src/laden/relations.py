@@ -91,6 +91,8 @@ class Relations:
     """What a statement raises that cannot be executed."""
     _SETTINGS: ClassVar[tuple[str, ...]] = ()
     """Statements before the lock, of a kind of database that needs more."""
+    _MOST_MB: ClassVar[int | None] = None
+    """What a kind of database takes at most, unless `LADEN_MEMORY` says otherwise; threads stay as they are."""
 
     def __init__(self, most_mb: int | None = None) -> None:
         """Open one, which takes its share of the memory, or `most_mb` MiB of it where it is one of several."""
@@ -105,7 +107,7 @@ class Relations:
     def _opened(self, most_mb: int | None) -> duckdb.DuckDBPyConnection:
         connection = duckdb.connect(":memory:")
         own = str(self.folder).replace("'", "''")
-        memory_mb, threads = _share(connection)
+        memory_mb, threads = _share(connection, self._MOST_MB)
         if most_mb is not None and most_mb < memory_mb:
             memory_mb, threads = most_mb, max(1, min(threads, most_mb // _THREAD_MB))
         for statement in (
@@ -307,7 +309,7 @@ def _limit_told(text: str) -> str:
     return f" ({found[1]})" if found else ""
 
 
-def _share(connection: duckdb.DuckDBPyConnection) -> tuple[int, int]:
+def _share(connection: duckdb.DuckDBPyConnection, most_mb: int | None) -> tuple[int, int]:
     """Memory in MiB and threads that the database may take; raises `UsageError` where the environment makes no sense.
 
     DuckDB knows the machine, and the limits of the container (control group) that it is in.
@@ -324,7 +326,8 @@ def _share(connection: duckdb.DuckDBPyConnection) -> tuple[int, int]:
             )
     else:
         memory_mb = max(min(_THREAD_MB * threads, _quarter_mb(connection)), _LEAST_MB)
-    return memory_mb, max(1, min(threads, memory_mb // _THREAD_MB))
+    threads = max(1, min(threads, memory_mb // _THREAD_MB))
+    return memory_mb if asked or most_mb is None else min(memory_mb, most_mb), threads
 
 
 def _quarter_mb(connection: duckdb.DuckDBPyConnection) -> int:

@@ -165,7 +165,9 @@ def serving(place: Callable[[], Place], folder: Path, *, write: bool = False) ->
         def unused(*_: object) -> None:
             raise AssertionError("not in this test")
 
-        made = Session(verbs=Verbs(unused, unused, unused), folder=folder, write=write, opener=lambda _: place())
+        made = Session(
+            verbs=Verbs(unused, unused, unused, unused), folder=folder, write=write, opener=lambda _: place()
+        )
         await made.open()
         return made
 

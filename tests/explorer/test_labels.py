@@ -63,7 +63,7 @@ def test_two_that_join_at_once_do_it_one_after_the_other(tmp_path: Path) -> None
 def test_no_image_gets_the_labels_of_what_stood_in_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A listing that comes while labels are joined moves all positions by one."""
     with _joined(tmp_path) as (relations, index, own, right), ThreadPoolExecutor(1) as pool:
-        relations.run("INSERT INTO listed (name, size_bytes) VALUES ('a', 1)")
+        relations.run("INSERT INTO packed.listed (name, size_bytes) VALUES ('a', 1)")
         keys, merging = labels._keys, []
 
         def slow(*given: Any) -> Any:
@@ -83,7 +83,7 @@ def test_no_image_gets_the_labels_of_what_stood_in_its_place(tmp_path: Path, mon
         assert {*shown.values()} == {None}, "until they are joined anew"
         own.join()
         assert _shown(relations) == {**right, "a": None}
-        relations.run("INSERT INTO listed (name, size_bytes) VALUES ('a', 2)")
+        relations.run("INSERT INTO packed.listed (name, size_bytes) VALUES ('a', 2)")
         index.merge([], listed=False)
         assert _shown(relations) == {**right, "a": None}, "nothing moved"
 

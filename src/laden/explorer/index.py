@@ -31,8 +31,9 @@ NO_LINES = f"CREATE OR REPLACE TABLE {LINES} (pos BIGINT, line BIGINT)"
 _ORDER = "SELECT count(*), bit_xor(hash(pos, name)) FROM {}"
 """Equal where all positions mean the same items."""
 _PACK_ROWS = 50_000
-_LISTED = """
-CREATE OR REPLACE TABLE listed (
+LISTED = f"{PACKED}.listed"
+_LISTED = f"""
+CREATE OR REPLACE TABLE {LISTED} (
     name VARCHAR, size_bytes BIGINT, md5 VARCHAR, etag VARCHAR, crc32 BIGINT, image VARCHAR, source VARCHAR,
     modified_s BIGINT, tier VARCHAR, type VARCHAR)
 """
@@ -47,7 +48,7 @@ SELECT row_number() OVER (ORDER BY l.name) - 1 + ? AS pos, l.name, l.size_bytes,
   nullif(TRY_CAST(split_part({_IMAGE}, ';', 3) AS INTEGER), 0) AS height,
   nullif(TRY_CAST(split_part({_IMAGE}, ';', 4) AS INTEGER), 0) AS bits,
   nullif(split_part({_IMAGE}, ';', 5), '') AS state, NULL::BIGINT AS entry, NULL::VARCHAR AS mark, NULL::VARCHAR AS note
-FROM listed l ORDER BY l.name
+FROM {LISTED} l ORDER BY l.name
 """  # noqa: S608 - own text
 
 
@@ -67,11 +68,11 @@ SELECT coalesce(l.name, k.blob) AS name,
   nullif(coalesce(k.bits, TRY_CAST(split_part({_IMAGE}, ';', 4) AS INTEGER)), 0) AS bits,
   nullif(coalesce(k.state, split_part({_IMAGE}, ';', 5)), '') AS state,
   NULL::BIGINT AS entry, NULL::VARCHAR AS mark, NULL::VARCHAR AS note
-FROM (SELECT * FROM listed WHERE name >= $since AND ($until IS NULL OR name < $until)) l
+FROM (SELECT * FROM {LISTED} WHERE name >= $since AND ($until IS NULL OR name < $until)) l
   FULL JOIN (SELECT * FROM known WHERE blob >= $since AND ($until IS NULL OR blob < $until)) k ON k.blob = l.name
 """  # noqa: S608 - own text
-_NAMES = "(SELECT name FROM listed UNION ALL SELECT blob FROM known)"
-_PART_ROWS = 120_000
+_NAMES = f"(SELECT name FROM {LISTED} UNION ALL SELECT blob FROM known)"  # noqa: S608 - own text
+_PART_ROWS = 60_000
 """Of listing and manifest that are joined at once: a join holds what it joins."""
 _SAMPLES = 50
 """Names that are drawn for each part, to find where to cut."""
@@ -135,19 +136,22 @@ class Index:
         if show:
             self._append(rows)
         else:
-            self.relations.feed("listed", rows)
+            self.relations.feed(LISTED, rows)
+            self._pack_now_and_then(len(rows))
         self.state.listed += len(rows)
         return len(rows)
 
     def _append(self, rows: list[tuple[Any, ...]]) -> None:
         """A page after those that are shown: names come in order."""
-        self.relations.run("DELETE FROM listed")
-        self.relations.feed("listed", rows)
+        self.relations.run(_LISTED)
+        self.relations.feed(LISTED, rows)
         self.relations.run(f"INSERT INTO {_TABLE} {_FROM_LISTING}", [self.state.listed])
-        before, after = self.state.listed, self.state.listed + len(rows)
-        if before // _PACK_ROWS < after // _PACK_ROWS:
-            self.relations.pack()
+        self._pack_now_and_then(len(rows))
         self.raised()
+
+    def _pack_now_and_then(self, more: int) -> None:
+        if self.state.listed // _PACK_ROWS < (self.state.listed + more) // _PACK_ROWS:
+            self.relations.pack()
 
     def clear(self) -> None:
         """Show nothing."""

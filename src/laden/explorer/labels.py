@@ -2,8 +2,9 @@
 
 In order: the table's records are read and typed as a selection reads them, and kept as the relation `labels`; then the
 relation `records` is made, one row for each image and each row that names it, with the table's columns and what is
-known of the image (`laden_width`, `laden_state`, `laden_mark` ...). A condition is proved by `laden.dataset.selection`
-in a database of its own, against an empty table with these columns, and only its very text is executed here.
+known of the image (`laden_width`, `laden_state`, `laden_mark` ...), which alone is the relation `images`. A condition
+is proved by `laden.dataset.selection` in a database of its own, against an empty table with these columns, and only
+its very text is executed here.
 """
 
 from __future__ import annotations
@@ -42,11 +43,12 @@ IMAGE_COLUMNS = {
 
 _OF_ITEMS = ", ".join(f"nullif(i.{column}, '') AS {name}" if kind == "text" else f"i.{column} AS {name}"
                       for name, (column, kind) in IMAGE_COLUMNS.items())  # fmt: skip
-_NO_TABLE = f"CREATE OR REPLACE VIEW records AS SELECT i.pos AS laden_pos, {_OF_ITEMS} FROM items i"  # noqa: S608
+_IMAGES = f"CREATE OR REPLACE VIEW images AS SELECT i.pos AS laden_pos, {_OF_ITEMS} FROM items i"  # noqa: S608
+_NO_TABLE = "CREATE OR REPLACE VIEW records AS SELECT * FROM images"
 
 
 _REMEMBERED = 1_000
-_PART_ROWS = 40_000
+_PART_ROWS = 20_000
 _QUOTE = "'"
 _READING_MB, _PROOF_MB = 96, 64
 """Of the databases beside the one that is shown: for a table that is read, and for proving conditions."""
@@ -75,7 +77,7 @@ class Labels:
         """Of the table."""
         self.table = ""
         self.shape: TableShape | None = None
-        relations.run(_NO_TABLE)
+        relations.run(f"{_IMAGES}; {_NO_TABLE}")
         self._proof = Relations(_PROOF_MB)
         self._prepare()
 
@@ -145,8 +147,8 @@ class Labels:
         )
         # A view: a million items with all that their rows say would not fit into the memory that the database has.
         self._relations.run(
-            f"CREATE OR REPLACE VIEW records AS SELECT i.pos AS laden_pos, {_OF_ITEMS}, l.* EXCLUDE (laden_key)"  # noqa: S608
-            f" FROM items i LEFT JOIN {LINES} n USING (pos) LEFT JOIN labels l ON l.laden_row = n.line"
+            "CREATE OR REPLACE VIEW records AS SELECT i.*, l.* EXCLUDE (laden_key)"  # noqa: S608 - own names
+            f" FROM images i LEFT JOIN {LINES} n ON n.pos = i.laden_pos LEFT JOIN labels l ON l.laden_row = n.line"
         )
         self._relations.run("DROP TABLE keys")
 
