@@ -73,13 +73,8 @@ def selecting(given: Mapping[str, Any]) -> Selecting:
     return cast("Selecting", {name: given[name] for name in get_type_hints(Selecting) if name in given})
 
 
-def selection_of(asked: Selecting) -> Selection:
-    """What was asked of a table; raises TypeError for a keyword that is none, UsageError for what makes no sense."""
-    refuse_unknown(asked, Selecting)
-    return _selection(asked)
-
-
-def _selection(asked: Mapping[str, Any]) -> Selection:
+def selection_of(asked: Mapping[str, Any]) -> Selection:
+    """What was asked of a table, by the names of `Selecting`; raises UsageError for what makes no sense."""
     return Selection(
         asked.get("where"),
         path_of(asked.get("images_file")),
@@ -93,8 +88,7 @@ def _selection(asked: Mapping[str, Any]) -> Selection:
 
 
 def choice_of(asked: Choosing) -> Choice:
-    """What was asked of a source; raises TypeError for a keyword that is none, UsageError for what makes no sense."""
-    refuse_unknown(asked, Choosing)
+    """What was asked of a source; raises UsageError for what makes no sense."""
     table = asked.get("table")
     return Choice(
         None if table is not None and is_link(str(table)) else path_of(table),
@@ -102,7 +96,7 @@ def choice_of(asked: Choosing) -> Choice:
         asked.get("archives"),
         asked.get("layout"),
         tuple(asked.get("trust", ())),
-        _selection(asked),
+        selection_of(asked),
         Scope(
             tuple(asked.get("exclude", ())),
             tuple(asked.get("include", ())),
@@ -111,13 +105,6 @@ def choice_of(asked: Choosing) -> Choice:
         ),
         path_of(asked.get("lock")),
     )
-
-
-def refuse_unknown(asked: Mapping[str, Any], known: type) -> None:
-    """Raise TypeError for a keyword that is none of a group."""
-    names = get_type_hints(known)
-    if unknown := [name for name in asked if name not in names]:
-        raise TypeError(f"there is no argument '{unknown[0]}', only {', '.join(names)}")
 
 
 def level_of(images: str) -> Level:

@@ -23,7 +23,7 @@ from laden.run.loop import run as run_loop
 from laden.run.run import Run, never, running
 from laden.run.tasks import several
 from laden.stages.loadpage import LOAD
-from laden.store import Destination, FolderDestination, open_store, parse_destination, without_secret
+from laden.store import Destination, FolderDestination, open_store, parse_destination, place_of, without_secret
 from laden.store.access import Access, Renewal
 from laden.store.account import list_containers
 from laden.store.credentials import find_credential
@@ -39,7 +39,7 @@ _ASKED_AT_ONCE = 16
 
 @checked
 def explore(
-    place: str,
+    place: str | Path,
     *,
     port: Port | None = None,
     open_page: bool = True,
@@ -62,6 +62,7 @@ def explore(
     Raises:
         LadenError: the place cannot be opened, or the port not be had.
     """
+    place = place_of(place)
     with running(Summary("explore", destination=without_secret(place)), observer, stopping=stopping) as run:
         opened = _Opened(place, sas_command, run)
         socket = listening(port)

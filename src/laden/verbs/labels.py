@@ -20,7 +20,7 @@ from laden.stages.inventory import fetch_table, is_listed, read_proved
 from laden.stages.labels import FORMS, STARTS, LabelCounts, LabelSet, collect
 from laden.stages.loadpage import LoadPage
 from laden.stages.proof import wrong
-from laden.store import Destination, FolderDestination, Store, open_store, parse_destination, quoted
+from laden.store import Destination, FolderDestination, Store, open_store, parse_destination, place_of, quoted
 from laden.values.arguments import checked
 from laden.values.errors import UsageError
 from laden.values.events import Observer, Started, ignore
@@ -44,7 +44,7 @@ class Exported:
 
 @checked
 def export_labels(
-    destination: str,
+    destination: str | Path,
     output: str | Path,
     *,
     form: Literal["jsonl", "coco", "csv"] = "jsonl",
@@ -69,6 +69,7 @@ def export_labels(
     Raises:
         LadenError: the destination holds no completed load, is not as its manifest says, or has no labels.
     """
+    destination = place_of(destination)
     one_of("form", form, ("jsonl", "coco", "csv"))
     target = parse_destination(destination)
     path = Path(output).expanduser()

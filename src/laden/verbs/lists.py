@@ -18,7 +18,7 @@ from laden.relations import Relations
 from laden.run.loop import run as run_loop
 from laden.run.run import Run, running
 from laden.stages.listed import FORMS, MARK, TABLE_START, make_list, totals
-from laden.store import Destination, FolderDestination, without_secret
+from laden.store import Destination, FolderDestination, place_of, without_secret
 from laden.store.access import Ask, Renewal
 from laden.store.credentials import SasSource
 from laden.store.listing import Progress
@@ -40,7 +40,7 @@ _STARTS = {"csv": b'"blob","size_bytes"', "json": b'{"blob": ', "table": TABLE_S
 
 @checked
 def list_place(
-    destination: str,
+    destination: str | Path,
     *,
     output: str | Path | None = None,
     form: Form = "table",
@@ -70,6 +70,7 @@ def list_place(
     Raises:
         LadenError: the destination cannot be read, or the selection is wrong.
     """
+    destination = place_of(destination)
     with running(Summary("list", destination=without_secret(destination)), observer) as run:
         one_of("form", form, tuple(FORMS))
         _refuse_place(output, form)

@@ -22,7 +22,7 @@ from laden.run.logfile import LogFile
 from laden.run.loop import run as run_loop
 from laden.run.run import Run, never, running
 from laden.stages.inventory import read_proved
-from laden.store import without_secret
+from laden.store import place_of, without_secret
 from laden.store.access import Renewal
 from laden.store.sas import lacking_for_verify
 from laden.values.arguments import checked
@@ -44,7 +44,7 @@ def lock(
     source: Paths,
     output: str | Path,
     *,
-    loaded: str | None = None,
+    loaded: str | Path | None = None,
     exclude: Sequence[str] = (),
     names: str | None = None,
     findings_file: str | Path | None = None,
@@ -94,7 +94,7 @@ def lock(
         begin(run.relations)
         _record(run, sources, found, scope)
         if loaded is not None:
-            run_loop(_take_md5s(run, loaded))
+            run_loop(_take_md5s(run, place_of(loaded)))
         _write(run, path)
         files, known = run.relations.one("SELECT count(*), count(md5) FROM locking WHERE kind IN ('member', 'file')")
         run.note(images=files, matched=known, complete=True)

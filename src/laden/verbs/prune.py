@@ -31,7 +31,7 @@ from laden.stages.pruning import (
     write_plan,
 )
 from laden.stages.survey import Choice, survey
-from laden.store import FolderDestination, without_secret
+from laden.store import FolderDestination, place_of, without_secret
 from laden.store.sas import lacking_for_prune, lacking_for_verify
 from laden.values.arguments import Count, checked
 from laden.values.errors import SourceError, UsageError
@@ -62,7 +62,7 @@ class Whole(Doing, total=False):
 
 @checked
 def plan_prune(
-    destination: str, source: Paths, *, plan_file: str | Path, dry_run: bool = False, **doing: Unpack[Whole]
+    destination: str | Path, source: Paths, *, plan_file: str | Path, dry_run: bool = False, **doing: Unpack[Whole]
 ) -> Summary:
     """Write down what would go from a destination: images of its manifest that nothing names any more.
 
@@ -79,6 +79,7 @@ def plan_prune(
     Raises:
         LadenError: the destination or the source cannot be read, or the source was not seen whole.
     """
+    destination = place_of(destination)
     path = Path(plan_file).expanduser()
     if not dry_run:
         refuse(path, begins(PLAN_START), "plan", "--plan")
@@ -92,7 +93,7 @@ def plan_prune(
     summary = Summary("prune", source=shown_sources(source), destination=without_secret(destination))
     with (
         sources_of(source, asked["table"], None, lambda: False) as sources,
-        begun(summary, doing, Whole) as run,
+        begun(summary, doing) as run,
     ):
         begin(run, sources)
         return run_loop(_plan(run, sources, destination, choice_of(asked), None if dry_run else path, doing))
@@ -102,7 +103,7 @@ def plan_prune(
 def prune(
     plan_file: str | Path,
     *,
-    destination: str | None = None,
+    destination: str | Path | None = None,
     most: Count | None = None,
     without_undo: bool = False,
     dry_run: bool = False,
@@ -125,7 +126,7 @@ def prune(
         LadenError: it could not be done; where it is refused, nothing was changed.
     """
     plan = read_plan(Path(plan_file).expanduser())
-    place = destination or plan.about.destination
+    place = place_of(destination) if destination else plan.about.destination
     if without_secret(place) != plan.about.destination:
         raise UsageError(f"the plan is for {plan.about.destination}, not for {without_secret(place)}")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from laden.run.loop import run as run_loop
@@ -16,7 +17,7 @@ from laden.run.run import Run, running
 from laden.stages.arrivals import Arrivals, arrivals
 from laden.stages.inventory import Listing, Sent, count_sent, read_known, read_page
 from laden.stages.loadpage import UNFINISHED, LoadPage
-from laden.store import without_secret
+from laden.store import place_of, without_secret
 from laden.store.access import Ask, Renewal
 from laden.store.manage import open_manage
 from laden.store.sas import lacking_for_verify
@@ -33,7 +34,7 @@ FROM known k LEFT JOIN blobs b ON b.name = k.blob
 
 @checked
 def status(
-    destination: str,
+    destination: str | Path,
     *,
     connections: Connections | None = None,
     sas_command: str | None = None,
@@ -55,6 +56,7 @@ def status(
     Raises:
         LadenError: the destination cannot be read.
     """
+    destination = place_of(destination)
     with running(Summary("status", destination=without_secret(destination)), observer) as run:
         return run_loop(_status(run, destination, connections, Renewal(sas_command, ask_sas)))
 
