@@ -98,7 +98,7 @@ class Face(NamedTuple):
     json: bool = False
     """As lines of JSON on stdout."""
     quiet: bool = False
-    """Only warnings, errors and the last line."""
+    """Only warnings, findings, and how it ended."""
     verbose: bool = False
     """Every event."""
 

@@ -17,6 +17,7 @@ from laden.values.arguments import Connections, checked
 from laden.values.errors import UsageError
 from laden.values.events import Compared, Observer, Started, Summary, ignore
 from laden.values.ownfiles import begins, is_marked, placed, refuse
+from laden.values.room import writing_to
 from laden.values.sheets import Out
 from laden.verbs.sides import read_sides
 
@@ -87,8 +88,5 @@ def _known(path: Path) -> Callable[[Path], bool]:
 
 
 def _write(run: Run, path: Path) -> None:
-    try:
-        with placed(path, _known(path)) as file:
-            (write_csv if path.suffix.lower() == ".csv" else write_parquet)(run.relations, Out(file))
-    except OSError as error:
-        raise UsageError(f"the differences cannot be written to {path} ({error.strerror}): name another -o") from error
+    with writing_to(path, "list of differences", "-o"), placed(path, _known(path)) as file:
+        (write_csv if path.suffix.lower() == ".csv" else write_parquet)(run.relations, Out(file))

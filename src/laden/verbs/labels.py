@@ -25,6 +25,7 @@ from laden.values.arguments import checked
 from laden.values.errors import UsageError
 from laden.values.events import Observer, Started, ignore
 from laden.values.ownfiles import begins, placed, refuse
+from laden.values.room import writing_to
 from laden.verbs.asked import one_of
 
 NOT_LOADED = "no load was completed in {place}: load it first, to its end"
@@ -125,8 +126,9 @@ def _profile(page: LoadPage, named: str | None) -> Profile:
 
 
 def _written(path: Path, labels: LabelSet, form: str, address: Callable[[str], str]) -> int:
-    try:
-        with placed(path, begins(STARTS[form])) as file, io.TextIOWrapper(file, "utf-8", newline="") as out:
-            return FORMS[form](labels, address, out)
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written ({error.strerror}): name another file with -o") from None
+    with (
+        writing_to(path, "file of labels", "-o"),
+        placed(path, begins(STARTS[form])) as file,
+        io.TextIOWrapper(file, "utf-8", newline="") as out,
+    ):
+        return FORMS[form](labels, address, out)

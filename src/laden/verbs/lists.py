@@ -28,6 +28,7 @@ from laden.values.arguments import Connections, checked
 from laden.values.errors import UsageError
 from laden.values.events import Observer, Started, Summary, ignore
 from laden.values.ownfiles import begins, is_marked, placed, refuse
+from laden.values.room import writing_to
 from laden.values.sheets import Out
 from laden.verbs.asked import Selecting, one_of, selection_of
 from laden.verbs.chosen import pick, read_image_labels, read_loaded
@@ -136,11 +137,8 @@ def _known(form: str) -> Callable[[Path], bool]:
 
 def _write(relations: Relations, output: str | Path, form: str) -> None:
     path = Path(output).expanduser()
-    try:
-        with _opened(output, form) as file:
-            FORMS[form](relations, Out(file))
-    except OSError as error:
-        raise UsageError(f"the list cannot be written to {path} ({error.strerror}): name another -o") from error
+    with writing_to(path, "list", "-o"), _opened(output, form) as file:
+        FORMS[form](relations, Out(file))
 
 
 @contextmanager

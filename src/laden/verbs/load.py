@@ -29,6 +29,7 @@ from laden.stages.plan.dealing import spans_of
 from laden.stages.proof import doubt_documents, oddities
 from laden.stages.properties import Values, wishes_of
 from laden.stages.publish import Landing, Publisher
+from laden.stages.publish.others import other_dataset
 from laden.stages.survey import Choice, Survey, survey
 from laden.store import FolderDestination, place_of, without_secret
 from laden.store.access import Ask, Renewal
@@ -280,6 +281,8 @@ async def _explored(run: Run, there: Opened, sources: Sources, wishes: LoadWishe
     values = values_of(run, surveyed, there, wishes.properties)
     landings = _landings(surveyed, wishes.choice)
     plan, ready = _planned(run, surveyed, there, wishes, landings, earlier)
+    contents = [landing.table.content for landing in landings]
+    run.add(other_dataset(run.relations, page, surveyed.profile.name, contents))
     if wishes.update:
         tell_no_longer(run, plan, unseen)
     recall_identity(run, wishes.settings.phi)

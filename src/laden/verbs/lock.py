@@ -30,6 +30,7 @@ from laden.values.errors import Interrupted, SourceError, UsageError
 from laden.values.events import Observer, Started, Summary, ignore
 from laden.values.ownfiles import placed, refuse
 from laden.values.records import Entry, Finding
+from laden.values.room import writing_to
 from laden.values.sheets import Out
 from laden.verbs.asked import Paths, path_of, refuse_same
 from laden.verbs.opening import opened
@@ -166,8 +167,5 @@ async def _take_md5s(run: Run, loaded: str) -> None:
 
 
 def _write(run: Run, path: Path) -> None:
-    try:
-        with placed(path, is_lock) as file:
-            Out(file).copy(write_lock(run.relations))
-    except OSError as error:
-        raise UsageError(f"the lock file cannot be written to {path} ({error.strerror}): name another -o") from error
+    with writing_to(path, "lock file", "-o"), placed(path, is_lock) as file:
+        Out(file).copy(write_lock(run.relations))

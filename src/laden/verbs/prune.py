@@ -38,6 +38,7 @@ from laden.values.errors import SourceError, UsageError
 from laden.values.events import ActReady, Started, Summary, Warned
 from laden.values.ownfiles import begins, placed, refuse
 from laden.values.records import Finding, Severity
+from laden.values.room import writing_to
 from laden.values.units import amount, plural
 from laden.verbs.asked import Choosing, Paths, choice_of
 from laden.verbs.begun import Doing, begun, renewal_of
@@ -243,8 +244,5 @@ async def _ready(run: Run, there: Opened, about: About, found: list[Going]) -> A
 
 
 def _write(path: Path, about: About, found: list[Going]) -> None:
-    try:
-        with placed(path, begins(PLAN_START)) as file:
-            write_plan(about, found, file)
-    except OSError as error:
-        raise UsageError(f"the plan cannot be written to {path} ({error.strerror}): name another --plan") from None
+    with writing_to(path, "plan", "--plan"), placed(path, begins(PLAN_START)) as file:
+        write_plan(about, found, file)

@@ -17,6 +17,7 @@ from laden.values.arguments import checked
 from laden.values.errors import UsageError
 from laden.values.events import Observer, Selected, Started, Summary, ignore
 from laden.values.ownfiles import begins, placed, refuse
+from laden.values.room import writing_to
 from laden.values.secrets import bytes_out
 from laden.verbs.asked import Selecting, path_of, selection_of
 
@@ -110,11 +111,8 @@ def _written(output: str | Path, header: bytes) -> Iterator[BinaryIO]:
             yield out
         return
     path = Path(output).expanduser()
-    try:
-        with placed(path, begins(header)) as file, _packed(path, file) as packed:
-            yield packed
-    except OSError as error:
-        raise UsageError(f"the table cannot be written to {path} ({error.strerror}): name another -o") from error
+    with writing_to(path, "table", "-o"), placed(path, begins(header)) as file, _packed(path, file) as packed:
+        yield packed
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from laden.store.access import Ask, Renewal
 from laden.store.manage import open_manage
 from laden.store.sas import lacking_for_verify
 from laden.values.arguments import Connections, checked
+from laden.values.errors import ExitCode
 from laden.values.events import Observer, Shown, Started, Summary, ignore
 from laden.values.units import amount, duration, share, size
 from laden.verbs.opening import opened
@@ -51,7 +52,8 @@ def status(
         observer: called with each event; one is `Shown`, with the counts.
 
     Returns:
-        `images` that are there; `complete` is whether a load was completed and nothing came since.
+        `images` that are there; `complete` is whether a load was completed and nothing came since; `exit_code` is 0
+        only where that load ended with 0.
 
     Raises:
         LadenError: the destination cannot be read.
@@ -78,11 +80,12 @@ async def _status(run: Run, destination: str, connections: int | None, renewal: 
                 await manage.close()
         facts, state = _standing(run, page, sent, came)
         run.tell(Shown("load", {"name": without_secret(destination), **facts}, state))
-        run.note(images=sent.images, complete=state == _COMPLETE)
-        return run.end()
+        run.note(images=sent.images, complete=state in (_COMPLETE, _AS_FAR))
+        return run.end(ExitCode.COMPLETE if state == _COMPLETE else ExitCode.FINDINGS)
 
 
 _COMPLETE = "complete"
+_AS_FAR = "complete as far as possible: findings of the last load need a person"
 
 
 def _standing(run: Run, page: LoadPage | None, sent: Sent, came: Arrivals | None) -> tuple[dict[str, Any], str]:
@@ -96,6 +99,9 @@ def _standing(run: Run, page: LoadPage | None, sent: Sent, came: Arrivals | None
         return _unfinished(facts, page, sent, came)
     in_manifest, there = run.relations.one(_KNOWN)
     facts |= {"dataset": page.profile, "rows with an image": f"{amount(page.rows_with_image)} of {amount(page.rows)}"}
+    if page.needs_person:
+        codes = ", ".join(f"{amount(count)} {code}" for code, count in page.needs_person.items())
+        facts["need a person"] = f"{codes}; laden help findings CODE tells what one means"
     facts["in the manifest"] = f"{amount(in_manifest)} images, of which {amount(there)} are there"
     if sent.newer and came is not None:
         facts |= {"since then": f"{amount(sent.newer)} more images", **_pace(came)}
@@ -106,7 +112,7 @@ def _standing(run: Run, page: LoadPage | None, sent: Sent, came: Arrivals | None
     if page.rows and not page.rows_with_image:
         return facts, "no row of the last load's table has its image here: the findings of that load tell why"
     if not sent.newer:
-        return facts, _COMPLETE
+        return facts, _AS_FAR if page.needs_person else _COMPLETE
     return facts, f"complete once, and unfinished since: {_life(came)}"
 
 
