@@ -35,7 +35,7 @@ def test_on_a_terminal_a_page_is_drawn_as_wide_as_that(
     monkeypatch.setenv("COLUMNS", str(width))
     for name in PAGES:
         assert run_command(["help", name]) == 0
-        drawn = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
+        drawn = re.sub(r"\x1b(?:\[[0-9;]*m|\]8;.*?\x1b\\)", "", capsys.readouterr().out)
         assert max(map(len, drawn.splitlines())) <= width, name
         assert not re.search(r"\]\(|^#|^\| -|\*\*", drawn, re.MULTILINE), name
         # Words stay, whatever surrounded them.

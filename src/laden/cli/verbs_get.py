@@ -149,8 +149,11 @@ def list_(
         typer.Argument(metavar="DEST", help="What was loaded (a URL or folder), or an account, for its containers."),
     ],
     form: Annotated[
-        ListForm, typer.Option("--format", help="Lines for a person, CSV, Parquet, or an object of JSON a line.")
-    ] = ListForm.table,
+        ListForm | None,
+        typer.Option(
+            "--format", help="Lines for a person, CSV, Parquet, or an object of JSON a line. Default: as FILE ends."
+        ),
+    ] = None,
     output: Annotated[
         str | None,
         typer.Option("--output", "-o", metavar="FILE", help="Replaced if it holds such a list. Default: stdout."),
@@ -168,13 +171,13 @@ def list_(
 
         laden list https://ACCOUNT.blob.core.windows.net/padchest --where "Projection = 'PA'"
 
-        laden list https://ACCOUNT.blob.core.windows.net/padchest --format parquet -o images.parquet
+        laden list https://ACCOUNT.blob.core.windows.net/padchest -o images.parquet
     """
     from laden.cli.list import run_list
 
     options.pop("trust_host")
     images = options.pop("images_from")
-    wishes = {**options, "form": form.value, "images_file": images, "profile": profile}
+    wishes = {**options, "form": form and form.value, "images_file": images, "profile": profile}
     raise typer.Exit(run_list(destination, output, wishes, Face(json, quiet, verbose)))
 
 

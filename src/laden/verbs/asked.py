@@ -129,6 +129,27 @@ def one_of(name: str, given: str, allowed: Sequence[str]) -> str:
     return given
 
 
+def form_of(output: str | Path | None, form: str | None, forms: Sequence[str], endings: Mapping[str, str]) -> str:
+    """The form in which a file is written: what was asked for, else what its name says, else the first of `forms`.
+
+    Args:
+        output: the file; None for none.
+        form: as asked for; None for whatever fits.
+        forms: that there are.
+        endings: of names, with the form that each one says.
+
+    Raises:
+        UsageError: there is no such form, or the name says another one.
+    """
+    said = None if output is None else endings.get(Path(output).suffix.lower())
+    if form is None:
+        return said or forms[0]
+    one_of("form", form, forms)
+    if said not in (None, form):
+        raise UsageError(f"-o {output} is named as {said}, and --format asks for {form}: leave one of the two out")
+    return form
+
+
 def paths(source: Paths) -> list[Path]:
     """One path or several, as a list."""
     given = [source] if isinstance(source, str | Path) else source

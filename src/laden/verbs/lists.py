@@ -30,11 +30,12 @@ from laden.values.events import Observer, Started, Summary, ignore
 from laden.values.ownfiles import begins, is_marked, placed, refuse
 from laden.values.room import writing_to
 from laden.values.sheets import Out
-from laden.verbs.asked import Selecting, one_of, selection_of
+from laden.verbs.asked import Selecting, form_of, selection_of
 from laden.verbs.chosen import pick, read_image_labels, read_loaded
 from laden.verbs.opening import opened
 
 Form = Literal["table", "csv", "parquet", "json"]
+_ENDINGS = {".csv": "csv", ".parquet": "parquet", ".json": "json", ".jsonl": "json"}
 STDOUT = "-"
 _STARTS = {"csv": b'"blob","size_bytes"', "json": b'{"blob": ', "table": TABLE_START.encode()}
 
@@ -44,7 +45,7 @@ def list_place(
     destination: str | Path,
     *,
     output: str | Path | None = None,
-    form: Form = "table",
+    form: Form | None = None,
     profile: str | None = None,
     connections: Connections | None = None,
     sas_command: str | None = None,
@@ -57,7 +58,8 @@ def list_place(
     Args:
         destination: as in `load`.
         output: file to write, replaced if it holds such a list; `-` for stdout; None to tell the totals only.
-        form: of the list: lines for a person, CSV that is safe in a spreadsheet, Parquet, or an object of JSON a line.
+        form: of the list: lines for a person, CSV that is safe in a spreadsheet, Parquet, or an object of JSON a line;
+            None for what the file's name says (`.csv`, `.parquet`, `.json`, `.jsonl`), else lines.
         profile: TOML file of the load's profile, where that is no built-in one.
         connections: as in `load`.
         sas_command: as in `load`.
@@ -73,13 +75,13 @@ def list_place(
     """
     destination = place_of(destination)
     with running(Summary("list", destination=without_secret(destination)), observer) as run:
-        one_of("form", form, tuple(FORMS))
-        _refuse_place(output, form)
+        written_as = form_of(output, form, tuple(FORMS), _ENDINGS)
+        _refuse_place(output, written_as)
         selection = selection_of(asked)
         run_loop(_listed(run, destination, selection, profile, connections, Renewal(sas_command, ask_sas)))
         make_list(run.relations)
         if output is not None:
-            _write(run.relations, output, form)
+            _write(run.relations, output, written_as)
         for total in totals(run.relations):
             run.tell(total)
         run.note(images=run.relations.one("SELECT count(*) FROM listed")[0], complete=True)

@@ -22,6 +22,7 @@ from laden.values.secrets import bytes_out
 from laden.verbs.asked import Selecting, path_of, selection_of
 
 STDOUT = "-"
+_OTHER_FORMS = frozenset({".parquet", ".json", ".jsonl", ".xlsx"})
 
 
 @checked
@@ -99,6 +100,8 @@ def _refuse_place(output: str | Path | None, table: Path, header: bytes) -> None
     path = None if output in (None, STDOUT) else Path(output).expanduser()
     if path is not None and path.exists() and path.samefile(table):
         raise UsageError(f"-o {output} is the table itself: name another file")
+    if path is not None and path.suffix.lower() in _OTHER_FORMS:
+        raise UsageError(f"-o {output} is named as another form, and a table is written as it came: name a .csv")
     if path is not None:
         refuse(path, begins(header), "table with these columns", "-o")
 
