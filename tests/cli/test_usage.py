@@ -158,6 +158,30 @@ def test_options_of_a_load_stand_in_groups_the_common_ones_first(capsys: pytest.
     assert out.index("--dry-run") < out.index("--layout") < out.index("--where") < out.index("--json")
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        ["load", "./nope", "./there"],
+        ["load", ".", "./there", "--table", "./nope.csv"],
+        ["check", "./nope"],
+        ["check", ".", "--table", "./nope.zip"],
+        ["select", "./nope.csv"],
+        ["columns", "./nope.csv"],
+        ["explore", "./nope", "--no-open"],
+        ["init", "./nope"],
+        ["lock", "./nope", "-o", "x.lock"],
+        ["report", "./nope"],
+        ["diff", "./nope", "./nowhere"],
+        ["check", ".", "--lock", "./nope.lock"],
+        ["check", ".", "--profile", "./nope.toml"],
+        ["select", "./nope.csv", "--images-from", "./list.txt"],
+    ],
+)
+def test_what_is_not_there_is_wrong_usage_whoever_is_told(line: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    Path("a.dat").write_bytes(b"a")
+    assert re.search(r"nope|nowhere", told(capsys, *line))
+
+
 def test_a_run_may_have_a_folder_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     dataset = make_dataset(tmp_path / "src", {"0": 2}, missing=1)
     assert run_command(["load", str(dataset.folder), "./dest", "--yes", "--out", "runs"]) == 3

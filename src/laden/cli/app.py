@@ -150,7 +150,8 @@ def load(
         typer.Option(
             "--limit",
             metavar="RATE",
-            help="Bytes a second that are sent at most: 20M; by time of day: 08:00-18:00=5M,20M. Default: no limit.",
+            help="Bytes a second that are sent at most, to a container: 20M; by time of day: 08:00-18:00=5M,20M."
+            " Default: no limit.",
         ),
     ] = None,
     workers: Annotated[

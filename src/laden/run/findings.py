@@ -76,7 +76,7 @@ class FindingLog:
 
     def add(self, finding: Finding) -> None:
         """Count, tell and write one finding."""
-        finding = redacted(finding)
+        finding = _once(redacted(finding))
         image = (finding.member or finding.blob).rpartition("/")[2].casefold()
         if image and image in self.known_suspects:
             finding = finding._replace(message=f"{finding.message}; also known from elsewhere")
@@ -186,3 +186,10 @@ class FindingLog:
 
 def _unwritable(path: Path, error: OSError) -> UsageError:
     return unwritable(path, "list of findings", "--findings", error)
+
+
+def _once(finding: Finding) -> Finding:
+    """A message that begins with the place begins with "it": the place is told before it."""
+    place = f"{finding.archive}: {finding.member}" if finding.archive else finding.member
+    rest = finding.message.removeprefix(f"{place} ")
+    return finding if rest == finding.message else finding._replace(message=f"it {rest}")

@@ -29,7 +29,7 @@ from laden.store.account import list_containers
 from laden.store.credentials import find_credential
 from laden.store.sas import lacking_for_verify
 from laden.values.arguments import Port, checked
-from laden.values.errors import BlobMissing, LadenError, SourceError, UsageError
+from laden.values.errors import BlobMissing, LadenError, UsageError
 from laden.values.events import Observer, Serving, Summary, Warned, ignore
 
 _MARKED = 200
@@ -230,5 +230,5 @@ def _source_of(text: str) -> Path | None:
     """The source that is meant; None for a folder in which a load was completed."""
     path = Path(text).expanduser().absolute()
     if not path.exists():
-        raise SourceError(f"there is no {path}: check the path")
+        raise UsageError(f"there is no {path}: check the path")
     return None if path.is_dir() and (path / LOAD).is_file() else path

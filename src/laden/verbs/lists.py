@@ -7,7 +7,6 @@ where the place has some; read the labels of the table; write. Nothing is read o
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +28,7 @@ from laden.values.errors import UsageError
 from laden.values.events import Observer, Started, Summary, ignore
 from laden.values.ownfiles import begins, is_marked, placed, refuse
 from laden.values.room import writing_to
+from laden.values.secrets import bytes_out
 from laden.values.sheets import Out
 from laden.verbs.asked import Selecting, form_of, selection_of
 from laden.verbs.chosen import pick, read_image_labels, read_loaded
@@ -146,7 +146,8 @@ def _write(relations: Relations, output: str | Path, form: str) -> None:
 @contextmanager
 def _opened(output: str | Path, form: str) -> Iterator[BinaryIO]:
     if str(output) == STDOUT:
-        yield sys.stdout.buffer
+        with bytes_out() as out:
+            yield out
         return
     with placed(Path(output).expanduser(), _known(form)) as file:
         yield file
