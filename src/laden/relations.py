@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shutil
 import tempfile
 import threading
 import time
@@ -29,6 +30,7 @@ import numpy as np
 from laden.values import scratch
 from laden.values.arrow import Stream
 from laden.values.errors import UsageError
+from laden.values.room import disk_full, is_full
 from laden.values.secrets import StreamLost
 
 BATCH_ROWS = 50_000
@@ -292,11 +294,27 @@ def local_trouble(error: Exception) -> str | None:
             f"{_limit_told(text)}: set {MEMORY_VARIABLE} to more, such as {MEMORY_VARIABLE}=2G, and run again"
         )
     if full or any(os.strerror(number) in text for number in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EROFS)):
-        place = os.environ.get("TMPDIR", tempfile.tempdir or "the temporary folder")
-        return (
-            f"there is no room for laden's notes in {place}: free some, or set TMPDIR to another folder, and run again"
-        )
+        return _no_room(error)
     return None
+
+
+def _no_room(error: Exception) -> str:
+    """Which disk is full: that of the notes only where it may be."""
+    notes = os.environ.get("TMPDIR", tempfile.tempdir or "the temporary folder")
+    if isinstance(error, OSError) and is_full(error) and _has_room(notes):
+        return str(disk_full(error.filename or "a folder that this run writes to"))
+    return f"there is no room for laden's notes in {notes}: free some, or set TMPDIR to another folder, and run again"
+
+
+def _has_room(folder: str) -> bool:
+    try:
+        return shutil.disk_usage(folder).free > _ROOM_BYTES
+    except OSError:
+        return False
+
+
+_ROOM_BYTES = 16 << 20
+"""With so much free, a disk is not the one that is full."""
 
 
 _IS_FULL = re.compile("max_temp_directory_size|failed to offload data block")

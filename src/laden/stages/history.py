@@ -183,8 +183,21 @@ def prove(stored: Iterable[tuple[str, bytes]], page: bytes | None) -> Iterator[R
         before = data
     state = None if page is None else hashlib.md5(page, usedforsecurity=False).hexdigest()
     if state is not None and (last is None or last.page != state):
-        message = "what is there is another state than the last record tells: the next complete load records it"
+        message = f"{_what_is_there(page)}: the next complete load records it"
         yield Finding("history-behind", Severity.WARNING, message, blob=LOAD)
+
+
+def _what_is_there(page: bytes | None) -> str:
+    """Why the last record does not name the page that is there, as far as the page itself tells."""
+    try:
+        state = str(json.loads(page or b"")["state"])
+    except (ValueError, KeyError, TypeError):
+        state = ""
+    known = {
+        "unfinished": "a first load began here, and has not come to its end",
+        "changing": "a load that replaces images began here, and has not come to its end",
+    }
+    return known.get(state, "what is there is another state than the last record tells")
 
 
 def parse(data: bytes) -> Record | None:

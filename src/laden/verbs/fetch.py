@@ -34,8 +34,9 @@ from laden.stages.fetching.proof import Proof, damaged_members, prove
 from laden.stages.fetching.record import Record
 from laden.stages.fetching.repair import repair as mend
 from laden.store import without_secret
+from laden.store.disk import writing
 from laden.values.arguments import checked
-from laden.values.errors import ExitCode, Interrupted, SourceError, StoreError, UsageError
+from laden.values.errors import ExitCode, Interrupted, SourceError, UsageError
 from laden.values.events import Observer, Started, Summary, ToFetch, Warned, ignore
 from laden.values.records import Entry, Finding, Severity
 from laden.values.units import plural, size
@@ -293,10 +294,8 @@ class _Fetched:
         return "there" if came.part is None else "fetched"
 
     def _note_origin(self, name: str) -> None:
-        try:
+        with writing(self._folder):
             self._record.note(name, self._root.files[name].link)
-        except OSError as error:
-            raise StoreError(f"{self._folder} cannot be written ({error.strerror}): check the folder") from None
 
     def _proved(self, came: Came, file: str) -> Proof:
         said = self._said_of(came.name)

@@ -29,8 +29,9 @@ from laden.stages.plan.dealing import spans_of
 from laden.stages.proof import doubt_documents, oddities
 from laden.stages.properties import Values, wishes_of
 from laden.stages.publish import Landing, Publisher
+from laden.stages.publish.others import other_dataset
 from laden.stages.survey import Choice, Survey, survey
-from laden.store import FolderDestination, without_secret
+from laden.store import FolderDestination, place_of, without_secret
 from laden.store.access import Ask, Renewal
 from laden.store.cap import parse_cap
 from laden.store.sas import lacking_for_load, lacking_for_tags
@@ -63,7 +64,7 @@ from laden.verbs.wishes import LoadWishes, refuse_share, settings_of, tell_no_lo
 @checked
 def load(
     source: Paths,
-    destination: str,
+    destination: str | Path,
     *,
     overwrite: Literal["never", "changed"] = "never",
     compare: Literal["auto", "all"] = "auto",
@@ -151,6 +152,7 @@ def load(
     Raises:
         LadenError: it could not be done; the error's kind says whose turn it is.
     """
+    destination = place_of(destination)
     told = {
         "overwrite": overwrite, "compare": compare, "strays": strays, "damaged": damaged, "images": images, "phi": phi
     }  # fmt: skip
@@ -279,6 +281,8 @@ async def _explored(run: Run, there: Opened, sources: Sources, wishes: LoadWishe
     values = values_of(run, surveyed, there, wishes.properties)
     landings = _landings(surveyed, wishes.choice)
     plan, ready = _planned(run, surveyed, there, wishes, landings, earlier)
+    contents = [landing.table.content for landing in landings]
+    run.add(other_dataset(run.relations, page, surveyed.profile.name, contents))
     if wishes.update:
         tell_no_longer(run, plan, unseen)
     recall_identity(run, wishes.settings.phi)
