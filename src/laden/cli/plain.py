@@ -1,7 +1,8 @@
 """Values of a command line that are what their option is declared as are taken as they are.
 
-Else a validator would be built for each option of a command, given or not, by a library whose import alone takes as long
-as a small load's plan. Where there is something to convert or to refuse, it is asked as ever, and its words are told.
+Else a validator would be built for each option of a command, given or not, by a library whose import alone takes as
+long as a small load's plan. Where there is something to convert or to refuse, it is asked as ever, and its words are
+told.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class _Plain:
 
 
 def _is_a(kind: Any, value: Any) -> bool:
-    """Whether a value needs no more than to be looked at; numbers have bounds, and bytes that are no text are refused."""
+    """Whether a value is what is declared; not a number, which has bounds, nor what may be bytes that are no text."""
     if kind is str:
         return type(value) is str and value.isascii()
     return isinstance(kind, type) and kind is not int and kind is not float and isinstance(value, kind)

@@ -20,8 +20,7 @@ WITH twice AS (
 alike AS (SELECT s.blob, s.archive, s.member, s.md5, s.size_bytes FROM {seen} s JOIN twice USING (md5, size_bytes)),
 first AS (SELECT md5, size_bytes, min(blob) AS blob FROM alike GROUP BY ALL)
 SELECT a.blob, a.archive, a.member, f.blob FROM alike a JOIN first f USING (md5, size_bytes)
-WHERE a.blob <> f.blob
-  AND (EXISTS (FROM wanted w WHERE w.blob = a.blob) OR EXISTS (FROM wanted w WHERE w.blob = f.blob))
+WHERE a.blob <> f.blob AND (a.blob IN (SELECT blob FROM wanted) OR f.blob IN (SELECT blob FROM wanted))
 ORDER BY a.blob
 """
 """Which are there twice is asked of their MD5 alone: of a million images that are not, no name is held."""
@@ -69,7 +68,7 @@ def contradictions(relations: Relations, seen: Literal["receipts", "loaded"], bi
         seen: the relation with what was seen of every image.
         bits: that a sample of the dataset's images has, where the profile says.
     """
-    has_table = relations.one("SELECT count(*) FROM table_starts")[0]
+    has_table, has_sizes = relations.one("SELECT (SELECT count(*) FROM table_starts), (SELECT count(*) FROM sizes)")
     labelled = ", which another row may label otherwise" if has_table else ""
     for blob, archive, member, first in relations.stream(_TWINS.format(seen=seen)):
         yield Finding(
@@ -80,7 +79,9 @@ def contradictions(relations: Relations, seen: Literal["receipts", "loaded"], bi
             member=member,
             blob=blob,
         )
-    for row, blob, archive, member, width, height, columns, rows in relations.stream(_SIZES.format(seen=seen)):
+    for row, blob, archive, member, width, height, columns, rows in (
+        relations.stream(_SIZES.format(seen=seen)) if has_sizes else ()
+    ):
         turned = (width, height) == (rows, columns)
         reason = "it lies on its side" if turned else "it may be another image than the row means"
         yield Finding(

@@ -16,9 +16,9 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from laden._version import VERSION
 from laden.run.loop import loop_factory
 from laden.stages.engine.works import Doing, Hooks, Work
 from laden.store import Retry
@@ -36,10 +36,7 @@ _MOST_RETRIES = 200
 
 def own_version() -> str:
     """Of laden, in this process."""
-    try:
-        return version("laden")
-    except PackageNotFoundError:
-        return "unknown"
+    return VERSION
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,8 +157,8 @@ class Plan:
         self._refuse_doubles(written)
         find_loads_below(relations)
         match(relations, places)
-        relations.run(_SHARED)
-        self._refuse_collisions()
+        if relations.run(_SHARED):
+            self._refuse_collisions()
         relations.run(_WANTED)
         self._refuse_documents(written)
         if send_strays:

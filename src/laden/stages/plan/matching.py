@@ -130,17 +130,18 @@ def match(relations: Relations, places: int) -> None:
         for pair in kinds:
             relations.run(pair.fill(_CLAIMS, whole=places))
     relations.run(_MATCHES.format(whole=places))
-    relations.run(_TORN)
-    relations.run(_TOLD_APART)
+    torn = relations.run(_TORN)
+    if torn:
+        relations.run(_TOLD_APART)
     relations.run(_AMBIGUOUS)
-    relations.run("DELETE FROM matches WHERE id IN (SELECT id FROM torn)")
+    if torn:
+        relations.run("DELETE FROM matches WHERE id IN (SELECT id FROM torn)")
     relations.run(_STRAYS)
     relations.run("CREATE OR REPLACE TABLE spare (id BIGINT, chosen BIGINT)")
     taken = "SELECT count(*) > (SELECT count(DISTINCT id) FROM matches) FROM agreed"
     for pair in kinds if relations.one(taken)[0] else ():
         relations.run(pair.fill(_SPARE))
-    for done in ("offers", "agreed", "claims", "best", "torn"):
-        relations.run(f"DROP TABLE {done}")
+    relations.run(";".join(f"DROP TABLE {done}" for done in ("offers", "agreed", "claims", "best", "torn")))
 
 
 def disagreement(places: int) -> str:

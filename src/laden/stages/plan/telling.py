@@ -10,17 +10,16 @@ from laden.values.records import Finding, Severity
 
 _UNNAMED = """
 CREATE OR REPLACE TABLE unnamed AS
-SELECT name, source FROM blobs b
-WHERE NOT EXISTS (FROM rows r WHERE r.blob = b.name) AND NOT starts_with(name, '_laden/');
-DELETE FROM unnamed u
-WHERE EXISTS (FROM wanted w WHERE w.blob = u.name) OR EXISTS (FROM below o WHERE o.name = u.name);
+SELECT name, source FROM (FROM blobs WHERE NOT starts_with(name, '_laden/')) b ANTI JOIN rows r ON r.blob = b.name
+"""
+_NAMED_OTHERWISE = """
+DELETE FROM unnamed WHERE name IN (SELECT blob FROM wanted) OR name IN (SELECT name FROM below)
 """
 """Blobs that this load has no name for: asked once, for most of them are named."""
 
 FOREIGN = """
-SELECT name FROM unnamed u
-WHERE NOT EXISTS (FROM known k WHERE k.blob = u.name) AND NOT EXISTS (FROM documents d WHERE d.name = u.name)
-  AND source IS NULL
+SELECT name FROM (FROM unnamed WHERE source IS NULL) u
+ANTI JOIN known k ON k.blob = u.name ANTI JOIN documents d ON d.name = u.name
 """
 """Blobs that neither table nor manifest knows and that laden did not put there."""
 
@@ -50,7 +49,8 @@ class Telling:
     def __init__(self, relations: Relations, *, send_strays: bool, many_rows: bool) -> None:
         """Arguments as `Plan`."""
         self._relations = relations
-        relations.run(_UNNAMED)
+        if relations.run(_UNNAMED):
+            relations.run(_NAMED_OTHERWISE)
         self._send_strays = send_strays
         self._many_rows = many_rows
         self._tables = list(relations.stream("SELECT name, before FROM table_starts ORDER BY before DESC"))
