@@ -89,3 +89,9 @@ def unlisted(relations: Relations) -> int:
     """How many blobs are there that the listing before the transfer does not show."""
     count: int = relations.one(_UNLISTED)[0]
     return count
+
+
+def failed(relations: Relations) -> int:
+    """How many images could not be sent."""
+    count: int = relations.one("SELECT count(*) FROM receipts WHERE outcome = 'failed'")[0]
+    return count

@@ -135,9 +135,8 @@ def collect(relations: Relations, *, believed: bool = True) -> None:
     find_loads_below(relations)
     relations.run(_LOADED)
     relations.run(_NAMED)
-    relations.run(_DOUBTED)
-    if not believed:
-        relations.run("DELETE FROM doubted")
+    doubted = believed and relations.one("SELECT count(*) FROM known")[0]
+    relations.run(_DOUBTED if doubted else "CREATE OR REPLACE TABLE doubted (blob VARCHAR)")
     relations.run(_COLLECT)
     relations.run("DROP TABLE named")
     relations.run(_KEPT)
