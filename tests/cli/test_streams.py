@@ -12,11 +12,13 @@ from pathlib import Path
 
 import pytest
 
+import laden
 from laden.cli import run_command, usage
 from laden.cli.faces import Interrupts, run_with
 from laden.values.errors import ExitCode, UsageError
 from laden.values.events import Event, Observer, Started, Summary
 from laden.values.secrets import guarded
+from tests.support.dataset import make_dataset
 
 posix = pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has it")
 
@@ -58,6 +60,20 @@ def test_a_table_that_cannot_be_written_there_either(tmp_path: Path, redirection
     assert ("standard output cannot be written (No space left on device)" in told) == (code == ExitCode.USAGE)
     assert "notes" not in told
     assert "bug" not in told
+
+
+@posix
+@pytest.mark.parametrize(("redirection", "code"), [(">/dev/full", ExitCode.USAGE), ("| true", ExitCode.INTERRUPTED)])
+def test_nor_a_list(tmp_path: Path, redirection: str, code: int) -> None:
+    dataset = make_dataset(tmp_path / "source", {"0": 2})
+    laden.load(dataset.folder, tmp_path / "there")
+    command = f"{sys.executable} -c 'from laden.cli import main; main()' list ./there 2>err"
+    shell = f"{command} {redirection}; exit ${{PIPESTATUS[0]}}"
+    ended = subprocess.run(["bash", "-c", shell], cwd=tmp_path, check=False, timeout=60, stdin=subprocess.DEVNULL)
+    told = (tmp_path / "err").read_text()
+    assert ended.returncode == code
+    assert ("standard output cannot be written (No space left on device)" in told) == (code == ExitCode.USAGE)
+    assert "name another" not in told
 
 
 @posix

@@ -48,6 +48,8 @@ class Held:
     """None, or a size below 0, until its host was asked."""
     renew: Callable[[], Link] | None = None
     """Gives another link where this one is refused; picklable."""
+    whole_only: bool = False
+    """Whether its host is known to give it whole only."""
 
 
 @dataclass
@@ -250,7 +252,9 @@ class LinkedRoot:
         return Joined([self.open(part) for part in parts])
 
     def _file(self, held: Held) -> RemoteFile:
-        if held.version is not None and held.version.size_bytes >= 0 and archive_of(held.name) is None:
+        listed = held.version is not None and held.version.size_bytes >= 0 and not held.whole_only
+        if listed and archive_of(held.name) is None:
+            assert held.version is not None
             # Of a file in a listing, all is known that a request for it needs.
             return RemoteFile(self.begin(), self._pinned(held, held.version), b"", self._ahead)
         pinned, head = self._ask(held)

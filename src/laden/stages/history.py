@@ -21,9 +21,9 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import Any
 
+from laden._version import VERSION
 from laden.relations import Relations
 from laden.stages.loadpage import LOAD
 from laden.store import CREATE_ONLY, Properties, Store
@@ -183,8 +183,21 @@ def prove(stored: Iterable[tuple[str, bytes]], page: bytes | None) -> Iterator[R
         before = data
     state = None if page is None else hashlib.md5(page, usedforsecurity=False).hexdigest()
     if state is not None and (last is None or last.page != state):
-        message = "what is there is another state than the last record tells: the next complete load records it"
+        message = f"{_what_is_there(page)}: the next complete load records it"
         yield Finding("history-behind", Severity.WARNING, message, blob=LOAD)
+
+
+def _what_is_there(page: bytes | None) -> str:
+    """Why the last record does not name the page that is there, as far as the page itself tells."""
+    try:
+        state = str(json.loads(page or b"")["state"])
+    except (ValueError, KeyError, TypeError):
+        state = ""
+    known = {
+        "unfinished": "a first load began here, and has not come to its end",
+        "changing": "a load that replaces images began here, and has not come to its end",
+    }
+    return known.get(state, "what is there is another state than the last record tells")
 
 
 def parse(data: bytes) -> Record | None:
@@ -210,7 +223,7 @@ def _record(number: int, before: bytes, deed: Deed, page: bytes, state: str, now
         {name: _told(value) for name, value in deed.arguments.items()},
         redact(deed.source),
         dict(deed.counts),
-        version("laden"),
+        VERSION,
         str(told.get("profile", "")),
         {document["name"]: document["md5"] for document in documents if document},
         state,

@@ -15,7 +15,14 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from laden.store.destination import Destination, FolderDestination, parse_destination, quoted, without_secret
+from laden.store.destination import (
+    Destination,
+    FolderDestination,
+    parse_destination,
+    place_of,
+    quoted,
+    without_secret,
+)
 from laden.values.errors import UsageError
 from laden.values.records import Blob
 
@@ -37,6 +44,7 @@ __all__ = [
     "digest",
     "open_store",
     "parse_destination",
+    "place_of",
     "quoted",
     "without_secret",
 ]

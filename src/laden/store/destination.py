@@ -8,6 +8,7 @@ a cloud is refused with the right form (`laden.store.slips`). Nothing is asked o
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 import shutil
 from contextlib import suppress
@@ -97,6 +98,16 @@ class FolderDestination:
         """Room on the disk that it is on, or will be."""
         there = next(path for path in (self.path.absolute(), *self.path.absolute().parents) if path.is_dir())
         return shutil.disk_usage(there).free
+
+
+def place_of(place: str | Path) -> str:
+    """A destination from Python, as a person would type it: a path is a folder, however it was made.
+
+    One that was made of an address has lost a slash; it stays as it is, to be told as that.
+    """
+    if isinstance(place, str) or slip(str(place)):
+        return str(place)
+    return os.path.join(os.curdir, place.expanduser())  # noqa: PTH118 - pathlib drops the dot
 
 
 def parse_destination(text: str) -> Destination | FolderDestination:

@@ -29,7 +29,7 @@ from laden.values.events import Observer, Started, Summary, ignore
 from laden.values.records import Item
 from laden.verbs.asked import Choosing, Paths, choice_of, level_of, path_of, phi_of, refuse_same, share_of
 from laden.verbs.engines import Engine, engine_of, hooks_of, refuse_unseen, rooted
-from laden.verbs.held import held
+from laden.verbs.held import agreement, held
 from laden.verbs.identity import look_for_identity
 from laden.verbs.planning import bits_of, planned
 from laden.verbs.sources import begin, shown_sources, sources_of, tell_news
@@ -121,6 +121,8 @@ def _hold(run: Run, surveyed: Survey, choice: Choice, *, deep: bool) -> None:
     """Hold what the archives' directories do not tell against the lock file, where there is one."""
     if surveyed.holding is not None:
         run.add(held(run, surveyed, choice, deep=deep))
+        if not any(code.startswith("lock-") for code in run.log.counts):
+            run.add([agreement(surveyed.holding, deep=deep)])
 
 
 def _examine(

@@ -18,6 +18,7 @@ from laden.report import Reporter
 from laden.run.deadline import Deadline
 from laden.run.logfile import LogFile
 from laden.run.loop import run as run_loop
+from laden.run.outcome import unlisted
 from laden.run.receipts import Receipts
 from laden.run.run import Run, never, running
 from laden.stages.engine import Job, Pool, move, parted, workers_for
@@ -29,8 +30,9 @@ from laden.stages.plan.dealing import spans_of
 from laden.stages.proof import doubt_documents, oddities
 from laden.stages.properties import Values, wishes_of
 from laden.stages.publish import Landing, Publisher
+from laden.stages.publish.others import other_dataset
 from laden.stages.survey import Choice, Survey, survey
-from laden.store import FolderDestination, without_secret
+from laden.store import FolderDestination, place_of, without_secret
 from laden.store.access import Ask, Renewal
 from laden.store.cap import parse_cap
 from laden.store.sas import lacking_for_load, lacking_for_tags
@@ -63,7 +65,7 @@ from laden.verbs.wishes import LoadWishes, refuse_share, settings_of, tell_no_lo
 @checked
 def load(
     source: Paths,
-    destination: str,
+    destination: str | Path,
     *,
     overwrite: Literal["never", "changed"] = "never",
     compare: Literal["auto", "all"] = "auto",
@@ -151,6 +153,7 @@ def load(
     Raises:
         LadenError: it could not be done; the error's kind says whose turn it is.
     """
+    destination = place_of(destination)
     told = {
         "overwrite": overwrite, "compare": compare, "strays": strays, "damaged": damaged, "images": images, "phi": phi
     }  # fmt: skip
@@ -279,9 +282,12 @@ async def _explored(run: Run, there: Opened, sources: Sources, wishes: LoadWishe
     values = values_of(run, surveyed, there, wishes.properties)
     landings = _landings(surveyed, wishes.choice)
     plan, ready = _planned(run, surveyed, there, wishes, landings, earlier)
+    contents = [landing.table.content for landing in landings]
+    run.add(other_dataset(run.relations, page, surveyed.profile.name, contents))
     if wishes.update:
         tell_no_longer(run, plan, unseen)
-    recall_identity(run, wishes.settings.phi)
+    if ready.already_there:
+        recall_identity(run, wishes.settings.phi)
     unlooked = wishes.dry_run or wishes.settings.images == "none"
     look_for_identity(run, surveyed.root, wishes.settings.phi, alone=unlooked)
     return _Ground(there, listing, page, earlier, surveyed, landings, plan, ready, values)
@@ -311,10 +317,9 @@ async def _carried_out(run: Run, ground: _Ground, wishes: LoadWishes, sending: _
         await publisher.announce(surveyed.profile, ready, ground.page)
         with sending:
             await _transfer(run, ground.values.attach(ground.plan.items()), ready, surveyed, ground.there, wishes, pool)
-    outcomes = run.outcomes()
-    if run.stopping() and outcomes.unfinished:
+    if run.stopping() and run.outcomes().unfinished:
         return run.end(ExitCode.INTERRUPTED, "stopped as you asked: run the same command again to go on")
-    if outcomes.unlisted:
+    if unlisted(run.relations):
         run.tell(Started("verify"))
         await ground.listing.repeat()
     if (broken := proved(run, surveyed)) is not None:

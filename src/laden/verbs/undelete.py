@@ -16,7 +16,7 @@ from laden.stages.acting import Target, act
 from laden.stages.history import Deed
 from laden.stages.inventory import Listing, read_load
 from laden.stages.pruning import read_plan
-from laden.store import without_secret
+from laden.store import place_of, without_secret
 from laden.store.manage import Manage
 from laden.store.sas import lacking_for_undelete
 from laden.values.arguments import checked
@@ -33,7 +33,7 @@ _AT_ONCE = 32
 
 @checked
 def undelete(
-    destination: str, *, plan_file: str | Path | None = None, dry_run: bool = False, **doing: Unpack[Doing]
+    destination: str | Path, *, plan_file: str | Path | None = None, dry_run: bool = False, **doing: Unpack[Doing]
 ) -> Summary:
     """Bring deleted blobs back: those that the manifest names, or those of a plan that was carried out.
 
@@ -49,6 +49,7 @@ def undelete(
     Raises:
         LadenError: it could not be done.
     """
+    destination = place_of(destination)
     with begun(Summary("undelete", destination=without_secret(destination)), doing) as run:
         return run_loop(_undelete(run, destination, plan_file, doing, dry_run=dry_run))
 

@@ -19,10 +19,10 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from laden._version import VERSION
 from laden.run.loop import loop_factory
 from laden.stages.engine.works import Doing, Hooks, Work
 from laden.store import Retry
@@ -44,17 +44,13 @@ def own_version() -> str:
 
     What travels is understood by the very same code alone, and two states of one repository have one number.
     """
-    try:
-        number = version("laden")
-    except PackageNotFoundError:
-        number = "unknown"
     root = Path(__file__).parents[2]
     mark = hashlib.sha256()
     for path in sorted(root.rglob("*.py")):
         # Line ends are those of a checkout, not of the code.
         code = path.read_bytes().replace(b"\r\n", b"\n")
         mark.update(f"{path.relative_to(root).as_posix()} {len(code)}\n".encode() + code)
-    return f"{number} ({mark.hexdigest()[:8]})"
+    return f"{VERSION} ({mark.hexdigest()[:8]})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """Lands tables, sidecars and the manifest, after the images are proved to be there; nothing is sent that is there.
 
 Order: what is copied as it is is read, so that a source that changed since it was surveyed ends the run before anything
-lands; then each table, those copies, the manifest, and the JSON page are put. Each is compared by MD5 with what the
-listing shows; where neither laden put a document there nor its page names it, its bytes are read back.
+lands; then each table, those copies and the manifest are put, and the JSON page once all is known that needs a person
+(`close`). Each is compared by MD5 with what the listing shows; where neither laden put a document there nor its page
+names it, its bytes are read back.
 
 Without a selection a table goes with all the images that are there: the whole one when every row of it has its image,
 else the rows that have, under the subset's name; the other of the two is removed, where the credential may do that, and
@@ -35,7 +36,14 @@ from laden.relations import Relations
 from laden.stages.loadpage import LOAD, Document, LoadPage, Planned, write_load_page, write_unfinished_page
 from laden.stages.manifest import MANIFEST, collect, documents_take, lost_documents, write_manifest
 from laden.stages.publish.copies import Copies
-from laden.stages.publish.others import holds_others, in_conflict, names_others, shares_images, table_kept
+from laden.stages.publish.others import (
+    holds_others,
+    in_conflict,
+    names_others,
+    original_md5,
+    shares_images,
+    table_kept,
+)
 from laden.stages.publish.putting import Putting, md5_of
 from laden.store import Store
 from laden.values.errors import BlobConflict, NameRefused
@@ -90,17 +98,19 @@ class Publisher(Putting):
         """Tables of earlier loads that stay, since their images do."""
         self._copies = Copies(relations.folder, phi)
         self._originals: dict[Path, asyncio.Task[str]] = {}
+        self._landed: tuple[Sequence[Document | None], Document | None] = (), None
+        """Documents, the label table first, and the manifest."""
 
     def begin(self, tables: Sequence[Landing]) -> None:
         """Hash the tables as they came while images are sent: a large one takes a while."""
         for landing in [landing for landing in tables if not landing.original]:
             content = landing.table.content
-            self._originals[content] = asyncio.create_task(asyncio.to_thread(_original, content))
+            self._originals[content] = asyncio.create_task(asyncio.to_thread(original_md5, content))
 
     async def publish(
         self, profile: Profile, tables: Sequence[Landing], sidecars: Mapping[str, Entry], reader: Reader
     ) -> list[Finding]:
-        """Land tables, sidecars, manifest and page; returns what a person should know about it.
+        """Land tables, sidecars and manifest; returns what a person should know about it. `close` comes next.
 
         Args:
             profile: for the page.
@@ -135,9 +145,14 @@ class Publisher(Putting):
         documents_take(self._relations, [document for document in documents if document])
         with write_manifest(self._relations).open("rb") as file:
             manifest = await self.put(MANIFEST, file)
+        self._landed = documents, manifest
         told = {finding.blob for finding in findings}
-        missed = await self._page(profile, "complete", documents, manifest)
+        missed = lost_documents(self._relations, self._earlier_than(documents))
         return [*findings, *(finding for finding in missed if finding.blob not in told)]
+
+    async def close(self, profile: Profile, needs_person: Mapping[str, int]) -> None:
+        """Write the page: what landed, and how many findings of each code need a person."""
+        await self._page(profile, "complete", *self._landed, needs_person)
 
     async def announce(self, profile: Profile, plan: PlanReady, before: LoadPage | None) -> None:
         """Say that a first load begins, and what it has before it, for those who ask how far it is.
@@ -164,33 +179,37 @@ class Publisher(Putting):
     async def withdraw(self, profile: Profile) -> None:
         """Say, before blobs are replaced, that the manifest does not hold until the load is complete again."""
         self._collect()
-        await self._page(profile, "changing", [None], None)
+        await self._page(profile, "changing", [None], None, {})
 
     def _collect(self) -> None:
         # A page that says `changing` names no manifest, and after one that is none nobody knows.
         collect(self._relations, believed=MANIFEST in self._earlier)
 
     async def _page(
-        self, profile: Profile, state: str, documents: Sequence[Document | None], manifest: Document | None
-    ) -> list[Finding]:
-        """Write the page; of `documents`, the first is the label table. None stands for what is not there.
-
-        What earlier loads landed is named on, so that it stays proved; returns what of it is gone or changed.
-        """
-        table, *others = documents
-        names = {document.name for document in documents if document} | self._superseded | {MANIFEST}
-        earlier = [document for name, document in sorted(self._earlier.items()) if name not in names]
+        self,
+        profile: Profile,
+        state: str,
+        documents: Sequence[Document | None],
+        manifest: Document | None,
+        needs_person: Mapping[str, int],
+    ) -> None:
+        """Write the page; of `documents`, the first is the label table. None stands for what is not there."""
         page = write_load_page(
             self._relations,
             profile=profile.name,
             layout=str(profile.layout),
             state=state,
-            table=table,
-            others=[*filter(None, others), *earlier],
+            table=documents[0],
+            others=[*filter(None, documents[1:]), *self._earlier_than(documents)],
             manifest=manifest,
+            needs_person=needs_person,
         )
         await self.put(LOAD, io.BytesIO(page))
-        return list(lost_documents(self._relations, earlier))
+
+    def _earlier_than(self, documents: Sequence[Document | None]) -> list[Document]:
+        """What earlier loads landed beside these: the page names it on, so that it stays proved."""
+        names = {document.name for document in documents if document} | self._superseded | {MANIFEST}
+        return [document for name, document in sorted(self._earlier.items()) if name not in names]
 
     async def _table(self, profile: Profile, landing: Landing, findings: list[Finding]) -> Document | None:
         table, rows = landing.table, landing.rows
@@ -321,11 +340,6 @@ class Publisher(Putting):
             " AND (selected OR NOT ?) ORDER BY row",
             [landing.rows.start, landing.rows.stop, bool(landing.selection)],
         )
-
-
-def _original(content: Path) -> str:
-    with content.open("rb") as file:
-        return md5_of(file).hex()
 
 
 def _replaced(code: str, reason: str, name: str) -> Finding:
