@@ -40,8 +40,10 @@ def alone(emulator: Emulator, url: str, dataset: Dataset) -> dict[str, Any]:
     return state(emulator, other)
 
 
-def test_a_share_that_runs_twice_at_once(emulator: Emulator, container: str, dataset: Dataset) -> None:
-    asked = [*SHARES, *SHARES, "1/2"]
+def test_a_share_that_runs_twice_at_once_and_a_plain_load_beside_it(
+    emulator: Emulator, container: str, dataset: Dataset
+) -> None:
+    asked = [*SHARES, *SHARES, "1/2", None]
     with ThreadPoolExecutor(len(asked)) as threads:
         ended = list(threads.map(lambda share: load(dataset.folder, container, share=share), asked))
     assert {summary.exit_code for summary in ended} == {0}
