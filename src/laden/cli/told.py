@@ -36,7 +36,9 @@ class Told:
         """Draw one."""
         match event:
             case ToFetch():
-                what = f"{plural(event.files, 'file')} wanted, {size(event.bytes_in_all)}"
+                # Hosts that give files whole only tell their lengths with them.
+                much = size(event.bytes_in_all) if event.bytes_in_all else "of a length that is not known yet"
+                what = f"{plural(event.files, 'file')} wanted, {much}"
                 self._say(f"{what}, to {escaped(event.place)}", 2)
             case Total():
                 self._total(event)

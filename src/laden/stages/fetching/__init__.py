@@ -20,8 +20,9 @@ from laden.remote.linked import Held, LinkedRoot
 from laden.remote.location import Location, as_source_error
 from laden.remote.stream import pieces_of
 from laden.remote.wire import Wire
-from laden.stages.fetching.part import Part, refuse_place
+from laden.stages.fetching.part import Part, refuse_place, room_refusal
 from laden.values.errors import Interrupted, LadenError, SourceError, StoreError
+from laden.values.room import free_bytes
 
 _AHEAD = 8
 """Blocks asked for and not written yet: more than hosts bear at once, and 128 MiB of memory."""
@@ -104,9 +105,10 @@ class Fetching:
         came = Came(name, self._folder / name)
         try:
             refuse_place(self._folder, came.path)
-            came.file = self._open(name)
-            if came.file is None:
-                self._stream(came, self._root.files[name])
+            try:
+                came.file = self._open(name)
+            except NoRanges as whole:
+                self._stream(came, self._root.files[name], whole.size_bytes)
                 yield came
                 return
             came.version = came.file.version
@@ -130,12 +132,8 @@ class Fetching:
             if came.error is not None:
                 return
 
-    def _open(self, name: str) -> RemoteFile | None:
-        """None where its host gives it whole only."""
-        try:
-            file = self._root.open(name)
-        except NoRanges:
-            return None
+    def _open(self, name: str) -> RemoteFile:
+        file = self._root.open(name)
         assert isinstance(file, RemoteFile)
         return file
 
@@ -173,11 +171,16 @@ class Fetching:
         if not came.part.missing:
             yield _complete(came)
 
-    def _stream(self, came: Came, held: Held) -> None:
-        """Bring a file whole, from its beginning; where it is there already, its length tells nothing."""
+    def _stream(self, came: Came, held: Held, size_bytes: int) -> None:
+        """Bring a file whole, from its beginning; where it is there already, its length tells nothing.
+
+        What its host says of its length is known only now: one that there is no room for is refused.
+        """
         if came.path.exists():
             self._told(came.path.stat().st_size)
             return
+        if size_bytes > (room_bytes := free_bytes(self._folder)):
+            raise room_refusal(size_bytes, room_bytes, self._folder)
         self._root.tell(
             f"{came.name}: {held.link.host} gives it whole only: it comes in one stream, and from its beginning"
             " again if that breaks off"
