@@ -105,9 +105,9 @@ def __getattr__(name: str) -> object:
         home, _, called = _HOMES[name].partition(":")
         return getattr(import_module(f"laden.{home}"), called or name)
     if name == "__version__":
-        from importlib.metadata import version
+        from laden._version import VERSION
 
-        return version("laden")
+        return VERSION
     raise AttributeError(f"module 'laden' has no attribute '{name}'")
 
 

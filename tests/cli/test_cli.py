@@ -15,7 +15,8 @@ from typer.testing import CliRunner
 
 from laden.cli.app import app
 from laden.cli.demo import run_demo
-from laden.cli.faces import Face, Interrupts, run_verb
+from laden.cli.face import Face
+from laden.cli.faces import Interrupts, run_verb
 from laden.cli.terminal import Terminal
 from laden.values.errors import AccessDenied, UsageError
 from laden.values.events import Event, Found, Observer, PlanReady, Started, Summary, Warned

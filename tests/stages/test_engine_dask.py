@@ -173,14 +173,14 @@ def test_a_worker_of_another_version_is_refused_before_anything_begins(
     (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: laden\nVersion: 0.0.9\n")
     paths = os.pathsep.join([str(facts.parent), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
     alone.workers(1, environment={"PYTHONPATH": paths})
-    with pytest.raises(UsageError, match=r"has laden 0\.0\.9, and this one is"):
+    with pytest.raises(UsageError, match=r"has laden 0\.0\.9 \(.{8}\), and this one is"):
         load(dataset.folder, container, engine="dask", scheduler=alone.address)
     assert not landed(emulator, container)
 
 
 def test_workers_that_do_not_see_the_source_are_refused(cluster: Cluster, tmp_path: Path) -> None:
     with dask.dask_pool(cluster.address) as pool, pytest.raises(UsageError, match=r"does not see .*nowhere"):
-        pool.see(str(tmp_path / "nowhere"))
+        pool.see(str(tmp_path / "nowhere"), {})
 
 
 def test_a_scheduler_that_nobody_answers_for(monkeypatch: pytest.MonkeyPatch, container: str, dataset: Dataset) -> None:

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from laden.cli.faces import Face
+from laden._version import VERSION
+from laden.cli.face import Face
 from laden.cli.given import asked, inside, kept, run_folder, takes
 from laden.cli.helping import Rooms, Verbs
 from laden.cli.options import (
@@ -87,9 +88,7 @@ _MOST_WORKERS = 64
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
-
-        typer.echo(f"laden {version('laden')}")
+        typer.echo(f"laden {VERSION}")
         raise typer.Exit
 
 

@@ -14,9 +14,10 @@ import threading
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from types import FrameType
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 from laden.cli.ask import Question, SasPrompt
+from laden.cli.face import Face
 from laden.values.errors import ExitCode, LadenError
 from laden.values.events import Event, Observer, Serving, Started, Summary, to_json
 from laden.values.scratch import remove_all
@@ -94,22 +95,6 @@ class Interrupts:
         with suppress(OSError):
             sys.stderr.write("\nFinishing what is in flight, 10 s at most; Ctrl-C again stops at once.\n")
             sys.stderr.flush()
-
-
-class Face(NamedTuple):
-    """How events are shown."""
-
-    json: bool = False
-    """As lines of JSON on stdout."""
-    quiet: bool = False
-    """Only warnings, findings, and how it ended."""
-    verbose: bool = False
-    """Every event."""
-
-    @classmethod
-    def of(cls, options: dict[str, Any]) -> Face:
-        """Take those that `options.Showing` declares out of a command's options."""
-        return cls(*(options.pop(name) for name in cls._fields))
 
 
 def run_verb(

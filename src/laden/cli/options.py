@@ -12,7 +12,6 @@ from typing import Annotated
 
 import typer
 
-from laden.store.trust import trust_host
 from laden.values.errors import UsageError
 
 EXIT_CODES = """\b
@@ -116,6 +115,8 @@ SasCommand = Annotated[
 
 
 def _trust(hosts: list[str] | None) -> None:
+    from laden.store.trust import trust_host
+
     for host in hosts or ():
         try:
             trust_host(host)

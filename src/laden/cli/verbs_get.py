@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from laden.cli.app import app
-from laden.cli.faces import Face
+from laden.cli.face import Face
 from laden.cli.given import kept, run_folder, takes
 from laden.cli.options import (
     EXIT_CODES,
@@ -101,7 +101,7 @@ def fetch(
         typer.Option("--checksums", metavar="FILE", help="A publisher's checksum file; ones among LINK count anyway."),
     ] = None,
     repair: Annotated[
-        bool, typer.Option("--repair", help="Fetch damaged members of zips in FOLDER again, and only these.")
+        bool, typer.Option("--repair", help="Put damaged archives in FOLDER right: their damaged members come again.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what is there and how much; fetch nothing.")] = False,
     link_command: LinkCommand = None,

@@ -1,27 +1,32 @@
 """What takes longer than an answer: begun from the page, watched by asking, stopped on request.
 
 A job is known by a number. What it does runs as a task of the server's loop, or, for a verb, in a thread that tells its
-events. A page that is closed ends no job; the server's end stops all of them.
+events, and may ask a question, which the page shows and somebody answers. A page that is closed ends no job; the
+server's end stops all of them.
 """
 
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from laden.report.meanings import Meaning, meanings
-from laden.values.errors import LadenError
+from laden.values.errors import LadenError, UsageError
 from laden.values.events import Event, Found, PlanReady, Started, Summary, Warned
 from laden.values.records import Finding
 from laden.values.signs import Progress
 
+_LOOK_S = 0.1
 _EXAMPLES = 200
 """Findings of one kind that a page can list; the rest is counted."""
 
 
+_PATIENCE_S = 15 * 60
+"""After which nobody will answer a question any more: no is meant then."""
 _COUNTS = (
     "rows", "images", "matched", "missing", "stray", "damaged", "conflicts", "foreign", "deleted", "changed", "sent",
     "already_there", "failed",
@@ -50,6 +55,26 @@ class Job:
     counts: dict[str, int] = field(default_factory=dict)
     examples: dict[str, list[Finding]] = field(default_factory=dict)
     result: dict[str, Any] = field(default_factory=dict)
+    question: str = ""
+    """What somebody has to say yes or no to; empty where nothing is asked."""
+    _answered: threading.Event = field(default_factory=threading.Event)
+    _yes: bool = False
+
+    def asks(self, question: str) -> bool:
+        """Ask, from the thread of a verb, and wait for the answer."""
+        until_s = time.monotonic() + _PATIENCE_S
+        self.question = question
+        while not self._answered.wait(_LOOK_S) and not self.stopping and time.monotonic() < until_s:
+            pass
+        self.question = ""
+        return self._yes and not self.stopping
+
+    def answer(self, *, yes: bool) -> None:
+        """Answer what it asks; raises `UsageError` where it asks nothing."""
+        if not self.question or self._answered.is_set():
+            raise UsageError("this asks nothing (any more)")
+        self._yes = yes
+        self._answered.set()
 
     def observe(self, event: Event) -> None:
         """Take note of a verb's event."""
@@ -92,6 +117,7 @@ class Job:
             "done_bytes": self.done_bytes,
             "bytes_in_all": self.bytes_in_all,
             "message": self.message,
+            "question": self.question,
             "seconds": round(seconds, 1),
             "result": self.result,
             "findings": [_kind(code, count, self.examples.get(code, [])) for code, count in self.counts.items()],

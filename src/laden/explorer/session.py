@@ -16,6 +16,7 @@ from laden.explorer.jobs import Job, Jobs
 from laden.explorer.marks import Marks
 from laden.explorer.pixels import Decoders
 from laden.explorer.place import Place
+from laden.explorer.saved import SavedViews
 from laden.explorer.thumbs import Thumbs
 from laden.relations import local_trouble
 from laden.values.errors import LadenError, UsageError
@@ -31,6 +32,8 @@ class Verbs:
     verify: Callable[[str, Job], object]
     check: Callable[[str, Job], object]
     upload: Callable[[list[Path], str, Job], object]
+    copy: Callable[[Path | None, str, str, Job], object]
+    """Of keys (None for all), from a place, to another."""
 
 
 class Reach(Protocol):
@@ -69,6 +72,7 @@ class Session:
         self.verbs = verbs
         self.folder = folder
         self.write = write
+        self.views = SavedViews(folder)
         self.jobs = Jobs()
         self.thumbs = Thumbs()
         self.decoders = Decoders()

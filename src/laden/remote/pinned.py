@@ -27,6 +27,7 @@ from laden.remote.answers import (
     name_in,
     part_of,
     version_of,
+    whole_version,
 )
 from laden.remote.location import Location
 from laden.remote.wire import Wire
@@ -45,10 +46,10 @@ _FETCH = "'laden fetch LINK FOLDER' downloads it, and the folder can be loaded"
 class NoRanges(SourceError):  # noqa: N818 - named for what the host does
     """The host gives the file whole only."""
 
-    def __init__(self, message: str, size_bytes: int = 0) -> None:
+    def __init__(self, message: str, version: Version | None = None) -> None:
+        """Say so; `version` is the whole file's, where the host told its length."""
         super().__init__(message, "source-no-ranges")
-        self.size_bytes = size_bytes
-        """How long it is, as the host says; 0 where it does not."""
+        self.version = version
 
 
 class _Wrong(TransientStoreError):  # noqa: N818 - named for what it is; never leaves this module
@@ -217,9 +218,7 @@ async def pin(
         message = f"{location.start} answers with a web page, not a file (a login, or the page about it?): log in where"
         raise SourceError(f"{message} it came from, and take the link of the file itself", "archive-html")
     if answer.status != PARTIAL:
-        length = headers.get("content-length", "") if answer.status == 200 else ""
-        size_bytes = int(length) if length.isdecimal() else 0
-        raise NoRanges(f"{name}: {host} gives it whole only, not by ranges: {_FETCH}", size_bytes)
+        raise NoRanges(f"{name}: {host} gives it whole only, not by ranges: {_FETCH}", whole_version(headers))
     if is_packed(headers):
         raise _packed(name, location)
     if part is None or part.total_bytes is None or part.first != 0 or part.last != len(answer.body) - 1:

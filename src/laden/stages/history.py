@@ -21,9 +21,9 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import Any
 
+from laden._version import VERSION
 from laden.relations import Relations
 from laden.stages.loadpage import LOAD
 from laden.store import CREATE_ONLY, Properties, Store
@@ -223,7 +223,7 @@ def _record(number: int, before: bytes, deed: Deed, page: bytes, state: str, now
         {name: _told(value) for name, value in deed.arguments.items()},
         redact(deed.source),
         dict(deed.counts),
-        version("laden"),
+        VERSION,
         str(told.get("profile", "")),
         {document["name"]: document["md5"] for document in documents if document},
         state,

@@ -6,6 +6,7 @@ The listing goes into the relation `blobs`, the earlier manifest into `known`. N
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -35,7 +36,7 @@ _TABLE_BYTES = 512 << 20
 """PADCHEST's is 99 MB; a larger one is not worth its transfer for a few counts."""
 
 
-_RECORDED = f"SELECT count(*) FROM blobs WHERE starts_with(name, '{OWN_FOLDER}/history/')"  # noqa: S608 - own text
+_RECORDED = f"SELECT max(name) FROM blobs WHERE starts_with(name, '{OWN_FOLDER}/history/')"  # noqa: S608 - own text
 _EXPECTED = "SELECT name FROM blobs UNION SELECT blob FROM rows UNION SELECT blob FROM known"
 _THERE = "SELECT name FROM blobs UNION SELECT blob FROM receipts"
 """Names that may be in the container, and those that are, once it was listed and images were sent."""
@@ -132,7 +133,7 @@ class Listing:
         Raises:
             ManifestUnreadable: it is as its load left it, and no version of it that can be read.
         """
-        told = self._doubt_page(page)
+        told = await self._doubt_page(page)
         named = next((document for document in earlier if document.name == MANIFEST), None)
         await self._refuse_unreadable(named)
         if named is None and not self._garbled:
@@ -162,20 +163,28 @@ class Listing:
             raise self._unreadable
         self._garbled = True
 
-    def _doubt_page(self, page: LoadPage | None) -> list[Finding]:
+    async def _doubt_page(self, page: LoadPage | None) -> list[Finding]:
         """Tell that the page about earlier loads is lost: with it, which tables and copied files they landed."""
         if is_listed(self._relations, LOAD):
             what = "is none" if page is None else ""
         else:
-            # Before the first record of a history, a load was killed between manifest and page. Who removes both, and
-            # not one, means it.
-            (recorded,) = self._relations.one(_RECORDED)
-            what = "is gone" if recorded and is_listed(self._relations, MANIFEST) else ""
+            # Before there was any page, a load or copy was killed between manifest and page. Who removes both, and not
+            # one, means it.
+            what = "is gone" if is_listed(self._relations, MANIFEST) and await self._had_page() else ""
         if not what:
             return []
         reason = f"the page about earlier loads {what}, so nobody knows any more which tables and files they landed"
         act = "it is made anew from what is there: see that none is missing"
         return [Finding("blob-lost", Severity.ERROR, f"{reason}; {act}", blob=LOAD)]
+
+    async def _had_page(self) -> bool:
+        """Whether the history's last record tells that there was a page; one that cannot be read does not deny it."""
+        (last,) = self._relations.one(_RECORDED)
+        if last is None:
+            return False
+        with suppress(ValueError, TypeError, KeyError):
+            return bool(json.loads(await self._store.get(last, 0, _PAGE_BYTES))["page"])
+        return True
 
     async def _narrowly(self) -> bool:
         """List what it was narrowed to, and nothing else; False where that cannot be."""
@@ -361,9 +370,8 @@ def count_sent(relations: Relations) -> Sent:
 _SENT = """
 SELECT count(*), coalesce(sum(b.size_bytes), 0)::BIGINT,
        count(*) FILTER (list_contains(?::VARCHAR[], split_part(b.image, ';', 5))), count(*) FILTER (k.blob IS NULL)
-FROM blobs b LEFT JOIN known k ON k.blob = b.name
+FROM blobs b LEFT JOIN known k ON k.blob = b.name ANTI JOIN below o ON o.name = b.name
 WHERE b.source IS NOT NULL AND b.source_bytes IS NOT NULL AND NOT starts_with(b.name, '_laden/')
-  AND NOT EXISTS (FROM below o WHERE o.name = b.name)
 """
 
 

@@ -75,6 +75,13 @@ class Lines:
         lines = () if version.is_coarse else self._told.get((version.name, version.size_bytes), ())
         return next((told for mtime_ns, told in reversed(lines) if mtime_ns == version.mtime_ns), None)
 
+    def versions(self) -> Iterator[tuple[Version, Told]]:
+        """Each version of a fine time, and what is told of it."""
+        for (name, size_bytes), lines in self._told.items():
+            for mtime_ns, told in dict(lines).items():
+                if not (version := Version(name, size_bytes, mtime_ns)).is_coarse:
+                    yield version, told
+
     def of_content(self, version: Version, md5: bytes) -> Told | None:
         """What is told of a file with these bytes, whatever its time."""
         lines = self._told.get((version.name, version.size_bytes), ())

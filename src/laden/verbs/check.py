@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, Unpack
 
@@ -18,7 +19,7 @@ from laden.run.loop import run as run_loop
 from laden.run.receipts import Receipts
 from laden.run.run import Run, never, running
 from laden.stages.consistency import contradictions, not_looked_into
-from laden.stages.engine import Look, done_by
+from laden.stages.engine import Look, done_by, parted
 from laden.stages.survey import Choice, Survey, survey
 from laden.stages.transfer.examining import examine
 from laden.store.access import Renewal
@@ -146,6 +147,7 @@ async def _have_examined(
     in_all_bytes = run.relations.one("SELECT coalesce(sum(size_bytes), 0) FROM todo")[0]
     async with elsewhere.pool(run, None, Renewal()) as pool:
         assert pool is not None
-        refuse_unseen(pool, surveyed.root)
+        refuse_unseen(pool, surveyed.root, surveyed.stamps)
+        look = replace(look, root=parted(look.root, pool.workers))
         async for receipt in done_by(pool, look, items, hooks_of(run), in_all_bytes=in_all_bytes):
             settled.add(receipt)

@@ -18,9 +18,10 @@ from laden.report import Reporter
 from laden.run.deadline import Deadline
 from laden.run.logfile import LogFile
 from laden.run.loop import run as run_loop
+from laden.run.outcome import unlisted
 from laden.run.receipts import Receipts
 from laden.run.run import Run, never, running
-from laden.stages.engine import Job, Pool, move, workers_for
+from laden.stages.engine import Job, Pool, move, parted, workers_for
 from laden.stages.history import Deed
 from laden.stages.inventory import Listing, is_listed, read_earlier
 from laden.stages.loadpage import LOAD, Document, LoadPage
@@ -285,7 +286,8 @@ async def _explored(run: Run, there: Opened, sources: Sources, wishes: LoadWishe
     run.add(other_dataset(run.relations, page, surveyed.profile.name, contents))
     if wishes.update:
         tell_no_longer(run, plan, unseen)
-    recall_identity(run, wishes.settings.phi)
+    if ready.already_there:
+        recall_identity(run, wishes.settings.phi)
     unlooked = wishes.dry_run or wishes.settings.images == "none"
     look_for_identity(run, surveyed.root, wishes.settings.phi, alone=unlooked)
     return _Ground(there, listing, page, earlier, surveyed, landings, plan, ready, values)
@@ -315,10 +317,9 @@ async def _carried_out(run: Run, ground: _Ground, wishes: LoadWishes, sending: _
         await publisher.announce(surveyed.profile, ready, ground.page)
         with sending:
             await _transfer(run, ground.values.attach(ground.plan.items()), ready, surveyed, ground.there, wishes, pool)
-    outcomes = run.outcomes()
-    if run.stopping() and outcomes.unfinished:
+    if run.stopping() and run.outcomes().unfinished:
         return run.end(ExitCode.INTERRUPTED, "stopped as you asked: run the same command again to go on")
-    if outcomes.unlisted:
+    if unlisted(run.relations):
         run.tell(Started("verify"))
         await ground.listing.repeat()
     if (broken := proved(run, surveyed)) is not None:
@@ -412,9 +413,9 @@ async def _transfer(
     run.tell(Started("transfer"))
     job = Job(rooted(surveyed.root), there.target, wishes.connections, wishes.settings, wishes.cap)
     if pool is not None:
-        refuse_unseen(pool, surveyed.root)
+        refuse_unseen(pool, surveyed.root, surveyed.stamps)
         cap = wishes.cap and wishes.cap.shared(pool.workers)
-        job = replace(job, cap=cap, sas_command=wishes.renewal.command)
+        job = replace(job, root=parted(job.root, pool.workers), cap=cap, sas_command=wishes.renewal.command)
     moving = move(
         job,
         items,

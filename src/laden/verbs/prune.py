@@ -9,10 +9,10 @@ Carrying it out (`pruning`) is another command, which takes the file and nothing
 from __future__ import annotations
 
 import time
-from importlib.metadata import version
 from pathlib import Path
 from typing import Unpack
 
+from laden._version import VERSION
 from laden.dataset.profile import Profile
 from laden.dataset.selection import Selection
 from laden.remote.sources import Sources
@@ -169,7 +169,7 @@ async def _plan(
             len(found),
             sum(one.size_bytes for one in found),
             surveyed.profile.name,
-            version("laden"),
+            VERSION,
         )
         run.tell(await _ready(run, there, about, found))
         run.note(images=images, complete=path is not None)

@@ -132,9 +132,9 @@ document.addEventListener("keydown", (event) => {
 async function begin() {
   connection.lost = (why) => set({ lost: why });
   connection.found = () => { if (current().lost) set({ lost: "" }); };
-  const { token, look } = fromAddress();
+  const { token, look, extra } = fromAddress();
   if (token) await signIn(token).catch(() => {});
-  if (look) set({ look });
+  if (look) set({ look, ...(extra ? { extra } : {}) });
   for (;;) {
     const status = await poll().catch(() => null);
     const busy = status && (status.jobs || (status.place && !["ready", "failed"].includes(status.state.phase)));

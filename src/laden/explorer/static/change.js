@@ -1,18 +1,19 @@
 // What changes a place, with --write alone: first the server's plan, then its count typed back.
 import { amount, counted, html, plain, post, size, useEffect, useState } from "./lib.js";
+import { Deleted } from "./deleted.js";
 import { meant } from "./keys.js";
 import { set } from "./state.js";
 
 const ACTIONS = /** @type {Record<string, string>} */ ({
-  delete: "Delete", tier: "Move to another tier", copy: "Copy below a prefix", metadata: "Replace metadata", tags: "Replace tags",
+  delete: "Delete", tier: "Move to another tier", copy: "Copy below a prefix", elsewhere: "Copy to another container or folder", metadata: "Replace metadata", tags: "Replace tags",
   type: "Give a content type", undelete: "Bring deleted blobs back", upload: "Upload from this machine", sas: "Make a link to read (SAS)",
 });
 const VALUES = /** @type {Record<string, [string, string]>} */ ({
   tier: ["Tier: Hot, Cool, Cold or Archive", "Cool"], copy: ["Prefix", "review/"], metadata: ["name=value, one a line", ""],
-  tags: ["name=value, one a line", ""], type: ["Content type", "image/png"], undelete: ["Names, one a line", ""],
+  tags: ["name=value, one a line", ""], type: ["Content type", "image/png"], elsewhere: ["Container (URL), or folder of this machine (./copy)", ""],
   upload: ["Files or folders, one a line", ""], sas: ["Hours, 24 at most", "1"],
 });
-const LINES = ["metadata", "tags", "undelete", "upload"];
+const LINES = ["metadata", "tags", "upload"];
 
 /** @param {string} text */
 const lines = (text) => text.split("\n").map((line) => line.trim()).filter(Boolean);
@@ -38,6 +39,8 @@ export function Change({ state }) {
   const [error, setError] = useState("");
   const [url, setUrl] = useState("");
   const [names, setNames] = useState(/** @type {string[]} */ ([]));
+  const [gone, setGone] = useState(/** @type {string[]} */ ([]));
+  const [sas, setSas] = useState("");
   useEffect(() => { meant().then(setNames); }, [chosen]);
   const tried = (/** @type {() => Promise<any>} */ work) => async (/** @type {Event} */ event) => {
     event.preventDefault();
@@ -47,7 +50,8 @@ export function Change({ state }) {
   const ask = tried(async () => {
     if (action === "sas") return setUrl((await post("sas", { hours: Number(text) || 1 })).url);
     if (action === "upload") { await post("upload", { paths: lines(text), prefix: state.look.folder }); return set({ dialog: "jobs" }); }
-    const what = action === "undelete" ? { names: lines(text) } : all ? { view: view.view } : { names };
+    const what = action === "undelete" ? { names: gone } : all ? { view: view.view } : { names };
+    if (action === "elsewhere") { await post("copy", { ...what, to: text, sas }); return set({ dialog: "jobs" }); }
     return setPlan(await post("plan", { action, ...what, values: values(action, text) }));
   });
   const carryOut = tried(async () => {
@@ -81,9 +85,13 @@ export function Change({ state }) {
     ${given && html`<p><label>${given[0]} ${LINES.includes(action)
       ? html`<textarea rows="4" value=${text} onInput=${(/** @type {any} */ event) => setText(event.target.value)}></textarea>`
       : html`<input value=${text} onInput=${(/** @type {any} */ event) => setText(event.target.value)} />`}</label></p>`}
+    ${action === "elsewhere" && html`<p><label>SAS for it, where it needs one of its own <input type="password" autocomplete="off" value=${sas}
+      onInput=${(/** @type {any} */ event) => setSas(event.target.value)} /></label></p>
+      <p>As <code>laden copy</code> does: images of the load, each proved by its MD5, with the rows of the table that name them. It says what it would do before anything is written, and replaces nothing.</p>`}
+    ${action === "undelete" && html`<${Deleted} folder=${state.look.folder} onNames=${setGone} />`}
     ${action === "upload" && html`<p>To ${state.look.folder || "the root"}. What is there with other content is left and told.</p>`}
     ${error && html`<p class="bad" role="alert">${error}</p>`}
     ${url && html`<p>Shown once; whoever has it may read and list all that is here:</p><pre tabindex="0">${url}</pre>`}
-    <button>${action === "upload" || action === "sas" ? ACTIONS[action] : "Show the plan"}</button>
+    <button disabled=${action === "undelete" && !gone.length}>${["upload", "sas"].includes(action) ? ACTIONS[action] : "Show the plan"}</button>
   </form>`;
 }

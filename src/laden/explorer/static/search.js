@@ -45,6 +45,7 @@ export function Selection({ state }) {
     ${chips.length > 0 && html`<ul class="chips" aria-label="Conditions">${chips}</ul>`}
     ${(chips.length > 0 || look.find || look.folder) && html`<button class="small" onClick=${clear}>Show all</button>`}
     <span class="grow"></span>
+    <button onClick=${() => set({ dialog: "views" })}>Views</button>
     <button onClick=${() => set({ dialog: "commands" })}>As a command</button>
     <button onClick=${() => set({ dialog: "download" })}>Download</button>
     <button onClick=${() => set({ dialog: "export" })}>Export</button>

@@ -68,25 +68,40 @@ function show(look) {
 
 window.addEventListener("popstate", (event) => show(event.state?.look || START));
 
-/** A link to this very look, for whoever may open this server's pages. */
-export function link() {
-  const text = JSON.stringify(state.look);
-  return `${location.origin}/#look=${encodeURIComponent(text)}`;
+/** What a link or a saved view says, as far as it is a look: whatever else it may hold is left out.
+ * @param {any} given @returns {{look: Look, extra: string[]}} */
+export function asLook(given) {
+  /** @type {any} */
+  const look = { ...START };
+  const isTexts = (/** @type {any} */ one) => Array.isArray(one) && one.every((text) => typeof text === "string");
+  for (const [name, value] of Object.entries(START)) {
+    const fits = name === "where" ? isTexts(given?.where) : typeof given?.[name] === typeof value;
+    if (fits) look[name] = given[name];
+  }
+  if (!["table", "grid"].includes(look.mode)) look.mode = START.mode;
+  return { look, extra: isTexts(given?.columns) ? given.columns : [] };
 }
 
-/** What an address says beside its path; it is taken out of the address bar at once. */
+/** This very look, with the columns that stand in the list. */
+export const seen = () => ({ ...state.look, columns: state.extra });
+
+/** A link to a look, for whoever may open this server's pages. @param {any} [look] */
+export const link = (look = seen()) => `${location.origin}/#look=${encodeURIComponent(JSON.stringify(look))}`;
+
+/** What an address says beside its path; it is taken out of the address bar at once.
+ * @returns {{token?: string, look?: Look, extra?: string[]}} */
 export function fromAddress() {
   const hash = location.hash.slice(1);
   history.replaceState(history.state, "", "/");
   if (hash.startsWith("open=")) return { token: hash.slice(5) };
   if (hash.startsWith("look=")) {
     try {
-      return { look: { ...START, ...JSON.parse(decodeURIComponent(hash.slice(5))) } };
+      return asLook(JSON.parse(decodeURIComponent(hash.slice(5))));
     } catch {
       return {};
     }
   }
-  return history.state?.look ? { look: history.state.look } : {};
+  return history.state?.look ? { look: asLook(history.state.look).look } : {};
 }
 
 /** Add a condition, or take it off where it is. @param {string} condition */

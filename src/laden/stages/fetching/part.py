@@ -3,7 +3,8 @@
 The notes are lines of JSON: the first says which content it is of (address without its query, length, validators) and
 how long a block is; each other one names a block that is here, with its MD5. A block is on the disk before it is noted.
 Who goes on reads the noted blocks: what is not as noted counts as missing. A `.part` without notes is somebody else's.
-Nothing is ever written over a file that has its name: `place` gives the name only where it is free.
+Nothing is ever written over a file that has its name: `place` gives the name only where it is free, unless it is told
+that this one is to take a damaged one's place.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from laden.remote.answers import Version
+from laden.stages.fetching.seal import Seal, Sealing, seal_of_blocks
 from laden.store.disk import linked, refuse_links
 from laden.values.errors import BlobConflict, DiskFull, NameRefused, SourceError, StoreError
 from laden.values.room import disk_full, is_full
@@ -59,6 +61,8 @@ class Part:
                 noted = self._noted(address)
                 self._file = _opened(self.path)
                 self._file.truncate(version.size_bytes if version else 0)
+                self._stream = Sealing(self.block_bytes)
+                self._md5s: dict[int, str] = {}
                 self.done_bytes = self._take_over(noted)
             except BaseException:
                 self.close()
@@ -80,7 +84,8 @@ class Part:
             self._file.write(data)
             self._file.flush()
             os.fsync(self._file.fileno())
-            self._note({"block": index, "md5": _md5(data)})
+            self._md5s[index] = _md5(data)
+            self._note({"block": index, "md5": self._md5s[index]})
         except OSError as error:
             raise _unwritable(self.path, error) from None
         self.missing.remove(index)
@@ -93,6 +98,15 @@ class Part:
             self._file.write(data)
         except OSError as error:
             raise _unwritable(self.path, error) from None
+        self._stream.add(data)
+
+    @property
+    def seal(self) -> Seal:
+        """Of all its bytes, once they are here."""
+        if self._version is None:
+            return self._stream.seal()
+        md5s = (self._md5s[index] for index in range(len(self._md5s)))
+        return seal_of_blocks(self._version.size_bytes, self.block_bytes, md5s)
 
     def close(self) -> None:
         """Let go of the files."""
@@ -103,8 +117,11 @@ class Part:
                     os.fsync(file.fileno())
                 file.close()
 
-    def place(self) -> None:
+    def place(self, *, over: bool = False) -> None:
         """Give it its name, and take the notes away.
+
+        Args:
+            over: whether it takes the place of what has that name.
 
         Raises:
             SourceError: with code `fetch-conflict`: something has that name.
@@ -113,7 +130,10 @@ class Part:
         try:
             if self._version is not None and self._version.mtime_ns:
                 os.utime(self.path, ns=(self._version.mtime_ns, self._version.mtime_ns))
-            _name(self.path, self.target)
+            if over:
+                self.path.replace(self.target)
+            else:
+                _name(self.path, self.target)
             self.notes_path.unlink()
             _settle(self.target.parent)
         except BlobConflict:
@@ -173,6 +193,7 @@ class Part:
             if index in noted:
                 self._file.seek(start)
                 if _md5(self._file.read(size_bytes)) == noted[index]:
+                    self._md5s[index] = noted[index]
                     done_bytes += size_bytes
                     continue
             self.missing.append(index)
