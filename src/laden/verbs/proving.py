@@ -8,7 +8,6 @@ comes anew beside the damaged one, and takes its place once it is proved and kno
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
@@ -28,10 +27,9 @@ from laden.stages.fetching.record import Origin, Record
 from laden.stages.fetching.repair import repair as mend
 from laden.stages.fetching.seal import Seal, seal_of
 from laden.store.disk import writing
-from laden.store.disk import writing
-from laden.values.room import free_bytes
 from laden.values.errors import SourceError
 from laden.values.records import Entry, Finding, Severity
+from laden.values.room import free_bytes
 from laden.values.units import plural, size
 
 _LEFT = frozenset({"fetch-conflict", "fetch-changed", "fetch-newer"})

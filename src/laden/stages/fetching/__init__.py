@@ -22,8 +22,8 @@ from laden.remote.location import Location, as_source_error
 from laden.remote.stream import pieces_of
 from laden.remote.wire import Wire
 from laden.stages.fetching.part import Part, refuse_place, room_refusal
-from laden.values.room import free_bytes
 from laden.values.errors import Interrupted, LadenError, SourceError, StoreError
+from laden.values.room import free_bytes
 
 _AHEAD = 8
 """Blocks asked for and not written yet: more than hosts bear at once, and 128 MiB of memory."""
