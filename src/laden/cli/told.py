@@ -69,7 +69,8 @@ class Told:
         begun = " begun" if record.begun else ""
         what = f"{escaped(record.command)}{source}{begun}{who}  (laden {escaped(record.laden)})"
         self._say(f"[bold]{record.number}[/]  {escaped(record.when)}  {what}", 4)
-        for line in (_pairs(record.counts), _pairs(record.arguments, "asked: ")):
+        needs = _pairs(record.needs_person, "findings that need a person: ")
+        for line in (_pairs(record.counts), _pairs(record.arguments, "asked: "), needs):
             if line:
                 self._say(f"   {escaped(line)}", 4)
         if self._every:
