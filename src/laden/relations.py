@@ -14,7 +14,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import shutil
 import tempfile
 import threading
 import time
@@ -31,7 +30,7 @@ import numpy as np
 from laden.values import scratch
 from laden.values.arrow import Stream
 from laden.values.errors import UsageError
-from laden.values.room import disk_full, is_full
+from laden.values.room import disk_full, free_bytes, is_full
 from laden.values.secrets import StreamLost
 
 BATCH_ROWS = 50_000
@@ -347,7 +346,7 @@ def _no_room(error: Exception) -> str:
 
 def _has_room(folder: str) -> bool:
     try:
-        return shutil.disk_usage(folder).free > _ROOM_BYTES
+        return free_bytes(Path(folder)) > _ROOM_BYTES
     except OSError:
         return False
 

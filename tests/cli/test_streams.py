@@ -77,6 +77,15 @@ def test_nor_a_list(tmp_path: Path, redirection: str, code: int) -> None:
 
 
 @posix
+@pytest.mark.parametrize("line", ["help architecture", "profiles", "load -h", "completion bash"])
+def test_whatever_is_shown_to_a_reader_that_has_gone_ends_as_interrupted(tmp_path: Path, line: str) -> None:
+    command = f"{sys.executable} -c 'from laden.cli import main; main()' {line} 2>err"
+    shell = f"{command} | true; exit ${{PIPESTATUS[0]}}"
+    ended = subprocess.run(["bash", "-c", shell], cwd=tmp_path, check=False, timeout=60, stdin=subprocess.DEVNULL)
+    assert (ended.returncode, (tmp_path / "err").read_text()) == (ExitCode.INTERRUPTED, "")
+
+
+@posix
 def test_a_reader_that_has_gone_is_told_nothing(tmp_path: Path) -> None:
     code, told, _ = load(tmp_path, "2>err | true")
     assert (code, told) == (ExitCode.INTERRUPTED, "")

@@ -328,7 +328,7 @@ async def _carried_out(run: Run, ground: _Ground, wishes: LoadWishes, sending: _
         run.note(share=ready.share)
         return run.end()
     await conclude(run, surveyed, ground.landings, publisher, wishes.settings.images)
-    await word.end(counts_of(run), listed=True)
+    await word.end(counts_of(run), listed=True, needs_person=run.log.errors)
     run.note(complete=True)
     return run.end()
 

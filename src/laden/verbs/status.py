@@ -15,6 +15,7 @@ from typing import Any
 from laden.run.loop import run as run_loop
 from laden.run.run import Run, running
 from laden.stages.arrivals import Arrivals, arrivals
+from laden.stages.history import names, needing
 from laden.stages.inventory import Listing, Sent, count_sent, read_known, read_page
 from laden.stages.loadpage import UNFINISHED, LoadPage
 from laden.store import place_of, without_secret
@@ -78,17 +79,20 @@ async def _status(run: Run, destination: str, connections: int | None, renewal: 
                 came = await arrivals(manage, time.time())
             finally:
                 await manage.close()
-        facts, state = _standing(run, page, sent, came)
+        needs = await needing(there.store, names(run.relations)) if page is not None else {}
+        facts, state = _standing(run, page, sent, came, needs)
         run.tell(Shown("load", {"name": without_secret(destination), **facts}, state))
         run.note(images=sent.images, complete=state in (_COMPLETE, _AS_FAR))
         return run.end(ExitCode.COMPLETE if state == _COMPLETE else ExitCode.FINDINGS)
 
 
 _COMPLETE = "complete"
-_AS_FAR = "complete as far as possible: findings of the last load need a person"
+_AS_FAR = "complete as far as possible: findings of its load need a person"
 
 
-def _standing(run: Run, page: LoadPage | None, sent: Sent, came: Arrivals | None) -> tuple[dict[str, Any], str]:
+def _standing(
+    run: Run, page: LoadPage | None, sent: Sent, came: Arrivals | None, needs: dict[str, int]
+) -> tuple[dict[str, Any], str]:
     """What there is to say, and the state in a few words."""
     facts: dict[str, Any] = {"there": f"{amount(sent.images)} images of laden's, {size(sent.size_bytes)}"}
     if sent.broken:
@@ -99,8 +103,8 @@ def _standing(run: Run, page: LoadPage | None, sent: Sent, came: Arrivals | None
         return _unfinished(facts, page, sent, came)
     in_manifest, there = run.relations.one(_KNOWN)
     facts |= {"dataset": page.profile, "rows with an image": f"{amount(page.rows_with_image)} of {amount(page.rows)}"}
-    if page.needs_person:
-        codes = ", ".join(f"{amount(count)} {code}" for code, count in page.needs_person.items())
+    if needs:
+        codes = ", ".join(f"{amount(count)} {code}" for code, count in needs.items())
         facts["need a person"] = f"{codes}; laden help findings CODE tells what one means"
     facts["in the manifest"] = f"{amount(in_manifest)} images, of which {amount(there)} are there"
     if sent.newer and came is not None:
@@ -112,7 +116,7 @@ def _standing(run: Run, page: LoadPage | None, sent: Sent, came: Arrivals | None
     if page.rows and not page.rows_with_image:
         return facts, "no row of the last load's table has its image here: the findings of that load tell why"
     if not sent.newer:
-        return facts, _AS_FAR if page.needs_person else _COMPLETE
+        return facts, _AS_FAR if needs else _COMPLETE
     return facts, f"complete once, and unfinished since: {_life(came)}"
 
 
