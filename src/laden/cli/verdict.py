@@ -29,6 +29,8 @@ def verdict(summary: Summary, plan: PlanReady | None) -> str:
             return f"Locked: {plural(summary.images, 'file')}, of {summary.matched:,} the MD5 too{told}."
         case "check" if not needs_person:
             return _checked(summary, plan)
+        case "verify" if "manifest-changed" in summary.findings:
+            return "The manifest itself was changed: no image was held against it."
         case "select" if not needs_person:
             return "" if summary.complete else "Nothing was written. -o small.csv writes these rows."
         case "prune" | "undelete" | "set" if not needs_person:

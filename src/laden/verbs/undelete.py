@@ -14,7 +14,7 @@ from laden.run.loop import run as run_loop
 from laden.run.run import Run
 from laden.stages.acting import Target, act
 from laden.stages.history import Deed
-from laden.stages.inventory import Listing, read_load
+from laden.stages.inventory import Listing, read_proved
 from laden.stages.pruning import read_plan
 from laden.store import without_secret
 from laden.store.manage import Manage
@@ -63,7 +63,7 @@ async def _undelete(
         managed(there) as manage,
     ):
         run.tell(Started("listing", without_secret(destination)))
-        page = await read_load(there.store, run.relations, run.tell)
+        page = await read_proved(there.store, run.relations)
         if page is None:
             raise UsageError(f"no load was completed in {there.place}, so nobody knows what is gone")
         if plan_file is None:
