@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from isal.isal_zlib import crc32
 
 from laden.store import Data
-from laden.store.disk import hashed, linked, refuse_links, writing
+from laden.store.disk import hashed, is_at, linked, refuse_links, writing
 from laden.store.folder import HIDDEN, STAGING, FolderStore
 from laden.store.journal import Journal, Told, Version
 from laden.values.errors import BlobConflict, NameRefused, StoreError, UsageError
@@ -147,7 +147,10 @@ class Intake:
         """Give a large file that is proved its place; what is wrong with it, or None. Raises `UsageError`."""
         version = part.finish()
         self._note([(version, Told(md5, {}))])
-        return self._named(part.path, part.name, own)
+        error = self._named(part.path, part.name, own)
+        # Not before: whoever had it then would have the file that has its place now.
+        part.close()
+        return error
 
     def _sweep(self) -> None:
         """Remove what small files left where a run was killed while it wrote them, which takes moments."""
@@ -242,13 +245,7 @@ class Part:
         self.path = path
         self.name = name
         self._full = full
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0))
-        try:
-            if fcntl:
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(self._file)
-            raise StoreError(f"{name} is being fetched by another laden: wait for it, and run again") from None
+        self._file = _held(path, name)
         self.forget(os.fstat(self._file).st_size > size_bytes)
         self._recall()
 
@@ -292,8 +289,9 @@ class Part:
         return self._md5.digest()
 
     def finish(self) -> Version:
-        """Close it, with a time of its own."""
-        self.close()
+        """Give it a time of its own; nothing is added any more. It is held until it is closed, where the system can."""
+        if os.name == "nt":
+            self.close()
         return _stamped(self.path, self.name)
 
     def close(self) -> None:
@@ -301,6 +299,22 @@ class Part:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+
+
+def _held(path: Path, name: str) -> int:
+    """A descriptor of a file that no other process has; raises `OSError`, and `StoreError` where one has it."""
+    while True:
+        file = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0))
+        try:
+            if fcntl:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(file)
+            raise StoreError(f"{name} is being fetched by another laden: wait for it, and run again") from None
+        if is_at(file, path):
+            return file
+        # Between opening and locking, another laden gave it its place: it is nobody's to write any more.
+        os.close(file)
 
 
 def _written(descriptor: int, data: Data, md5: _Hash, sum_: int) -> tuple[_Hash, int]:

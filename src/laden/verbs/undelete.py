@@ -16,7 +16,7 @@ from laden.stages.acting import Target, act
 from laden.stages.history import Deed
 from laden.stages.inventory import Listing, read_proved
 from laden.stages.pruning import read_plan
-from laden.store import without_secret
+from laden.store import FolderDestination, parse_destination, without_secret
 from laden.store.manage import Manage
 from laden.store.sas import lacking_for_undelete
 from laden.values.arguments import checked
@@ -49,6 +49,11 @@ def undelete(
     Raises:
         LadenError: it could not be done.
     """
+    if isinstance(parse_destination(destination), FolderDestination):
+        raise UsageError(
+            f"{destination} is a folder, which keeps nothing of what was deleted, so nothing of it can be brought back:"
+            " load it again, which sends what is missing"
+        )
     with begun(Summary("undelete", destination=without_secret(destination)), doing) as run:
         return run_loop(_undelete(run, destination, plan_file, doing, dry_run=dry_run))
 
