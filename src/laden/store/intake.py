@@ -53,7 +53,7 @@ class Standing(NamedTuple):
     same: bool
     """Whether it is what is wanted, by its bytes."""
     own: Version | None
-    """The version, where laden put it there and nobody changed it since."""
+    """The version of what is not the same, where laden put it there and nobody changed it since."""
 
 
 class Brought(NamedTuple):
@@ -73,6 +73,15 @@ class Placed(NamedTuple):
     """What is wrong with its bytes, of which nothing is left then."""
     error: StoreError | None = None
     """Why it did not get its place, where its bytes are right."""
+
+
+IsSame = Callable[[Path, int], bool]
+"""Whether a file of that length is what is wanted, by its bytes. Raises `OSError`."""
+
+
+def is_that(size_bytes: int, md5: bytes | None) -> IsSame:
+    """Whether a file has that length and that MD5; never, where nobody knows that."""
+    return lambda path, there_bytes: there_bytes == size_bytes and md5 is not None and hashed(path) == md5
 
 
 Judge = Callable[[int, int, bytes, int], str]
@@ -101,8 +110,11 @@ class Intake:
         except OSError as error:
             raise StoreError(f"{self.root} cannot be read: {error.strerror}") from None
 
-    def examine(self, name: str, size_bytes: int, md5: bytes | None) -> Standing | None:
-        """What lies at a place, read where its length is right; None where nothing does.
+    def examine(self, name: str, is_same: IsSame) -> Standing | None:
+        """What lies at a place, and whether it is what is wanted; None where nothing does.
+
+        It is laden's own only where its length, its time and its bytes are those that laden noted: somebody may have
+        changed it and given it its time back, or a disk may have.
 
         Raises:
             NameRefused: no file can lie there.
@@ -113,14 +125,17 @@ class Intake:
             status = path.stat()
             if path.is_dir():
                 raise NameRefused(f"{path} cannot be written: a folder lies there")
+            if is_same(path, status.st_size):
+                return Standing(same=True, own=None)
             version = Version(name, status.st_size, status.st_mtime_ns)
-            same = status.st_size == size_bytes and md5 is not None and hashed(path) == md5
+            noted = None if version.is_coarse else self._told.get(version)
+            own = noted is not None and hashed(path) == noted.md5
         except FileNotFoundError:
             return None
         except OSError as error:
             kind = NameRefused if error.errno in (errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP) else StoreError
             raise kind(f"{path} cannot be read: {error.strerror}") from None
-        return Standing(same, version if not version.is_coarse and version in self._told else None)
+        return Standing(same=False, own=version if own else None)
 
     def put(self, files: Sequence[Brought], judge: Judge) -> list[Placed]:
         """Give files their places, each on its own, where they prove right.
