@@ -189,8 +189,20 @@ def prove(stored: Iterable[tuple[str, bytes]], page: bytes | None) -> Iterator[R
         before = data
     state = None if page is None else hashlib.md5(page, usedforsecurity=False).hexdigest()
     if state is not None and (last is None or last.page != state):
-        message = f"{_what_is_there(page)}: the next complete load records it"
-        yield Finding("history-behind", Severity.WARNING, message, blob=LOAD)
+        yield _behind(page)
+
+
+async def behind(store: Store, relations: Relations) -> list[Finding]:
+    """Hold the page that the last listing shows against the last record of the history alone, where there is one."""
+    listed = names(relations)
+    record = parse(await _read(store, _number(listed[-1]))) if listed else None
+    (state,) = relations.one("SELECT min(md5) FROM blobs WHERE name = ?", [LOAD])
+    return [_behind(None)] if record is not None and state not in (None, record.page) else []
+
+
+def _behind(page: bytes | None) -> Finding:
+    message = f"{_what_is_there(page)}: the next complete load records it"
+    return Finding("history-behind", Severity.WARNING, message, blob=LOAD)
 
 
 _OF_A_PART = frozenset({"archives", "where", "images_file", "marks_file", "sample", "first", "exclude", "include"})

@@ -9,7 +9,7 @@ comes anew beside the damaged one, and takes its place once it is proved and kno
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path, PurePosixPath
 
 from laden.dataset.evidence import is_sums, parse_sums
@@ -21,7 +21,7 @@ from laden.remote.answers import Version
 from laden.remote.linked import LinkedRoot
 from laden.run.run import Run
 from laden.stages.fetching import Came, Fetching
-from laden.stages.fetching.part import BLOCK_BYTES, room_refusal, sweep
+from laden.stages.fetching.part import BLOCK_BYTES, Part, room_refusal, sweep
 from laden.stages.fetching.proof import Proof, damaged_members, prove
 from laden.stages.fetching.record import Origin, Record
 from laden.stages.fetching.repair import repair as mend
@@ -75,6 +75,13 @@ class Proving:
 
     def settle(self, came: Came) -> str:
         """Prove a file, and give it its name; what became of it."""
+        try:
+            return self._settled(came)
+        finally:
+            if came.part is not None:
+                came.part.close()
+
+    def _settled(self, came: Came) -> str:
         if came.error is not None:
             return self._refused(came.name, came.error)
         try:
@@ -148,7 +155,16 @@ class Proving:
             self._refused(came.name, again.error)
             return None
         assert again.part is not None
-        proof = prove(self._folder, self._file(again), came.name, self._said(again), run.stopping)
+        with closing(again.part) as part:
+            if (proof := self._swapped(came, again, part)) is None:
+                return None
+        what = f"a damaged archive was fetched whole ({size(fetching.fetched_bytes)}), and took the damaged one's place"
+        self._tell(came.name, "fetch-repaired", what, Severity.INFO)
+        return proof
+
+    def _swapped(self, came: Came, again: Came, part: Part) -> Proof | None:
+        """Give an archive that came anew the damaged one's place, once it is proved to be the same; None where not."""
+        proof = prove(self._folder, self._file(again), came.name, self._said(again), self._run.stopping)
         if proof.wrong:
             self._run.add(proof.wrong)
             self._tell_damage(again, proof)
@@ -159,10 +175,8 @@ class Proving:
                 f" and the other one is in {again.path}",
                 "fetch-conflict",
             )
-        again.part.place(over=True)
-        self._write_note(came.name, again.part.seal, vouched=proof.vouched, version=again.version)
-        what = f"a damaged archive was fetched whole ({size(fetching.fetched_bytes)}), and took the damaged one's place"
-        self._tell(came.name, "fetch-repaired", what, Severity.INFO)
+        part.place(over=True)
+        self._write_note(came.name, part.seal, vouched=proof.vouched, version=again.version)
         return proof
 
     def _can_be_known(self, came: Came) -> bool:

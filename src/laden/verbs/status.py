@@ -16,8 +16,8 @@ from laden.run.loop import run as run_loop
 from laden.run.run import Run, running
 from laden.stages.arrivals import Arrivals, arrivals
 from laden.stages.history import names, needing
-from laden.stages.inventory import Listing, Sent, count_sent, read_known, read_page
-from laden.stages.loadpage import UNFINISHED, LoadPage
+from laden.stages.inventory import Listing, Sent, count_sent, is_believed, read_known, read_page
+from laden.stages.loadpage import COMPLETE, UNFINISHED, LoadPage
 from laden.store import place_of, without_secret
 from laden.store.access import Ask, Renewal
 from laden.store.manage import open_manage
@@ -71,6 +71,7 @@ async def _status(run: Run, destination: str, connections: int | None, renewal: 
         page = await read_page(there.store, run.relations)
         if page is not None and not await read_known(there.store, run.relations) and page.state != UNFINISHED:
             page = None
+        believed = page is None or page.state == UNFINISHED or is_believed(run.relations, page)
         sent = count_sent(run.relations)
         came = None
         if sent.images and (page is None or page.state == UNFINISHED or sent.newer):
@@ -81,12 +82,13 @@ async def _status(run: Run, destination: str, connections: int | None, renewal: 
                 await manage.close()
         needs = await needing(there.store, names(run.relations)) if page is not None else {}
         facts, state = _standing(run, page, sent, came, needs)
+        if not believed:
+            state = "the manifest was changed since the last load, so nothing in it is believed: laden verify"
         run.tell(Shown("load", {"name": without_secret(destination), **facts}, state))
-        run.note(images=sent.images, complete=state in (_COMPLETE, _AS_FAR))
-        return run.end(ExitCode.COMPLETE if state == _COMPLETE else ExitCode.FINDINGS)
+        run.note(images=sent.images, complete=state in (COMPLETE, _AS_FAR))
+        return run.end(ExitCode.COMPLETE if state == COMPLETE else ExitCode.FINDINGS)
 
 
-_COMPLETE = "complete"
 _AS_FAR = "complete as far as possible: findings of its load need a person"
 
 
@@ -109,14 +111,14 @@ def _standing(
     facts["in the manifest"] = f"{amount(in_manifest)} images, of which {amount(there)} are there"
     if sent.newer and came is not None:
         facts |= {"since then": f"{amount(sent.newer)} more images", **_pace(came)}
-    if page.state != _COMPLETE:
+    if page.state != COMPLETE:
         return facts, "a load replaces images, or was interrupted while it did"
     if there < in_manifest:
         return facts, f"{amount(in_manifest - there)} images are gone or changed: laden verify tells which"
     if page.rows and not page.rows_with_image:
         return facts, "no row of the last load's table has its image here: the findings of that load tell why"
     if not sent.newer:
-        return facts, _AS_FAR if needs else _COMPLETE
+        return facts, _AS_FAR if needs else COMPLETE
     return facts, f"complete once, and unfinished since: {_life(came)}"
 
 

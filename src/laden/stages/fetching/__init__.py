@@ -98,7 +98,7 @@ class Fetching:
         self._ahead: deque[_Block] = deque()
 
     def files(self, names: Sequence[str]) -> Iterator[Came]:
-        """Bring these; each is given out once, complete or with its error.
+        """Bring these; each is given out once, complete or with its error; who gets one with a part closes that.
 
         Raises:
             StoreError: the folder takes no more.
@@ -234,7 +234,7 @@ class Fetching:
 
 def _complete(came: Came) -> Came:
     assert came.part is not None
-    came.part.close()
+    came.part.finish()
     came.path = came.part.path
     return came
 

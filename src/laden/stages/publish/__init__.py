@@ -32,7 +32,7 @@ from laden.dataset.profile import Profile, TableShape
 from laden.dataset.source import Reader
 from laden.dataset.table import Table, copy, write_subset
 from laden.relations import Relations
-from laden.stages.loadpage import LOAD, Document, LoadPage, Planned, write_load_page, write_unfinished_page
+from laden.stages.loadpage import COMPLETE, LOAD, Document, LoadPage, Planned, write_load_page, write_unfinished_page
 from laden.stages.manifest import MANIFEST, collect, documents_take, lost_documents, write_manifest
 from laden.stages.publish.copies import Copies
 from laden.stages.publish.others import (
@@ -143,7 +143,7 @@ class Publisher(Putting):
         with write_manifest(self._relations).open("rb") as file:
             manifest = await self.put(MANIFEST, file)
         told = {finding.blob for finding in findings}
-        missed = await self._page(profile, "complete", documents, manifest)
+        missed = await self._page(profile, COMPLETE, documents, manifest)
         return [*findings, *(finding for finding in missed if finding.blob not in told)]
 
     async def announce(self, profile: Profile, plan: PlanReady, before: LoadPage | None) -> None:
