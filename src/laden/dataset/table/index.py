@@ -15,8 +15,9 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from laden.dataset.table.blocks import Block, blocks
+from laden.dataset.table.blocks import BLOCK_BYTES, Block, blocks
 from laden.dataset.table.table import Table
+from laden.values.ahead import ahead
 from laden.values.arrow import Column, Kind, Stream, every_second
 
 BATCH = "batch WHERE row > 0"
@@ -109,12 +110,16 @@ def _index(table: Table) -> Path:
 def _indexed(table: Table) -> Iterator[Block]:
     """The blocks of a table; the first time that all of them pass, the index is written."""
     path = _path(table)
+    found = blocks(table)
+    if table.content.stat().st_size > BLOCK_BYTES:
+        # The next one is scanned while the database takes this one's columns.
+        found = ahead(found)
     if path.exists():
-        yield from blocks(table)
+        yield from found
         return
     part = path.with_name(f"{path.name}.part")
     with part.open("wb") as file:
-        for block in blocks(table):
+        for block in found:
             file.write(np.stack([block.starts, block.ends], axis=1).tobytes())
             yield block
     part.replace(path)
