@@ -39,7 +39,7 @@ def columns(table: Table, places: Sequence[int], see: Callable[[Block], None] = 
     The stream's `error` is a SourceError where the table stops being readable as CSV.
     """
     kinds: dict[str, Kind] = {"row": "integer", **{f"c{place}": "text" for place in places}}
-    return Stream(kinds, _batches(table, places, see))
+    return Stream(kinds, _batches(table, places, see), long=_is_long(table))
 
 
 def _batches(
@@ -111,7 +111,7 @@ def _indexed(table: Table) -> Iterator[Block]:
     """The blocks of a table; the first time that all of them pass, the index is written."""
     path = _path(table)
     found = blocks(table)
-    if table.content.stat().st_size > BLOCK_BYTES:
+    if _is_long(table):
         # The next one is scanned while the database takes this one's columns.
         found = ahead(found)
     if path.exists():
@@ -123,6 +123,11 @@ def _indexed(table: Table) -> Iterator[Block]:
             file.write(np.stack([block.starts, block.ends], axis=1).tobytes())
             yield block
     part.replace(path)
+
+
+def _is_long(table: Table) -> bool:
+    """Whether it has more than one block."""
+    return table.content.stat().st_size > BLOCK_BYTES
 
 
 def _path(table: Table) -> Path:
