@@ -149,10 +149,15 @@ class Relations:
         """How many rows a statement made; once they are many, statements get all threads."""
         rows = made[0][0] if (made := answer.fetchall()) and isinstance(made[0][0], int) else 0
         self._rows += rows
-        if self._more_threads > 1 and self._rows > _FEW_ROWS:
+        if self._rows > _FEW_ROWS:
+            self._grow()
+        return rows
+
+    def _grow(self) -> None:
+        """Have statements done by all threads from now on."""
+        if self._more_threads > 1:
             self._connection.execute(f"SET threads = {self._more_threads}")
             self._more_threads = 1
-        return rows
 
     def run(self, sql: str, parameters: Sequence[object] | Mapping[str, object] = ()) -> int:
         """Execute a statement; returns how many rows it made, changed or deleted (of several statements, the last)."""
@@ -227,6 +232,8 @@ class Relations:
 
     def absorb(self, statement: str, stream: Stream, parameters: Sequence[object] = ()) -> None:
         """Execute a statement that reads the relation `batch`: the columns of a stream; raises what that raises."""
+        if stream.long:
+            self._grow()
         self._connection.register("batch", stream)
         try:
             self._took_in(self._connection.execute(statement, parameters))
