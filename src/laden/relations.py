@@ -14,7 +14,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import shutil
 import tempfile
 import threading
 import time
@@ -31,7 +30,7 @@ import numpy as np
 from laden.values import scratch
 from laden.values.arrow import Stream
 from laden.values.errors import UsageError
-from laden.values.room import disk_full, is_full
+from laden.values.room import disk_full, free_bytes, is_full
 from laden.values.secrets import StreamLost
 
 BATCH_ROWS = 50_000
@@ -150,10 +149,15 @@ class Relations:
         """How many rows a statement made; once they are many, statements get all threads."""
         rows = made[0][0] if (made := answer.fetchall()) and isinstance(made[0][0], int) else 0
         self._rows += rows
-        if self._more_threads > 1 and self._rows > _FEW_ROWS:
+        if self._rows > _FEW_ROWS:
+            self._grow()
+        return rows
+
+    def _grow(self) -> None:
+        """Have statements done by all threads from now on."""
+        if self._more_threads > 1:
             self._connection.execute(f"SET threads = {self._more_threads}")
             self._more_threads = 1
-        return rows
 
     def run(self, sql: str, parameters: Sequence[object] | Mapping[str, object] = ()) -> int:
         """Execute a statement; returns how many rows it made, changed or deleted (of several statements, the last)."""
@@ -228,6 +232,8 @@ class Relations:
 
     def absorb(self, statement: str, stream: Stream, parameters: Sequence[object] = ()) -> None:
         """Execute a statement that reads the relation `batch`: the columns of a stream; raises what that raises."""
+        if stream.long:
+            self._grow()
         self._connection.register("batch", stream)
         try:
             self._took_in(self._connection.execute(statement, parameters))
@@ -347,7 +353,7 @@ def _no_room(error: Exception) -> str:
 
 def _has_room(folder: str) -> bool:
     try:
-        return shutil.disk_usage(folder).free > _ROOM_BYTES
+        return free_bytes(Path(folder)) > _ROOM_BYTES
     except OSError:
         return False
 

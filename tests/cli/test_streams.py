@@ -29,7 +29,7 @@ def load(folder: Path, redirection: str, *options: str) -> tuple[int, str, bool]
     (folder / "src/x.bin").write_bytes(b"1")
     command = f"{sys.executable} -c 'from laden.cli import main; main()' load src ./dest --yes --profile files"
     shell = f"{command} --report none {' '.join(options)} {redirection}; exit ${{PIPESTATUS[0]}}"
-    ended = subprocess.run(["bash", "-c", shell], cwd=folder, check=False, timeout=60, stdin=subprocess.DEVNULL)
+    ended = subprocess.run(["bash", "-c", shell], cwd=folder, check=False, timeout=300, stdin=subprocess.DEVNULL)
     told = (folder / "err").read_text() if (folder / "err").exists() else ""
     return ended.returncode, told, (folder / "dest/_laden/manifest.parquet").exists()
 
@@ -54,7 +54,7 @@ def test_a_table_that_cannot_be_written_there_either(tmp_path: Path, redirection
     (tmp_path / "t.csv").write_text("a,b\n" + "1,2\n" * 100_000)
     command = f"{sys.executable} -c 'from laden.cli import main; main()' select t.csv -o - 2>err"
     shell = f"{command} {redirection}; exit ${{PIPESTATUS[0]}}"
-    ended = subprocess.run(["bash", "-c", shell], cwd=tmp_path, check=False, timeout=60, stdin=subprocess.DEVNULL)
+    ended = subprocess.run(["bash", "-c", shell], cwd=tmp_path, check=False, timeout=300, stdin=subprocess.DEVNULL)
     told = (tmp_path / "err").read_text()
     assert ended.returncode == code
     assert ("standard output cannot be written (No space left on device)" in told) == (code == ExitCode.USAGE)
@@ -69,11 +69,20 @@ def test_nor_a_list(tmp_path: Path, redirection: str, code: int) -> None:
     laden.load(dataset.folder, tmp_path / "there")
     command = f"{sys.executable} -c 'from laden.cli import main; main()' list ./there 2>err"
     shell = f"{command} {redirection}; exit ${{PIPESTATUS[0]}}"
-    ended = subprocess.run(["bash", "-c", shell], cwd=tmp_path, check=False, timeout=60, stdin=subprocess.DEVNULL)
+    ended = subprocess.run(["bash", "-c", shell], cwd=tmp_path, check=False, timeout=300, stdin=subprocess.DEVNULL)
     told = (tmp_path / "err").read_text()
     assert ended.returncode == code
     assert ("standard output cannot be written (No space left on device)" in told) == (code == ExitCode.USAGE)
     assert "name another" not in told
+
+
+@posix
+@pytest.mark.parametrize("line", ["help architecture", "profiles", "load -h", "completion bash"])
+def test_whatever_is_shown_to_a_reader_that_has_gone_ends_as_interrupted(tmp_path: Path, line: str) -> None:
+    command = f"{sys.executable} -c 'from laden.cli import main; main()' {line} 2>err"
+    shell = f"{command} | true; exit ${{PIPESTATUS[0]}}"
+    ended = subprocess.run(["bash", "-c", shell], cwd=tmp_path, check=False, timeout=60, stdin=subprocess.DEVNULL)
+    assert (ended.returncode, (tmp_path / "err").read_text()) == (ExitCode.INTERRUPTED, "")
 
 
 @posix

@@ -279,7 +279,7 @@ def _hold(proxy: Proxy, after_puts: int) -> Iterator[None]:
         return "pass"
 
     proxy.before = before
-    assert held.acquire(timeout=60)
+    assert held.acquire(timeout=300)
     yield
     go.set()
 

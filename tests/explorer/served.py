@@ -16,7 +16,7 @@ from laden.run.loop import run as run_loop
 from laden.values.events import Event, Serving
 from laden.verbs.explore import explore
 
-_DEADLINE_S = 30
+_DEADLINE_S = 120
 
 
 class Asker:

@@ -327,6 +327,19 @@ def test_a_disk_without_room_is_told_before_anything_comes(
     assert not (tmp_path / "to").exists()
 
 
+def test_nor_does_a_stream_begin_that_has_no_room(
+    server: Server, archive: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A host without ranges tells the length only with the file."""
+    server.play = lambda _: Play(whole=True)
+    link = server.put("0.zip", archive)
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage._replace(free=1_000))
+    with pytest.raises(DiskFull, match=r"still to be fetched, and .* has room for 1\.0 kB: make room"):
+        fetch([link], tmp_path / "to")
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_size > 1_000]
+
+
 def test_a_disk_that_fills_ends_it_and_once_there_is_room_it_goes_on(
     server: Server, archive: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,12 +6,14 @@ import hashlib
 import io
 import shutil
 import zipfile
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from laden.stages.fetching.part import Part
 from laden.stages.fetching.seal import Sealing, seal_of, seal_of_blocks
-from laden.values.errors import ExitCode, StoreError
+from laden.values.errors import ExitCode, SourceError, StoreError
 from laden.values.events import Event, ToFetch
 from laden.verbs.fetch import fetch
 from tests.remote.server import Play, Server
@@ -153,3 +155,25 @@ def test_the_length_that_a_host_without_ranges_tells_is_used(
     summary, said = told([links[0]], tmp_path / "to")
     assert "is there already with 5 bytes" in said["fetch-conflict"]
     assert summary.conflicts == 1
+
+
+def test_nobody_else_gets_a_file_that_is_being_proved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = tmp_path / "0.zip"
+    with closing(Part(target, "https://host/0.zip", None)) as first:
+        first.add(b"whole")
+        first.finish()
+        for _ in range(2):
+            with pytest.raises(SourceError, match="is being fetched by another laden"):
+                Part(target, "https://host/0.zip", None)
+        fcntl = pytest.importorskip("fcntl")
+        locked = fcntl.flock
+
+        def meanwhile(descriptor: int, how: int) -> None:
+            """The first gets its place between the second one's opening and locking."""
+            first.place()
+            locked(descriptor, how)
+
+        monkeypatch.setattr("fcntl.flock", meanwhile)
+        with pytest.raises(SourceError, match="is being fetched by another laden"):
+            Part(target, "https://host/0.zip", None)
+    assert target.read_bytes() == b"whole"

@@ -191,7 +191,6 @@ def test_a_page_says_what_and_how_much_and_no_time(relations: Relations) -> None
             table=document,
             others=[],
             manifest=document,
-            needs_person={"member-crc": 2, "image-missing": 1},
         )
         for _ in range(2)
     ]
@@ -201,7 +200,6 @@ def test_a_page_says_what_and_how_much_and_no_time(relations: Relations) -> None
     assert (page["images"], page["images_broken_inside"], page["bytes"]) == (2, 1, 20)
     assert (page["rows"], page["rows_with_image"]) == (2, 1)
     read = read_load_page(pages[0])
-    assert list(read.needs_person.items()) == [("image-missing", 1), ("member-crc", 2)]
     assert (read.state, read.documents) == ("complete", (document, document))
 
 
@@ -218,7 +216,6 @@ def test_a_page_names_each_selections_table(relations: Relations) -> None:
         table=here,
         others=[before],
         manifest=parquet,
-        needs_person={},
     )
     assert read_load_page(data).documents == (parquet, here, before)
     assert here.asked == (("where", "x = 'y'"),)

@@ -203,7 +203,7 @@ def race(folder: Path, how: str, times: int) -> list[list[int]]:
     for writer in writers:
         writer.stdin.write("\n")
         writer.stdin.flush()
-    outputs = [writer.communicate(timeout=60)[0] for writer in writers]
+    outputs = [writer.communicate(timeout=300)[0] for writer in writers]
     assert [writer.returncode for writer in writers] == [0, 0]
     return [json.loads(output) for output in outputs]
 

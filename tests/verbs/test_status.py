@@ -18,6 +18,7 @@ from laden.values.events import Event, Found, Shown, Started
 from laden.values.records import Blob
 from laden.values.signs import Progress
 from laden.verbs.columns import columns
+from laden.verbs.history import history
 from laden.verbs.labels import export_labels
 from laden.verbs.load import load
 from laden.verbs.status import _life, _pace, status
@@ -73,17 +74,32 @@ def test_of_one_that_is_complete_and_of_what_came_since(dataset: Dataset, place:
 
 def test_it_ends_as_the_load_ended(tmp_path: Path, place: Place) -> None:
     """Complete is what its load called complete, and nothing else."""
-    dataset = make_dataset(tmp_path / "source", {"0": 3, "1": 4}, missing=1, corrupt=1)
-    for archives, code in (("0", 3), ("1", 0), (None, 3)):
+    dataset = make_dataset(tmp_path / "source", {"0": 3, "1": 4}, corrupt=1)
+    for archives, code in (("0", 3), ("1", 0), ("1", 0), (None, 3)):
         ended = load(dataset.folder, place.url, archives=archives)
         told = status(place.url)
-        assert (ended.exit_code, told.exit_code, told.complete) == (code, code, True)
+        # Another part that is whole does not mend the first one.
+        assert (ended.exit_code, told.exit_code, told.complete) == (code, 3, True)
     state, facts, _, _ = shown(place)
-    assert state == "complete as far as possible: findings of the last load need a person"
-    assert facts["need a person"].startswith("1 ")
-    whole = make_dataset(tmp_path / "whole", {"0": 3}, seed=2)
-    assert load(whole.folder, f"{place.url}/whole").exit_code == 0
-    assert status(f"{place.url}/whole").exit_code == 0
+    assert state == "complete as far as possible: findings of its load need a person"
+    assert facts["need a person"].startswith("1 member-crc; ")
+    whole = make_dataset(tmp_path / "whole", {"0": 3, "1": 4})
+    shutil.copy(whole.folder / "0.zip", dataset.folder / "0.zip")
+    assert load(dataset.folder, place.url).exit_code == 0
+    assert shown(place)[0] == "complete"
+    assert status(place.url).exit_code == 0
+
+
+def test_a_load_that_changes_nothing_and_finds_less_is_told(tmp_path: Path, place: Place) -> None:
+    dataset = make_dataset(tmp_path / "source", {"0": 3})
+    (dataset.folder / "1.zip.part").write_bytes(b"PK")
+    for code in (3, 3):
+        assert load(dataset.folder, place.url).exit_code == code
+        assert status(place.url).exit_code == code
+    (dataset.folder / "1.zip.part").unlink()
+    assert load(dataset.folder, place.url).exit_code == 0
+    assert status(place.url).exit_code == 0
+    assert [record.needs_person for record in history(place.url)] == [{"archive-unfinished": 1}, {}]
 
 
 def test_what_is_not_complete_does_not_end_as_if_it_were(dataset: Dataset, place: Place) -> None:

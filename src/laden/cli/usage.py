@@ -82,11 +82,12 @@ def run_typer(arguments: list[str], early: Early) -> int:
     except typer.TyperException as error:
         return _explain(error, arguments)
     except SystemExit as end:
+        if isinstance(end.__context__, StreamLost):
+            # What parses command lines has a code of its own for a reader that has gone.
+            return _unwritten(end.__context__)
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except StreamLost as error:
-        from laden.cli.faces import unwritten
-
-        return unwritten(error)
+        return _unwritten(error)
     except Exception:
         if early.stopped:
             raise
@@ -94,6 +95,12 @@ def run_typer(arguments: list[str], early: Early) -> int:
         print("laden: this is a bug in laden: please report it with what stands above", file=sys.stderr)
         return int(ExitCode.BUG)
     return ended if isinstance(ended, int) else int(ExitCode.COMPLETE)
+
+
+def _unwritten(error: StreamLost) -> int:
+    from laden.cli.faces import unwritten
+
+    return unwritten(error)
 
 
 def _explain(error: Any, arguments: list[str]) -> int:

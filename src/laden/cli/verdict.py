@@ -20,15 +20,15 @@ def verdict(summary: Summary, plan: PlanReady | None) -> str:
             return _loaded(summary, plan, needs_person=needs_person)
         case "copy":
             return _copied(summary, plan, needs_person=needs_person)
-        case "get":
-            return _got(summary, needs_person=needs_person)
-        case "fetch":
-            return _fetched(summary, needs_person=needs_person)
+        case "get" | "fetch" as command:
+            return (_got if command == "get" else _fetched)(summary, needs_person=needs_person)
         case "lock" if summary.complete:
             told = "; the findings above need a person" if needs_person else ""
             return f"Locked: {plural(summary.images, 'file')}, of {summary.matched:,} the MD5 too{told}."
         case "check" if not needs_person:
             return _checked(summary, plan)
+        case "verify" if "manifest-changed" in summary.findings:
+            return "The manifest itself was changed: no image was held against it."
         case "select" if not needs_person:
             return "" if summary.complete else "Nothing was written. -o small.csv writes these rows."
         case "history" if not (needs_person or summary.complete):

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from laden.explorer.acts import Acts
-from laden.explorer.answers import body, of_view, text, texts, told
+from laden.explorer.answers import Handler, body, of_view, text, texts, told
 from laden.explorer.download import download
 from laden.explorer.export import key_file
 from laden.explorer.jobs import Job
@@ -21,6 +21,9 @@ from laden.explorer.stored import StoredPlace
 from laden.stages.download import Wanted
 from laden.store import parse_destination, without_secret
 from laden.values.errors import UsageError
+from laden.values.names import problem
+
+_OF_NO_PLACE = ("jobs", "stop", "answer")
 
 
 class Acting:
@@ -38,9 +41,12 @@ class Acting:
             names += ["plan", "act", "upload", "sas", "copy", "answer"]
             gets.append("deleted")
         return [
-            *(Route(f"/api/{name}", told(getattr(self, name)), methods=["GET"]) for name in gets),
-            *(Route(f"/api/{name}", told(getattr(self, name)), methods=["POST"]) for name in names),
+            *(Route(f"/api/{name}", self._told(name), methods=["GET"]) for name in gets),
+            *(Route(f"/api/{name}", self._told(name), methods=["POST"]) for name in names),
         ]
+
+    def _told(self, name: str) -> Handler:
+        return told(getattr(self, name), None if name in _OF_NO_PLACE else lambda: self._session.number)
 
     @property
     def _place(self) -> Place:
@@ -105,7 +111,8 @@ class Acting:
     async def mark(self, request: Request) -> Response:
         """Mark images."""
         given = await body(request)
-        assert self._session.marks is not None
+        if self._session.marks is None:
+            raise UsageError("choose a container first")
         note = given.get("note")
         await self._session.marks.put(
             texts(given, "names"), text(given, "mark"), note if isinstance(note, str) else None
@@ -187,12 +194,15 @@ class Acting:
             raise UsageError("a source is never changed")
         paths = self._session.local_paths(texts(given, "paths"))
         prefix = text(given, "prefix").strip("/")
+        await asyncio.to_thread(_refuse_within_load, place, prefix)
         target = f"{place.title}/{prefix}" if prefix else place.title
 
-        def verb(job: Job) -> None:
-            self._session.verbs.upload(paths, target, job)
+        async def work(job: Job) -> None:
+            job.result["below"] = f"{prefix}/" if prefix else ""
+            await asyncio.to_thread(self._session.verbs.upload, paths, target, job)
+            await self._session.refresh()
 
-        return JSONResponse(self._session.jobs.begin_verb("upload", f"to {target}", verb).told())
+        return JSONResponse(self._session.jobs.begin("upload", f"to {target}", work, holds=False).told())
 
     async def copy(self, request: Request) -> Response:
         """Copy a view, or some images, to another place, as `laden copy` does; asks before anything is written."""
@@ -243,6 +253,23 @@ class Acting:
             raise UsageError("a source needs no SAS")
         hours = given.get("hours", 1)
         return JSONResponse({"url": await reading_sas(place.destination, hours if isinstance(hours, int) else 1)})
+
+
+def _refuse_within_load(place: StoredPlace, prefix: str) -> None:
+    """What is uploaded is a load of its own: none below which images of another lie, for they would be its own then."""
+    if prefix and (reason := problem(prefix)):
+        raise UsageError(f"nothing can be put into {prefix}: {reason}")
+    if place.load is None:
+        return
+    (images,) = place.relations.one(
+        "SELECT count(*) FROM items WHERE fate IN ('there', 'changed', 'deleted') AND starts_with(name, ?)",
+        [f"{prefix}/" if prefix else ""],
+    )
+    if images or not prefix:
+        where = f"below {prefix}/" if prefix else "here"
+        raise UsageError(
+            f"{where} lies a load, whose images this would take over: name a folder of its own, as in uploads/"
+        )
 
 
 def _wanted(place: Place, names: list[str]) -> list[Wanted]:

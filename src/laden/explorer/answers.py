@@ -49,11 +49,23 @@ class Stale(Exception):  # noqa: N818 - named for what happened
     """What was asked of is out of date."""
 
 
-def told(handler: Handler) -> Handler:
-    """A route whose errors are answers."""
+PLACE = "x-laden-place"
+"""Of a request, the number of the place that its page shows."""
+
+
+def told(handler: Handler, place: Callable[[], int] | None = None) -> Handler:
+    """A route whose errors are answers.
+
+    Args:
+        handler: answers requests.
+        place: the number of the place that is shown now, where the route is about it: what a page asks that shows
+            another one, because somebody opened this one in another tab, is not about this one.
+    """
 
     async def answering(request: Request) -> Response:
         try:
+            if place is not None and request.headers.get(PLACE, str(place())) != str(place()):
+                raise _elsewhere(request)
             return await handler(request)
         except LadenError as error:
             status, kind = next((status, kind) for of, status, kind in _STATUS if isinstance(error, of))
@@ -76,6 +88,12 @@ async def of_view(place: Place, number: int, ask: Callable[[View], T]) -> T:
     if view.epoch != place.index.epoch:
         raise Stale
     return found
+
+
+def _elsewhere(request: Request) -> Exception:
+    if request.method == "GET":
+        return Stale()
+    return BlobConflict("another container was opened meanwhile, perhaps in another tab: nothing was done")
 
 
 async def body(request: Request) -> dict[str, Any]:

@@ -55,6 +55,8 @@ class Job:
     counts: dict[str, int] = field(default_factory=dict)
     examples: dict[str, list[Finding]] = field(default_factory=dict)
     result: dict[str, Any] = field(default_factory=dict)
+    holds: bool = False
+    """Whether it needs the place that is shown, which stays open as long as it runs."""
     question: str = ""
     """What somebody has to say yes or no to; empty where nothing is asked."""
     _answered: threading.Event = field(default_factory=threading.Event)
@@ -156,6 +158,11 @@ class Jobs:
         """Whether any job is not over."""
         return any(job.state == "running" for job in self._jobs.values())
 
+    @property
+    def holding(self) -> Job | None:
+        """One that runs and needs the place that is shown."""
+        return next((job for job in self._jobs.values() if job.state == "running" and job.holds), None)
+
     def get(self, number: int) -> Job | None:
         """The job of that number."""
         return self._jobs.get(number)
@@ -164,9 +171,9 @@ class Jobs:
         """Every job, the latest first."""
         return sorted(self._jobs.values(), key=lambda job: -job.number)
 
-    def begin(self, kind: str, title: str, work: Callable[[Job], Awaitable[None]]) -> Job:
+    def begin(self, kind: str, title: str, work: Callable[[Job], Awaitable[None]], *, holds: bool = True) -> Job:
         """Begin one in the loop; `work` looks at `job.stopping` and says how far it is."""
-        job = Job(len(self._jobs) + 1, kind, title)
+        job = Job(len(self._jobs) + 1, kind, title, holds=holds)
         self._jobs[job.number] = job
         task = asyncio.get_running_loop().create_task(self._run(job, work))
         self._tasks.add(task)
@@ -179,7 +186,7 @@ class Jobs:
         async def work(job: Job) -> None:
             await asyncio.to_thread(verb, job)
 
-        return self.begin(kind, title, work)
+        return self.begin(kind, title, work, holds=False)
 
     async def _run(self, job: Job, work: Callable[[Job], Awaitable[None]]) -> None:
         try:

@@ -16,7 +16,7 @@ from starlette.routing import Route
 from laden.dataset.images import look
 from laden.dataset.images.child import DecodingStopped
 from laden.explorer import facets
-from laden.explorer.answers import body, number, of_view, text, texts, told, until_gone
+from laden.explorer.answers import Handler, body, number, of_view, text, texts, told, until_gone
 from laden.explorer.export import exported
 from laden.explorer.guard import DOWNLOAD_CSP
 from laden.explorer.jobs import kinds
@@ -37,6 +37,7 @@ _GETS = (
 )  # fmt: skip
 _POSTS = ("view", "refresh", "open")
 T = TypeVar("T")
+_OF_NO_PLACE = ("status", "containers", "open")
 
 
 class Looking:
@@ -48,9 +49,12 @@ class Looking:
     def routes(self) -> list[Route]:
         """All of them."""
         return [
-            *(Route(f"/api/{name}", told(getattr(self, name)), methods=["GET"]) for name in _GETS),
-            *(Route(f"/api/{name}", told(getattr(self, name)), methods=["POST"]) for name in _POSTS),
+            *(Route(f"/api/{name}", self._told(name), methods=["GET"]) for name in _GETS),
+            *(Route(f"/api/{name}", self._told(name), methods=["POST"]) for name in _POSTS),
         ]
+
+    def _told(self, name: str) -> Handler:
+        return told(getattr(self, name), None if name in _OF_NO_PLACE else lambda: self._session.number)
 
     @property
     def _place(self) -> Place:
@@ -175,13 +179,17 @@ class Looking:
         place = self._place
         found = place.index.relations.all("SELECT coalesce(md5, etag), name FROM items WHERE name = ?", [name])
         if not found:
-            raise BlobMissing(f"there is no {name} here (any more)")
+            # A finding may be about what is gone.
+            return Response(status_code=204)
         inverted = await asyncio.to_thread(is_inverted, place, name)
         # Without an MD5, the name and the version stand for the content.
         key = f"{found[0][0]}:{inverted}" if found[0][0] else f"{self._session.number}:{name}"
         picture = self._session.thumbs.get(key)
         if picture is None:
-            picture = await until_gone(request, self._drawn(place, name, inverted=inverted))
+            try:
+                picture = await until_gone(request, self._drawn(place, name, inverted=inverted))
+            except BlobMissing:
+                picture = b""
             if picture:
                 self._session.thumbs.put(key, picture)
         if not picture:

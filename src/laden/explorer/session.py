@@ -85,20 +85,24 @@ class Session:
         self.access = access
         self._opener = opener
         self._filling: asyncio.Task[None] | None = None
+        self._opening = asyncio.Lock()
 
     async def open(self, container: str = "") -> None:
-        """Show another place."""
-        place = self._opener(container)
-        await self._leave()
-        self.place = place
-        self.number += 1
-        self.marks = Marks(place, self.folder, write=self.write)
-        self._filling = asyncio.create_task(self._fill(place, self.marks, place.fill))
+        """Show another place, one after the other where several are asked for; `UsageError` while one is needed."""
+        async with self._opening:
+            if (job := self.jobs.holding) is not None:
+                raise UsageError(f"{job.kind} {job.title} still runs here: wait for it, or stop it under Activity")
+            place = self._opener(container)
+            await self._leave()
+            self.place = place
+            self.number += 1
+            self.marks = Marks(place, self.folder, write=self.write)
+            self._filling = asyncio.create_task(self._fill(place, self.marks, place.fill))
 
     async def refresh(self) -> None:
-        """Look again, unless that is going on."""
-        assert self.place is not None
-        assert self.marks is not None
+        """Look again, unless that is going on, or another place is just being opened."""
+        if self.place is None or self.marks is None:
+            return
         if self._filling is None or self._filling.done():
             # At once: whoever asked sees by the phase when it is over.
             self.place.index.state.phase, self.place.index.state.error = "listing", ""

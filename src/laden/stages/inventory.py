@@ -17,7 +17,7 @@ from laden.dataset.images import BROKEN
 from laden.dataset.table import Table
 from laden.relations import Relations
 from laden.run.ticks import Ticks
-from laden.stages.loadpage import LOAD, Document, LoadPage, read_load_page
+from laden.stages.loadpage import COMPLETE, LOAD, Document, LoadPage, read_load_page
 from laden.stages.manifest import MANIFEST, find_loads_below, read_manifest
 from laden.stages.metadata import feed, is_document, note_odd
 from laden.store import Store, digest
@@ -289,17 +289,28 @@ async def read_proved(store: Store, relations: Relations) -> LoadPage | None:
 
 def refuse_doubtful(relations: Relations, page: LoadPage) -> None:
     """Raise `NotAsLanded` unless the manifest that was read is the one that the page names."""
-    if page.manifest is not None:
-        refuse_other(relations.folder / _KNOWN, page.manifest)
+    if not is_believed(relations, page):
+        raise _not_as_landed(MANIFEST)
+
+
+def is_believed(relations: Relations, page: LoadPage) -> bool:
+    """Whether the manifest that was read is the one that the page names; while a load replaces images it names none."""
+    if page.manifest is None:
+        return page.state != COMPLETE
+    return _md5(relations.folder / _KNOWN).hex() == page.manifest.md5
 
 
 def refuse_other(path: Path, landed: Document) -> None:
     """Raise `NotAsLanded` unless a file that was read holds what the page about the load names."""
     if _md5(path).hex() != landed.md5:
-        raise NotAsLanded(
-            f"{landed.name} is not as the last load left it ({LOAD} names another MD5), so nothing in it is believed:"
-            " see 'laden verify', then load again"
-        )
+        raise _not_as_landed(landed.name)
+
+
+def _not_as_landed(name: str) -> NotAsLanded:
+    return NotAsLanded(
+        f"{name} is not as the last load left it ({LOAD} names another MD5), so nothing in it is believed:"
+        " see 'laden verify', then load again"
+    )
 
 
 async def fetch_table(store: Store, relations: Relations, landed: Document) -> Table:

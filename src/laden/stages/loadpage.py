@@ -6,8 +6,8 @@ Written last by a load that ended, and before one that sends; the next one reads
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from laden._version import VERSION
@@ -19,6 +19,7 @@ from laden.values.records import Step
 LOAD = "_laden/load.json"
 
 
+COMPLETE = "complete"
 UNFINISHED = "unfinished"
 """State of the page while a first load is under way."""
 
@@ -79,8 +80,6 @@ class LoadPage:
     """Further tables, and what was copied as it is."""
     planned: Planned | None = None
     """Of an unfinished load."""
-    needs_person: Mapping[str, int] = field(default_factory=dict)
-    """Findings of the last load that need a person: how many of each code."""
     pruned: str = ""
     """Name of the plan by which images were taken out since the last load; empty where none were."""
 
@@ -99,12 +98,10 @@ def write_load_page(
     table: Document | None,
     others: Sequence[Document],
     manifest: Document | None,
-    needs_person: Mapping[str, int],
 ) -> bytes:
     """The JSON page about the load: what, how much, from where, by which version; the same for the same data.
 
-    `others` are what goes with the label table, and the tables of earlier selections that are still there;
-    `needs_person` how many findings of each code do.
+    `others` are what goes with the label table, and the tables of earlier selections that are still there.
     """
     rows, named = relations.one(
         "SELECT count(*), count(*) FILTER (usable AND blob IN (SELECT blob FROM loaded)) FROM rows"
@@ -116,7 +113,6 @@ def write_load_page(
         "layout": layout,
         "rows": rows,
         "rows_with_image": named,
-        "needs_person": dict(sorted(needs_person.items())),
         **_loaded_counts(relations),
         "table": _written(table) if table else None,
         "documents": [_written(other) for other in others],
@@ -202,11 +198,10 @@ def read_load_page(data: bytes) -> LoadPage:
             manifest,
             tuple(_read(**part) for part in page.get("documents", [])),
             Planned(**page["planned"]) if "planned" in page else None,
-            {str(code): int(count) for code, count in page.get("needs_person", {}).items()},
             str(page.get("pruned", "")),
         )
         known = page["format"] == FORMAT
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError):
         known = False
     if not known:
         raise StoreError(f"{LOAD} is not a page this version can read: run the load again to have it made anew")

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from laden.relations import Relations
 from laden.run.tasks import several
-from laden.stages.loadpage import LOAD, Document, LoadPage
-from laden.stages.manifest import OTHER, find_loads_below
+from laden.stages.loadpage import COMPLETE, LOAD, Document, LoadPage
+from laden.stages.manifest import MANIFEST, OTHER, find_loads_below
 from laden.store import Store, digest
 from laden.store.disk import LINK
 from laden.values.errors import BlobArchived, BlobConflict, BlobMissing
@@ -62,14 +62,15 @@ WHERE {OTHER} ORDER BY k.blob
 """  # noqa: S608 - own text
 
 
-def compare(relations: Relations, page: LoadPage) -> Iterator[Finding]:
+def compare(relations: Relations, page: LoadPage, *, believed: bool = True) -> Iterator[Finding]:
     """Every deleted, changed and foreign blob: the listing (`blobs`) against the manifest (`known`).
 
     Args:
         relations: with `blobs` and `known` filled.
         page: names the table and the manifest, which are held against the listing as well.
+        believed: whether the manifest is the load's; else it is told, and what it says of images counts for nothing.
     """
-    if page.state != "complete":
+    if page.state != COMPLETE:
         yield Finding(
             "load-unfinished",
             Severity.ERROR,
@@ -77,8 +78,12 @@ def compare(relations: Relations, page: LoadPage) -> Iterator[Finding]:
             blob=LOAD,
         )
     names = [document.name for document in page.documents]
+    if not believed:
+        yield manifest_changed()
+        relations.run("DELETE FROM known")
     relations.run("CREATE OR REPLACE TABLE promised AS SELECT blob, size_bytes, md5, known FROM known")
-    relations.feed("promised", ((*document[:3], "sent") for document in page.documents))
+    promised = (document for document in page.documents if believed or document.name != MANIFEST)
+    relations.feed("promised", ((*document[:3], "sent") for document in promised))
     find_loads_below(relations)
     yield from oddities(relations, page.documents)
     for blob, listed, size_bytes, now_bytes in relations.stream(_OTHER):
@@ -92,6 +97,8 @@ def compare(relations: Relations, page: LoadPage) -> Iterator[Finding]:
             yield Finding("blob-changed", Severity.ERROR, f"{what}: {act}", blob=blob)
         else:
             yield Finding("blob-deleted", Severity.ERROR, _GONE, blob=blob)
+    if not believed:
+        return
     for (blob,) in relations.stream(
         "SELECT name FROM blobs WHERE name NOT IN (SELECT blob FROM known)"
         " AND name NOT IN (SELECT name FROM below)"
@@ -99,6 +106,15 @@ def compare(relations: Relations, page: LoadPage) -> Iterator[Finding]:
         [names],
     ):
         yield Finding("blob-foreign", Severity.INFO, "the manifest does not know it", blob=blob)
+
+
+def manifest_changed() -> Finding:
+    """Told where the manifest is not the one that its load left."""
+    message = (
+        f"it is not as the last load left it ({LOAD} names another MD5), so nothing in it is believed, and no image"
+    )
+    message += " was held against it: load again, or bring the version back that was there"
+    return Finding("manifest-changed", Severity.ERROR, message, blob=MANIFEST)
 
 
 _ODD = """

@@ -10,7 +10,6 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-import shutil
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit
 from laden.store.slips import bare, no_folder, slip
 from laden.values.errors import UsageError
 from laden.values.names import problem
+from laden.values.room import free_bytes
 from laden.values.secrets import redact
 from laden.values.units import size
 
@@ -96,8 +96,7 @@ class FolderDestination:
 
     def free_bytes(self) -> int:
         """Room on the disk that it is on, or will be."""
-        there = next(path for path in (self.path.absolute(), *self.path.absolute().parents) if path.is_dir())
-        return shutil.disk_usage(there).free
+        return free_bytes(self.path)
 
 
 def place_of(place: str | Path) -> str:

@@ -100,6 +100,14 @@ def linked(staged: Path, target: Path) -> bool:
     return True
 
 
+def is_at(descriptor: int, path: Path) -> bool:
+    """Whether an open file is the one of that name still; never asked on Windows, where open files keep theirs."""
+    try:
+        return os.name == "nt" or os.path.samestat(os.fstat(descriptor), path.lstat())
+    except FileNotFoundError:
+        return False
+
+
 def refuse_odd(target: Path) -> None:
     """Raise `NameRefused` where a folder lies, a pipe, a socket, a device, or a link to nothing."""
     if target.is_dir():

@@ -1,8 +1,9 @@
-"""What is said where a file cannot be written: of a full disk everywhere the same, with the place that is full."""
+"""Room on this machine's disks, and what is said where a file cannot be written: of a full disk everywhere the same."""
 
 from __future__ import annotations
 
 import errno
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,12 @@ from laden.values.errors import DiskFull, UsageError
 from laden.values.secrets import StreamLost
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+def free_bytes(folder: Path) -> int:
+    """Room on the disk that a folder is on, or will be."""
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.is_dir())
+    return shutil.disk_usage(there).free
 
 
 def is_full(error: OSError) -> bool:

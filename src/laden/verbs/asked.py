@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict, cast, get_args, get_type_hints
 
 from laden.dataset.images import Level, Phi
+from laden.dataset.lock import is_lock
 from laden.dataset.selection import Selection
 from laden.dataset.source import Scope
 from laden.remote.link import is_link
@@ -66,6 +68,22 @@ class Choosing(Selecting, total=False):
     lock: str | Path | None
     """A lock file that the source is held against, and that spares reading what agrees with it; by default the
     profile's, where it names one."""
+
+
+_AS_PATH = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+"""How a link begins, also one that was taken for a path; a drive of Windows has one letter."""
+
+
+def local(given: str | Path, verb: str, what: str) -> Path:
+    """A path of this machine, of `what` a verb takes; raises UsageError for a link and for a lock file."""
+    if _AS_PATH.match(str(given)):
+        raise UsageError(
+            f"{verb} takes {what} of this machine, and a link was given: laden fetch LINK FOLDER brings it"
+        )
+    path = Path(given).expanduser()
+    if path.is_file() and path.stat().st_size and is_lock(path):
+        raise UsageError(f"{path} is a lock file, and {verb} takes {what}")
+    return path
 
 
 def selecting(given: Mapping[str, Any]) -> Selecting:

@@ -51,7 +51,6 @@ async def conclude(run: Run, surveyed: Survey, landings: Sequence[Landing], publ
     run.add(contradictions(run.relations, "loaded", bits_of(surveyed)))
     if level != "none":
         run.add(not_looked_into(run.relations, "loaded"))
-    await publisher.close(surveyed.profile, run.log.errors)
 
 
 def lost_before(

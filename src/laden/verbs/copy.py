@@ -28,7 +28,7 @@ from laden.stages.copying.tags import read_tags
 from laden.stages.costs import of_tier
 from laden.stages.history import Deed
 from laden.stages.inventory import Listing, fetch, is_listed, read_earlier
-from laden.stages.loadpage import LOAD, LoadPage
+from laden.stages.loadpage import COMPLETE, LOAD, LoadPage
 from laden.stages.manifest import find_loads_below, losses
 from laden.stages.metadata import Copied
 from laden.stages.publish import Landing, Publisher
@@ -143,7 +143,7 @@ class _Copying:
         if self._tier and isinstance(self._there.target, FolderDestination):
             raise UsageError("--tier is for a container: a folder has no tiers")
         loaded = await read_loaded(run, self._origin.store, named, tables=True)
-        if loaded.page is None or loaded.page.state != "complete":
+        if loaded.page is None or loaded.page.state != COMPLETE:
             raise UsageError(f"no load was completed in {self._origin.place}: there is no manifest to copy by")
         self._profile = _profile_of(loaded.page, named)
         self._page = loaded.page
@@ -295,8 +295,7 @@ class _Copying:
         publisher.begin(self._landings)
         run.add(await publisher.publish_copies(self._profile, self._landings, self._copies))
         run.add(losses(run.relations))
-        await publisher.close(self._profile, run.log.errors)
-        await word.end(self._counts())
+        await word.end(self._counts(), needs_person=run.log.errors)
         run.note(complete=True)
         return run.end()
 

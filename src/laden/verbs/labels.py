@@ -18,7 +18,7 @@ from laden.relations import Relations, told_locally
 from laden.run.loop import run
 from laden.stages.inventory import fetch_table, is_listed, read_proved
 from laden.stages.labels import FORMS, STARTS, LabelCounts, LabelSet, collect
-from laden.stages.loadpage import LoadPage
+from laden.stages.loadpage import COMPLETE, LoadPage
 from laden.stages.proof import wrong
 from laden.store import Destination, FolderDestination, Store, open_store, parse_destination, place_of, quoted
 from laden.values.arguments import checked
@@ -85,7 +85,7 @@ def export_labels(
         try:
             observer(Started("listing", str(target)))
             page = await read_proved(store, relations)
-            if page is None or page.state != "complete":
+            if page is None or page.state != COMPLETE:
                 raise UsageError(NOT_LOADED.format(place=target))
             if found := wrong(relations, page):
                 raise UsageError(NOT_AS_SAID.format(place=target, wrong=found))

@@ -130,7 +130,8 @@ class _Setting:
         if loaded.page is None:
             raise UsageError(f"no load was completed in {self._there.place}: load it first, to its end")
         steps = pick(run, loaded, selection)
-        self._values = Values(run.relations, wishes, loaded.parts, "links")
+        rows = "(SELECT row, blob FROM links SEMI JOIN chosen USING (row))" if selection.chooses else "links"
+        self._values = Values(run.relations, wishes, loaded.parts, rows)
         run.add(self._values.findings())
         self._choose(loaded)
         costs = await self._costs()

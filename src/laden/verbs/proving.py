@@ -8,9 +8,8 @@ comes anew beside the damaged one, and takes its place once it is proved and kno
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path, PurePosixPath
 
 from laden.dataset.evidence import is_sums, parse_sums
@@ -22,7 +21,7 @@ from laden.remote.answers import Version
 from laden.remote.linked import LinkedRoot
 from laden.run.run import Run
 from laden.stages.fetching import Came, Fetching
-from laden.stages.fetching.part import BLOCK_BYTES, room_refusal, sweep
+from laden.stages.fetching.part import BLOCK_BYTES, Part, room_refusal, sweep
 from laden.stages.fetching.proof import Proof, damaged_members, prove
 from laden.stages.fetching.record import Origin, Record
 from laden.stages.fetching.repair import repair as mend
@@ -30,6 +29,7 @@ from laden.stages.fetching.seal import Seal, seal_of
 from laden.store.disk import writing
 from laden.values.errors import SourceError
 from laden.values.records import Entry, Finding, Severity
+from laden.values.room import free_bytes
 from laden.values.units import plural, size
 
 _LEFT = frozenset({"fetch-conflict", "fetch-changed", "fetch-newer"})
@@ -75,6 +75,13 @@ class Proving:
 
     def settle(self, came: Came) -> str:
         """Prove a file, and give it its name; what became of it."""
+        try:
+            return self._settled(came)
+        finally:
+            if came.part is not None:
+                came.part.close()
+
+    def _settled(self, came: Came) -> str:
         if came.error is not None:
             return self._refused(came.name, came.error)
         try:
@@ -148,7 +155,16 @@ class Proving:
             self._refused(came.name, again.error)
             return None
         assert again.part is not None
-        proof = prove(self._folder, self._file(again), came.name, self._said(again), run.stopping)
+        with closing(again.part) as part:
+            if (proof := self._swapped(came, again, part)) is None:
+                return None
+        what = f"a damaged archive was fetched whole ({size(fetching.fetched_bytes)}), and took the damaged one's place"
+        self._tell(came.name, "fetch-repaired", what, Severity.INFO)
+        return proof
+
+    def _swapped(self, came: Came, again: Came, part: Part) -> Proof | None:
+        """Give an archive that came anew the damaged one's place, once it is proved to be the same; None where not."""
+        proof = prove(self._folder, self._file(again), came.name, self._said(again), self._run.stopping)
         if proof.wrong:
             self._run.add(proof.wrong)
             self._tell_damage(again, proof)
@@ -159,10 +175,8 @@ class Proving:
                 f" and the other one is in {again.path}",
                 "fetch-conflict",
             )
-        again.part.place(over=True)
-        self._write_note(came.name, again.part.seal, vouched=proof.vouched, version=again.version)
-        what = f"a damaged archive was fetched whole ({size(fetching.fetched_bytes)}), and took the damaged one's place"
-        self._tell(came.name, "fetch-repaired", what, Severity.INFO)
+        part.place(over=True)
+        self._write_note(came.name, part.seal, vouched=proof.vouched, version=again.version)
         return proof
 
     def _can_be_known(self, came: Came) -> bool:
@@ -187,9 +201,8 @@ class Proving:
 
     def _see_room(self, came: Came) -> None:
         wanted_bytes = came.version.size_bytes if came.version is not None else 0
-        free_bytes = shutil.disk_usage(self._folder).free
-        if wanted_bytes > free_bytes:
-            raise room_refusal(wanted_bytes, free_bytes, self._folder)
+        if wanted_bytes > (room_bytes := free_bytes(self._folder)):
+            raise room_refusal(wanted_bytes, room_bytes, self._folder)
 
     def _held(self, came: Came, proof: Proof) -> Seal | None:
         """Hold what was there already against what it was when it was fetched; its seal, if it is known to be right.

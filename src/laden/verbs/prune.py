@@ -19,6 +19,7 @@ from laden.remote.sources import Sources
 from laden.run.loop import run as run_loop
 from laden.run.run import Run
 from laden.stages.acting import told_undo
+from laden.stages.loadpage import COMPLETE
 from laden.stages.pruning import (
     PLAN_START,
     About,
@@ -203,7 +204,7 @@ async def _read(run: Run, there: Opened, profile: str | None) -> None:
         NotAsLanded: the manifest is not the load's.
     """
     loaded = await read_loaded(run, there.store, profile, tables=True)
-    if loaded.page is None or loaded.page.state != "complete":
+    if loaded.page is None or loaded.page.state != COMPLETE:
         raise UsageError(f"no load was completed in {there.place}: load it first, to its end")
     pick(run, loaded, Selection())
     for landed in loaded.tables:

@@ -19,7 +19,7 @@ from laden.values.events import Observer, Selected, Started, Summary, ignore
 from laden.values.ownfiles import begins, placed, refuse
 from laden.values.room import writing_to
 from laden.values.secrets import bytes_out
-from laden.verbs.asked import Selecting, path_of, selection_of
+from laden.verbs.asked import Selecting, local, path_of, selection_of
 
 STDOUT = "-"
 _OTHER_FORMS = frozenset({".parquet", ".json", ".jsonl", ".xlsx"})
@@ -52,7 +52,7 @@ def select(
     Raises:
         LadenError: the table cannot be read, or the selection is wrong or leaves nothing.
     """
-    path = _file(Path(table).expanduser())
+    path = _file(local(table, "select", "a table"))
     with running(
         Summary("select", source=str(path), destination=str(output or "")),
         observer,

@@ -26,9 +26,10 @@ from laden.remote.link import is_link, parse_link
 from laden.remote.sources import Sources
 from laden.run.findings import FindingLog
 from laden.run.run import Run
-from laden.stages.inventory import Listing, read_known, read_page
+from laden.stages.inventory import Listing, is_believed, read_known, read_page
 from laden.stages.manifest import read_manifest
 from laden.stages.plan import Plan
+from laden.stages.proof import manifest_changed
 from laden.stages.survey import Choice, Survey, recognise_source, survey
 from laden.store import FolderDestination, parse_destination, without_secret
 from laden.store.access import Renewal
@@ -191,8 +192,9 @@ async def _read_stored(
         listing = Listing(there.store, own, run.tell)
         await listing.repeat()
         page = await read_page(there.store, own)
-        if page is not None:
-            await read_known(there.store, own)
+        if page is not None and await read_known(there.store, own) and not is_believed(own, page):
+            run.add([manifest_changed()])
+            own.run("DELETE FROM known")
         if isinstance(target, FolderDestination):
             _hash_noted(run, own, target.path)
         _feed(run, side, own.stream(_STORED.format(f"coalesce({PLACE}, b.name)" if by_place else "b.name")))

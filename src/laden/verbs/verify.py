@@ -12,7 +12,8 @@ from laden.run.logfile import LogFile
 from laden.run.loop import run as run_loop
 from laden.run.run import Run, running
 from laden.stages.engine import Pool, ReadBack, done_by
-from laden.stages.inventory import count_sent, read_load, read_table
+from laden.stages.history import behind
+from laden.stages.inventory import count_sent, is_believed, read_load, read_table
 from laden.stages.loadpage import LoadPage
 from laden.stages.manifest import MANIFEST
 from laden.stages.proof import compare, documents_to_read_back, read_back, to_read_back
@@ -143,10 +144,12 @@ async def _verify(run: Run, destination: str, asked: _Asked, reporter: Reporter)
             run.add([_no_manifest(count_sent(run.relations).images)])
             return run.end()
         run.tell(Started("verify"))
-        run.add(compare(run.relations, page))
+        believed = is_believed(run.relations, page)
+        run.add(compare(run.relations, page, believed=believed))
+        run.add(await behind(there.store, run.relations))
         if asked.depth is not None:
             await _read_back(run, there, asked, page, pool)
-        _note(run, page)
+        _note(run, page, believed=believed)
         if reporter.wanted:
             table = await read_table(there.store, run.relations, page)
             await reporter.look_at_destination(there.store, run.relations, known_profile(page.profile), table)
@@ -171,7 +174,7 @@ async def _read_back(run: Run, there: Opened, asked: _Asked, page: LoadPage, poo
         run.add([found] if found else [])
 
 
-def _note(run: Run, page: LoadPage) -> None:
+def _note(run: Run, page: LoadPage, *, believed: bool) -> None:
     counts = run.log.counts
     run.note(
         images=run.relations.one("SELECT count(*) FROM known")[0],
@@ -181,7 +184,7 @@ def _note(run: Run, page: LoadPage) -> None:
         rows=page.rows,
         matched=page.rows_with_image,
         missing=page.rows - page.rows_with_image,
-        complete=True,
+        complete=believed,
     )
 
 

@@ -85,7 +85,7 @@ def values_of(run: Run, surveyed: Survey, there: Opened, wishes: Wishes) -> Valu
     for sentence in of_tier(wishes.tier):
         run.tell(Warned(sentence))
     parts = [Part(placed.table, placed.shape, placed.rows.start - 1) for placed in surveyed.tables]
-    values = Values(run.relations, wishes, parts, "rows")
+    values = Values(run.relations, wishes, parts, "(SELECT row, blob FROM rows WHERE selected)")
     run.add(values.findings())
     return values
 

@@ -6,10 +6,22 @@ import { link, say, set } from "./state.js";
 import { Views } from "./views.js";
 import { Watch } from "./watch.js";
 
+/** Where the focus goes back to. @type {any} */
+let opener = null;
+
 /** @param {{title: string, children?: any}} given */
 export function Dialog({ title, children }) {
   const box = useRef(/** @type {any} */ (null));
-  useEffect(() => { box.current.showModal(); }, []);
+  useEffect(() => {
+    opener ||= document.activeElement;
+    box.current.showModal();
+    return () => setTimeout(() => {
+      // One may open the next.
+      if (document.querySelector("dialog")) return;
+      if (document.activeElement === document.body) opener?.focus();
+      opener = null;
+    });
+  }, []);
   const close = () => set({ dialog: "" });
   return html`<dialog ref=${box} onClose=${close} aria-label=${title}>
     <header><h2>${title}</h2><button onClick=${close} aria-label="Close">✕</button></header>

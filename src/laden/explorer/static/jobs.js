@@ -30,15 +30,15 @@ function Job({ job }) {
     ${job.message && html`<p>${job.message}</p>`}
     ${counts.length > 0 && html`<dl>${counts.map(([name, count]) => html`<div key=${name}><dt>${name.replaceAll("_", " ")}</dt><dd>${amount(Number(count))}</dd></div>`)}</dl>`}
     ${job.state === "done" && !job.findings.length && ["verify", "check"].includes(job.kind) && html`<p>No findings.</p>`}
-    ${job.findings.map((/** @type {any} */ kind) => html`<${Kind} key=${kind.code} kind=${kind} />`)}
+    ${job.kind === "copy" && job.result.exit_code === 0 && html`<p>What was copied was listed again there: each image has the MD5 of the manifest.</p>`}
+    ${job.findings.map((/** @type {any} */ kind) => html`<${Kind} key=${kind.code} kind=${kind} below=${job.result.below} />`)}
   </section>`;
 }
 
-/** What a finding is about, by its name here: of a source, its archive is a folder. @param {any} one */
-const named = (one) => one.blob || (one.member ? [one.archive, one.member].filter(Boolean).join("/") : "");
-
-/** @param {{kind: any}} given */
-export function Kind({ kind }) {
+/** @param {{kind: any, below?: string}} given `below` is where here the names of the findings begin. */
+export function Kind({ kind, below = "" }) {
+  /** What a finding is about, by its name here: of a source, its archive is a folder. @param {any} one */
+  const named = (one) => (one.blob ? below + one.blob : one.member ? [one.archive, one.member].filter(Boolean).join("/") : "");
   const open = (/** @type {any} */ one) => {
     const name = named(one);
     if (!name) return;

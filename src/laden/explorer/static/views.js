@@ -37,7 +37,7 @@ export function Views({ state }) {
     ${error && html`<p class="bad" role="alert">${error}</p>`}
     ${kept && html`<ul class="kept">${kept.views.map((/** @type {any} */ one) => html`<li key=${one.name}>
       <button onClick=${() => open(one)}><bdi>${one.name}</bdi></button> <span class="hint"><bdi>${told(one)}</bdi></span>
-      <button class="small" onClick=${() => copy(one)} aria-label=${`Copy a link to ${one.name}`}>Copy link</button>
+      <button class="small" onClick=${() => copy(one)} aria-label=${`Copy link to ${one.name}`}>Copy link</button>
       <button class="small" onClick=${() => post("forget", { name: one.name }).then(read, failed)} aria-label=${`Forget ${one.name}`}>Forget</button></li>`)}</ul>
     <p class="hint">Kept in ${kept.file}, on this machine alone.</p>`}`;
 }

@@ -64,6 +64,9 @@ class Work(Protocol[T, R]):
     def lost(self, thing: T, reason: str) -> R:
         """What became of a thing that nobody could do, for the reason given."""
 
+    def blob_of(self, result: object) -> str:
+        """The blob that a result is about; raises `TypeError` where it is no result."""
+
 
 Told = tuple[str, bytes]
 """What `carry` gives."""
@@ -139,6 +142,9 @@ class Job:
     def lost(self, thing: Item, reason: str) -> Receipt:
         return Receipt(thing, Outcome.FAILED, code="put-failed", reason=reason)
 
+    def blob_of(self, result: object) -> str:
+        return _blob_of_receipt(result)
+
 
 def parted(root: str | Root, readers: int) -> str | Root:
     """A source's root for one of so many places that read it at once; hosts of links are not asked more by several."""
@@ -174,6 +180,9 @@ class Look:
     def lost(self, thing: Item, reason: str) -> Receipt:
         return Receipt(thing, Outcome.FAILED, code="source-unreadable", reason=reason)
 
+    def blob_of(self, result: object) -> str:
+        return _blob_of_receipt(result)
+
 
 _LOOKED_AT_ONCE = 64
 """Images between two signs of life."""
@@ -207,6 +216,18 @@ class ReadBack:
 
     def lost(self, thing: Target, reason: str) -> Done:
         return thing, Finding("blob-unread", Severity.ERROR, reason, blob=thing.blob)
+
+    def blob_of(self, result: object) -> str:
+        match result:
+            case (Target() as target, Finding() | None):
+                return target.blob
+        raise TypeError(type(result).__name__)
+
+
+def _blob_of_receipt(result: object) -> str:
+    if not isinstance(result, Receipt):
+        raise TypeError(type(result).__name__)
+    return result.item.blob
 
 
 def _access(destination: Destination | FolderDestination, lacking: Callable[..., str], command: str | None) -> Access:

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 
 from laden.remote.answers import Version
 from laden.stages.fetching.seal import Seal, Sealing, seal_of_blocks
-from laden.store.disk import linked, refuse_links
+from laden.store.disk import is_at, linked, refuse_links
 from laden.values.errors import BlobConflict, DiskFull, NameRefused, SourceError, StoreError
 from laden.values.room import disk_full, is_full
 from laden.values.units import size
@@ -108,14 +108,14 @@ class Part:
         md5s = (self._md5s[index] for index in range(len(self._md5s)))
         return seal_of_blocks(self._version.size_bytes, self.block_bytes, md5s)
 
+    def finish(self) -> None:
+        """Have all its bytes on the disk; no other laden may have it until it is closed."""
+        _closed(self._file)
+
     def close(self) -> None:
         """Let go of the files."""
-        for file in (self._file, self._notes):
-            if file is not None and not file.closed:
-                with suppress(OSError):
-                    file.flush()
-                    os.fsync(file.fileno())
-                file.close()
+        _closed(self._file)
+        _closed(self._notes)
 
     def place(self, *, over: bool = False) -> None:
         """Give it its name, and take the notes away.
@@ -134,8 +134,11 @@ class Part:
                 self.path.replace(self.target)
             else:
                 _name(self.path, self.target)
+            if os.name == "nt":
+                self.close()
             self.notes_path.unlink()
             _settle(self.target.parent)
+            self.close()
         except BlobConflict:
             message = f"{self.target} is there now, and nothing is replaced: it was fetched to {self.path}"
             raise SourceError(message, "fetch-conflict") from None
@@ -147,12 +150,15 @@ class Part:
             return
         try:
             fcntl.flock(self._notes.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+            free = is_at(self._notes.fileno(), self.notes_path)
         except BlockingIOError:
-            message = f"{self.path} is being fetched by another laden right now: let it end"
-            raise SourceError(message, "fetch-conflict") from None
+            free = False
         except OSError:
             # Some network file systems have no locks.
             return
+        if not free:
+            message = f"{self.path} is being fetched by another laden right now: let it end"
+            raise SourceError(message, "fetch-conflict")
 
     def _noted(self, address: str) -> dict[int, str]:
         """The blocks that are noted, by number, once the notes are about this content."""
@@ -210,6 +216,14 @@ class Part:
     def _ends_whole(self) -> bool:
         self._notes.seek(-1, os.SEEK_END)
         return self._notes.read(1) == b"\n"
+
+
+def _closed(file: BinaryIO | None) -> None:
+    if file is not None and not file.closed:
+        with suppress(OSError):
+            file.flush()
+            os.fsync(file.fileno())
+        file.close()
 
 
 def _name(path: Path, target: Path) -> None:

@@ -1,9 +1,8 @@
 """Lands tables, sidecars and the manifest, after the images are proved to be there; nothing is sent that is there.
 
 Order: what is copied as it is is read, so that a source that changed since it was surveyed ends the run before anything
-lands; then each table, those copies and the manifest are put, and the JSON page once all is known that needs a person
-(`close`). Each is compared by MD5 with what the listing shows; where neither laden put a document there nor its page
-names it, its bytes are read back.
+lands; then each table, those copies, the manifest, and the JSON page are put. Each is compared by MD5 with what the
+listing shows; where neither laden put a document there nor its page names it, its bytes are read back.
 
 Without a selection a table goes with all the images that are there: the whole one when every row of it has its image,
 else the rows that have, under the subset's name; the other of the two is removed, where the credential may do that, and
@@ -33,7 +32,7 @@ from laden.dataset.profile import Profile, TableShape
 from laden.dataset.source import Reader
 from laden.dataset.table import Table, copy, write_subset
 from laden.relations import Relations
-from laden.stages.loadpage import LOAD, Document, LoadPage, Planned, write_load_page, write_unfinished_page
+from laden.stages.loadpage import COMPLETE, LOAD, Document, LoadPage, Planned, write_load_page, write_unfinished_page
 from laden.stages.manifest import MANIFEST, collect, documents_take, lost_documents, write_manifest
 from laden.stages.publish.copies import Copies
 from laden.stages.publish.others import (
@@ -98,8 +97,6 @@ class Publisher(Putting):
         """Tables of earlier loads that stay, since their images do."""
         self._copies = Copies(relations.folder, phi)
         self._originals: dict[Path, asyncio.Task[str]] = {}
-        self._landed: tuple[Sequence[Document | None], Document | None] = (), None
-        """Documents, the label table first, and the manifest."""
 
     def begin(self, tables: Sequence[Landing]) -> None:
         """Hash the tables as they came while images are sent: a large one takes a while."""
@@ -110,7 +107,7 @@ class Publisher(Putting):
     async def publish(
         self, profile: Profile, tables: Sequence[Landing], sidecars: Mapping[str, Entry], reader: Reader
     ) -> list[Finding]:
-        """Land tables, sidecars and manifest; returns what a person should know about it. `close` comes next.
+        """Land tables, sidecars, manifest and page; returns what a person should know about it.
 
         Args:
             profile: for the page.
@@ -145,14 +142,9 @@ class Publisher(Putting):
         documents_take(self._relations, [document for document in documents if document])
         with write_manifest(self._relations).open("rb") as file:
             manifest = await self.put(MANIFEST, file)
-        self._landed = documents, manifest
         told = {finding.blob for finding in findings}
-        missed = lost_documents(self._relations, self._earlier_than(documents))
+        missed = await self._page(profile, COMPLETE, documents, manifest)
         return [*findings, *(finding for finding in missed if finding.blob not in told)]
-
-    async def close(self, profile: Profile, needs_person: Mapping[str, int]) -> None:
-        """Write the page: what landed, and how many findings of each code need a person."""
-        await self._page(profile, "complete", *self._landed, needs_person)
 
     async def announce(self, profile: Profile, plan: PlanReady, before: LoadPage | None) -> None:
         """Say that a first load begins, and what it has before it, for those who ask how far it is.
@@ -179,37 +171,33 @@ class Publisher(Putting):
     async def withdraw(self, profile: Profile) -> None:
         """Say, before blobs are replaced, that the manifest does not hold until the load is complete again."""
         self._collect()
-        await self._page(profile, "changing", [None], None, {})
+        await self._page(profile, "changing", [None], None)
 
     def _collect(self) -> None:
         # A page that says `changing` names no manifest, and after one that is none nobody knows.
         collect(self._relations, believed=MANIFEST in self._earlier)
 
     async def _page(
-        self,
-        profile: Profile,
-        state: str,
-        documents: Sequence[Document | None],
-        manifest: Document | None,
-        needs_person: Mapping[str, int],
-    ) -> None:
-        """Write the page; of `documents`, the first is the label table. None stands for what is not there."""
+        self, profile: Profile, state: str, documents: Sequence[Document | None], manifest: Document | None
+    ) -> list[Finding]:
+        """Write the page; of `documents`, the first is the label table. None stands for what is not there.
+
+        What earlier loads landed is named on, so that it stays proved; returns what of it is gone or changed.
+        """
+        table, *others = documents
+        names = {document.name for document in documents if document} | self._superseded | {MANIFEST}
+        earlier = [document for name, document in sorted(self._earlier.items()) if name not in names]
         page = write_load_page(
             self._relations,
             profile=profile.name,
             layout=str(profile.layout),
             state=state,
-            table=documents[0],
-            others=[*filter(None, documents[1:]), *self._earlier_than(documents)],
+            table=table,
+            others=[*filter(None, others), *earlier],
             manifest=manifest,
-            needs_person=needs_person,
         )
         await self.put(LOAD, io.BytesIO(page))
-
-    def _earlier_than(self, documents: Sequence[Document | None]) -> list[Document]:
-        """What earlier loads landed beside these: the page names it on, so that it stays proved."""
-        names = {document.name for document in documents if document} | self._superseded | {MANIFEST}
-        return [document for name, document in sorted(self._earlier.items()) if name not in names]
+        return list(lost_documents(self._relations, earlier))
 
     async def _table(self, profile: Profile, landing: Landing, findings: list[Finding]) -> Document | None:
         table, rows = landing.table, landing.rows

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from laden.dataset.source import Found, Reader, Root, entries
+from laden.dataset.source import Found, Reader, Root, entries, zips
 from laden.dataset.table import Table
 from laden.values.errors import SourceError, UsageError
 from laden.values.records import Entry
@@ -106,6 +106,8 @@ def is_table(path: str) -> bool:
 
 def _tables_in(root: Root, archive: str) -> Iterator[Entry]:
     try:
+        if not zips.may_hold(root, archive, b".csv"):
+            return
         listed = [entry for entry in entries(root, archive) if isinstance(entry, Entry)]
     except SourceError:
         # Told when its images are looked for.
