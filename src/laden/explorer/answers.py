@@ -78,7 +78,7 @@ def told(handler: Handler, place: Callable[[], int] | None = None) -> Handler:
 
 
 def _elsewhere(request: Request) -> Exception:
-    if request.method == "GET":
+    if request.method == "GET" or request.url.path == "/api/view":
         return Stale()
     return BlobConflict("another container was opened meanwhile, perhaps in another tab: nothing was done")
 
