@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from laden.cli.ask import Question, SasPrompt, agreed, somebody_is_there
-from laden.cli.faces import Face, Interrupts, run_verb
+from laden.cli.face import Face
+from laden.cli.faces import Interrupts, run_verb
 from laden.values.events import ActReady, Observer, Summary, Warned
 
 
@@ -19,7 +20,7 @@ def run_plan(destination: str, source: list[str], plan: Path, options: dict[str,
         from laden.verbs.prune import plan_prune
 
         doing.pop("stopping")
-        return plan_prune(destination, [Path(one) for one in source], plan_file=plan, **options, **doing)
+        return plan_prune(destination, source, plan_file=plan, **options, **doing)
 
     return _run("prune", work, face)
 

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from laden.explorer.acts import Acts
-from laden.explorer.answers import Handler, body, text, texts, told
+from laden.explorer.answers import Handler, body, of_view, text, texts, told
 from laden.explorer.download import download
 from laden.explorer.export import key_file
 from laden.explorer.jobs import Job
@@ -156,12 +156,9 @@ class Acting:
         names = texts(given, "names")
         if names:
             return names
-        number = given.get("view")
-        view = self._place.views.get(number) if isinstance(number, int) else None
-        if view is None or view.epoch != self._place.index.epoch:
+        if not isinstance(number := given.get("view"), int):
             raise UsageError("choose what is meant: some images, or what is shown now")
-        query = f"SELECT name FROM items WHERE pos IN ({self._place.views.positions(view)}) ORDER BY pos"  # noqa: S608
-        return [name for (name,) in await asyncio.to_thread(self._place.index.relations.all, query)]
+        return await of_view(self._place, number, self._place.views.names)
 
     async def plan(self, request: Request) -> Response:
         """What an action would do."""
@@ -276,12 +273,11 @@ def _refuse_within_load(place: StoredPlace, prefix: str) -> None:
 
 
 def _wanted(place: Place, names: list[str]) -> list[Wanted]:
-    relations = place.index.relations
-    with relations.aside("name VARCHAR", ((name,) for name in names)) as chosen:
-        rows = relations.all(
-            f"SELECT name, size_bytes, md5 FROM items WHERE name IN (SELECT name FROM {chosen}) AND fate <> 'deleted'"  # noqa: S608
-            " ORDER BY pos"
-        )
+    rows = place.index.relations.all(
+        "SELECT name, size_bytes, md5 FROM items WHERE name IN (SELECT unnest(?::VARCHAR[])) AND fate <> 'deleted'"
+        " ORDER BY pos",
+        [names],
+    )
     if not rows:
         raise UsageError("nothing was chosen that is there")
     return [Wanted(name, name, size_bytes, bytes.fromhex(md5) if md5 else None) for name, size_bytes, md5 in rows]

@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from laden.explorer.place import Place
+from laden.explorer.views import View
 from laden.relations import Relations
 from laden.values.errors import (
     AccessDenied,
@@ -75,6 +77,17 @@ def told(handler: Handler, place: Callable[[], int] | None = None) -> Handler:
             return JSONResponse({"stale": True})
 
     return answering
+
+
+async def of_view(place: Place, number: int, ask: Callable[[View], T]) -> T:
+    """What `ask`, in a thread, finds of a view; raises `Stale` where positions meant other items before it was done."""
+    view = place.views.get(number)
+    if view is None or view.epoch != place.index.epoch:
+        raise Stale
+    found = await asyncio.to_thread(ask, view)
+    if view.epoch != place.index.epoch:
+        raise Stale
+    return found
 
 
 def _elsewhere(request: Request) -> Exception:

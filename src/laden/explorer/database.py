@@ -43,9 +43,9 @@ class Shared(Relations):
         self.positions = threading.Lock()
         """Held while items get other positions, and while something is made that goes by positions."""
 
-    def run(self, sql: str, parameters: Parameters = ()) -> None:
+    def run(self, sql: str, parameters: Parameters = ()) -> int:
         with self._lock:
-            super().run(sql, parameters)
+            return super().run(sql, parameters)
 
     @contextlib.contextmanager
     def aside(self, columns: str, rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:

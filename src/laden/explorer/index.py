@@ -7,7 +7,8 @@ is asked of a store here.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -154,9 +155,18 @@ class Index:
 
     def clear(self) -> None:
         """Show nothing."""
-        with self.relations.positions:
+        with self._moving():
             self.relations.run(f"BEGIN; {_ITEMS}; {NO_LINES}; COMMIT")
-        self.raised(moved=True)
+
+    @contextmanager
+    def _moving(self) -> Iterator[None]:
+        """While positions change: what was asked before, or is asked meanwhile, is out of date at the end."""
+        with self.relations.positions:
+            self.epoch += 1
+            try:
+                yield
+            finally:
+                self.raised(moved=True)
 
     def merge(self, own: Collection[str], *, listed: bool) -> None:
         """Show manifest and listing together.
@@ -174,14 +184,13 @@ class Index:
             run(f"INSERT INTO {_MERGED} {numbered}", given)
             self.relations.pack()
             (items,) = self.relations.one(f"SELECT count(*) FROM {_MERGED}")  # noqa: S608 - own text
-        with self.relations.positions:
+        with self._moving():
             one = self.relations.one
             moved = one(_ORDER.format(_TABLE)) != one(_ORDER.format(_MERGED))
             # A page that asks meanwhile sees the one or the other, and no label of what stood there before.
             swap = [f"DROP TABLE {_TABLE}", f"ALTER TABLE {_MERGED} RENAME TO items", *([NO_LINES] if moved else [])]
             run("; ".join(["BEGIN", *swap, "COMMIT"]))
         run(_LISTED)
-        self.raised(moved=True)
 
     def _cuts(self) -> list[str]:
         """Names that part listing and manifest into pieces that can be joined in little memory."""
@@ -198,13 +207,14 @@ class Index:
         self._replace(_SURVEYED, {"table": table})
 
     def _replace(self, query: str, parameters: dict[str, object]) -> None:
-        self.relations.run(
-            f"CREATE OR REPLACE TABLE {_TABLE} AS"  # noqa: S608 - own text
-            f" SELECT row_number() OVER () - 1 AS pos, * FROM ({query} ORDER BY name, entry)",
-            parameters,
-        )
+        with self._moving():
+            self.relations.run(NO_LINES)
+            self.relations.run(
+                f"CREATE OR REPLACE TABLE {_TABLE} AS"  # noqa: S608 - own text
+                f" SELECT row_number() OVER () - 1 AS pos, * FROM ({query} ORDER BY name, entry)",
+                parameters,
+            )
         self.relations.pack()
-        self.raised(moved=True)
 
     def count(self) -> tuple[int, int]:
         """Items, and bytes of all."""

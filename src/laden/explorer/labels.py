@@ -22,7 +22,7 @@ from laden.dataset.selection.condition import Condition, parse_condition
 from laden.dataset.selection.marks import COLUMNS as MARKS
 from laden.dataset.table import Table
 from laden.explorer.database import PACKED, Shared
-from laden.explorer.index import LINES
+from laden.explorer.index import LINES, NO_LINES
 from laden.relations import Relations
 
 IMAGE_COLUMNS = {
@@ -93,9 +93,10 @@ class Labels:
             records.declare(records.columns)
             records.read()
             paths = self._kept(own)
-        self._take(paths)
-        self.table, self.shape = records.name, records.shape
-        self.columns = tuple(LabelColumn(column.name, column.kind) for column in records.columns)
+        with self._relations.positions:
+            self._take(paths)
+            self.table, self.shape = records.name, records.shape
+            self.columns = tuple(LabelColumn(column.name, column.kind) for column in records.columns)
         self._prepare()
 
     def _kept(self, own: Relations) -> list[Path]:
@@ -118,7 +119,8 @@ class Labels:
 
     def _take(self, paths: list[Path]) -> None:
         run, table = self._relations.run, f"{PACKED}.labels"
-        run(f"DROP TABLE IF EXISTS {table}")
+        # Rows of another table must never be taken for those that were joined.
+        run(f"BEGIN; DROP TABLE IF EXISTS {table}; {NO_LINES}; COMMIT")
         for path in paths:
             file = f"SELECT * FROM read_parquet('{str(path).replace(_QUOTE, _QUOTE * 2)}')"  # noqa: S608 - own path
             run(f"CREATE TABLE IF NOT EXISTS {table} AS {file} LIMIT 0")
@@ -130,11 +132,11 @@ class Labels:
 
     def join(self) -> None:
         """Make `records` anew, for the items that are there now: after them, and after each other."""
-        if self.shape is None:
-            self._relations.run(_NO_TABLE)
-            return
         with self._relations.positions:
-            self._join(self.shape)
+            if self.shape is None:
+                self._relations.run(_NO_TABLE)
+            else:
+                self._join(self.shape)
 
     def _join(self, shape: TableShape) -> None:
         self._relations.run("CREATE OR REPLACE TABLE keys (pos BIGINT, row_key VARCHAR)")

@@ -23,13 +23,13 @@ from laden.run.loop import run as run_loop
 from laden.run.run import Run, never, running
 from laden.run.tasks import several
 from laden.stages.loadpage import LOAD
-from laden.store import Destination, FolderDestination, open_store, parse_destination, without_secret
+from laden.store import Destination, FolderDestination, open_store, parse_destination, place_of, without_secret
 from laden.store.access import Access, Renewal
 from laden.store.account import list_containers
 from laden.store.credentials import find_credential
 from laden.store.sas import lacking_for_verify
 from laden.values.arguments import Port, checked
-from laden.values.errors import BlobMissing, LadenError, SourceError, UsageError
+from laden.values.errors import BlobMissing, LadenError, UsageError
 from laden.values.events import Observer, PlanReady, Serving, Summary, Warned, ignore
 from laden.values.units import plural, size
 
@@ -40,7 +40,7 @@ _ASKED_AT_ONCE = 16
 
 @checked
 def explore(
-    place: str,
+    place: str | Path,
     *,
     port: Port | None = None,
     open_page: bool = True,
@@ -63,6 +63,7 @@ def explore(
     Raises:
         LadenError: the place cannot be opened, or the port not be had.
     """
+    place = place_of(place)
     with running(Summary("explore", destination=without_secret(place)), observer, stopping=stopping) as run:
         opened = _Opened(place, sas_command, run)
         socket = listening(port)
@@ -255,5 +256,5 @@ def _source_of(text: str) -> Path | None:
     """The source that is meant; None for a folder in which a load was completed."""
     path = Path(text).expanduser().absolute()
     if not path.exists():
-        raise SourceError(f"there is no {path}: check the path")
+        raise UsageError(f"there is no {path}: check the path")
     return None if path.is_dir() and (path / LOAD).is_file() else path
