@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from laden.relations import Relations, local_trouble, told_locally
+from laden.values.arrow import Stream
 from laden.values.errors import UsageError
 
 texts = st.none() | st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -110,13 +111,51 @@ def memory_mib(relations: Relations) -> float:
     return float(text.split()[0]) * {"MiB": 1, "GiB": 1024, "TiB": 1 << 20}[text.split()[1]]
 
 
+def in_use(relations: Relations) -> int:
+    (threads,) = relations.one("SELECT current_setting('threads')")
+    return int(threads)
+
+
+def take_in_many(relations: Relations) -> None:
+    relations.run("INSERT INTO table_starts SELECT '', range FROM range(20001)")
+
+
 def test_the_database_takes_its_share_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LADEN_MEMORY", raising=False)
     machine_mib = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**20
     with Relations() as relations:
-        (threads,) = relations.one("SELECT current_setting('threads')")
+        take_in_many(relations)
         assert 256 <= memory_mib(relations) <= max(256, machine_mib / 4)
-        assert threads * 128 <= memory_mib(relations)
+        assert in_use(relations) * 128 <= memory_mib(relations)
+
+
+@pytest.mark.parametrize("way", ["run", "feed", "absorb"])
+def test_few_names_are_joined_by_one_thread_and_many_by_all(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LADEN_MEMORY", "1G")
+    with Relations() as relations:
+        assert in_use(relations) == 1
+        for start in (0, 10_001):
+            assert in_use(relations) == 1
+            if way == "run":
+                count = relations.run("INSERT INTO table_starts SELECT '', range FROM range(10001)")
+                assert count == 10_001
+            elif way == "feed":
+                relations.feed("table_starts", (("", start + number) for number in range(10_001)))
+            else:
+                stream = Stream({"before": "integer"}, iter([(10_001, (np.arange(10_001),))]))
+                relations.absorb("INSERT INTO table_starts SELECT '', before FROM batch", stream)
+        assert relations.one("SELECT count(*) FROM table_starts") == (20_002,)
+        assert in_use(relations) == min(os.cpu_count() or 1, 8)
+        with pytest.raises(Relations.Error, match="locked"):
+            relations.run("SET memory_limit = '2GiB'")
+
+
+def test_a_table_is_known_once_it_is_made() -> None:
+    with Relations() as relations:
+        assert relations.has("rows")
+        assert not relations.has("todo")
+        assert relations.run("CREATE TABLE todo AS SELECT 1 AS id") == 1
+        assert relations.has("todo")
 
 
 def test_one_of_several_takes_no_more_than_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:

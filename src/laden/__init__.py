@@ -105,12 +105,12 @@ def __getattr__(name: str) -> object:
         home, _, called = _HOMES[name].partition(":")
         return getattr(import_module(f"laden.{home}"), called or name)
     if name == "__version__":
-        from importlib.metadata import version
+        from laden._version import VERSION
 
-        return version("laden")
+        return VERSION
     raise AttributeError(f"module 'laden' has no attribute '{name}'")
 
 
 def __dir__() -> "Iterable[str]":
-    """What there is, whether or not it was imported yet: for completion."""
-    return sorted({*globals(), *__all__})
+    """What there is for people, whether or not it was imported yet: for completion."""
+    return sorted(__all__)

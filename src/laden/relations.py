@@ -3,7 +3,8 @@
 One DuckDB in memory per run, which spills to a private temporary folder, removed afterwards, when its share of memory
 is used up. The share grows with the threads, which need some each, up to a quarter of what the machine (or the
 container that this process is in) has; `LADEN_MEMORY` sets another. It is locked before anything else happens: no file
-outside that folder, no extension, no setting can be reached by any text that a user or a file supplies. Relations are
+outside that folder, no extension, no setting but the number of threads can be reached by any text that a user or a file
+supplies. Relations are
 fed in batches of NumPy columns, or straight from memory as Arrow columns (`absorb`), without any Python object. Without
 ORDER BY, an answer has no order.
 """
@@ -29,6 +30,7 @@ import numpy as np
 from laden.values import scratch
 from laden.values.arrow import Stream
 from laden.values.errors import UsageError
+from laden.values.room import disk_full, free_bytes, is_full
 from laden.values.secrets import StreamLost
 
 BATCH_ROWS = 50_000
@@ -44,6 +46,9 @@ _AMOUNT = re.compile(r"([0-9]{1,9}) ?([MGT])(?:i?B)?", re.IGNORECASE)
 _MB = {"M": 1, "G": 1 << 10, "T": 1 << 20}
 _DUCKDB_AMOUNT = re.compile(r"([0-9.]+) (bytes|KiB|MiB|GiB|TiB)")
 _DUCKDB_MB = {"bytes": 2.0**-20, "KiB": 2.0**-10, "MiB": 1.0, "GiB": 2.0**10, "TiB": 2.0**20}
+
+_FEW_ROWS = 20_000
+"""What one thread joins in less time than it takes to wake another for each of a run's statements."""
 
 Column = Sequence[Any] | np.typing.NDArray[Any]
 """The values of a column; None is NULL."""
@@ -80,6 +85,13 @@ CREATE TABLE findings (
 """
 
 
+_TYPES = {
+    table: {name: kind for name, kind, *_ in (column.split() for column in columns.split(","))}
+    for table, columns in re.findall(r"TABLE (\w+) \((.*?)\);", _SCHEMA, re.DOTALL)
+}
+"""Of the tables that every run has, whose columns never change: asking each time would cost a statement."""
+
+
 class Relations:
     """The tables of one run.
 
@@ -91,11 +103,16 @@ class Relations:
     """What a statement raises that cannot be executed."""
     _SETTINGS: ClassVar[tuple[str, ...]] = ()
     """Statements before the lock, of a kind of database that needs more."""
+    _MOST_MB: ClassVar[int | None] = None
+    """What a kind of database takes at most, unless `LADEN_MEMORY` says otherwise; threads stay as they are."""
 
     def __init__(self, most_mb: int | None = None) -> None:
         """Open one, which takes its share of the memory, or `most_mb` MiB of it where it is one of several."""
         scratch.sweep()
         self.folder = scratch.make()
+        self._rows = 0
+        self._more_threads = 1
+        """How many there will be."""
         try:
             self._connection = self._opened(most_mb)
         except BaseException:
@@ -103,16 +120,17 @@ class Relations:
             raise
 
     def _opened(self, most_mb: int | None) -> duckdb.DuckDBPyConnection:
-        connection = duckdb.connect(":memory:")
+        # It reads files of its own alone, and few: threads that wait for those would only have to be begun.
+        connection = duckdb.connect(":memory:", config={"memory_limit": "25%", "async_threads": 1})
         own = str(self.folder).replace("'", "''")
-        memory_mb, threads = _share(connection)
+        memory_mb, self._more_threads = _share(connection, self._MOST_MB)
         if most_mb is not None and most_mb < memory_mb:
-            memory_mb, threads = most_mb, max(1, min(threads, most_mb // _THREAD_MB))
-        for statement in (
+            memory_mb, self._more_threads = most_mb, max(1, min(self._more_threads, most_mb // _THREAD_MB))
+        settings = (
             f"SET allowed_directories = ['{own}']",
             f"SET temp_directory = '{own}'",
             f"SET memory_limit = '{memory_mb}MiB'",
-            f"SET threads = {threads}",
+            "SET threads = 1",
             "SET preserve_insertion_order = false",
             # It would write to standard output, which belongs to the summary.
             "SET enable_progress_bar = false",
@@ -120,15 +138,30 @@ class Relations:
             "SET autoload_known_extensions = false",
             *self._SETTINGS,
             "SET enable_external_access = false",
+            "SET allowed_configs = ['threads']",
             "SET lock_configuration = true",
-        ):
-            connection.execute(statement)
-        connection.execute(_SCHEMA)
+            _SCHEMA,
+        )
+        connection.execute(";".join(settings))
         return connection
 
-    def run(self, sql: str, parameters: Sequence[object] | Mapping[str, object] = ()) -> None:
-        """Execute a statement that returns nothing."""
-        self._connection.execute(sql, parameters)
+    def _took_in(self, answer: duckdb.DuckDBPyConnection) -> int:
+        """How many rows a statement made; once they are many, statements get all threads."""
+        rows = made[0][0] if (made := answer.fetchall()) and isinstance(made[0][0], int) else 0
+        self._rows += rows
+        if self._rows > _FEW_ROWS:
+            self._grow()
+        return rows
+
+    def _grow(self) -> None:
+        """Have statements done by all threads from now on."""
+        if self._more_threads > 1:
+            self._connection.execute(f"SET threads = {self._more_threads}")
+            self._more_threads = 1
+
+    def run(self, sql: str, parameters: Sequence[object] | Mapping[str, object] = ()) -> int:
+        """Execute a statement; returns how many rows it made, changed or deleted (of several statements, the last)."""
+        return self._took_in(self._connection.execute(sql, parameters))
 
     def run_within(self, sql: str, limit_s: float) -> bool:
         """Execute a statement that somebody else wrote; False if it was ended for taking too long.
@@ -170,6 +203,13 @@ class Relations:
         row: tuple[Any, ...] = self._connection.execute(sql, parameters).fetchall()[0]
         return row
 
+    def has(self, table: str) -> bool:
+        """Whether there is a table of laden's own, which some stage makes."""
+        try:
+            return not list(self.stream(f"FROM {table} LIMIT 0"))
+        except duckdb.CatalogException:
+            return False
+
     def stream(self, sql: str, parameters: Sequence[object] | Mapping[str, object] = ()) -> Iterator[tuple[Any, ...]]:
         """The rows of an answer, in constant memory, unharmed by other statements meanwhile."""
         cursor = self._connection.cursor()
@@ -192,9 +232,11 @@ class Relations:
 
     def absorb(self, statement: str, stream: Stream, parameters: Sequence[object] = ()) -> None:
         """Execute a statement that reads the relation `batch`: the columns of a stream; raises what that raises."""
+        if stream.long:
+            self._grow()
         self._connection.register("batch", stream)
         try:
-            self._connection.execute(statement, parameters)
+            self._took_in(self._connection.execute(statement, parameters))
         except duckdb.Error:
             if stream.error is not None:
                 raise stream.error from stream.error.__cause__
@@ -218,18 +260,25 @@ class Relations:
             constants: the values of columns that are the same in all of these rows.
         """
         types, constants = self._types(table), constants or {}
-        arrays = {f"c{index}": _array(column, types[name]) for index, (name, column) in enumerate(columns.items())}
-        values = [f"c{index}::{types[name]}" for index, name in enumerate(columns)]
+        columns = {name: column for name, column in columns.items() if not _is_absent(column)} or columns
+        arrays, values = {}, []
+        for index, (name, column) in enumerate(columns.items()):
+            arrays[f"c{index}"], known = _array(column, types[name])
+            value = f"c{index}"
+            if known is not None:
+                arrays[f"k{index}"], value = known, f"CASE WHEN k{index} THEN c{index} END"
+            values.append(f"({value})::{types[name]}")
         values += [f"?::{types[name]}" for name in constants]
         names = ", ".join([*columns, *constants])
         self._connection.register("batch", arrays)
-        self._connection.execute(
-            f"INSERT INTO {table} ({names}) SELECT {', '.join(values)} FROM batch",  # noqa: S608 - own names
-            list(constants.values()),
-        )
+        insert = f"INSERT INTO {table} ({names}) SELECT {', '.join(values)} FROM batch"  # noqa: S608 - own names
+        self._took_in(self._connection.execute(insert, list(constants.values())))
         self._connection.unregister("batch")
 
     def _types(self, table: str) -> dict[str, str]:
+        """Names of a table's columns and their types."""
+        if (known := _TYPES.get(table)) is not None:
+            return known
         return {name: kind for name, kind, *_ in self._connection.execute(f"DESCRIBE {table}").fetchall()}
 
     def to_parquet(self, query: str, name: str, mark: str, notes: Mapping[str, str] | None = None) -> Path:
@@ -290,11 +339,27 @@ def local_trouble(error: Exception) -> str | None:
             f"{_limit_told(text)}: set {MEMORY_VARIABLE} to more, such as {MEMORY_VARIABLE}=2G, and run again"
         )
     if full or any(os.strerror(number) in text for number in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EROFS)):
-        place = os.environ.get("TMPDIR", tempfile.tempdir or "the temporary folder")
-        return (
-            f"there is no room for laden's notes in {place}: free some, or set TMPDIR to another folder, and run again"
-        )
+        return _no_room(error)
     return None
+
+
+def _no_room(error: Exception) -> str:
+    """Which disk is full: that of the notes only where it may be."""
+    notes = os.environ.get("TMPDIR", tempfile.tempdir or "the temporary folder")
+    if isinstance(error, OSError) and is_full(error) and _has_room(notes):
+        return str(disk_full(error.filename or "a folder that this run writes to"))
+    return f"there is no room for laden's notes in {notes}: free some, or set TMPDIR to another folder, and run again"
+
+
+def _has_room(folder: str) -> bool:
+    try:
+        return free_bytes(Path(folder)) > _ROOM_BYTES
+    except OSError:
+        return False
+
+
+_ROOM_BYTES = 16 << 20
+"""With so much free, a disk is not the one that is full."""
 
 
 _IS_FULL = re.compile("max_temp_directory_size|failed to offload data block")
@@ -307,12 +372,14 @@ def _limit_told(text: str) -> str:
     return f" ({found[1]})" if found else ""
 
 
-def _share(connection: duckdb.DuckDBPyConnection) -> tuple[int, int]:
+def _share(connection: duckdb.DuckDBPyConnection, most_mb: int | None) -> tuple[int, int]:
     """Memory in MiB and threads that the database may take; raises `UsageError` where the environment makes no sense.
 
-    DuckDB knows the machine, and the limits of the container (control group) that it is in.
+    DuckDB knows the machine, and the limits of the container (control group) that it is in; it was opened with a
+    quarter of the memory that there is.
     """
-    (threads,) = connection.execute("SELECT current_setting('threads')").fetchall()[0]
+    asks = "SELECT current_setting('threads'), current_setting('memory_limit')"
+    threads, quarter = connection.execute(asks).fetchall()[0]
     asked = os.environ.get(MEMORY_VARIABLE, "").strip()
     if asked:
         found = _AMOUNT.fullmatch(asked)
@@ -323,30 +390,27 @@ def _share(connection: duckdb.DuckDBPyConnection) -> tuple[int, int]:
                 f" more, as in {MEMORY_VARIABLE}=2G"
             )
     else:
-        memory_mb = max(min(_THREAD_MB * threads, _quarter_mb(connection)), _LEAST_MB)
-    return memory_mb, max(1, min(threads, memory_mb // _THREAD_MB))
+        found = _DUCKDB_AMOUNT.fullmatch(quarter)
+        quarter_mb = int(float(found[1]) * _DUCKDB_MB[found[2]]) if found else _LEAST_MB
+        memory_mb = max(min(_THREAD_MB * threads, quarter_mb), _LEAST_MB)
+    threads = max(1, min(threads, memory_mb // _THREAD_MB))
+    return memory_mb if asked or most_mb is None else min(memory_mb, most_mb), threads
 
 
-def _quarter_mb(connection: duckdb.DuckDBPyConnection) -> int:
-    """A quarter of the memory that there is, in MiB."""
-    connection.execute("SET memory_limit = '25%'")
-    (told,) = connection.execute("SELECT current_setting('memory_limit')").fetchall()[0]
-    found = _DUCKDB_AMOUNT.fullmatch(told)
-    return int(float(found[1]) * _DUCKDB_MB[found[2]]) if found else _LEAST_MB
+def _is_absent(column: Column) -> bool:
+    """Whether it holds NULL alone, as one that is not named does."""
+    return isinstance(column, list | tuple) and column.count(None) == len(column)
 
 
-def _array(column: Column, kind: str) -> np.typing.NDArray[Any]:
-    """A NumPy column; integers with gaps become a masked array, which DuckDB reads as NULL."""
+def _array(column: Column, kind: str) -> tuple[np.typing.NDArray[Any], np.typing.NDArray[np.bool_] | None]:
+    """A NumPy column; of integers with gaps, also which are known."""
     if isinstance(column, np.ndarray):
-        return column
+        return column, None
     if kind == "VARCHAR":
-        return np.array(column, dtype=object)
+        return np.array(column, dtype=object), None
     if kind == "BOOLEAN":
-        return np.array(column, dtype=bool)
-    absent = column.count(None)
-    if absent == 0:
-        return np.array(column, dtype=np.int64)
-    if absent == len(column):
-        return np.ma.masked_array(np.zeros(len(column), dtype=np.int64), mask=True)
-    mask = [value is None for value in column]
-    return np.ma.masked_array(np.array([value or 0 for value in column], dtype=np.int64), mask=mask)
+        return np.array(column, dtype=bool), None
+    if None not in column:
+        return np.array(column, dtype=np.int64), None
+    known = np.array([value is not None for value in column])
+    return np.array([value or 0 for value in column], dtype=np.int64), known

@@ -15,7 +15,8 @@ from typer.testing import CliRunner
 
 from laden.cli.app import app
 from laden.cli.demo import run_demo
-from laden.cli.faces import Face, Interrupts, run_verb
+from laden.cli.face import Face
+from laden.cli.faces import Interrupts, run_verb
 from laden.cli.terminal import Terminal
 from laden.values.errors import AccessDenied, UsageError
 from laden.values.events import Event, Found, Observer, PlanReady, Started, Summary, Warned
@@ -121,12 +122,17 @@ def test_a_summary_is_short_and_honest(capsys: pytest.CaptureFixture[str]) -> No
     ("summary", "words"),
     [
         (Summary("load", exit_code=3, complete=True), "need a person"),
-        (Summary("load"), "Dry run: nothing was written. 905 images (1.0 GB) would be sent"),
+        (Summary("load"), "Dry run: nothing was sent. 905 images (1.0 GB) would be sent"),
         (Summary("load", exit_code=3), "would be sent; the findings above need a person"),
         (Summary("check"), "Table and archives fit; no image was looked into"),
         (Summary("check", examined=1), "Table and archives fit; 1 image looked into, and whole"),
         (Summary("check", examined=3, unseen=1), "2 images looked into, 1 file not: nobody knows whether"),
         (Summary("check", exit_code=3), "need a person"),
+        (Summary("get"), "Dry run: nothing was fetched."),
+        (Summary("fetch"), "Dry run: nothing was fetched."),
+        (Summary("copy"), "Dry run: nothing was copied."),
+        (Summary("history"), "Nothing is recorded here."),
+        (Summary("history", complete=True), "The chain of records holds."),
         (Summary("verify"), "All there, unchanged"),
         (Summary("verify", exit_code=3), "Not as the manifest says"),
     ],

@@ -21,7 +21,7 @@ def main() -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     # Nothing that laden makes by the million is cyclic: looking for cycles in it is time lost.
-    gc.set_threshold(50_000, 20, 50)
+    gc.set_threshold(200_000, 20, 50)
     # NumPy's linear algebra, which nothing here uses, would start a thread for each core, and these spin for a while.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     keep_memory()

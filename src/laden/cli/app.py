@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from laden.cli.faces import Face
+from laden._version import VERSION
+from laden.cli.face import Face
 from laden.cli.given import asked, inside, kept, run_folder, takes
 from laden.cli.helping import Rooms, Verbs
 from laden.cli.options import (
@@ -87,9 +88,7 @@ _MOST_WORKERS = 64
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
-
-        typer.echo(f"laden {version('laden')}")
+        typer.echo(f"laden {VERSION}")
         raise typer.Exit
 
 
@@ -115,7 +114,9 @@ def _workers(text: str) -> int | None:
 def load(
     source: Sources,
     destination: Dest,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan; write nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the plan; send nothing. Findings are written.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="No question before sending.")] = False,
     report: Report = REPORT_FILE,
     report_images: ReportImages = Pictures.some,
@@ -148,7 +149,8 @@ def load(
         typer.Option(
             "--limit",
             metavar="RATE",
-            help="Bytes a second that are sent at most: 20M; by time of day: 08:00-18:00=5M,20M. Default: no limit.",
+            help="Bytes a second that are sent at most, to a container: 20M; by time of day: 08:00-18:00=5M,20M."
+            " Default: no limit.",
         ),
     ] = None,
     workers: Annotated[

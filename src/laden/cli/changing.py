@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from laden.cli.ask import Question, SasPrompt, agreed, somebody_is_there
-from laden.cli.faces import Face, Interrupts, run_verb
+from laden.cli.face import Face
+from laden.cli.faces import Interrupts, run_verb
 from laden.values.events import ActReady, Observer, Summary, Warned
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from laden.cli.faces import Face, run_verb
+from laden.cli.face import Face
+from laden.cli.faces import run_verb
 from laden.values.events import Event, Observer, Summary
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from laden.cli.faces import Face, run_verb
+from laden.cli.face import Face
+from laden.cli.faces import run_verb
 from laden.cli.lines import say
 from laden.cli.options import FINDINGS_FILE, REPORT_FILE
 from laden.cli.text import escaped

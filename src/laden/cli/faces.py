@@ -14,9 +14,10 @@ import threading
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from types import FrameType
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 from laden.cli.ask import Question, SasPrompt
+from laden.cli.face import Face
 from laden.values.errors import ExitCode, LadenError
 from laden.values.events import Event, Observer, Serving, Started, Summary, to_json
 from laden.values.scratch import remove_all
@@ -26,6 +27,7 @@ _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if
 """Ctrl-C, what ends services and containers, and a terminal that is closed."""
 _SHOW_CURSOR = "\x1b[?25h\n"
 _STOPPED = "stopped as you asked: run the same command again to go on"
+_AT_ONCE = b"\nStopped at once, and nothing more is told: the same command again goes on.\n"
 _ORDERLY = frozenset({"transfer", "images", "download", "fetch", "acting"})
 """Stages in which the first signal lets what was begun come to its end; `stopping` tells the verb."""
 
@@ -84,28 +86,15 @@ class Interrupts:
                     sys.stdout.write(_SHOW_CURSOR)
                 sys.stdout.flush()
             remove_all()
+            with suppress(OSError):
+                # Straight to the descriptor: what this interrupts may be within the stream.
+                os.write(2, _AT_ONCE)
             os._exit(ExitCode.INTERRUPTED)
         self.stop()
         # The terminal may be gone.
         with suppress(OSError):
             sys.stderr.write("\nFinishing what is in flight, 10 s at most; Ctrl-C again stops at once.\n")
             sys.stderr.flush()
-
-
-class Face(NamedTuple):
-    """How events are shown."""
-
-    json: bool = False
-    """As lines of JSON on stdout."""
-    quiet: bool = False
-    """Only warnings, errors and the last line."""
-    verbose: bool = False
-    """Every event."""
-
-    @classmethod
-    def of(cls, options: dict[str, Any]) -> Face:
-        """Take those that `options.Showing` declares out of a command's options."""
-        return cls(*(options.pop(name) for name in cls._fields))
 
 
 def run_verb(

@@ -16,7 +16,6 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from laden.cli.options import LOG_FILE
-from laden.store.slips import is_meant_for_a_cloud
 from laden.values.secrets import redact
 
 
@@ -99,6 +98,8 @@ def run_folder(out: Path | None) -> Iterator[None]:
     """The folder of a run is there; a run that leaves nothing in a new one leaves none."""
     made = False
     if out is not None:
+        from laden.store.slips import is_meant_for_a_cloud
+
         if redact(str(out)) != str(out) or is_meant_for_a_cloud(str(out)):
             raise typer.BadParameter("name a folder on this machine", param_hint="--out")
         made = not out.exists()

@@ -16,6 +16,8 @@ from typing import Any, TypeVar
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from laden.cli.plain import take_plainly
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _WORDS = (
@@ -49,6 +51,10 @@ class Titled(TyperCommand):
 
     What takes one value is given once: of two, nobody knows which was meant, and the last would win in silence.
     """
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Those that there are, and `--help`."""
+        return [take_plainly(one) for one in super().get_params(ctx)]
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Take the words of a command line; raises a parser's error for an option with one value that has two."""
@@ -126,6 +132,10 @@ def _write(formatter: Any, records: Iterable[tuple[str, str]]) -> None:
 
 class Rooms(TyperGroup):
     """A command with verbs, which stand under what they are for."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Those that there are, and `--help`."""
+        return [take_plainly(one) for one in super().get_params(ctx)]
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write them; what is told of each is whole."""

@@ -7,7 +7,8 @@ from typing import Any
 import typer
 
 from laden.cli.ask import SasPrompt, somebody_is_there
-from laden.cli.faces import Face, run_verb
+from laden.cli.face import Face
+from laden.cli.faces import run_verb
 from laden.values.events import Observer, Summary
 
 

@@ -6,7 +6,8 @@ import sys
 from typing import Any
 
 from laden.cli.ask import Question, SasPrompt, somebody_is_there
-from laden.cli.faces import Face, Interrupts, run_verb
+from laden.cli.face import Face
+from laden.cli.faces import Interrupts, run_verb
 from laden.cli.links import warn_of_signed
 from laden.values.events import Observer, Summary, Warned
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from laden.cli.faces import Face, Interrupts, run_verb
+from laden.cli.face import Face
+from laden.cli.faces import Interrupts, run_verb
 from laden.cli.links import warn_of_signed
 from laden.values.events import Observer, Summary
 

@@ -12,7 +12,6 @@ from typing import Annotated
 
 import typer
 
-from laden.store.trust import trust_host
 from laden.values.errors import UsageError
 
 EXIT_CODES = """\b
@@ -99,7 +98,7 @@ LockFile = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON event a line on stdout; the last is the summary.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings, errors and the last line.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings, findings, and how it ended.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Also each archive and each retry.")]
 Connections = Annotated[
     int | None,
@@ -116,6 +115,8 @@ SasCommand = Annotated[
 
 
 def _trust(hosts: list[str] | None) -> None:
+    from laden.store.trust import trust_host
+
     for host in hosts or ():
         try:
             trust_host(host)

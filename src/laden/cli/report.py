@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from laden.cli.faces import Face, run_verb
+from laden.cli.face import Face
+from laden.cli.faces import run_verb
 from laden.cli.typed import typed
 from laden.values.errors import UsageError
 from laden.values.events import Observer, Summary

@@ -59,7 +59,7 @@ class Terminal:
     """Draws the events of one run."""
 
     def __init__(self, *, quiet: bool, verbose: bool, aside: bool = False, name: str = "") -> None:
-        """`name` is the command's as it was typed, where a verb does its work under another; see `faces.Face`."""
+        """`name` is the command's as it was typed, where a verb does its work under another; see `face.Face`."""
         self._console = Console(highlight=False, soft_wrap=True, stderr=aside)
         self._errors = Console(highlight=False, soft_wrap=True, stderr=True)
         self._quiet = quiet

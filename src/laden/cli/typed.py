@@ -7,20 +7,25 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from laden.store.destination import without_secret
-
 _LINE: ContextVar[str] = ContextVar("line", default="")
 
 
 @contextmanager
 def noting(arguments: Sequence[str]) -> Iterator[None]:
     """Note the words of a command while it runs."""
-    words = (without_secret(word) if "://" in word else word for word in arguments)
-    token = _LINE.set(shlex.join(["laden", *words]))
+    token = _LINE.set(shlex.join(["laden", *map(_shown, arguments)]))
     try:
         yield
     finally:
         _LINE.reset(token)
+
+
+def _shown(word: str) -> str:
+    if "://" not in word:
+        return word
+    from laden.store.destination import without_secret
+
+    return without_secret(word)
 
 
 def typed() -> str:

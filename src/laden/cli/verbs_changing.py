@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from laden.cli.app import Overwrite, app
-from laden.cli.faces import Face
+from laden.cli.face import Face
 from laden.cli.given import doing, takes
 from laden.cli.options import (
     EXIT_CODES,

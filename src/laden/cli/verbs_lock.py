@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from laden.cli.app import app
-from laden.cli.faces import Face
+from laden.cli.face import Face
 from laden.cli.given import kept, run_folder, takes
 from laden.cli.options import EXIT_CODES, Exclude, LinkCommand, LockMaking, Names, Sources
 

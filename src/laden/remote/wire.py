@@ -13,10 +13,10 @@ import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import CancelledError, Future
 from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, version
 from time import monotonic
 from typing import Any, Self, TypeVar
 
+from laden._version import VERSION
 from laden.remote.answers import CutOff, weather
 from laden.remote.link import Link
 from laden.run.loop import loop_factory
@@ -42,14 +42,7 @@ _END_WITHIN_S = 10.0
 _MOST_ERROR_BYTES = 64 << 10
 
 
-def _agent() -> str:
-    try:
-        return f"laden/{version('laden')} (loads imaging datasets; ranged, throttled, resumable)"
-    except PackageNotFoundError:
-        return "laden (loads imaging datasets; ranged, throttled, resumable)"
-
-
-AGENT = _agent()
+AGENT = f"laden/{VERSION} (loads imaging datasets; ranged, throttled, resumable)"
 """Hosts throttle those who do not say who they are."""
 
 

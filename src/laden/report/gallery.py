@@ -16,6 +16,7 @@ from typing import NamedTuple
 from laden.dataset.images import BROKEN, STATES
 from laden.dataset.images.child import Decoder, DecodingStopped
 from laden.relations import Relations
+from laden.report.drawable import is_image
 from laden.report.facts import Gallery, Picture
 from laden.report.gather import DAMAGED, PASSED_BYTES
 from laden.report.pixels import EDGE_PIXELS, Drawn, draw
@@ -34,8 +35,7 @@ _STOPS = 3
 """So often the process that decodes may end before a page does without more pictures."""
 _WHOLE_PERCENT = 100
 
-_IMAGES = r"regexp_matches(lower(blob), '\.(png|jpe?g|dcm|dicom|tiff?|bmp|gif|webp)$')"
-_WORTH_READING = f"size_bytes <= {_MOST_BYTES} AND passed_bytes <= {_MOST_BYTES} AND {_IMAGES}"
+_WORTH_READING = f"size_bytes <= {_MOST_BYTES} AND passed_bytes <= {_MOST_BYTES} AND {is_image('blob')}"
 _CHOSEN = "blob, key, size_bytes, id, width, height, bits, fate, state"
 _SAMPLE = f"""
 SELECT {_CHOSEN} FROM shown

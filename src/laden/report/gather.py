@@ -90,7 +90,7 @@ def archives(relations: Relations, *, source: bool) -> tuple[ArchiveCounts, ...]
             " FROM shown GROUP BY home"
         )
     }
-    if relations.one("SELECT count(*) FROM duckdb_tables() WHERE table_name = 'matches'")[0]:
+    if relations.has("matches"):
         nowhere = None if any(counts) else ""
         for home, missing in relations.stream(
             "SELECT home, count(*) FROM rows WHERE selected AND row NOT IN (SELECT row FROM matches) GROUP BY 1"

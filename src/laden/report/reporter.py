@@ -15,16 +15,17 @@ import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
-from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal
 
+from laden._version import VERSION
 from laden.dataset.images.child import Decoder, DecodingStopped
 from laden.dataset.profile import Profile
 from laden.dataset.source import Root
 from laden.dataset.table import Table
 from laden.relations import Relations
+from laden.report.drawable import has_images
 from laden.report.facts import ColumnCounts, Facts, Gallery, Speed
 from laden.report.watch import Watch
 from laden.stages.charted import Charted
@@ -88,10 +89,6 @@ class Reporter:
             with self._spared():
                 self._watch.see(event)
         self._observer(event)
-        if self.wanted and self._images and isinstance(event, Started) and event.stage == "source":
-            # It starts while the source is surveyed; where it cannot, each image says so.
-            with self._spared(), contextlib.suppress(DecodingStopped):
-                self._decoder.start()
         if isinstance(event, PlanReady) and self._sketches is not None and self._images:
             with self._spared():
                 self._begin(self._sketches)
@@ -113,6 +110,10 @@ class Reporter:
         self._tables = [table.name for table in tables]
         pairs = zip(tables, profile.tables, strict=True)
         self._charted = [Charted.of(number, *pair) for number, pair in enumerate(pairs)]
+        # It starts while the plan is made; where it cannot, each image says so.
+        with self._spared(), contextlib.suppress(DecodingStopped):
+            if self._images and has_images(relations):
+                self._decoder.start()
 
     async def look_at_destination(
         self, store: Store, relations: Relations, profile: Profile | None, table: Table | None
@@ -247,7 +248,7 @@ class Reporter:
             speed=speed,
             gallery=self._captioned(),
             made=f"{now.day} {now:%B %Y, %H:%M} {now.tzname()}",
-            version=version("laden"),
+            version=VERSION,
             system=f"Python {platform.python_version()}, {platform.system()} {platform.machine()}",
             command=self._command,
         )

@@ -15,14 +15,14 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 from typing import TextIO
 
-from laden.values.errors import UsageError
+from laden._version import VERSION
 from laden.values.events import Event, Observer, Summary, Warned, to_json
 from laden.values.ownfiles import LOG_START, is_device, is_log, refuse
+from laden.values.room import unwritable
 from laden.values.signs import Counted, Progress
 
 MOST_BYTES = 10_000_000
@@ -118,12 +118,10 @@ class LogFile:
         refuse(self._path, is_log, "log", "--log")
         try:
             self._file = _opened(self._path)
-            self._file.write(f"{LOG_START}, {json.dumps(version('laden'))}]}}\n")
+            self._file.write(f"{LOG_START}, {json.dumps(VERSION)}]}}\n")
         except OSError as error:
             self._close()
-            raise UsageError(
-                f"the log cannot be written to {self._path} ({error.strerror}): name another --log"
-            ) from None
+            raise unwritable(self._path, "log", "--log", error) from None
         return self
 
     def __exit__(

@@ -10,12 +10,11 @@ from typing import NamedTuple
 from laden.dataset.images import DOUBTFUL, UNSETTLED, WHOLE
 from laden.relations import Relations
 
-_PLANNED = """
+_COUNTED = """
+SELECT planned.*, received.* FROM (
 SELECT count(*) FILTER (action IN ('send', 'replace', 'compare')), count(*) FILTER (action = 'done'),
        count(*) FILTER (action = 'conflict')
-FROM todo
-"""
-_RECEIVED = """
+FROM todo) planned, (
 SELECT count(*) FILTER (outcome = 'sent'), count(*) FILTER (outcome = 'already_there'),
        count(*) FILTER (outcome = 'conflict'), count(*) FILTER (outcome = 'damaged'),
        count(*) FILTER (outcome = 'failed'), count(*) FILTER (outcome = 'read'),
@@ -24,7 +23,7 @@ SELECT count(*) FILTER (outcome = 'sent'), count(*) FILTER (outcome = 'already_t
        count(*) FILTER (outcome IN ('sent', 'already_there', 'read') AND list_contains($unsettled, state)),
        coalesce(sum(size_bytes) FILTER (outcome = 'sent'), 0)::BIGINT,
        coalesce(sum(size_bytes) FILTER (outcome = 'read'), 0)::BIGINT
-FROM receipts
+FROM receipts) received
 """
 _UNLISTED = """
 SELECT count(*) FROM receipts r JOIN todo t USING (blob)
@@ -56,22 +55,19 @@ class Outcomes(NamedTuple):
     """Read, and not looked into, or not to the end."""
     bytes_sent: int = 0
     bytes_examined: int = 0
-    unlisted: int = 0
-    """Blobs that are there and that the listing before the transfer does not show."""
 
     def counts(self) -> dict[str, int]:
         """The fields that a summary has too."""
         fields = self._asdict()
-        return {name: fields[name] for name in fields if name not in ("unfinished", "there", "unlisted")}
+        return {name: fields[name] for name in fields if name not in ("unfinished", "there")}
 
 
 def outcomes(relations: Relations) -> Outcomes:
     """Count what became of the plan's images; nothing of a run that has no plan yet."""
-    if not relations.one("SELECT count(*) FROM duckdb_tables() WHERE table_name = 'todo'")[0]:
+    if not relations.has("todo"):
         return Outcomes()
     fine = {"fine": list({WHOLE, *DOUBTFUL, *UNSETTLED})}
-    to_read, done, left_alone = relations.one(_PLANNED)
-    received = relations.one(_RECEIVED, {**fine, "unsettled": list(UNSETTLED)})
+    to_read, done, left_alone, *received = relations.one(_COUNTED, {**fine, "unsettled": list(UNSETTLED)})
     sent, there, conflicts, damaged, failed, examined, broken_now, held, unseen, sent_bytes, read_bytes = received
     return Outcomes(
         unfinished=to_read - (sent + there + conflicts + damaged + examined + held),
@@ -86,5 +82,16 @@ def outcomes(relations: Relations) -> Outcomes:
         examined=examined,
         bytes_sent=sent_bytes,
         bytes_examined=read_bytes,
-        unlisted=relations.one(_UNLISTED)[0],
     )
+
+
+def unlisted(relations: Relations) -> int:
+    """How many blobs are there that the listing before the transfer does not show."""
+    count: int = relations.one(_UNLISTED)[0]
+    return count
+
+
+def failed(relations: Relations) -> int:
+    """How many images could not be sent."""
+    count: int = relations.one("SELECT count(*) FROM receipts WHERE outcome = 'failed'")[0]
+    return count

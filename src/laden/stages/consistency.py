@@ -14,14 +14,16 @@ from typing import Literal
 from laden.relations import Relations
 from laden.values.records import UNSEEN, Finding, Severity
 
+_TWICE = """
+CREATE OR REPLACE TABLE twice AS
+SELECT md5, size_bytes FROM {seen} WHERE md5 IS NOT NULL AND size_bytes > 0 GROUP BY ALL HAVING count(*) > 1
+"""
 _TWINS = """
-WITH twice AS (
-    SELECT md5, size_bytes FROM {seen} WHERE md5 IS NOT NULL AND size_bytes > 0 GROUP BY ALL HAVING count(*) > 1),
-alike AS (SELECT s.blob, s.archive, s.member, s.md5, s.size_bytes FROM {seen} s JOIN twice USING (md5, size_bytes)),
+WITH alike AS (
+    SELECT s.blob, s.archive, s.member, s.md5, s.size_bytes FROM {seen} s JOIN twice USING (md5, size_bytes)),
 first AS (SELECT md5, size_bytes, min(blob) AS blob FROM alike GROUP BY ALL)
 SELECT a.blob, a.archive, a.member, f.blob FROM alike a JOIN first f USING (md5, size_bytes)
-WHERE a.blob <> f.blob
-  AND (EXISTS (FROM wanted w WHERE w.blob = a.blob) OR EXISTS (FROM wanted w WHERE w.blob = f.blob))
+WHERE a.blob <> f.blob AND (a.blob IN (SELECT blob FROM wanted) OR f.blob IN (SELECT blob FROM wanted))
 ORDER BY a.blob
 """
 """Which are there twice is asked of their MD5 alone: of a million images that are not, no name is held."""
@@ -51,6 +53,8 @@ def not_looked_into(relations: Relations, seen: Literal["receipts", "loaded"]) -
     """How many files of what kind nobody looked into, because laden has no check for them."""
     # What could not be read has a finding of its own.
     read = " AND s.outcome IN ('sent', 'already_there', 'read')" if seen == "receipts" else ""
+    if not relations.one(f"SELECT count(*) FROM {seen} WHERE state = ?", [UNSEEN])[0]:  # noqa: S608 - own names
+        return
     kinds = list(relations.stream(_UNSEEN.format(seen=seen, read=read), [UNSEEN]))
     if count := sum(files for _, files in kinds):
         named = [f"{kind or 'without an ending'} ({files:,})" for kind, files in kinds[:_NAMED]]
@@ -69,9 +73,10 @@ def contradictions(relations: Relations, seen: Literal["receipts", "loaded"], bi
         seen: the relation with what was seen of every image.
         bits: that a sample of the dataset's images has, where the profile says.
     """
-    has_table = relations.one("SELECT count(*) FROM table_starts")[0]
+    has_table, has_sizes = relations.one("SELECT (SELECT count(*) FROM table_starts), (SELECT count(*) FROM sizes)")
     labelled = ", which another row may label otherwise" if has_table else ""
-    for blob, archive, member, first in relations.stream(_TWINS.format(seen=seen)):
+    has_twins = relations.run(_TWICE.format(seen=seen))
+    for blob, archive, member, first in relations.stream(_TWINS.format(seen=seen)) if has_twins else ():
         yield Finding(
             "image-twin",
             Severity.WARNING,
@@ -80,7 +85,9 @@ def contradictions(relations: Relations, seen: Literal["receipts", "loaded"], bi
             member=member,
             blob=blob,
         )
-    for row, blob, archive, member, width, height, columns, rows in relations.stream(_SIZES.format(seen=seen)):
+    for row, blob, archive, member, width, height, columns, rows in (
+        relations.stream(_SIZES.format(seen=seen)) if has_sizes else ()
+    ):
         turned = (width, height) == (rows, columns)
         reason = "it lies on its side" if turned else "it may be another image than the row means"
         yield Finding(

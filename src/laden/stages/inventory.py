@@ -381,9 +381,8 @@ def count_sent(relations: Relations) -> Sent:
 _SENT = """
 SELECT count(*), coalesce(sum(b.size_bytes), 0)::BIGINT,
        count(*) FILTER (list_contains(?::VARCHAR[], split_part(b.image, ';', 5))), count(*) FILTER (k.blob IS NULL)
-FROM blobs b LEFT JOIN known k ON k.blob = b.name
+FROM blobs b LEFT JOIN known k ON k.blob = b.name ANTI JOIN below o ON o.name = b.name
 WHERE b.source IS NOT NULL AND b.source_bytes IS NOT NULL AND NOT starts_with(b.name, '_laden/')
-  AND NOT EXISTS (FROM below o WHERE o.name = b.name)
 """
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from typing import Any, NamedTuple
 
+from laden._version import VERSION
 from laden.dataset.images import BROKEN
 from laden.relations import Relations
 from laden.values.errors import StoreError
@@ -117,7 +117,7 @@ def write_load_page(
         "table": _written(table) if table else None,
         "documents": [_written(other) for other in others],
         "manifest": _written(manifest) if manifest else None,
-        "laden": version("laden"),
+        "laden": VERSION,
     }
     return _as_bytes(page)
 
@@ -172,7 +172,7 @@ def write_unfinished_page(*, profile: str, layout: str, rows: int, planned: Plan
         "table": None,
         "documents": [],
         "manifest": None,
-        "laden": version("laden"),
+        "laden": VERSION,
     }
     return (json.dumps(page, indent=2, ensure_ascii=False) + "\n").encode()
 

@@ -39,15 +39,16 @@ FROM known
 """
 """What no manifest of laden's holds: other than MD5s, a negative length, a blob twice."""
 
+_LOADS = """
+CREATE OR REPLACE TABLE loads AS SELECT left(name, length(name) - length('_laden/load.json')) AS prefix
+FROM blobs WHERE ends_with(name, '/_laden/load.json')
+"""
 _BELOW = """
 CREATE OR REPLACE TABLE below AS
-WITH loads AS (
-    SELECT left(name, length(name) - length('_laden/load.json')) AS prefix
-    FROM blobs WHERE ends_with(name, '/_laden/load.json')),
-above AS (
+WITH above AS (
     SELECT name, unnest(list_transform(range(1, len(string_split(name, '/'))),
         lambda parts: array_to_string(string_split(name, '/')[:parts], '/') || '/')) AS prefix
-    FROM blobs WHERE (SELECT count(*) FROM loads) > 0 AND contains(name, '/'))
+    FROM blobs WHERE contains(name, '/'))
 SELECT name, arg_max(prefix, length(prefix)) AS prefix FROM above
 WHERE prefix IN (SELECT prefix FROM loads) GROUP BY name
 """
@@ -55,7 +56,8 @@ WHERE prefix IN (SELECT prefix FROM loads) GROUP BY name
 
 def find_loads_below(relations: Relations) -> None:
     """Fill the relation `below`: blobs of the listing below a prefix with a load of its own, and that prefix."""
-    relations.run(_BELOW)
+    some = relations.run(_LOADS)
+    relations.run(_BELOW if some else "CREATE OR REPLACE TABLE below (name VARCHAR, prefix VARCHAR)")
 
 
 _NAMED = """
@@ -91,12 +93,13 @@ WITH found AS (
       OR (b.md5 IS NULL AND r.outcome = 'already_there' AND r.size_bytes = b.size_bytes))
     LEFT JOIN known k ON k.blob = b.name AND k.md5 = b.md5 AND k.size_bytes = b.size_bytes
     LEFT JOIN (SELECT blob, name FROM rows SEMI JOIN named USING (row)) n ON n.blob = b.name
-    WHERE (r.blob IS NOT NULL OR k.blob IS NOT NULL OR (b.source IS NOT NULL AND b.crc32 IS NOT NULL
-      AND NOT EXISTS (FROM doubted d WHERE d.blob = b.name)))
-      AND coalesce(b.md5, r.md5) IS NOT NULL AND NOT starts_with(b.name, '_laden/')
-      AND (NOT EXISTS (FROM below o WHERE o.name = b.name) OR EXISTS (FROM wanted w WHERE w.blob = b.name))
-      AND NOT EXISTS (FROM todo t WHERE t.blob = b.name AND t.action = 'conflict')
-      AND NOT EXISTS (FROM receipts c WHERE c.blob = b.name AND c.outcome = 'conflict'))
+    LEFT JOIN doubted d ON d.blob = b.name
+    ANTI JOIN (SELECT name FROM below ANTI JOIN wanted ON wanted.blob = below.name) o ON o.name = b.name
+    ANTI JOIN (SELECT blob FROM todo WHERE action = 'conflict') t ON t.blob = b.name
+    ANTI JOIN (SELECT blob FROM receipts WHERE outcome = 'conflict') c ON c.blob = b.name
+    WHERE (r.blob IS NOT NULL OR k.blob IS NOT NULL
+        OR (b.source IS NOT NULL AND b.crc32 IS NOT NULL AND d.blob IS NULL))
+      AND coalesce(b.md5, r.md5) IS NOT NULL AND NOT starts_with(b.name, '_laden/'))
 SELECT blob, coalesce(archive, {_ARCHIVE}), coalesce(member, {_MEMBER}), size_bytes, md5, crc32, key,
        coalesce(kind, split_part(image, ';', 1), ''),
        coalesce(width, TRY_CAST(split_part(image, ';', 2) AS INTEGER), 0),
@@ -112,13 +115,12 @@ FROM found
 _KEPT = f"""
 CREATE OR REPLACE TABLE kept AS
 SELECT k.*, coalesce({OTHER}, false) AS lost, b.name IS NOT NULL AS listed
-FROM known k LEFT JOIN blobs b ON b.name = k.blob
-WHERE NOT EXISTS (FROM loaded l WHERE l.blob = k.blob)
+FROM known k LEFT JOIN blobs b ON b.name = k.blob ANTI JOIN loaded l ON l.blob = k.blob
 """  # noqa: S608 - own text
 _LOST = """
-SELECT blob, archive, member, listed FROM kept WHERE lost
-  AND NOT EXISTS (FROM todo t WHERE t.blob = kept.blob AND (t.action = 'conflict' OR $planned))
-  AND NOT EXISTS (FROM receipts c WHERE c.blob = kept.blob AND c.outcome = 'conflict')
+SELECT blob, archive, member, listed FROM (FROM kept WHERE lost)
+ANTI JOIN (SELECT blob FROM todo WHERE action = 'conflict' OR $planned) t USING (blob)
+ANTI JOIN (SELECT blob FROM receipts WHERE outcome = 'conflict') c USING (blob)
 ORDER BY blob
 """
 
@@ -133,9 +135,8 @@ def collect(relations: Relations, *, believed: bool = True) -> None:
     find_loads_below(relations)
     relations.run(_LOADED)
     relations.run(_NAMED)
-    relations.run(_DOUBTED)
-    if not believed:
-        relations.run("DELETE FROM doubted")
+    doubted = believed and relations.one("SELECT count(*) FROM known")[0]
+    relations.run(_DOUBTED if doubted else "CREATE OR REPLACE TABLE doubted (blob VARCHAR)")
     relations.run(_COLLECT)
     relations.run("DROP TABLE named")
     relations.run(_KEPT)

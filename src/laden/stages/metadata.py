@@ -140,8 +140,8 @@ def feed(relations: Relations, pages: Sequence[Sequence[Blob]]) -> None:
     if plain := [page for page in pages if isinstance(page, PlainBlobs) and page]:
         batches = ((2 * len(page), _columns(page)) for page in plain)
         relations.absorb(_FEED, Stream(_KINDS, batches))
-        came = [page for page in plain if page.has(METADATUM + _ORIGIN)]
-        relations.absorb(_FEED_ORIGINS, Stream(_ORIGINS, ((2 * len(page), _origins(page)) for page in came)))
+        if came := [page for page in plain if page.has(METADATUM + _ORIGIN)]:
+            relations.absorb(_FEED_ORIGINS, Stream(_ORIGINS, ((2 * len(page), _origins(page)) for page in came)))
     for page in pages:
         if not isinstance(page, PlainBlobs):
             if (origins := to_origins(page))["name"]:

@@ -16,7 +16,7 @@ from laden.stages.loadpage import COMPLETE, LOAD, Document, LoadPage
 from laden.stages.manifest import MANIFEST, OTHER, find_loads_below
 from laden.store import Store, digest
 from laden.store.disk import LINK
-from laden.values.errors import BlobArchived, BlobMissing
+from laden.values.errors import BlobArchived, BlobConflict, BlobMissing
 from laden.values.records import Finding, Severity
 from laden.values.share import Share
 
@@ -24,24 +24,27 @@ _READING = 32
 """Blobs read at the same time; with their parts, they bound the memory to a quarter of a gigabyte."""
 
 _GONE = "it is gone: run the load again to send it"
+_OTHER_VERSION = "what was to be read back is not the version that was listed a moment before: verify again"
 
 
-_UNPROVEN = """
+_UNPROVEN_SENT = """
 SELECT r.blob, r.archive, r.member, b.name IS NOT NULL FROM receipts r LEFT JOIN blobs b ON b.name = r.blob
 WHERE r.outcome IN ('sent', 'already_there')
   AND (b.name IS NULL OR b.md5 <> r.md5 OR (b.md5 IS NULL AND r.outcome = 'sent') OR b.size_bytes <> r.size_bytes)
-UNION ALL
+"""
+_UNPROVEN_BEFORE = """
 SELECT t.blob, e.archive, e.member, b.name IS NOT NULL
 FROM todo t JOIN entries e USING (id) LEFT JOIN blobs b ON b.name = t.blob LEFT JOIN known k ON k.blob = t.blob
 WHERE t.action = 'done' AND (b.md5 IS NULL OR b.size_bytes <> t.size_bytes
   OR NOT coalesce(b.crc32 = e.crc32 OR b.mtime_ns = e.mtime_ns OR b.md5 = k.md5, false))
-ORDER BY 1
 """
 
 
 def confirm(relations: Relations) -> Iterator[Finding]:
     """Blobs that were sent or found equal, now or when the plan was made, and that the listing shows otherwise now."""
-    for blob, archive, member, listed in relations.stream(_UNPROVEN):
+    before = relations.one("SELECT count(*) FROM todo WHERE action = 'done'")[0]
+    unproven = f"{_UNPROVEN_SENT} UNION ALL {_UNPROVEN_BEFORE}" if before else _UNPROVEN_SENT
+    for blob, archive, member, listed in relations.stream(f"{unproven} ORDER BY 1"):
         what = "is listed with other content" if listed else "is not in the listing"
         yield Finding(
             "verify-changed" if listed else "verify-missing",
@@ -147,6 +150,8 @@ class Target(NamedTuple):
     blob: str
     size_bytes: int
     md5: bytes
+    etag: str
+    """As listed: what is read elsewhere under the same name, or was put there since, is no proof of it."""
 
 
 def to_read_back(relations: Relations, sample: int | None, share: Share | None = None) -> list[Target]:
@@ -158,20 +163,21 @@ def to_read_back(relations: Relations, sample: int | None, share: Share | None =
     limit = "" if sample is None else f" LIMIT {int(sample)}"
     part = share or Share(1, 1)
     rows = relations.stream(
-        f"SELECT k.blob, k.size_bytes, k.md5 FROM known k LEFT JOIN blobs b ON b.name = k.blob WHERE NOT ({OTHER})"  # noqa: S608
-        f" AND md5_number_lower(k.blob) % ? = ? ORDER BY k.known = 'sent', md5(k.blob), k.blob{limit}",
+        "SELECT k.blob, k.size_bytes, k.md5, b.etag FROM known k LEFT JOIN blobs b ON b.name = k.blob"  # noqa: S608
+        f" WHERE NOT ({OTHER}) AND md5_number_lower(k.blob) % ? = ?"
+        f" ORDER BY k.known = 'sent', md5(k.blob), k.blob{limit}",
         [part.of, part.number - 1],
     )
-    return [Target(blob, size_bytes, bytes.fromhex(md5)) for blob, size_bytes, md5 in rows]
+    return [Target(blob, size_bytes, bytes.fromhex(md5), etag) for blob, size_bytes, md5, etag in rows]
 
 
 def documents_to_read_back(relations: Relations, documents: Iterable[Document]) -> list[Target]:
     """The documents that the listing shows as they were landed; of the others `compare` tells."""
-    listed = "SELECT count(*) FROM blobs WHERE name = ? AND size_bytes = ? AND md5 = ?"
+    listed = "SELECT etag FROM blobs WHERE name = ? AND size_bytes = ? AND md5 = ?"
     return [
-        Target(name, size_bytes, bytes.fromhex(md5))
+        Target(name, size_bytes, bytes.fromhex(md5), etag)
         for name, size_bytes, md5, *_ in documents
-        if relations.one(listed, [name, size_bytes, md5])[0]
+        for (etag,) in relations.stream(listed, [name, size_bytes, md5])
     ]
 
 
@@ -202,9 +208,11 @@ async def _read_back(store: Store, target: Target) -> tuple[Target, Finding | No
 
 async def _wrong(store: Store, target: Target) -> Finding | None:
     try:
-        size_bytes, md5 = await digest(store, target.blob, target.size_bytes)
+        size_bytes, md5 = await digest(store, target.blob, target.size_bytes, target.etag)
     except BlobMissing:
         return Finding("blob-deleted", Severity.ERROR, _GONE, blob=target.blob)
+    except BlobConflict:
+        return Finding("blob-changed", Severity.ERROR, _OTHER_VERSION, blob=target.blob)
     except BlobArchived as error:
         return Finding("blob-archived", Severity.ERROR, str(error), blob=target.blob)
     if (size_bytes, md5) == (target.size_bytes, target.md5):

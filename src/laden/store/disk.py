@@ -12,6 +12,7 @@ from io import BufferedReader
 from pathlib import Path
 
 from laden.values.errors import BlobConflict, BlobMissing, NameRefused, StoreError
+from laden.values.room import disk_full, is_full
 
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP})
 _REFUSED = frozenset({errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EINVAL, errno.EILSEQ})
@@ -151,9 +152,11 @@ def reading(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Errors of the file system as sentences."""
+    """Errors of the file system as sentences. Raises `StoreError`, `DiskFull`."""
     try:
         yield
     except OSError as error:
+        if is_full(error):
+            raise disk_full(path) from None
         kind = NameRefused if error.errno in _REFUSED else StoreError
         raise kind(f"{path} cannot be written: {_WHY.get(error.errno or 0) or error.strerror}") from None

@@ -28,9 +28,10 @@ from isal.isal_zlib import crc32
 from laden.store import Data
 from laden.store.disk import hashed, is_at, linked, refuse_links, writing
 from laden.store.folder import HIDDEN, STAGING, FolderStore
-from laden.store.journal import Journal, Told, Version
+from laden.store.journal import Journal, Lines, Told, Version
 from laden.values.errors import BlobConflict, NameRefused, StoreError, UsageError
 from laden.values.names import problem
+from laden.values.room import disk_full, is_full
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -44,7 +45,6 @@ _SMALL = "put-"
 _SMALL_LIFE_S = 3600
 _READ_BYTES = 1 << 20
 _PIECE_BYTES = 512 << 10
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG})
 
 
 class Standing(NamedTuple):
@@ -98,7 +98,7 @@ class Intake:
         self._lock = threading.Lock()
         self._sound: set[Path] = set()
         """Folders that are there and to which no link leads."""
-        self._told: dict[Version, Told] = {}
+        self._told = Lines()
 
     async def prepare(self) -> None:
         """Make the folder where it is absent, and see what laden noted there before. Raises `StoreError`."""
@@ -106,7 +106,7 @@ class Intake:
         await folder.create()
         await asyncio.to_thread(self._sweep)
         try:
-            self._told = self._journal.read().fine
+            self._told = self._journal.read()
         except OSError as error:
             raise StoreError(f"{self.root} cannot be read: {error.strerror}") from None
 
@@ -128,7 +128,7 @@ class Intake:
             if is_same(path, status.st_size):
                 return Standing(same=True, own=None)
             version = Version(name, status.st_size, status.st_mtime_ns)
-            noted = None if version.is_coarse else self._told.get(version)
+            noted = self._told.of_version(version)
             own = noted is not None and hashed(path) == noted.md5
         except FileNotFoundError:
             return None
@@ -230,9 +230,10 @@ class Intake:
                 raise self._full(error) from None
 
     def _full(self, error: OSError) -> UsageError:
-        what = "is full" if error.errno in _FULL else "cannot be written to"
+        if is_full(error):
+            return disk_full(self.root)
         return UsageError(
-            f"the folder {self.root} {what} ({error.strerror}): make room or name another, and run the same again"
+            f"the folder {self.root} cannot be written to ({error.strerror}): name another, and run again"
         )
 
     def _path(self, name: str) -> Path:

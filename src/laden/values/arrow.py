@@ -126,13 +126,17 @@ _free_stream = _FreeStream(_gone)
 class Stream:
     """Batches of columns, read once; keep it until the statement that reads it has ended."""
 
-    def __init__(self, kinds: Mapping[str, Kind], batches: Iterator[tuple[int, tuple[Column, ...]]]) -> None:
+    def __init__(
+        self, kinds: Mapping[str, Kind], batches: Iterator[tuple[int, tuple[Column, ...]]], *, long: bool = False
+    ) -> None:
         """Describe the stream.
 
         Args:
             kinds: of the columns, by name.
             batches: each its length and its columns, in that order.
+            long: whether so much will come that whoever reads it may well have several threads do so.
         """
+        self.long = long
         self.error: BaseException | None = None
         """Why `batches` ended early: a reader learns only that they did."""
         self._kinds = dict(kinds)

@@ -22,8 +22,14 @@ by then.
 
 def safe_cells(values: Iterable[object]) -> list[str]:
     """Cells that no spreadsheet runs as a formula (OWASP, "CSV Injection"), no terminal obeys, any encoding holds."""
-    cells = [_CONTROL.sub(_told, str(value)).encode("utf-8", "backslashreplace").decode() for value in values]
-    return [_FORMULA.sub(r"\1'", cell) for cell in cells]
+    return [_FORMULA.sub(r"\1'", _plain(str(value))) for value in values]
+
+
+def _plain(text: str) -> str:
+    """A text without control characters and halves of surrogate pairs; most have none, which is quickly seen."""
+    if text.isascii() and text.isprintable():
+        return text
+    return _CONTROL.sub(_told, text).encode("utf-8", "backslashreplace").decode()
 
 
 class Out:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from laden.dataset.images import Level
 from laden.dataset.source import Reader
+from laden.run.outcome import failed
 from laden.run.run import Run
 from laden.stages.consistency import contradictions, not_looked_into
 from laden.stages.loadpage import Document
@@ -34,7 +35,7 @@ def proved(run: Run, surveyed: Survey) -> Summary | None:
         return run.end(ExitCode.SOURCE, "the source changed while it was loaded: run the same command again")
     run.add(confirm(run.relations))
     at_store = any(code.startswith(_AT_STORE) for code in run.log.counts)
-    if at_store or run.outcomes().failed:
+    if at_store or failed(run.relations):
         message = "not everything could be sent: run the same command again to send the rest"
         return run.end(ExitCode.DESTINATION if at_store else ExitCode.SOURCE, message)
     run.add(changed_tables(surveyed.table_files))

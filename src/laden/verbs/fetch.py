@@ -9,7 +9,6 @@ each file until it is whole (`laden.stages.fetching.part`).
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -32,6 +31,7 @@ from laden.store import without_secret
 from laden.values.arguments import checked
 from laden.values.errors import ExitCode, Interrupted, SourceError, UsageError
 from laden.values.events import Observer, Started, Summary, ToFetch, Warned, ignore
+from laden.values.room import free_bytes
 from laden.values.units import plural, size
 from laden.verbs.asked import Paths, path_of, refuse_same
 from laden.verbs.proving import Proving
@@ -198,12 +198,11 @@ class _Fetched:
         """Tell how much is wanted; refuse what there is no room for."""
         run = self._run
         run.note(images=len(self._names))
-        there = next(path for path in (self._folder, *self._folder.parents) if path.is_dir())
-        free_bytes = shutil.disk_usage(there).free
-        run.tell(ToFetch(len(self._names), self._bytes_in_all, f"{self._folder} ({size(free_bytes)} free)"))
+        room_bytes = free_bytes(self._folder)
+        run.tell(ToFetch(len(self._names), self._bytes_in_all, f"{self._folder} ({size(room_bytes)} free)"))
         missing_bytes = sum(self._missing_bytes(name) for name in self._names)
-        if missing_bytes > free_bytes:
-            refusal = room_refusal(missing_bytes, free_bytes, self._folder)
+        if missing_bytes > room_bytes:
+            refusal = room_refusal(missing_bytes, room_bytes, self._folder)
             if not dry_run:
                 raise refusal
             run.tell(Warned(str(refusal)))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Unpack
 
@@ -18,9 +18,9 @@ from laden.report import Reporter
 from laden.run.deadline import Deadline
 from laden.run.logfile import LogFile
 from laden.run.loop import run as run_loop
-from laden.run.receipts import Receipts
+from laden.run.outcome import unlisted
 from laden.run.run import Run, never, running
-from laden.stages.engine import Job, Pool, move, workers_for
+from laden.stages.engine import Pool
 from laden.stages.history import Deed
 from laden.stages.inventory import Listing, is_listed, read_earlier
 from laden.stages.loadpage import LOAD, Document, LoadPage
@@ -29,15 +29,16 @@ from laden.stages.plan.dealing import spans_of
 from laden.stages.proof import doubt_documents, oddities
 from laden.stages.properties import Values, wishes_of
 from laden.stages.publish import Landing, Publisher
+from laden.stages.publish.others import other_dataset
 from laden.stages.survey import Choice, Survey, survey
-from laden.store import FolderDestination, without_secret
+from laden.store import FolderDestination, place_of, without_secret
 from laden.store.access import Ask, Renewal
 from laden.store.cap import parse_cap
 from laden.store.sas import lacking_for_load, lacking_for_tags
 from laden.values.arguments import Connections, Workers, checked
-from laden.values.errors import AccessEnded, ExitCode, UsageError
+from laden.values.errors import ExitCode, UsageError
 from laden.values.events import Observer, PlanReady, Started, Summary, ignore
-from laden.values.records import Finding, Item
+from laden.values.records import Finding
 from laden.verbs.asked import (
     Choosing,
     Paths,
@@ -49,12 +50,13 @@ from laden.verbs.asked import (
     share_of,
 )
 from laden.verbs.concluding import conclude, lost_before, proved
-from laden.verbs.engines import engine_of, hooks_of, refuse_unseen, rooted
+from laden.verbs.engines import engine_of
 from laden.verbs.identity import look_for_identity, recall_identity
 from laden.verbs.measuring import agreed
 from laden.verbs.opening import Opened, opened
 from laden.verbs.planning import nothing_here, planned
 from laden.verbs.remembering import Word, asked_of, counts_of
+from laden.verbs.sending import Sending, send
 from laden.verbs.sources import begin, listening, refuse_swapped, shown_sources, sources_of
 from laden.verbs.wholeness import not_whole
 from laden.verbs.wishes import LoadWishes, refuse_share, settings_of, tell_no_longer, values_of
@@ -63,7 +65,7 @@ from laden.verbs.wishes import LoadWishes, refuse_share, settings_of, tell_no_lo
 @checked
 def load(
     source: Paths,
-    destination: str,
+    destination: str | Path,
     *,
     overwrite: Literal["never", "changed"] = "never",
     compare: Literal["auto", "all"] = "auto",
@@ -151,6 +153,7 @@ def load(
     Raises:
         LadenError: it could not be done; the error's kind says whose turn it is.
     """
+    destination = place_of(destination)
     told = {
         "overwrite": overwrite, "compare": compare, "strays": strays, "damaged": damaged, "images": images, "phi": phi
     }  # fmt: skip
@@ -221,7 +224,7 @@ async def _load(
     refuse_secrets(layout=wishes.choice.layout, table_name=wishes.choice.selection.table_name)
     refuse_swapped(sources, destination)
     begin(run, sources, wishes.share)
-    sending = _Sending(run)
+    sending = Sending(run)
     async with (
         listening(run, sources),
         opened(
@@ -279,15 +282,18 @@ async def _explored(run: Run, there: Opened, sources: Sources, wishes: LoadWishe
     values = values_of(run, surveyed, there, wishes.properties)
     landings = _landings(surveyed, wishes.choice)
     plan, ready = _planned(run, surveyed, there, wishes, landings, earlier)
+    contents = [landing.table.content for landing in landings]
+    run.add(other_dataset(run.relations, page, surveyed.profile.name, contents))
     if wishes.update:
         tell_no_longer(run, plan, unseen)
-    recall_identity(run, wishes.settings.phi)
+    if ready.already_there:
+        recall_identity(run, wishes.settings.phi)
     unlooked = wishes.dry_run or wishes.settings.images == "none"
     look_for_identity(run, surveyed.root, wishes.settings.phi, alone=unlooked)
     return _Ground(there, listing, page, earlier, surveyed, landings, plan, ready, values)
 
 
-async def _carried_out(run: Run, ground: _Ground, wishes: LoadWishes, sending: _Sending, pool: Pool | None) -> Summary:
+async def _carried_out(run: Run, ground: _Ground, wishes: LoadWishes, sending: Sending, pool: Pool | None) -> Summary:
     """Send, list again, compare, and land what tells of it."""
     store, surveyed, ready = ground.there.store, ground.surveyed, ground.ready
     if ground.listing.absent:
@@ -310,11 +316,10 @@ async def _carried_out(run: Run, ground: _Ground, wishes: LoadWishes, sending: _
     if ready.to_settle:
         await publisher.announce(surveyed.profile, ready, ground.page)
         with sending:
-            await _transfer(run, ground.values.attach(ground.plan.items()), ready, surveyed, ground.there, wishes, pool)
-    outcomes = run.outcomes()
-    if run.stopping() and outcomes.unfinished:
+            await send(run, ground.values.attach(ground.plan.items()), ready, surveyed, ground.there, wishes, pool)
+    if run.stopping() and run.outcomes().unfinished:
         return run.end(ExitCode.INTERRUPTED, "stopped as you asked: run the same command again to go on")
-    if outcomes.unlisted:
+    if unlisted(run.relations):
         run.tell(Started("verify"))
         await ground.listing.repeat()
     if (broken := proved(run, surveyed)) is not None:
@@ -323,7 +328,7 @@ async def _carried_out(run: Run, ground: _Ground, wishes: LoadWishes, sending: _
         run.note(share=ready.share)
         return run.end()
     await conclude(run, surveyed, ground.landings, publisher, wishes.settings.images)
-    await word.end(counts_of(run), listed=True)
+    await word.end(counts_of(run), listed=True, needs_person=run.log.errors)
     run.note(complete=True)
     return run.end()
 
@@ -353,23 +358,6 @@ def _planned(
     )
 
 
-class _Sending:
-    """Whether to stop, asked while images are being sent; table and manifest of a finished load are not held back."""
-
-    def __init__(self, run: Run) -> None:
-        self._run = run
-        self._now = False
-
-    def stopping(self) -> bool:
-        return self._now and self._run.stopping()
-
-    def __enter__(self) -> None:
-        self._now = True
-
-    def __exit__(self, *_: object) -> None:
-        self._now = False
-
-
 def _refuse_inside(there: Opened, root: Root) -> None:
     """Refuse a destination folder within the source: the next load would take it for data."""
     target = there.target
@@ -394,44 +382,3 @@ async def _withdraw(run: Run, ready: PlanReady, wishes: LoadWishes, publisher: P
     may_replace = ready.replace or (ready.compare and wishes.settings.replace_other)
     if may_replace and is_listed(run.relations, LOAD):
         await publisher.withdraw(surveyed.profile)
-
-
-async def _transfer(
-    run: Run,
-    items: Iterable[Item],
-    ready: PlanReady,
-    surveyed: Survey,
-    there: Opened,
-    wishes: LoadWishes,
-    pool: Pool | None,
-) -> None:
-    run.tell(Started("transfer"))
-    job = Job(rooted(surveyed.root), there.target, wishes.connections, wishes.settings, wishes.cap)
-    if pool is not None:
-        refuse_unseen(pool, surveyed.root)
-        cap = wishes.cap and wishes.cap.shared(pool.workers)
-        job = replace(job, cap=cap, sas_command=wishes.renewal.command)
-    moving = move(
-        job,
-        items,
-        there.store,
-        hooks_of(run),
-        workers=wishes.engine.workers or _workers(ready),
-        sas=there.access.source,
-        pool=pool,
-        in_all_bytes=ready.bytes_to_send,
-    )
-    try:
-        with Receipts(run, wishes.settings.phi) as settled:
-            async for receipt in moving:
-                settled.add(receipt)
-    except AccessEnded as error:
-        # Asked to stop while it waited for another credential: that is how the run ends.
-        if not run.stopping():
-            remedy = there.access.remedy
-            raise AccessEnded(f"{error}. {run.standing()}, and the same command with {remedy} goes on") from None
-
-
-def _workers(ready: PlanReady) -> int:
-    """Processes that are worth it: one for a source on other machines, whose hosts are asked together."""
-    return 1 if ready.source_bytes else workers_for(ready.to_settle, ready.bytes_to_send)

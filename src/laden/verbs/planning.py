@@ -96,7 +96,7 @@ def _tell(
     if ready.missing and ready.stray and (near := near_names(run.relations)) is not None:
         run.add([near])
     run.add(plan.findings(surveyed.absent, surveyed.unreadable))
-    for found in plan.found_before():
+    for found in plan.found_before() if ready.already_there else ():
         run.add(looked(*found, stored=run.command == "load"))
 
 

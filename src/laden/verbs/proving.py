@@ -8,7 +8,6 @@ comes anew beside the damaged one, and takes its place once it is proved and kno
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from pathlib import Path, PurePosixPath
@@ -27,8 +26,10 @@ from laden.stages.fetching.proof import Proof, damaged_members, prove
 from laden.stages.fetching.record import Origin, Record
 from laden.stages.fetching.repair import repair as mend
 from laden.stages.fetching.seal import Seal, seal_of
-from laden.values.errors import SourceError, StoreError
+from laden.store.disk import writing
+from laden.values.errors import SourceError
 from laden.values.records import Entry, Finding, Severity
+from laden.values.room import free_bytes
 from laden.values.units import plural, size
 
 _LEFT = frozenset({"fetch-conflict", "fetch-changed", "fetch-newer"})
@@ -200,9 +201,8 @@ class Proving:
 
     def _see_room(self, came: Came) -> None:
         wanted_bytes = came.version.size_bytes if came.version is not None else 0
-        free_bytes = shutil.disk_usage(self._folder).free
-        if wanted_bytes > free_bytes:
-            raise room_refusal(wanted_bytes, free_bytes, self._folder)
+        if wanted_bytes > (room_bytes := free_bytes(self._folder)):
+            raise room_refusal(wanted_bytes, room_bytes, self._folder)
 
     def _held(self, came: Came, proof: Proof) -> Seal | None:
         """Hold what was there already against what it was when it was fetched; its seal, if it is known to be right.
@@ -260,10 +260,8 @@ class Proving:
         self._write_note(came.name, seal, vouched=proof.vouched and not proof.unread, version=version)
 
     def _write_note(self, name: str, seal: Seal | None, *, vouched: bool, version: Version | None) -> None:
-        try:
+        with writing(self._folder):
             self._record.note(name, self._root.files[name].link, seal, vouched=vouched, version=version)
-        except OSError as error:
-            raise StoreError(f"{self._folder} cannot be written ({error.strerror}): check the folder") from None
 
     def _file(self, came: Came) -> str:
         return came.path.relative_to(self._folder).as_posix()

@@ -204,8 +204,8 @@ async def _read_stored(
 def _hash_noted(run: Run, own: Relations, folder: Path) -> None:
     """Hash the files of a folder that its listing took from laden's notes: bytes may change under the same time."""
     own.run("CREATE OR REPLACE TABLE noted (name VARCHAR, etag VARCHAR)")
-    lines = Journal(folder).read().fine
-    own.feed("noted", ((version.name, version.etag(told.md5)) for version, told in lines.items()))
+    lines = Journal(folder).read()
+    own.feed("noted", ((version.name, version.etag(told.md5)) for version, told in lines.versions()))
     _, in_all_bytes = counted = own.one(f"SELECT count(*), coalesce(sum(size_bytes), 0)::BIGINT {_NOTED}")
     if not in_all_bytes:
         return

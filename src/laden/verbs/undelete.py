@@ -16,7 +16,7 @@ from laden.stages.acting import Target, act
 from laden.stages.history import Deed
 from laden.stages.inventory import Listing, read_proved
 from laden.stages.pruning import read_plan
-from laden.store import FolderDestination, parse_destination, without_secret
+from laden.store import FolderDestination, parse_destination, place_of, without_secret
 from laden.store.manage import Manage
 from laden.store.sas import lacking_for_undelete
 from laden.values.arguments import checked
@@ -33,7 +33,7 @@ _AT_ONCE = 32
 
 @checked
 def undelete(
-    destination: str, *, plan_file: str | Path | None = None, dry_run: bool = False, **doing: Unpack[Doing]
+    destination: str | Path, *, plan_file: str | Path | None = None, dry_run: bool = False, **doing: Unpack[Doing]
 ) -> Summary:
     """Bring deleted blobs back: those that the manifest names, or those of a plan that was carried out.
 
@@ -49,6 +49,7 @@ def undelete(
     Raises:
         LadenError: it could not be done.
     """
+    destination = place_of(destination)
     if isinstance(parse_destination(destination), FolderDestination):
         raise UsageError(
             f"{destination} is a folder, which keeps nothing of what was deleted, so nothing of it can be brought back:"

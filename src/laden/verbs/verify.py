@@ -17,7 +17,7 @@ from laden.stages.inventory import count_sent, is_believed, read_load, read_tabl
 from laden.stages.loadpage import LoadPage
 from laden.stages.manifest import MANIFEST
 from laden.stages.proof import compare, documents_to_read_back, read_back, to_read_back
-from laden.store import without_secret
+from laden.store import place_of, without_secret
 from laden.store.access import Ask, Renewal
 from laden.store.sas import lacking_for_verify
 from laden.values.arguments import Connections, Workers, checked
@@ -37,7 +37,7 @@ _SAMPLE = 100
 
 @checked
 def verify(
-    destination: str,
+    destination: str | Path,
     *,
     deep: Depth | None = None,
     share: str | None = None,
@@ -87,6 +87,7 @@ def verify(
     Raises:
         LadenError: the destination cannot be read.
     """
+    destination = place_of(destination)
     if deep is not None:
         one_of("deep", deep, ("sample", "all"))
     refuse_same(report_file, findings_file, log_file)

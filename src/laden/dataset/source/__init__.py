@@ -43,6 +43,7 @@ __all__ = [
     "opened",
     "sort_out",
     "stem",
+    "zips",
 ]
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol, cast
 
-from inflate64 import Inflater
 from isal import igzip_lib
 
 from laden.dataset.source.positional import Buffer
@@ -84,6 +83,9 @@ class _Deflate64:
     """`inflate64.Inflater` with a limit."""
 
     def __init__(self) -> None:
+        # Few zips need it, and to import it takes as long as to read their directories.
+        from inflate64 import Inflater
+
         self._inflater = Inflater()
         self._input: Buffer = b""
         self._output = bytearray()

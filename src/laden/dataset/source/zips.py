@@ -77,6 +77,19 @@ def entries(root: Root, archive: str, encoding: str | None = None) -> Iterator[E
         yield junk_finding(archive, [name for name, left_out in zip(names, junk, strict=True) if left_out])
 
 
+def may_hold(root: Root, archive: str, ending: bytes) -> bool:
+    """Whether some member's name may hold these letters, asked without judging any; raises as `entries`.
+
+    Args:
+        root: the source's folder.
+        archive: path of the archive below it.
+        ending: small letters of ASCII, which every encoding of names keeps.
+    """
+    members = read_directory(root, archive).members
+    # Some names stand in a field of their own, too.
+    return any(ending in member.raw_name.lower() or ending in member.extra.lower() for member in members)
+
+
 def _trailing(archive: str, after_bytes: int) -> Finding:
     message = f"{after_bytes:,} bytes follow the end of {archive}, whose directory is whole and fits what it names: its"
     return Finding("archive-trailing", Severity.WARNING, f"{message} members are loaded.", archive=archive)

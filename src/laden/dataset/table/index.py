@@ -15,8 +15,9 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from laden.dataset.table.blocks import Block, blocks
+from laden.dataset.table.blocks import BLOCK_BYTES, Block, blocks
 from laden.dataset.table.table import Table
+from laden.values.ahead import ahead
 from laden.values.arrow import Column, Kind, Stream, every_second
 
 BATCH = "batch WHERE row > 0"
@@ -38,7 +39,7 @@ def columns(table: Table, places: Sequence[int], see: Callable[[Block], None] = 
     The stream's `error` is a SourceError where the table stops being readable as CSV.
     """
     kinds: dict[str, Kind] = {"row": "integer", **{f"c{place}": "text" for place in places}}
-    return Stream(kinds, _batches(table, places, see))
+    return Stream(kinds, _batches(table, places, see), long=_is_long(table))
 
 
 def _batches(
@@ -109,15 +110,24 @@ def _index(table: Table) -> Path:
 def _indexed(table: Table) -> Iterator[Block]:
     """The blocks of a table; the first time that all of them pass, the index is written."""
     path = _path(table)
+    found = blocks(table)
+    if _is_long(table):
+        # The next one is scanned while the database takes this one's columns.
+        found = ahead(found)
     if path.exists():
-        yield from blocks(table)
+        yield from found
         return
     part = path.with_name(f"{path.name}.part")
     with part.open("wb") as file:
-        for block in blocks(table):
+        for block in found:
             file.write(np.stack([block.starts, block.ends], axis=1).tobytes())
             yield block
     part.replace(path)
+
+
+def _is_long(table: Table) -> bool:
+    """Whether it has more than one block."""
+    return table.content.stat().st_size > BLOCK_BYTES
 
 
 def _path(table: Table) -> Path:

@@ -73,8 +73,9 @@ def _marks(block: NDArray[np.uint8], delimiter: int) -> tuple[Places, NDArray[np
     found = block == _QUOTE
     for mark in (delimiter, _LF, _CR):
         found |= block == mark
-    places = np.flatnonzero(found).astype(np.int32)
-    kinds = block[places]
+    # Taken before they are made narrow: NumPy takes by narrow numbers at a third of the speed.
+    wide = np.flatnonzero(found)
+    places, kinds = wide.astype(np.int32), block[wide]
     odd = np.logical_xor.accumulate(kinds == _QUOTE) if len(kinds) else np.zeros(0, np.bool_)
     return places, kinds, odd
 

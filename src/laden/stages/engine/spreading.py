@@ -16,7 +16,7 @@ import math
 import pickle
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import BrokenExecutor, Executor, Future
 from concurrent.futures import CancelledError as FutureCancelled
 from contextlib import suppress
@@ -61,7 +61,7 @@ class ExecutorPool:
         # A call that never began is cancelled by whoever shut it down; RuntimeError: nothing is taken any more.
         return isinstance(error, BrokenExecutor | FutureCancelled | RuntimeError)
 
-    def see(self, path: str) -> None:
+    def see(self, path: str, sizes: Mapping[str, int]) -> None:
         """Nobody knows where an executor's workers are."""
 
     def on_way(self, tell: Callable[[str, int, int], None]) -> None:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from laden.dataset.images import Level, Phi
@@ -87,8 +88,13 @@ class Pool(Protocol):
     def gone(self, error: BaseException) -> bool:
         """Whether an error means that the whole pool is gone, and not one worker."""
 
-    def see(self, path: str) -> None:
-        """Raise `UsageError` where it is known that a worker does not see a file or folder of that path."""
+    def see(self, path: str, sizes: Mapping[str, int]) -> None:
+        """Raise `UsageError` where it is known that a worker does not see a source.
+
+        Args:
+            path: of its folder or file.
+            sizes: of its archives, in bytes, by their names below it.
+        """
 
     def on_way(self, tell: Callable[[str, int, int], None]) -> None:
         """Tell from now on, from any thread, how far a batch is: its key, things and bytes done."""
@@ -138,6 +144,11 @@ class Job:
 
     def blob_of(self, result: object) -> str:
         return _blob_of_receipt(result)
+
+
+def parted(root: str | Root, readers: int) -> str | Root:
+    """A source's root for one of so many places that read it at once; hosts of links are not asked more by several."""
+    return root if isinstance(root, str | Path) else root.shared_by(readers)
 
 
 @dataclass(frozen=True, slots=True)

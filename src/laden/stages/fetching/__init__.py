@@ -21,8 +21,9 @@ from laden.remote.linked import Held, LinkedRoot
 from laden.remote.location import Location, as_source_error
 from laden.remote.stream import pieces_of
 from laden.remote.wire import Wire
-from laden.stages.fetching.part import Part, refuse_place
+from laden.stages.fetching.part import Part, refuse_place, room_refusal
 from laden.values.errors import Interrupted, LadenError, SourceError, StoreError
+from laden.values.room import free_bytes
 
 _AHEAD = 8
 """Blocks asked for and not written yet: more than hosts bear at once, and 128 MiB of memory."""
@@ -205,6 +206,10 @@ class Fetching:
     def _stream(self, came: Came, held: Held) -> None:
         """Bring a file whole, from its beginning."""
         came.file, came.whole_only = None, True
+        wanted_bytes = held.version.size_bytes if held.version is not None else 0
+        if wanted_bytes > (room_bytes := free_bytes(self._folder)):
+            # What a host without ranges says of a length is known only now.
+            raise room_refusal(wanted_bytes, room_bytes, self._folder)
         self._root.tell(
             f"{came.name}: {held.link.host} gives it whole only: it comes in one stream, and from its beginning"
             " again if that breaks off"

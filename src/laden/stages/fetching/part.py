@@ -20,7 +20,8 @@ from typing import Any, BinaryIO
 from laden.remote.answers import Version
 from laden.stages.fetching.seal import Seal, Sealing, seal_of_blocks
 from laden.store.disk import is_at, linked, refuse_links
-from laden.values.errors import BlobConflict, NameRefused, SourceError, StoreError
+from laden.values.errors import BlobConflict, DiskFull, NameRefused, SourceError, StoreError
+from laden.values.room import disk_full, is_full
 from laden.values.units import size
 
 if os.name != "nt":
@@ -297,18 +298,18 @@ def _settle(folder: Path) -> None:
 _OF_ONE_NAME = frozenset({errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ELOOP, errno.EILSEQ})
 
 
-def _unwritable(path: Path, error: OSError) -> SourceError | StoreError:
+def _unwritable(path: Path, error: OSError) -> SourceError | StoreError | DiskFull:
     if error.errno in _OF_ONE_NAME:
         message = f"{path} cannot be written ({error.strerror}): fetch it by itself, into another folder"
         return SourceError(message, "fetch-conflict")
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return StoreError(f"the disk that {path} is on is full: make room, and run the same command again to go on")
+    if is_full(error):
+        return disk_full(path)
     return StoreError(f"{path} cannot be written ({error.strerror or error}): check the folder")
 
 
-def room_refusal(wanted_bytes: int, free_bytes: int, folder: Path) -> StoreError:
+def room_refusal(wanted_bytes: int, free_bytes: int, folder: Path) -> DiskFull:
     """What is said where there is not enough room, before anything is fetched."""
-    return StoreError(
+    return DiskFull(
         f"{size(wanted_bytes)} are still to be fetched, and {folder} has room for {size(free_bytes)}: make room, or"
         " fetch fewer (--archives)"
     )

@@ -17,7 +17,7 @@ from laden.stages.manifest import find_loads_below
 from laden.stages.plan.dealing import deal
 from laden.stages.plan.invariants import hold
 from laden.stages.plan.matching import CONTENT, match
-from laden.stages.plan.telling import FOREIGN, Telling
+from laden.stages.plan.telling import Telling
 from laden.values.errors import UsageError
 from laden.values.events import PlanReady
 from laden.values.records import UNSEEN, Action, Entry, Finding, Item, Step
@@ -156,21 +156,24 @@ class Plan:
         relations.run("CREATE OR REPLACE TABLE documents AS SELECT unnest(?::VARCHAR[]) AS name", [list(documents)])
         self._refuse_doubles(written)
         find_loads_below(relations)
-        match(relations, places)
-        relations.run(_SHARED)
-        self._refuse_collisions()
+        left = match(relations, places)
+        if relations.run(_SHARED):
+            self._refuse_collisions()
         relations.run(_WANTED)
         self._refuse_documents(written)
         if send_strays:
             relations.run(_SEND_STRAYS)
-        relations.run(_WEAK_TIMES, [_TELLING_NS])
+        if relations.one("SELECT count(mtime_ns) FROM blobs")[0]:
+            relations.run(_WEAK_TIMES, [_TELLING_NS])
+        else:
+            relations.run("CREATE OR REPLACE TABLE weak_times (mtime_ns BIGINT)")
         self._own_only = own_only
         relations.run(_TODO, [read_back, compare_all, replace, own_only])
         hold(relations, places)
         self._share = share
         if share:
             deal(relations, share)
-        self._telling = Telling(relations, send_strays=send_strays, many_rows=many_rows)
+        self._telling = Telling(relations, left, send_strays=send_strays, many_rows=many_rows)
 
     def _refuse_doubles(self, written: Sequence[Written]) -> None:
         taken: dict[str, Written] = {}
@@ -250,7 +253,7 @@ class Plan:
             compare=compare,
             already_there=done,
             conflicts=conflicts,
-            foreign=self._foreign(),
+            foreign=self._telling.foreign(),
             bytes_to_send=to_send,
             bytes_in_all=in_all,
             archives_absent=absent,
@@ -258,10 +261,6 @@ class Plan:
             selection=selection,
             share=str(self._share or ""),
         )
-
-    def _foreign(self) -> int:
-        count: int = self._relations.one(f"SELECT count(*) FROM ({FOREIGN})")[0]  # noqa: S608 - own text
-        return count
 
     def no_longer(self) -> Iterator[Finding]:
         """Images of earlier loads that nothing names any more, once `findings` were asked for."""

@@ -41,8 +41,7 @@ def hold(relations: Relations, places: int) -> None:
     """
     for broken, suspects, proof in (*_of_rows(places), *_of_names()):
         # One after the other: what a statement joins is built at once, also for suspects that there are none of.
-        relations.run(f"CREATE OR REPLACE TABLE suspects AS {suspects}")
-        if _any(relations, "FROM suspects") and (not proof or _any(relations, proof)):
+        if relations.run(f"CREATE OR REPLACE TABLE suspects AS {suspects}") and (not proof or _any(relations, proof)):
             raise LadenError(
                 f"{broken}: this is a bug of laden's, so nothing was sent; please report it, with profile and layout"
             )

@@ -18,6 +18,8 @@ join is by equal texts: rows and entries are taken by which values they know, fo
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from laden.dataset.profile.shape import PLACE_SEPARATOR
 from laden.relations import Relations
 
@@ -112,7 +114,15 @@ WHERE {entry_mask} = {of_entry} AND e.id NOT IN (SELECT id FROM matches) AND e.i
 """
 
 
-def match(relations: Relations, places: int) -> None:
+class Left(NamedTuple):
+    """How many rows and entries have no plain answer."""
+
+    ambiguous: int
+    strays: int
+    spare: int
+
+
+def match(relations: Relations, places: int) -> Left:
     """Make `matches` (row, id), `ambiguous` (rows that get none of their candidates), `strays` and `spare`.
 
     Args:
@@ -130,17 +140,19 @@ def match(relations: Relations, places: int) -> None:
         for pair in kinds:
             relations.run(pair.fill(_CLAIMS, whole=places))
     relations.run(_MATCHES.format(whole=places))
-    relations.run(_TORN)
-    relations.run(_TOLD_APART)
-    relations.run(_AMBIGUOUS)
-    relations.run("DELETE FROM matches WHERE id IN (SELECT id FROM torn)")
-    relations.run(_STRAYS)
+    torn = relations.run(_TORN)
+    if torn:
+        relations.run(_TOLD_APART)
+    ambiguous = relations.run(_AMBIGUOUS)
+    if torn:
+        relations.run("DELETE FROM matches WHERE id IN (SELECT id FROM torn)")
+    strays, spare = relations.run(_STRAYS), 0
     relations.run("CREATE OR REPLACE TABLE spare (id BIGINT, chosen BIGINT)")
     taken = "SELECT count(*) > (SELECT count(DISTINCT id) FROM matches) FROM agreed"
     for pair in kinds if relations.one(taken)[0] else ():
-        relations.run(pair.fill(_SPARE))
-    for done in ("offers", "agreed", "claims", "best", "torn"):
-        relations.run(f"DROP TABLE {done}")
+        spare += relations.run(pair.fill(_SPARE))
+    relations.run(";".join(f"DROP TABLE {done}" for done in ("offers", "agreed", "claims", "best", "torn")))
+    return Left(ambiguous, strays, spare)
 
 
 def disagreement(places: int) -> str:

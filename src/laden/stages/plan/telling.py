@@ -6,21 +6,21 @@ from collections.abc import Iterator
 
 from laden.relations import Relations
 from laden.run.receipts import conflict
+from laden.stages.plan.matching import Left
 from laden.values.records import Finding, Severity
 
 _UNNAMED = """
 CREATE OR REPLACE TABLE unnamed AS
-SELECT name, source FROM blobs b
-WHERE NOT EXISTS (FROM rows r WHERE r.blob = b.name) AND NOT starts_with(name, '_laden/');
-DELETE FROM unnamed u
-WHERE EXISTS (FROM wanted w WHERE w.blob = u.name) OR EXISTS (FROM below o WHERE o.name = u.name);
+SELECT name, source FROM (FROM blobs WHERE NOT starts_with(name, '_laden/')) b ANTI JOIN rows r ON r.blob = b.name
+"""
+_NAMED_OTHERWISE = """
+DELETE FROM unnamed WHERE name IN (SELECT blob FROM wanted) OR name IN (SELECT name FROM below)
 """
 """Blobs that this load has no name for: asked once, for most of them are named."""
 
-FOREIGN = """
-SELECT name FROM unnamed u
-WHERE NOT EXISTS (FROM known k WHERE k.blob = u.name) AND NOT EXISTS (FROM documents d WHERE d.name = u.name)
-  AND source IS NULL
+_FOREIGN = """
+SELECT name FROM (FROM unnamed WHERE source IS NULL) u
+ANTI JOIN known k ON k.blob = u.name ANTI JOIN documents d ON d.name = u.name
 """
 """Blobs that neither table nor manifest knows and that laden did not put there."""
 
@@ -47,13 +47,24 @@ WHERE source IN (SELECT e.archive || ':' || e.member FROM wanted JOIN entries e 
 class Telling:
     """Asks a finished plan for its findings."""
 
-    def __init__(self, relations: Relations, *, send_strays: bool, many_rows: bool) -> None:
-        """Arguments as `Plan`."""
+    def __init__(self, relations: Relations, left: Left, *, send_strays: bool, many_rows: bool) -> None:
+        """Arguments as `Plan`, and what its joins left over: where nothing is, nothing is asked."""
         self._relations = relations
-        relations.run(_UNNAMED)
+        self._left = left
+        self._unnamed = bool(relations.run(_UNNAMED))
+        """Whether there were any before those were taken out that a plan names otherwise."""
+        if self._unnamed:
+            relations.run(_NAMED_OTHERWISE)
         self._send_strays = send_strays
         self._many_rows = many_rows
         self._tables = list(relations.stream("SELECT name, before FROM table_starts ORDER BY before DESC"))
+
+    def foreign(self) -> int:
+        """How many blobs neither table nor manifest knows, and laden did not put there."""
+        if not self._unnamed:
+            return 0
+        count: int = self._relations.one(f"SELECT count(*) FROM ({_FOREIGN})")[0]  # noqa: S608 - own text
+        return count
 
     def findings(self, absent: tuple[str, ...], unreadable: tuple[str, ...]) -> Iterator[Finding]:
         """Everything in the joins that a person should know.
@@ -66,12 +77,18 @@ class Telling:
         yield from self._absent_archives(absent)
         listed = absent + unreadable
         # Rows that name no archive may be in any that is not here.
-        yield from self._missing((*listed, "") if listed and not self._has_homes() else listed)
-        yield from self._ambiguous()
+        if self._lacks_images():
+            yield from self._missing((*listed, "") if listed and not self._has_homes() else listed)
+        if self._left.ambiguous:
+            yield from self._ambiguous()
         if not self._many_rows:
             yield from self._rows()
-        yield from self._entries()
-        yield from self._spare()
+        if self._left.strays:
+            yield from self._strays()
+        if self._relations.one("SELECT count(*) FILTER (elsewhere) FROM matches")[0]:
+            yield from self._elsewhere()
+        if self._left.spare:
+            yield from self._spare()
         yield from self._destination()
 
     def _absent_archives(self, absent: tuple[str, ...]) -> Iterator[Finding]:
@@ -98,6 +115,13 @@ class Telling:
                 "SELECT home, count(*) FROM rows ANTI JOIN matches USING (row) WHERE selected GROUP BY home"
             )
         )
+
+    def _lacks_images(self) -> bool:
+        """Whether selected rows have no image."""
+        wanted = (
+            "SELECT count(*) FILTER (selected) > (SELECT count(*) FROM matches) OR NOT bool_and(selected) FROM rows"
+        )
+        return bool(self._relations.one(wanted)[0])
 
     def _place(self, row: int) -> tuple[str, int]:
         """How a person finds a row: `row 4`, or `row 4 of valid.csv` where there are several tables; and its number."""
@@ -176,7 +200,8 @@ class Telling:
                 row=self._place(rows[1])[1],
             )
 
-    def _entries(self) -> Iterator[Finding]:
+    def _strays(self) -> Iterator[Finding]:
+        """Images that no row names."""
         for archive, member, blob, is_sent in self._relations.stream(
             "SELECT e.archive, e.member, e.blob, id IN (SELECT id FROM wanted)"
             " FROM strays JOIN entries e USING (id) ORDER BY id"
@@ -190,6 +215,9 @@ class Telling:
             yield Finding(
                 "image-stray", severity, f"no row of the table names it{refused}", archive=archive, member=member
             )
+
+    def _elsewhere(self) -> Iterator[Finding]:
+        """Images that were found in another place than their row says."""
         for row, name, home, archive, member in self._relations.stream(
             "SELECT r.row, r.name, r.home, e.archive, e.member"
             " FROM matches m JOIN entries e USING (id) JOIN rows r USING (row)"
@@ -224,15 +252,34 @@ class Telling:
 
     def _destination(self) -> Iterator[Finding]:
         one = self._relations.one
+        conflicts, compared = one(
+            "SELECT count(*) FILTER (action = 'conflict'), count(*) FILTER (action = 'compare') FROM todo"
+        )
+        if conflicts:
+            yield from self._conflicts()
+        yield from self._earlier()
+        if compared:
+            yield from self._unchecked()
+        if self.foreign():
+            count, examples = one(f"SELECT count(*), min(name, 3) FROM ({_FOREIGN})")  # noqa: S608 - own text
+            yield Finding(
+                "blob-foreign",
+                Severity.INFO,
+                f"{count:,} blobs in the destination are not of this dataset, for example {', '.join(examples)}",
+            )
+
+    def _conflicts(self) -> Iterator[Finding]:
         for found in self._relations.stream(
             "SELECT t.blob, e.archive, e.member, coalesce(o.prefix, '') FROM todo t JOIN entries e USING (id)"
             " LEFT JOIN below o ON o.name = t.blob WHERE t.action = 'conflict' ORDER BY t.id"
         ):
             yield conflict(*found)
-        self._relations.run(_UNCLAIMED)
+
+    def _earlier(self) -> Iterator[Finding]:
+        """Images of this dataset that are there under other names."""
         count, examples = 0, []
-        if one("SELECT count(*) FROM unclaimed")[0]:
-            count, examples = one(f"SELECT count(*), min(name, 3) FROM ({_DOUBLES})")  # noqa: S608 - own text
+        if self._relations.run(_UNCLAIMED):
+            count, examples = self._relations.one(f"SELECT count(*), min(name, 3) FROM ({_DOUBLES})")  # noqa: S608
         if count:
             yield Finding(
                 "blob-earlier",
@@ -240,7 +287,10 @@ class Telling:
                 f"{count:,} images of this dataset are there under other names, for example {', '.join(examples)}: an"
                 " earlier load had another layout or other rows; remove them, or load to another prefix",
             )
-        count, examples = one(
+
+    def _unchecked(self) -> Iterator[Finding]:
+        """What others put there, whose MD5 nobody checked."""
+        count, examples = self._relations.one(
             "SELECT count(*), min(t.blob, 3) FROM todo t JOIN blobs b ON b.name = t.blob"
             " WHERE t.action = 'compare' AND t.checked_md5 IS NULL AND b.source_bytes IS NULL"
         )
@@ -250,13 +300,6 @@ class Telling:
                 Severity.INFO,
                 f"{count:,} blobs were put there by another tool, for example {', '.join(examples)}: nobody checked"
                 " their MD5, so they are read back and compared",
-            )
-        count, examples = one(f"SELECT count(*), min(name, 3) FROM ({FOREIGN})")  # noqa: S608 - own text
-        if count:
-            yield Finding(
-                "blob-foreign",
-                Severity.INFO,
-                f"{count:,} blobs in the destination are not of this dataset, for example {', '.join(examples)}",
             )
 
     def no_longer(self) -> Iterator[Finding]:

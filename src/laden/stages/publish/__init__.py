@@ -35,7 +35,14 @@ from laden.relations import Relations
 from laden.stages.loadpage import COMPLETE, LOAD, Document, LoadPage, Planned, write_load_page, write_unfinished_page
 from laden.stages.manifest import MANIFEST, collect, documents_take, lost_documents, write_manifest
 from laden.stages.publish.copies import Copies
-from laden.stages.publish.others import holds_others, in_conflict, names_others, shares_images, table_kept
+from laden.stages.publish.others import (
+    holds_others,
+    in_conflict,
+    names_others,
+    original_md5,
+    shares_images,
+    table_kept,
+)
 from laden.stages.publish.putting import Putting, md5_of
 from laden.store import Store
 from laden.values.errors import BlobConflict, NameRefused
@@ -95,7 +102,7 @@ class Publisher(Putting):
         """Hash the tables as they came while images are sent: a large one takes a while."""
         for landing in [landing for landing in tables if not landing.original]:
             content = landing.table.content
-            self._originals[content] = asyncio.create_task(asyncio.to_thread(_original, content))
+            self._originals[content] = asyncio.create_task(asyncio.to_thread(original_md5, content))
 
     async def publish(
         self, profile: Profile, tables: Sequence[Landing], sidecars: Mapping[str, Entry], reader: Reader
@@ -321,11 +328,6 @@ class Publisher(Putting):
             " AND (selected OR NOT ?) ORDER BY row",
             [landing.rows.start, landing.rows.stop, bool(landing.selection)],
         )
-
-
-def _original(content: Path) -> str:
-    with content.open("rb") as file:
-        return md5_of(file).hex()
 
 
 def _replaced(code: str, reason: str, name: str) -> Finding:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from itertools import groupby, islice
+from itertools import chain, groupby, islice
 from operator import attrgetter
 from pathlib import Path, PurePosixPath
 
@@ -29,6 +29,7 @@ from laden.values.names import OWN_FOLDER, problem, reserved
 from laden.values.records import Entry, Finding, Severity
 
 _archive_of = attrgetter("archive")
+_SMALL_ROWS = 10_000
 _NOTHING: Mapping[str, str] = {}
 
 _OWN_NOTES = frozenset({"load.json", "manifest.parquet", "folder.jsonl"})
@@ -92,6 +93,9 @@ class EntryFeed:
         self.refused: Finding | None = None
         """The first of what is wrong with single members and files."""
         self._ignored: list[str] = []
+        self._small: list[dict[str, Column]] = []
+        """Columns of archives that are fed together with others."""
+        self._small_rows = 0
         self.archives: list[str] = []
         """Paths of those that were asked for."""
 
@@ -117,6 +121,7 @@ class EntryFeed:
                     self._feed(relations, archive, batch, count)
                 count += len(batch)
                 ticks.add(len(batch))
+        self._feed_small(relations)
         if self._ignored:
             self._log.add(_ignored(self._ignored))
         if self._errors and not count:
@@ -129,8 +134,25 @@ class EntryFeed:
         described = self._of_members(archive, members) if archive else self._of_files(members)
         columns |= {name: column for name, column in described.items() if isinstance(column, list)}
         constants = {name: value for name, value in described.items() if not isinstance(value, list)}
-        numbers = np.arange(before + 1, before + len(batch) + 1)
-        relations.feed_columns("entries", {**columns, "id": numbers}, constants)
+        numbers = range(before + 1, before + len(batch) + 1)
+        if len(batch) > _SMALL_ROWS:
+            relations.feed_columns("entries", {**columns, "id": np.array(numbers)}, constants)
+            return
+        # Of many small archives, several at once: to feed any takes a while, however few they are.
+        alike = {name: [value] * len(batch) for name, value in constants.items()}
+        self._small.append({**columns, "id": numbers, **alike})
+        self._small_rows += len(batch)
+        if self._small_rows >= BATCH_ROWS:
+            self._feed_small(relations)
+
+    def _feed_small(self, relations: Relations) -> None:
+        """Feed what is kept of small archives."""
+        if self._small:
+            names = self._small[0]
+            columns = {name: list(chain.from_iterable(one[name] for one in self._small)) for name in names}
+            relations.feed_columns("entries", columns)
+        self._small.clear()
+        self._small_rows = 0
 
     def _accepted(self, homes: frozenset[str] | None, observer: Observer) -> Iterator[Entry]:
         for entry in self._entries(homes, observer):

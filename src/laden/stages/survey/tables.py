@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from laden.dataset.source import Found, Reader, Root, entries
+from laden.dataset.source import Found, Reader, Root, entries, zips
 from laden.dataset.table import Table
 from laden.values.errors import SourceError, UsageError
 from laden.values.records import Entry
@@ -76,12 +76,12 @@ def open_table(path: Path, folder: Path) -> SourceTable:
 
     Raises:
         SourceError: it cannot be read.
-        UsageError: the zip holds none, or several.
+        UsageError: it is not there, or the zip holds none, or several.
     """
+    if not path.exists():
+        raise UsageError(f"there is no table {path}: check the path")
     if not path.name.lower().endswith(".zip"):
         return SourceTable(Table.open(path), path.name)
-    if not path.is_file():
-        raise SourceError(f"there is no table {path}; check the path")
     listed = (entry for entry in entries(path.parent, path.name) if isinstance(entry, Entry))
     members = [entry for entry in listed if is_table(entry.member)]
     if len(members) != 1:
@@ -106,6 +106,8 @@ def is_table(path: str) -> bool:
 
 def _tables_in(root: Root, archive: str) -> Iterator[Entry]:
     try:
+        if not zips.may_hold(root, archive, b".csv"):
+            return
         listed = [entry for entry in entries(root, archive) if isinstance(entry, Entry)]
     except SourceError:
         # Told when its images are looked for.
