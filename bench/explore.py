@@ -102,7 +102,7 @@ def _serve(count: int, folder: Path) -> None:
         return one
 
     async def session() -> Session:
-        started = Session(verbs=Verbs(print, print, print), folder=folder, write=False, opener=place)
+        started = Session(verbs=Verbs(print, print, print, print), folder=folder, write=False, opener=place)
         await started.open()
         return started
 

@@ -23,7 +23,9 @@ from tests.support.dataset import make_dataset
 
 
 def test_tab_shows_all_that_there_is() -> None:
-    assert set(laden.__all__) <= set(dir(laden))
+    import laden.verbs.load  # its module becomes an attribute of the package, and is none of what people use
+
+    assert dir(laden) == sorted(laden.__all__)
     for name in laden.__all__:
         assert getattr(laden, name) is not None
     assert re.match(r"\d+\.\d+", laden.__version__)
@@ -78,9 +80,41 @@ def test_a_word_that_is_none_of_an_options_is_refused(
     assert not Path("there").exists()
 
 
-def test_an_option_that_is_none_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(TypeError, match="there is no argument 'archvies'"):
+def test_an_option_that_is_none_is_refused_with_what_is_near(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match=r"there is no argument 'archvies': did you mean archives\?"):
         laden.load(tmp_path, "./there", archvies="0")  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match=r"there is no argument 'dryrun': did you mean dry_run\?"):
+        laden.load(tmp_path, "./there", dryrun=True)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match=r"there is no argument 'obsever': did you mean observer\?"):
+        laden.status("./there", obsever=print)  # type: ignore[call-arg]
+
+
+def test_where_nothing_is_near_all_is_named_that_there_is(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match=r"no argument 'xyzzy': there are source, .*dry_run.*archives") as told:
+        laden.load(tmp_path, "./there", xyzzy=1)  # type: ignore[call-arg]
+    assert {"damaged", "images", "where", "lock"} <= set(re.findall(r"\w+", str(told.value)))
+
+
+def test_a_place_may_be_a_path(tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path / "source", {"0": 2})
+    for there in (Path("bare"), tmp_path / "whole"):
+        assert laden.load(dataset.folder, there).exit_code == 0
+        assert laden.verify(there).exit_code == 0
+        assert laden.status(there).complete
+        assert laden.history(there)
+        assert laden.list(there).images == 2
+        assert laden.get(there, tmp_path / "back" / there.name).exit_code == 0
+        assert len(laden.open(there)) == 2
+        assert laden.diff(there, dataset.folder).exit_code == 0
+        assert laden.export_labels(there, f"{there.name}.jsonl")
+        assert laden.plan_prune(there, dataset.folder, plan_file=f"{there.name}.parquet", dry_run=True).exit_code == 0
+        assert laden.undelete(there, dry_run=True).exit_code in (0, 2)
+
+
+def test_a_path_that_was_an_address_is_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"https://a\.blob\.core\.windows\.net/c"):
+        laden.load(tmp_path, Path("https://a.blob.core.windows.net/c"))
+    assert not Path("https:").exists()
 
 
 EVENTS: list[Event] = [

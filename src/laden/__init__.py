@@ -112,5 +112,5 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> "Iterable[str]":
-    """What there is, whether or not it was imported yet: for completion."""
-    return sorted({*globals(), *__all__})
+    """What there is for people, whether or not it was imported yet: for completion."""
+    return sorted(__all__)

@@ -30,6 +30,7 @@ import numpy as np
 from laden.values import scratch
 from laden.values.arrow import Stream
 from laden.values.errors import UsageError
+from laden.values.room import disk_full, free_bytes, is_full
 from laden.values.secrets import StreamLost
 
 BATCH_ROWS = 50_000
@@ -102,6 +103,8 @@ class Relations:
     """What a statement raises that cannot be executed."""
     _SETTINGS: ClassVar[tuple[str, ...]] = ()
     """Statements before the lock, of a kind of database that needs more."""
+    _MOST_MB: ClassVar[int | None] = None
+    """What a kind of database takes at most, unless `LADEN_MEMORY` says otherwise; threads stay as they are."""
 
     def __init__(self, most_mb: int | None = None) -> None:
         """Open one, which takes its share of the memory, or `most_mb` MiB of it where it is one of several."""
@@ -120,7 +123,7 @@ class Relations:
         # It reads files of its own alone, and few: threads that wait for those would only have to be begun.
         connection = duckdb.connect(":memory:", config={"memory_limit": "25%", "async_threads": 1})
         own = str(self.folder).replace("'", "''")
-        memory_mb, self._more_threads = _share(connection)
+        memory_mb, self._more_threads = _share(connection, self._MOST_MB)
         if most_mb is not None and most_mb < memory_mb:
             memory_mb, self._more_threads = most_mb, max(1, min(self._more_threads, most_mb // _THREAD_MB))
         settings = (
@@ -336,11 +339,27 @@ def local_trouble(error: Exception) -> str | None:
             f"{_limit_told(text)}: set {MEMORY_VARIABLE} to more, such as {MEMORY_VARIABLE}=2G, and run again"
         )
     if full or any(os.strerror(number) in text for number in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EROFS)):
-        place = os.environ.get("TMPDIR", tempfile.tempdir or "the temporary folder")
-        return (
-            f"there is no room for laden's notes in {place}: free some, or set TMPDIR to another folder, and run again"
-        )
+        return _no_room(error)
     return None
+
+
+def _no_room(error: Exception) -> str:
+    """Which disk is full: that of the notes only where it may be."""
+    notes = os.environ.get("TMPDIR", tempfile.tempdir or "the temporary folder")
+    if isinstance(error, OSError) and is_full(error) and _has_room(notes):
+        return str(disk_full(error.filename or "a folder that this run writes to"))
+    return f"there is no room for laden's notes in {notes}: free some, or set TMPDIR to another folder, and run again"
+
+
+def _has_room(folder: str) -> bool:
+    try:
+        return free_bytes(Path(folder)) > _ROOM_BYTES
+    except OSError:
+        return False
+
+
+_ROOM_BYTES = 16 << 20
+"""With so much free, a disk is not the one that is full."""
 
 
 _IS_FULL = re.compile("max_temp_directory_size|failed to offload data block")
@@ -353,7 +372,7 @@ def _limit_told(text: str) -> str:
     return f" ({found[1]})" if found else ""
 
 
-def _share(connection: duckdb.DuckDBPyConnection) -> tuple[int, int]:
+def _share(connection: duckdb.DuckDBPyConnection, most_mb: int | None) -> tuple[int, int]:
     """Memory in MiB and threads that the database may take; raises `UsageError` where the environment makes no sense.
 
     DuckDB knows the machine, and the limits of the container (control group) that it is in; it was opened with a
@@ -374,7 +393,8 @@ def _share(connection: duckdb.DuckDBPyConnection) -> tuple[int, int]:
         found = _DUCKDB_AMOUNT.fullmatch(quarter)
         quarter_mb = int(float(found[1]) * _DUCKDB_MB[found[2]]) if found else _LEAST_MB
         memory_mb = max(min(_THREAD_MB * threads, quarter_mb), _LEAST_MB)
-    return memory_mb, max(1, min(threads, memory_mb // _THREAD_MB))
+    threads = max(1, min(threads, memory_mb // _THREAD_MB))
+    return memory_mb if asked or most_mb is None else min(memory_mb, most_mb), threads
 
 
 def _is_absent(column: Column) -> bool:

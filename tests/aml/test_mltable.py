@@ -43,7 +43,7 @@ def read(python: Path, *arguments: object) -> Any:
         "PYTHONWARNINGS": "ignore",
     }
     done = subprocess.run(
-        [python, READ, *map(str, arguments)], env=env, capture_output=True, text=True, timeout=120, check=False
+        [python, READ, *map(str, arguments)], env=env, capture_output=True, text=True, timeout=600, check=False
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])

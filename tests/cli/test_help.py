@@ -1,5 +1,6 @@
 """Pages and findings as `laden help` shows them, and completion in four shells."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -17,13 +18,29 @@ def shown(capsys: pytest.CaptureFixture[str], *line: str) -> tuple[int, str, str
 
 
 def test_every_page_is_listed_and_shown_as_it_is_written(capsys: pytest.CaptureFixture[str]) -> None:
-    assert set(PAGES) == {path.stem for path in DOCS.glob("*.md")} - {"benchmarks", "python"}
+    assert set(PAGES) == {path.stem for path in DOCS.glob("*.md")} - {"python"}
     code, out, _ = shown(capsys)
     assert code == 0
     for name in PAGES:
         assert f"  {name} " in out
         # Examples of addresses with a login are shown as any address is.
         assert shown(capsys, name) == (0, redact((DOCS / f"{name}.md").read_text("utf-8")), "")
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_on_a_terminal_a_page_is_drawn_as_wide_as_that(
+    width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", str(width))
+    for name in PAGES:
+        assert run_command(["help", name]) == 0
+        drawn = re.sub(r"\x1b(?:\[[0-9;]*m|\]8;.*?\x1b\\)", "", capsys.readouterr().out)
+        assert max(map(len, drawn.splitlines())) <= width, name
+        assert not re.search(r"\]\(|^#|^\| -|\*\*", drawn, re.MULTILINE), name
+        # Words stay, whatever surrounded them.
+        for word in re.findall(r"^## (\w+)", page(name), re.MULTILINE):
+            assert word in drawn, (name, word)
 
 
 def test_every_page_is_packed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -46,6 +63,12 @@ def test_every_finding_has_an_entry_with_what_to_do(capsys: pytest.CaptureFixtur
     assert findings()["archive-truncated"].severity == "error"
     assert [code for code, entry in findings().items() if not entry.meaning] == []
     assert page("findings").startswith("# Findings")
+
+
+def test_what_is_like_nothing_is_told_without_a_guess(capsys: pytest.CaptureFixture[str]) -> None:
+    for line in (["help", "findings", "nope"], ["help", "nope"]):
+        assert run_command(line) == 2
+        assert "did you mean" not in capsys.readouterr().err
 
 
 def test_what_is_not_there_is_told_with_what_is_near(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,11 +12,13 @@ from pathlib import Path
 
 import pytest
 
+import laden
 from laden.cli import run_command, usage
 from laden.cli.faces import Interrupts, run_with
 from laden.values.errors import ExitCode, UsageError
 from laden.values.events import Event, Observer, Started, Summary
 from laden.values.secrets import guarded
+from tests.support.dataset import make_dataset
 
 posix = pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has it")
 
@@ -27,7 +29,7 @@ def load(folder: Path, redirection: str, *options: str) -> tuple[int, str, bool]
     (folder / "src/x.bin").write_bytes(b"1")
     command = f"{sys.executable} -c 'from laden.cli import main; main()' load src ./dest --yes --profile files"
     shell = f"{command} --report none {' '.join(options)} {redirection}; exit ${{PIPESTATUS[0]}}"
-    ended = subprocess.run(["bash", "-c", shell], cwd=folder, check=False, timeout=60, stdin=subprocess.DEVNULL)
+    ended = subprocess.run(["bash", "-c", shell], cwd=folder, check=False, timeout=300, stdin=subprocess.DEVNULL)
     told = (folder / "err").read_text() if (folder / "err").exists() else ""
     return ended.returncode, told, (folder / "dest/_laden/manifest.parquet").exists()
 
@@ -52,12 +54,35 @@ def test_a_table_that_cannot_be_written_there_either(tmp_path: Path, redirection
     (tmp_path / "t.csv").write_text("a,b\n" + "1,2\n" * 100_000)
     command = f"{sys.executable} -c 'from laden.cli import main; main()' select t.csv -o - 2>err"
     shell = f"{command} {redirection}; exit ${{PIPESTATUS[0]}}"
-    ended = subprocess.run(["bash", "-c", shell], cwd=tmp_path, check=False, timeout=60, stdin=subprocess.DEVNULL)
+    ended = subprocess.run(["bash", "-c", shell], cwd=tmp_path, check=False, timeout=300, stdin=subprocess.DEVNULL)
     told = (tmp_path / "err").read_text()
     assert ended.returncode == code
     assert ("standard output cannot be written (No space left on device)" in told) == (code == ExitCode.USAGE)
     assert "notes" not in told
     assert "bug" not in told
+
+
+@posix
+@pytest.mark.parametrize(("redirection", "code"), [(">/dev/full", ExitCode.USAGE), ("| true", ExitCode.INTERRUPTED)])
+def test_nor_a_list(tmp_path: Path, redirection: str, code: int) -> None:
+    dataset = make_dataset(tmp_path / "source", {"0": 2})
+    laden.load(dataset.folder, tmp_path / "there")
+    command = f"{sys.executable} -c 'from laden.cli import main; main()' list ./there 2>err"
+    shell = f"{command} {redirection}; exit ${{PIPESTATUS[0]}}"
+    ended = subprocess.run(["bash", "-c", shell], cwd=tmp_path, check=False, timeout=300, stdin=subprocess.DEVNULL)
+    told = (tmp_path / "err").read_text()
+    assert ended.returncode == code
+    assert ("standard output cannot be written (No space left on device)" in told) == (code == ExitCode.USAGE)
+    assert "name another" not in told
+
+
+@posix
+@pytest.mark.parametrize("line", ["help architecture", "profiles", "load -h", "completion bash"])
+def test_whatever_is_shown_to_a_reader_that_has_gone_ends_as_interrupted(tmp_path: Path, line: str) -> None:
+    command = f"{sys.executable} -c 'from laden.cli import main; main()' {line} 2>err"
+    shell = f"{command} | true; exit ${{PIPESTATUS[0]}}"
+    ended = subprocess.run(["bash", "-c", shell], cwd=tmp_path, check=False, timeout=60, stdin=subprocess.DEVNULL)
+    assert (ended.returncode, (tmp_path / "err").read_text()) == (ExitCode.INTERRUPTED, "")
 
 
 @posix

@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,6 +35,16 @@ def told(capsys: pytest.CaptureFixture[str], *line: str) -> str:
         (["doctor"], "DEST is missing: laden doctor https://"),
         (["labels", "export", "-o", "x"], "DEST is missing: laden labels export https://"),
         (["check"], "SOURCE is missing: laden check FOLDER"),
+        (["get", "./there"], "FOLDER is missing: laden get ./there FOLDER"),
+        (["get"], "DEST and FOLDER are missing: laden get https://ACCOUNT.blob.core.windows.net/CONTAINER FOLDER"),
+        (["fetch"], "FOLDER is missing: laden fetch LINK FOLDER"),
+        (["fetch", "https://host/0.zip"], "FOLDER is missing: laden fetch https://host/0.zip FOLDER"),
+        (["lock"], "SOURCE is missing: laden lock FOLDER -o FILE"),
+        (["lock", "./a"], "-o or --output is missing: laden lock ./a -o FILE"),
+        (["diff", "./a"], "B is missing: laden diff ./a B"),
+        (["explore"], "DEST or FOLDER or SOURCE or ACCOUNT is missing: laden explore https://"),
+        (["account", "create"], "NAME is missing: laden account create NAME -g RESOURCE_GROUP -l LOCATION"),
+        (["prune"], "give one of --plan FILE (to see what would go) and --apply FILE (to do that)"),
     ],
 )
 def test_what_is_missing_is_named(line: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -69,6 +80,24 @@ def test_a_slip_is_told_in_a_sentence(line: list[str], sentence: str, capsys: py
     assert err.splitlines()[1].endswith("-h shows what there is")
     for jargon in ("Input should", "Value error", "Invalid value", "Usage:"):
         assert jargon not in err
+
+
+def test_no_verb_s_missing_words_are_told_in_those_of_the_parser(capsys: pytest.CaptureFixture[str]) -> None:
+    groups = ("account", "container", "labels")
+    verbs = [[verb] for verb in all_verbs().commands if verb not in groups]
+    verbs += [[group, verb] for group in groups for verb in all_verbs().commands[group].commands]
+    for verb in verbs:
+        if any(one.required for one in _parameters(verb)):
+            err = told(capsys, *verb)
+            assert re.match(rf"laden: .* (is|are) missing: laden {' '.join(verb)} \S+", err), verb
+            assert "Usage:" not in err
+
+
+def _parameters(verb: list[str]) -> list[Any]:
+    command: Any = all_verbs()
+    for word in verb:
+        command = command.commands[word]
+    return [one for one in command.params if one.param_type_name == "argument"]
 
 
 def test_every_option_of_every_verb_is_told_in_words(capsys: pytest.CaptureFixture[str]) -> None:
@@ -127,6 +156,30 @@ def test_options_of_a_load_stand_in_groups_the_common_ones_first(capsys: pytest.
         "What is shown, and what is left behind",
     ]
     assert out.index("--dry-run") < out.index("--layout") < out.index("--where") < out.index("--json")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ["load", "./nope", "./there"],
+        ["load", ".", "./there", "--table", "./nope.csv"],
+        ["check", "./nope"],
+        ["check", ".", "--table", "./nope.zip"],
+        ["select", "./nope.csv"],
+        ["columns", "./nope.csv"],
+        ["explore", "./nope", "--no-open"],
+        ["init", "./nope"],
+        ["lock", "./nope", "-o", "x.lock"],
+        ["report", "./nope"],
+        ["diff", "./nope", "./nowhere"],
+        ["check", ".", "--lock", "./nope.lock"],
+        ["check", ".", "--profile", "./nope.toml"],
+        ["select", "./nope.csv", "--images-from", "./list.txt"],
+    ],
+)
+def test_what_is_not_there_is_wrong_usage_whoever_is_told(line: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    Path("a.dat").write_bytes(b"a")
+    assert re.search(r"nope|nowhere", told(capsys, *line))
 
 
 def test_a_run_may_have_a_folder_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -44,6 +44,15 @@ def test_one_process_decodes_one_image_after_the_other() -> None:
     assert process.returncode is not None
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="groups of processes are POSIX's")
+def test_a_signal_to_the_whole_group_blames_no_image() -> None:
+    """Ctrl-C and SIGTERM of a service reach every process of the group; the parent alone answers them."""
+    with Decoder() as decoder:
+        assert decoder.decode(png.encode(DEEP)) is not None
+        assert decoder._process is not None
+        assert os.getpgid(decoder._process.pid) == decoder._process.pid != os.getpgrp()
+
+
 @pytest.mark.parametrize("kind", FORMATS)
 @pytest.mark.parametrize("mode", ["L", "RGB"])
 def test_every_format_that_is_meant_is_decoded_small(kind: str, mode: str) -> None:

@@ -41,7 +41,7 @@ def test_a_process_is_kept_for_the_next_image_and_ended_when_nothing_is_to_come(
 
 
 def test_each_thread_has_a_process(fresh: None) -> None:
-    meet = threading.Barrier(2, timeout=30)
+    meet = threading.Barrier(2, timeout=120)
 
     def one(_: int) -> str:
         meet.wait()

@@ -181,6 +181,7 @@ def test_what_is_selected_are_records_of_the_original_in_their_order(
         ({"where": "age IS NULL", "sample": 1, "by": "age"}, "no selected row has a value in age"),
         ({"images_file": "none.txt"}, "cannot be read"),
         ({"output": "tiny.csv"}, "is the table itself"),
+        ({"output": "tiny.parquet"}, "a table is written as it came: name a .csv"),
         ({"output": "no/such/folder.csv"}, "cannot be written"),
     ],
 )

@@ -21,8 +21,9 @@ _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"`(laden [^`]+)`")
 _COMMAND = re.compile(r"(?:^|[(\s\"'/])laden [a-z-].*")
 _ENDS = re.compile(r"[;&|><()]+")
-_OF_OTHERS = {"--backup-dir", "--checksum", "--delete-destination", "--max-delete", "--put-md5", "--require-hashes"}
-"""Options of AzCopy, rclone and pip that a page names."""
+_OF_OTHERS = {"--backup-dir", "--checksum", "--delete-destination", "--export", "--max-delete", "--put-md5"}
+_OF_OTHERS |= {"--require-hashes"}
+"""Options of AzCopy, rclone, Slurm and pip that a page names."""
 
 
 def shown(page: Path) -> Iterator[tuple[str, bool]]:

@@ -1,4 +1,4 @@
-"""The recipes for several machines: their commands, with the variables of their scheduler, do one load together."""
+"""The recipes for several machines: each fits its scheduler's schema, and their commands are one load together."""
 
 import json
 import os
@@ -10,13 +10,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
+from jsonschema import Draft202012Validator
 
 from laden.demo.emulator import Emulator
+from laden.values.share import parse_share
 from laden.verbs.load import load
 from tests.support.dataset import make_dataset
 from tests.support.harness import landed, sas
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "machines"
+SCHEMAS = Path(__file__).parents[1] / "support" / "recipes"
 
 
 def slurm() -> str:
@@ -96,3 +100,78 @@ def test_dask_on_a_laptop(emulator: Emulator, container: str, tmp_path: Path) ->
     assert ran.returncode == 0, ran.stderr
     assert set(landed(emulator, container)) >= set(dataset.blobs)
     assert load(dataset.folder, container).sent == 0
+
+
+RECIPES = {
+    "kubernetes.yaml": "kubernetes-job.json",
+    "azureml.yaml": "azureml-command-job.json",
+    "batch-task.json": "batch-task.json",
+}
+
+
+def faults(recipe: object, schema: str) -> list[str]:
+    judge = Draft202012Validator(json.loads((SCHEMAS / schema).read_text("utf-8")))
+    return [error.message for error in judge.iter_errors(recipe)]
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_fits_its_schedulers_schema(name: str) -> None:
+    recipe = yaml.safe_load((EXAMPLES / name).read_text("utf-8"))
+    assert faults(recipe, RECIPES[name]) == []
+    assert faults({**recipe, "misspelt": 1}, RECIPES[name])
+
+
+def test_the_schemas_see_what_is_wrong_within() -> None:
+    recipe = yaml.safe_load((EXAMPLES / "azureml.yaml").read_text("utf-8"))
+    assert faults({**recipe, "distribution": {"type": "mpi", "processes": 1}}, "azureml-command-job.json")
+    recipe = json.loads((EXAMPLES / "batch-task.json").read_text("utf-8"))
+    assert faults({**recipe, "constraints": {"maxRetries": 5}}, "batch-task.json")
+    recipe = yaml.safe_load((EXAMPLES / "kubernetes.yaml").read_text("utf-8"))
+    (container,) = recipe["spec"]["template"]["spec"]["containers"]
+    container["resources"]["limits"] = ["2Gi"]
+    assert faults(recipe, "kubernetes-job.json")
+
+
+def test_what_no_schema_says_of_the_kubernetes_job() -> None:
+    """Rules of the API's reference between fields, which its server checks."""
+    spec = yaml.safe_load((EXAMPLES / "kubernetes.yaml").read_text("utf-8"))["spec"]
+    pod = spec["template"]["spec"]
+    (container,) = pod["containers"]
+    # A policy for failed pods needs pods that are not started anew where they are; an index needs completions.
+    assert (pod["restartPolicy"], spec["completionMode"]) == ("Never", "Indexed")
+    (rule,) = [rule["onExitCodes"] for rule in spec["podFailurePolicy"]["rules"] if "onExitCodes" in rule]
+    assert rule["containerName"] == container["name"]
+    assert 0 not in rule["values"]
+    assert {mount["name"] for mount in container["volumeMounts"]} == {volume["name"] for volume in pod["volumes"]}
+    assert f"--share auto/{spec['completions']} " in kubernetes()
+
+
+_SBATCH = {
+    "job-name": r"\w+",
+    "array": r"\d+-\d+(:\d+)?(%\d+)?",
+    "cpus-per-task": r"\d+",
+    "mem": r"\d+[KMGT]?",
+    "time": r"(\d+-)?\d+:\d\d:\d\d",
+    "requeue": "",
+}
+"""Options that the recipe may use, and the form of their values (sbatch(1))."""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the recipes are shell commands")
+def test_the_scripts_are_right_as_far_as_a_shell_and_sbatchs_manual_tell() -> None:
+    for script in EXAMPLES.glob("*.sh"):
+        ran = subprocess.run(["bash", "-n", str(script)], capture_output=True, text=True, check=False)
+        assert (ran.returncode, ran.stderr) == (0, "")
+    lines = slurm().splitlines()
+    asked = [line.removeprefix("#SBATCH ") for line in lines if line.startswith("#SBATCH")]
+    # What follows the first command, sbatch does not read.
+    first = next(number for number, line in enumerate(lines) if line and not line.startswith("#"))
+    assert len(asked) == sum(line.startswith("#SBATCH") for line in lines[:first]) > 0
+    for option in asked:
+        name, _, value = option.removeprefix("--").partition("=")
+        assert re.fullmatch(_SBATCH[name], value), option
+    (array,) = [option for option in asked if option.startswith("--array=")]
+    last = int(array.rpartition("-")[2])
+    told = {"SLURM_ARRAY_TASK_COUNT": str(last), "SLURM_ARRAY_TASK_MIN": "1"}
+    shares = {parse_share("auto", {**told, "SLURM_ARRAY_TASK_ID": str(task)}).number for task in range(1, last + 1)}
+    assert shares == set(range(1, last + 1))

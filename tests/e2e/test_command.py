@@ -259,6 +259,7 @@ def test_130_ctrl_c_twice_stops_at_once(container: str, emulator: Emulator, tmp_
         process.stderr.readline(), process.stderr.readline()
         process.send_signal(signal.SIGINT)
         code = process.wait(30)
+        assert process.stderr.read().strip().startswith("Stopped at once, and nothing more is told")
         next(holding, None)
         ended(process)
     assert code == 130
@@ -278,7 +279,7 @@ def _hold(proxy: Proxy, after_puts: int) -> Iterator[None]:
         return "pass"
 
     proxy.before = before
-    assert held.acquire(timeout=60)
+    assert held.acquire(timeout=300)
     yield
     go.set()
 

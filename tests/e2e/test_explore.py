@@ -72,7 +72,7 @@ def test_a_person_looks_and_deletes_with_the_count_typed_back(
         browser.complaints[:] = [one for one in browser.complaints if "/api/properties" not in one]
         quiet(browser, first["url"])
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=120)
         assert process.returncode == 0, err
         assert json.loads(out.splitlines()[-1])["event"] == "summary"
         assert not [line for line in err.splitlines() if "Traceback" in line]

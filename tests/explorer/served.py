@@ -16,7 +16,7 @@ from laden.run.loop import run as run_loop
 from laden.values.events import Event, Serving
 from laden.verbs.explore import explore
 
-_DEADLINE_S = 30
+_DEADLINE_S = 120
 
 
 class Asker:
@@ -97,26 +97,25 @@ class Asker:
 
 
 @contextmanager
-def exploring(place: str, *, write: bool = False) -> Iterator[Asker]:
-    """The verb itself in a thread, and somebody who is signed in."""
+def _in_a_thread(work: Callable[[Callable[[str], None], Callable[[], bool]], object]) -> Iterator[Asker]:
+    """Somebody who asks what `work` serves; it is given whom to tell its address, and whom to ask when to stop."""
     ready, stop = threading.Event(), threading.Event()
     urls: list[str] = []
     failures: list[BaseException] = []
 
-    def observe(event: Event) -> None:
-        if isinstance(event, Serving):
-            urls.append(event.url)
-            ready.set()
+    def serving(url: str) -> None:
+        urls.append(url)
+        ready.set()
 
-    def work() -> None:
+    def working() -> None:
         try:
-            explore(place, open_page=False, write=write, observer=observe, stopping=stop.is_set)
+            work(serving, stop.is_set)
         except BaseException as error:
             failures.append(error)
         finally:
             ready.set()
 
-    thread = threading.Thread(target=work)
+    thread = threading.Thread(target=working)
     thread.start()
     try:
         assert ready.wait(_DEADLINE_S)
@@ -134,6 +133,21 @@ def exploring(place: str, *, write: bool = False) -> Iterator[Asker]:
 
 
 @contextmanager
+def exploring(place: str, *, write: bool = False) -> Iterator[Asker]:
+    """The verb itself in a thread, and somebody who is not signed in yet."""
+
+    def work(serving: Callable[[str], None], stopping: Callable[[], bool]) -> None:
+        def observe(event: Event) -> None:
+            if isinstance(event, Serving):
+                serving(event.url)
+
+        explore(place, open_page=False, write=write, observer=observe, stopping=stopping)
+
+    with _in_a_thread(work) as asker:
+        yield asker
+
+
+@contextmanager
 def explored(place: str, *, write: bool = False) -> Iterator[Asker]:
     """The same, signed in, and all there."""
     with exploring(place, write=write) as asker:
@@ -146,33 +160,20 @@ def explored(place: str, *, write: bool = False) -> Iterator[Asker]:
 @contextmanager
 def serving(place: Callable[[], Place], folder: Path, *, write: bool = False) -> Iterator[Asker]:
     """A place of the test's own, signed in."""
-    ready, stop = threading.Event(), threading.Event()
-    urls: list[str] = []
 
     async def session() -> Session:
         def unused(*_: object) -> None:
             raise AssertionError("not in this test")
 
-        made = Session(verbs=Verbs(unused, unused, unused), folder=folder, write=write, opener=lambda _: place())
+        made = Session(
+            verbs=Verbs(unused, unused, unused, unused), folder=folder, write=write, opener=lambda _: place()
+        )
         await made.open()
         return made
 
-    def told(_: str, address: str) -> None:
-        urls.append(address)
-        ready.set()
-
     opened = listening(None)
-    thread = threading.Thread(target=lambda: run_loop(serve(opened, session, told, stopping=stop.is_set)))
-    thread.start()
-    try:
-        assert ready.wait(_DEADLINE_S)
-        asker = Asker(urls[0])
+    with _in_a_thread(
+        lambda told, stopping: run_loop(serve(opened, session, lambda _, url: told(url), stopping=stopping))
+    ) as asker:
         asker.sign_in()
-        try:
-            yield asker
-        finally:
-            asker.close()
-    finally:
-        stop.set()
-        thread.join(_DEADLINE_S)
-        assert not thread.is_alive()
+        yield asker

@@ -153,6 +153,15 @@ def test_files_of_this_machine_are_uploaded_and_nothing_is_overwritten(
     assert job["state"] == "done", job
     names = [name for name in landed(emulator, place) if name.startswith("extra/")]
     assert [name for name in names if name.endswith("a.txt")]
+    asker.ready()
+    assert set(names) <= set(asker.names(asker.post("view", folder="extra/")))
+    # What lies there belongs to a load, which stays what it is.
+    page = landed(emulator, place)["_laden/load.json"]
+    for prefix in ("", "png/0", "png", "/"):
+        assert "a folder of its own" in asker.refused("POST", "upload", paths=["more"], prefix=prefix)[1]
+    assert asker.refused("POST", "upload", paths=["more"], prefix="../up")[0] == 400
+    assert landed(emulator, place)["_laden/load.json"] == page
+    assert verify(place).exit_code == 0
     assert asker.refused("POST", "upload", paths=["nothing here"])[0] == 400
     assert asker.refused("POST", "upload", paths=[])[0] == 400
 

@@ -15,7 +15,7 @@ def shown() -> list[tuple[object, ...]]:
     with Shared() as relations:
         found = Index(relations)
         relations.run(
-            f"INSERT INTO listed SELECT {NAMES}, i, md5(i::VARCHAR), '', i, NULL, NULL, i, 'Hot', 'image/png'"
+            f"INSERT INTO packed.listed SELECT {NAMES}, i, md5(i::VARCHAR), '', i, NULL, NULL, i, 'Hot', 'image/png'"
             " FROM range(0, 900) t(i)"
         )
         relations.run(

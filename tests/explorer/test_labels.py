@@ -1,21 +1,27 @@
 """The label table in the explorer's database: taken in parts, so that its length is no matter of memory."""
 
+import asyncio
 import csv
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from laden.dataset.profile import known_profile
 from laden.dataset.selection import Part
 from laden.dataset.table import Table
+from laden.demo import rows
 from laden.explorer import labels
+from laden.explorer.acts import Acts
+from laden.explorer.answers import Stale, of_view
 from laden.explorer.database import PACKED, Shared
 from laden.explorer.index import Index
 from laden.explorer.labels import Labels
+from laden.explorer.views import Query, View, Views
 from tests.support.dataset import make_dataset
 
 
@@ -57,7 +63,7 @@ def test_two_that_join_at_once_do_it_one_after_the_other(tmp_path: Path) -> None
 def test_no_image_gets_the_labels_of_what_stood_in_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A listing that comes while labels are joined moves all positions by one."""
     with _joined(tmp_path) as (relations, index, own, right), ThreadPoolExecutor(1) as pool:
-        relations.run("INSERT INTO listed (name, size_bytes) VALUES ('a', 1)")
+        relations.run("INSERT INTO packed.listed (name, size_bytes) VALUES ('a', 1)")
         keys, merging = labels._keys, []
 
         def slow(*given: Any) -> Any:
@@ -77,9 +83,51 @@ def test_no_image_gets_the_labels_of_what_stood_in_its_place(tmp_path: Path, mon
         assert {*shown.values()} == {None}, "until they are joined anew"
         own.join()
         assert _shown(relations) == {**right, "a": None}
-        relations.run("INSERT INTO listed (name, size_bytes) VALUES ('a', 2)")
+        relations.run("INSERT INTO packed.listed (name, size_bytes) VALUES ('a', 2)")
         index.merge([], listed=False)
         assert _shown(relations) == {**right, "a": None}, "nothing moved"
+
+
+def test_rows_of_a_new_table_are_not_taken_for_those_of_the_old_one(tmp_path: Path) -> None:
+    with _joined(tmp_path) as (relations, _, own, right):
+        own.join()
+        table = tmp_path / "turned.csv"
+        with (tmp_path / "source" / rows.TABLE_NAME).open(encoding="utf-8", newline="") as file:
+            header, *records = csv.reader(file)
+        with table.open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows([header, *reversed(records)])
+        profile = known_profile("padchest")
+        assert profile is not None
+        own.read([Part(Table.open(table).hold(relations.folder), profile.table)])
+        assert {*_shown(relations).values()} == {None}, "until it is joined"
+        own.join()
+        assert _shown(relations) == right
+
+
+def test_what_is_asked_of_a_view_while_items_move_is_out_of_date(tmp_path: Path) -> None:
+    with _joined(tmp_path) as (relations, index, own, _):
+        views = Views(relations, own)
+        place: Any = SimpleNamespace(views=views, index=index)
+        view = views.open(Query(), index.state.generation, index.epoch)
+
+        def meanwhile(view: View) -> list[str]:
+            relations.run("INSERT INTO listed (name, size_bytes) VALUES ('a', 1)")
+            index.merge([], listed=False)
+            return views.names(view)
+
+        assert len(asyncio.run(of_view(place, view.number, views.names))) == 9
+        for ask in (meanwhile, views.names):
+            with pytest.raises(Stale):
+                asyncio.run(of_view(place, view.number, ask))
+
+
+def test_what_several_choose_at_once_is_kept_apart(tmp_path: Path) -> None:
+    with _joined(tmp_path) as (relations, _, _, right), ThreadPoolExecutor(4) as pool:
+        acts = Acts(cast("Any", SimpleNamespace(relations=relations)))
+        relations.run("UPDATE packed.items SET etag = 'e'")
+        wanted = [[f"png/{name}"] for name in right] * 20
+        for names, targets in zip(wanted, pool.map(lambda names: acts._targets("delete", names), wanted), strict=True):
+            assert [target.name for target in targets] == names
 
 
 def _read(table: Path) -> list[tuple[Any, ...]]:

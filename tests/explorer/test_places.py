@@ -172,7 +172,7 @@ def test_an_idle_server_ends_and_one_that_works_does_not(tmp_path: Path) -> None
         def unused(*_: object) -> None:
             raise AssertionError
 
-        return Session(verbs=Verbs(unused, unused, unused), folder=tmp_path, write=False, opener=lambda _: None)  # type: ignore[arg-type,return-value]
+        return Session(verbs=Verbs(unused, unused, unused, unused), folder=tmp_path, write=False, opener=lambda _: None)  # type: ignore[arg-type,return-value]
 
     run(serve(listening(None), session, lambda *_: None, idle_s=0.1))
 

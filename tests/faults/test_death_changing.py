@@ -151,7 +151,8 @@ def test_a_prune_killed_at_a_request_and_run_again(
             assert (ended.exit_code, ended.acted + ended.as_wanted) == (0, 4)
             assert scene.content() == whole
             assert verify(scene.url).exit_code == 0
-    assert died >= KILLS - 1
+    # How many requests it takes is not always the same.
+    assert died >= KILLS - max(1, KILLS // 10)
 
 
 def test_a_copy_killed_at_a_request_and_run_again(emulator: Emulator, before: Dataset, nursery: Nursery) -> None:
@@ -181,3 +182,32 @@ def test_a_copy_killed_at_a_request_and_run_again(emulator: Emulator, before: Da
             assert container.read() == whole
     # How often the service is asked for what it does not have, before that is clear, is not always the same.
     assert died >= KILLS // 2
+
+
+class BeforePage(Killer):
+    """Kills a process before the service hears of the page that it ends with."""
+
+    def watch(self, request: Request, moment: str) -> bool:
+        if request.name == "_laden/load.json" and request.kind == "document" and moment == "before" and not self.killed:
+            self.known.wait()
+            os.kill(self.pid, signal.SIGKILL)
+            self.killed = True
+        return self.killed and not self._over
+
+
+def test_a_copy_killed_between_manifest_and_page_has_lost_nothing(
+    emulator: Emulator, before: Dataset, nursery: Nursery
+) -> None:
+    source, url = (emulator.url(f"{name}-{uuid.uuid4().hex}") for name in ("copied", "copy"))
+    load(before.folder, source)
+    killer = BeforePage()
+    with Proxy(emulator.port, watch=killer.watch) as proxy:
+        assert die(nursery, killer, "copy", proxy.url(source), proxy.url(url))
+        proxy.settle()
+    with Container(emulator, url) as container:
+        assert "_laden/manifest.parquet" in container.read()
+        assert "_laden/load.json" not in container.read()
+        assert copy(source, url).findings == {}
+        # Once there was a page, it is missed.
+        container.delete("_laden/load.json")
+    assert copy(source, url).findings == {"blob-lost": 1}

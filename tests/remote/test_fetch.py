@@ -23,7 +23,7 @@ from pathlib import Path
 import pytest
 
 from laden.dataset.source import find
-from laden.values.errors import ExitCode, LadenError, SourceError, StoreError, UsageError
+from laden.values.errors import DiskFull, ExitCode, LadenError, SourceError, UsageError
 from laden.values.events import Event, Found, Summary, Warned
 from laden.verbs.fetch import fetch
 from tests.remote.server import PAGE, Call, Play, Server
@@ -319,12 +319,25 @@ def test_a_disk_without_room_is_told_before_anything_comes(
     link = server.put("0.zip", archive)
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage._replace(free=1_000))
-    with pytest.raises(StoreError, match=r"has room for 1\.0 kB: make room"):
+    with pytest.raises(DiskFull, match=r"has room for 1\.0 kB: make room"):
         fetch([link], tmp_path / "to")
     assert server.sent_bytes <= 8192
     summary, said = told([link], tmp_path / "to", dry_run=True)
     assert (summary.exit_code, "make room" in said[""]) == (ExitCode.COMPLETE, True)
     assert not (tmp_path / "to").exists()
+
+
+def test_nor_does_a_stream_begin_that_has_no_room(
+    server: Server, archive: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A host without ranges tells the length only with the file."""
+    server.play = lambda _: Play(whole=True)
+    link = server.put("0.zip", archive)
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage._replace(free=1_000))
+    with pytest.raises(DiskFull, match=r"still to be fetched, and .* has room for 1\.0 kB: make room"):
+        fetch([link], tmp_path / "to")
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_size > 1_000]
 
 
 def test_a_disk_that_fills_ends_it_and_once_there_is_room_it_goes_on(
@@ -341,7 +354,7 @@ def test_a_disk_that_fills_ends_it_and_once_there_is_room_it_goes_on(
 
     with monkeypatch.context() as patch:
         patch.setattr("os.fsync", full)
-        with pytest.raises(StoreError, match="is full: make room, and run the same command again"):
+        with pytest.raises(DiskFull, match="is full: make room there, or name another place"):
             fetch([link], folder)
     noted = blocks_noted(folder, "0.zip")
     assert len(noted) >= 5

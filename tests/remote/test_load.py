@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import io
+import pickle
 import random
 import tarfile
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import duckdb
 import pytest
 
-from laden.values.errors import ExitCode, SourceError, UsageError
+from laden.remote.linked import LinkedRoot
+from laden.stages.engine import Job, processes
+from laden.values.errors import ExitCode, Interrupted, SourceError, UsageError
 from laden.values.events import Event, PlanReady, Summary, Warned
 from laden.verbs.check import check
 from laden.verbs.load import load
@@ -352,3 +357,30 @@ def test_a_plan_of_pruning_takes_links_as_the_source(
     server.play = lambda call: Play(status=403) if "1.zip" in call.path else None
     with pytest.raises(SourceError, match="not seen whole"):
         plan_prune(str(tmp_path / "there"), links, plan_file=tmp_path / "plan.jsonl")
+
+
+def test_all_who_read_at_once_together_ask_a_host_as_one_would(
+    container: str, dataset: Dataset, links: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Six processes are six readers, and so are three workers of one of two shares."""
+    roots: list[LinkedRoot] = []
+
+    class Noting(ThreadPoolExecutor):
+        def submit(self, call: Any, /, *arguments: Any, **named: Any) -> Future[Any]:
+            roots.append(pickle.loads(arguments[1])[1].root)
+            return super().submit(call, *arguments, **named)
+
+    def note(job: Job, *_: object) -> None:
+        roots.append(pickle.loads(pickle.dumps(job.root)))
+        raise Interrupted("noted")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(processes, "_Coordinator", note)
+        with pytest.raises(Interrupted, match="noted"):
+            load(links, container, workers=6)
+    with Noting(2) as executor:
+        check(links, images="structure", executor=executor, workers=3, share="1/2")
+        load(links, container, executor=executor, workers=3, share="1/2")
+        load(links, container, executor=executor, workers=3, share="2/2")
+    assert len(roots) >= 3
+    assert {root.begin().machines for root in roots} == {6}

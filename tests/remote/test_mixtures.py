@@ -178,6 +178,8 @@ def fetched(mixture: Mixture, folder: Path) -> None:
             whole = came.path.read_bytes() == mixture.data
             if came.version is not None or not proof.wrong:
                 assert whole == (not proof.wrong)
-            if not proof.wrong:
+            if proof.wrong:
+                came.part.close()
+            else:
                 came.part.place()
                 assert (folder / mixture.path).read_bytes() == mixture.data

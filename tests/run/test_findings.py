@@ -173,10 +173,23 @@ def test_a_file_that_is_no_list_of_findings_is_not_replaced(tmp_path: Path) -> N
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has it")
+def test_the_place_is_told_once(tmp_path: Path) -> None:
+    seen: list[Event] = []
+    with FindingLog(None, seen.append) as log:
+        log.add(Finding("member-crc", Severity.ERROR, "0.zip: a.png is damaged: get it again.", "0.zip", "a.png"))
+        log.add(Finding("file-changed", Severity.ERROR, "x/a.png changed after it was listed", member="x/a.png"))
+        log.add(Finding("lock-missing", Severity.ERROR, "0.zip is not here", archive="0.zip"))
+    assert [event.finding.message for event in seen if isinstance(event, Found)] == [
+        "it is damaged: get it again.",
+        "it changed after it was listed",
+        "0.zip is not here",
+    ]
+
+
 def test_a_full_disk_is_told_and_devices_stay(tmp_path: Path) -> None:
     link = tmp_path / "full"
     link.symlink_to("/dev/full")
-    with pytest.raises(UsageError, match="No space left"), FindingLog(link, ignore) as log:
+    with pytest.raises(UsageError, match="is on is full"), FindingLog(link, ignore) as log:
         log.add(Finding("x", Severity.INFO, ""))
     assert link.is_symlink()
 

@@ -141,7 +141,7 @@ def test_a_full_disk_costs_the_log_and_not_the_run() -> None:
     if not device.exists():
         pytest.skip("no device here is full")
     night = Night(device)
-    with pytest.raises(UsageError, match="--log"), night.log:
+    with pytest.raises(UsageError, match="/dev/full is on is full"), night.log:
         pass
 
 

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import os
 from collections.abc import AsyncGenerator, Iterable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,15 @@ from isal.isal_zlib import crc32
 from laden.stages.download import Came, Fate, Wanted, download, ranges, reading
 from laden.stages.download.rooms import Rooms
 from laden.store.intake import Intake
-from laden.values.errors import AccessDenied, AccessEnded, BlobConflict, BlobMissing, BlobRefused, UsageError
+from laden.values.errors import (
+    AccessDenied,
+    AccessEnded,
+    BlobConflict,
+    BlobMissing,
+    BlobRefused,
+    StoreError,
+    UsageError,
+)
 
 DATA = {f"png/{n}.png": bytes([n]) * (100 + n) for n in range(5)}
 
@@ -264,7 +273,7 @@ def test_a_disk_that_is_full_ends_it_with_a_sentence(tmp_path: Path, monkeypatch
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("laden.store.journal.Journal.append_all", full)
-    with pytest.raises(UsageError, match=r"is full .*No space left on device.*make room"):
+    with pytest.raises(UsageError, match=r"the disk that .* is on is full: make room there"):
         bring(Served(DATA), tmp_path, [wanted(*pair) for pair in DATA.items()])
     assert files(tmp_path) == {}
 
@@ -349,3 +358,28 @@ def test_what_killed_runs_left_of_small_files_goes(tmp_path: Path) -> None:
     os.utime(old, (1, 1))
     bring(Served(DATA), tmp_path, [])
     assert (old.exists(), new.exists()) == (False, True)
+
+
+def test_a_part_that_got_its_place_is_nobody_elses_to_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    intake = Intake(tmp_path)
+    asyncio.run(intake.prepare())
+    md5 = hashlib.md5(b"abc").digest()
+    first = intake.part("x", 3, md5)
+    first.add(b"abc")
+    with pytest.raises(StoreError, match="is being fetched by another laden"):
+        intake.part("x", 3, md5)
+    fcntl = pytest.importorskip("fcntl")
+    locked, placed = fcntl.flock, []
+
+    def meanwhile(descriptor: int, how: int) -> None:
+        """The first gets its place between the second one's opening and locking."""
+        if not placed:
+            placed.append(True)
+            assert intake.place(first, md5, None) is None
+        locked(descriptor, how)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("fcntl.flock", meanwhile)
+        with closing(intake.part("x", 3, md5)) as second:
+            second.forget()
+    assert (tmp_path / "x").read_bytes() == b"abc"

@@ -7,9 +7,10 @@ import os
 import pickle
 import select
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -204,6 +205,54 @@ def test_an_executor_that_is_no_use_ends_the_run_with_a_sentence(
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="tells workers by /proc")
+class Giving(Executor):
+    """Does each call at once, and gives what is made of its result."""
+
+    def __init__(self, made: Callable[[Any], Any]) -> None:
+        self._made = made
+
+    def submit(self, call: Any, /, *arguments: Any, **_: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_result(self._made(call(*arguments)))
+        return future
+
+
+def answered(change: Callable[[list[Any]], list[Any]]) -> Callable[[Any], Any]:
+    """An executor that changes the results of an answer."""
+
+    def made(told: tuple[str, bytes]) -> tuple[str, bytes]:
+        return told[0], pickle.dumps(replace(answer := pickle.loads(told[1]), results=change(answer.results)))
+
+    return made
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda _: None,
+        lambda told: told[1],
+        lambda told: (told[0], None),
+        lambda told: [*told, 1],
+        lambda told: (told[0], told[1][:40]),
+        lambda told: (told[0], pickle.dumps("done")),
+        answered(lambda results: ["done"] * len(results)),
+        answered(lambda results: [results[0]] * len(results)),
+        answered(lambda results: [replace(one, item=one.item._replace(blob="png/other")) for one in results[:1]]),
+    ],
+)
+def test_a_future_of_something_else_is_told_as_that(
+    dataset: Dataset, tmp_path: Path, made: Callable[[Any], Any]
+) -> None:
+    with pytest.raises(UsageError, match="the executor gave back something else than what the call"):
+        moved(dataset, FolderDestination(tmp_path / "there"), pool=ExecutorPool(Giving(made), 1))
+
+
+def test_no_future_at_all_is_told(dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Giving, "submit", lambda *_: None)
+    with pytest.raises(UsageError, match=r"gave no future for a call \(NoneType\)"):
+        moved(dataset, FolderDestination(tmp_path / "there"), pool=ExecutorPool(Giving(id), 1))
+
+
 def test_an_executor_whose_process_is_killed_ends_the_run_and_a_rerun_completes(
     dataset: Dataset, tmp_path: Path, small_batches: None
 ) -> None:

@@ -18,6 +18,7 @@ from laden.stages.inventory import Listing
 from laden.stages.loadpage import LOAD
 from laden.store import open_store, parse_destination
 from laden.values.events import Event, Found
+from laden.values.records import Finding
 from laden.verbs.load import load
 from laden.verbs.verify import verify
 from tests.support.dataset import Dataset, make_dataset
@@ -166,6 +167,22 @@ def test_the_chain_is_proved_link_by_link() -> None:
     assert parse(one) == record(1)
     for bad in (b"", b"[]", b"{}", b"null", b"\xff", json.dumps({"number": 1}).encode()):
         assert parse(bad) is None
+
+
+@pytest.mark.parametrize(
+    ("page", "told"),
+    [
+        (b'{"state": "unfinished"}', "a first load began here, and has not come to its end"),
+        (b'{"state": "changing"}', "a load that replaces images began here"),
+        (b'{"state": "complete"}', "what is there is another state than the last record tells"),
+        (b'{"state": []}', "what is there is another state"),
+        (b"[]", "what is there is another state"),
+    ],
+)
+def test_why_no_record_names_what_is_there_is_told(page: bytes, told: str) -> None:
+    (found,) = prove([], page)
+    assert isinstance(found, Finding)
+    assert (found.code, found.message.startswith(told)) == ("history-behind", True)
 
 
 def test_the_time_is_utc_and_the_number_comes_first(dataset: Dataset, tmp_path: Path) -> None:

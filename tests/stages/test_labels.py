@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from laden.dataset.table import Table
 from laden.dataset.table.labels import labels_of
 from laden.demo.emulator import Emulator
+from laden.stages.labels import STARTS
 from laden.values.errors import UsageError
 from laden.verbs.labels import Exported, export_labels
 from laden.verbs.load import load
@@ -97,6 +98,17 @@ def exported(place: str, tmp_path: Path, form: str, urls: str = "relative") -> t
     path = tmp_path / f"labels.{form}"
     done = export_labels(place, path, form=form, urls=urls)  # type: ignore[arg-type]
     return done, path.read_text("utf-8")
+
+
+def test_a_file_s_name_says_its_form_unless_another_is_asked_for(loaded: str, tmp_path: Path) -> None:
+    for name, form in (("a.csv", "csv"), ("a.jsonl", "jsonl"), ("a.coco.json", "coco"), ("a", "jsonl")):
+        assert export_labels(loaded, tmp_path / name).form == form
+        assert (tmp_path / name).read_bytes().startswith(STARTS[form])
+    assert export_labels(loaded, tmp_path / "b", form="csv").form == "csv"
+    for name in ("c.csv", "c.json"):
+        with pytest.raises(UsageError, match="--format asks for jsonl: leave one of the two out"):
+            export_labels(loaded, tmp_path / name, form="jsonl")
+        assert not (tmp_path / name).exists()
 
 
 def test_json_lines_have_the_images_with_labels(loaded: str, dataset: Dataset, tmp_path: Path) -> None:

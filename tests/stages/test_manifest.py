@@ -184,7 +184,13 @@ def test_a_page_says_what_and_how_much_and_no_time(relations: Relations) -> None
     document = Document("t.csv", 5, MD5[3])
     pages = [
         write_load_page(
-            relations, profile="p", layout="l", state="complete", table=document, others=[], manifest=document
+            relations,
+            profile="p",
+            layout="l",
+            state="complete",
+            table=document,
+            others=[],
+            manifest=document,
         )
         for _ in range(2)
     ]
@@ -203,7 +209,13 @@ def test_a_page_names_each_selections_table(relations: Relations) -> None:
     before = Document("before.csv", 6, MD5[2], (Step("table", "t.csv", 9), Step("first", "2 images", 2)))
     parquet = Document("m.parquet", 7, MD5[3])
     data = write_load_page(
-        relations, profile="p", layout="l", state="complete", table=here, others=[before], manifest=parquet
+        relations,
+        profile="p",
+        layout="l",
+        state="complete",
+        table=here,
+        others=[before],
+        manifest=parquet,
     )
     assert read_load_page(data).documents == (parquet, here, before)
     assert here.asked == (("where", "x = 'y'"),)

@@ -103,8 +103,9 @@ def test_a_share_of_neighbours_asks_for_its_own_names_alone() -> None:
     for spans in parts:
         own = [span for span in spans if span.start.startswith("png/")]
         names = sum(int(span.bound[10:16]) - int(span.start[10:16]) for span in own)
-        # Two runs of 8,000 names, each in two parts, of 64,000.
-        assert (len(own), 15_990 < names <= 16_000) == (4, True)
+        # Two runs of 8,000 names, each in two or three parts, of 64,000.
+        assert 4 <= len(own) <= 6
+        assert 15_990 < names <= 16_000
     assert spans_of_nothing() == []
 
 

@@ -122,7 +122,12 @@ def test_only_the_archives_asked_for_are_opened(surveyed: Surveyed, tmp_path: Pa
 
 @pytest.mark.parametrize(
     ("archives", "match"),
-    [("7", "selects no row.* archives are 0, 1, .*, 50, 54$"), ("1-0", "no range"), ("", "no range")],
+    [
+        ("7", "selects no row.*though the dataset has such archives"),
+        ("99", "selects no row.* are 0, 1, .*, 50, 54$"),
+        ("1-0", "no range"),
+        ("", "no range"),
+    ],
 )
 def test_archives_that_select_nothing_are_an_error(
     surveyed: Surveyed, tmp_path: Path, archives: str, match: str

@@ -361,7 +361,7 @@ class SlowReader(Reader):
     def __init__(self, root: str) -> None:
         super().__init__(root)
         self.begun = 0
-        self.together = threading.Barrier(2, timeout=30)
+        self.together = threading.Barrier(2, timeout=120)
 
     def read(self, entry: Entry, chunk_bytes: int) -> Iterator[Buffer]:
         self.begun += 1

@@ -89,6 +89,7 @@ def test_a_dead_address_is_passed_over_and_not_tried_again(in_loop, addresses, m
     dialler = addresses.dialler()
     assert in_loop(reached(dialler)) == "127.0.0.1"
     assert addresses.tried == ["127.0.0.2", "127.0.0.1"]
+    monkeypatch.setattr(dial, "_NEXT_ADDRESS_S", 3600)
     assert in_loop(reached(dialler)) == "127.0.0.1"
     assert addresses.tried == ["127.0.0.2", "127.0.0.1", "127.0.0.1"]
 
@@ -119,7 +120,7 @@ def test_an_address_that_worked_and_dies_is_passed_over_too(in_loop, addresses, 
     ],
 )
 def test_silence_is_not_told_as_a_refusal(in_loop, addresses, monkeypatch, kinds, trouble):
-    monkeypatch.setattr(dial, "_ADDRESS_S", 0.1)
+    monkeypatch.setattr(dial, "_ADDRESS_S", 0.1 if trouble is Trouble.UNREACHED else 3600)
     monkeypatch.setattr(dial, "_NEXT_ADDRESS_S", 0.01)
     for number, kind in enumerate(kinds):
         getattr(addresses, kind)(f"127.0.0.{number + 1}")

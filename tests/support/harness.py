@@ -32,7 +32,7 @@ from tests.conftest import EMULATOR_API_VERSION
 from tests.support import forks
 
 COMMAND = Path(sys.executable).with_name("laden")
-_DEADLINE_S = 60
+_DEADLINE_S = 300
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,16 @@ from laden.values.share import Share, parse_share
         ("5/5", {"SLURM_ARRAY_TASK_ID": "0", "SLURM_ARRAY_TASK_COUNT": "9"}, Share(5, 5)),
         ("auto", {"SLURM_ARRAY_TASK_ID": "0", "SLURM_ARRAY_TASK_COUNT": "3", "SLURM_ARRAY_TASK_MIN": "0"}, Share(1, 3)),
         ("auto", {"SLURM_ARRAY_TASK_ID": "3", "SLURM_ARRAY_TASK_COUNT": "3", "SLURM_ARRAY_TASK_MIN": "1"}, Share(3, 3)),
+        (
+            "auto",
+            {
+                "SLURM_ARRAY_TASK_ID": "7",
+                "SLURM_ARRAY_TASK_COUNT": "3",
+                "SLURM_ARRAY_TASK_MIN": "1",
+                "SLURM_ARRAY_TASK_STEP": "3",
+            },
+            Share(3, 3),
+        ),
         ("auto", {"OMPI_COMM_WORLD_RANK": "7", "OMPI_COMM_WORLD_SIZE": "8"}, Share(8, 8)),
         ("auto/4", {"JOB_COMPLETION_INDEX": "0"}, Share(1, 4)),
         ("auto/4", {"AZ_BATCH_TASK_ID": "load-4"}, Share(1, 4)),

@@ -1,6 +1,8 @@
 """`diff`: every kind of place against every other, by content alone; what nobody can tell is never the same."""
 
+import base64
 import csv
+import hashlib
 import os
 from pathlib import Path
 
@@ -139,3 +141,50 @@ def test_places_that_are_none_are_told(tmp_path: Path, folder: Path) -> None:
             laden.diff(folder, tmp_path / place)
     with pytest.raises(UsageError, match=r"neither .csv nor .parquet"):
         laden.diff(folder, folder, output=tmp_path / "x.txt")
+
+
+def flip(path: Path) -> None:
+    """Change a byte, as a disk may, that neither length nor time tells."""
+    status, data = path.stat(), bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+@pytest.mark.parametrize("other", ["source", "manifest", "container", "folder"])
+@pytest.mark.parametrize("how", ["loaded", "got"])
+def test_a_folders_files_are_hashed_whatever_laden_noted_of_them(
+    container: str, dataset: Dataset, tmp_path: Path, other: str, how: str
+) -> None:
+    load(dataset.folder, container)
+    place, second = tmp_path / "place", tmp_path / "second"
+    for one in (place, second):
+        load(dataset.folder, str(one)) if how == "loaded" else laden.get(container, one)
+    there = {
+        "source": dataset.folder,
+        "manifest": second / "_laden/manifest.parquet",
+        "container": container,
+        "folder": second,
+    }[other]
+    same = 8 if other in ("container", "folder") else 7
+    assert compare(place, there)[1] == Compared(same, 0, 0, 0, 0)
+    flip(place / min(dataset.blobs))
+    for one, two in ((place, there), (there, place)):
+        summary, compared = compare(one, two)
+        assert (summary.exit_code, compared) == (3, Compared(same - 1, 1, 0, 0, 0))
+
+
+def test_metadata_that_were_copied_with_other_bytes_prove_nothing(
+    container: str, dataset: Dataset, emulator: Emulator
+) -> None:
+    load(dataset.folder, container)
+    name = min(dataset.blobs)
+    with client(emulator, container) as opened:
+        blob = opened.get_blob_client(name)
+        data = dataset.blobs[name][::-1]
+        kept = blob.get_blob_properties().metadata | {
+            "laden_md5": base64.b64encode(hashlib.md5(data).digest()).decode()
+        }
+        blob.upload_blob(data, overwrite=True, metadata=kept)
+    for one, two in ((container, dataset.folder), (dataset.folder, container)):
+        assert compare(one, two)[1] == Compared(6, 1, 0, 0, 0)

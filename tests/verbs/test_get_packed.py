@@ -270,3 +270,54 @@ def test_long_and_foreign_names_go_into_a_tar(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "t.tar") as tar:
         assert tar.getnames() == names
     assert packing.hold(tmp_path / "t.tar", pack).whole
+
+
+FORMS = {
+    "folder": ["png/0", "png/1"],
+    "zip": ["images.zip"],
+    "tar-shards": ["images-000000.tar", "images-index.parquet"],
+}
+
+
+def edited(path: Path) -> bytes:
+    """Change a byte, and give the file its time back."""
+    status, data = path.stat(), bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    return bytes(data)
+
+
+@pytest.mark.parametrize(("form", "name"), [(form, name) for form, names in FORMS.items() for name in names])
+def test_what_was_edited_stays_also_where_it_has_its_length_and_time(
+    place: str, dataset: Dataset, tmp_path: Path, form: str, name: str
+) -> None:
+    laden.get(place, tmp_path, form=form)  # type: ignore[arg-type]
+    path = tmp_path / name if (tmp_path / name).is_file() else min((tmp_path / name).iterdir())
+    now = edited(path)
+    summary = laden.get(place, tmp_path, form=form)  # type: ignore[arg-type]
+    assert summary.exit_code == 3
+    # The index tells of the shards that are right.
+    assert set(summary.findings) - {"get-replaced"} == {"get-conflict"}
+    assert path.read_bytes() == now
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_what_laden_put_there_gives_way_and_that_is_told(dataset: Dataset, tmp_path: Path, form: str) -> None:
+    source, there, got = (tmp_path / name for name in ("source", "there", "got"))
+    make_dataset(source, {"0": 8, "1": 5})
+    load(source, str(there))
+    laden.get(str(there), got, form=form)  # type: ignore[arg-type]
+    if form == "folder":
+        with zipfile.ZipFile(source / "1.zip") as archive:
+            first, *others = [(info.filename, archive.read(info)) for info in archive.infolist()]
+        with zipfile.ZipFile(source / "1.zip", "w") as archive:
+            for name, data in [(first[0], others[0][1]), *others]:
+                archive.writestr(name, data)
+        load(source, str(there), overwrite="changed")
+        summary = laden.get(str(there), got, form="folder")
+        assert "get-replaced" in summary.findings
+    else:
+        summary = laden.get(str(there), got, form=form, where="ImageDir = 1")  # type: ignore[arg-type]
+        assert (summary.exit_code, summary.fetched) == (0, 5)
+        assert summary.findings["get-replaced"] == len(FORMS[form])

@@ -61,7 +61,11 @@ def test_every_form_says_the_same(dataset: Dataset, tmp_path: Path, capfd: pytes
     load(dataset.folder, place)
     laden.list(place, output="l.parquet", form="parquet")
     laden.list(place, output="l.json", form="json")
-    laden.list(place, output="l.parquet", form="parquet")
+    # The name says it too, and nothing against it.
+    laden.list(place, output="l.parquet")
+    assert Path("l.parquet").read_bytes()[:4] == b"PAR1"
+    with pytest.raises(UsageError, match="named as csv, and --format asks for parquet"):
+        laden.list(place, output="l.csv", form="parquet")
     typed = duckdb.sql("SELECT blob, size_bytes, md5, labels FROM 'l.parquet'").fetchall()
     lines = [json.loads(line) for line in Path("l.json").read_text().splitlines()]
     assert [tuple(line[name] for name in ("blob", "size_bytes", "md5", "labels")) for line in lines] == typed

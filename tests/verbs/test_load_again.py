@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from laden.demo.emulator import Emulator
-from laden.values.events import Event, PlanReady
+from laden.values.events import Event, Found, PlanReady
+from laden.verbs.history import history
 from laden.verbs.load import load
 from laden.verbs.verify import verify
 from tests.support.dataset import make_dataset, tiny_png
@@ -52,8 +53,47 @@ def test_a_replacement_that_cannot_be_read_leaves_a_load_that_holds(place: Place
     archive.write_bytes(packed)
     summary = load(dataset.folder, place.url, overwrite="changed")
     assert (summary.sent, summary.damaged) == (0, 1)
+    # Nothing changed; that something is wrong with the source now is in the history alone.
     assert place.read() == before
+    assert history(place.url)[-1].needs_person == {"member-crc": 1}
     assert verify(place.url).exit_code == 0
+
+
+def test_that_another_dataset_is_there_is_told_before_anything_is_sent(place: Place, tmp_path: Path) -> None:
+    first = make_dataset(tmp_path / "first", {"0": 2, "1": 2})
+    other = make_dataset(tmp_path / "other", {"2": 2}, seed=2)
+    tree = tmp_path / "tree/x"
+    tree.mkdir(parents=True)
+    (tree / "a.dat").write_bytes(b"a")
+    for archives in ("0", "1"):
+        assert load(first.folder, place.url, archives=archives).exit_code == 0
+    before = place.read()
+    for source in (other.folder, tree.parent):
+        known: list[str] = []
+
+        def observe(event: Event, known: list[str] = known) -> None:
+            if isinstance(event, Found) and event.finding.code == "dataset-other":
+                known.append(event.finding.message)
+
+        def confirm(_: PlanReady, known: list[str] = known) -> bool:
+            known.append("asked")
+            return False
+
+        assert load(source, place.url, observer=observe, confirm=confirm).exit_code == 130
+        (message, _) = known
+        assert message.startswith("the table PADCHEST")
+    assert place.read() == before
+    assert load(tree.parent, place.url).findings["dataset-other"] == 1
+    # Now both are there, and neither is new.
+    assert "dataset-other" not in load(tree.parent, place.url).findings
+    assert "dataset-other" not in load(first.folder, place.url).findings
+
+
+def test_parts_of_one_dataset_are_no_others(place: Place, tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path / "source", {"0": 2, "1": 2})
+    for part in ("0", "1"):
+        ended = load(dataset.folder, place.url, where=f"ImageDir = {part}", table_name=f"{part}.csv")
+        assert (ended.exit_code, ended.findings) == (0, {})
 
 
 def test_what_another_tool_put_there_is_adopted(emulator: Emulator, container: str, tmp_path: Path) -> None:

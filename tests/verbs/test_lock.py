@@ -74,10 +74,19 @@ def members(dataset: Dataset, archive: str) -> list[str]:
     return sorted(member for own, member in dataset.members if own == archive)
 
 
-def test_a_mirror_that_is_the_same_has_nothing_to_tell(mirror: Path, lock_file: Path) -> None:
+def test_how_closely_it_was_held_against_the_lock_is_told(mirror: Path, lock_file: Path) -> None:
+    for images in ("none", "structure"):
+        seen: list[Event] = []
+        laden.check(mirror, lock=lock_file, images=images, observer=seen.append)
+        (message,) = [event.finding.message for event in seen if isinstance(event, Found)]
+        assert message.startswith(f"what was looked at is as {lock_file.name} says, 2 archives and 1 file: names")
+        assert ("images were not read" in message) is (images == "none")
+
+
+def test_a_mirror_that_is_the_same_has_nothing_else_to_tell(mirror: Path, lock_file: Path) -> None:
     for images in ("none", "structure"):
         summary, found = told(laden.check, mirror, lock=lock_file, images=images)
-        assert (summary.exit_code, found) == (ExitCode.COMPLETE, [])
+        assert (summary.exit_code, found) == (ExitCode.COMPLETE, [("lock-held", "", "info")])
     assert not list(mirror.glob("*.lock"))
 
 
@@ -114,7 +123,7 @@ def test_archives_that_are_absent_or_too_many(dataset: Dataset, mirror: Path, lo
     _, found = told(laden.check, mirror, lock=lock_file)
     assert found == [("lock-missing", "1.zip", "error"), ("lock-extra", "2.zip", "warning")]
     _, found = told(laden.check, mirror, lock=lock_file, archives="0")
-    assert found == []
+    assert found == [("lock-held", "", "info")]
 
 
 def test_another_datasets_lock_is_one_finding_for_each_archive(lock_file: Path, tmp_path: Path) -> None:
@@ -179,7 +188,7 @@ def test_tars_and_trees_are_read_for_their_lock(tmp_path: Path) -> None:
     path = tmp_path / "d.lock"
     assert laden.lock(tmp_path / "source", path).images == 11
     more = {"profile": "files", "images": "structure", "lock": path}
-    assert told(laden.check, tmp_path / "source", **more)[1] == []
+    assert told(laden.check, tmp_path / "source", **more)[1] == [("lock-held", "", "info")]
     loading = {"profile": "files", "images": "none", "phi": "off", "lock": path}
     summary, found = told(laden.load, tmp_path / "source", str(tmp_path / "there"), **loading)
     assert (summary.exit_code, summary.sent, found) == (ExitCode.COMPLETE, 11, [])

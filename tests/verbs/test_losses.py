@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -292,6 +293,7 @@ def test_what_an_earlier_version_of_laden_left_is_watched_too(source: Path, ther
     del page["table"]["original"]
     page["manifest"] |= {"size_bytes": manifest.stat().st_size, "md5": hashlib.md5(manifest.read_bytes()).hexdigest()}
     noted.write_text(json.dumps(page))
+    shutil.rmtree(there / "_laden/history")
     assert codes(there) == {}
     (there / "png/0/a.bin").unlink()
     table(source, [*ROWS[:2], ("1", "a.bin", "corrected")])

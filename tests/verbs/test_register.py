@@ -210,7 +210,7 @@ def test_it_says_how_to_get_at_the_data(research: Management, loaded: tuple[str,
     assert 'Input(type="uri_folder", path="azureml:chest:1", mode="ro_mount")' in ran.out
     assert f'pandas.read_csv(folder + "{dataset.table.name}", dtype=str)' in ran.out
     assert "retired on 2026-09-30" in ran.out
-    assert f"laden labels export {url} -o labels.csv --format csv" in ran.out
+    assert f"laden labels export {url} -o labels.csv" in ran.out
     assert "a rehearsal" in ran.err
 
 

@@ -104,6 +104,35 @@ def test_leaving_a_tier_early_is_told_before(dataset: Dataset, container: str) -
     assert any("rehydrated" in sentence for event in events if isinstance(event, ActReady) for sentence in event.costs)
 
 
+def with_one_bad_value(folder: Path) -> tuple[Dataset, str]:
+    """A dataset of which one image has a value that no metadata can hold; and a condition for the others."""
+    made = make_dataset(folder, {"0": 3})
+    with made.table.open(newline="") as file:
+        records = list(csv.DictReader(file))
+    records[0]["PatientID"] = "Muñoz"
+    with made.table.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(records[0]))
+        writer.writeheader()
+        writer.writerows(records)
+    return made, f"ImageID <> '{records[0]['ImageID']}'"
+
+
+def test_values_of_rows_that_are_not_selected_count_for_nothing(
+    tmp_path: Path, container: str, emulator: Emulator
+) -> None:
+    dataset, others = with_one_bad_value(tmp_path)
+    wishes = {"metadata": ["patient={PatientID}"]}
+    with pytest.raises(UsageError, match="printable ASCII"):
+        load(dataset.folder, container, **wishes)
+    assert load(dataset.folder, container, where=others, **wishes).exit_code == 0
+    load(dataset.folder, container)
+    with pytest.raises(UsageError, match="printable ASCII"):
+        set_properties(container, **wishes)
+    done = set_properties(container, where=others, **wishes)
+    assert (done.exit_code, done.acted, done.as_wanted) == (0, 0, 2)
+    assert sum(bool(metadata) for *_, metadata in told(emulator, container, dataset.blobs).values()) == 2
+
+
 def test_what_changed_since_is_left_and_told(
     dataset: Dataset, container: str, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -119,8 +119,10 @@ def test_a_scheduler_tells_the_share(
 def test_a_folder_and_replacing_are_refused(container: str, dataset: Dataset, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="one writer"):
         load(dataset.folder, str(tmp_path / "there"), share="1/2")
-    with pytest.raises(UsageError, match="only creates"):
+    with pytest.raises(UsageError, match="only creates: run --overwrite changed"):
         load(dataset.folder, container, share="1/2", overwrite="changed")
+    with pytest.raises(UsageError, match="only creates: run --update"):
+        load(dataset.folder, container, share="1/2", update=True)
 
 
 def test_checking_in_shares_looks_at_every_image_once(dataset: Dataset) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from base64 import b64encode
 from pathlib import Path
 from typing import Any, cast
@@ -17,6 +18,7 @@ from laden.values.events import Event, Found, Shown, Started
 from laden.values.records import Blob
 from laden.values.signs import Progress
 from laden.verbs.columns import columns
+from laden.verbs.history import history
 from laden.verbs.labels import export_labels
 from laden.verbs.load import load
 from laden.verbs.status import _life, _pace, status
@@ -68,6 +70,65 @@ def test_of_one_that_is_complete_and_of_what_came_since(dataset: Dataset, place:
         False,
     )
     assert facts["since then"].startswith("4 more images")
+
+
+def test_it_ends_as_the_load_ended(tmp_path: Path, place: Place) -> None:
+    """Complete is what its load called complete, and nothing else."""
+    dataset = make_dataset(tmp_path / "source", {"0": 3, "1": 4}, corrupt=1)
+    for archives, code in (("0", 3), ("1", 0), ("1", 0), (None, 3)):
+        ended = load(dataset.folder, place.url, archives=archives)
+        told = status(place.url)
+        # Another part that is whole does not mend the first one.
+        assert (ended.exit_code, told.exit_code, told.complete) == (code, 3, True)
+    state, facts, _, _ = shown(place)
+    assert state == "complete as far as possible: findings of its load need a person"
+    assert facts["need a person"].startswith("1 member-crc; ")
+    whole = make_dataset(tmp_path / "whole", {"0": 3, "1": 4})
+    shutil.copy(whole.folder / "0.zip", dataset.folder / "0.zip")
+    assert load(dataset.folder, place.url).exit_code == 0
+    assert shown(place)[0] == "complete"
+    assert status(place.url).exit_code == 0
+
+
+def test_a_load_that_changes_nothing_and_finds_less_is_told(tmp_path: Path, place: Place) -> None:
+    dataset = make_dataset(tmp_path / "source", {"0": 3})
+    (dataset.folder / "1.zip.part").write_bytes(b"PK")
+    for code in (3, 3):
+        assert load(dataset.folder, place.url).exit_code == code
+        assert status(place.url).exit_code == code
+    (dataset.folder / "1.zip.part").unlink()
+    assert load(dataset.folder, place.url).exit_code == 0
+    assert status(place.url).exit_code == 0
+    assert [record.needs_person for record in history(place.url)] == [{"archive-unfinished": 1}, {}]
+
+
+def test_what_is_not_complete_does_not_end_as_if_it_were(dataset: Dataset, place: Place) -> None:
+    if isinstance(place, FolderPlace):
+        place.path.mkdir()
+    assert status(place.url).exit_code == 3
+    load(dataset.folder, place.url)
+    assert status(place.url).exit_code == 0
+    gone = next(name for name in place.read() if name.endswith(".png"))
+    place.remove(gone)
+    state, _, _, complete = shown(place)
+    assert (state, complete) == ("1 images are gone or changed: laden verify tells which", False)
+    assert status(place.url).exit_code == 3
+
+
+def test_a_copy_of_the_folder_is_as_good_as_the_first(tmp_path: Path) -> None:
+    """`cp -r` gives every file another time."""
+    dataset = make_dataset(tmp_path / "source", {"0": 3}, missing=1)
+    load(dataset.folder, "./there")
+    shutil.copytree("there", "copy", copy_function=shutil.copyfile)
+    told = status("./copy")
+    assert (told.images, told.exit_code, told.complete) == (3, 3, True)
+    ended = load(dataset.folder, "./copy")
+    assert (ended.already_there, ended.sent, dict(ended.findings)) == (3, 0, {"image-missing": 1})
+    # The table grows with its images, so it has to be laden's own.
+    part = load(dataset.folder, "./part", first=2)
+    assert part.sent == 2
+    shutil.copytree("part", "part-copy", copy_function=shutil.copyfile)
+    assert "table-conflict" not in load(dataset.folder, "./part-copy").findings
 
 
 def stopped(dataset: Dataset, place: Place) -> None:

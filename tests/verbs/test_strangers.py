@@ -269,7 +269,7 @@ def test_no_secret_in_anything_that_a_run_leaves(container: str, emulator: Emula
         )
         watcher.start()
         with process:
-            out, err = process.communicate(timeout=60)
+            out, err = process.communicate(timeout=300)
         watcher.join()
         codes.add(process.returncode)
         left = out + err + (findings.read_text() if findings.exists() else "")

@@ -102,7 +102,7 @@ def test_a_table_after_another_layout_is_its_own(there: Path, tmp_path: Path) ->
     run(source, there, profiled)
     table(source, [*HOSPITAL_A, ("1", "b.bin", "corrected")])
     summary = run(source, there, profiled, layout="flat/{ImageID}")
-    assert summary.findings == {"blob-earlier": 1, "image-twin": 2, "table-replaced": 1}
+    assert summary.findings == {"blob-earlier": 1, "dataset-other": 1, "image-twin": 2, "table-replaced": 1}
     assert "corrected" in (there / "t.csv").read_text()
 
 
@@ -143,7 +143,7 @@ def test_a_copy_of_another_dataset_is_not_replaced(there: Path, tmp_path: Path) 
         put(hospital(tmp_path / name, rows) / "protocol.pdf", f"of {name}")
     run(tmp_path / "A", there, profiled)
     summary = run(tmp_path / "B", there, profiled)
-    assert summary.findings == {"table-conflict": 1, "sidecar-conflict": 1}
+    assert summary.findings == {"dataset-other": 1, "table-conflict": 1, "sidecar-conflict": 1}
     assert (there / "protocol.pdf").read_text() == "of A"
 
 

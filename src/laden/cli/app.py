@@ -114,7 +114,9 @@ def _workers(text: str) -> int | None:
 def load(
     source: Sources,
     destination: Dest,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan; write nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the plan; send nothing. Findings are written.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="No question before sending.")] = False,
     report: Report = REPORT_FILE,
     report_images: ReportImages = Pictures.some,
@@ -147,7 +149,8 @@ def load(
         typer.Option(
             "--limit",
             metavar="RATE",
-            help="Bytes a second that are sent at most: 20M; by time of day: 08:00-18:00=5M,20M. Default: no limit.",
+            help="Bytes a second that are sent at most, to a container: 20M; by time of day: 08:00-18:00=5M,20M."
+            " Default: no limit.",
         ),
     ] = None,
     workers: Annotated[

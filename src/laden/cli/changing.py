@@ -20,7 +20,7 @@ def run_plan(destination: str, source: list[str], plan: Path, options: dict[str,
         from laden.verbs.prune import plan_prune
 
         doing.pop("stopping")
-        return plan_prune(destination, [Path(one) for one in source], plan_file=plan, **options, **doing)
+        return plan_prune(destination, source, plan_file=plan, **options, **doing)
 
     return _run("prune", work, face)
 

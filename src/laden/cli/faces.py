@@ -27,6 +27,7 @@ _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if
 """Ctrl-C, what ends services and containers, and a terminal that is closed."""
 _SHOW_CURSOR = "\x1b[?25h\n"
 _STOPPED = "stopped as you asked: run the same command again to go on"
+_AT_ONCE = b"\nStopped at once, and nothing more is told: the same command again goes on.\n"
 _ORDERLY = frozenset({"transfer", "images", "download", "fetch", "acting"})
 """Stages in which the first signal lets what was begun come to its end; `stopping` tells the verb."""
 
@@ -85,6 +86,9 @@ class Interrupts:
                     sys.stdout.write(_SHOW_CURSOR)
                 sys.stdout.flush()
             remove_all()
+            with suppress(OSError):
+                # Straight to the descriptor: what this interrupts may be within the stream.
+                os.write(2, _AT_ONCE)
             os._exit(ExitCode.INTERRUPTED)
         self.stop()
         # The terminal may be gone.

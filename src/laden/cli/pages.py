@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import re
 import sys
 
 from rich.console import Console
+from rich.theme import Theme
 
 from laden.cli.lines import say
 from laden.cli.text import escaped
@@ -16,13 +18,22 @@ _LEVELS = {"s": "error, found with --images structure", "pixels": "error, found 
 """What the page has in the place of a severity for images that are broken inside."""
 
 
+_PLAIN = Theme({"markdown.code": "bold cyan", "markdown.code_block": "cyan"})
+"""Code in no box of its own, which would be black on a white terminal."""
+_PICTURE = re.compile(r"!\[[^\]]*\]\([^)]*\)")
+_LINK = re.compile(r"\[([^\[\]]*)\]\((?!https?:)[^)]*\)")
+"""Of Markdown, to another page."""
+
+_NEAR = 0.7
+"""How much a word must be like another one, to be taken for it."""
+
+
 def run_help(topic: str | None, word: str | None) -> int:
     """Show a page, a part of it, or the list of pages; return the exit code."""
     if topic is None:
         return _list()
     if topic in PAGES and word is None:
-        sys.stdout.write(page(topic))
-        return int(ExitCode.COMPLETE)
+        return _page(topic)
     if topic == "findings" and word is not None:
         return _finding(word)
     # A word alone that is a finding's code is what it says on that page.
@@ -43,11 +54,26 @@ def _list() -> int:
     return int(ExitCode.COMPLETE)
 
 
+def _page(topic: str) -> int:
+    """A page as it is written, or drawn for a terminal, as wide as that is."""
+    console = Console(highlight=False, theme=_PLAIN)
+    if not console.is_terminal:
+        sys.stdout.write(page(topic))
+        return int(ExitCode.COMPLETE)
+    from rich.markdown import Markdown
+
+    # Links to other pages lead nowhere here: their words stay, and pictures have none.
+    text = _LINK.sub(r"\1", _PICTURE.sub("", page(topic)))
+    console.print(Markdown(text, code_theme="ansi_dark"))
+    return int(ExitCode.COMPLETE)
+
+
 def _finding(code: str) -> int:
     entry = findings().get(code)
     if entry is None:
-        near = difflib.get_close_matches(code, findings(), n=3)
-        return _refused(f"there is no finding {code}" + (f": did you mean {' or '.join(near)}?" if near else ""))
+        near = difflib.get_close_matches(code, findings(), n=3, cutoff=_NEAR)
+        hint = f": did you mean {' or '.join(near)}?" if near else ": laden help findings shows all"
+        return _refused(f"there is no finding {code}{hint}")
     console = Console(highlight=False, soft_wrap=True)
     told = _LEVELS.get(entry.severity, entry.severity)
     about = f" ({escaped(told)})" if told else ""
@@ -64,7 +90,7 @@ def _command(words: list[str]) -> int:
 
     known = all_verbs().commands
     if words[0] not in known:
-        near = difflib.get_close_matches(words[0], [*PAGES, *known], n=3)
+        near = difflib.get_close_matches(words[0], [*PAGES, *known], n=3, cutoff=_NEAR)
         hint = f": did you mean {' or '.join(near)}?" if near else ": laden help lists the pages"
         return _refused(f"there is no page or command {words[0]}{hint}")
     all_verbs().main([*words, "--help"], prog_name="laden", standalone_mode=False)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _LABELING = """\
 Azure ML's labeling projects were retired on 2026-09-30. For annotation tools (Label Studio, CVAT):
-laden labels export {destination} -o labels.csv --format csv"""
+laden labels export {destination} -o labels.csv"""
 
 
 def run_register(destination: str, workspace: str, resource_group: str, options: dict[str, Any], *, json: bool) -> int:

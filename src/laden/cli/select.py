@@ -8,9 +8,8 @@ from typing import Any
 import typer
 
 from laden.cli.face import Face
-from laden.cli.faces import run_verb, unwritten
+from laden.cli.faces import run_verb
 from laden.values.events import Observer, Summary
-from laden.values.secrets import StreamLost
 
 
 def run_select(table: Path, output: str | None, options: dict[str, Any], *, json: bool, quiet: bool) -> int:
@@ -23,8 +22,4 @@ def run_select(table: Path, output: str | None, options: dict[str, Any], *, json
 
         return select(table, output=output, observer=observer, **options)
 
-    try:
-        return run_verb("select", work, Face(json, quiet), aside=output == "-")
-    except StreamLost as error:
-        # Said here: what parses command lines has a code of its own for a reader that has gone.
-        return unwritten(error)
+    return run_verb("select", work, Face(json, quiet), aside=output == "-")

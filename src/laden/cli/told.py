@@ -36,7 +36,9 @@ class Told:
         """Draw one."""
         match event:
             case ToFetch():
-                what = f"{plural(event.files, 'file')} wanted, {size(event.bytes_in_all)}"
+                # Hosts that give files whole only tell their lengths with them.
+                much = size(event.bytes_in_all) if event.bytes_in_all else "of a length that is not known yet"
+                what = f"{plural(event.files, 'file')} wanted, {much}"
                 self._say(f"{what}, to {escaped(event.place)}", 2)
             case Total():
                 self._total(event)
@@ -67,7 +69,8 @@ class Told:
         begun = " begun" if record.begun else ""
         what = f"{escaped(record.command)}{source}{begun}{who}  (laden {escaped(record.laden)})"
         self._say(f"[bold]{record.number}[/]  {escaped(record.when)}  {what}", 4)
-        for line in (_pairs(record.counts), _pairs(record.arguments, "asked: ")):
+        needs = _pairs(record.needs_person, "findings that need a person: ")
+        for line in (_pairs(record.counts), _pairs(record.arguments, "asked: "), needs):
             if line:
                 self._say(f"   {escaped(line)}", 4)
         if self._every:

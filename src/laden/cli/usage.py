@@ -82,11 +82,12 @@ def run_typer(arguments: list[str], early: Early) -> int:
     except typer.TyperException as error:
         return _explain(error, arguments)
     except SystemExit as end:
+        if isinstance(end.__context__, StreamLost):
+            # What parses command lines has a code of its own for a reader that has gone.
+            return _unwritten(end.__context__)
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except StreamLost as error:
-        from laden.cli.faces import unwritten
-
-        return unwritten(error)
+        return _unwritten(error)
     except Exception:
         if early.stopped:
             raise
@@ -94,6 +95,12 @@ def run_typer(arguments: list[str], early: Early) -> int:
         print("laden: this is a bug in laden: please report it with what stands above", file=sys.stderr)
         return int(ExitCode.BUG)
     return ended if isinstance(ended, int) else int(ExitCode.COMPLETE)
+
+
+def _unwritten(error: StreamLost) -> int:
+    from laden.cli.faces import unwritten
+
+    return unwritten(error)
 
 
 def _explain(error: Any, arguments: list[str]) -> int:
@@ -108,31 +115,51 @@ def _explain(error: Any, arguments: list[str]) -> int:
 
 
 def _missing(error: Any, arguments: list[str]) -> str:
-    """Which of SOURCE and DEST is missing, and what the whole command would be; empty for other errors."""
-    from laden.store.slips import FORM, is_meant_for_a_cloud, shown
-
+    """Which arguments or option are missing, and what the whole command would be; empty for other errors."""
     context, parameter = getattr(error, "ctx", None), getattr(error, "param", None)
     if type(error).__name__ != "MissingParameter" or context is None or parameter is None:
         return ""
-    if parameter.name not in ("source", "destination"):
-        return ""
-    command = context.command_path
-    if command == "laden check":
-        return f"SOURCE is missing: {command} FOLDER"
-    if command != "laden load":
-        return f"DEST is missing: {command} {FORM}"
-    given = _first(context, arguments)
-    if not given:
-        return f"SOURCE and DEST are missing: {command} FOLDER {FORM}"
-    if is_meant_for_a_cloud(given):
-        return f"SOURCE is missing: {command} FOLDER {shown(given.partition('?')[0])}"
-    return f"DEST is missing: {command} {shown(given)} {FORM}"
+    given = _given(context, arguments)
+    places = [one for one in context.command.params if one.param_type_name == "argument"]
+    last = max(number for number, one in enumerate(places) if one.required)
+    # One that may be left out hardly ever is where it stands before one that may not: the links of fetch.
+    shown = places[: last + 1] + [one for one in context.command.params if one.required and one not in places]
+    line = " ".join([context.command_path, *(_word(one, given.get(one.name)) for one in shown)])
+    if parameter.param_type_name == "option":
+        return f"{' or '.join(reversed(parameter.opts))} is missing: {line}"
+    absent = [_called(one).replace("|", " or ") for one in places if one.required and not given.get(one.name)]
+    return f"{' and '.join(absent)} {'is' if len(absent) == 1 else 'are'} missing: {line}"
 
 
-def _first(context: Any, arguments: list[str]) -> str:
-    """The one place that was given: SOURCE takes any number, so that one alone counts as DEST."""
+def _called(parameter: Any) -> str:
+    return str(parameter.metavar or parameter.name.upper()).removesuffix("...")
+
+
+def _word(parameter: Any, given: Any) -> str:
+    """What stands for a parameter in a command: what was given, without secrets, or how it is written."""
+    from laden.store.slips import FORM, shown
+
+    if parameter.param_type_name == "option":
+        return f"{parameter.opts[-1]} {shown(str(given)) if given else _called(parameter)}"
+    if given:
+        words = given if isinstance(given, list | tuple) else [given]
+        return " ".join(shown(str(word).partition("?")[0] if "://" in str(word) else str(word)) for word in words)
+    first = _called(parameter).partition("|")[0]
+    return {"DEST": FORM, "FROM": FORM, "SOURCE": "FOLDER"}.get(first, first)
+
+
+def _given(context: Any, arguments: list[str]) -> dict[str, Any]:
+    """What was given for each parameter, as far as the words can be parsed.
+
+    SOURCE takes any number, so that one word alone counts as DEST: unless it is an address, SOURCE is meant.
+    """
+    from laden.store.slips import is_meant_for_a_cloud
+
     try:
-        given, _, _ = context.command.make_parser(context).parse_args(list(arguments[1:]))
+        given, _, _ = context.command.make_parser(context).parse_args(arguments[context.command_path.count(" ") :])
     except _UsageError:
-        return ""
-    return str(given.get("destination") or "")
+        return {}
+    place = given.get("destination")
+    if "source" in given and place and not given["source"] and not is_meant_for_a_cloud(str(place)):
+        given |= {"source": place, "destination": None}
+    return dict(given)

@@ -46,8 +46,11 @@ def labels_export(
         typer.Option("--output", "-o", metavar="FILE", help="Replaced if it holds such labels, never anything else."),
     ],
     form: Annotated[
-        Form, typer.Option("--format", help="jsonl for AutoML, coco and csv for annotation tools.")
-    ] = Form.jsonl,
+        Form | None,
+        typer.Option(
+            "--format", help="jsonl for AutoML, coco and csv for annotation tools. Default: as FILE ends, else jsonl."
+        ),
+    ] = None,
     urls: Annotated[
         str,
         typer.Option(
@@ -64,11 +67,11 @@ def labels_export(
 
     jsonl has the images with labels; coco and csv have every image. Broken ones are left out. Example:
 
-        laden labels export https://ACCOUNT.blob.core.windows.net/padchest -o labels.csv --format csv --urls blob
+        laden labels export https://ACCOUNT.blob.core.windows.net/padchest -o labels.csv --urls blob
     """
     from laden.cli.labels import run_export
 
-    raise typer.Exit(run_export(destination, output, form.value, urls, profile, json=json))
+    raise typer.Exit(run_export(destination, output, form and form.value, urls, profile, json=json))
 
 
 @app.command(epilog=EXIT_CODES, short_help="Make a load in DEST an Azure ML data asset.")

@@ -27,6 +27,7 @@ from laden.cli.options import (
     TrustHost,
     Verbose,
 )
+from laden.store.slips import is_meant_for_a_cloud, shown_address
 
 
 class GetForm(StrEnum):
@@ -54,7 +55,7 @@ def get(
         str | None, typer.Option("--table-name", metavar="NAME", help="What the table of the selected rows is called.")
     ] = None,
     profile: LoadProfile = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Choose and tell; write nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Choose and tell; fetch nothing.")] = False,
     **options: Any,
 ) -> None:
     """Bring what was loaded to DEST, or a part of it, to FOLDER, with its table. Run it again to finish.
@@ -100,9 +101,9 @@ def fetch(
         typer.Option("--checksums", metavar="FILE", help="A publisher's checksum file; ones among LINK count anyway."),
     ] = None,
     repair: Annotated[
-        bool, typer.Option("--repair", help="Fetch damaged members of zips in FOLDER again, and only these.")
+        bool, typer.Option("--repair", help="Put damaged archives in FOLDER right: their damaged members come again.")
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what is there and how much; write nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what is there and how much; fetch nothing.")] = False,
     link_command: LinkCommand = None,
     **options: Any,
 ) -> None:
@@ -115,6 +116,9 @@ def fetch(
     """
     from laden.cli.fetch import run_fetch
 
+    if not links and is_meant_for_a_cloud(str(folder)):
+        # Any number of links come before it, so that one alone counts as FOLDER.
+        raise typer.BadParameter(f"FOLDER is missing: laden fetch {shown_address(str(folder))} FOLDER")
     face = Face.of(options)
     wishes = {
         "archives": archives,
@@ -145,8 +149,11 @@ def list_(
         typer.Argument(metavar="DEST", help="What was loaded (a URL or folder), or an account, for its containers."),
     ],
     form: Annotated[
-        ListForm, typer.Option("--format", help="Lines for a person, CSV, Parquet, or an object of JSON a line.")
-    ] = ListForm.table,
+        ListForm | None,
+        typer.Option(
+            "--format", help="Lines for a person, CSV, Parquet, or an object of JSON a line. Default: as FILE ends."
+        ),
+    ] = None,
     output: Annotated[
         str | None,
         typer.Option("--output", "-o", metavar="FILE", help="Replaced if it holds such a list. Default: stdout."),
@@ -164,13 +171,13 @@ def list_(
 
         laden list https://ACCOUNT.blob.core.windows.net/padchest --where "Projection = 'PA'"
 
-        laden list https://ACCOUNT.blob.core.windows.net/padchest --format parquet -o images.parquet
+        laden list https://ACCOUNT.blob.core.windows.net/padchest -o images.parquet
     """
     from laden.cli.list import run_list
 
     options.pop("trust_host")
     images = options.pop("images_from")
-    wishes = {**options, "form": form.value, "images_file": images, "profile": profile}
+    wishes = {**options, "form": form and form.value, "images_file": images, "profile": profile}
     raise typer.Exit(run_list(destination, output, wishes, Face(json, quiet, verbose)))
 
 

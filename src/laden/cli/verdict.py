@@ -20,17 +20,19 @@ def verdict(summary: Summary, plan: PlanReady | None) -> str:
             return _loaded(summary, plan, needs_person=needs_person)
         case "copy":
             return _copied(summary, plan, needs_person=needs_person)
-        case "get":
-            return _got(summary, needs_person=needs_person)
-        case "fetch":
-            return _fetched(summary, needs_person=needs_person)
+        case "get" | "fetch" as command:
+            return (_got if command == "get" else _fetched)(summary, needs_person=needs_person)
         case "lock" if summary.complete:
             told = "; the findings above need a person" if needs_person else ""
             return f"Locked: {plural(summary.images, 'file')}, of {summary.matched:,} the MD5 too{told}."
         case "check" if not needs_person:
             return _checked(summary, plan)
+        case "verify" if "manifest-changed" in summary.findings:
+            return "The manifest itself was changed: no image was held against it."
         case "select" if not needs_person:
             return "" if summary.complete else "Nothing was written. -o small.csv writes these rows."
+        case "history" if not (needs_person or summary.complete):
+            return "Nothing is recorded here."
         case "prune" | "undelete" | "set" if not needs_person:
             return "" if summary.complete else "Nothing was changed."
         case command:
@@ -55,11 +57,11 @@ def _loaded(summary: Summary, plan: PlanReady | None, *, needs_person: bool) -> 
         return f"{done} Once all shares are, the same command without --share lands table and manifest."
     if not summary.complete:
         if plan is None:
-            return "Nothing was written."
+            return "Nothing was sent."
         would = f"{plural(plan.send + plan.replace, 'image')} ({size(plan.bytes_to_send)}) would be sent"
         if plan.compare:
             would += f", {plural(plan.compare, 'image')} read and compared with what is there"
-        return f"Dry run: nothing was written. {would}{told}."
+        return f"Dry run: nothing was sent. {would}{told}."
     if needs_person:
         return "What could be loaded is there and verified; the findings above need a person."
     return "Complete and verified." if "://" in summary.destination else "Complete and verified, in a local folder."
@@ -67,7 +69,7 @@ def _loaded(summary: Summary, plan: PlanReady | None, *, needs_person: bool) -> 
 
 def _got(summary: Summary, *, needs_person: bool) -> str:
     if not summary.complete:
-        return "Dry run: nothing was written."
+        return "Dry run: nothing was fetched."
     if needs_person:
         return "What could be fetched is there, each file proved; the findings above need a person."
     return (
@@ -77,7 +79,7 @@ def _got(summary: Summary, *, needs_person: bool) -> str:
 
 def _fetched(summary: Summary, *, needs_person: bool) -> str:
     if not summary.complete:
-        return "Dry run: nothing was written."
+        return "Dry run: nothing was fetched."
     if needs_person:
         return "What is whole is there; the findings above need a person."
     if "fetch-unproved" in summary.findings:
@@ -101,7 +103,7 @@ def _checked(summary: Summary, plan: PlanReady | None) -> str:
 def _copied(summary: Summary, plan: PlanReady | None, *, needs_person: bool) -> str:
     if not summary.complete:
         would = f"{plural(plan.to_settle, 'image')} ({size(plan.bytes_to_send)}) would be copied" if plan else ""
-        return f"Dry run: nothing was written. {would}.".replace(" .", "")
+        return f"Dry run: nothing was copied. {would}.".replace(" .", "")
     return (
         "What could be copied is there; the findings above need a person." if needs_person else "Copied and verified."
     )

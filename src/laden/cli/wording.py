@@ -29,8 +29,6 @@ def sentence_of(error: Any) -> str:
         case "NoSuchOption":
             near = f": did you mean {' or '.join(error.possibilities)}?" if error.possibilities else ""
             return f"there is no option {error.option_name}{near}"
-        case "MissingParameter" if getattr(error.param, "param_type_name", "") == "option":
-            return f"{' or '.join(reversed(error.param.opts))} is missing"
         case "BadParameter":
             return _value(error)
     return _other(str(error.message))
@@ -48,7 +46,7 @@ def _value(error: Any) -> str:
     for pattern, words in _NUMBERS:
         if found := pattern.search(error.message):
             return f"{name} {words.format(*found.groups())}"
-    return f"{name}: {error.message}" if name else ""
+    return f"{name}: {error.message}" if name else str(error.message)
 
 
 def _other(message: str) -> str:

@@ -11,14 +11,19 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from laden.explorer.acts import Acts
-from laden.explorer.answers import body, text, texts, told
+from laden.explorer.answers import Handler, body, of_view, text, texts, told
 from laden.explorer.download import download
+from laden.explorer.export import key_file
 from laden.explorer.jobs import Job
 from laden.explorer.place import Place
 from laden.explorer.session import Session
 from laden.explorer.stored import StoredPlace
 from laden.stages.download import Wanted
+from laden.store import parse_destination, without_secret
 from laden.values.errors import UsageError
+from laden.values.names import problem
+
+_OF_NO_PLACE = ("jobs", "stop", "answer")
 
 
 class Acting:
@@ -30,13 +35,18 @@ class Acting:
 
     def routes(self) -> list[Route]:
         """All of them; a server without `--write` has none that changes a place."""
-        names = ["mark", "verify", "check", "download", "stop", "access"]
+        names = ["mark", "verify", "check", "download", "stop", "access", "save", "forget"]
+        gets = ["jobs", "views"]
         if self._session.write:
-            names += ["plan", "act", "upload", "sas"]
+            names += ["plan", "act", "upload", "sas", "copy", "answer"]
+            gets.append("deleted")
         return [
-            Route("/api/jobs", told(self.jobs), methods=["GET"]),
-            *(Route(f"/api/{name}", told(getattr(self, name)), methods=["POST"]) for name in names),
+            *(Route(f"/api/{name}", self._told(name), methods=["GET"]) for name in gets),
+            *(Route(f"/api/{name}", self._told(name), methods=["POST"]) for name in names),
         ]
+
+    def _told(self, name: str) -> Handler:
+        return told(getattr(self, name), None if name in _OF_NO_PLACE else lambda: self._session.number)
 
     @property
     def _place(self) -> Place:
@@ -50,10 +60,40 @@ class Acting:
 
     async def stop(self, request: Request) -> Response:
         """Ask a job to end."""
-        given = await body(request)
-        job = self._session.jobs.get(given.get("job") if isinstance(given.get("job"), int) else 0)  # type: ignore[arg-type]
+        job = self._job(await body(request))
         if job is not None:
             job.stopping = True
+        return JSONResponse({})
+
+    async def answer(self, request: Request) -> Response:
+        """Say yes or no to what a job asks."""
+        given = await body(request)
+        job = self._job(given)
+        if job is None:
+            raise UsageError("there is no such job")
+        job.answer(yes=given.get("yes") is True)
+        return JSONResponse({})
+
+    def _job(self, given: dict[str, Any]) -> Job | None:
+        number = given.get("job")
+        return self._session.jobs.get(number) if isinstance(number, int) else None
+
+    async def views(self, request: Request) -> Response:
+        """Looks at this place that were kept under a name."""
+        views = self._session.views
+        found = await asyncio.to_thread(views.of, self._place.title)
+        return JSONResponse({"views": found, "file": str(views.path)})
+
+    async def save(self, request: Request) -> Response:
+        """Keep a look under a name."""
+        given, views = await body(request), self._session.views
+        await asyncio.to_thread(views.save, self._place.title, text(given, "name"), given.get("look", {}))
+        return JSONResponse({})
+
+    async def forget(self, request: Request) -> Response:
+        """Let go of a look."""
+        given, views = await body(request), self._session.views
+        await asyncio.to_thread(views.forget, self._place.title, text(given, "name"))
         return JSONResponse({})
 
     async def access(self, request: Request) -> Response:
@@ -71,7 +111,8 @@ class Acting:
     async def mark(self, request: Request) -> Response:
         """Mark images."""
         given = await body(request)
-        assert self._session.marks is not None
+        if self._session.marks is None:
+            raise UsageError("choose a container first")
         note = given.get("note")
         await self._session.marks.put(
             texts(given, "names"), text(given, "mark"), note if isinstance(note, str) else None
@@ -115,12 +156,9 @@ class Acting:
         names = texts(given, "names")
         if names:
             return names
-        number = given.get("view")
-        view = self._place.views.get(number) if isinstance(number, int) else None
-        if view is None or view.epoch != self._place.index.epoch:
+        if not isinstance(number := given.get("view"), int):
             raise UsageError("choose what is meant: some images, or what is shown now")
-        query = f"SELECT name FROM items WHERE pos IN ({self._place.views.positions(view)}) ORDER BY pos"  # noqa: S608
-        return [name for (name,) in await asyncio.to_thread(self._place.index.relations.all, query)]
+        return await of_view(self._place, number, self._place.views.names)
 
     async def plan(self, request: Request) -> Response:
         """What an action would do."""
@@ -156,12 +194,54 @@ class Acting:
             raise UsageError("a source is never changed")
         paths = self._session.local_paths(texts(given, "paths"))
         prefix = text(given, "prefix").strip("/")
+        await asyncio.to_thread(_refuse_within_load, place, prefix)
         target = f"{place.title}/{prefix}" if prefix else place.title
 
-        def verb(job: Job) -> None:
-            self._session.verbs.upload(paths, target, job)
+        async def work(job: Job) -> None:
+            job.result["below"] = f"{prefix}/" if prefix else ""
+            await asyncio.to_thread(self._session.verbs.upload, paths, target, job)
+            await self._session.refresh()
 
-        return JSONResponse(self._session.jobs.begin_verb("upload", f"to {target}", verb).told())
+        return JSONResponse(self._session.jobs.begin("upload", f"to {target}", work, holds=False).told())
+
+    async def copy(self, request: Request) -> Response:
+        """Copy a view, or some images, to another place, as `laden copy` does; asks before anything is written."""
+        given = await body(request)
+        place = self._place
+        if not isinstance(place, StoredPlace):
+            raise UsageError("a source is loaded, not copied: laden load")
+        target = text(given, "to").strip()
+        if not target:
+            raise UsageError("name a container, by its URL, or a folder of this machine")
+        told_target = without_secret(str(parse_destination(target)))
+        if sas := text(given, "sas").strip().rpartition("?")[2]:
+            target = f"{target.partition('?')[0]}?{sas}"
+        parse_destination(target)
+        keys = None
+        if not self._means_all(given):
+            keys = await asyncio.to_thread(key_file, place, await self._chosen(given))
+
+        def verb(job: Job) -> None:
+            try:
+                self._session.verbs.copy(keys, place.title, target, job)
+            finally:
+                if keys is not None:
+                    keys.unlink(missing_ok=True)
+
+        return JSONResponse(self._session.jobs.begin_verb("copy", f"to {told_target}", verb).told())
+
+    def _means_all(self, given: dict[str, Any]) -> bool:
+        number = given.get("view")
+        view = self._place.views.get(number) if isinstance(number, int) and not texts(given, "names") else None
+        return view is not None and not (view.query.find or view.query.where or view.query.folder)
+
+    async def deleted(self, request: Request) -> Response:
+        """What is gone and can be brought back, a page of the listing at a time."""
+        place = self._place
+        if not isinstance(place, StoredPlace):
+            raise UsageError("a source keeps nothing that was deleted")
+        found, marker = await place.deleted(request.query_params.get("marker", ""))
+        return JSONResponse({"deleted": found, "marker": marker})
 
     async def sas(self, request: Request) -> Response:
         """A SAS for reading what is shown, for an hour at most a day; it is in this answer and nowhere else."""
@@ -175,13 +255,28 @@ class Acting:
         return JSONResponse({"url": await reading_sas(place.destination, hours if isinstance(hours, int) else 1)})
 
 
+def _refuse_within_load(place: StoredPlace, prefix: str) -> None:
+    """What is uploaded is a load of its own: none below which images of another lie, for they would be its own then."""
+    if prefix and (reason := problem(prefix)):
+        raise UsageError(f"nothing can be put into {prefix}: {reason}")
+    if place.load is None:
+        return
+    (images,) = place.relations.one(
+        "SELECT count(*) FROM items WHERE fate IN ('there', 'changed', 'deleted') AND starts_with(name, ?)",
+        [f"{prefix}/" if prefix else ""],
+    )
+    if images or not prefix:
+        where = f"below {prefix}/" if prefix else "here"
+        raise UsageError(
+            f"{where} lies a load, whose images this would take over: name a folder of its own, as in uploads/"
+        )
+
+
 def _wanted(place: Place, names: list[str]) -> list[Wanted]:
-    relations = place.index.relations
-    relations.run("CREATE OR REPLACE TABLE wanted_names (name VARCHAR)")
-    relations.feed("wanted_names", ((name,) for name in names))
-    rows = relations.all(
-        "SELECT name, size_bytes, md5 FROM items WHERE name IN (SELECT name FROM wanted_names) AND fate <> 'deleted'"
-        " ORDER BY pos"
+    rows = place.index.relations.all(
+        "SELECT name, size_bytes, md5 FROM items WHERE name IN (SELECT unnest(?::VARCHAR[])) AND fate <> 'deleted'"
+        " ORDER BY pos",
+        [names],
     )
     if not rows:
         raise UsageError("nothing was chosen that is there")

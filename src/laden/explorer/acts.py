@@ -80,7 +80,7 @@ class Acts:
         plan = Plan(secrets.token_urlsafe(16), action, targets, "", "", values)
         verb = _ACTIONS[action].format(**{**values, "to": values.get("prefix", "")})
         plan.sentence = f"{verb} {plural(len(targets), 'blob')} in {self._where()}"
-        plan.undo = await self._undo(action)
+        plan.undo = " ".join(filter(None, (await self._undo(action), self._own(action, targets))))
         self._plans = {key: one for key, one in self._plans.items() if time.monotonic() - one.made_s < _LIFE_S}
         self._plans[plan.number] = plan
         return plan
@@ -135,12 +135,10 @@ class Acts:
     def _targets(self, action: str, names: list[str]) -> list[Target]:
         if action == "undelete":
             return [Target(name, "", 0) for name in names if problem(name) is None]
-        relations = self._place.relations
-        relations.run("CREATE OR REPLACE TABLE chosen_names (name VARCHAR)")
-        relations.feed("chosen_names", ((name,) for name in names))
-        rows = relations.all(
-            "SELECT name, coalesce(etag, ''), size_bytes FROM items WHERE name IN (SELECT name FROM chosen_names)"  # noqa: S608
+        rows = self._place.relations.all(
+            "SELECT name, coalesce(etag, ''), size_bytes FROM items WHERE name IN (SELECT unnest(?::VARCHAR[]))"  # noqa: S608
             f" AND fate <> 'deleted' ORDER BY pos LIMIT {MOST + 1}",
+            [names],
         )
         if len(rows) > MOST:
             raise UsageError(f"more than {MOST:,} blobs at once are not changed here: choose fewer")
@@ -154,6 +152,20 @@ class Acts:
             prefix = f"/{destination.prefix}" if destination.prefix else ""
             return f"the container {destination.container}{prefix} of the account {destination.account}"
         return f"the folder {destination}"
+
+    def _own(self, action: str, targets: list[Target]) -> str:
+        """That a deletion would take what proves the load, or its table."""
+        page = self._place.load
+        if action != "delete" or page is None:
+            return ""
+        documents = {document.name for document in page.documents}
+        own = [one.name for one in targets if one.name.startswith("_laden/") or one.name in documents]
+        if not own:
+            return ""
+        which = f"{own[0]} is" if len(own) == 1 else f"{len(own):,} of them are, such as {own[0]},"
+        return (
+            f"{which} the load's own: without that, nobody can prove its images or use their labels. Take it for final."
+        )
 
     async def _undo(self, action: str) -> str:
         if action in ("undelete", "copy", "tags", "type", "tier"):

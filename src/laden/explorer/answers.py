@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from laden.explorer.place import Place
+from laden.explorer.views import View
 from laden.relations import Relations
 from laden.values.errors import (
     AccessDenied,
@@ -47,11 +49,23 @@ class Stale(Exception):  # noqa: N818 - named for what happened
     """What was asked of is out of date."""
 
 
-def told(handler: Handler) -> Handler:
-    """A route whose errors are answers."""
+PLACE = "x-laden-place"
+"""Of a request, the number of the place that its page shows."""
+
+
+def told(handler: Handler, place: Callable[[], int] | None = None) -> Handler:
+    """A route whose errors are answers.
+
+    Args:
+        handler: answers requests.
+        place: the number of the place that is shown now, where the route is about it: what a page asks that shows
+            another one, because somebody opened this one in another tab, is not about this one.
+    """
 
     async def answering(request: Request) -> Response:
         try:
+            if place is not None and request.headers.get(PLACE, str(place())) != str(place()):
+                raise _elsewhere(request)
             return await handler(request)
         except LadenError as error:
             status, kind = next((status, kind) for of, status, kind in _STATUS if isinstance(error, of))
@@ -63,6 +77,23 @@ def told(handler: Handler) -> Handler:
             return JSONResponse({"stale": True})
 
     return answering
+
+
+async def of_view(place: Place, number: int, ask: Callable[[View], T]) -> T:
+    """What `ask`, in a thread, finds of a view; raises `Stale` where positions meant other items before it was done."""
+    view = place.views.get(number)
+    if view is None or view.epoch != place.index.epoch:
+        raise Stale
+    found = await asyncio.to_thread(ask, view)
+    if view.epoch != place.index.epoch:
+        raise Stale
+    return found
+
+
+def _elsewhere(request: Request) -> Exception:
+    if request.method == "GET":
+        return Stale()
+    return BlobConflict("another container was opened meanwhile, perhaps in another tab: nothing was done")
 
 
 async def body(request: Request) -> dict[str, Any]:

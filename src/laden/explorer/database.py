@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import islice
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import count, islice
 from typing import Any, ClassVar
 
 from laden.relations import Relations
@@ -25,13 +25,20 @@ class Shared(Relations):
     """`laden.relations.Relations`, for many threads, and for hours."""
 
     _SETTINGS: ClassVar[tuple[str, ...]] = (
-        # A server gives back what only its beginning needed; DuckDB's allocator does so in these threads alone.
+        # A server gives back what only its beginning needed; DuckDB's allocator does so in these threads alone, and
+        # after little more than a page of a listing.
         "SET allocator_background_threads = true",
+        "SET allocator_flush_threshold = '16MiB'",
+        "SET allocator_bulk_deallocation_flush_threshold = '16MiB'",
         f"ATTACH ':memory:' AS {PACKED} (COMPRESS)",
     )
 
+    _MOST_MB: ClassVar[int | None] = 224
+    """What joining manifest and listing of a million takes, a part at a time; the rest lies on the disk meanwhile."""
+
     def __init__(self) -> None:
         super().__init__()
+        self._asides = count(1)
         self._lock = threading.RLock()
         self.positions = threading.Lock()
         """Held while items get other positions, and while something is made that goes by positions."""
@@ -39,6 +46,17 @@ class Shared(Relations):
     def run(self, sql: str, parameters: Parameters = ()) -> int:
         with self._lock:
             return super().run(sql, parameters)
+
+    @contextlib.contextmanager
+    def aside(self, columns: str, rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:
+        """A table for one question, by its name: of its own, for two pages may ask at once."""
+        table = f"aside_{next(self._asides)}"
+        self.run(f"CREATE TABLE {table} ({columns})")
+        try:
+            self.feed(table, rows)
+            yield table
+        finally:
+            self.run(f"DROP TABLE {table}")
 
     def pack(self) -> None:
         """Compress what is in `PACKED`; where somebody is asking it right now, it stays as it is."""

@@ -25,16 +25,15 @@ def exported(place: Place, view: View, form: str) -> tuple[Iterator[bytes], str]
     if form not in _FORMS:
         raise UsageError(f"'form' must be one of {', '.join(_FORMS)}")
     relations = place.index.relations
+    path = relations.folder / f"export-{uuid4().hex}"
+    own = str(path).replace("'", "''")
     order = (
         f"SELECT slot, pos FROM {view.table}"  # noqa: S608 - own name
         if view.table
         else f"SELECT {'-pos' if view.query.descending else 'pos'} AS slot, pos FROM ({place.views.positions(view)})"  # noqa: S608
     )
-    path = relations.folder / f"export-{uuid4().hex}"
-    own = str(path).replace("'", "''")
     if form == "keys":
-        query = _keys(place, order)
-        relations.run(f"COPY ({query}) TO '{own}' (FORMAT csv, HEADER false, QUOTE '', DELIMITER '\n')")
+        _write_keys(place, order, own)
     else:
         labels = place.labels.columns
         joined = "".join(f", r.{column.quoted}" for column in labels)
@@ -45,6 +44,20 @@ def exported(place: Place, view: View, form: str) -> tuple[Iterator[bytes], str]
         options = "FORMAT csv, HEADER" if form == "csv" else "FORMAT parquet, COMPRESSION zstd"
         relations.run(f"COPY ({query}) TO '{own}' ({options})")
     return _parts(path), f"{_base(place)}.{'txt' if form == 'keys' else form}"
+
+
+def key_file(place: Place, names: list[str]) -> Path:
+    """The keys of items in a file of the run's own folder, as `--images-from` takes them; to be removed afterwards."""
+    path = place.index.relations.folder / f"keys-{uuid4().hex}.txt"
+    with place.index.relations.aside("name VARCHAR", ((name,) for name in names)) as chosen:
+        order = f"SELECT pos AS slot, pos FROM items WHERE name IN (SELECT name FROM {chosen})"  # noqa: S608 - own name
+        _write_keys(place, order, str(path).replace("'", "''"))
+    return path
+
+
+def _write_keys(place: Place, order: str, own: str) -> None:
+    query = _keys(place, order)
+    place.index.relations.run(f"COPY ({query}) TO '{own}' (FORMAT csv, HEADER false, QUOTE '', DELIMITER '\n')")
 
 
 def _keys(place: Place, order: str) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
 
 from laden.explorer.database import Shared
+from laden.explorer.index import LINES
 from laden.explorer.labels import IMAGE_COLUMNS, LabelColumn, Labels
 from laden.explorer.views import View, Views
 
@@ -33,12 +35,13 @@ def columns(labels: Labels, relations: Shared) -> list[dict[str, Any]]:
     """Columns that are worth a facet, with whether it is open at first: not ids, not texts that are all different."""
     found = []
     open_at_first = {*(labels.shape.charts if labels.shape else ()), labels.shape.labels if labels.shape else None}
-    listed = [*labels.columns, *(column for column in labels.all_columns if column.name in _IMAGE_FACETS)]
-    counted = ", ".join(f"approx_count_distinct({column.quoted}), count({column.quoted})" for column in listed)
-    counts = relations.one(f"SELECT count(*), {counted} FROM records")  # noqa: S608 - quoted names
-    rows = counts[0]
-    for number, column in enumerate(listed):
-        distinct, filled = counts[1 + 2 * number], counts[2 + 2 * number]
+    of_images = [column for column in labels.all_columns if column.name in _IMAGE_FACETS]
+    counts = _counts("images", of_images, relations)
+    if labels.columns:
+        named = f"labels WHERE laden_row IN (SELECT line FROM {LINES})"  # noqa: S608 - own names
+        counts |= _counts(named, labels.columns, relations)
+    for column in (*labels.columns, *of_images):
+        rows, distinct, filled = counts[column]
         is_id = column.kind == "text" and distinct > max(200, rows // 20)
         if not filled or is_id or (column.name in IMAGE_COLUMNS and distinct < 2):
             continue
@@ -53,12 +56,16 @@ def columns(labels: Labels, relations: Shared) -> list[dict[str, Any]]:
     return found
 
 
+def _counts(source: str, columns: Sequence[LabelColumn], relations: Shared) -> dict[LabelColumn, tuple[int, int, int]]:
+    """Of each column its rows, about how many values it has, and how many are filled: by one scan, without a join."""
+    counted = ", ".join(f"approx_count_distinct({column.quoted}), count({column.quoted})" for column in columns)
+    rows, *counts = relations.one(f"SELECT count(*), {counted} FROM {source}")  # noqa: S608 - quoted names
+    return {column: (rows, *pair) for column, *pair in zip(columns, counts[::2], counts[1::2], strict=True)}
+
+
 def facet(column: LabelColumn, view: View, views: Views, labels: Labels, relations: Shared) -> dict[str, Any]:
     """Values of one column in a view, with counts of images."""
-    within = "" if views.is_all(view) else f" WHERE laden_pos IN ({views.positions(view)})"
-    each = f"unnest(list_distinct({column.quoted}))" if column.kind in _LISTS else column.quoted
-    counted = "count(DISTINCT laden_pos)" if labels.shape and labels.shape.many else "count(*)"
-    source = f"(SELECT {each} AS value, laden_pos FROM records{within})"  # noqa: S608 - quoted
+    source, counted = _source(column, view, views, many=bool(labels.shape and labels.shape.many))
     if column.kind in _RANGED:
         distinct, low, high = relations.one(
             f"SELECT approx_count_distinct(value), min({_number(column)}), max({_number(column)}) FROM {source}"  # noqa: S608
@@ -71,6 +78,20 @@ def facet(column: LabelColumn, view: View, views: Views, labels: Labels, relatio
     )
     values = [{"text": text, "count": count, "condition": condition(column, text)} for text, count in rows]
     return {"values": values[:_MOST_VALUES], "more": len(values) > _MOST_VALUES}
+
+
+def _source(column: LabelColumn, view: View, views: Views, *, many: bool) -> tuple[str, str]:
+    """A relation with the `value`s of a column in a view, and how images are counted there."""
+    table = "images" if column.name in IMAGE_COLUMNS else "records"
+    within = "" if views.is_all(view) else f" WHERE laden_pos IN ({views.positions(view)})"
+    if column.kind not in _LISTS:
+        counted = "count(DISTINCT laden_pos)" if many and table == "records" else "count(*)"
+        return f"(SELECT {column.quoted} AS value, laden_pos FROM {table}{within})", counted  # noqa: S608 - quoted
+    if many:
+        return f"(SELECT unnest({column.quoted}) AS value, laden_pos FROM {table}{within})", "count(DISTINCT laden_pos)"  # noqa: S608
+    # Equal lists are many: taken apart once each.
+    lists = f"SELECT {column.quoted} AS list, count(*) AS images FROM {table}{within} GROUP BY 1"  # noqa: S608
+    return f"(SELECT unnest(list_distinct(list)) AS value, images FROM ({lists}))", "sum(images)::BIGINT"  # noqa: S608
 
 
 def _number(column: LabelColumn) -> str:

@@ -7,7 +7,8 @@ is asked of a store here.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,8 +31,9 @@ NO_LINES = f"CREATE OR REPLACE TABLE {LINES} (pos BIGINT, line BIGINT)"
 _ORDER = "SELECT count(*), bit_xor(hash(pos, name)) FROM {}"
 """Equal where all positions mean the same items."""
 _PACK_ROWS = 50_000
-_LISTED = """
-CREATE OR REPLACE TABLE listed (
+LISTED = f"{PACKED}.listed"
+_LISTED = f"""
+CREATE OR REPLACE TABLE {LISTED} (
     name VARCHAR, size_bytes BIGINT, md5 VARCHAR, etag VARCHAR, crc32 BIGINT, image VARCHAR, source VARCHAR,
     modified_s BIGINT, tier VARCHAR, type VARCHAR)
 """
@@ -46,7 +48,7 @@ SELECT row_number() OVER (ORDER BY l.name) - 1 + ? AS pos, l.name, l.size_bytes,
   nullif(TRY_CAST(split_part({_IMAGE}, ';', 3) AS INTEGER), 0) AS height,
   nullif(TRY_CAST(split_part({_IMAGE}, ';', 4) AS INTEGER), 0) AS bits,
   nullif(split_part({_IMAGE}, ';', 5), '') AS state, NULL::BIGINT AS entry, NULL::VARCHAR AS mark, NULL::VARCHAR AS note
-FROM listed l ORDER BY l.name
+FROM {LISTED} l ORDER BY l.name
 """  # noqa: S608 - own text
 
 
@@ -66,11 +68,11 @@ SELECT coalesce(l.name, k.blob) AS name,
   nullif(coalesce(k.bits, TRY_CAST(split_part({_IMAGE}, ';', 4) AS INTEGER)), 0) AS bits,
   nullif(coalesce(k.state, split_part({_IMAGE}, ';', 5)), '') AS state,
   NULL::BIGINT AS entry, NULL::VARCHAR AS mark, NULL::VARCHAR AS note
-FROM (SELECT * FROM listed WHERE name >= $since AND ($until IS NULL OR name < $until)) l
+FROM (SELECT * FROM {LISTED} WHERE name >= $since AND ($until IS NULL OR name < $until)) l
   FULL JOIN (SELECT * FROM known WHERE blob >= $since AND ($until IS NULL OR blob < $until)) k ON k.blob = l.name
 """  # noqa: S608 - own text
-_NAMES = "(SELECT name FROM listed UNION ALL SELECT blob FROM known)"
-_PART_ROWS = 120_000
+_NAMES = f"(SELECT name FROM {LISTED} UNION ALL SELECT blob FROM known)"  # noqa: S608 - own text
+_PART_ROWS = 60_000
 """Of listing and manifest that are joined at once: a join holds what it joins."""
 _SAMPLES = 50
 """Names that are drawn for each part, to find where to cut."""
@@ -134,25 +136,37 @@ class Index:
         if show:
             self._append(rows)
         else:
-            self.relations.feed("listed", rows)
+            self.relations.feed(LISTED, rows)
+            self._pack_now_and_then(len(rows))
         self.state.listed += len(rows)
         return len(rows)
 
     def _append(self, rows: list[tuple[Any, ...]]) -> None:
         """A page after those that are shown: names come in order."""
-        self.relations.run("DELETE FROM listed")
-        self.relations.feed("listed", rows)
+        self.relations.run(_LISTED)
+        self.relations.feed(LISTED, rows)
         self.relations.run(f"INSERT INTO {_TABLE} {_FROM_LISTING}", [self.state.listed])
-        before, after = self.state.listed, self.state.listed + len(rows)
-        if before // _PACK_ROWS < after // _PACK_ROWS:
-            self.relations.pack()
+        self._pack_now_and_then(len(rows))
         self.raised()
+
+    def _pack_now_and_then(self, more: int) -> None:
+        if self.state.listed // _PACK_ROWS < (self.state.listed + more) // _PACK_ROWS:
+            self.relations.pack()
 
     def clear(self) -> None:
         """Show nothing."""
-        with self.relations.positions:
+        with self._moving():
             self.relations.run(f"BEGIN; {_ITEMS}; {NO_LINES}; COMMIT")
-        self.raised(moved=True)
+
+    @contextmanager
+    def _moving(self) -> Iterator[None]:
+        """While positions change: what was asked before, or is asked meanwhile, is out of date at the end."""
+        with self.relations.positions:
+            self.epoch += 1
+            try:
+                yield
+            finally:
+                self.raised(moved=True)
 
     def merge(self, own: Collection[str], *, listed: bool) -> None:
         """Show manifest and listing together.
@@ -170,14 +184,13 @@ class Index:
             run(f"INSERT INTO {_MERGED} {numbered}", given)
             self.relations.pack()
             (items,) = self.relations.one(f"SELECT count(*) FROM {_MERGED}")  # noqa: S608 - own text
-        with self.relations.positions:
+        with self._moving():
             one = self.relations.one
             moved = one(_ORDER.format(_TABLE)) != one(_ORDER.format(_MERGED))
             # A page that asks meanwhile sees the one or the other, and no label of what stood there before.
             swap = [f"DROP TABLE {_TABLE}", f"ALTER TABLE {_MERGED} RENAME TO items", *([NO_LINES] if moved else [])]
             run("; ".join(["BEGIN", *swap, "COMMIT"]))
         run(_LISTED)
-        self.raised(moved=True)
 
     def _cuts(self) -> list[str]:
         """Names that part listing and manifest into pieces that can be joined in little memory."""
@@ -194,13 +207,14 @@ class Index:
         self._replace(_SURVEYED, {"table": table})
 
     def _replace(self, query: str, parameters: dict[str, object]) -> None:
-        self.relations.run(
-            f"CREATE OR REPLACE TABLE {_TABLE} AS"  # noqa: S608 - own text
-            f" SELECT row_number() OVER () - 1 AS pos, * FROM ({query} ORDER BY name, entry)",
-            parameters,
-        )
+        with self._moving():
+            self.relations.run(NO_LINES)
+            self.relations.run(
+                f"CREATE OR REPLACE TABLE {_TABLE} AS"  # noqa: S608 - own text
+                f" SELECT row_number() OVER () - 1 AS pos, * FROM ({query} ORDER BY name, entry)",
+                parameters,
+            )
         self.relations.pack()
-        self.raised(moved=True)
 
     def count(self) -> tuple[int, int]:
         """Items, and bytes of all."""

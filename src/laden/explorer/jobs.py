@@ -1,27 +1,32 @@
 """What takes longer than an answer: begun from the page, watched by asking, stopped on request.
 
 A job is known by a number. What it does runs as a task of the server's loop, or, for a verb, in a thread that tells its
-events. A page that is closed ends no job; the server's end stops all of them.
+events, and may ask a question, which the page shows and somebody answers. A page that is closed ends no job; the
+server's end stops all of them.
 """
 
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from laden.report.meanings import Meaning, meanings
-from laden.values.errors import LadenError
+from laden.values.errors import LadenError, UsageError
 from laden.values.events import Event, Found, PlanReady, Started, Summary, Warned
 from laden.values.records import Finding
 from laden.values.signs import Progress
 
+_LOOK_S = 0.1
 _EXAMPLES = 200
 """Findings of one kind that a page can list; the rest is counted."""
 
 
+_PATIENCE_S = 15 * 60
+"""After which nobody will answer a question any more: no is meant then."""
 _COUNTS = (
     "rows", "images", "matched", "missing", "stray", "damaged", "conflicts", "foreign", "deleted", "changed", "sent",
     "already_there", "failed",
@@ -50,6 +55,28 @@ class Job:
     counts: dict[str, int] = field(default_factory=dict)
     examples: dict[str, list[Finding]] = field(default_factory=dict)
     result: dict[str, Any] = field(default_factory=dict)
+    holds: bool = False
+    """Whether it needs the place that is shown, which stays open as long as it runs."""
+    question: str = ""
+    """What somebody has to say yes or no to; empty where nothing is asked."""
+    _answered: threading.Event = field(default_factory=threading.Event)
+    _yes: bool = False
+
+    def asks(self, question: str) -> bool:
+        """Ask, from the thread of a verb, and wait for the answer."""
+        until_s = time.monotonic() + _PATIENCE_S
+        self.question = question
+        while not self._answered.wait(_LOOK_S) and not self.stopping and time.monotonic() < until_s:
+            pass
+        self.question = ""
+        return self._yes and not self.stopping
+
+    def answer(self, *, yes: bool) -> None:
+        """Answer what it asks; raises `UsageError` where it asks nothing."""
+        if not self.question or self._answered.is_set():
+            raise UsageError("this asks nothing (any more)")
+        self._yes = yes
+        self._answered.set()
 
     def observe(self, event: Event) -> None:
         """Take note of a verb's event."""
@@ -92,6 +119,7 @@ class Job:
             "done_bytes": self.done_bytes,
             "bytes_in_all": self.bytes_in_all,
             "message": self.message,
+            "question": self.question,
             "seconds": round(seconds, 1),
             "result": self.result,
             "findings": [_kind(code, count, self.examples.get(code, [])) for code, count in self.counts.items()],
@@ -130,6 +158,11 @@ class Jobs:
         """Whether any job is not over."""
         return any(job.state == "running" for job in self._jobs.values())
 
+    @property
+    def holding(self) -> Job | None:
+        """One that runs and needs the place that is shown."""
+        return next((job for job in self._jobs.values() if job.state == "running" and job.holds), None)
+
     def get(self, number: int) -> Job | None:
         """The job of that number."""
         return self._jobs.get(number)
@@ -138,9 +171,9 @@ class Jobs:
         """Every job, the latest first."""
         return sorted(self._jobs.values(), key=lambda job: -job.number)
 
-    def begin(self, kind: str, title: str, work: Callable[[Job], Awaitable[None]]) -> Job:
+    def begin(self, kind: str, title: str, work: Callable[[Job], Awaitable[None]], *, holds: bool = True) -> Job:
         """Begin one in the loop; `work` looks at `job.stopping` and says how far it is."""
-        job = Job(len(self._jobs) + 1, kind, title)
+        job = Job(len(self._jobs) + 1, kind, title, holds=holds)
         self._jobs[job.number] = job
         task = asyncio.get_running_loop().create_task(self._run(job, work))
         self._tasks.add(task)
@@ -153,7 +186,7 @@ class Jobs:
         async def work(job: Job) -> None:
             await asyncio.to_thread(verb, job)
 
-        return self.begin(kind, title, work)
+        return self.begin(kind, title, work, holds=False)
 
     async def _run(self, job: Job, work: Callable[[Job], Awaitable[None]]) -> None:
         try:

@@ -2,8 +2,9 @@
 
 In order: the table's records are read and typed as a selection reads them, and kept as the relation `labels`; then the
 relation `records` is made, one row for each image and each row that names it, with the table's columns and what is
-known of the image (`laden_width`, `laden_state`, `laden_mark` ...). A condition is proved by `laden.dataset.selection`
-in a database of its own, against an empty table with these columns, and only its very text is executed here.
+known of the image (`laden_width`, `laden_state`, `laden_mark` ...), which alone is the relation `images`. A condition
+is proved by `laden.dataset.selection` in a database of its own, against an empty table with these columns, and only
+its very text is executed here.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from laden.dataset.selection.condition import Condition, parse_condition
 from laden.dataset.selection.marks import COLUMNS as MARKS
 from laden.dataset.table import Table
 from laden.explorer.database import PACKED, Shared
-from laden.explorer.index import LINES
+from laden.explorer.index import LINES, NO_LINES
 from laden.relations import Relations
 
 IMAGE_COLUMNS = {
@@ -42,11 +43,12 @@ IMAGE_COLUMNS = {
 
 _OF_ITEMS = ", ".join(f"nullif(i.{column}, '') AS {name}" if kind == "text" else f"i.{column} AS {name}"
                       for name, (column, kind) in IMAGE_COLUMNS.items())  # fmt: skip
-_NO_TABLE = f"CREATE OR REPLACE VIEW records AS SELECT i.pos AS laden_pos, {_OF_ITEMS} FROM items i"  # noqa: S608
+_IMAGES = f"CREATE OR REPLACE VIEW images AS SELECT i.pos AS laden_pos, {_OF_ITEMS} FROM items i"  # noqa: S608
+_NO_TABLE = "CREATE OR REPLACE VIEW records AS SELECT * FROM images"
 
 
 _REMEMBERED = 1_000
-_PART_ROWS = 40_000
+_PART_ROWS = 20_000
 _QUOTE = "'"
 _READING_MB, _PROOF_MB = 96, 64
 """Of the databases beside the one that is shown: for a table that is read, and for proving conditions."""
@@ -75,7 +77,7 @@ class Labels:
         """Of the table."""
         self.table = ""
         self.shape: TableShape | None = None
-        relations.run(_NO_TABLE)
+        relations.run(f"{_IMAGES}; {_NO_TABLE}")
         self._proof = Relations(_PROOF_MB)
         self._prepare()
 
@@ -91,9 +93,10 @@ class Labels:
             records.declare(records.columns)
             records.read()
             paths = self._kept(own)
-        self._take(paths)
-        self.table, self.shape = records.name, records.shape
-        self.columns = tuple(LabelColumn(column.name, column.kind) for column in records.columns)
+        with self._relations.positions:
+            self._take(paths)
+            self.table, self.shape = records.name, records.shape
+            self.columns = tuple(LabelColumn(column.name, column.kind) for column in records.columns)
         self._prepare()
 
     def _kept(self, own: Relations) -> list[Path]:
@@ -116,7 +119,8 @@ class Labels:
 
     def _take(self, paths: list[Path]) -> None:
         run, table = self._relations.run, f"{PACKED}.labels"
-        run(f"DROP TABLE IF EXISTS {table}")
+        # Rows of another table must never be taken for those that were joined.
+        run(f"BEGIN; DROP TABLE IF EXISTS {table}; {NO_LINES}; COMMIT")
         for path in paths:
             file = f"SELECT * FROM read_parquet('{str(path).replace(_QUOTE, _QUOTE * 2)}')"  # noqa: S608 - own path
             run(f"CREATE TABLE IF NOT EXISTS {table} AS {file} LIMIT 0")
@@ -128,11 +132,11 @@ class Labels:
 
     def join(self) -> None:
         """Make `records` anew, for the items that are there now: after them, and after each other."""
-        if self.shape is None:
-            self._relations.run(_NO_TABLE)
-            return
         with self._relations.positions:
-            self._join(self.shape)
+            if self.shape is None:
+                self._relations.run(_NO_TABLE)
+            else:
+                self._join(self.shape)
 
     def _join(self, shape: TableShape) -> None:
         self._relations.run("CREATE OR REPLACE TABLE keys (pos BIGINT, row_key VARCHAR)")
@@ -143,8 +147,8 @@ class Labels:
         )
         # A view: a million items with all that their rows say would not fit into the memory that the database has.
         self._relations.run(
-            f"CREATE OR REPLACE VIEW records AS SELECT i.pos AS laden_pos, {_OF_ITEMS}, l.* EXCLUDE (laden_key)"  # noqa: S608
-            f" FROM items i LEFT JOIN {LINES} n USING (pos) LEFT JOIN labels l ON l.laden_row = n.line"
+            "CREATE OR REPLACE VIEW records AS SELECT i.*, l.* EXCLUDE (laden_key)"  # noqa: S608 - own names
+            f" FROM images i LEFT JOIN {LINES} n ON n.pos = i.laden_pos LEFT JOIN labels l ON l.laden_row = n.line"
         )
         self._relations.run("DROP TABLE keys")
 

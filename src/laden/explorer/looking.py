@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import warnings
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from starlette.requests import Request
@@ -15,7 +16,7 @@ from starlette.routing import Route
 from laden.dataset.images import look
 from laden.dataset.images.child import DecodingStopped
 from laden.explorer import facets
-from laden.explorer.answers import Stale, body, number, text, texts, told, until_gone
+from laden.explorer.answers import Handler, body, number, of_view, text, texts, told, until_gone
 from laden.explorer.export import exported
 from laden.explorer.guard import DOWNLOAD_CSP
 from laden.explorer.jobs import kinds
@@ -35,6 +36,8 @@ _GETS = (
     "load", "containers",
 )  # fmt: skip
 _POSTS = ("view", "refresh", "open")
+T = TypeVar("T")
+_OF_NO_PLACE = ("status", "containers", "open")
 
 
 class Looking:
@@ -46,9 +49,12 @@ class Looking:
     def routes(self) -> list[Route]:
         """All of them."""
         return [
-            *(Route(f"/api/{name}", told(getattr(self, name)), methods=["GET"]) for name in _GETS),
-            *(Route(f"/api/{name}", told(getattr(self, name)), methods=["POST"]) for name in _POSTS),
+            *(Route(f"/api/{name}", self._told(name), methods=["GET"]) for name in _GETS),
+            *(Route(f"/api/{name}", self._told(name), methods=["POST"]) for name in _POSTS),
         ]
+
+    def _told(self, name: str) -> Handler:
+        return told(getattr(self, name), None if name in _OF_NO_PLACE else lambda: self._session.number)
 
     @property
     def _place(self) -> Place:
@@ -116,28 +122,26 @@ class Looking:
         answer = {"view": view.number, "rows": view.rows, "bytes": view.size_bytes, "generation": view.generation}
         return JSONResponse({**answer, "commands": told_commands, "columns": COLUMNS})
 
-    def _view(self, request: Request) -> View:
-        view = self._place.views.get(number(request, "view"))
-        if view is None or view.epoch != self._place.index.epoch:
-            raise Stale
-        return view
+    async def _of_view(self, request: Request, ask: Callable[[View], T]) -> T:
+        return await of_view(self._place, number(request, "view"), ask)
 
     async def rows(self, request: Request) -> Response:
         """A window of a view."""
-        view = self._view(request)
         extra = request.query_params.getlist("column")[:20]
         start, count = number(request, "from"), number(request, "n", 200)
-        rows = await asyncio.to_thread(self._place.views.window, view, start, count, extra)
+        views = self._place.views
+        rows = await self._of_view(request, lambda view: views.window(view, start, count, extra))
         return JSONResponse({"rows": rows, "generation": self._place.index.state.generation})
 
     async def at(self, request: Request) -> Response:
         """Where a name stands in a view."""
         name = request.query_params.get("name", "")
-        return JSONResponse({"at": await asyncio.to_thread(self._place.views.place_of, self._view(request), name)})
+        views = self._place.views
+        return JSONResponse({"at": await self._of_view(request, lambda view: views.place_of(view, name))})
 
     async def folders(self, request: Request) -> Response:
         """What lies right below the view's folder."""
-        return JSONResponse({"folders": await asyncio.to_thread(self._place.views.folders, self._view(request))})
+        return JSONResponse({"folders": await self._of_view(request, self._place.views.folders)})
 
     async def columns(self, request: Request) -> Response:
         """What can be filtered by."""
@@ -152,10 +156,10 @@ class Looking:
         column = place.labels.column(request.query_params.get("column", ""))
         if column is None:
             raise UsageError("there is no such column")
-        view = self._view(request)
-        return JSONResponse(
-            await asyncio.to_thread(facets.facet, column, view, place.views, place.labels, place.index.relations)
+        found = await self._of_view(
+            request, lambda view: facets.facet(column, view, place.views, place.labels, place.index.relations)
         )
+        return JSONResponse(found)
 
     async def item(self, request: Request) -> Response:
         """What is known of one item without asking the store."""
@@ -175,13 +179,17 @@ class Looking:
         place = self._place
         found = place.index.relations.all("SELECT coalesce(md5, etag), name FROM items WHERE name = ?", [name])
         if not found:
-            raise BlobMissing(f"there is no {name} here (any more)")
+            # A finding may be about what is gone.
+            return Response(status_code=204)
         inverted = await asyncio.to_thread(is_inverted, place, name)
         # Without an MD5, the name and the version stand for the content.
         key = f"{found[0][0]}:{inverted}" if found[0][0] else f"{self._session.number}:{name}"
         picture = self._session.thumbs.get(key)
         if picture is None:
-            picture = await until_gone(request, self._drawn(place, name, inverted=inverted))
+            try:
+                picture = await until_gone(request, self._drawn(place, name, inverted=inverted))
+            except BlobMissing:
+                picture = b""
             if picture:
                 self._session.thumbs.put(key, picture)
         if not picture:
@@ -231,7 +239,8 @@ class Looking:
     async def export(self, request: Request) -> Response:
         """The view as CSV, Parquet, or a list of keys."""
         form = request.query_params.get("form", "csv")
-        file, name = await asyncio.to_thread(exported, self._place, self._view(request), form)
+        place = self._place
+        file, name = await self._of_view(request, lambda view: exported(place, view, form))
         return StreamingResponse(file, headers=attachment(name))
 
     async def load(self, request: Request) -> Response:

@@ -77,11 +77,11 @@ class Marks:
     def show(self) -> None:
         """Bring all of them into the index, whose items may be new."""
         relations = self._place.index.relations
-        relations.run("CREATE OR REPLACE TABLE marked (name VARCHAR, mark VARCHAR, note VARCHAR)")
-        relations.feed("marked", [(name, *mark) for name, mark in self.all.items()])
-        relations.run(
-            f"UPDATE {PACKED}.items i SET mark = m.mark, note = m.note FROM marked m WHERE m.name = i.name"  # noqa: S608
-        )
+        rows = [(name, *mark) for name, mark in self.all.items()]
+        with relations.aside("name VARCHAR, mark VARCHAR, note VARCHAR", rows) as marked:
+            relations.run(
+                f"UPDATE {PACKED}.items i SET mark = m.mark, note = m.note FROM {marked} m WHERE m.name = i.name"  # noqa: S608
+            )
 
     async def put(self, names: list[str], mark: str, note: str | None) -> None:
         """Mark images, or take their marks off (an empty mark and note); `note` None leaves the word as it is."""

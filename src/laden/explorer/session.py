@@ -16,6 +16,7 @@ from laden.explorer.jobs import Job, Jobs
 from laden.explorer.marks import Marks
 from laden.explorer.pixels import Decoders
 from laden.explorer.place import Place
+from laden.explorer.saved import SavedViews
 from laden.explorer.thumbs import Thumbs
 from laden.relations import local_trouble
 from laden.values.errors import LadenError, UsageError
@@ -31,6 +32,8 @@ class Verbs:
     verify: Callable[[str, Job], object]
     check: Callable[[str, Job], object]
     upload: Callable[[list[Path], str, Job], object]
+    copy: Callable[[Path | None, str, str, Job], object]
+    """Of keys (None for all), from a place, to another."""
 
 
 class Reach(Protocol):
@@ -69,6 +72,7 @@ class Session:
         self.verbs = verbs
         self.folder = folder
         self.write = write
+        self.views = SavedViews(folder)
         self.jobs = Jobs()
         self.thumbs = Thumbs()
         self.decoders = Decoders()
@@ -81,20 +85,24 @@ class Session:
         self.access = access
         self._opener = opener
         self._filling: asyncio.Task[None] | None = None
+        self._opening = asyncio.Lock()
 
     async def open(self, container: str = "") -> None:
-        """Show another place."""
-        place = self._opener(container)
-        await self._leave()
-        self.place = place
-        self.number += 1
-        self.marks = Marks(place, self.folder, write=self.write)
-        self._filling = asyncio.create_task(self._fill(place, self.marks, place.fill))
+        """Show another place, one after the other where several are asked for; `UsageError` while one is needed."""
+        async with self._opening:
+            if (job := self.jobs.holding) is not None:
+                raise UsageError(f"{job.kind} {job.title} still runs here: wait for it, or stop it under Activity")
+            place = self._opener(container)
+            await self._leave()
+            self.place = place
+            self.number += 1
+            self.marks = Marks(place, self.folder, write=self.write)
+            self._filling = asyncio.create_task(self._fill(place, self.marks, place.fill))
 
     async def refresh(self) -> None:
-        """Look again, unless that is going on."""
-        assert self.place is not None
-        assert self.marks is not None
+        """Look again, unless that is going on, or another place is just being opened."""
+        if self.place is None or self.marks is None:
+            return
         if self._filling is None or self._filling.done():
             # At once: whoever asked sees by the phase when it is over.
             self.place.index.state.phase, self.place.index.state.error = "listing", ""

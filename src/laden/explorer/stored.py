@@ -31,7 +31,7 @@ from laden.stages.metadata import to_columns
 from laden.store import Destination, FolderDestination, Store, open_store
 from laden.store.credentials import SasSource
 from laden.store.listing import Progress
-from laden.store.manage import Manage, open_manage
+from laden.store.manage import Detail, Manage, open_manage
 from laden.values.errors import BlobMissing, ContainerMissing, LadenError, SourceError
 
 _PAGE_BYTES = 16 << 20
@@ -146,6 +146,29 @@ class StoredPlace:
         except LadenError as error:
             found["notes"].append(f"Versions and snapshots cannot be listed: {error}")
         return found
+
+    async def deleted(self, marker: str) -> tuple[list[dict[str, Any]], str]:
+        """What one page of a listing shows that is gone and can be brought back, and where the next page starts.
+
+        Raises:
+            LadenError: the service does not list it, or this credential may not.
+        """
+        page = await self.manage.list_details(marker, earlier=True)
+        gone: dict[str, Detail] = {}
+        for detail in page.details:
+            if not detail.snapshot and not (detail.current and not detail.deleted):
+                gone[detail.blob.name] = detail
+        with self.relations.aside("name VARCHAR", ((name,) for name in gone)) as asked:
+            there = f"SELECT name FROM items WHERE fate <> 'deleted' AND name IN (SELECT name FROM {asked})"  # noqa: S608
+            for (name,) in await asyncio.to_thread(self.relations.all, there):
+                gone.pop(name, None)
+        current = {one.blob.name for one in page.details if one.current and not one.deleted}
+        found = [
+            {"name": name, "bytes": one.blob.size_bytes, "days_left": one.days_left}
+            for name, one in gone.items()
+            if name not in current
+        ]
+        return found, page.marker
 
     async def close(self) -> None:
         await self.store.close()

@@ -202,6 +202,11 @@ class Views:
             return f"SELECT pos FROM {view.table}"  # noqa: S608 - own name
         return f"SELECT pos FROM items WHERE pos BETWEEN {view.start} AND {view.start + view.rows - 1}"  # noqa: S608
 
+    def names(self, view: View) -> list[str]:
+        """All names in a view, in order."""
+        query = f"SELECT name FROM items WHERE pos IN ({self.positions(view)}) ORDER BY pos"  # noqa: S608 - own text
+        return [name for (name,) in self._relations.all(query)]
+
     def is_all(self, view: View) -> bool:
         """Whether nothing is left out."""
         return not view.table and not view.query.folder

@@ -53,6 +53,12 @@ class Version(NamedTuple):
             return self.etag.removeprefix("W/") == other.etag.removeprefix("W/")
         return not (self.modified and other.modified) or self.modified == other.modified
 
+    def is_other(self, now: Version) -> bool:
+        """Whether everything that both vouch with says that it is about another content by now."""
+        known = [(self.etag.removeprefix("W/"), now.etag.removeprefix("W/")), (self.modified, now.modified)]
+        known = [(before, after) for before, after in known if before and after]
+        return bool(known) and all(before != after for before, after in known)
+
     @property
     def validator(self) -> str:
         """What vouches for it, for people and for what is kept: the ETag, or the time, or nothing."""
@@ -95,6 +101,12 @@ def part_of(headers: Mapping[str, str]) -> Part | None:
 def version_of(headers: Mapping[str, str], size_bytes: int) -> Version:
     """Which content an answer is of."""
     return Version(size_bytes, headers.get("etag", "")[:_MOST_FIELD], headers.get("last-modified", "")[:_MOST_FIELD])
+
+
+def whole_version(headers: Mapping[str, str]) -> Version | None:
+    """Which content an answer with the whole file is of; None where no length is told, or not the file's."""
+    length = headers.get("content-length", "").strip()
+    return version_of(headers, int(length)) if length.isdecimal() and not is_packed(headers) else None
 
 
 class Said(NamedTuple):

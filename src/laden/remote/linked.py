@@ -48,6 +48,8 @@ class Held:
     """None, or a size below 0, until its host was asked."""
     renew: Callable[[], Link] | None = None
     """Gives another link where this one is refused; picklable."""
+    whole_only: bool = False
+    """Whether its host is known to give it whole only."""
 
 
 @dataclass
@@ -63,16 +65,28 @@ class LinkedRoot:
     """Small files that were fetched, by name."""
     tell: Callable[[str], None] = field(default=lambda _: None)
     wire: Wire | None = None
+    readers: int = 1
+    """That ask the same hosts at once; of a wire that is given, the wire knows."""
     _open: dict[str, ArchiveFile] = field(default_factory=dict)
     """Archives and parts, which are opened again and again; and single files that were told to be read next."""
     _ahead: Ahead = field(default_factory=Ahead)
     _keeping: Keeping = field(default_factory=Keeping)
 
     def __getstate__(self) -> dict[str, object]:
-        return {"folder": self.folder, "shown": self.shown, "files": self.files, "copies": self.copies}
+        return {
+            "folder": self.folder,
+            "shown": self.shown,
+            "files": self.files,
+            "copies": self.copies,
+            "readers": self.readers,
+        }
 
     def __setstate__(self, state: dict[str, object]) -> None:
         self.__init__(**state)  # type: ignore[misc]
+
+    def shared_by(self, readers: int) -> LinkedRoot:
+        before = self.wire.machines if self.wire else self.readers
+        return LinkedRoot(self.folder, self.shown, self.files, self.copies, readers=before * readers)
 
     def __str__(self) -> str:
         return self.shown
@@ -213,6 +227,7 @@ class LinkedRoot:
         """The wire that requests go through; a process that got this root from another one begins its own."""
         if self.wire is None:
             self.wire = Wire()
+            self.wire.machines = self.readers
         return self.wire
 
     def known(self, name: str, pinned: Pinned | CloudObject, head: bytes) -> None:
@@ -237,7 +252,9 @@ class LinkedRoot:
         return Joined([self.open(part) for part in parts])
 
     def _file(self, held: Held) -> RemoteFile:
-        if held.version is not None and held.version.size_bytes >= 0 and archive_of(held.name) is None:
+        listed = held.version is not None and held.version.size_bytes >= 0 and not held.whole_only
+        if listed and archive_of(held.name) is None:
+            assert held.version is not None
             # Of a file in a listing, all is known that a request for it needs.
             return RemoteFile(self.begin(), self._pinned(held, held.version), b"", self._ahead)
         pinned, head = self._ask(held)

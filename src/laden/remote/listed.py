@@ -116,11 +116,21 @@ def _described(response: ET.Element) -> tuple[str, bool, Version]:
     return href, is_folder, Version(int(length) if length.isdecimal() else -1, "", modified)
 
 
+def is_account(link: Link) -> bool:
+    """Whether a link is to an account of Azure, and to no container in it."""
+    segments, before = _segments(link)
+    return before is not None and len(segments) <= before
+
+
+def _segments(link: Link) -> tuple[list[str], int | None]:
+    """The parts of a link's path, and how many come before a container's name; None where it is none of Azure."""
+    segments = [segment for segment in urlsplit(link.url).path.split("/") if segment]
+    return segments, 0 if is_azure(link.host) else 1 if link.is_local and segments[:1] == ["devstoreaccount1"] else None
+
+
 def _container(link: Link) -> tuple[str, str] | None:
     """The address of a container and a prefix in it, where a link is to that and not to one blob."""
-    parts = urlsplit(link.url)
-    segments = [segment for segment in parts.path.split("/") if segment]
-    before = 0 if is_azure(link.host) else 1 if link.is_local and segments[:1] == ["devstoreaccount1"] else None
+    segments, before = _segments(link)
     if before is None or len(segments) <= before:
         return None
     inside = segments[before + 1 :]

@@ -27,6 +27,7 @@ from laden.remote.answers import (
     name_in,
     part_of,
     version_of,
+    whole_version,
 )
 from laden.remote.location import Location
 from laden.remote.wire import Wire
@@ -45,8 +46,10 @@ _FETCH = "'laden fetch LINK FOLDER' downloads it, and the folder can be loaded"
 class NoRanges(SourceError):  # noqa: N818 - named for what the host does
     """The host gives the file whole only."""
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, version: Version | None = None) -> None:
+        """Say so; `version` is the whole file's, where the host told its length."""
         super().__init__(message, "source-no-ranges")
+        self.version = version
 
 
 class _Wrong(TransientStoreError):  # noqa: N818 - named for what it is; never leaves this module
@@ -215,7 +218,7 @@ async def pin(
         message = f"{location.start} answers with a web page, not a file (a login, or the page about it?): log in where"
         raise SourceError(f"{message} it came from, and take the link of the file itself", "archive-html")
     if answer.status != PARTIAL:
-        raise NoRanges(f"{name}: {host} gives it whole only, not by ranges: {_FETCH}")
+        raise NoRanges(f"{name}: {host} gives it whole only, not by ranges: {_FETCH}", whole_version(headers))
     if is_packed(headers):
         raise _packed(name, location)
     if part is None or part.total_bytes is None or part.first != 0 or part.last != len(answer.body) - 1:

@@ -226,7 +226,9 @@ class Sources:
                 pinned, head = _result(self.wire, answer, name)
             except NoRanges as error:
                 if whole or is_read_whole(name):
-                    self._hold(root, name, self._held(name, link))
+                    held = self._held(name, link)
+                    held.version, held.whole_only = error.version, True
+                    self._hold(root, name, held)
                     continue
                 findings.append(_finding(error, name))
             except SourceError as error:

@@ -11,7 +11,7 @@ import queue
 from collections.abc import Callable, Iterator
 from threading import Lock
 
-from laden.remote.answers import Said, digests_in, is_packed
+from laden.remote.answers import Said, Version, digests_in, is_packed, whole_version
 from laden.remote.location import Location, as_source_error
 from laden.remote.wire import Wire
 from laden.store.http import Answer
@@ -69,7 +69,7 @@ def pieces_of(
     wire: Wire,
     location: Location,
     most_bytes: int = 1 << 62,
-    heard: Callable[[tuple[Said, ...]], object] = lambda _: None,
+    heard: Callable[[Version | None, tuple[Said, ...]], object] = lambda *_: None,
 ) -> Iterator[bytes]:
     """Yield a file's bytes as they come, to its end.
 
@@ -77,7 +77,7 @@ def pieces_of(
         wire: that the request goes through.
         location: where it is to be had.
         most_bytes: that it may have.
-        heard: told, at the end, what the host says of the whole file's bytes.
+        heard: told, at the end, which content it is, and what the host says of the whole file's bytes.
 
     Raises:
         SourceError: it broke off, is longer than that, or is a web page.
@@ -111,4 +111,4 @@ def pieces_of(
         raise SourceError(f"{location.start} answered {answer.status}: check the link")
     if is_packed(answer.headers):
         raise SourceError(f"{location.start} comes packed on the way, though that was not wanted: it cannot be proved")
-    heard(digests_in(answer.headers, whole=True))
+    heard(whole_version(answer.headers), digests_in(answer.headers, whole=True))

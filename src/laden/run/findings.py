@@ -23,6 +23,7 @@ from laden.values.errors import UsageError
 from laden.values.events import Found, Observer
 from laden.values.ownfiles import FINDINGS_MARK, exclusive, is_device, is_findings, keep, placed, put, refuse
 from laden.values.records import Finding, Severity
+from laden.values.room import unwritable
 from laden.values.secrets import redacted
 from laden.values.sheets import cells_to, safe_cells
 
@@ -44,8 +45,8 @@ class FindingLog:
             observer: told of the first findings of each code.
         """
         self.counts: Counter[str] = Counter()
-        self.needs_person = False
-        """Whether any finding was an error: exit code 3."""
+        self.errors: Counter[str] = Counter()
+        """Those of `counts` that need a person: exit code 3."""
         self.known_suspects: Container[str] = frozenset()
         """File names, in lower case, of images that others report as broken: findings about them say so."""
         self._path = path
@@ -68,14 +69,20 @@ class FindingLog:
             with contextlib.suppress(UsageError, Relations.Error):
                 self.finish()
 
+    @property
+    def needs_person(self) -> bool:
+        """Whether any finding was an error."""
+        return bool(self.errors)
+
     def add(self, finding: Finding) -> None:
         """Count, tell and write one finding."""
-        finding = redacted(finding)
+        finding = _once(redacted(finding))
         image = (finding.member or finding.blob).rpartition("/")[2].casefold()
         if image and image in self.known_suspects:
             finding = finding._replace(message=f"{finding.message}; also known from elsewhere")
         self.counts[finding.code] += 1
-        self.needs_person |= finding.severity is Severity.ERROR
+        if finding.severity is Severity.ERROR:
+            self.errors[finding.code] += 1
         if self.counts[finding.code] <= SHOWN_PER_CODE:
             self._observer(Found(finding))
         if self._path is not None:
@@ -178,4 +185,11 @@ class FindingLog:
 
 
 def _unwritable(path: Path, error: OSError) -> UsageError:
-    return UsageError(f"the list of findings cannot be written to {path} ({error.strerror}): name another --findings")
+    return unwritable(path, "list of findings", "--findings", error)
+
+
+def _once(finding: Finding) -> Finding:
+    """A message that begins with the place begins with "it": the place is told before it."""
+    place = f"{finding.archive}: {finding.member}" if finding.archive else finding.member
+    rest = finding.message.removeprefix(f"{place} ")
+    return finding if rest == finding.message else finding._replace(message=f"it {rest}")

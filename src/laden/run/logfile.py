@@ -20,9 +20,9 @@ from types import TracebackType
 from typing import TextIO
 
 from laden._version import VERSION
-from laden.values.errors import UsageError
 from laden.values.events import Event, Observer, Summary, Warned, to_json
 from laden.values.ownfiles import LOG_START, is_device, is_log, refuse
+from laden.values.room import unwritable
 from laden.values.signs import Counted, Progress
 
 MOST_BYTES = 10_000_000
@@ -121,9 +121,7 @@ class LogFile:
             self._file.write(f"{LOG_START}, {json.dumps(VERSION)}]}}\n")
         except OSError as error:
             self._close()
-            raise UsageError(
-                f"the log cannot be written to {self._path} ({error.strerror}): name another --log"
-            ) from None
+            raise unwritable(self._path, "log", "--log", error) from None
         return self
 
     def __exit__(

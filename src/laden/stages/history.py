@@ -8,9 +8,10 @@ there; of two writers at once, the later takes the next number and links to the 
 Of a deed that no page tells of until it has ended, there are two: `begun`, before its first change, and the one of its
 end. Where the second is absent, the deed was killed, or stopped by an error.
 
-Records hold times, and nothing else that laden leaves in a destination does. What says whether one is due is the state:
-where the last record names the page that is there, nothing changed since, and none is written; so a run that finds all
-in place leaves none, and a run that was killed before it wrote its own is told by the next.
+Records hold times, and nothing else that laden leaves in a destination does. What says whether one is due is the state,
+and how the load that led to it ended: where the last record names the page that is there, and the findings that need a
+person, none is written. So a run that finds all in place leaves none, and a run that was killed before it wrote its own
+is told by the next.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -55,6 +57,8 @@ class Deed:
     counts: Mapping[str, int] = field(default_factory=dict)
     begun: bool = False
     """Whether this is told before its first change; its counts are what is meant then."""
+    needs_person: Mapping[str, int] | None = None
+    """Of a load or copy that ended: how many of its findings need a person, by their codes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,8 @@ class Record:
     page: str
     """MD5 of `_laden/load.json`: the state that it left, or found where it began; empty for none."""
     begun: bool = False
+    needs_person: dict[str, int] = field(default_factory=dict)
+    """Of a load or copy that ended: how many of its findings need a person, by their codes."""
     format: int = FORMAT
 
     @property
@@ -131,12 +137,12 @@ async def remember(
     number = _number(there[-1]) if there else 0
     before = await _read(store, number) if number else b""
     (state,) = relations.one("SELECT min(md5) FROM blobs WHERE name = ?", [LOAD])
-    if listed and not always and before and _page_of(before) == state:
+    if listed and not always and _tells(before, state, deed):
         return None
     page = await _page(store)
     state = hashlib.md5(page, usedforsecurity=False).hexdigest() if page else ""
     for _ in range(_ATTEMPTS):
-        if not always and before and _page_of(before) == state:
+        if not always and _tells(before, state, deed):
             return None
         record = _record(number + 1, before, deed, page, state, now or datetime.now(UTC))
         data = record.to_bytes()
@@ -183,8 +189,61 @@ def prove(stored: Iterable[tuple[str, bytes]], page: bytes | None) -> Iterator[R
         before = data
     state = None if page is None else hashlib.md5(page, usedforsecurity=False).hexdigest()
     if state is not None and (last is None or last.page != state):
-        message = "what is there is another state than the last record tells: the next complete load records it"
-        yield Finding("history-behind", Severity.WARNING, message, blob=LOAD)
+        yield _behind(page)
+
+
+async def behind(store: Store, relations: Relations) -> list[Finding]:
+    """Hold the page that the last listing shows against the last record of the history alone, where there is one."""
+    listed = names(relations)
+    record = parse(await _read(store, _number(listed[-1]))) if listed else None
+    (state,) = relations.one("SELECT min(md5) FROM blobs WHERE name = ?", [LOAD])
+    return [_behind(None)] if record is not None and state not in (None, record.page) else []
+
+
+def _behind(page: bytes | None) -> Finding:
+    message = f"{_what_is_there(page)}: the next complete load records it"
+    return Finding("history-behind", Severity.WARNING, message, blob=LOAD)
+
+
+_OF_A_PART = frozenset({"archives", "where", "images_file", "marks_file", "sample", "first", "exclude", "include"})
+"""Arguments by which a load is of a part of its source, and tells nothing of the rest."""
+
+
+async def needing(store: Store, listed: Sequence[str]) -> dict[str, int]:
+    """Findings that need a person, of the load that made what is there: how many of each code. Raises `StoreError`.
+
+    Loads of parts add up, each as it ended last, back to the last one of all.
+
+    Args:
+        store: the destination.
+        listed: names of the records, in order.
+    """
+    parts: dict[str, dict[str, int]] = {}
+    for name in reversed(listed):
+        record = parse(await store.get(name, 0, _MOST_BYTES))
+        if record is None or record.begun or record.command not in ("load", "copy"):
+            continue
+        asked = {name: value for name, value in record.arguments.items() if name in _OF_A_PART}
+        parts.setdefault(json.dumps(asked, sort_keys=True), record.needs_person)
+        if not asked:
+            break
+    in_all: Counter[str] = Counter()
+    for part in parts.values():
+        in_all.update(part)
+    return dict(sorted(in_all.items()))
+
+
+def _what_is_there(page: bytes | None) -> str:
+    """Why the last record does not name the page that is there, as far as the page itself tells."""
+    try:
+        state = str(json.loads(page or b"")["state"])
+    except (ValueError, KeyError, TypeError):
+        state = ""
+    known = {
+        "unfinished": "a first load began here, and has not come to its end",
+        "changing": "a load that replaces images began here, and has not come to its end",
+    }
+    return known.get(state, "what is there is another state than the last record tells")
 
 
 def parse(data: bytes) -> Record | None:
@@ -192,7 +251,8 @@ def parse(data: bytes) -> Record | None:
     try:
         given = json.loads(data)
         record = Record(**given)
-        sound = record.format == FORMAT and isinstance(record.arguments, dict) and isinstance(record.counts, dict)
+        dicts = (record.arguments, record.counts, record.needs_person)
+        sound = record.format == FORMAT and all(isinstance(one, dict) for one in dicts)
     except (ValueError, TypeError):
         return None
     return record if sound else None
@@ -215,6 +275,7 @@ def _record(number: int, before: bytes, deed: Deed, page: bytes, state: str, now
         {document["name"]: document["md5"] for document in documents if document},
         state,
         deed.begun,
+        dict(sorted((deed.needs_person or {}).items())),
     )
 
 
@@ -227,9 +288,12 @@ def _told(value: Any) -> Any:
     return redact(str(value))
 
 
-def _page_of(data: bytes) -> str | None:
-    record = parse(data)
-    return None if record is None else record.page
+def _tells(data: bytes, state: str | None, deed: Deed) -> bool:
+    """Whether a record tells of this state already, and that what led to it ended so."""
+    record = parse(data) if data else None
+    if record is None or record.page != state:
+        return False
+    return deed.needs_person is None or record.needs_person == deed.needs_person
 
 
 async def _page(store: Store) -> bytes:

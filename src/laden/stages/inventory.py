@@ -6,6 +6,7 @@ The listing goes into the relation `blobs`, the earlier manifest into `known`. N
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -16,7 +17,7 @@ from laden.dataset.images import BROKEN
 from laden.dataset.table import Table
 from laden.relations import Relations
 from laden.run.ticks import Ticks
-from laden.stages.loadpage import LOAD, Document, LoadPage, read_load_page
+from laden.stages.loadpage import COMPLETE, LOAD, Document, LoadPage, read_load_page
 from laden.stages.manifest import MANIFEST, find_loads_below, read_manifest
 from laden.stages.metadata import feed, is_document, note_odd
 from laden.store import Store, digest
@@ -35,7 +36,7 @@ _TABLE_BYTES = 512 << 20
 """PADCHEST's is 99 MB; a larger one is not worth its transfer for a few counts."""
 
 
-_RECORDED = f"SELECT count(*) FROM blobs WHERE starts_with(name, '{OWN_FOLDER}/history/')"  # noqa: S608 - own text
+_RECORDED = f"SELECT max(name) FROM blobs WHERE starts_with(name, '{OWN_FOLDER}/history/')"  # noqa: S608 - own text
 _EXPECTED = "SELECT name FROM blobs UNION SELECT blob FROM rows UNION SELECT blob FROM known"
 _THERE = "SELECT name FROM blobs UNION SELECT blob FROM receipts"
 """Names that may be in the container, and those that are, once it was listed and images were sent."""
@@ -132,7 +133,7 @@ class Listing:
         Raises:
             ManifestUnreadable: it is as its load left it, and no version of it that can be read.
         """
-        told = self._doubt_page(page)
+        told = await self._doubt_page(page)
         named = next((document for document in earlier if document.name == MANIFEST), None)
         await self._refuse_unreadable(named)
         if named is None and not self._garbled:
@@ -162,20 +163,28 @@ class Listing:
             raise self._unreadable
         self._garbled = True
 
-    def _doubt_page(self, page: LoadPage | None) -> list[Finding]:
+    async def _doubt_page(self, page: LoadPage | None) -> list[Finding]:
         """Tell that the page about earlier loads is lost: with it, which tables and copied files they landed."""
         if is_listed(self._relations, LOAD):
             what = "is none" if page is None else ""
         else:
-            # Before the first record of a history, a load was killed between manifest and page. Who removes both, and
-            # not one, means it.
-            (recorded,) = self._relations.one(_RECORDED)
-            what = "is gone" if recorded and is_listed(self._relations, MANIFEST) else ""
+            # Before there was any page, a load or copy was killed between manifest and page. Who removes both, and not
+            # one, means it.
+            what = "is gone" if is_listed(self._relations, MANIFEST) and await self._had_page() else ""
         if not what:
             return []
         reason = f"the page about earlier loads {what}, so nobody knows any more which tables and files they landed"
         act = "it is made anew from what is there: see that none is missing"
         return [Finding("blob-lost", Severity.ERROR, f"{reason}; {act}", blob=LOAD)]
+
+    async def _had_page(self) -> bool:
+        """Whether the history's last record tells that there was a page; one that cannot be read does not deny it."""
+        (last,) = self._relations.one(_RECORDED)
+        if last is None:
+            return False
+        with suppress(ValueError, TypeError, KeyError):
+            return bool(json.loads(await self._store.get(last, 0, _PAGE_BYTES))["page"])
+        return True
 
     async def _narrowly(self) -> bool:
         """List what it was narrowed to, and nothing else; False where that cannot be."""
@@ -280,17 +289,28 @@ async def read_proved(store: Store, relations: Relations) -> LoadPage | None:
 
 def refuse_doubtful(relations: Relations, page: LoadPage) -> None:
     """Raise `NotAsLanded` unless the manifest that was read is the one that the page names."""
-    if page.manifest is not None:
-        refuse_other(relations.folder / _KNOWN, page.manifest)
+    if not is_believed(relations, page):
+        raise _not_as_landed(MANIFEST)
+
+
+def is_believed(relations: Relations, page: LoadPage) -> bool:
+    """Whether the manifest that was read is the one that the page names; while a load replaces images it names none."""
+    if page.manifest is None:
+        return page.state != COMPLETE
+    return _md5(relations.folder / _KNOWN).hex() == page.manifest.md5
 
 
 def refuse_other(path: Path, landed: Document) -> None:
     """Raise `NotAsLanded` unless a file that was read holds what the page about the load names."""
     if _md5(path).hex() != landed.md5:
-        raise NotAsLanded(
-            f"{landed.name} is not as the last load left it ({LOAD} names another MD5), so nothing in it is believed:"
-            " see 'laden verify', then load again"
-        )
+        raise _not_as_landed(landed.name)
+
+
+def _not_as_landed(name: str) -> NotAsLanded:
+    return NotAsLanded(
+        f"{name} is not as the last load left it ({LOAD} names another MD5), so nothing in it is believed:"
+        " see 'laden verify', then load again"
+    )
 
 
 async def fetch_table(store: Store, relations: Relations, landed: Document) -> Table:

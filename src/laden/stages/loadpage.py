@@ -19,6 +19,7 @@ from laden.values.records import Step
 LOAD = "_laden/load.json"
 
 
+COMPLETE = "complete"
 UNFINISHED = "unfinished"
 """State of the page while a first load is under way."""
 

@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 from laden.relations import Relations
 from laden.run.tasks import several
-from laden.stages.loadpage import LOAD, Document, LoadPage
-from laden.stages.manifest import OTHER, find_loads_below
+from laden.stages.loadpage import COMPLETE, LOAD, Document, LoadPage
+from laden.stages.manifest import MANIFEST, OTHER, find_loads_below
 from laden.store import Store, digest
 from laden.store.disk import LINK
-from laden.values.errors import BlobArchived, BlobMissing
+from laden.values.errors import BlobArchived, BlobConflict, BlobMissing
 from laden.values.records import Finding, Severity
 from laden.values.share import Share
 
@@ -24,6 +24,7 @@ _READING = 32
 """Blobs read at the same time; with their parts, they bound the memory to a quarter of a gigabyte."""
 
 _GONE = "it is gone: run the load again to send it"
+_OTHER_VERSION = "what was to be read back is not the version that was listed a moment before: verify again"
 
 
 _UNPROVEN_SENT = """
@@ -61,14 +62,15 @@ WHERE {OTHER} ORDER BY k.blob
 """  # noqa: S608 - own text
 
 
-def compare(relations: Relations, page: LoadPage) -> Iterator[Finding]:
+def compare(relations: Relations, page: LoadPage, *, believed: bool = True) -> Iterator[Finding]:
     """Every deleted, changed and foreign blob: the listing (`blobs`) against the manifest (`known`).
 
     Args:
         relations: with `blobs` and `known` filled.
         page: names the table and the manifest, which are held against the listing as well.
+        believed: whether the manifest is the load's; else it is told, and what it says of images counts for nothing.
     """
-    if page.state != "complete":
+    if page.state != COMPLETE:
         yield Finding(
             "load-unfinished",
             Severity.ERROR,
@@ -76,8 +78,12 @@ def compare(relations: Relations, page: LoadPage) -> Iterator[Finding]:
             blob=LOAD,
         )
     names = [document.name for document in page.documents]
+    if not believed:
+        yield manifest_changed()
+        relations.run("DELETE FROM known")
     relations.run("CREATE OR REPLACE TABLE promised AS SELECT blob, size_bytes, md5, known FROM known")
-    relations.feed("promised", ((*document[:3], "sent") for document in page.documents))
+    promised = (document for document in page.documents if believed or document.name != MANIFEST)
+    relations.feed("promised", ((*document[:3], "sent") for document in promised))
     find_loads_below(relations)
     yield from oddities(relations, page.documents)
     for blob, listed, size_bytes, now_bytes in relations.stream(_OTHER):
@@ -91,6 +97,8 @@ def compare(relations: Relations, page: LoadPage) -> Iterator[Finding]:
             yield Finding("blob-changed", Severity.ERROR, f"{what}: {act}", blob=blob)
         else:
             yield Finding("blob-deleted", Severity.ERROR, _GONE, blob=blob)
+    if not believed:
+        return
     for (blob,) in relations.stream(
         "SELECT name FROM blobs WHERE name NOT IN (SELECT blob FROM known)"
         " AND name NOT IN (SELECT name FROM below)"
@@ -98,6 +106,15 @@ def compare(relations: Relations, page: LoadPage) -> Iterator[Finding]:
         [names],
     ):
         yield Finding("blob-foreign", Severity.INFO, "the manifest does not know it", blob=blob)
+
+
+def manifest_changed() -> Finding:
+    """Told where the manifest is not the one that its load left."""
+    message = (
+        f"it is not as the last load left it ({LOAD} names another MD5), so nothing in it is believed, and no image"
+    )
+    message += " was held against it: load again, or bring the version back that was there"
+    return Finding("manifest-changed", Severity.ERROR, message, blob=MANIFEST)
 
 
 _ODD = """
@@ -133,6 +150,8 @@ class Target(NamedTuple):
     blob: str
     size_bytes: int
     md5: bytes
+    etag: str
+    """As listed: what is read elsewhere under the same name, or was put there since, is no proof of it."""
 
 
 def to_read_back(relations: Relations, sample: int | None, share: Share | None = None) -> list[Target]:
@@ -144,20 +163,21 @@ def to_read_back(relations: Relations, sample: int | None, share: Share | None =
     limit = "" if sample is None else f" LIMIT {int(sample)}"
     part = share or Share(1, 1)
     rows = relations.stream(
-        f"SELECT k.blob, k.size_bytes, k.md5 FROM known k LEFT JOIN blobs b ON b.name = k.blob WHERE NOT ({OTHER})"  # noqa: S608
-        f" AND md5_number_lower(k.blob) % ? = ? ORDER BY k.known = 'sent', md5(k.blob), k.blob{limit}",
+        "SELECT k.blob, k.size_bytes, k.md5, b.etag FROM known k LEFT JOIN blobs b ON b.name = k.blob"  # noqa: S608
+        f" WHERE NOT ({OTHER}) AND md5_number_lower(k.blob) % ? = ?"
+        f" ORDER BY k.known = 'sent', md5(k.blob), k.blob{limit}",
         [part.of, part.number - 1],
     )
-    return [Target(blob, size_bytes, bytes.fromhex(md5)) for blob, size_bytes, md5 in rows]
+    return [Target(blob, size_bytes, bytes.fromhex(md5), etag) for blob, size_bytes, md5, etag in rows]
 
 
 def documents_to_read_back(relations: Relations, documents: Iterable[Document]) -> list[Target]:
     """The documents that the listing shows as they were landed; of the others `compare` tells."""
-    listed = "SELECT count(*) FROM blobs WHERE name = ? AND size_bytes = ? AND md5 = ?"
+    listed = "SELECT etag FROM blobs WHERE name = ? AND size_bytes = ? AND md5 = ?"
     return [
-        Target(name, size_bytes, bytes.fromhex(md5))
+        Target(name, size_bytes, bytes.fromhex(md5), etag)
         for name, size_bytes, md5, *_ in documents
-        if relations.one(listed, [name, size_bytes, md5])[0]
+        for (etag,) in relations.stream(listed, [name, size_bytes, md5])
     ]
 
 
@@ -188,9 +208,11 @@ async def _read_back(store: Store, target: Target) -> tuple[Target, Finding | No
 
 async def _wrong(store: Store, target: Target) -> Finding | None:
     try:
-        size_bytes, md5 = await digest(store, target.blob, target.size_bytes)
+        size_bytes, md5 = await digest(store, target.blob, target.size_bytes, target.etag)
     except BlobMissing:
         return Finding("blob-deleted", Severity.ERROR, _GONE, blob=target.blob)
+    except BlobConflict:
+        return Finding("blob-changed", Severity.ERROR, _OTHER_VERSION, blob=target.blob)
     except BlobArchived as error:
         return Finding("blob-archived", Severity.ERROR, str(error), blob=target.blob)
     if (size_bytes, md5) == (target.size_bytes, target.md5):

@@ -80,7 +80,7 @@ class Values:
             relations: where it goes.
             wishes: what was asked for.
             parts: the tables, numbered as the rows are.
-            rows: a relation that says of each `row` which `blob` is its image.
+            rows: a relation that says of each `row` that is selected which `blob` is its image; others tell nothing.
 
         Raises:
             UsageError: a column that no table has, or a value that the service does not take.

@@ -15,7 +15,14 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from laden.store.destination import Destination, FolderDestination, parse_destination, quoted, without_secret
+from laden.store.destination import (
+    Destination,
+    FolderDestination,
+    parse_destination,
+    place_of,
+    quoted,
+    without_secret,
+)
 from laden.values.errors import UsageError
 from laden.values.records import Blob
 
@@ -37,6 +44,7 @@ __all__ = [
     "digest",
     "open_store",
     "parse_destination",
+    "place_of",
     "quoted",
     "without_secret",
 ]
@@ -144,12 +152,12 @@ def block_id(number: int, md5: bytes) -> str:
     return f"laden-{number:06d}-{md5.hex()}"
 
 
-async def digest(store: Store, name: str, size_bytes: int) -> tuple[int, bytes]:
+async def digest(store: Store, name: str, size_bytes: int, etag: str | None = None) -> tuple[int, bytes]:
     """Read a blob of so many bytes back, a part at a time: how many there were, and their MD5; raises as `get`."""
     md5 = hashlib.md5(usedforsecurity=False)
     read_bytes = 0
     while read_bytes < size_bytes:
-        part = await store.get(name, read_bytes, min(_PART_BYTES, size_bytes - read_bytes))
+        part = await store.get(name, read_bytes, min(_PART_BYTES, size_bytes - read_bytes), etag)
         if not part:
             break
         read_bytes += len(part)

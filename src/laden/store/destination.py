@@ -8,8 +8,8 @@ a cloud is refused with the right form (`laden.store.slips`). Nothing is asked o
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
-import shutil
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +18,7 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit
 from laden.store.slips import bare, no_folder, slip
 from laden.values.errors import UsageError
 from laden.values.names import problem
+from laden.values.room import free_bytes
 from laden.values.secrets import redact
 from laden.values.units import size
 
@@ -95,8 +96,17 @@ class FolderDestination:
 
     def free_bytes(self) -> int:
         """Room on the disk that it is on, or will be."""
-        there = next(path for path in (self.path.absolute(), *self.path.absolute().parents) if path.is_dir())
-        return shutil.disk_usage(there).free
+        return free_bytes(self.path)
+
+
+def place_of(place: str | Path) -> str:
+    """A destination from Python, as a person would type it: a path is a folder, however it was made.
+
+    One that was made of an address has lost a slash; it stays as it is, to be told as that.
+    """
+    if isinstance(place, str) or slip(str(place)):
+        return str(place)
+    return os.path.join(os.curdir, place.expanduser())  # noqa: PTH118 - pathlib drops the dot
 
 
 def parse_destination(text: str) -> Destination | FolderDestination:

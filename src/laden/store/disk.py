@@ -12,6 +12,7 @@ from io import BufferedReader
 from pathlib import Path
 
 from laden.values.errors import BlobConflict, BlobMissing, NameRefused, StoreError
+from laden.values.room import disk_full, is_full
 
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP})
 _REFUSED = frozenset({errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EINVAL, errno.EILSEQ})
@@ -99,6 +100,14 @@ def linked(staged: Path, target: Path) -> bool:
     return True
 
 
+def is_at(descriptor: int, path: Path) -> bool:
+    """Whether an open file is the one of that name still; never asked on Windows, where open files keep theirs."""
+    try:
+        return os.name == "nt" or os.path.samestat(os.fstat(descriptor), path.lstat())
+    except FileNotFoundError:
+        return False
+
+
 def refuse_odd(target: Path) -> None:
     """Raise `NameRefused` where a folder lies, a pipe, a socket, a device, or a link to nothing."""
     if target.is_dir():
@@ -143,9 +152,11 @@ def reading(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Errors of the file system as sentences."""
+    """Errors of the file system as sentences. Raises `StoreError`, `DiskFull`."""
     try:
         yield
     except OSError as error:
+        if is_full(error):
+            raise disk_full(path) from None
         kind = NameRefused if error.errno in _REFUSED else StoreError
         raise kind(f"{path} cannot be written: {_WHY.get(error.errno or 0) or error.strerror}") from None

@@ -1,9 +1,10 @@
 """A local folder with the layout and the promises of a container: the offline twin.
 
 Blobs are files. A put writes beside its place, notes in the `journal` what a file cannot say (MD5, metadata), and then
-links or renames, so no reader ever sees part of a blob. A file that no line speaks of (somebody else's, or changed
-since) is read for its MD5 whenever it is listed, and has no metadata. So is every file where times are coarse, and its
-line is looked for by that MD5. Links to folders are followed where it is read, and refused where it is written.
+links or renames, so no reader ever sees part of a blob. A file of whose time no line speaks (somebody else's, changed
+since, all of a folder that was copied, every one where times are coarse) is read for its MD5 whenever it is listed;
+where a line of its name has that MD5, it is the file of that line, else it has no metadata. Links to folders are
+followed where it is read, and refused where it is written.
 
 What it cannot keep of a container: a name that the file system refuses, `a` and `a/b` side by side, content types.
 Replacing one version among several processes is guarded by a file lock, which Windows lacks. Nothing is flushed to
@@ -159,7 +160,7 @@ class FolderStore:
         staged = self._path / STAGING / uuid.uuid4().hex
         refuse_links(self._path, staged)
         digest = hashlib.md5(usedforsecurity=False)
-        with writing(staged):
+        with writing(self._path / name):
             staged.parent.mkdir(parents=True, exist_ok=True)
             with staged.open("wb") as file:
                 for part in parts:
@@ -263,8 +264,8 @@ def _blob(name: str, path: Path, told: Lines) -> Blob:
         if path.is_dir():
             raise BlobMissing(f"there is no file {path}")
         version = _version(name, path)
-        if line := told.fine.get(version):
+        if line := told.of_version(version):
             return Blob(name, version.size_bytes, line.md5, version.etag(line.md5), line.metadata)
         md5 = hashed(path)
-    line = told.coarse.get((version, md5))
+    line = told.of_content(version, md5)
     return Blob(name, version.size_bytes, md5, version.etag(md5), line.metadata if line else {})

@@ -26,11 +26,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from isal.isal_zlib import crc32
 
 from laden.store import Data
-from laden.store.disk import hashed, linked, refuse_links, writing
+from laden.store.disk import hashed, is_at, linked, refuse_links, writing
 from laden.store.folder import HIDDEN, STAGING, FolderStore
-from laden.store.journal import Journal, Told, Version
+from laden.store.journal import Journal, Lines, Told, Version
 from laden.values.errors import BlobConflict, NameRefused, StoreError, UsageError
 from laden.values.names import problem
+from laden.values.room import disk_full, is_full
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -44,7 +45,6 @@ _SMALL = "put-"
 _SMALL_LIFE_S = 3600
 _READ_BYTES = 1 << 20
 _PIECE_BYTES = 512 << 10
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG})
 
 
 class Standing(NamedTuple):
@@ -53,7 +53,7 @@ class Standing(NamedTuple):
     same: bool
     """Whether it is what is wanted, by its bytes."""
     own: Version | None
-    """The version, where laden put it there and nobody changed it since."""
+    """The version of what is not the same, where laden put it there and nobody changed it since."""
 
 
 class Brought(NamedTuple):
@@ -75,6 +75,15 @@ class Placed(NamedTuple):
     """Why it did not get its place, where its bytes are right."""
 
 
+IsSame = Callable[[Path, int], bool]
+"""Whether a file of that length is what is wanted, by its bytes. Raises `OSError`."""
+
+
+def is_that(size_bytes: int, md5: bytes | None) -> IsSame:
+    """Whether a file has that length and that MD5; never, where nobody knows that."""
+    return lambda path, there_bytes: there_bytes == size_bytes and md5 is not None and hashed(path) == md5
+
+
 Judge = Callable[[int, int, bytes, int], str]
 """What is wrong with the n-th file, given its length, MD5 and CRC-32; empty where nothing is."""
 
@@ -89,7 +98,7 @@ class Intake:
         self._lock = threading.Lock()
         self._sound: set[Path] = set()
         """Folders that are there and to which no link leads."""
-        self._told: dict[Version, Told] = {}
+        self._told = Lines()
 
     async def prepare(self) -> None:
         """Make the folder where it is absent, and see what laden noted there before. Raises `StoreError`."""
@@ -97,12 +106,15 @@ class Intake:
         await folder.create()
         await asyncio.to_thread(self._sweep)
         try:
-            self._told = self._journal.read().fine
+            self._told = self._journal.read()
         except OSError as error:
             raise StoreError(f"{self.root} cannot be read: {error.strerror}") from None
 
-    def examine(self, name: str, size_bytes: int, md5: bytes | None) -> Standing | None:
-        """What lies at a place, read where its length is right; None where nothing does.
+    def examine(self, name: str, is_same: IsSame) -> Standing | None:
+        """What lies at a place, and whether it is what is wanted; None where nothing does.
+
+        It is laden's own only where its length, its time and its bytes are those that laden noted: somebody may have
+        changed it and given it its time back, or a disk may have.
 
         Raises:
             NameRefused: no file can lie there.
@@ -113,14 +125,17 @@ class Intake:
             status = path.stat()
             if path.is_dir():
                 raise NameRefused(f"{path} cannot be written: a folder lies there")
+            if is_same(path, status.st_size):
+                return Standing(same=True, own=None)
             version = Version(name, status.st_size, status.st_mtime_ns)
-            same = status.st_size == size_bytes and md5 is not None and hashed(path) == md5
+            noted = self._told.of_version(version)
+            own = noted is not None and hashed(path) == noted.md5
         except FileNotFoundError:
             return None
         except OSError as error:
             kind = NameRefused if error.errno in (errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP) else StoreError
             raise kind(f"{path} cannot be read: {error.strerror}") from None
-        return Standing(same, version if not version.is_coarse and version in self._told else None)
+        return Standing(same=False, own=version if own else None)
 
     def put(self, files: Sequence[Brought], judge: Judge) -> list[Placed]:
         """Give files their places, each on its own, where they prove right.
@@ -147,7 +162,10 @@ class Intake:
         """Give a large file that is proved its place; what is wrong with it, or None. Raises `UsageError`."""
         version = part.finish()
         self._note([(version, Told(md5, {}))])
-        return self._named(part.path, part.name, own)
+        error = self._named(part.path, part.name, own)
+        # Not before: whoever had it then would have the file that has its place now.
+        part.close()
+        return error
 
     def _sweep(self) -> None:
         """Remove what small files left where a run was killed while it wrote them, which takes moments."""
@@ -212,9 +230,10 @@ class Intake:
                 raise self._full(error) from None
 
     def _full(self, error: OSError) -> UsageError:
-        what = "is full" if error.errno in _FULL else "cannot be written to"
+        if is_full(error):
+            return disk_full(self.root)
         return UsageError(
-            f"the folder {self.root} {what} ({error.strerror}): make room or name another, and run the same again"
+            f"the folder {self.root} cannot be written to ({error.strerror}): name another, and run again"
         )
 
     def _path(self, name: str) -> Path:
@@ -242,13 +261,7 @@ class Part:
         self.path = path
         self.name = name
         self._full = full
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0))
-        try:
-            if fcntl:
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(self._file)
-            raise StoreError(f"{name} is being fetched by another laden: wait for it, and run again") from None
+        self._file = _held(path, name)
         self.forget(os.fstat(self._file).st_size > size_bytes)
         self._recall()
 
@@ -292,8 +305,9 @@ class Part:
         return self._md5.digest()
 
     def finish(self) -> Version:
-        """Close it, with a time of its own."""
-        self.close()
+        """Give it a time of its own; nothing is added any more. It is held until it is closed, where the system can."""
+        if os.name == "nt":
+            self.close()
         return _stamped(self.path, self.name)
 
     def close(self) -> None:
@@ -301,6 +315,22 @@ class Part:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+
+
+def _held(path: Path, name: str) -> int:
+    """A descriptor of a file that no other process has; raises `OSError`, and `StoreError` where one has it."""
+    while True:
+        file = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0))
+        try:
+            if fcntl:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(file)
+            raise StoreError(f"{name} is being fetched by another laden: wait for it, and run again") from None
+        if is_at(file, path):
+            return file
+        # Between opening and locking, another laden gave it its place: it is nobody's to write any more.
+        os.close(file)
 
 
 def _written(descriptor: int, data: Data, md5: _Hash, sum_: int) -> tuple[_Hash, int]:

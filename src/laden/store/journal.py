@@ -7,7 +7,8 @@ with its line break, so that one torn in half by a crash spoils no other.
 
 Some file systems keep times of 10 milliseconds (exFAT), or of one or two seconds (FAT, HFS+, ext2): there, several
 versions of a file may have one size and time, and a line may speak of one that never came to be. Such a time is
-`coarse`, and its line holds only for a file whose bytes hash to the line's MD5.
+`coarse`. What was copied (`cp -r`, a synchronised folder, an unpacked archive) has other times altogether. In both
+cases a line holds for a file of its name and size whose bytes hash to the line's MD5: it tells of these bytes.
 """
 
 from __future__ import annotations
@@ -58,18 +59,33 @@ class Told(NamedTuple):
     metadata: dict[str, str]
 
 
-class Lines(NamedTuple):
+class Lines:
     """What is told of versions; the last line about one holds."""
 
-    fine: dict[Version, Told]
-    coarse: dict[tuple[Version, bytes], Told]
-    """With the MD5 that the file must have."""
+    def __init__(self) -> None:
+        self._told: dict[tuple[str, int], list[tuple[int, Told]]] = {}
+        """By name and size, which nearly always have one line: its time, and what it says."""
 
     def add(self, version: Version, told: Told) -> None:
-        if version.is_coarse:
-            self.coarse[version, told.md5] = told
-        else:
-            self.fine[version] = told
+        """Take a line over."""
+        self._told.setdefault((version.name, version.size_bytes), []).append((version.mtime_ns, told))
+
+    def of_version(self, version: Version) -> Told | None:
+        """What is told of a version by its time; of a coarse one nothing."""
+        lines = () if version.is_coarse else self._told.get((version.name, version.size_bytes), ())
+        return next((told for mtime_ns, told in reversed(lines) if mtime_ns == version.mtime_ns), None)
+
+    def versions(self) -> Iterator[tuple[Version, Told]]:
+        """Each version of a fine time, and what is told of it."""
+        for (name, size_bytes), lines in self._told.items():
+            for mtime_ns, told in dict(lines).items():
+                if not (version := Version(name, size_bytes, mtime_ns)).is_coarse:
+                    yield version, told
+
+    def of_content(self, version: Version, md5: bytes) -> Told | None:
+        """What is told of a file with these bytes, whatever its time."""
+        lines = self._told.get((version.name, version.size_bytes), ())
+        return next((told for _, told in reversed(lines) if told.md5 == md5), None)
 
 
 class Journal:
@@ -102,7 +118,7 @@ class Journal:
 
     def read(self) -> Lines:
         """Every line that is whole. Raises `OSError`."""
-        lines = Lines({}, {})
+        lines = Lines()
         try:
             with regular(self._path) as journal:
                 for raw in journal:

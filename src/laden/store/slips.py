@@ -105,9 +105,7 @@ def swapped(sources: Iterable[object], destination: str) -> str:
         return (
             f"SOURCE is a folder or files on this machine, and {shown(address)} is an address: give SOURCE, then DEST"
         )
-    # Paths have one slash where an address has two.
-    right = re.sub(r"^(https?):/+", r"\1://", shown(address).partition("?")[0])
-    return f"SOURCE and DEST are swapped: laden load {shown(place)} {right}"
+    return f"SOURCE and DEST are swapped: laden load {shown(place)} {shown_address(address)}"
 
 
 def no_folder(text: str) -> str:
@@ -139,6 +137,11 @@ def shown(text: str) -> str:
     """A text that was typed, for a sentence: without secrets, printable and not long."""
     told = "".join(sign if sign.isprintable() else "\ufffd" for sign in redact(text))
     return told if len(told) <= _MOST_SHOWN else f"{told[:_MOST_SHOWN]}..."
+
+
+def shown_address(text: str) -> str:
+    """An address without its query, for a sentence; one that was taken for a path has lost a slash."""
+    return re.sub(r"^(https?):/+", r"\1://", shown(text).partition("?")[0])
 
 
 def _account() -> str:

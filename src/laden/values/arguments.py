@@ -1,16 +1,18 @@
 """Arguments from Python, held against what a function's annotations say, before it does anything.
 
 `checked` is written above each function that is called from outside. An argument of another type, or a number out of
-its bounds (`Within`, in an annotation), becomes one sentence; a name that is no argument stays Python's own TypeError.
+its bounds (`Within`, in an annotation), becomes one sentence, and so does a name that is no argument: a TypeError that
+tells which are near, or all. What is missing or too much stays Python's own TypeError.
 NumPy's numbers become Python's, and sets and their like lists, for what was asked is written down. What an annotation
 does not tell (which texts are good) is the function's matter.
 """
 
 from __future__ import annotations
 
+import difflib
 import inspect
 import os
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from numbers import Integral, Real
@@ -56,6 +58,7 @@ def checked(function: Callable[_Given, _Result]) -> Callable[_Given, _Result]:
 
     @wraps(function)
     def called(*args: _Given.args, **kwargs: _Given.kwargs) -> _Result:
+        _refuse_unknown(function, signature, kwargs)
         try:
             given = signature.bind(*args, **kwargs)
         except TypeError:
@@ -69,6 +72,25 @@ def checked(function: Callable[_Given, _Result]) -> Callable[_Given, _Result]:
     return called
 
 
+def _refuse_unknown(function: Callable[..., Any], signature: inspect.Signature, given: Iterable[str]) -> None:
+    """Raise TypeError for a keyword that is none of the function's, nor of the group that it takes by keyword."""
+    names: list[str] = []
+    for name, parameter in signature.parameters.items():
+        grouped = parameter.kind is inspect.Parameter.VAR_KEYWORD
+        names += _group(function, name) if grouped else [name]
+    for unknown in given:
+        if unknown not in names:
+            near = difflib.get_close_matches(unknown, names, n=3)
+            hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(names)}"
+            raise TypeError(f"there is no argument '{unknown}': {hint}")
+
+
+def _group(function: Callable[..., Any], name: str) -> dict[str, Any]:
+    """What a function takes by keyword as a `TypedDict` says: names and annotations."""
+    (group,) = get_args(get_type_hints(function, include_extras=True)[name])
+    return get_type_hints(group, include_extras=True)
+
+
 def _arguments(
     function: Callable[..., Any], signature: inspect.Signature, given: dict[str, Any]
 ) -> Iterator[tuple[str, Any, Any]]:
@@ -76,9 +98,8 @@ def _arguments(
     hints = get_type_hints(function, include_extras=True)
     for name, value in given.items():
         if signature.parameters[name].kind is inspect.Parameter.VAR_KEYWORD:
-            (group,) = get_args(hints[name])
-            inner = get_type_hints(group, include_extras=True)
-            yield from ((one, inner[one], other) for one, other in value.items() if one in inner)
+            inner = _group(function, name)
+            yield from ((one, inner[one], other) for one, other in value.items())
         else:
             yield name, hints[name], value
 

@@ -2,6 +2,7 @@
 
     LadenError                    1   a bug, unless it is one of those below
       UsageError                  2   an argument, option, setting or profile file is wrong
+        DiskFull                      a disk of this machine is full
       SourceError                 5   archives or table cannot be read
         MemberDamaged                 one member's bytes are not what its archive declares (becomes a finding)
       Interrupted               130   asked to stop before it was done
@@ -56,6 +57,10 @@ class UsageError(LadenError):
     """An argument, option, environment setting or profile file is wrong."""
 
     exit_code = ExitCode.USAGE
+
+
+class DiskFull(UsageError):  # noqa: N818 - named for what happened
+    """A disk of this machine is full: that of laden's notes, of a file of its own, or of a folder that data go to."""
 
 
 class SourceError(LadenError):

@@ -219,6 +219,8 @@ class Remembered:
     """MD5 of `_laden/load.json`."""
     begun: bool = False
     """Whether it tells that the deed began; another record tells its end, if it came to one."""
+    needs_person: dict[str, int] = field(default_factory=dict)
+    """Of a load or copy that ended: how many of its findings need a person, by their codes."""
 
 
 @dataclass(frozen=True, slots=True)

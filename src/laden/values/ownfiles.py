@@ -21,6 +21,7 @@ from typing import BinaryIO
 
 from laden.values.errors import UsageError
 from laden.values.records import Finding
+from laden.values.room import unwritable
 from laden.values.secrets import redact
 
 REPORT_START = "<!DOCTYPE html>\n<!-- laden report -->\n"
@@ -153,9 +154,7 @@ def refuse(path: Path, may_replace: Callable[[Path], bool], what: str, option: s
         if not folder.is_dir() or not os.access(folder, os.W_OK):
             raise UsageError(f"the {what} cannot be written into {folder}: name another place with {option}")
     except OSError as error:
-        raise UsageError(
-            f"the {what} cannot be written to {path} ({error.strerror}): name another place with {option}"
-        ) from None
+        raise unwritable(path, what, option, error) from None
 
 
 def keep(path: Path, stamp: str = "") -> str:

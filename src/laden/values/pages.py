@@ -33,6 +33,7 @@ PAGES = {
     "explore": "the explorer, in the browser",
     "log": "what happened in the night",
     "guarantees": "what laden promises, and the test that holds each promise",
+    "benchmarks": "how fast, beside other tools, measured",
     "compared": "what other tools do better, and worse",
     "architecture": "how it is built, and why that way",
 }
@@ -67,11 +68,14 @@ def page(name: str) -> str:
 def findings() -> dict[str, Entry]:
     """Code to entry of the page on findings; where it has a code twice, as it stands first."""
     found: dict[str, Entry] = {}
-    heading = ""
+    heading, before, of_codes = "", "", False
     for line in page("findings").splitlines():
         heading = line.lstrip("# ") if line.startswith("## ") else heading
+        # Tables of options have words in their first cells that are no codes.
+        of_codes = before.startswith("| code |") if line.startswith("| ---") else of_codes
+        before = line
         row = _ROW.match(line)
-        if row is None:
+        if row is None or not of_codes:
             continue
         cells = [cell.strip().replace("`", "") for cell in row["cells"].split("|")]
         codes = tuple(_CODE.findall(row["codes"]))

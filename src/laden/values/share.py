@@ -13,14 +13,15 @@ from dataclasses import dataclass
 from laden.values.errors import UsageError
 
 MOST_SHARES = 10_000
-_RANKS: tuple[tuple[str, str, str], ...] = (
-    ("SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT", "SLURM_ARRAY_TASK_MIN"),
-    ("JOB_COMPLETION_INDEX", "", ""),
-    ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", ""),
-    ("AZ_BATCH_TASK_ID", "", ""),
+_RANKS: tuple[tuple[str, str, str, str], ...] = (
+    ("SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT", "SLURM_ARRAY_TASK_MIN", "SLURM_ARRAY_TASK_STEP"),
+    ("JOB_COMPLETION_INDEX", "", "", ""),
+    ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "", ""),
+    ("AZ_BATCH_TASK_ID", "", "", ""),
 )
-"""Variables that hold a task's number, how many there are, and the first number, where a scheduler tells them: Slurm
-job arrays, Kubernetes Indexed Jobs, Open MPI (also Azure ML), Azure Batch, whose ids are names that end in a number."""
+"""Variables that hold a task's number, how many there are, the first number, and how far they lie apart, where a
+scheduler tells them: Slurm job arrays, Kubernetes Indexed Jobs, Open MPI (also Azure ML), Azure Batch, whose ids are
+names that end in a number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ def parse_share(text: str, environment: Mapping[str, str]) -> Share:
 
 
 def _from_scheduler(given: int | None, environment: Mapping[str, str]) -> Share:
-    for rank_name, count_name, first_name in _RANKS:
+    for rank_name, count_name, first_name, step_name in _RANKS:
         if rank_name not in environment:
             continue
         number = re.search(r"\d+$", environment[rank_name])
@@ -73,7 +74,8 @@ def _from_scheduler(given: int | None, environment: Mapping[str, str]) -> Share:
                 f"--share auto: {rank_name} tells the number, and nothing how many there are: --share auto/5"
             )
         first = int(environment.get(first_name) or 0)
+        step = int(environment.get(step_name) or 1) or 1
         # Whatever the first number is, numbers that follow each other get shares that follow each other.
-        return Share((int(number[0]) - first) % count + 1, count)
-    names = ", ".join(name for name, _, _ in _RANKS)
+        return Share((int(number[0]) - first) // step % count + 1, count)
+    names = ", ".join(name for name, *_ in _RANKS)
     raise UsageError(f"--share auto: no scheduler tells this task its number ({names}): write 2/5")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict, cast, get_args, get_type_hints
 
 from laden.dataset.images import Level, Phi
+from laden.dataset.lock import is_lock
 from laden.dataset.selection import Selection
 from laden.dataset.source import Scope
 from laden.remote.link import is_link
@@ -68,18 +70,29 @@ class Choosing(Selecting, total=False):
     profile's, where it names one."""
 
 
+_AS_PATH = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+"""How a link begins, also one that was taken for a path; a drive of Windows has one letter."""
+
+
+def local(given: str | Path, verb: str, what: str) -> Path:
+    """A path of this machine, of `what` a verb takes; raises UsageError for a link and for a lock file."""
+    if _AS_PATH.match(str(given)):
+        raise UsageError(
+            f"{verb} takes {what} of this machine, and a link was given: laden fetch LINK FOLDER brings it"
+        )
+    path = Path(given).expanduser()
+    if path.is_file() and path.stat().st_size and is_lock(path):
+        raise UsageError(f"{path} is a lock file, and {verb} takes {what}")
+    return path
+
+
 def selecting(given: Mapping[str, Any]) -> Selecting:
     """Of keywords, those that choose rows."""
     return cast("Selecting", {name: given[name] for name in get_type_hints(Selecting) if name in given})
 
 
-def selection_of(asked: Selecting) -> Selection:
-    """What was asked of a table; raises TypeError for a keyword that is none, UsageError for what makes no sense."""
-    refuse_unknown(asked, Selecting)
-    return _selection(asked)
-
-
-def _selection(asked: Mapping[str, Any]) -> Selection:
+def selection_of(asked: Mapping[str, Any]) -> Selection:
+    """What was asked of a table, by the names of `Selecting`; raises UsageError for what makes no sense."""
     return Selection(
         asked.get("where"),
         path_of(asked.get("images_file")),
@@ -93,8 +106,7 @@ def _selection(asked: Mapping[str, Any]) -> Selection:
 
 
 def choice_of(asked: Choosing) -> Choice:
-    """What was asked of a source; raises TypeError for a keyword that is none, UsageError for what makes no sense."""
-    refuse_unknown(asked, Choosing)
+    """What was asked of a source; raises UsageError for what makes no sense."""
     table = asked.get("table")
     return Choice(
         None if table is not None and is_link(str(table)) else path_of(table),
@@ -102,7 +114,7 @@ def choice_of(asked: Choosing) -> Choice:
         asked.get("archives"),
         asked.get("layout"),
         tuple(asked.get("trust", ())),
-        _selection(asked),
+        selection_of(asked),
         Scope(
             tuple(asked.get("exclude", ())),
             tuple(asked.get("include", ())),
@@ -111,13 +123,6 @@ def choice_of(asked: Choosing) -> Choice:
         ),
         path_of(asked.get("lock")),
     )
-
-
-def refuse_unknown(asked: Mapping[str, Any], known: type) -> None:
-    """Raise TypeError for a keyword that is none of a group."""
-    names = get_type_hints(known)
-    if unknown := [name for name in asked if name not in names]:
-        raise TypeError(f"there is no argument '{unknown[0]}', only {', '.join(names)}")
 
 
 def level_of(images: str) -> Level:
@@ -140,6 +145,27 @@ def one_of(name: str, given: str, allowed: Sequence[str]) -> str:
     if given not in allowed:
         raise UsageError(f"{name} is {given!r}: give one of {', '.join(allowed)}")
     return given
+
+
+def form_of(output: str | Path | None, form: str | None, forms: Sequence[str], endings: Mapping[str, str]) -> str:
+    """The form in which a file is written: what was asked for, else what its name says, else the first of `forms`.
+
+    Args:
+        output: the file; None for none.
+        form: as asked for; None for whatever fits.
+        forms: that there are.
+        endings: of names, with the form that each one says.
+
+    Raises:
+        UsageError: there is no such form, or the name says another one.
+    """
+    said = None if output is None else endings.get(Path(output).suffix.lower())
+    if form is None:
+        return said or forms[0]
+    one_of("form", form, forms)
+    if said not in (None, form):
+        raise UsageError(f"-o {output} is named as {said}, and --format asks for {form}: leave one of the two out")
+    return form
 
 
 def paths(source: Paths) -> list[Path]:

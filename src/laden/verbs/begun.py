@@ -12,7 +12,7 @@ from laden.run.run import Run, never, running
 from laden.store.access import Ask, Renewal
 from laden.values.arguments import Connections
 from laden.values.events import Observer, Summary, ignore
-from laden.verbs.asked import path_of, refuse_same, refuse_unknown
+from laden.verbs.asked import path_of, refuse_same
 
 
 class Doing(TypedDict, total=False):
@@ -35,15 +35,13 @@ class Doing(TypedDict, total=False):
 
 
 @contextmanager
-def begun(summary: Summary, doing: Doing, known: type = Doing) -> Iterator[Run]:
+def begun(summary: Summary, doing: Doing) -> Iterator[Run]:
     """The run of a verb.
 
     Args:
         summary: with the names of command, source and destination.
         doing: what was given by keyword.
-        known: `Doing`, or what a verb adds to it; any other keyword raises TypeError.
     """
-    refuse_unknown(doing, known)
     findings, log_file = doing.get("findings_file"), doing.get("log_file")
     refuse_same(None, findings, log_file)
     log = LogFile(path_of(log_file), doing.get("observer", ignore))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, Unpack
 
@@ -18,7 +19,7 @@ from laden.run.loop import run as run_loop
 from laden.run.receipts import Receipts
 from laden.run.run import Run, never, running
 from laden.stages.consistency import contradictions, not_looked_into
-from laden.stages.engine import Look, done_by
+from laden.stages.engine import Look, done_by, parted
 from laden.stages.survey import Choice, Survey, survey
 from laden.stages.transfer.examining import examine
 from laden.store.access import Renewal
@@ -28,7 +29,7 @@ from laden.values.events import Observer, Started, Summary, ignore
 from laden.values.records import Item
 from laden.verbs.asked import Choosing, Paths, choice_of, level_of, path_of, phi_of, refuse_same, share_of
 from laden.verbs.engines import Engine, engine_of, hooks_of, refuse_unseen, rooted
-from laden.verbs.held import held
+from laden.verbs.held import agreement, held
 from laden.verbs.identity import look_for_identity
 from laden.verbs.planning import bits_of, planned
 from laden.verbs.sources import begin, shown_sources, sources_of, tell_news
@@ -120,6 +121,8 @@ def _hold(run: Run, surveyed: Survey, choice: Choice, *, deep: bool) -> None:
     """Hold what the archives' directories do not tell against the lock file, where there is one."""
     if surveyed.holding is not None:
         run.add(held(run, surveyed, choice, deep=deep))
+        if not any(code.startswith("lock-") for code in run.log.counts):
+            run.add([agreement(surveyed.holding, deep=deep)])
 
 
 def _examine(
@@ -144,6 +147,7 @@ async def _have_examined(
     in_all_bytes = run.relations.one("SELECT coalesce(sum(size_bytes), 0) FROM todo")[0]
     async with elsewhere.pool(run, None, Renewal()) as pool:
         assert pool is not None
-        refuse_unseen(pool, surveyed.root)
+        refuse_unseen(pool, surveyed.root, surveyed.stamps)
+        look = replace(look, root=parted(look.root, pool.workers))
         async for receipt in done_by(pool, look, items, hooks_of(run), in_all_bytes=in_all_bytes):
             settled.add(receipt)

@@ -21,6 +21,7 @@ from laden.values.arguments import Count, checked
 from laden.values.errors import UsageError
 from laden.values.events import Described, Observer, Started, Summary, ignore
 from laden.values.records import TableFacts
+from laden.verbs.asked import local
 from laden.verbs.opening import opened
 from laden.verbs.select import open_part
 
@@ -63,7 +64,7 @@ def _parts(run: Run, place: str, profile: str | None) -> tuple[list[Part], str]:
     if "://" in place or (path / LOAD).is_file():
         return run_loop(_landed(run, place, profile))
     if not path.is_dir():
-        part, known = open_part(path, profile, run.relations.folder, run.tell)
+        part, known = open_part(local(path, "columns", "a table"), profile, run.relations.folder, run.tell)
         return [part], known
     run.tell(Started("source", place))
     found, tables = recognise_source(find([path]), Choice(profile=profile), run.relations.folder)

@@ -28,11 +28,11 @@ from laden.stages.copying.tags import read_tags
 from laden.stages.costs import of_tier
 from laden.stages.history import Deed
 from laden.stages.inventory import Listing, fetch, is_listed, read_earlier
-from laden.stages.loadpage import LOAD, LoadPage
+from laden.stages.loadpage import COMPLETE, LOAD, LoadPage
 from laden.stages.manifest import find_loads_below, losses
 from laden.stages.metadata import Copied
 from laden.stages.publish import Landing, Publisher
-from laden.store import Destination, FolderDestination, parse_destination, without_secret
+from laden.store import Destination, FolderDestination, parse_destination, place_of, without_secret
 from laden.store.manage.limits import tier_of
 from laden.store.sas import lacking_for_load, lacking_for_verify
 from laden.store.taking import Taker, open_taker
@@ -54,8 +54,8 @@ _BATCH = 2_000
 
 @checked
 def copy(
-    source: str,
-    destination: str,
+    source: str | Path,
+    destination: str | Path,
     *,
     overwrite: Literal["never", "changed"] = "never",
     tier: str | None = None,
@@ -82,11 +82,13 @@ def copy(
     Raises:
         LadenError: it could not be done.
     """
+    source = place_of(source)
+    destination = place_of(destination)
     selection = replace(selection_of(selecting(which)), table_name=table_name)
     replaces = one_of("overwrite", overwrite, ("never", "changed")) == "changed"
     told = tier_of(tier) if tier else ""
     summary = Summary("copy", source=without_secret(source), destination=without_secret(destination))
-    with begun(summary, which, Which) as run:
+    with begun(summary, which) as run:
         run.tell(Started("listing", without_secret(source)))
 
         async def work() -> Summary:
@@ -141,7 +143,7 @@ class _Copying:
         if self._tier and isinstance(self._there.target, FolderDestination):
             raise UsageError("--tier is for a container: a folder has no tiers")
         loaded = await read_loaded(run, self._origin.store, named, tables=True)
-        if loaded.page is None or loaded.page.state != "complete":
+        if loaded.page is None or loaded.page.state != COMPLETE:
             raise UsageError(f"no load was completed in {self._origin.place}: there is no manifest to copy by")
         self._profile = _profile_of(loaded.page, named)
         self._page = loaded.page
@@ -293,7 +295,7 @@ class _Copying:
         publisher.begin(self._landings)
         run.add(await publisher.publish_copies(self._profile, self._landings, self._copies))
         run.add(losses(run.relations))
-        await word.end(self._counts())
+        await word.end(self._counts(), needs_person=run.log.errors)
         run.note(complete=True)
         return run.end()
 

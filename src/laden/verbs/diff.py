@@ -12,11 +12,12 @@ from pathlib import Path
 from laden.run.loop import run as run_loop
 from laden.run.run import Run, running
 from laden.stages.comparison import COLUMNS, MARK, SIDES, compare_sides, differences, write_csv, write_parquet
-from laden.store import without_secret
+from laden.store import place_of, without_secret
 from laden.values.arguments import Connections, checked
 from laden.values.errors import UsageError
 from laden.values.events import Compared, Observer, Started, Summary, ignore
 from laden.values.ownfiles import begins, is_marked, placed, refuse
+from laden.values.room import writing_to
 from laden.values.sheets import Out
 from laden.verbs.sides import read_sides
 
@@ -50,12 +51,13 @@ def diff(
     Raises:
         LadenError: a place cannot be read.
     """
-    shown = without_secret(str(here)), without_secret(str(there))
+    here, there = place_of(here), place_of(there)
+    shown = without_secret(here), without_secret(there)
     with running(Summary("diff", source=shown[0], destination=shown[1]), observer) as run:
         path = None if output is None else Path(output).expanduser()
         if path is not None:
             refuse(path, _known(path), "list of differences", "-o")
-        counts = run_loop(_compared(run, str(here), str(there), profile, connections))
+        counts = run_loop(_compared(run, here, there, profile, connections))
         if path is not None:
             _write(run, path)
         run.tell(Compared(*counts.values()))
@@ -86,8 +88,5 @@ def _known(path: Path) -> Callable[[Path], bool]:
 
 
 def _write(run: Run, path: Path) -> None:
-    try:
-        with placed(path, _known(path)) as file:
-            (write_csv if path.suffix.lower() == ".csv" else write_parquet)(run.relations, Out(file))
-    except OSError as error:
-        raise UsageError(f"the differences cannot be written to {path} ({error.strerror}): name another -o") from error
+    with writing_to(path, "list of differences", "-o"), placed(path, _known(path)) as file:
+        (write_csv if path.suffix.lower() == ".csv" else write_parquet)(run.relations, Out(file))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -114,15 +114,21 @@ def _refuse(there: Opened | None, command: str | None) -> None:
         raise UsageError("--sas-command is run by each worker, and travels to it: what it holds must be no secret")
 
 
-def refuse_unseen(pool: Pool, root: Root) -> None:
-    """Refuse a source that workers do not see, or of which they would be told a secret; raises UsageError."""
+def refuse_unseen(pool: Pool, root: Root, stamps: Mapping[str, tuple[int, ...] | None]) -> None:
+    """Refuse a source that workers do not see, or of which they would be told a secret; raises UsageError.
+
+    Args:
+        pool: the workers.
+        root: the source's.
+        stamps: sizes and times of its archives, as surveyed.
+    """
     if isinstance(root, LinkedRoot) and (host := root.private()):
         raise UsageError(
             f"the link or login of {host} is a secret, which no worker elsewhere gets: load with --share on each"
             " machine, or fetch the files first"
         )
     if isinstance(root, Path):
-        pool.see(str(root.absolute()))
+        pool.see(str(root.absolute()), {name: sum(stamp[::2]) for name, stamp in stamps.items() if stamp})
 
 
 def hooks_of(run: Run) -> Hooks:

@@ -2,7 +2,7 @@
 
 What a place is decides how it is opened: an address with a container is a container, one without is an account, a
 folder in which a load was completed is that load, and any other folder or file is a source that is looked into. What
-the page starts (`verify`, `check`, `load`) are the verbs of these names.
+the page starts (`verify`, `check`, `load`, `copy`) are the verbs of these names.
 """
 
 from __future__ import annotations
@@ -23,14 +23,15 @@ from laden.run.loop import run as run_loop
 from laden.run.run import Run, never, running
 from laden.run.tasks import several
 from laden.stages.loadpage import LOAD
-from laden.store import Destination, FolderDestination, open_store, parse_destination, without_secret
+from laden.store import Destination, FolderDestination, open_store, parse_destination, place_of, without_secret
 from laden.store.access import Access, Renewal
 from laden.store.account import list_containers
 from laden.store.credentials import find_credential
 from laden.store.sas import lacking_for_verify
 from laden.values.arguments import Port, checked
-from laden.values.errors import BlobMissing, LadenError, SourceError, UsageError
-from laden.values.events import Observer, Serving, Summary, Warned, ignore
+from laden.values.errors import BlobMissing, LadenError, UsageError
+from laden.values.events import Observer, PlanReady, Serving, Summary, Warned, ignore
+from laden.values.units import plural, size
 
 _MARKED = 200
 """Containers of an account that are asked for a load."""
@@ -39,7 +40,7 @@ _ASKED_AT_ONCE = 16
 
 @checked
 def explore(
-    place: str,
+    place: str | Path,
     *,
     port: Port | None = None,
     open_page: bool = True,
@@ -62,6 +63,7 @@ def explore(
     Raises:
         LadenError: the place cannot be opened, or the port not be had.
     """
+    place = place_of(place)
     with running(Summary("explore", destination=without_secret(place)), observer, stopping=stopping) as run:
         opened = _Opened(place, sas_command, run)
         socket = listening(port)
@@ -80,7 +82,7 @@ async def _serve(run: Run, opened: _Opened, socket: Any, *, write: bool, open_pa
 
     async def session() -> Session:
         made = Session(
-            verbs=Verbs(opened.verify, opened.check, opened.upload),
+            verbs=Verbs(opened.verify, opened.check, opened.upload, opened.copy),
             folder=Path.cwd(),
             write=write,
             opener=opened.place,
@@ -208,9 +210,34 @@ class _Opened:
             sas_command=self._renewal.command,
         )
 
+    def copy(self, keys: Path | None, title: str, destination: str, job: Job) -> Summary:
+        from laden.verbs.copy import copy
+
+        return copy(
+            self._with_secret(title),
+            destination,
+            images_file=keys,
+            confirm=lambda ready: job.asks(_copying(ready)),
+            observer=job.observe,
+            stopping=lambda: job.stopping,
+        )
+
     def _with_secret(self, title: str) -> str:
         access = self._accesses[-1]
         return f"{title}?{access.fresh('', refused=False)}" if access.sas else title
+
+
+def _copying(ready: PlanReady) -> str:
+    """What a copy would do, for whoever has to say yes to it."""
+    told = f"Copy {plural(ready.send + ready.replace, 'image')} ({size(ready.bytes_to_send)}) to {ready.place}?"
+    others = [f"{plural(ready.images, 'image')} are meant"]
+    if ready.already_there:
+        others.append(f"{ready.already_there:,} are there already")
+    if ready.compare:
+        others.append(f"{ready.compare:,} are there and have to be compared")
+    if ready.conflicts:
+        others.append(f"{ready.conflicts:,} have other content there, and are left")
+    return f"{told} {', '.join(others)}. Nothing is replaced there."
 
 
 def _account_of(text: str) -> tuple[str, str] | None:
@@ -229,5 +256,5 @@ def _source_of(text: str) -> Path | None:
     """The source that is meant; None for a folder in which a load was completed."""
     path = Path(text).expanduser().absolute()
     if not path.exists():
-        raise SourceError(f"there is no {path}: check the path")
+        raise UsageError(f"there is no {path}: check the path")
     return None if path.is_dir() and (path / LOAD).is_file() else path

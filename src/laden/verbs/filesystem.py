@@ -8,6 +8,7 @@ it is opened.
 from __future__ import annotations
 
 import io
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fsspec.spec import AbstractFileSystem
@@ -23,7 +24,7 @@ class LadenFileSystem(AbstractFileSystem):  # type: ignore[misc]
     cachable = False
     root_marker = ""
 
-    def __init__(self, place: str | None = None, dataset: Dataset | None = None, **options: Any) -> None:
+    def __init__(self, place: str | Path | None = None, dataset: Dataset | None = None, **options: Any) -> None:
         """Take a dataset that is open, or open the one at a place.
 
         Args:

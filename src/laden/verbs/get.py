@@ -23,7 +23,7 @@ from laden.stages.download import Fate, Wanted, download, reading
 from laden.stages.download.meaning import meaning
 from laden.stages.download.places import GETTING, refuse_places
 from laden.stages.manifest import MANIFEST, OTHER
-from laden.store import FolderDestination, Store, without_secret
+from laden.store import FolderDestination, Store, place_of, without_secret
 from laden.store.access import Ask, Renewal
 from laden.store.intake import Intake
 from laden.store.sas import lacking_for_verify
@@ -55,7 +55,7 @@ class _Wishes:
 
 @checked
 def get(
-    destination: str,
+    destination: str | Path,
     folder: str | Path,
     *,
     form: Literal["folder", "zip", "tar-shards"] = "folder",
@@ -98,6 +98,7 @@ def get(
     Raises:
         LadenError: it could not be done; the error's kind says whose turn it is.
     """
+    destination = place_of(destination)
     refuse_same(None, findings_file, log_file)
     log = LogFile(path_of(log_file), observer)
     with (

@@ -19,6 +19,7 @@ from laden.run.run import Run
 from laden.stages.survey import Choice, Survey
 from laden.values.errors import SourceError
 from laden.values.records import Entry, Finding, Severity
+from laden.values.units import plural
 
 _READ_OTHER = """
 SELECT r.archive, r.member, r.md5, r.crc32, l.md5, l.crc32 FROM receipts r
@@ -28,6 +29,14 @@ JOIN locking l ON l.archive = CASE WHEN r.archive = '' THEN '' ELSE c.locked END
 WHERE r.md5 IS NOT NULL AND (r.crc32 <> l.crc32 OR r.md5 <> l.md5)
 ORDER BY r.archive, r.member
 """
+
+
+def agreement(holding: Holding, *, deep: bool) -> Finding:
+    """That nothing was found to be otherwise than the lock file says, and how closely that was looked at."""
+    here = plural(len(holding.here), "archive") + " and " + plural(sum(1 for _ in holding.lock.files()), "file")
+    looked = "images were read" if deep else "images were not read: --images structure does that"
+    message = f"what was looked at is as {holding.lock.name} says, {here}: names, lengths and CRC-32s; {looked}"
+    return Finding("lock-held", Severity.INFO, message)
 
 
 def held(run: Run, surveyed: Survey, choice: Choice, *, deep: bool) -> Iterator[Finding]:

@@ -7,13 +7,14 @@ the one before it. Nothing is written.
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 
 from laden.run.loop import run as run_loop
 from laden.run.run import Run, running
 from laden.stages.history import Record, names, prove, read_history
 from laden.stages.inventory import Listing, is_listed
 from laden.stages.loadpage import LOAD
-from laden.store import without_secret
+from laden.store import place_of, without_secret
 from laden.store.access import Ask, Renewal
 from laden.store.sas import lacking_for_verify
 from laden.values.arguments import Connections, checked
@@ -25,7 +26,7 @@ _PAGE_BYTES = 16 << 20
 
 @checked
 def history(
-    destination: str,
+    destination: str | Path,
     *,
     connections: Connections | None = None,
     sas_command: str | None = None,
@@ -47,6 +48,7 @@ def history(
     Raises:
         LadenError: the destination cannot be read.
     """
+    destination = place_of(destination)
     with running(Summary("history", destination=without_secret(destination)), observer) as run:
         return run_loop(_history(run, destination, connections, Renewal(sas_command, ask_sas)))
 
@@ -65,6 +67,7 @@ async def _history(run: Run, destination: str, connections: int | None, renewal:
                 run.tell(told[-1])
             else:
                 run.add([one])
-        run.note(complete=True)
+        # Of nothing, nothing holds.
+        run.note(complete=bool(told))
         run.end()
         return tuple(told)

@@ -18,17 +18,20 @@ from laden.relations import Relations, told_locally
 from laden.run.loop import run
 from laden.stages.inventory import fetch_table, is_listed, read_proved
 from laden.stages.labels import FORMS, STARTS, LabelCounts, LabelSet, collect
-from laden.stages.loadpage import LoadPage
+from laden.stages.loadpage import COMPLETE, LoadPage
 from laden.stages.proof import wrong
-from laden.store import Destination, FolderDestination, Store, open_store, parse_destination, quoted
+from laden.store import Destination, FolderDestination, Store, open_store, parse_destination, place_of, quoted
 from laden.values.arguments import checked
 from laden.values.errors import UsageError
 from laden.values.events import Observer, Started, ignore
 from laden.values.ownfiles import begins, placed, refuse
-from laden.verbs.asked import one_of
+from laden.values.room import writing_to
+from laden.verbs.asked import form_of
 
 NOT_LOADED = "no load was completed in {place}: load it first, to its end"
 NOT_AS_SAID = "{place} is not as its manifest says ({wrong}): load it again, or see 'laden verify'"
+
+_ENDINGS = {".jsonl": "jsonl", ".json": "coco", ".csv": "csv"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +47,10 @@ class Exported:
 
 @checked
 def export_labels(
-    destination: str,
+    destination: str | Path,
     output: str | Path,
     *,
-    form: Literal["jsonl", "coco", "csv"] = "jsonl",
+    form: Literal["jsonl", "coco", "csv"] | None = None,
     urls: str = "relative",
     profile: str | None = None,
     observer: Observer = ignore,
@@ -57,7 +60,8 @@ def export_labels(
     Args:
         destination: where it was loaded to, as in `load`.
         output: the file.
-        form: `jsonl` of AutoML for Images, `coco`, or `csv`.
+        form: `jsonl` of AutoML for Images, `coco`, or `csv`; None for what the file's name says (`.jsonl`, `.json`,
+            `.csv`), else `jsonl`.
         urls: how images are named: `relative` to the destination, by their `blob` URL, or a text that comes before
             each, for example `azureml://datastores/NAME/paths/`.
         profile: TOML file of a profile that is not built in.
@@ -69,18 +73,19 @@ def export_labels(
     Raises:
         LadenError: the destination holds no completed load, is not as its manifest says, or has no labels.
     """
-    one_of("form", form, ("jsonl", "coco", "csv"))
+    destination = place_of(destination)
+    written_as = form_of(output, form, tuple(FORMS), _ENDINGS)
     target = parse_destination(destination)
     path = Path(output).expanduser()
     address = addresses(target, urls)
-    refuse(path, begins(STARTS[form]), f"list of labels as {form}", "-o")
+    refuse(path, begins(STARTS[written_as]), f"list of labels as {written_as}", "-o")
 
     async def read(relations: Relations) -> LabelSet:
         store = open_store(target, connections=None)
         try:
             observer(Started("listing", str(target)))
             page = await read_proved(store, relations)
-            if page is None or page.state != "complete":
+            if page is None or page.state != COMPLETE:
                 raise UsageError(NOT_LOADED.format(place=target))
             if found := wrong(relations, page):
                 raise UsageError(NOT_AS_SAID.format(place=target, wrong=found))
@@ -91,7 +96,7 @@ def export_labels(
 
     with told_locally(), Relations() as relations:
         labels = run(read(relations))
-        return Exported(path, form, _written(path, labels, form, address), labels.counts())
+        return Exported(path, written_as, _written(path, labels, written_as, address), labels.counts())
 
 
 async def read_labels(store: Store, relations: Relations, page: LoadPage, profile: str | None) -> LabelSet:
@@ -124,8 +129,9 @@ def _profile(page: LoadPage, named: str | None) -> Profile:
 
 
 def _written(path: Path, labels: LabelSet, form: str, address: Callable[[str], str]) -> int:
-    try:
-        with placed(path, begins(STARTS[form])) as file, io.TextIOWrapper(file, "utf-8", newline="") as out:
-            return FORMS[form](labels, address, out)
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written ({error.strerror}): name another file with -o") from None
+    with (
+        writing_to(path, "file of labels", "-o"),
+        placed(path, begins(STARTS[form])) as file,
+        io.TextIOWrapper(file, "utf-8", newline="") as out,
+    ):
+        return FORMS[form](labels, address, out)

@@ -7,7 +7,6 @@ where the place has some; read the labels of the table; write. Nothing is read o
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +17,7 @@ from laden.relations import Relations
 from laden.run.loop import run as run_loop
 from laden.run.run import Run, running
 from laden.stages.listed import FORMS, MARK, TABLE_START, make_list, totals
-from laden.store import Destination, FolderDestination, without_secret
+from laden.store import Destination, FolderDestination, place_of, without_secret
 from laden.store.access import Ask, Renewal
 from laden.store.credentials import SasSource
 from laden.store.listing import Progress
@@ -28,22 +27,25 @@ from laden.values.arguments import Connections, checked
 from laden.values.errors import UsageError
 from laden.values.events import Observer, Started, Summary, ignore
 from laden.values.ownfiles import begins, is_marked, placed, refuse
+from laden.values.room import writing_to
+from laden.values.secrets import bytes_out
 from laden.values.sheets import Out
-from laden.verbs.asked import Selecting, one_of, selection_of
+from laden.verbs.asked import Selecting, form_of, selection_of
 from laden.verbs.chosen import pick, read_image_labels, read_loaded
 from laden.verbs.opening import opened
 
 Form = Literal["table", "csv", "parquet", "json"]
+_ENDINGS = {".csv": "csv", ".parquet": "parquet", ".json": "json", ".jsonl": "json"}
 STDOUT = "-"
 _STARTS = {"csv": b'"blob","size_bytes"', "json": b'{"blob": ', "table": TABLE_START.encode()}
 
 
 @checked
 def list_place(
-    destination: str,
+    destination: str | Path,
     *,
     output: str | Path | None = None,
-    form: Form = "table",
+    form: Form | None = None,
     profile: str | None = None,
     connections: Connections | None = None,
     sas_command: str | None = None,
@@ -56,7 +58,8 @@ def list_place(
     Args:
         destination: as in `load`.
         output: file to write, replaced if it holds such a list; `-` for stdout; None to tell the totals only.
-        form: of the list: lines for a person, CSV that is safe in a spreadsheet, Parquet, or an object of JSON a line.
+        form: of the list: lines for a person, CSV that is safe in a spreadsheet, Parquet, or an object of JSON a line;
+            None for what the file's name says (`.csv`, `.parquet`, `.json`, `.jsonl`), else lines.
         profile: TOML file of the load's profile, where that is no built-in one.
         connections: as in `load`.
         sas_command: as in `load`.
@@ -70,14 +73,15 @@ def list_place(
     Raises:
         LadenError: the destination cannot be read, or the selection is wrong.
     """
+    destination = place_of(destination)
     with running(Summary("list", destination=without_secret(destination)), observer) as run:
-        one_of("form", form, tuple(FORMS))
-        _refuse_place(output, form)
+        written_as = form_of(output, form, tuple(FORMS), _ENDINGS)
+        _refuse_place(output, written_as)
         selection = selection_of(asked)
         run_loop(_listed(run, destination, selection, profile, connections, Renewal(sas_command, ask_sas)))
         make_list(run.relations)
         if output is not None:
-            _write(run.relations, output, form)
+            _write(run.relations, output, written_as)
         for total in totals(run.relations):
             run.tell(total)
         run.note(images=run.relations.one("SELECT count(*) FROM listed")[0], complete=True)
@@ -135,17 +139,15 @@ def _known(form: str) -> Callable[[Path], bool]:
 
 def _write(relations: Relations, output: str | Path, form: str) -> None:
     path = Path(output).expanduser()
-    try:
-        with _opened(output, form) as file:
-            FORMS[form](relations, Out(file))
-    except OSError as error:
-        raise UsageError(f"the list cannot be written to {path} ({error.strerror}): name another -o") from error
+    with writing_to(path, "list", "-o"), _opened(output, form) as file:
+        FORMS[form](relations, Out(file))
 
 
 @contextmanager
 def _opened(output: str | Path, form: str) -> Iterator[BinaryIO]:
     if str(output) == STDOUT:
-        yield sys.stdout.buffer
+        with bytes_out() as out:
+            yield out
         return
     with placed(Path(output).expanduser(), _known(form)) as file:
         yield file

@@ -29,8 +29,9 @@ from laden.stages.plan.dealing import spans_of
 from laden.stages.proof import doubt_documents, oddities
 from laden.stages.properties import Values, wishes_of
 from laden.stages.publish import Landing, Publisher
+from laden.stages.publish.others import other_dataset
 from laden.stages.survey import Choice, Survey, survey
-from laden.store import FolderDestination, without_secret
+from laden.store import FolderDestination, place_of, without_secret
 from laden.store.access import Ask, Renewal
 from laden.store.cap import parse_cap
 from laden.store.sas import lacking_for_load, lacking_for_tags
@@ -64,7 +65,7 @@ from laden.verbs.wishes import LoadWishes, refuse_share, settings_of, tell_no_lo
 @checked
 def load(
     source: Paths,
-    destination: str,
+    destination: str | Path,
     *,
     overwrite: Literal["never", "changed"] = "never",
     compare: Literal["auto", "all"] = "auto",
@@ -152,6 +153,7 @@ def load(
     Raises:
         LadenError: it could not be done; the error's kind says whose turn it is.
     """
+    destination = place_of(destination)
     told = {
         "overwrite": overwrite, "compare": compare, "strays": strays, "damaged": damaged, "images": images, "phi": phi
     }  # fmt: skip
@@ -280,6 +282,8 @@ async def _explored(run: Run, there: Opened, sources: Sources, wishes: LoadWishe
     values = values_of(run, surveyed, there, wishes.properties)
     landings = _landings(surveyed, wishes.choice)
     plan, ready = _planned(run, surveyed, there, wishes, landings, earlier)
+    contents = [landing.table.content for landing in landings]
+    run.add(other_dataset(run.relations, page, surveyed.profile.name, contents))
     if wishes.update:
         tell_no_longer(run, plan, unseen)
     if ready.already_there:
@@ -312,7 +316,7 @@ async def _carried_out(run: Run, ground: _Ground, wishes: LoadWishes, sending: S
     if ready.to_settle:
         await publisher.announce(surveyed.profile, ready, ground.page)
         with sending:
-            await send(run, ground.values.attach(ground.plan.items()), ready, surveyed.root, ground.there, wishes, pool)
+            await send(run, ground.values.attach(ground.plan.items()), ready, surveyed, ground.there, wishes, pool)
     if run.stopping() and run.outcomes().unfinished:
         return run.end(ExitCode.INTERRUPTED, "stopped as you asked: run the same command again to go on")
     if unlisted(run.relations):
@@ -324,7 +328,7 @@ async def _carried_out(run: Run, ground: _Ground, wishes: LoadWishes, sending: S
         run.note(share=ready.share)
         return run.end()
     await conclude(run, surveyed, ground.landings, publisher, wishes.settings.images)
-    await word.end(counts_of(run), listed=True)
+    await word.end(counts_of(run), listed=True, needs_person=run.log.errors)
     run.note(complete=True)
     return run.end()
 

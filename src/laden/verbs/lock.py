@@ -22,7 +22,7 @@ from laden.run.logfile import LogFile
 from laden.run.loop import run as run_loop
 from laden.run.run import Run, never, running
 from laden.stages.inventory import read_proved
-from laden.store import without_secret
+from laden.store import place_of, without_secret
 from laden.store.access import Renewal
 from laden.store.sas import lacking_for_verify
 from laden.values.arguments import checked
@@ -30,6 +30,7 @@ from laden.values.errors import Interrupted, SourceError, UsageError
 from laden.values.events import Observer, Started, Summary, ignore
 from laden.values.ownfiles import placed, refuse
 from laden.values.records import Entry, Finding
+from laden.values.room import writing_to
 from laden.values.sheets import Out
 from laden.verbs.asked import Paths, path_of, refuse_same
 from laden.verbs.opening import opened
@@ -44,7 +45,7 @@ def lock(
     source: Paths,
     output: str | Path,
     *,
-    loaded: str | None = None,
+    loaded: str | Path | None = None,
     exclude: Sequence[str] = (),
     names: str | None = None,
     findings_file: str | Path | None = None,
@@ -94,7 +95,7 @@ def lock(
         begin(run.relations)
         _record(run, sources, found, scope)
         if loaded is not None:
-            run_loop(_take_md5s(run, loaded))
+            run_loop(_take_md5s(run, place_of(loaded)))
         _write(run, path)
         files, known = run.relations.one("SELECT count(*), count(md5) FROM locking WHERE kind IN ('member', 'file')")
         run.note(images=files, matched=known, complete=True)
@@ -166,8 +167,5 @@ async def _take_md5s(run: Run, loaded: str) -> None:
 
 
 def _write(run: Run, path: Path) -> None:
-    try:
-        with placed(path, is_lock) as file:
-            Out(file).copy(write_lock(run.relations))
-    except OSError as error:
-        raise UsageError(f"the lock file cannot be written to {path} ({error.strerror}): name another -o") from error
+    with writing_to(path, "lock file", "-o"), placed(path, is_lock) as file:
+        Out(file).copy(write_lock(run.relations))

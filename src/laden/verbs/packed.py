@@ -19,6 +19,7 @@ from laden.run.run import Run
 from laden.stages.download import Came, Wanted, reading
 from laden.stages.download.into_packs import pack_all
 from laden.stages.download.laying import lay
+from laden.stages.download.meaning import replaced
 from laden.stages.download.packing import Form, Member, Tar, Zip, packs
 from laden.store import Store
 from laden.store.intake import Intake
@@ -67,7 +68,7 @@ async def bring_packed(run: Run, store: Store, intake: Intake, form: str) -> Asy
     name = "images-{:06d}.tar" if shards else "images.zip"
     wanted = packs(_members(relations, shards=shards), kind, name.format, SHARD_BYTES if shards else None)
     pending: list[tuple[Any, ...]] = []
-    async for one in pack_all(wanted, reading(store), intake, run.stopping):
+    async for one in pack_all(wanted, reading(store), intake, run.stopping, lambda name: run.add([replaced(name)])):
         item = one.came.item
         if one.written is not None and item.md5 is not None:
             key = one.written.member.beside_name.removesuffix(".json") or item.place
@@ -114,7 +115,6 @@ async def lay_index(run: Run, intake: Intake) -> list[Finding]:
     """Lay the index of the shards beside them."""
     path = run.relations.to_parquet(_INDEX, "index.parquet", "laden_index")
     try:
-        await asyncio.to_thread(lay, intake, INDEX, path)
+        return [replaced(INDEX)] if await asyncio.to_thread(lay, intake, INDEX, path) else []
     except StoreError as error:
         return [Finding("get-conflict", Severity.ERROR, f"{error}: move it away, or choose a folder", blob=INDEX)]
-    return []

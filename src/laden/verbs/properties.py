@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Unpack
 
 from laden.dataset.selection import Selection
@@ -21,7 +22,7 @@ from laden.stages.costs import of_moving
 from laden.stages.history import Deed
 from laden.stages.manifest import OTHER
 from laden.stages.properties import Values, Wishes, wishes_of
-from laden.store import FolderDestination, without_secret
+from laden.store import FolderDestination, place_of, without_secret
 from laden.store.listing import Progress
 from laden.store.manage import AT_ONCE, Manage
 from laden.store.manage.limits import MOST_TAGS
@@ -51,7 +52,7 @@ class Which(Doing, Selecting, total=False):
 
 @checked
 def set_properties(
-    destination: str,
+    destination: str | Path,
     *,
     tier: str | None = None,
     tags: Sequence[str] = (),
@@ -77,6 +78,7 @@ def set_properties(
     Raises:
         LadenError: it could not be done, or a value is not what the service takes; then nothing was changed.
     """
+    destination = place_of(destination)
     wishes = wishes_of(tier, tags, metadata)
     if not (wishes.tier or wishes.extras):
         raise UsageError("say what is to be set: --tier, --tag or --metadata")
@@ -102,7 +104,7 @@ def set_properties(
             run.note(complete=True)
             return run.end()
 
-    with begun(Summary("set", destination=without_secret(destination)), which, Which) as run:
+    with begun(Summary("set", destination=without_secret(destination)), which) as run:
         return run_loop(work(run))
 
 
@@ -128,7 +130,8 @@ class _Setting:
         if loaded.page is None:
             raise UsageError(f"no load was completed in {self._there.place}: load it first, to its end")
         steps = pick(run, loaded, selection)
-        self._values = Values(run.relations, wishes, loaded.parts, "links")
+        rows = "(SELECT row, blob FROM links SEMI JOIN chosen USING (row))" if selection.chooses else "links"
+        self._values = Values(run.relations, wishes, loaded.parts, rows)
         run.add(self._values.findings())
         self._choose(loaded)
         costs = await self._costs()

@@ -19,6 +19,7 @@ from laden.remote.sources import Sources
 from laden.run.loop import run as run_loop
 from laden.run.run import Run
 from laden.stages.acting import told_undo
+from laden.stages.loadpage import COMPLETE
 from laden.stages.pruning import (
     PLAN_START,
     About,
@@ -31,13 +32,14 @@ from laden.stages.pruning import (
     write_plan,
 )
 from laden.stages.survey import Choice, survey
-from laden.store import FolderDestination, without_secret
+from laden.store import FolderDestination, place_of, without_secret
 from laden.store.sas import lacking_for_prune, lacking_for_verify
 from laden.values.arguments import Count, checked
 from laden.values.errors import SourceError, UsageError
 from laden.values.events import ActReady, Started, Summary, Warned
 from laden.values.ownfiles import begins, placed, refuse
 from laden.values.records import Finding, Severity
+from laden.values.room import writing_to
 from laden.values.units import amount, plural
 from laden.verbs.asked import Choosing, Paths, choice_of
 from laden.verbs.begun import Doing, begun, renewal_of
@@ -62,7 +64,7 @@ class Whole(Doing, total=False):
 
 @checked
 def plan_prune(
-    destination: str, source: Paths, *, plan_file: str | Path, dry_run: bool = False, **doing: Unpack[Whole]
+    destination: str | Path, source: Paths, *, plan_file: str | Path, dry_run: bool = False, **doing: Unpack[Whole]
 ) -> Summary:
     """Write down what would go from a destination: images of its manifest that nothing names any more.
 
@@ -79,6 +81,7 @@ def plan_prune(
     Raises:
         LadenError: the destination or the source cannot be read, or the source was not seen whole.
     """
+    destination = place_of(destination)
     path = Path(plan_file).expanduser()
     if not dry_run:
         refuse(path, begins(PLAN_START), "plan", "--plan")
@@ -92,7 +95,7 @@ def plan_prune(
     summary = Summary("prune", source=shown_sources(source), destination=without_secret(destination))
     with (
         sources_of(source, asked["table"], None, lambda: False) as sources,
-        begun(summary, doing, Whole) as run,
+        begun(summary, doing) as run,
     ):
         begin(run, sources)
         return run_loop(_plan(run, sources, destination, choice_of(asked), None if dry_run else path, doing))
@@ -102,7 +105,7 @@ def plan_prune(
 def prune(
     plan_file: str | Path,
     *,
-    destination: str | None = None,
+    destination: str | Path | None = None,
     most: Count | None = None,
     without_undo: bool = False,
     dry_run: bool = False,
@@ -125,7 +128,7 @@ def prune(
         LadenError: it could not be done; where it is refused, nothing was changed.
     """
     plan = read_plan(Path(plan_file).expanduser())
-    place = destination or plan.about.destination
+    place = place_of(destination) if destination else plan.about.destination
     if without_secret(place) != plan.about.destination:
         raise UsageError(f"the plan is for {plan.about.destination}, not for {without_secret(place)}")
 
@@ -201,7 +204,7 @@ async def _read(run: Run, there: Opened, profile: str | None) -> None:
         NotAsLanded: the manifest is not the load's.
     """
     loaded = await read_loaded(run, there.store, profile, tables=True)
-    if loaded.page is None or loaded.page.state != "complete":
+    if loaded.page is None or loaded.page.state != COMPLETE:
         raise UsageError(f"no load was completed in {there.place}: load it first, to its end")
     pick(run, loaded, Selection())
     for landed in loaded.tables:
@@ -242,8 +245,5 @@ async def _ready(run: Run, there: Opened, about: About, found: list[Going]) -> A
 
 
 def _write(path: Path, about: About, found: list[Going]) -> None:
-    try:
-        with placed(path, begins(PLAN_START)) as file:
-            write_plan(about, found, file)
-    except OSError as error:
-        raise UsageError(f"the plan cannot be written to {path} ({error.strerror}): name another --plan") from None
+    with writing_to(path, "plan", "--plan"), placed(path, begins(PLAN_START)) as file:
+        write_plan(about, found, file)

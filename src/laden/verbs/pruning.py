@@ -15,7 +15,7 @@ from laden.run.run import Run
 from laden.stages.acting import Target, act, told_undo
 from laden.stages.history import Deed
 from laden.stages.inventory import Listing, is_listed, read_known, refuse_doubtful
-from laden.stages.loadpage import LOAD, Document, amend_load_page, read_load_page
+from laden.stages.loadpage import COMPLETE, LOAD, Document, amend_load_page, read_load_page
 from laden.stages.manifest import MANIFEST, keep_but, write_manifest
 from laden.stages.metadata import of_document
 from laden.stages.pruning import LIFE_S, Plan
@@ -153,7 +153,7 @@ async def _rewrite(run: Run, there: Opened, page: bytes, plan: Plan) -> None:
     data = path.read_bytes()
     manifest = Document(MANIFEST, len(data), _md5(data).hex())
     changing = amend_load_page(page, run.relations, state="changing", manifest=None, pruned=plan.name)
-    whole = amend_load_page(page, run.relations, state="complete", manifest=manifest, pruned=plan.name)
+    whole = amend_load_page(page, run.relations, state=COMPLETE, manifest=manifest, pruned=plan.name)
     if page == whole:
         return
     await _replace(run, there, LOAD, changing)

@@ -16,6 +16,7 @@ import io
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple, get_args
 
 from laden.azure.azureml import Asset, Datastore, Workspace, check_name
@@ -28,7 +29,7 @@ from laden.stages.labels import FORMS, MLTABLE
 from laden.stages.loadpage import LOAD, LoadPage
 from laden.stages.proof import wrong
 from laden.stages.publish import Publisher
-from laden.store import Destination, Store, open_store, parse_destination
+from laden.store import Destination, Store, open_store, parse_destination, place_of
 from laden.values.arguments import checked
 from laden.values.errors import UsageError
 from laden.values.events import Observer, Shown, Started, Warned, ignore
@@ -62,7 +63,7 @@ class _Wanted(NamedTuple):
 
 @checked
 def register(
-    destination: str,
+    destination: str | Path,
     workspace: str,
     resource_group: str,
     *,
@@ -98,6 +99,7 @@ def register(
         AccessDenied: whoever is signed in, or the credential, may not.
         StoreError: Azure did not do it.
     """
+    destination = place_of(destination)
     one_of("credential", credential, get_args(Kind))
     target = parse_destination(destination)
     if not isinstance(target, Destination):

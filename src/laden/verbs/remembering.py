@@ -94,10 +94,15 @@ class Word:
                 await record(self._run, self._store, replace(self._deed, begun=True), always=True)
                 self.begun = True
 
-    async def end(self, counts: Mapping[str, int], *, listed: bool = False) -> None:
-        """Tell what came of it, where anything began, or where the page tells another state than the last record.
+    async def end(
+        self, counts: Mapping[str, int], *, listed: bool = False, needs_person: Mapping[str, int] | None = None
+    ) -> None:
+        """Tell what came of it, where anything began, or where the last record tells another state or another end.
 
-        `listed` as in `remember`.
+        Args:
+            counts: what was done, and what is there.
+            listed: as in `remember`.
+            needs_person: how many findings of each code do; None where the end is no matter of the state.
         """
-        deed = replace(self._deed, counts=counts)
+        deed = replace(self._deed, counts=counts, needs_person=None if needs_person is None else dict(needs_person))
         await record(self._run, self._store, deed, listed=listed, always=self.begun)

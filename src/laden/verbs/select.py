@@ -17,10 +17,12 @@ from laden.values.arguments import checked
 from laden.values.errors import UsageError
 from laden.values.events import Observer, Selected, Started, Summary, ignore
 from laden.values.ownfiles import begins, placed, refuse
+from laden.values.room import writing_to
 from laden.values.secrets import bytes_out
-from laden.verbs.asked import Selecting, path_of, selection_of
+from laden.verbs.asked import Selecting, local, path_of, selection_of
 
 STDOUT = "-"
+_OTHER_FORMS = frozenset({".parquet", ".json", ".jsonl", ".xlsx"})
 
 
 @checked
@@ -50,7 +52,7 @@ def select(
     Raises:
         LadenError: the table cannot be read, or the selection is wrong or leaves nothing.
     """
-    path = _file(Path(table).expanduser())
+    path = _file(local(table, "select", "a table"))
     with running(
         Summary("select", source=str(path), destination=str(output or "")),
         observer,
@@ -98,6 +100,8 @@ def _refuse_place(output: str | Path | None, table: Path, header: bytes) -> None
     path = None if output in (None, STDOUT) else Path(output).expanduser()
     if path is not None and path.exists() and path.samefile(table):
         raise UsageError(f"-o {output} is the table itself: name another file")
+    if path is not None and path.suffix.lower() in _OTHER_FORMS:
+        raise UsageError(f"-o {output} is named as another form, and a table is written as it came: name a .csv")
     if path is not None:
         refuse(path, begins(header), "table with these columns", "-o")
 
@@ -110,11 +114,8 @@ def _written(output: str | Path, header: bytes) -> Iterator[BinaryIO]:
             yield out
         return
     path = Path(output).expanduser()
-    try:
-        with placed(path, begins(header)) as file, _packed(path, file) as packed:
-            yield packed
-    except OSError as error:
-        raise UsageError(f"the table cannot be written to {path} ({error.strerror}): name another -o") from error
+    with writing_to(path, "table", "-o"), placed(path, begins(header)) as file, _packed(path, file) as packed:
+        yield packed
 
 
 @contextmanager

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from laden.dataset.source import Root
 from laden.run.receipts import Receipts
 from laden.run.run import Run
-from laden.stages.engine import Job, Pool, move, workers_for
+from laden.stages.engine import Job, Pool, move, parted, workers_for
+from laden.stages.survey import Survey
 from laden.values.errors import AccessEnded
 from laden.values.events import PlanReady, Started
 from laden.values.records import Item
@@ -38,7 +38,7 @@ async def send(
     run: Run,
     items: Iterable[Item],
     ready: PlanReady,
-    root: Root,
+    surveyed: Survey,
     there: Opened,
     wishes: LoadWishes,
     pool: Pool | None,
@@ -49,7 +49,7 @@ async def send(
         run: told of it, and asked whether to stop.
         items: of the plan.
         ready: its counts.
-        root: of the source.
+        surveyed: the source.
         there: the destination.
         wishes: of the load.
         pool: has its workers do it; None for this machine.
@@ -60,7 +60,7 @@ async def send(
     """
     run.tell(Started("transfer"))
     moving = move(
-        _job(root, there, wishes, pool),
+        _job(surveyed, there, wishes, pool),
         items,
         there.store,
         hooks_of(run),
@@ -80,12 +80,13 @@ async def send(
             raise AccessEnded(f"{error}. {run.standing()}, and the same command with {remedy} goes on") from None
 
 
-def _job(root: Root, there: Opened, wishes: LoadWishes, pool: Pool | None) -> Job:
-    job = Job(rooted(root), there.target, wishes.connections, wishes.settings, wishes.cap)
+def _job(surveyed: Survey, there: Opened, wishes: LoadWishes, pool: Pool | None) -> Job:
+    job = Job(rooted(surveyed.root), there.target, wishes.connections, wishes.settings, wishes.cap)
     if pool is None:
         return job
-    refuse_unseen(pool, root)
-    return replace(job, cap=wishes.cap and wishes.cap.shared(pool.workers), sas_command=wishes.renewal.command)
+    refuse_unseen(pool, surveyed.root, surveyed.stamps)
+    cap = wishes.cap and wishes.cap.shared(pool.workers)
+    return replace(job, root=parted(job.root, pool.workers), cap=cap, sas_command=wishes.renewal.command)
 
 
 def _workers(ready: PlanReady) -> int:

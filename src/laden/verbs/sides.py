@@ -3,8 +3,8 @@
 An address is a container, unless it is that of an archive, a share or a bucket; a `.parquet` file is a manifest; a
 folder with archives, or a table that laden knows, is a source, whose images are called as a load would call them; any
 other folder is its files. Each place is read in a database of its own. Of a container the MD5s are those that it keeps;
-files of a folder are hashed, unless laden noted what it put there; of a source's archives the directories tell
-CRC-32s, and its plain files are read. A lock file knows no table: beside one, everything is called as it lies in its
+files of a folder are hashed, whatever laden noted of them; of a source's archives the directories tell CRC-32s, and its
+plain files are read. A lock file knows no table: beside one, everything is called as it lies in its
 archive (`by_place`).
 """
 
@@ -14,23 +14,27 @@ import hashlib
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from laden.dataset.lock import is_lock
-from laden.dataset.source import Reader, archive_of, find
+from laden.dataset.source import Reader, archive_of, crc32, find
 from laden.relations import Relations
 from laden.remote.clouds import is_cloud
 from laden.remote.link import is_link, parse_link
 from laden.remote.sources import Sources
 from laden.run.findings import FindingLog
 from laden.run.run import Run
-from laden.stages.inventory import Listing, read_known, read_page
+from laden.stages.inventory import Listing, is_believed, read_known, read_page
 from laden.stages.manifest import read_manifest
 from laden.stages.plan import Plan
+from laden.stages.proof import manifest_changed
 from laden.stages.survey import Choice, Survey, recognise_source, survey
 from laden.store import FolderDestination, parse_destination, without_secret
 from laden.store.access import Renewal
+from laden.store.disk import regular
+from laden.store.journal import Journal
 from laden.store.sas import lacking_for_verify
 from laden.values.errors import LadenError, SourceError, StoreError, UsageError
 from laden.values.events import Event, Found, Started
@@ -41,6 +45,8 @@ from laden.verbs.opening import opened
 from laden.verbs.sources import begin, sources_of
 
 _READ_BYTES = 8 << 20
+_PIECE_BYTES = 1 << 20
+_BATCH = 256
 
 
 class Side(NamedTuple):
@@ -167,10 +173,12 @@ def _archives_in(own: Relations) -> tuple[str, ...]:
 
 
 _STORED = f"""
-SELECT {{0}}, b.size_bytes, b.md5, coalesce(b.crc32, k.crc32) FROM blobs b
-LEFT JOIN known k ON k.blob = b.name AND k.md5 = b.md5 AND k.size_bytes = b.size_bytes
+SELECT {{0}}, b.size_bytes, b.md5, CASE WHEN k.blob IS NOT NULL THEN k.crc32 WHEN m.blob IS NULL THEN b.crc32 END
+FROM blobs b LEFT JOIN known k ON k.blob = b.name AND k.md5 = b.md5 AND k.size_bytes = b.size_bytes
+LEFT JOIN known m ON m.blob = b.name
 WHERE NOT starts_with(b.name, '{OWN_FOLDER}/')
 """  # noqa: S608 - own text
+"""Metadata can be copied with a blob: where its MD5 is not the manifest's, the CRC-32 in them tells nothing."""
 
 
 async def _read_stored(
@@ -184,10 +192,58 @@ async def _read_stored(
         listing = Listing(there.store, own, run.tell)
         await listing.repeat()
         page = await read_page(there.store, own)
-        if page is not None:
-            await read_known(there.store, own)
+        if page is not None and await read_known(there.store, own) and not is_believed(own, page):
+            run.add([manifest_changed()])
+            own.run("DELETE FROM known")
+        if isinstance(target, FolderDestination):
+            _hash_noted(run, own, target.path)
         _feed(run, side, own.stream(_STORED.format(f"coalesce({PLACE}, b.name)" if by_place else "b.name")))
         return Side(False, tuple(document.name for document in page.documents) if page else (), _archives_in(own))
+
+
+def _hash_noted(run: Run, own: Relations, folder: Path) -> None:
+    """Hash the files of a folder that its listing took from laden's notes: bytes may change under the same time."""
+    own.run("CREATE OR REPLACE TABLE noted (name VARCHAR, etag VARCHAR)")
+    lines = Journal(folder).read()
+    own.feed("noted", ((version.name, version.etag(told.md5)) for version, told in lines.versions()))
+    _, in_all_bytes = counted = own.one(f"SELECT count(*), coalesce(sum(size_bytes), 0)::BIGINT {_NOTED}")
+    if not in_all_bytes:
+        return
+    run.tell(Started("reading", str(folder)))
+    run.meter.begin(*counted)
+    own.run("CREATE OR REPLACE TABLE hashed (name VARCHAR, md5 VARCHAR, crc32 BIGINT)")
+    own.feed("hashed", _digests(run, folder, own.stream(f"SELECT b.name, b.size_bytes {_NOTED} ORDER BY 1")))
+    own.run(_FROM_BYTES)
+
+
+_NOTED = f"FROM blobs b JOIN noted USING (name, etag) WHERE NOT starts_with(b.name, '{OWN_FOLDER}/')"
+_FROM_BYTES = """
+CREATE OR REPLACE TABLE blobs AS
+SELECT b.* REPLACE (CASE WHEN h.name IS NULL THEN b.md5 ELSE h.md5 END AS md5,
+                    CASE WHEN h.name IS NULL THEN b.crc32 ELSE h.crc32 END AS crc32)
+FROM blobs b LEFT JOIN hashed h USING (name)
+"""
+
+
+def _digests(run: Run, folder: Path, found: Iterator[tuple[str, int]]) -> Iterator[tuple[str, str | None, int | None]]:
+    """MD5 and CRC-32 of files; of one that cannot be read nothing is known."""
+
+    def read(name: str) -> tuple[str | None, int | None]:
+        digest, sum_ = hashlib.md5(usedforsecurity=False), 0
+        try:
+            with regular(folder / name) as file:
+                while data := file.read(_PIECE_BYTES):
+                    digest.update(data)
+                    sum_ = crc32(data, sum_)
+        except (OSError, LadenError):
+            return None, None
+        return digest.hexdigest(), sum_
+
+    with ThreadPoolExecutor() as pool:
+        while batch := list(islice(found, _BATCH)):
+            for (name, size_bytes), known in zip(batch, pool.map(read, [name for name, _ in batch]), strict=True):
+                run.meter.step(size_bytes)
+                yield name, *known
 
 
 def _read_source(run: Run, own: Relations, side: str, sources: Sources, choice: Choice) -> Side:

@@ -11,8 +11,10 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from laden.dataset.lock import is_lock
 from laden.dataset.source import archive_of
 from laden.remote.link import is_link, parse_link
+from laden.remote.listed import is_account
 from laden.remote.sources import Sources
 from laden.run.run import Run
 from laden.store import Retry
@@ -32,9 +34,17 @@ _LOOK_S = 0.3
 def sources_of(
     source: Given, table: str | Path | None, link_command: str | None, stopping: Callable[[], bool]
 ) -> Sources:
-    """What a person gave as SOURCE and --table; raises UsageError."""
+    """What a person gave as SOURCE and --table; raises UsageError, also of what can be none."""
     given = [source] if isinstance(source, str | Path) else source
-    return Sources(given, table=table, command=link_command, stopping=stopping)
+    sources = Sources(given, table=table, command=link_command, stopping=stopping)
+    for link in filter(is_account, sources.links):
+        raise UsageError(f"{link} is an account: name a container in it, {link.address.rstrip('/')}/CONTAINER")
+    for path in sources.paths:
+        if path.is_file() and path.stat().st_size and is_lock(path):
+            raise UsageError(
+                f"{path} is a lock file: it says what a source holds, and is none; give the source, and --lock {path}"
+            )
+    return sources
 
 
 def shown_sources(source: Given) -> str:

@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from laden.run.loop import run as run_loop
 from laden.run.run import Run, running
 from laden.stages.arrivals import Arrivals, arrivals
-from laden.stages.inventory import Listing, Sent, count_sent, read_known, read_page
-from laden.stages.loadpage import UNFINISHED, LoadPage
-from laden.store import without_secret
+from laden.stages.history import names, needing
+from laden.stages.inventory import Listing, Sent, count_sent, is_believed, read_known, read_page
+from laden.stages.loadpage import COMPLETE, UNFINISHED, LoadPage
+from laden.store import place_of, without_secret
 from laden.store.access import Ask, Renewal
 from laden.store.manage import open_manage
 from laden.store.sas import lacking_for_verify
 from laden.values.arguments import Connections, checked
+from laden.values.errors import ExitCode
 from laden.values.events import Observer, Shown, Started, Summary, ignore
 from laden.values.units import amount, duration, share, size
 from laden.verbs.opening import opened
@@ -33,7 +36,7 @@ FROM known k LEFT JOIN blobs b ON b.name = k.blob
 
 @checked
 def status(
-    destination: str,
+    destination: str | Path,
     *,
     connections: Connections | None = None,
     sas_command: str | None = None,
@@ -50,11 +53,13 @@ def status(
         observer: called with each event; one is `Shown`, with the counts.
 
     Returns:
-        `images` that are there; `complete` is whether a load was completed and nothing came since.
+        `images` that are there; `complete` is whether a load was completed and nothing came since; `exit_code` is 0
+        only where that load ended with 0.
 
     Raises:
         LadenError: the destination cannot be read.
     """
+    destination = place_of(destination)
     with running(Summary("status", destination=without_secret(destination)), observer) as run:
         return run_loop(_status(run, destination, connections, Renewal(sas_command, ask_sas)))
 
@@ -66,6 +71,7 @@ async def _status(run: Run, destination: str, connections: int | None, renewal: 
         page = await read_page(there.store, run.relations)
         if page is not None and not await read_known(there.store, run.relations) and page.state != UNFINISHED:
             page = None
+        believed = page is None or page.state == UNFINISHED or is_believed(run.relations, page)
         sent = count_sent(run.relations)
         came = None
         if sent.images and (page is None or page.state == UNFINISHED or sent.newer):
@@ -74,16 +80,21 @@ async def _status(run: Run, destination: str, connections: int | None, renewal: 
                 came = await arrivals(manage, time.time())
             finally:
                 await manage.close()
-        facts, state = _standing(run, page, sent, came)
+        needs = await needing(there.store, names(run.relations)) if page is not None else {}
+        facts, state = _standing(run, page, sent, came, needs)
+        if not believed:
+            state = "the manifest was changed since the last load, so nothing in it is believed: laden verify"
         run.tell(Shown("load", {"name": without_secret(destination), **facts}, state))
-        run.note(images=sent.images, complete=state == _COMPLETE)
-        return run.end()
+        run.note(images=sent.images, complete=state in (COMPLETE, _AS_FAR))
+        return run.end(ExitCode.COMPLETE if state == COMPLETE else ExitCode.FINDINGS)
 
 
-_COMPLETE = "complete"
+_AS_FAR = "complete as far as possible: findings of its load need a person"
 
 
-def _standing(run: Run, page: LoadPage | None, sent: Sent, came: Arrivals | None) -> tuple[dict[str, Any], str]:
+def _standing(
+    run: Run, page: LoadPage | None, sent: Sent, came: Arrivals | None, needs: dict[str, int]
+) -> tuple[dict[str, Any], str]:
     """What there is to say, and the state in a few words."""
     facts: dict[str, Any] = {"there": f"{amount(sent.images)} images of laden's, {size(sent.size_bytes)}"}
     if sent.broken:
@@ -94,17 +105,20 @@ def _standing(run: Run, page: LoadPage | None, sent: Sent, came: Arrivals | None
         return _unfinished(facts, page, sent, came)
     in_manifest, there = run.relations.one(_KNOWN)
     facts |= {"dataset": page.profile, "rows with an image": f"{amount(page.rows_with_image)} of {amount(page.rows)}"}
+    if needs:
+        codes = ", ".join(f"{amount(count)} {code}" for code, count in needs.items())
+        facts["need a person"] = f"{codes}; laden help findings CODE tells what one means"
     facts["in the manifest"] = f"{amount(in_manifest)} images, of which {amount(there)} are there"
     if sent.newer and came is not None:
         facts |= {"since then": f"{amount(sent.newer)} more images", **_pace(came)}
-    if page.state != _COMPLETE:
+    if page.state != COMPLETE:
         return facts, "a load replaces images, or was interrupted while it did"
     if there < in_manifest:
         return facts, f"{amount(in_manifest - there)} images are gone or changed: laden verify tells which"
     if page.rows and not page.rows_with_image:
         return facts, "no row of the last load's table has its image here: the findings of that load tell why"
     if not sent.newer:
-        return facts, _COMPLETE
+        return facts, _AS_FAR if needs else COMPLETE
     return facts, f"complete once, and unfinished since: {_life(came)}"
 
 

@@ -14,9 +14,9 @@ from laden.run.loop import run as run_loop
 from laden.run.run import Run
 from laden.stages.acting import Target, act
 from laden.stages.history import Deed
-from laden.stages.inventory import Listing, read_load
+from laden.stages.inventory import Listing, read_proved
 from laden.stages.pruning import read_plan
-from laden.store import without_secret
+from laden.store import FolderDestination, parse_destination, place_of, without_secret
 from laden.store.manage import Manage
 from laden.store.sas import lacking_for_undelete
 from laden.values.arguments import checked
@@ -33,7 +33,7 @@ _AT_ONCE = 32
 
 @checked
 def undelete(
-    destination: str, *, plan_file: str | Path | None = None, dry_run: bool = False, **doing: Unpack[Doing]
+    destination: str | Path, *, plan_file: str | Path | None = None, dry_run: bool = False, **doing: Unpack[Doing]
 ) -> Summary:
     """Bring deleted blobs back: those that the manifest names, or those of a plan that was carried out.
 
@@ -49,6 +49,12 @@ def undelete(
     Raises:
         LadenError: it could not be done.
     """
+    destination = place_of(destination)
+    if isinstance(parse_destination(destination), FolderDestination):
+        raise UsageError(
+            f"{destination} is a folder, which keeps nothing of what was deleted, so nothing of it can be brought back:"
+            " load it again, which sends what is missing"
+        )
     with begun(Summary("undelete", destination=without_secret(destination)), doing) as run:
         return run_loop(_undelete(run, destination, plan_file, doing, dry_run=dry_run))
 
@@ -63,7 +69,7 @@ async def _undelete(
         managed(there) as manage,
     ):
         run.tell(Started("listing", without_secret(destination)))
-        page = await read_load(there.store, run.relations, run.tell)
+        page = await read_proved(there.store, run.relations)
         if page is None:
             raise UsageError(f"no load was completed in {there.place}, so nobody knows what is gone")
         if plan_file is None:

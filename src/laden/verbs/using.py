@@ -24,7 +24,7 @@ from laden.run.loop import run as run_loop
 from laden.run.run import Run, running
 from laden.stages.download import Wanted
 from laden.stages.manifest import OTHER
-from laden.store import without_secret
+from laden.store import place_of, without_secret
 from laden.store.access import Renewal
 from laden.store.sas import lacking_for_verify
 from laden.values.arguments import Connections, checked
@@ -52,7 +52,7 @@ class Sample(NamedTuple):
 
 @checked
 def open_dataset(
-    destination: str,
+    destination: str | Path,
     *,
     profile: str | None = None,
     connections: Connections | None = None,
@@ -74,6 +74,7 @@ def open_dataset(
         UsageError: no load was completed there, or the selection is wrong.
         LadenError: the destination cannot be read.
     """
+    destination = place_of(destination)
     with running(Summary("open", destination=without_secret(destination)), observer) as run:
         settings = Settings(destination, connections, sas_command)
         dataset = run_loop(_opened(run, settings, profile, asked))

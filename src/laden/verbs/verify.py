@@ -12,11 +12,12 @@ from laden.run.logfile import LogFile
 from laden.run.loop import run as run_loop
 from laden.run.run import Run, running
 from laden.stages.engine import Pool, ReadBack, done_by
-from laden.stages.inventory import count_sent, read_load, read_table
+from laden.stages.history import behind
+from laden.stages.inventory import count_sent, is_believed, read_load, read_table
 from laden.stages.loadpage import LoadPage
 from laden.stages.manifest import MANIFEST
 from laden.stages.proof import compare, documents_to_read_back, read_back, to_read_back
-from laden.store import without_secret
+from laden.store import place_of, without_secret
 from laden.store.access import Ask, Renewal
 from laden.store.sas import lacking_for_verify
 from laden.values.arguments import Connections, Workers, checked
@@ -36,7 +37,7 @@ _SAMPLE = 100
 
 @checked
 def verify(
-    destination: str,
+    destination: str | Path,
     *,
     deep: Depth | None = None,
     share: str | None = None,
@@ -86,6 +87,7 @@ def verify(
     Raises:
         LadenError: the destination cannot be read.
     """
+    destination = place_of(destination)
     if deep is not None:
         one_of("deep", deep, ("sample", "all"))
     refuse_same(report_file, findings_file, log_file)
@@ -142,10 +144,12 @@ async def _verify(run: Run, destination: str, asked: _Asked, reporter: Reporter)
             run.add([_no_manifest(count_sent(run.relations).images)])
             return run.end()
         run.tell(Started("verify"))
-        run.add(compare(run.relations, page))
+        believed = is_believed(run.relations, page)
+        run.add(compare(run.relations, page, believed=believed))
+        run.add(await behind(there.store, run.relations))
         if asked.depth is not None:
             await _read_back(run, there, asked, page, pool)
-        _note(run, page)
+        _note(run, page, believed=believed)
         if reporter.wanted:
             table = await read_table(there.store, run.relations, page)
             await reporter.look_at_destination(there.store, run.relations, known_profile(page.profile), table)
@@ -170,7 +174,7 @@ async def _read_back(run: Run, there: Opened, asked: _Asked, page: LoadPage, poo
         run.add([found] if found else [])
 
 
-def _note(run: Run, page: LoadPage) -> None:
+def _note(run: Run, page: LoadPage, *, believed: bool) -> None:
     counts = run.log.counts
     run.note(
         images=run.relations.one("SELECT count(*) FROM known")[0],
@@ -180,7 +184,7 @@ def _note(run: Run, page: LoadPage) -> None:
         rows=page.rows,
         matched=page.rows_with_image,
         missing=page.rows - page.rows_with_image,
-        complete=True,
+        complete=believed,
     )
 
 

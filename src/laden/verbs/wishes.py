@@ -74,7 +74,8 @@ def refuse_share(wishes: LoadWishes, there: Opened) -> None:
     if isinstance(there.target, FolderDestination):
         raise UsageError("a share of a load goes to a container: a folder's notes have one writer")
     if wishes.settings.replace_other:
-        raise UsageError("--share only creates: run --overwrite changed on one machine, without --share")
+        replaces = "--update" if wishes.update else "--overwrite changed"
+        raise UsageError(f"--share only creates: run {replaces} on one machine, without --share")
 
 
 def values_of(run: Run, surveyed: Survey, there: Opened, wishes: Wishes) -> Values:
@@ -84,7 +85,7 @@ def values_of(run: Run, surveyed: Survey, there: Opened, wishes: Wishes) -> Valu
     for sentence in of_tier(wishes.tier):
         run.tell(Warned(sentence))
     parts = [Part(placed.table, placed.shape, placed.rows.start - 1) for placed in surveyed.tables]
-    values = Values(run.relations, wishes, parts, "rows")
+    values = Values(run.relations, wishes, parts, "(SELECT row, blob FROM rows WHERE selected)")
     run.add(values.findings())
     return values
 

@@ -85,6 +85,8 @@ class Decoder:
                 stderr=subprocess.DEVNULL,
                 env=environment | _ONE_THREAD,
                 pipesize=_PIPE_BYTES,
+                # A signal to the whole group is the parent's to answer: a process that it ends would blame its image.
+                process_group=None if sys.platform == "win32" else 0,
             )
         except OSError as error:
             raise DecodingStopped(f"no process can be started to decode images ({error.strerror})") from error

@@ -49,6 +49,9 @@ class Elsewhere(Protocol):
     def is_version(self, name: str, etag: str, modified: str) -> bool:
         """Whether an ETag or a time that were noted are those that it has now; raises `SourceError`."""
 
+    def shared_by(self, readers: int) -> Elsewhere:
+        """The same, for one of so many processes that read it at once: each asks its hosts for the less at a time."""
+
     def origin(self, entry: Entry) -> str:
         """Where an entry lies, without secrets, and what vouched for it; empty for one of this machine."""
 

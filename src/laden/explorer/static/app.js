@@ -6,7 +6,7 @@ import { Grid } from "./grid.js";
 import { rowAt } from "./rows.js";
 import { Search, Selection } from "./search.js";
 import { Side } from "./side.js";
-import { current, fromAddress, poll, say, set, subscribe } from "./state.js";
+import { choose, current, fromAddress, open, poll, say, set, subscribe } from "./state.js";
 import { Table } from "./table.js";
 import { Viewer } from "./viewer.js";
 
@@ -29,7 +29,7 @@ function Page() {
   }, [state.notice]);
   if (lost) return html`<main class="alone"><h1>laden explore</h1><p role="alert">${lost}</p></main>`;
   if (!status) return html`<main class="alone"><h1>laden explore</h1><p role="status">Opening …</p></main>`;
-  if (!status.place) return html`<${Containers} status=${status} />`;
+  if (!status.place || state.choosing) return html`<${Containers} status=${status} />`;
   return html`
     <${Top} state=${state} />
     <main class=${look.image ? "looking" : ""}>
@@ -78,7 +78,7 @@ function Top({ state }) {
       ${status.write && html` <span class="badge bad">can be changed</span>`}</p>
     <span class="grow"></span>
     <span class="hint" title="Read from the place for this page">${size(read_bytes)} read</span>
-    ${status.account && html`<button onClick=${() => set({ status: { ...status, place: null } })}>Containers</button>`}
+    ${status.account && html`<button onClick=${choose}>Containers</button>`}
     <button onClick=${look}>Refresh</button>
     <button onClick=${() => set({ dialog: "load" })}>${status.place.kind === "source" ? "Source" : "Load"}</button>
     <button onClick=${() => { set({ dialog: "jobs" }); poll(); }}>Activity${status.jobs ? ` (${status.jobs})` : ""}</button>
@@ -112,11 +112,11 @@ function Containers({ status }) {
   const [found, setFound] = useState(/** @type {any} */ (null));
   const [error, setError] = useState("");
   useEffect(() => { if (status.account) get("containers").then(setFound, (refusal) => setError(refusal.message)); }, []);
-  const open = (/** @type {string} */ container) => post("open", { container }).then(poll, (refusal) => setError(refusal.message));
+  const enter = (/** @type {string} */ name) => open(name).catch((refusal) => setError(refusal.message));
   return html`<main class="alone containers"><h1>${found?.account || "Containers"}</h1>
     ${error && html`<p class="bad" role="alert">${error}</p>`}
     ${!found && !error && html`<p role="status">Listing …</p>`}
-    <ul>${(found?.containers || []).map((/** @type {any} */ one) => html`<li key=${one.name}><button onClick=${() => open(one.name)}><bdi>${one.name}</bdi></button>
+    <ul>${(found?.containers || []).map((/** @type {any} */ one) => html`<li key=${one.name}><button onClick=${() => enter(one.name)}><bdi>${one.name}</bdi></button>
       ${one.load && html` <span class="badge">a load of laden's</span>`} ${one.public && html` <span class="badge bad">public: ${one.public}</span>`}</li>`)}</ul>
   </main>`;
 }
@@ -132,9 +132,10 @@ document.addEventListener("keydown", (event) => {
 async function begin() {
   connection.lost = (why) => set({ lost: why });
   connection.found = () => { if (current().lost) set({ lost: "" }); };
-  const { token, look } = fromAddress();
+  const { token, look, extra } = fromAddress();
   if (token) await signIn(token).catch(() => {});
-  if (look) set({ look });
+  if (history.state?.choosing) set({ choosing: true });
+  if (look) set({ look, ...(extra ? { extra } : {}) });
   for (;;) {
     const status = await poll().catch(() => null);
     const busy = status && (status.jobs || (status.place && !["ready", "failed"].includes(status.state.phase)));

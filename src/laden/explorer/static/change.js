@@ -1,18 +1,19 @@
 // What changes a place, with --write alone: first the server's plan, then its count typed back.
 import { amount, counted, html, plain, post, size, useEffect, useState } from "./lib.js";
+import { Deleted } from "./deleted.js";
 import { meant } from "./keys.js";
 import { set } from "./state.js";
 
 const ACTIONS = /** @type {Record<string, string>} */ ({
-  delete: "Delete", tier: "Move to another tier", copy: "Copy below a prefix", metadata: "Replace metadata", tags: "Replace tags",
+  delete: "Delete", tier: "Move to another tier", copy: "Copy below a prefix", elsewhere: "Copy to another container or folder", metadata: "Replace metadata", tags: "Replace tags",
   type: "Give a content type", undelete: "Bring deleted blobs back", upload: "Upload from this machine", sas: "Make a link to read (SAS)",
 });
 const VALUES = /** @type {Record<string, [string, string]>} */ ({
   tier: ["Tier: Hot, Cool, Cold or Archive", "Cool"], copy: ["Prefix", "review/"], metadata: ["name=value, one a line", ""],
-  tags: ["name=value, one a line", ""], type: ["Content type", "image/png"], undelete: ["Names, one a line", ""],
+  tags: ["name=value, one a line", ""], type: ["Content type", "image/png"], elsewhere: ["Container (URL), or folder of this machine (./copy)", ""],
   upload: ["Files or folders, one a line", ""], sas: ["Hours, 24 at most", "1"],
 });
-const LINES = ["metadata", "tags", "undelete", "upload"];
+const LINES = ["metadata", "tags", "upload"];
 
 /** @param {string} text */
 const lines = (text) => text.split("\n").map((line) => line.trim()).filter(Boolean);
@@ -38,16 +39,22 @@ export function Change({ state }) {
   const [error, setError] = useState("");
   const [url, setUrl] = useState("");
   const [names, setNames] = useState(/** @type {string[]} */ ([]));
+  const [gone, setGone] = useState(/** @type {string[]} */ ([]));
+  const [sas, setSas] = useState("");
+  const [into, setInto] = useState(state.look.folder || "uploads/");
   useEffect(() => { meant().then(setNames); }, [chosen]);
   const tried = (/** @type {() => Promise<any>} */ work) => async (/** @type {Event} */ event) => {
     event.preventDefault();
     setError("");
     try { await work(); } catch (refusal) { setError(/** @type {Error} */ (refusal).message); }
   };
+  // What was listed for it is listed again.
+  const unplanned = () => { setPlan(null); setCount(""); setGone([]); };
   const ask = tried(async () => {
     if (action === "sas") return setUrl((await post("sas", { hours: Number(text) || 1 })).url);
-    if (action === "upload") { await post("upload", { paths: lines(text), prefix: state.look.folder }); return set({ dialog: "jobs" }); }
-    const what = action === "undelete" ? { names: lines(text) } : all ? { view: view.view } : { names };
+    if (action === "upload") { await post("upload", { paths: lines(text), prefix: into }); return set({ dialog: "jobs" }); }
+    const what = action === "undelete" ? { names: gone } : all ? { view: view.view } : { names: names.length ? names : await meant() };
+    if (action === "elsewhere") { await post("copy", { ...what, to: text, sas }); return set({ dialog: "jobs" }); }
     return setPlan(await post("plan", { action, ...what, values: values(action, text) }));
   });
   const carryOut = tried(async () => {
@@ -55,10 +62,11 @@ export function Change({ state }) {
       await post("act", { plan: plan.plan, count });
       set({ dialog: "jobs", chosen: new Set() });
     } catch (refusal) {
-      setPlan(null);
+      unplanned();
       throw refusal;
     }
   });
+  useEffect(() => { if (plan) document.getElementById("count")?.focus(); }, [plan]);
   if (plan) {
     return html`<form onSubmit=${carryOut} class="plan">
       <p><strong>${plan.sentence}.</strong> ${size(plan.bytes)}.</p>
@@ -68,7 +76,7 @@ export function Change({ state }) {
       <p><label>Type the number of blobs, ${amount(plan.count)}, to do it <input id="count" value=${count} autocomplete="off" inputmode="numeric"
         onInput=${(/** @type {any} */ event) => setCount(event.target.value)} /></label></p>
       ${error && html`<p class="bad" role="alert">${error}</p>`}
-      <button class="danger">${ACTIONS[plan.action]}</button> <button type="button" onClick=${() => setPlan(null)}>Not now</button>
+      <button class="danger">${ACTIONS[plan.action]}</button> <button type="button" onClick=${unplanned}>Not now</button>
     </form>`;
   }
   const given = VALUES[action];
@@ -81,9 +89,14 @@ export function Change({ state }) {
     ${given && html`<p><label>${given[0]} ${LINES.includes(action)
       ? html`<textarea rows="4" value=${text} onInput=${(/** @type {any} */ event) => setText(event.target.value)}></textarea>`
       : html`<input value=${text} onInput=${(/** @type {any} */ event) => setText(event.target.value)} />`}</label></p>`}
-    ${action === "upload" && html`<p>To ${state.look.folder || "the root"}. What is there with other content is left and told.</p>`}
+    ${action === "elsewhere" && html`<p><label>SAS for it, where it needs one of its own <input type="password" autocomplete="off" value=${sas}
+      onInput=${(/** @type {any} */ event) => setSas(event.target.value)} /></label></p>
+      <p>As <code>laden copy</code> does: images of the load, each proved by its MD5, with the rows of the table that name them. It says what it would do before anything is written, and replaces nothing.</p>`}
+    ${action === "undelete" && html`<${Deleted} folder=${state.look.folder} onNames=${setGone} />`}
+    ${action === "upload" && html`<p><label>Into the folder <input value=${into} onInput=${(/** @type {any} */ event) => setInto(event.target.value)} /></label></p>
+      <p>Of a folder, what it holds. What is there with other content is left and told.</p>`}
     ${error && html`<p class="bad" role="alert">${error}</p>`}
     ${url && html`<p>Shown once; whoever has it may read and list all that is here:</p><pre tabindex="0">${url}</pre>`}
-    <button>${action === "upload" || action === "sas" ? ACTIONS[action] : "Show the plan"}</button>
+    <button disabled=${action === "undelete" && !gone.length}>${["upload", "sas"].includes(action) ? ACTIONS[action] : "Show the plan"}</button>
   </form>`;
 }

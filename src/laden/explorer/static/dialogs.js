@@ -3,12 +3,25 @@ import { address, amount, counted, get, html, post, size, useEffect, useRef, use
 import { Change } from "./change.js";
 import { Jobs, Kind } from "./jobs.js";
 import { link, say, set } from "./state.js";
+import { Views } from "./views.js";
 import { Watch } from "./watch.js";
+
+/** Where the focus goes back to. @type {any} */
+let opener = null;
 
 /** @param {{title: string, children?: any}} given */
 export function Dialog({ title, children }) {
   const box = useRef(/** @type {any} */ (null));
-  useEffect(() => { box.current.showModal(); }, []);
+  useEffect(() => {
+    opener ||= document.activeElement;
+    box.current.showModal();
+    return () => setTimeout(() => {
+      // One may open the next.
+      if (document.querySelector("dialog")) return;
+      if (document.activeElement === document.body) opener?.focus();
+      opener = null;
+    });
+  }, []);
   const close = () => set({ dialog: "" });
   return html`<dialog ref=${box} onClose=${close} aria-label=${title}>
     <header><h2>${title}</h2><button onClick=${close} aria-label="Close">✕</button></header>
@@ -17,7 +30,7 @@ export function Dialog({ title, children }) {
 }
 
 /** @param {{text: string, label: string}} given */
-function Copied({ text, label }) {
+export function Copied({ text, label }) {
   const copy = () => navigator.clipboard.writeText(text).then(() => say("Copied"), () => say("The browser refuses: select and copy it"));
   return html`<div class="copied"><h3>${label}</h3><pre tabindex="0">${text}</pre><button class="small" onClick=${copy}>Copy</button></div>`;
 }
@@ -128,6 +141,7 @@ export function Dialogs({ state }) {
   if (dialog === "download") return html`<${Download} state=${state} />`;
   if (dialog === "export") return html`<${Export} state=${state} />`;
   if (dialog === "load") return html`<${Load} state=${state} />`;
+  if (dialog === "views") return html`<${Dialog} title="Views that were kept"><${Views} state=${state} /></${Dialog}>`;
   if (dialog === "change") return html`<${Dialog} title="Change what is here"><${Change} state=${state} /></${Dialog}>`;
   return "";
 }

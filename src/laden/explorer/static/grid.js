@@ -1,7 +1,8 @@
 // The same list as pictures.
-import { base, html, plain, useRef } from "./lib.js";
+import { base, html, plain, useEffect, useRef } from "./lib.js";
 import { choose, onListKey, open } from "./keys.js";
 import { scrolling, useRows } from "./rows.js";
+import { activeIs } from "./state.js";
 import { useFit, useScroll } from "./table.js";
 import { Thumb, isImage } from "./thumbs.js";
 
@@ -41,6 +42,7 @@ export function Grid({ state }) {
 
 /** @param {{at: number, item: any, column: number, state: any}} given */
 function Cell({ at, item, column, state }) {
+  useEffect(() => { if (at === state.active && item) activeIs(item.name); }, [at === state.active, item]);
   const chosen = Boolean(item && state.chosen.has(item.name));
   const classes = ["cell", at === state.active && "active", chosen && "chosen", item?.mark && "marked"];
   const broken = item?.state && item.state !== "whole";

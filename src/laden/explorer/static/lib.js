@@ -16,14 +16,16 @@ export class Refusal extends Error {
   }
 }
 
-/** @type {{lost: (why: string) => void, found: () => void}} */
-export const connection = { lost: () => {}, found: () => {} };
+/** What happens when the server is gone or there again; and the place that this page shows, which goes with each request.
+ * @type {{lost: (why: string) => void, found: () => void, place: number}} */
+export const connection = { lost: () => {}, found: () => {}, place: 0 };
 
 /** @param {string} path @param {RequestInit} [init] @returns {Promise<Response>} */
 async function ask(path, init = {}) {
   let response;
   try {
-    response = await fetch(path, { ...init, headers: { "X-Laden": "1", ...init.headers } });
+    const own = { "X-Laden": "1", ...(connection.place ? { "X-Laden-Place": String(connection.place) } : {}) };
+    response = await fetch(path, { ...init, headers: { ...own, ...init.headers } });
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
     connection.lost("The server is gone: it was stopped, or this machine slept. Start laden explore again.");
@@ -77,6 +79,7 @@ export function size(bytes) {
   let value = bytes || 0;
   let unit = 0;
   while (value >= 1000 && unit < UNITS.length - 1) [value, unit] = [value / 1000, unit + 1];
+  if (bytes === 1) return "1 byte";
   return `${unit && value < 10 ? value.toFixed(1) : Math.round(value).toLocaleString("en")} ${UNITS[unit]}`;
 }
 

@@ -1,8 +1,9 @@
 // Finding by name and by condition; what is selected, and how much that is.
 import { amount, counted, html, later, size, useEffect, useState } from "./lib.js";
-import { go, set, toggle } from "./state.js";
+import { current, go, set, toggle } from "./state.js";
 
-const typed = later((/** @type {string} */ find) => go({ find }, { replace: true }), 150);
+// One step of the history for a word, not one for each letter.
+const typed = later((/** @type {string} */ find) => go({ find }, { replace: current().look.find !== "" }), 150);
 
 /** @param {{state: any}} given */
 export function Search({ state }) {
@@ -45,6 +46,7 @@ export function Selection({ state }) {
     ${chips.length > 0 && html`<ul class="chips" aria-label="Conditions">${chips}</ul>`}
     ${(chips.length > 0 || look.find || look.folder) && html`<button class="small" onClick=${clear}>Show all</button>`}
     <span class="grow"></span>
+    <button onClick=${() => set({ dialog: "views" })}>Views</button>
     <button onClick=${() => set({ dialog: "commands" })}>As a command</button>
     <button onClick=${() => set({ dialog: "download" })}>Download</button>
     <button onClick=${() => set({ dialog: "export" })}>Export</button>

@@ -1,6 +1,6 @@
 // The one state of the page, and what changes it. What a person looks at is a "look": it goes into the browser's history,
 // so that back and forward work, and never into the address bar, which other programs keep.
-import { get, post } from "./lib.js";
+import { connection, get, post } from "./lib.js";
 
 /** @typedef {{folder: string, find: string, how: string, where: string[], sort: string, descending: boolean,
  *   mode: string, image: string, compare: string}} Look */
@@ -13,7 +13,7 @@ export const START = {
 /** @type {Record<string, any>} */
 let state = {
   look: START, status: null, view: null, error: "", lost: "", active: 0, chosen: new Set(), dialog: "", jobs: [],
-  columns: null, extra: [], panel: true, notice: "", stale: 0,
+  columns: null, extra: [], panel: true, notice: "", stale: 0, choosing: false,
 };
 /** @type {Set<(state: Record<string, any>) => void>} */
 const listeners = new Set();
@@ -38,6 +38,11 @@ function query({ folder, find, how, where, sort, descending }) {
 }
 
 let asked = 0;
+/** The item at the active place, by its name: what comes and goes before it moves the place, and not what is meant. */
+let active = "";
+
+/** @param {string} name */
+export const activeIs = (name) => { active = name; };
 
 /** Ask for the view of the present look. @param {{keep?: boolean}} [how] */
 export async function refreshView({ keep = false } = {}) {
@@ -46,7 +51,10 @@ export async function refreshView({ keep = false } = {}) {
   try {
     const view = await post("view", query(look));
     if (number !== asked) return;
-    set({ view: { ...view, look }, error: "", ...(keep ? {} : { active: 0, chosen: new Set() }) });
+    const at = keep && active ? (await get("at", { view: view.view, name: active })).at : null;
+    if (number !== asked) return;
+    const where = keep ? { active: at ?? Math.min(state.active, Math.max(0, view.rows - 1)) } : { active: 0, chosen: new Set() };
+    set({ view: { ...view, look }, error: "", ...where });
   } catch (error) {
     if (number === asked) set({ error: /** @type {Error} */ (error).message });
   }
@@ -55,8 +63,25 @@ export async function refreshView({ keep = false } = {}) {
 /** Look at something else. @param {Partial<Look>} patch @param {{replace?: boolean}} [how] */
 export function go(patch, { replace = false } = {}) {
   const look = { ...state.look, ...patch };
-  history[replace ? "replaceState" : "pushState"]({ look }, "", "/");
+  history[replace ? "replaceState" : "pushState"]({ look, container: container() }, "", "/");
   show(look);
+}
+
+/** Of an account, the container that is shown. */
+const container = () => (state.status?.account && state.status.place ? state.status.place.title.replace(/.*\//, "") : "");
+
+/** Show the containers of the account. */
+export function choose() {
+  history.pushState({ choosing: true }, "", "/");
+  set({ choosing: true, dialog: "" });
+}
+
+/** Open a container of the account. @param {string} name @param {Look} [look] That was looked at there. */
+export async function open(name, look) {
+  if (name !== container()) await post("open", { container: name });
+  if (!look) history.pushState({ look: START, container: name }, "", "/");
+  set({ choosing: false, look: look || START, error: "" });
+  await poll();
 }
 
 /** @param {Look} look */
@@ -66,27 +91,50 @@ function show(look) {
   if (!same || !state.view) refreshView();
 }
 
-window.addEventListener("popstate", (event) => show(event.state?.look || START));
+window.addEventListener("popstate", ({ state: past }) => {
+  set({ dialog: "" });
+  if (state.status?.account && (past?.choosing || !past?.container)) set({ choosing: true });
+  else if (past?.container && past.container !== container()) open(past.container, past.look).catch((error) => set({ error: error.message }));
+  else {
+    set({ choosing: false });
+    show(past?.look || START);
+  }
+});
 
-/** A link to this very look, for whoever may open this server's pages. */
-export function link() {
-  const text = JSON.stringify(state.look);
-  return `${location.origin}/#look=${encodeURIComponent(text)}`;
+/** What a link or a saved view says, as far as it is a look: whatever else it may hold is left out.
+ * @param {any} given @returns {{look: Look, extra: string[]}} */
+export function asLook(given) {
+  /** @type {any} */
+  const look = { ...START };
+  const isTexts = (/** @type {any} */ one) => Array.isArray(one) && one.every((text) => typeof text === "string");
+  for (const [name, value] of Object.entries(START)) {
+    const fits = name === "where" ? isTexts(given?.where) : typeof given?.[name] === typeof value;
+    if (fits) look[name] = given[name];
+  }
+  if (!["table", "grid"].includes(look.mode)) look.mode = START.mode;
+  return { look, extra: isTexts(given?.columns) ? given.columns : [] };
 }
 
-/** What an address says beside its path; it is taken out of the address bar at once. */
+/** This very look, with the columns that stand in the list. */
+export const seen = () => ({ ...state.look, columns: state.extra });
+
+/** A link to a look, for whoever may open this server's pages. @param {any} [look] */
+export const link = (look = seen()) => `${location.origin}/#look=${encodeURIComponent(JSON.stringify(look))}`;
+
+/** What an address says beside its path; it is taken out of the address bar at once.
+ * @returns {{token?: string, look?: Look, extra?: string[]}} */
 export function fromAddress() {
   const hash = location.hash.slice(1);
   history.replaceState(history.state, "", "/");
   if (hash.startsWith("open=")) return { token: hash.slice(5) };
   if (hash.startsWith("look=")) {
     try {
-      return { look: { ...START, ...JSON.parse(decodeURIComponent(hash.slice(5))) } };
+      return asLook(JSON.parse(decodeURIComponent(hash.slice(5))));
     } catch {
       return {};
     }
   }
-  return history.state?.look ? { look: history.state.look } : {};
+  return history.state?.look ? { look: asLook(history.state.look).look } : {};
 }
 
 /** Add a condition, or take it off where it is. @param {string} condition */
@@ -101,10 +149,12 @@ let place = -1;
 /** Ask how far the server is; a view that is out of date is asked for again. */
 export async function poll() {
   const status = await get("status");
+  connection.place = status.place?.number || 0;
   set({ status, ...(status.jobs || state.dialog === "jobs" ? { jobs: (await get("jobs")).jobs } : {}) });
   if (!status.place) return status;
   if (status.place.number !== place || status.state.generation !== generation) {
     const other = status.place.number !== place;
+    if (other && place >= 0 && !state.choosing) set({ dialog: "", view: null });
     place = status.place.number;
     generation = status.state.generation;
     await refreshView({ keep: !other });

@@ -2,7 +2,7 @@
 // It shows no pictures: each costs the reading of a whole file.
 import { base, day, html, plain, size, useEffect, useLayoutEffect, useRef, useState } from "./lib.js";
 import { scrolling, useRows } from "./rows.js";
-import { go } from "./state.js";
+import { activeIs, go } from "./state.js";
 import { choose, onListKey, open } from "./keys.js";
 
 const ROW = 30;
@@ -95,6 +95,7 @@ function Head({ sort, title, look }) {
 /** @param {{at: number, item: any, columns: any[], state: any}} given */
 function Row({ at, item, columns, state }) {
   const active = at === state.active;
+  useEffect(() => { if (at === state.active && item) activeIs(item.name); }, [at === state.active, item]);
   const chosen = Boolean(item && state.chosen.has(item.name));
   const classes = [active && "active", chosen && "chosen", item?.mark && "marked"].filter(Boolean).join(" ");
   const pick = (/** @type {MouseEvent} */ event) => item && choose(event, at, item);

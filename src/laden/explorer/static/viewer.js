@@ -11,6 +11,7 @@ import { save } from "./shot.js";
 import { presets } from "./windowing.js";
 
 const WHOLE = { zoom: 1, x: 0.5, y: 0.5 };
+const FRESH = { sight: WHOLE, exact: false, chosen: null };
 const FAR = 50;
 /** How many files that are no image are passed over. */
 
@@ -46,10 +47,11 @@ async function neighbour(from, step) {
 export function Viewer({ state }) {
   const { image, compare } = state.look;
   const box = useRef(/** @type {any} */ (null));
-  const [frame, setFrame] = useState(0);
-  const [sight, setSight] = useState(WHOLE);
-  const [exact, setExact] = useState(false);
-  const [chosen, setChosen] = useState(/** @type {any} */ (null));
+  const [seen, setSeen] = useState(/** @type {any} */ ({}));
+  // Of this image alone: its first frame is not drawn as the one before was, and no key that follows is lost.
+  const of = (/** @type {any} */ one) => (one.image === image ? one : { ...FRESH, ...(compare && one), image, frame: 0 });
+  const see = (/** @type {any} */ change) => setSeen((/** @type {any} */ before) => ({ ...of(before), ...change }));
+  const { frame, sight, exact, chosen } = of(seen);
   const [at, setAt] = useState(-1);
   const shown = usePicture(image, frame);
   const other = usePicture(compare, 0);
@@ -60,9 +62,7 @@ export function Viewer({ state }) {
   useEffect(() => { box.current.focus(); }, []);
   /** What was found ahead, so that a step needs no question. @type {{current: any}} */
   const near = useRef({});
-  const anew = () => { setFrame(0); if (!compare) { setChosen(null); setSight(WHOLE); setExact(false); } };
   useEffect(() => {
-    anew();
     let wanted = true;
     near.current = { image };
     get("at", { view: state.view.view, name: image }).then(async ({ at: place }) => {
@@ -89,8 +89,6 @@ export function Viewer({ state }) {
     // Somebody may have gone back to the list meanwhile.
     if (current().look.image !== image) return;
     if (!item) return say(by > 0 ? "That is the last one" : "That is the first one");
-    // Before it is drawn: else its first frame would have the window of the one before.
-    anew();
     setAt(item.at);
     go({ image: item.name }, { replace: true });
   };
@@ -99,19 +97,19 @@ export function Viewer({ state }) {
   const act = (/** @type {string} */ key) => {
     const frames = facts?.frames || 1;
     const number = Number(key);
-    if (number >= 1 && number <= found.length) setChosen({ ...found[number - 1], inverted: window_.inverted });
+    if (number >= 1 && number <= found.length) see({ chosen: { ...found[number - 1], inverted: window_.inverted } });
     else if (key === "ArrowRight" || key === "n") step(1);
     else if (key === "ArrowLeft" || key === "p") step(-1);
-    else if (key === "ArrowUp") setFrame(Math.max(0, frame - 1));
-    else if (key === "ArrowDown") setFrame(Math.min(frames - 1, frame + 1));
-    else if (key === "i" && window_) setChosen({ ...window_, inverted: !window_.inverted });
-    else if (key === "r") { setChosen(null); setSight(WHOLE); setExact(false); }
-    else if (key === "f") { setSight(WHOLE); setExact(false); }
-    else if (key === "z") setExact(!exact);
-    else if (key === "+" || key === "=") setSight({ ...sight, zoom: Math.min(60, sight.zoom * 1.25) });
-    else if (key === "-") setSight({ ...sight, zoom: Math.max(0.2, sight.zoom / 1.25) });
-    else if (key in PAN) setSight({ ...sight, x: sight.x + PAN[key][0] / sight.zoom, y: sight.y + PAN[key][1] / sight.zoom });
-    else if (key in WINDOW && window_) setChosen(WINDOW[key](window_));
+    else if (key === "ArrowUp") see({ frame: Math.max(0, frame - 1) });
+    else if (key === "ArrowDown") see({ frame: Math.min(frames - 1, frame + 1) });
+    else if (key === "i" && window_) see({ chosen: { ...window_, inverted: !window_.inverted } });
+    else if (key === "r") see(FRESH)
+    else if (key === "f") see({ sight: WHOLE, exact: false })
+    else if (key === "z") see({ exact: !exact });
+    else if (key === "+" || key === "=") see({ sight: { ...sight, zoom: Math.min(60, sight.zoom * 1.25) } });
+    else if (key === "-") see({ sight: { ...sight, zoom: Math.max(0.2, sight.zoom / 1.25) } });
+    else if (key in PAN) see({ sight: panned(sight, PAN[key]) });
+    else if (key in WINDOW && window_) see({ chosen: WINDOW[key](window_) });
     else if (key === "c") go({ compare: compare ? "" : image }, { replace: true });
     else if (key === "k") save(box.current, image);
     else if (key === "Escape") close();
@@ -130,7 +128,8 @@ export function Viewer({ state }) {
     : { ...presets(own)[0], inverted: own.inverted });
   const pane = (/** @type {any} */ one, /** @type {string} */ name) => html`<${Pane} key=${name === image ? "this" : "that"}
     picture=${one.picture} name=${name} label=${label(name)} sight=${sight} exact=${exact}
-    window=${linked(one.picture?.facts) || { centre: 128, width: 256, inverted: false }} onWindow=${setChosen} onSight=${setSight} />`;
+    window=${linked(one.picture?.facts) || { centre: 128, width: 256, inverted: false }} onWindow=${(/** @type {any} */ one) => see({ chosen: one })}
+    onSight=${(/** @type {any} */ one) => see({ sight: one })} />`;
   return html`<section class="viewer" ref=${box} tabindex="-1" onKeyDown=${onKey} aria-label="Image">
     <div class="bar">
       <button onClick=${close}>Back to the list</button>
@@ -164,6 +163,8 @@ export function Viewer({ state }) {
 }
 
 const PAN = /** @type {Record<string, number[]>} */ ({ a: [-0.1, 0], d: [0.1, 0], w: [0, -0.1], s: [0, 0.1] });
+/** @param {any} sight @param {number[]} by Shares of what is seen. */
+const panned = (sight, [x, y]) => ({ ...sight, x: sight.x + x / sight.zoom, y: sight.y + y / sight.zoom });
 const WINDOW = /** @type {Record<string, (one: any) => any>} */ ({
   "[": (one) => ({ ...one, width: Math.max(2, one.width * 0.9) }),
   "]": (one) => ({ ...one, width: one.width * 1.1 }),

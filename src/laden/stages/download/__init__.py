@@ -28,7 +28,7 @@ from laden.run.window import Window
 from laden.stages.download.ranges import Read, WrongBytes, cost_bytes, is_large, proved, read_whole, reading
 from laden.stages.download.wanted import Came, Fate, Wanted
 from laden.stages.download.writing import Writers, Written
-from laden.store.intake import Intake, Part, Standing
+from laden.store.intake import Intake, Part, Standing, is_that
 from laden.store.journal import Version
 from laden.values.errors import (
     AccessDenied,
@@ -178,7 +178,9 @@ class _Bringer:
         for item in batch:
             there: Standing | StoreError | None
             try:
-                there = None if self._stopping() else self._intake.examine(item.place, item.size_bytes, item.md5)
+                there = (
+                    None if self._stopping() else self._intake.examine(item.place, is_that(item.size_bytes, item.md5))
+                )
             except StoreError as error:
                 there = error
             found.append(_Looked(item, there))
@@ -236,7 +238,7 @@ class _Bringer:
             case NameRefused():
                 return Came(item, Fate.REFUSED, reason=str(written.error))
             case BlobConflict():
-                there = await self._in_thread(self._intake.examine, item.place, item.size_bytes, written.md5)
+                there = await self._in_thread(self._intake.examine, item.place, is_that(item.size_bytes, written.md5))
                 same = there is not None and there.same
                 return Came(item, Fate.THERE, written.md5) if same else Came(item, Fate.CONFLICT, reason=IN_THE_WAY)
         return Came(item, Fate.FAILED, reason=str(written.error))

@@ -39,7 +39,11 @@ class Packed(NamedTuple):
 
 
 async def pack_all(
-    packs: Iterator[Pack], read: Read, intake: Intake, stopping: Callable[[], bool] = lambda: False
+    packs: Iterator[Pack],
+    read: Read,
+    intake: Intake,
+    stopping: Callable[[], bool] = lambda: False,
+    replaced: Callable[[str], object] = lambda _: None,
 ) -> AsyncIterator[Packed]:
     """Make archives one after the other; yields what became of each member.
 
@@ -48,6 +52,7 @@ async def pack_all(
         read: gives the bytes of an item.
         intake: the folder, prepared.
         stopping: asked before each member; once true, nothing more is written, and what was stays for the next run.
+        replaced: told the name of an archive that took the place of another one of laden's.
 
     Raises:
         StoreError: the place that is read from does not answer, or does not let anybody read.
@@ -56,20 +61,17 @@ async def pack_all(
     for pack in packs:
         if stopping():
             return
-        async for one in _pack(pack, read, intake, stopping):
+        async for one in _pack(pack, read, intake, stopping, replaced):
             yield one
 
 
-async def _pack(pack: Pack, read: Read, intake: Intake, stopping: Callable[[], bool]) -> AsyncIterator[Packed]:
+async def _pack(
+    pack: Pack, read: Read, intake: Intake, stopping: Callable[[], bool], replaced: Callable[[str], object]
+) -> AsyncIterator[Packed]:
     there = await asyncio.to_thread(_there, intake, pack)
-    if isinstance(there, StoreError) or (there is not None and not there.same and there.own is None):
-        reason = str(there) if isinstance(there, StoreError) else "another file of this name is there, and was left"
-        for member in pack.members:
-            yield Packed(Came(member.item, Fate.CONFLICT, reason=f"{pack.name}: {reason}"), pack.name, None)
-        return
-    if there is not None and there.same:
-        for written in pack.written:
-            yield Packed(Came(written.member.item, Fate.THERE, written.member.item.md5), pack.name, written)
+    if isinstance(there, StoreError) or (there is not None and (there.same or there.own is None)):
+        for one in _settled(pack, there):
+            yield one
         return
     part, kept = await asyncio.to_thread(begun, intake, pack)
     try:
@@ -89,17 +91,27 @@ async def _pack(pack: Pack, read: Read, intake: Intake, stopping: Callable[[], b
         error = await asyncio.to_thread(intake.place, part, part.md5, there.own if there else None)
         if error is not None:
             raise error
+        if there is not None:
+            replaced(pack.name)
     finally:
         part.close()
+
+
+def _settled(pack: Pack, there: Standing | StoreError) -> Iterator[Packed]:
+    """What became of the members of an archive that stays as it is."""
+    if isinstance(there, Standing) and there.same:
+        for written in pack.written:
+            yield Packed(Came(written.member.item, Fate.THERE, written.member.item.md5), pack.name, written)
+        return
+    reason = str(there) if isinstance(there, StoreError) else "another file of this name is there, and was left"
+    for member in pack.members:
+        yield Packed(Came(member.item, Fate.CONFLICT, reason=f"{pack.name}: {reason}"), pack.name, None)
 
 
 def _there(intake: Intake, pack: Pack) -> Standing | StoreError | None:
     """What lies where an archive is to lie, held against it."""
     try:
-        found = intake.examine(pack.name, -1, None)
-        if found is None:
-            return None
-        return found._replace(same=hold(intake.root / pack.name, pack).whole)
+        return intake.examine(pack.name, lambda path, _: hold(path, pack).whole)
     except StoreError as error:
         return error
 

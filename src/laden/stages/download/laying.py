@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from laden.store.disk import hashed
-from laden.store.intake import Intake
+from laden.store.intake import Intake, is_that
 from laden.values.errors import BlobConflict, StoreError
 
 _PART_BYTES = 8 << 20
@@ -20,7 +20,7 @@ def lay(intake: Intake, name: str, path: Path) -> bool:
         UsageError: the folder cannot take more.
     """
     size_bytes, md5 = path.stat().st_size, hashed(path)
-    there = intake.examine(name, size_bytes, md5)
+    there = intake.examine(name, is_that(size_bytes, md5))
     if there is not None and (there.same or there.own is None):
         if there.same:
             return False

@@ -8,6 +8,12 @@ from laden.values.records import Finding, Severity
 GONE = "it is gone where it is read from: run the load again to send it"
 
 
+def replaced(name: str) -> Finding:
+    """A file took the place of another one of laden's."""
+    message = "it took the place of what an earlier get had brought, which nobody had touched"
+    return Finding("get-replaced", Severity.INFO, message, blob=name)
+
+
 def meaning(came: Came) -> list[Finding]:
     """What a person should know of what became of a file."""
     blob, reason = came.item.blob, came.reason
@@ -15,8 +21,7 @@ def meaning(came: Came) -> list[Finding]:
         case Fate.CAME | Fate.THERE:
             return []
         case Fate.REPLACED:
-            message = "it took the place of what an earlier get had brought, which nobody had touched"
-            return [Finding("get-replaced", Severity.INFO, message, blob=blob)]
+            return [replaced(blob)]
         case Fate.CONFLICT:
             return [Finding("get-conflict", Severity.ERROR, f"{reason}: move it away, or choose a folder", blob=blob)]
         case Fate.REFUSED:

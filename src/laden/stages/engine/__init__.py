@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Iterable
 from typing import TYPE_CHECKING, TypeVar
 
 from laden.dataset.source import Reader
-from laden.stages.engine.works import Hooks, Job, Look, Pool, ReadBack, Work
+from laden.stages.engine.works import Hooks, Job, Look, Pool, ReadBack, Work, parted
 from laden.stages.transfer import transfer
 from laden.store import Store
 from laden.values.records import Item, Receipt
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 R = TypeVar("R")
 
-__all__ = ["Hooks", "Job", "Look", "Pool", "ReadBack", "done_by", "move", "workers_for"]
+__all__ = ["Hooks", "Job", "Look", "Pool", "ReadBack", "done_by", "move", "parted", "workers_for"]
 
 _WORTH_ITEMS = 20_000
 _SMALL_BYTES = 128 << 10

@@ -9,20 +9,24 @@ no worker logs what it was given. A place that nothing came to for a minute is c
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import pickle
+import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from laden._version import VERSION
 from laden.run.loop import loop_factory
 from laden.stages.engine.works import Doing, Hooks, Work
 from laden.store import Retry
-from laden.values.errors import LadenError
+from laden.values.errors import AccessDenied, LadenError
 from laden.values.secrets import note_environment
 
 Tell = Callable[[int, int], None]
@@ -34,9 +38,19 @@ _MOST_RETRIES = 200
 """Told of a batch."""
 
 
+@cache
 def own_version() -> str:
-    """Of laden, in this process."""
-    return VERSION
+    """Of laden, in this process: its number, and a mark of its source files.
+
+    What travels is understood by the very same code alone, and two states of one repository have one number.
+    """
+    root = Path(__file__).parents[2]
+    mark = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        # Line ends are those of a checkout, not of the code.
+        code = path.read_bytes().replace(b"\r\n", b"\n")
+        mark.update(f"{path.relative_to(root).as_posix()} {len(code)}\n".encode() + code)
+    return f"{VERSION} ({mark.hexdigest()[:8]})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +123,9 @@ class _Place:
                     told_s = time.monotonic()
                     done_bytes = in_all_bytes * len(results) // len(things)
                     tell(len(results), done_bytes)
+        except AccessDenied as denied:
+            # Which of many machines it is, whose credential is not enough, nobody would know.
+            error = type(denied)(f"on the worker {socket.gethostname()}: {denied}", denied.code)
         except LadenError as sentence:
             error = sentence
         except Exception as bug:  # noqa: BLE001 - a worker's log must not have it, whose calls hold what it was given

@@ -11,15 +11,16 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from laden.dataset.source import open_archive
 from laden.stages.engine.carrying import carry, own_version
 from laden.stages.engine.works import Told
-from laden.values.errors import UsageError
+from laden.values.errors import SourceError, UsageError
 from laden.values.secrets import redact
 from laden.values.units import size
 
@@ -108,11 +109,11 @@ class DaskPool:
                 )
         self._see()
 
-    def see(self, path: str) -> None:
-        for address, sees in self._asked(_sees, path).items():
-            if not sees:
+    def see(self, path: str, sizes: Mapping[str, int]) -> None:
+        for address, unseen in self._asked(_unseen, path, dict(sizes)).items():
+            if unseen:
                 raise UsageError(
-                    f"the worker at {address} does not see {path}: every worker has to see the source under that path"
+                    f"the worker at {address} {unseen}: every worker has to see the same source under the same path"
                 )
 
     def _asked(self, question: Callable[..., Any], *arguments: object) -> dict[str, Any]:
@@ -208,5 +209,17 @@ def _carry(version: str, work: bytes, things: bytes) -> Told:
     return carry(version, work, things, lambda done, size_bytes: worker.log_event(_TOPIC, [key, done, size_bytes]))
 
 
-def _sees(path: str) -> bool:
-    return Path(path).exists()
+def _unseen(path: str, sizes: dict[str, int]) -> str:
+    """What a worker does not see of a source, for a sentence; empty where it sees all of it."""
+    root = Path(path)
+    if not root.exists():
+        return f"does not see {path}"
+    for name, size_bytes in sizes.items():
+        try:
+            file = open_archive(root, name)
+        except (OSError, SourceError):
+            return f"does not see {root / name}"
+        file.close()
+        if file.size_bytes != size_bytes:
+            return f"sees another {root / name}, of {file.size_bytes:,} bytes and not {size_bytes:,}"
+    return ""

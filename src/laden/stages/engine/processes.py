@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from laden.run.loop import run
 from laden.stages.engine.asking import SasAsker, answer
-from laden.stages.engine.works import Doing, Hooks, Job
+from laden.stages.engine.works import Doing, Hooks, Job, parted
 from laden.store import Retry
 from laden.values.errors import AccessEnded, Interrupted, LadenError
 from laden.values.records import Item, Receipt
@@ -51,7 +51,8 @@ async def move_in_processes(
     """Move items in so many worker processes; see `laden.stages.engine.move`."""
     window_bytes = job.settings.window_bytes // workers
     cap = job.cap and job.cap.shared(workers)
-    share = replace(job, settings=replace(job.settings, window_bytes=window_bytes), cap=cap)
+    settings = replace(job.settings, window_bytes=window_bytes)
+    share = replace(job, root=parted(job.root, workers), settings=settings, cap=cap)
     coordinator = _Coordinator(share, _batches(items), workers, hooks, sas)
     try:
         async for receipts in coordinator.receipts():

@@ -16,7 +16,7 @@ import math
 import pickle
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import BrokenExecutor, Executor, Future
 from concurrent.futures import CancelledError as FutureCancelled
 from contextlib import suppress
@@ -41,6 +41,7 @@ _AHEAD = 2
 _ATTEMPTS = 3
 _LOOK_S = 0.5
 _END_WITHIN_S = 10.0
+_OTHER = "use one whose futures hold each call's own result"
 
 
 class ExecutorPool:
@@ -60,7 +61,7 @@ class ExecutorPool:
         # A call that never began is cancelled by whoever shut it down; RuntimeError: nothing is taken any more.
         return isinstance(error, BrokenExecutor | FutureCancelled | RuntimeError)
 
-    def see(self, path: str) -> None:
+    def see(self, path: str, sizes: Mapping[str, int]) -> None:
         """Nobody knows where an executor's workers are."""
 
     def on_way(self, tell: Callable[[str, int, int], None]) -> None:
@@ -106,7 +107,9 @@ class _Spread:
         batch.key = f"laden-{self.token}-{batch.number}-{mark}-{batch.attempts}"
         try:
             batch.call = self.pool.submit(batch.key, self.packed, things)
-            future = asyncio.wrap_future(batch.call)
+            future = asyncio.wrap_future(_checked(batch.call, self.pool.name))
+        except UsageError:
+            raise
         except Exception as error:  # noqa: BLE001 - whatever an engine raises
             future = asyncio.get_running_loop().create_future()
             future.set_exception(error)
@@ -126,13 +129,7 @@ class _Spread:
             raise Interrupted(self._lost("it cancelled what was given to it"))
         if (error := future.exception()) is not None:
             return self._failed(batch, error)
-        version, body = future.result()
-        if version != own_version():
-            raise UsageError(
-                f"a worker of {self.pool.name} has laden {version}, and this one is {own_version()}: install the same"
-                " version everywhere, then run the same command again"
-            )
-        answer: Answer = pickle.loads(body)  # noqa: S301 - of a worker, who may do all that this run may
+        answer = self._answer_of(batch, future.result())
         for retry in answer.retries:
             self.hooks.on_retry(retry)
         if answer.limit:
@@ -144,6 +141,29 @@ class _Spread:
         elif len(answer.results) < len(batch.things):
             return self._failed(batch, LadenError("it came back before all of it was done"))
         return answer.results
+
+    def _answer_of(self, batch: _Batch, told: object) -> Answer:
+        """What a worker says of a batch; raises UsageError where its laden is another, or it says no such thing."""
+        match told:
+            case (str() as version, bytes() as body) if version == own_version():
+                with suppress(Exception):  # whatever unpickling raises
+                    answer = pickle.loads(body)  # noqa: S301 - of a worker, who may do all that this run may
+                    if isinstance(answer, Answer) and self._is_about(batch, answer.results):
+                        return answer
+            case (str() as version, bytes()):
+                raise UsageError(
+                    f"a worker of {self.pool.name} has laden {version}, and this one is {own_version()}: install the"
+                    " same version everywhere, then run the same command again"
+                )
+        raise UsageError(
+            f"{self.pool.name} gave back something else than what the call that it was given returns"
+            f" ({type(told).__name__}): {_OTHER}"
+        )
+
+    def _is_about(self, batch: _Batch, results: list[Any]) -> bool:
+        """Whether all results are about things of that batch, each once."""
+        given = [self.work.blob_of(result) for result in results]
+        return len(set(given)) == len(given) and set(given) <= {thing.blob for thing in batch.things}
 
     def _failed(self, batch: _Batch, error: BaseException) -> list[Any]:
         what = redact(f"{type(error).__name__}: {error}".partition("\n")[0][:300])
@@ -204,6 +224,13 @@ class _Spread:
 
     def _lost(self, what: str) -> str:
         return f"{self.pool.name} is gone ({what}): start it again, and run the same command again to go on"
+
+
+def _checked(call: object, pool: str) -> Future[Told]:
+    """What was given for a call; raises UsageError where it is no future."""
+    if not isinstance(call, Future):
+        raise UsageError(f"{pool} gave no future for a call ({type(call).__name__}): {_OTHER}")
+    return call
 
 
 class _Ending(Exception):  # noqa: N818 - carries what was done before it

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from laden.dataset.images import Level, Phi
@@ -63,6 +64,9 @@ class Work(Protocol[T, R]):
     def lost(self, thing: T, reason: str) -> R:
         """What became of a thing that nobody could do, for the reason given."""
 
+    def blob_of(self, result: object) -> str:
+        """The blob that a result is about; raises `TypeError` where it is no result."""
+
 
 Told = tuple[str, bytes]
 """What `carry` gives."""
@@ -84,8 +88,13 @@ class Pool(Protocol):
     def gone(self, error: BaseException) -> bool:
         """Whether an error means that the whole pool is gone, and not one worker."""
 
-    def see(self, path: str) -> None:
-        """Raise `UsageError` where it is known that a worker does not see a file or folder of that path."""
+    def see(self, path: str, sizes: Mapping[str, int]) -> None:
+        """Raise `UsageError` where it is known that a worker does not see a source.
+
+        Args:
+            path: of its folder or file.
+            sizes: of its archives, in bytes, by their names below it.
+        """
 
     def on_way(self, tell: Callable[[str, int, int], None]) -> None:
         """Tell from now on, from any thread, how far a batch is: its key, things and bytes done."""
@@ -133,6 +142,14 @@ class Job:
     def lost(self, thing: Item, reason: str) -> Receipt:
         return Receipt(thing, Outcome.FAILED, code="put-failed", reason=reason)
 
+    def blob_of(self, result: object) -> str:
+        return _blob_of_receipt(result)
+
+
+def parted(root: str | Root, readers: int) -> str | Root:
+    """A source's root for one of so many places that read it at once; hosts of links are not asked more by several."""
+    return root if isinstance(root, str | Path) else root.shared_by(readers)
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -162,6 +179,9 @@ class Look:
 
     def lost(self, thing: Item, reason: str) -> Receipt:
         return Receipt(thing, Outcome.FAILED, code="source-unreadable", reason=reason)
+
+    def blob_of(self, result: object) -> str:
+        return _blob_of_receipt(result)
 
 
 _LOOKED_AT_ONCE = 64
@@ -196,6 +216,18 @@ class ReadBack:
 
     def lost(self, thing: Target, reason: str) -> Done:
         return thing, Finding("blob-unread", Severity.ERROR, reason, blob=thing.blob)
+
+    def blob_of(self, result: object) -> str:
+        match result:
+            case (Target() as target, Finding() | None):
+                return target.blob
+        raise TypeError(type(result).__name__)
+
+
+def _blob_of_receipt(result: object) -> str:
+    if not isinstance(result, Receipt):
+        raise TypeError(type(result).__name__)
+    return result.item.blob
 
 
 def _access(destination: Destination | FolderDestination, lacking: Callable[..., str], command: str | None) -> Access:

@@ -3,7 +3,8 @@
 In order: what is there already is told, and what lies in a file's way is refused; blocks that an interrupted fetch had
 noted are taken over (`part`); the others are asked for in the order of the files, some of them ahead, each held to the
 content that the file has now; a host without ranges gives its file in one stream, from the beginning. A file whose last
-block has come is handed out, to be proved (`proof`) and given its name. What fails, fails for that file alone.
+block has come is handed out, to be proved (`proof`) and given its name. What fails, fails for that file alone. One that
+is damaged where it lies can be brought beside itself (`anew`).
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from laden.remote.linked import Held, LinkedRoot
 from laden.remote.location import Location, as_source_error
 from laden.remote.stream import pieces_of
 from laden.remote.wire import Wire
-from laden.stages.fetching.part import Part, refuse_place
+from laden.stages.fetching.part import Part, refuse_place, room_refusal
 from laden.values.errors import Interrupted, LadenError, SourceError, StoreError
+from laden.values.room import free_bytes
 
 _AHEAD = 8
 """Blocks asked for and not written yet: more than hosts bear at once, and 128 MiB of memory."""
@@ -48,9 +50,12 @@ class Came:
         """What its host says of its bytes."""
         return self.file.said if self.file is not None else self.streamed
 
-    def hear(self, said: tuple[Said, ...]) -> None:
+    whole_only: bool = False
+    """Whether its host gives it whole only."""
+
+    def hear(self, version: Version | None, said: tuple[Said, ...]) -> None:
         """Note what the host says of a file that came whole."""
-        self.streamed = said
+        self.version, self.streamed = version, said
 
 
 @dataclass
@@ -64,7 +69,14 @@ class Fetching:
     """One run of it."""
 
     def __init__(
-        self, root: LinkedRoot, wire: Wire, folder: Path, *, told: Callable[[int], None], stopping: Callable[[], bool]
+        self,
+        root: LinkedRoot,
+        wire: Wire,
+        folder: Path,
+        *,
+        told: Callable[[int], None],
+        stopping: Callable[[], bool],
+        anew: bool = False,
     ) -> None:
         """Prepare.
 
@@ -74,6 +86,7 @@ class Fetching:
             folder: where they come to lie.
             told: of so many bytes that are here, whether they came or were noted.
             stopping: asked often; once true, what came is noted and `Interrupted` is raised.
+            anew: whether files that are there already are brought too, beside themselves.
         """
         self.fetched_bytes = 0
         self._root = root
@@ -81,10 +94,11 @@ class Fetching:
         self._folder = folder
         self._told = told
         self._stopping = stopping
+        self._anew = anew
         self._ahead: deque[_Block] = deque()
 
     def files(self, names: Sequence[str]) -> Iterator[Came]:
-        """Bring these; each is given out once, complete or with its error.
+        """Bring these; each is given out once, complete or with its error; who gets one with a part closes that.
 
         Raises:
             StoreError: the folder takes no more.
@@ -105,13 +119,13 @@ class Fetching:
         try:
             refuse_place(self._folder, came.path)
             came.file = self._open(name)
-            if came.file is None:
-                self._stream(came, self._root.files[name])
+            came.version = came.file.version if came.file is not None else self._root.files[name].version
+            if came.path.exists() and not self._anew:
+                self._there(came)
                 yield came
                 return
-            came.version = came.file.version
-            if came.path.exists():
-                self._there(came)
+            if came.file is None:
+                self._stream(came, self._root.files[name])
                 yield came
                 return
             came.part = Part(came.path, came.file.address, came.file.version)
@@ -127,22 +141,24 @@ class Fetching:
             self._ahead.append(_Block(came, index, came.file.begin(start, size_bytes)))
             while len(self._ahead) >= _AHEAD:
                 yield from self._land()
-            if came.error is not None:
+            if came.error is not None or came.whole_only:
                 return
 
     def _open(self, name: str) -> RemoteFile | None:
         """None where its host gives it whole only."""
         try:
             file = self._root.open(name)
-        except NoRanges:
+        except NoRanges as error:
+            held = self._root.files[name]
+            held.version, held.whole_only = error.version or held.version, True
             return None
         assert isinstance(file, RemoteFile)
         return file
 
     def _there(self, came: Came) -> None:
-        assert came.version is not None
         here_bytes = came.path.stat().st_size
-        if here_bytes != came.version.size_bytes:
+        came.whole_only = came.file is None
+        if came.version is not None and here_bytes != came.version.size_bytes >= 0:
             raise SourceError(
                 f"{came.path} is there already with {here_bytes:,} bytes, and the one behind the link has"
                 f" {came.version.size_bytes:,}: it was left as it is; move it away, or fetch into another folder",
@@ -155,12 +171,15 @@ class Fetching:
         self._refuse_to_go_on()
         block = self._ahead.popleft()
         came = block.came
-        if came.error is not None:
+        if came.error is not None or came.whole_only:
             block.data.cancel()
             return
         assert came.part is not None
         try:
             data = self._wire.wait(block.data)
+        except NoRanges:
+            yield self._streamed(came)
+            return
         except (SourceError, StoreError) as error:
             yield _failed(came, error)
             return
@@ -173,11 +192,24 @@ class Fetching:
         if not came.part.missing:
             yield _complete(came)
 
+    def _streamed(self, came: Came) -> Came:
+        """A file that was begun in blocks, of a host that then gave no ranges."""
+        assert came.part is not None
+        came.part.close()
+        self._told(-came.part.done_bytes)
+        try:
+            self._stream(came, self._root.files[came.name])
+        except SourceError as error:
+            return _failed(came, error)
+        return came
+
     def _stream(self, came: Came, held: Held) -> None:
-        """Bring a file whole, from its beginning; where it is there already, its length tells nothing."""
-        if came.path.exists():
-            self._told(came.path.stat().st_size)
-            return
+        """Bring a file whole, from its beginning."""
+        came.file, came.whole_only = None, True
+        wanted_bytes = held.version.size_bytes if held.version is not None else 0
+        if wanted_bytes > (room_bytes := free_bytes(self._folder)):
+            # What a host without ranges says of a length is known only now.
+            raise room_refusal(wanted_bytes, room_bytes, self._folder)
         self._root.tell(
             f"{came.name}: {held.link.host} gives it whole only: it comes in one stream, and from its beginning"
             " again if that breaks off"
@@ -202,7 +234,7 @@ class Fetching:
 
 def _complete(came: Came) -> Came:
     assert came.part is not None
-    came.part.close()
+    came.part.finish()
     came.path = came.part.path
     return came
 

@@ -3,7 +3,8 @@
 The notes are lines of JSON: the first says which content it is of (address without its query, length, validators) and
 how long a block is; each other one names a block that is here, with its MD5. A block is on the disk before it is noted.
 Who goes on reads the noted blocks: what is not as noted counts as missing. A `.part` without notes is somebody else's.
-Nothing is ever written over a file that has its name: `place` gives the name only where it is free.
+Nothing is ever written over a file that has its name: `place` gives the name only where it is free, unless it is told
+that this one is to take a damaged one's place.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from laden.remote.answers import Version
-from laden.store.disk import linked, refuse_links
-from laden.values.errors import BlobConflict, NameRefused, SourceError, StoreError
+from laden.stages.fetching.seal import Seal, Sealing, seal_of_blocks
+from laden.store.disk import is_at, linked, refuse_links
+from laden.values.errors import BlobConflict, DiskFull, NameRefused, SourceError, StoreError
+from laden.values.room import disk_full, is_full
 from laden.values.units import size
 
 if os.name != "nt":
@@ -58,6 +61,8 @@ class Part:
                 noted = self._noted(address)
                 self._file = _opened(self.path)
                 self._file.truncate(version.size_bytes if version else 0)
+                self._stream = Sealing(self.block_bytes)
+                self._md5s: dict[int, str] = {}
                 self.done_bytes = self._take_over(noted)
             except BaseException:
                 self.close()
@@ -79,7 +84,8 @@ class Part:
             self._file.write(data)
             self._file.flush()
             os.fsync(self._file.fileno())
-            self._note({"block": index, "md5": _md5(data)})
+            self._md5s[index] = _md5(data)
+            self._note({"block": index, "md5": self._md5s[index]})
         except OSError as error:
             raise _unwritable(self.path, error) from None
         self.missing.remove(index)
@@ -92,18 +98,30 @@ class Part:
             self._file.write(data)
         except OSError as error:
             raise _unwritable(self.path, error) from None
+        self._stream.add(data)
+
+    @property
+    def seal(self) -> Seal:
+        """Of all its bytes, once they are here."""
+        if self._version is None:
+            return self._stream.seal()
+        md5s = (self._md5s[index] for index in range(len(self._md5s)))
+        return seal_of_blocks(self._version.size_bytes, self.block_bytes, md5s)
+
+    def finish(self) -> None:
+        """Have all its bytes on the disk; no other laden may have it until it is closed."""
+        _closed(self._file)
 
     def close(self) -> None:
         """Let go of the files."""
-        for file in (self._file, self._notes):
-            if file is not None and not file.closed:
-                with suppress(OSError):
-                    file.flush()
-                    os.fsync(file.fileno())
-                file.close()
+        _closed(self._file)
+        _closed(self._notes)
 
-    def place(self) -> None:
+    def place(self, *, over: bool = False) -> None:
         """Give it its name, and take the notes away.
+
+        Args:
+            over: whether it takes the place of what has that name.
 
         Raises:
             SourceError: with code `fetch-conflict`: something has that name.
@@ -112,9 +130,15 @@ class Part:
         try:
             if self._version is not None and self._version.mtime_ns:
                 os.utime(self.path, ns=(self._version.mtime_ns, self._version.mtime_ns))
-            _name(self.path, self.target)
+            if over:
+                self.path.replace(self.target)
+            else:
+                _name(self.path, self.target)
+            if os.name == "nt":
+                self.close()
             self.notes_path.unlink()
             _settle(self.target.parent)
+            self.close()
         except BlobConflict:
             message = f"{self.target} is there now, and nothing is replaced: it was fetched to {self.path}"
             raise SourceError(message, "fetch-conflict") from None
@@ -126,12 +150,15 @@ class Part:
             return
         try:
             fcntl.flock(self._notes.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+            free = is_at(self._notes.fileno(), self.notes_path)
         except BlockingIOError:
-            message = f"{self.path} is being fetched by another laden right now: let it end"
-            raise SourceError(message, "fetch-conflict") from None
+            free = False
         except OSError:
             # Some network file systems have no locks.
             return
+        if not free:
+            message = f"{self.path} is being fetched by another laden right now: let it end"
+            raise SourceError(message, "fetch-conflict")
 
     def _noted(self, address: str) -> dict[int, str]:
         """The blocks that are noted, by number, once the notes are about this content."""
@@ -172,6 +199,7 @@ class Part:
             if index in noted:
                 self._file.seek(start)
                 if _md5(self._file.read(size_bytes)) == noted[index]:
+                    self._md5s[index] = noted[index]
                     done_bytes += size_bytes
                     continue
             self.missing.append(index)
@@ -188,6 +216,14 @@ class Part:
     def _ends_whole(self) -> bool:
         self._notes.seek(-1, os.SEEK_END)
         return self._notes.read(1) == b"\n"
+
+
+def _closed(file: BinaryIO | None) -> None:
+    if file is not None and not file.closed:
+        with suppress(OSError):
+            file.flush()
+            os.fsync(file.fileno())
+        file.close()
 
 
 def _name(path: Path, target: Path) -> None:
@@ -262,18 +298,18 @@ def _settle(folder: Path) -> None:
 _OF_ONE_NAME = frozenset({errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ELOOP, errno.EILSEQ})
 
 
-def _unwritable(path: Path, error: OSError) -> SourceError | StoreError:
+def _unwritable(path: Path, error: OSError) -> SourceError | StoreError | DiskFull:
     if error.errno in _OF_ONE_NAME:
         message = f"{path} cannot be written ({error.strerror}): fetch it by itself, into another folder"
         return SourceError(message, "fetch-conflict")
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return StoreError(f"the disk that {path} is on is full: make room, and run the same command again to go on")
+    if is_full(error):
+        return disk_full(path)
     return StoreError(f"{path} cannot be written ({error.strerror or error}): check the folder")
 
 
-def room_refusal(wanted_bytes: int, free_bytes: int, folder: Path) -> StoreError:
+def room_refusal(wanted_bytes: int, free_bytes: int, folder: Path) -> DiskFull:
     """What is said where there is not enough room, before anything is fetched."""
-    return StoreError(
+    return DiskFull(
         f"{size(wanted_bytes)} are still to be fetched, and {folder} has room for {size(free_bytes)}: make room, or"
         " fetch fewer (--archives)"
     )

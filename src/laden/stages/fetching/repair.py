@@ -17,6 +17,7 @@ from laden.dataset.source.member import chunks
 from laden.remote.file import RemoteFile
 from laden.remote.location import as_source_error
 from laden.remote.wire import Wire
+from laden.store.disk import writing
 from laden.values.errors import Interrupted, MemberDamaged, StoreError
 from laden.values.records import Entry
 
@@ -102,12 +103,9 @@ def _is_right(again: _Again, entry: Entry) -> bool:
 
 
 def _write(path: Path, pieces: Sequence[tuple[int, bytes]]) -> None:
-    try:
-        with path.open("r+b") as file:
-            for start, data in pieces:
-                file.seek(start)
-                file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise StoreError(f"{path} cannot be written ({error.strerror or error}): check the folder") from None
+    with writing(path), path.open("r+b") as file:
+        for start, data in pieces:
+            file.seek(start)
+            file.write(data)
+        file.flush()
+        os.fsync(file.fileno())

@@ -9,6 +9,7 @@ Which names a share asks the destination for is known before the plan: those of 
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 
 from laden.relations import Relations
@@ -32,15 +33,11 @@ WITH own AS (SELECT DISTINCT key FROM entries WHERE ? = {_SHARE}),
 names AS (SELECT blob AS name, bool_or(key IN (SELECT key FROM own)) AS own FROM (
     SELECT blob, key FROM rows WHERE blob IS NOT NULL UNION ALL
     SELECT blob, key FROM entries WHERE blob IS NOT NULL) GROUP BY blob),
-numbered AS (SELECT name, own, row_number() OVER (ORDER BY name) AS number FROM names),
-mine AS (SELECT name, number, coalesce(number - lag(number) OVER (ORDER BY number), 0) > {NAMES_IN_RANGE} AS far
-    FROM numbered WHERE own),
-islands AS (SELECT name, number, count(*) FILTER (far) OVER (ORDER BY number) AS island FROM mine),
-parted AS (SELECT name, island, (number - min(number) OVER (PARTITION BY island)) // {NAMES_IN_RANGE} AS part
-    FROM islands)
-SELECT min(name), max(name), island FROM parted GROUP BY island, part ORDER BY min(name)
+numbered AS (SELECT name, own, row_number() OVER (ORDER BY name) AS number FROM names)
+SELECT min(name), max(name), min(number), max(number) FROM numbered WHERE own
+GROUP BY number // {NAMES_IN_RANGE} ORDER BY min(name)
 """  # noqa: S608 - own text
-"""Names that may be a share's, with less than a page of others' between; parted where they are more than a page."""
+"""Of each page of all names: the first and the last that may be a share's, and the how many-th of all they are."""
 
 
 def deal(relations: Relations, share: Share) -> None:
@@ -59,12 +56,14 @@ def spans_of(relations: Relations, share: Share) -> list[Span]:
         Empty where names cannot be asked for so, as some hold other letters than ASCII's.
     """
     found = [*relations.stream(_SPANS, [share.number - 1, *_parameters(share)])]
-    if not all(first.isascii() and last.isascii() for first, last, _ in found):
+    if not all(first.isascii() and last.isascii() for first, last, *_ in found):
         return []
     spans = [Span(f"{OWN_FOLDER}/", f"{OWN_FOLDER}0")]
-    for (first, last, island), (following, _, next_island) in pairwise([*found, ("", "", None)]):
-        # Of names, none that begins with the last one comes before it with a blank.
-        spans.append(Span(first, following if island == next_island else f"{last} "))
+    for (first, last, _, number), (following, _, next_number, _) in pairwise([*found, ("", "", math.inf, 0)]):
+        # With less than a page of others' between, it is one span, whose joint is proved; else it ends with its last
+        # name: of names, none that begins with that one comes before it with a blank.
+        near = next_number - number <= NAMES_IN_RANGE
+        spans.append(Span(first, following if near else f"{last} "))
     return sorted(spans)
 
 

@@ -32,10 +32,17 @@ from laden.dataset.profile import Profile, TableShape
 from laden.dataset.source import Reader
 from laden.dataset.table import Table, copy, write_subset
 from laden.relations import Relations
-from laden.stages.loadpage import LOAD, Document, LoadPage, Planned, write_load_page, write_unfinished_page
+from laden.stages.loadpage import COMPLETE, LOAD, Document, LoadPage, Planned, write_load_page, write_unfinished_page
 from laden.stages.manifest import MANIFEST, collect, documents_take, lost_documents, write_manifest
 from laden.stages.publish.copies import Copies
-from laden.stages.publish.others import holds_others, in_conflict, names_others, shares_images, table_kept
+from laden.stages.publish.others import (
+    holds_others,
+    in_conflict,
+    names_others,
+    original_md5,
+    shares_images,
+    table_kept,
+)
 from laden.stages.publish.putting import Putting, md5_of
 from laden.store import Store
 from laden.values.errors import BlobConflict, NameRefused
@@ -95,7 +102,7 @@ class Publisher(Putting):
         """Hash the tables as they came while images are sent: a large one takes a while."""
         for landing in [landing for landing in tables if not landing.original]:
             content = landing.table.content
-            self._originals[content] = asyncio.create_task(asyncio.to_thread(_original, content))
+            self._originals[content] = asyncio.create_task(asyncio.to_thread(original_md5, content))
 
     async def publish(
         self, profile: Profile, tables: Sequence[Landing], sidecars: Mapping[str, Entry], reader: Reader
@@ -136,7 +143,7 @@ class Publisher(Putting):
         with write_manifest(self._relations).open("rb") as file:
             manifest = await self.put(MANIFEST, file)
         told = {finding.blob for finding in findings}
-        missed = await self._page(profile, "complete", documents, manifest)
+        missed = await self._page(profile, COMPLETE, documents, manifest)
         return [*findings, *(finding for finding in missed if finding.blob not in told)]
 
     async def announce(self, profile: Profile, plan: PlanReady, before: LoadPage | None) -> None:
@@ -321,11 +328,6 @@ class Publisher(Putting):
             " AND (selected OR NOT ?) ORDER BY row",
             [landing.rows.start, landing.rows.stop, bool(landing.selection)],
         )
-
-
-def _original(content: Path) -> str:
-    with content.open("rb") as file:
-        return md5_of(file).hex()
 
 
 def _replaced(code: str, reason: str, name: str) -> Finding:

@@ -1,19 +1,23 @@
 """Whether what lies under a document's name speaks of images that this dataset does not know.
 
 A table of laden's may give way to the next version of itself. Another dataset's must not: it says which images are
-which.
+which. That two datasets come together at all is told before anything is sent (`other_dataset`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from laden.dataset.profile import Profile, TableShape
 from laden.dataset.table import Table
 from laden.relations import Relations
+from laden.stages.loadpage import LOAD, LoadPage
+from laden.stages.publish.putting import md5_of
 from laden.store import Store
 from laden.values.errors import BlobMissing, SourceError
 from laden.values.records import Finding, Severity
+from laden.values.units import plural
 
 _PART_BYTES = 16 << 20
 
@@ -32,6 +36,42 @@ SELECT count(*) FROM kept WHERE NOT lost
   AND (blob IN (SELECT blob FROM todo WHERE action = 'conflict')
     OR blob IN (SELECT blob FROM receipts WHERE outcome = 'conflict'))
 """
+
+
+_IN_COMMON = """
+SELECT count(*) FROM rows WHERE usable
+  AND (blob IN (SELECT blob FROM known) OR blob IN (SELECT name FROM blobs WHERE source_bytes IS NOT NULL))
+"""
+
+
+def other_dataset(relations: Relations, page: LoadPage | None, profile: str, tables: Sequence[Path]) -> list[Finding]:
+    """Tell that another dataset lies where this one goes: another profile's or table's, with no image in common.
+
+    Args:
+        relations: with rows, listing and earlier manifest.
+        page: of the last load; None where there is none.
+        profile: name of this load's.
+        tables: contents of its tables as they came.
+    """
+    if page is None or (page.profile == profile and page.table is None) or relations.one(_IN_COMMON)[0]:
+        return []
+    if page.profile == profile and page.table is not None and page.table.original in map(original_md5, tables):
+        return []
+    named = f"the table {page.table.name}" if page.table else f"a dataset of the profile '{page.profile}'"
+    reason = (
+        f"{named} was loaded here ({plural(page.images, 'image')}), and this is another dataset: no image in common"
+    )
+    act = (
+        "both would share one manifest, and status and verify would tell of the two as of one: to keep them apart, load"
+        " to a prefix or folder of its own"
+    )
+    return [Finding("dataset-other", Severity.WARNING, f"{reason}; {act}", blob=LOAD)]
+
+
+def original_md5(content: Path) -> str:
+    """Hexadecimal MD5 of a table as it came."""
+    with content.open("rb") as file:
+        return md5_of(file).hex()
 
 
 def in_conflict(relations: Relations, rows: range) -> int:

@@ -15,7 +15,7 @@ from typing import Literal
 
 from laden.dataset.evidence import Trust
 from laden.dataset.lock import Holding, open_lock
-from laden.dataset.profile import Profile
+from laden.dataset.profile import Profile, parse_ranges
 from laden.dataset.source import Found, Root, find
 from laden.dataset.table import Table
 from laden.relations import Relations
@@ -247,6 +247,8 @@ def _nothing_selected(
         return UsageError(f"--exclude and --include leave nothing of {found.root} to load")
     if choice.archives is not None:
         known = f"; the dataset's archives are {', '.join(profile.expected)}" if profile.expected else ""
+        if known and set(parse_ranges(choice.archives)) <= set(profile.expected):
+            known = ", though the dataset has such archives: is it a part of the table?"
         where = tables[0].table.name if tables else "the source"
         return UsageError(f"--archives {choice.archives} selects no row of {where}{known}")
     if tables:

@@ -76,12 +76,12 @@ def open_table(path: Path, folder: Path) -> SourceTable:
 
     Raises:
         SourceError: it cannot be read.
-        UsageError: the zip holds none, or several.
+        UsageError: it is not there, or the zip holds none, or several.
     """
+    if not path.exists():
+        raise UsageError(f"there is no table {path}: check the path")
     if not path.name.lower().endswith(".zip"):
         return SourceTable(Table.open(path), path.name)
-    if not path.is_file():
-        raise SourceError(f"there is no table {path}; check the path")
     listed = (entry for entry in entries(path.parent, path.name) if isinstance(entry, Entry))
     members = [entry for entry in listed if is_table(entry.member)]
     if len(members) != 1:

@@ -256,7 +256,10 @@ class _Mover:
             return loaded
         started_s = time.monotonic()
         try:
-            _, md5 = await digest(self._store, item.blob, digests.size_bytes)
+            _, md5 = await digest(self._store, item.blob, digests.size_bytes, item.etag)
+        except BlobConflict:
+            reason = "it was replaced since it was listed, and not compared"
+            return Receipt(item, Outcome.FAILED, digests, loaded.image, "put-failed", reason)
         except (BlobMissing, BlobRefused, TransientStoreError) as error:
             return self._failed(Receipt(item, Outcome.FAILED, digests, loaded.image), error, started_s)
         self._last_success_s = time.monotonic()

@@ -109,7 +109,7 @@ class FolderManage:
             with contextlib.suppress(StoreError), reading(path):
                 status = path.stat()
                 version = Version(name, status.st_size, status.st_mtime_ns)
-                line = told.fine.get(version)
+                line = told.of_version(version)
                 # Of a file with a coarse time, its content alone tells the version: that is looked at when it counts.
                 etag = version.etag(line.md5 if line else b"").rstrip("-")
                 blob = Blob(name, status.st_size, line.md5 if line else None, etag, line.metadata if line else {})

@@ -18,7 +18,8 @@ from laden.values import scratch
 from laden.values.arguments import checked
 from laden.values.errors import UsageError
 from laden.values.events import Observer, Started, Summary, ignore
-from laden.verbs.asked import refuse_secrets
+from laden.values.room import writing_to
+from laden.verbs.asked import local, refuse_secrets
 from laden.verbs.check import check
 from laden.verbs.init.keys import best_key
 from laden.verbs.init.names import image_names
@@ -50,7 +51,7 @@ def init(source: str | Path, *, output: str | Path | None = None, observer: Obse
         SourceError: the folder cannot be read.
     """
     refuse_secrets(output=None if output is None else str(output))
-    root = Path(source).expanduser()
+    root = local(source, "init", "a folder")
     path = Path(output) if output is not None else Path(f"{root.resolve().name or 'dataset'}.toml")
     if path.exists():
         raise UsageError(f"{path} is there already: name another file with --output, or remove it")
@@ -79,8 +80,5 @@ def init(source: str | Path, *, output: str | Path | None = None, observer: Obse
 
 
 def _write(path: Path, text: str) -> None:
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written ({error.strerror}): name another file with --output") from None
+    with writing_to(path, "profile", "--output"), path.open("x", encoding="utf-8") as file:
+        file.write(text)
