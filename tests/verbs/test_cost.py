@@ -21,8 +21,8 @@ from laden.verbs.load import load
 
 FILES = 256
 CALLS_PER_FILE = 600
-"""Functions that begin, of Python and of C, and coroutines that go on, in all threads: 490 when this was written, and up
-to 545 on a busy machine, where the loop turns more often for the same answers. Every small file pays for more, so it
+"""Functions that begin, of Python and of C, and coroutines that go on, in all threads: 490 when this was written, up to
+545 on a busy machine, where the loop turns more often for the same answers. Every small file pays for more, so it
 should be worth it."""
 CALLS_BESIDE = 65_000
 """Of a load, apart from its files, with modules imported before: 32,500 when this was written, up to 56,000 on a busy
