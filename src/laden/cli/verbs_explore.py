@@ -16,7 +16,7 @@ def explore(
         str,
         typer.Argument(
             metavar="DEST|FOLDER|SOURCE|ACCOUNT",
-            help="A container, a folder that was loaded, a source before it is loaded, or an account.",
+            help="A container, a folder that was loaded, a source before it is loaded (also by link), or an account.",
         ),
     ],
     port: Annotated[

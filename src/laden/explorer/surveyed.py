@@ -1,4 +1,7 @@
-"""A source before it is loaded: archives are looked into, nothing is unpacked, and no network touched."""
+"""A source before it is loaded: archives are looked into, on this machine or where links lead, and nothing is unpacked.
+
+Of what lies elsewhere directories are read, and the images that somebody looks at; nothing else touches a network.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from laden.explorer.index import Index
 from laden.explorer.labels import Labels
 from laden.explorer.place import PART_BYTES
 from laden.explorer.views import Views
+from laden.remote.sources import Sources
 from laden.run.findings import FindingLog
 from laden.stages.survey import Choice, Survey, survey
 from laden.values.errors import BlobMissing, LadenError
@@ -24,9 +28,10 @@ from laden.values.records import Entry, Finding
 class SurveyedPlace:
     """See `laden.explorer.place.Place`."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.title = str(path)
+    def __init__(self, given: str | Path) -> None:
+        """Take a folder, a file, a link, or a file of links; raises UsageError."""
+        self._sources = Sources([given])
+        self.title = ", ".join(self._sources) if isinstance(given, str) else str(given)
         self.kind = "source"
         self.relations = Shared()
         self.index = Index(self.relations)
@@ -51,9 +56,9 @@ class SurveyedPlace:
 
     def _survey(self) -> None:
         with FindingLog(None, ignore) as log, log.kept_in(self.relations):
-            found = survey([self.path], Choice(None, None, None), self.relations, log, ignore)
+            found = survey(self._sources, Choice(None, None, None), self.relations, log, ignore)
         self._surveyed = found
-        self._reader = Reader(str(found.root))
+        self._reader = Reader(found.root)
         self.index.state.listed = self.index.relations.one("SELECT count(*) FROM entries")[0]
         self.index.survey(table=bool(found.tables))
         if found.tables:
@@ -78,7 +83,7 @@ class SurveyedPlace:
             [name],
         )
         if not found or self._reader is None:
-            raise BlobMissing(f"there is no {name} in {self.path}: look again with Refresh")
+            raise BlobMissing(f"there is no {name} in {self.title}: look again with Refresh")
         return Entry(*found[0])
 
     async def properties(self, name: str) -> dict[str, Any]:
@@ -86,6 +91,7 @@ class SurveyedPlace:
         return {"properties": {}, "tags": {}, "history": [], "notes": []}
 
     async def close(self) -> None:
+        self._sources.close()
         if self._reader is not None:
             self._reader.close()
         self.labels.close()

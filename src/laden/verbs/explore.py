@@ -1,7 +1,8 @@
 """`explore`: a page on this machine about a container, a folder, a source, or the containers of an account.
 
 What a place is decides how it is opened: an address with a container is a container, one without is an account, a
-folder in which a load was completed is that load, and any other folder or file is a source that is looked into. What
+folder in which a load was completed is that load, and any other folder or file, or a link to an archive, a share or a
+bucket, is a source that is looked into. What
 the page starts (`verify`, `check`, `load`, `copy`) are the verbs of these names.
 """
 
@@ -19,6 +20,7 @@ from laden.explorer.serve import listening, open_browser, serve
 from laden.explorer.session import Session, Verbs
 from laden.explorer.stored import StoredPlace
 from laden.explorer.surveyed import SurveyedPlace
+from laden.remote.link import is_link, parse_link
 from laden.run.loop import run as run_loop
 from laden.run.run import Run, never, running
 from laden.run.tasks import several
@@ -32,6 +34,7 @@ from laden.values.arguments import Port, checked
 from laden.values.errors import BlobMissing, LadenError, UsageError
 from laden.values.events import Observer, PlanReady, Serving, Summary, Warned, ignore
 from laden.values.units import plural, size
+from laden.verbs.sources import is_source_link
 
 _MARKED = 200
 """Containers of an account that are asked for a load."""
@@ -52,7 +55,8 @@ def explore(
     """Serve the explorer on this machine until it is stopped, or nobody has looked at it for half an hour.
 
     Args:
-        place: a container's URL, a folder, a source, or an account's URL.
+        place: a container's URL, a folder, a source (also a link to an archive, a share or a bucket), or an account's
+            URL.
         port: of 127.0.0.1; None for one that is free.
         open_page: whether this person's browser is opened.
         write: whether anything may be changed from the page.
@@ -108,13 +112,13 @@ class _Opened:
     """What the command line named, and how to reach it."""
 
     def __init__(self, text: str, sas_command: str | None, run: Run) -> None:
-        self._account = _account_of(text)
+        self._source = _link_of(text) if "://" in text else _source_of(text)
+        self._account = _account_of(text) if self._source is None else None
         self._renewal = Renewal(sas_command, None if sas_command else self._ask)
         self.ended = ""
         self._accesses: list[Access] = []
         self._run = run
         self.tell: Callable[[str], None] = lambda _: None
-        self._source = None if "://" in text else _source_of(text)
         self._destination: Destination | FolderDestination | None = None
         if self._account is None and self._source is None:
             self._destination = parse_destination(text)
@@ -196,7 +200,9 @@ class _Opened:
     def check(self, title: str, job: Job) -> Summary:
         from laden.verbs.check import check
 
-        return check(title, observer=job.observe, stopping=lambda: job.stopping)
+        return check(
+            title if self._source is None else self._source, observer=job.observe, stopping=lambda: job.stopping
+        )
 
     def upload(self, paths: list[Path], title: str, job: Job) -> Summary:
         from laden.verbs.load import load
@@ -250,6 +256,11 @@ def _account_of(text: str) -> tuple[str, str] | None:
     if len(segments) != (1 if by_path else 0):
         return None
     return f"{parts.scheme}://{parts.netloc}" + "".join(f"/{segment}" for segment in segments), parts.query
+
+
+def _link_of(text: str) -> str | None:
+    """The link to a source that is meant; None for a container."""
+    return text if is_link(text) and is_source_link(parse_link(text)) else None
 
 
 def _source_of(text: str) -> Path | None:

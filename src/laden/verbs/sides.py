@@ -21,7 +21,6 @@ from typing import Any, NamedTuple
 from laden.dataset.lock import is_lock
 from laden.dataset.source import Reader, archive_of, crc32, find
 from laden.relations import Relations
-from laden.remote.clouds import is_cloud
 from laden.remote.link import is_link, parse_link
 from laden.remote.sources import Sources
 from laden.run.findings import FindingLog
@@ -42,7 +41,7 @@ from laden.values.names import OWN_FOLDER
 from laden.values.records import Entry, Finding
 from laden.verbs.byplace import PLACE, one_name, read_by_place, read_lock
 from laden.verbs.opening import opened
-from laden.verbs.sources import begin, sources_of
+from laden.verbs.sources import begin, is_source_link, sources_of
 
 _READ_BYTES = 8 << 20
 _PIECE_BYTES = 1 << 20
@@ -129,8 +128,7 @@ def _is_lock(place: str) -> bool:
 def _is_source(place: str, profile: str | None) -> bool:
     """Whether a place is looked at as a source: a link to archives, a file of links, or a folder that is one."""
     if is_link(place):
-        link = parse_link(place)
-        return is_cloud(link) or link.share is not None or archive_of(link.name) is not None
+        return is_source_link(parse_link(place))
     path = _path(place)
     if path.is_file():
         return archive_of(path.name) is not None or Sources([path]).is_remote

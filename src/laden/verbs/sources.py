@@ -13,7 +13,8 @@ from pathlib import Path
 
 from laden.dataset.lock import is_lock
 from laden.dataset.source import archive_of
-from laden.remote.link import is_link, parse_link
+from laden.remote.clouds import is_cloud
+from laden.remote.link import Link, is_link, parse_link
 from laden.remote.listed import is_account
 from laden.remote.sources import Sources
 from laden.run.run import Run
@@ -45,6 +46,11 @@ def sources_of(
                 f"{path} is a lock file: it says what a source holds, and is none; give the source, and --lock {path}"
             )
     return sources
+
+
+def is_source_link(link: Link) -> bool:
+    """Whether a link is one of a source where a container might be meant as well: to an archive, a share, a bucket."""
+    return is_cloud(link) or link.share is not None or archive_of(link.name) is not None
 
 
 def shown_sources(source: Given) -> str:

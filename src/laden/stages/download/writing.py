@@ -1,6 +1,7 @@
 """Hashes and writes small files in threads, as many at a time as have come meanwhile.
 
-A thread's turn costs more than one small file does.
+A thread's turn costs more than one small file does. The smallest are written by one thread: of each, the system's calls
+take most, and two threads that make such calls mostly hand the interpreter's lock to each other.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from laden.values.errors import StoreError
 
 _AT_ONCE = 64
 _AT_ONCE_BYTES = 16 << 20
+_WORTH_BYTES = 256 << 10
+"""From here on, hashing takes a thread so long that another one is worth it."""
 
 
 class Written(NamedTuple):
@@ -37,12 +40,12 @@ class _Job(NamedTuple):
 
 
 class Writers:
-    """So many threads that prove and write; each takes all that waits, up to a limit."""
+    """So many threads at most that prove and write; each takes all that waits, up to a limit."""
 
     def __init__(self, intake: Intake, pool: Executor, threads: int) -> None:
         self._intake = intake
         self._pool = pool
-        self._idle = threads
+        self._threads = self._idle = threads
         self._waiting: deque[_Job] = deque()
         self._turns: set[asyncio.Task[None]] = set()
 
@@ -55,7 +58,7 @@ class Writers:
         """
         job = _Job(item, data, own, asyncio.get_running_loop().create_future())
         self._waiting.append(job)
-        if self._idle:
+        if self._idle == self._threads or (self._idle and len(data) >= _WORTH_BYTES):
             self._idle -= 1
             turn = asyncio.create_task(self._take_turns())
             self._turns.add(turn)
