@@ -85,5 +85,5 @@ def test_what_cannot_be_explored_is_one_sentence(tmp_path: Path) -> None:
     from tests.support.harness import run
 
     ran = run("explore", str(tmp_path / "nothing"), "--json", "--no-open")
-    assert ran.code == 5
+    assert ran.code == 2
     assert "there is no" in ran.summary["message"]

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from laden.demo.emulator import Emulator
-from laden.values.errors import AccessDenied, SourceError, UsageError
+from laden.values.errors import AccessDenied, UsageError
 from laden.verbs.load import load
 from laden.verbs.verify import verify
 from tests.explorer.served import Asker, explored, exploring
@@ -299,7 +299,7 @@ def test_the_account_shows_its_containers_and_marks_loads(dataset: Dataset, emul
 
 
 def test_what_cannot_be_opened_is_told_before_anything_is_served(tmp_path: Path, container: str) -> None:
-    with pytest.raises(SourceError), exploring(str(tmp_path / "nothing")):
+    with pytest.raises(UsageError), exploring(str(tmp_path / "nothing")):
         pass
     with pytest.raises(UsageError), exploring("https://x.blob.core.windows.net/UPPER"):
         pass

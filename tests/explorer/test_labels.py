@@ -111,7 +111,7 @@ def test_what_is_asked_of_a_view_while_items_move_is_out_of_date(tmp_path: Path)
         view = views.open(Query(), index.state.generation, index.epoch)
 
         def meanwhile(view: View) -> list[str]:
-            relations.run("INSERT INTO listed (name, size_bytes) VALUES ('a', 1)")
+            relations.run("INSERT INTO packed.listed (name, size_bytes) VALUES ('a', 1)")
             index.merge([], listed=False)
             return views.names(view)
 
