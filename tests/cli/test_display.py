@@ -210,3 +210,15 @@ def test_the_question_is_plain_where_nothing_is_wrong_and_none_where_nothing_is_
     assert not Question()(PLAN)
     assert Question()(replace(PLAN, send=0, replace=0))
     assert asked == ["Go on?"]
+
+
+@pytest.mark.parametrize("forced", ["", "1"])
+def test_a_name_is_shown_as_it_is(
+    forced: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", forced)
+    name = "a:smile:[b]_:x:.png"
+    terminal = Terminal(quiet=False, verbose=True)
+    terminal.show(Found(Finding("png-truncated", Severity.ERROR, f"{name} ends too early", "0.zip", name)))
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", "".join(capsys.readouterr()))
+    assert " ".join(shown.split()).count(name) == 2

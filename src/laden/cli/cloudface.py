@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rich.console import Console
 from rich.markup import escape
 
 from laden.cli.faces import json_face, run_with
-from laden.cli.lines import say
+from laden.cli.lines import plain_console, say
 from laden.values.events import Checked, Event, Observer, Shown, Summary, Warned
 from laden.values.signs import Waiting
 from laden.values.units import duration
@@ -40,8 +39,8 @@ class _Face:
     """Draws the events of one command."""
 
     def __init__(self) -> None:
-        self._console = Console(highlight=False, soft_wrap=True)
-        self._errors = Console(highlight=False, soft_wrap=True, stderr=True)
+        self._console = plain_console()
+        self._errors = plain_console(errors=True)
         self._status = self._errors.status("")
         self._waiting = ""
 

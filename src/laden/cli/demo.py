@@ -12,7 +12,7 @@ from rich.console import Console
 
 from laden.cli.face import Face
 from laden.cli.faces import run_verb
-from laden.cli.lines import say
+from laden.cli.lines import plain_console, say
 from laden.cli.options import FINDINGS_FILE, REPORT_FILE
 from laden.cli.text import escaped
 from laden.values.errors import ExitCode, LadenError
@@ -26,7 +26,7 @@ _RESULTS = Path("laden-demo")
 
 def run_demo(*, keep: bool, folder: Path | None, explore: bool = False) -> int:
     """Run the demo, and return its exit code: 0 when everything came out as it must."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = plain_console()
     try:
         _look_for_extra()
         return _demo(console, folder or _RESULTS / "padchest", keep=keep, explore=explore)

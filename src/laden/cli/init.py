@@ -6,9 +6,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
-from laden.cli.lines import say
+from laden.cli.lines import plain_console, say
 from laden.cli.text import escaped
 from laden.values.errors import ExitCode, LadenError
 from laden.values.units import amount, plural
@@ -24,9 +22,9 @@ def run_init(folder: Path, output: Path | None) -> int:
     try:
         proposed = init(folder, output=output)
     except LadenError as error:
-        say(Console(stderr=True, highlight=False, soft_wrap=True), f"[red]laden init:[/] {escaped(str(error))}", 2)
+        say(plain_console(errors=True), f"[red]laden init:[/] {escaped(str(error))}", 2)
         return int(error.exit_code)
-    console = Console(highlight=False, soft_wrap=True)
+    console = plain_console()
     for line in told(proposed):
         say(console, escaped(line), 2)
     say(console, f"It is in {escaped(str(proposed.path))}, with what each line rests on. Look at it, then:", 2)

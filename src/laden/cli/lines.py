@@ -17,6 +17,11 @@ _NARROWEST = 20
 """Of the room behind an indent; below that, indents are left out."""
 
 
+def plain_console(*, errors: bool = False) -> Console:
+    """Where lines go: stdout, or stderr. A name is shown as it is, also one with `:x:` in it, or a number."""
+    return Console(highlight=False, soft_wrap=True, emoji=False, stderr=errors)
+
+
 def say(console: Console, markup: str, hang: int = 0) -> None:
     """Print one line of rich's markup.
 
@@ -28,7 +33,7 @@ def say(console: Console, markup: str, hang: int = 0) -> None:
     if not console.is_terminal:
         console.print(markup)
         return
-    text = Text.from_markup(markup)
+    text = Text.from_markup(markup, emoji=False)
     hang = hang if console.width - hang >= _NARROWEST else 0
     for number, line in enumerate(_wrapped(text, console.width, hang)):
         console.print(Text(" " * hang if number else "") + line)

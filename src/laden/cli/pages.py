@@ -9,7 +9,7 @@ import sys
 from rich.console import Console
 from rich.theme import Theme
 
-from laden.cli.lines import say
+from laden.cli.lines import plain_console, say
 from laden.cli.text import escaped
 from laden.values.errors import ExitCode
 from laden.values.pages import PAGES, findings, page
@@ -45,7 +45,7 @@ def run_help(topic: str | None, word: str | None) -> int:
 
 
 def _list() -> int:
-    console = Console(highlight=False, soft_wrap=True)
+    console = plain_console()
     say(console, "laden COMMAND -h tells of a command. The pages, each with laden help PAGE:")
     width = max(map(len, PAGES))
     for name, about in PAGES.items():
@@ -56,7 +56,7 @@ def _list() -> int:
 
 def _page(topic: str) -> int:
     """A page as it is written, or drawn for a terminal, as wide as that is."""
-    console = Console(highlight=False, theme=_PLAIN)
+    console = Console(highlight=False, emoji=False, theme=_PLAIN)
     if not console.is_terminal:
         sys.stdout.write(page(topic))
         return int(ExitCode.COMPLETE)
@@ -74,7 +74,7 @@ def _finding(code: str) -> int:
         near = difflib.get_close_matches(code, findings(), n=3, cutoff=_NEAR)
         hint = f": did you mean {' or '.join(near)}?" if near else ": laden help findings shows all"
         return _refused(f"there is no finding {code}{hint}")
-    console = Console(highlight=False, soft_wrap=True)
+    console = plain_console()
     told = _LEVELS.get(entry.severity, entry.severity)
     about = f" ({escaped(told)})" if told else ""
     say(console, f"[bold]{', '.join(entry.codes)}[/]{about}", 2)
@@ -98,7 +98,7 @@ def _command(words: list[str]) -> int:
 
 
 def _refused(sentence: str) -> int:
-    say(Console(stderr=True, highlight=False, soft_wrap=True), f"laden help: {escaped(sentence)}", 2)
+    say(plain_console(errors=True), f"laden help: {escaped(sentence)}", 2)
     return int(ExitCode.USAGE)
 
 

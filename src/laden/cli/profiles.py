@@ -6,9 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from rich.console import Console
-
-from laden.cli.lines import say
+from laden.cli.lines import plain_console, say
 from laden.cli.text import escaped
 from laden.dataset.profile import Profile, builtin, open_profile, profile_text
 from laden.values.errors import ExitCode, LadenError
@@ -17,7 +15,7 @@ from laden.values.units import amount, plural
 
 def run_profiles(name: str | None, folder: Path | None) -> int:
     """Print the list of profiles, or one's TOML once it is found right, or what it matches; return the exit code."""
-    errors = Console(stderr=True, highlight=False, soft_wrap=True)
+    errors = plain_console(errors=True)
     try:
         if name is None:
             sys.stdout.write("\n\n".join("\n".join(_described(profile)) for profile in builtin()) + "\n")
@@ -53,7 +51,7 @@ def _tried(name: str, folder: Path) -> int:
 
     open_profile(name)
     tried = check(folder, profile=name, phi="off")
-    console = Console(highlight=False, soft_wrap=True)
+    console = plain_console()
     rows = f"{amount(tried.rows)} rows = {amount(tried.matched)} matched + {amount(tried.missing)} missing"
     images, strays = plural(tried.images, "image"), plural(tried.stray, "stray")
     say(console, escaped(f"{name} is right, and in {folder} it finds {rows}; {images}, {strays}."), 2)

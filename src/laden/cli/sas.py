@@ -9,9 +9,7 @@ import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-
-from laden.cli.lines import say
+from laden.cli.lines import plain_console, say
 from laden.cli.text import escaped
 from laden.store import Destination, parse_destination, without_secret
 from laden.store.sas import PERMISSIONS, Sas, abilities, lacking_for_load, letters_of, parse_sas, query_of, utc
@@ -104,7 +102,7 @@ def run_inspect(url: str | None, *, json: bool) -> int:
     if json:
         print(json_format.dumps(_as_json(sas, where, now)))
     else:
-        console = Console(highlight=False, soft_wrap=True)
+        console = plain_console()
         for line in _lines(sas, where, now):
             say(console, escaped(line), 13)
     usable = sas.state(now) == "valid" and not lacking_for_load(sas)
@@ -194,4 +192,4 @@ def _both(moment: datetime) -> str:
 
 def _say(text: str) -> None:
     """To stderr: stdout is for the URL alone."""
-    say(Console(stderr=True, highlight=False, soft_wrap=True), escaped(text), 2)
+    say(plain_console(errors=True), escaped(text), 2)

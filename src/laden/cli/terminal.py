@@ -6,11 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rich.console import Console
-
 from laden.cli.acts import acted, draw_act
 from laden.cli.described import draw_columns
-from laden.cli.lines import numbered, say, steps
+from laden.cli.lines import numbered, plain_console, say, steps
 from laden.cli.live import Line
 from laden.cli.text import escaped
 from laden.cli.told import Told
@@ -60,8 +58,8 @@ class Terminal:
 
     def __init__(self, *, quiet: bool, verbose: bool, aside: bool = False, name: str = "") -> None:
         """`name` is the command's as it was typed, where a verb does its work under another; see `face.Face`."""
-        self._console = Console(highlight=False, soft_wrap=True, stderr=aside)
-        self._errors = Console(highlight=False, soft_wrap=True, stderr=True)
+        self._console = plain_console(errors=aside)
+        self._errors = plain_console(errors=True)
         self._quiet = quiet
         self._name = name
         self._verbose = verbose
