@@ -220,5 +220,6 @@ def test_a_name_is_shown_as_it_is(
     name = "a:smile:[b]_:x:.png"
     terminal = Terminal(quiet=False, verbose=True)
     terminal.show(Found(Finding("png-truncated", Severity.ERROR, f"{name} ends too early", "0.zip", name)))
+    terminal.show(Summary("load", complete=True, findings={"png-truncated": 1}))
     shown = re.sub(r"\x1b\[[0-9;]*m", "", "".join(capsys.readouterr()))
     assert " ".join(shown.split()).count(name) == 2
