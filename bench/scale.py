@@ -18,6 +18,8 @@ import time
 from dataclasses import dataclass, replace
 
 from bench.plan_scale import plan
+from laden.stages.plan.dealing import RUN_BYTES
+from laden.store.listing import NAMES_IN_RANGE
 
 IMAGES = 100_000_000
 
@@ -26,8 +28,8 @@ IMAGES = 100_000_000
 class Measured:
     """Costs of laden, on one core unless said otherwise; docs/scale.md says where each was measured."""
 
-    plan_s_per_image: float = 15.2e-6
-    """CPU seconds to take in and join a row, an entry and a listed blob."""
+    plan_s_per_image: float = 39e-6
+    """Seconds that a share takes to read table and directories, take in the listing and join all (`bench.shares`)."""
     list_cpu_s_per_page: float = 0.020
     send_cpu_s_per_gb: float = 3.0
     """Inflate, CRC-32, MD5, send."""
@@ -96,7 +98,7 @@ def simulate(case: Case, measured: Measured = Measured(), service: Service = Ser
     """
     pages = math.ceil(case.images / service.blob_page_names)
     survey_s = case.images * measured.plan_s_per_image
-    own_pages = math.ceil(pages / case.machines)
+    own_pages = _own_pages(case, pages, service.blob_page_names)
     plan_s = survey_s + 2 * _listing_s(own_pages, case, measured)
     send_s, bound_by = _sending(case, measured, service)
     last_s = survey_s + 2 * _listing_s(pages, case, measured) + case.images * measured.publish_s_per_image
@@ -115,6 +117,15 @@ def simulate(case: Case, measured: Measured = Measured(), service: Service = Ser
         round(case.images * service.write_usd + lists * service.list_usd, 2),
         round(size_gb * service.month_usd_per_gb, 0),
     )
+
+
+def _own_pages(case: Case, pages: int, page_names: int) -> int:
+    """Pages that a share lists, where names are in the order of the archives: all, or some for each of its runs."""
+    run_names = max(1, round(RUN_BYTES / case.image_bytes))
+    if (case.machines - 1) * run_names <= NAMES_IN_RANGE:
+        return pages
+    own_runs = math.ceil(case.images / run_names / case.machines)
+    return min(pages, own_runs * math.ceil(run_names / page_names))
 
 
 def _listing_s(pages: int, case: Case, measured: Measured) -> float:

@@ -108,7 +108,6 @@ def test_a_place_may_be_a_path(tmp_path: Path) -> None:
         assert laden.diff(there, dataset.folder).exit_code == 0
         assert laden.export_labels(there, f"{there.name}.jsonl")
         assert laden.plan_prune(there, dataset.folder, plan_file=f"{there.name}.parquet", dry_run=True).exit_code == 0
-        assert laden.undelete(there, dry_run=True).exit_code in (0, 2)
 
 
 def test_a_path_that_was_an_address_is_no_folder(tmp_path: Path) -> None:

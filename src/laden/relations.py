@@ -29,6 +29,7 @@ import numpy as np
 
 from laden.values import scratch
 from laden.values.arrow import Stream
+from laden.values.columns import Column, as_array, is_absent
 from laden.values.errors import UsageError
 from laden.values.room import disk_full, free_bytes, is_full
 from laden.values.secrets import StreamLost
@@ -49,9 +50,6 @@ _DUCKDB_MB = {"bytes": 2.0**-20, "KiB": 2.0**-10, "MiB": 1.0, "GiB": 2.0**10, "T
 
 _FEW_ROWS = 20_000
 """What one thread joins in less time than it takes to wake another for each of a run's statements."""
-
-Column = Sequence[Any] | np.typing.NDArray[Any]
-"""The values of a column; None is NULL."""
 
 IMAGE_COLUMNS = """
     blob VARCHAR NOT NULL, archive VARCHAR NOT NULL, member VARCHAR NOT NULL, size_bytes BIGINT NOT NULL,
@@ -260,10 +258,10 @@ class Relations:
             constants: the values of columns that are the same in all of these rows.
         """
         types, constants = self._types(table), constants or {}
-        columns = {name: column for name, column in columns.items() if not _is_absent(column)} or columns
+        columns = {name: column for name, column in columns.items() if not is_absent(column)} or columns
         arrays, values = {}, []
         for index, (name, column) in enumerate(columns.items()):
-            arrays[f"c{index}"], known = _array(column, types[name])
+            arrays[f"c{index}"], known = as_array(column, types[name])
             value = f"c{index}"
             if known is not None:
                 arrays[f"k{index}"], value = known, f"CASE WHEN k{index} THEN c{index} END"
@@ -395,22 +393,3 @@ def _share(connection: duckdb.DuckDBPyConnection, most_mb: int | None) -> tuple[
         memory_mb = max(min(_THREAD_MB * threads, quarter_mb), _LEAST_MB)
     threads = max(1, min(threads, memory_mb // _THREAD_MB))
     return memory_mb if asked or most_mb is None else min(memory_mb, most_mb), threads
-
-
-def _is_absent(column: Column) -> bool:
-    """Whether it holds NULL alone, as one that is not named does."""
-    return isinstance(column, list | tuple) and column.count(None) == len(column)
-
-
-def _array(column: Column, kind: str) -> tuple[np.typing.NDArray[Any], np.typing.NDArray[np.bool_] | None]:
-    """A NumPy column; of integers with gaps, also which are known."""
-    if isinstance(column, np.ndarray):
-        return column, None
-    if kind == "VARCHAR":
-        return np.array(column, dtype=object), None
-    if kind == "BOOLEAN":
-        return np.array(column, dtype=bool), None
-    if None not in column:
-        return np.array(column, dtype=np.int64), None
-    known = np.array([value is not None for value in column])
-    return np.array([value or 0 for value in column], dtype=np.int64), known

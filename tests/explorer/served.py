@@ -75,7 +75,7 @@ class Asker:
 
         def done() -> Any:
             status = self.get("status")
-            return status if status["place"] and status["state"]["phase"] in ("ready", "failed") else None
+            return status if status.get("place") and status["state"]["phase"] in ("ready", "failed") else None
 
         found: dict[str, Any] = self.until(done)
         return found

@@ -147,14 +147,35 @@ def test_a_copy_asks_also_after_a_reload_and_views_come_back(browser: Person, pl
         quiet(browser, asker.url)
 
 
-@pytest.mark.parametrize("look", ['{"where": 5, "mode": 7, "folder": ["x"], "sort": null}', "[]", "%", "null", '"x"'])
-def test_a_link_that_is_no_look_shows_all(browser: Person, place: Path, look: str) -> None:
+def test_a_link_that_is_no_look_shows_all(browser: Person, place: Path) -> None:
     with exploring(str(place)) as asker:
         browser.visit(asker.url)
-        total(browser, "15 items")
-        browser.visit(asker.url.partition("#")[0] + "#look=" + look)
-        total(browser, "15 items")
-        assert "look" not in browser.evaluate("location.href")
+        for look in ("", '{"where": 5, "mode": 7, "folder": ["x"], "sort": null}', "[]", "%", "null", '"x"'):
+            if look:
+                browser.visit(asker.url.partition("#")[0] + "#look=" + look)
+            total(browser, "15 items")
+            assert "look" not in browser.evaluate("location.href")
+        quiet(browser, asker.url)
+
+
+def test_the_last_row_can_be_seen_whole_whatever_the_height(browser: Person, tmp_path: Path) -> None:
+    for number in range(300):
+        (tmp_path / "many" / f"{number:03}").mkdir(parents=True)
+        (tmp_path / "many" / f"{number:03}" / "a.txt").write_bytes(b"%d" % number)
+    within = (
+        "(r => r && r.bottom <= document.querySelector('.scroll').getBoundingClientRect().bottom + 1)"
+        "(document.querySelector('#row-299.active')?.getBoundingClientRect())"
+    )
+    with exploring(str(tmp_path / "many")) as asker:
+        browser.visit(asker.url)
+        total(browser, "300 items")
+        for height, mode in ((860, "List"), (871, "List"), (853, "Pictures")):
+            browser.look(height=height)
+            browser.wait(f"innerHeight === {height}")
+            browser.click(mode, "button")
+            browser.evaluate("document.querySelector('.skip').focus()")
+            browser.press("Enter", "Home", "End")
+            browser.wait(within)
         quiet(browser, asker.url)
 
 

@@ -265,3 +265,12 @@ def test_odd_requests_are_sentences(asker: Asker) -> None:
     assert json.loads(asker.raw("POST", "/api/view", [1])[2])["kind"] == "usage"
     assert asker.raw("GET", "/static/../app.py")[0] in (404, 401)
     assert asker.raw("GET", "/static/%2e%2e/app.py")[0] in (404, 401)
+
+
+def test_few_views_are_kept_and_those_in_use_longest(asker: Asker) -> None:
+    used, idle = asker.post("view", find="used")["view"], asker.post("view", find="idle")["view"]
+    for number in range(8):
+        assert asker.get("rows", view=used)["rows"] == []
+        asker.post("view", find=f"another {number}")
+    assert asker.get("rows", view=idle) == {"stale": True}
+    assert asker.post("view", find="idle")["view"] > idle

@@ -46,3 +46,20 @@ def test_blobs_of_an_interrupted_load_may_be_any_number(limited) -> None:
         told = gather.sizes(relations)
     assert told is not None
     assert (told.different, sum(one.number for one in told.bytes)) == (1, count)
+
+
+@pytest.mark.parametrize("every", [None, 10])
+def test_images_to_be_sent_may_be_any_number(limited, monkeypatch: pytest.MonkeyPatch, every: int | None) -> None:
+    """Of a first load all, of an interrupted one a tenth; they come in their order, a part at a time."""
+    count = 200_000
+    limited("32M")
+    monkeypatch.setattr("laden.stages.plan._IDS_AT_ONCE", 10_000)
+    with Relations() as relations:
+        plan_scale.feed_rows(relations, count)
+        plan_scale.feed_entries(relations, count)
+        if every:
+            plan_scale.feed_blobs(relations, count)
+        plan = Plan(relations, send_strays=False, replace=False, documents=())
+        places = [item.entry.offset_bytes for item in plan.items()]
+    assert len(places) == count // (every or 1)
+    assert places == sorted(places)

@@ -42,7 +42,5 @@ class _Plain:
 
 
 def _is_a(kind: Any, value: Any) -> bool:
-    """Whether a value is what is declared; not a number, which has bounds, nor what may be bytes that are no text."""
-    if kind is str:
-        return type(value) is str and value.isascii()
+    """Whether a value is what is declared; not a number, which has bounds."""
     return isinstance(kind, type) and kind is not int and kind is not float and isinstance(value, kind)

@@ -91,7 +91,7 @@ async def of_view(place: Place, number: int, ask: Callable[[View], T]) -> T:
 
 
 def _elsewhere(request: Request) -> Exception:
-    if request.method == "GET":
+    if request.method == "GET" or request.url.path == "/api/view":
         return Stale()
     return BlobConflict("another container was opened meanwhile, perhaps in another tab: nothing was done")
 

@@ -17,7 +17,7 @@ from laden.explorer.labels import Labels
 from laden.relations import Relations
 from laden.values.errors import UsageError
 
-_KEPT = 8
+_KEPT = 5
 MOST_ROWS = 2_000
 """Of one window."""
 MOST_FOLDERS = 5_000
@@ -92,8 +92,11 @@ class Views:
             return view
 
     def get(self, number: int) -> View | None:
-        """The view of that number, where it is still kept."""
-        return self._kept.get(number)
+        """The view of that number, where it is still kept; that longest asked for goes first."""
+        with self._lock:
+            if number in self._kept:
+                self._kept.move_to_end(number)
+            return self._kept.get(number)
 
     def _made(self, query: Query, generation: int, epoch: int) -> View:
         if not query.find and not query.where and query.sort == "name":

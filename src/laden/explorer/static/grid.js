@@ -24,7 +24,7 @@ export function Grid({ state }) {
     drawn.push(rows.slice(line * across, (line + 1) * across));
   }
   return html`<div class="scroll" ref=${box} onScroll=${onScroll} tabindex="-1">
-    <div class="spacer" style=${{ height: `${scroll.spacer}px` }}>
+    <div class="spacer" style=${{ height: `${scroll.spacer + fit.rest}px` }}>
       <div class="grid" role="grid" tabindex="0" id="list" aria-label="What is here, as pictures"
         aria-multiselectable="true" aria-rowcount=${lines} aria-colcount=${across}
         aria-activedescendant=${rows.length ? `row-${state.active}` : undefined}
@@ -42,7 +42,7 @@ export function Grid({ state }) {
 
 /** @param {{at: number, item: any, column: number, state: any}} given */
 function Cell({ at, item, column, state }) {
-  useEffect(() => { if (at === state.active && item) activeIs(item.name); }, [at === state.active, item]);
+  useEffect(() => { if (at === state.active && item) activeIs(at, item.name); }, [at === state.active, item]);
   const chosen = Boolean(item && state.chosen.has(item.name));
   const classes = ["cell", at === state.active && "active", chosen && "chosen", item?.mark && "marked"];
   const broken = item?.state && item.state !== "whole";

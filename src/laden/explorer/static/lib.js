@@ -16,9 +16,9 @@ export class Refusal extends Error {
   }
 }
 
-/** What happens when the server is gone or there again; and the place that this page shows, which goes with each request.
- * @type {{lost: (why: string) => void, found: () => void, place: number}} */
-export const connection = { lost: () => {}, found: () => {}, place: 0 };
+/** What happens when the server is gone or there again, or what is shown is out of date; and the place that this page shows, which goes with each request.
+ * @type {{lost: (why: string) => void, found: () => void, stale: () => void, place: number}} */
+export const connection = { lost: () => {}, found: () => {}, stale: () => {}, place: 0 };
 
 /** @param {string} path @param {RequestInit} [init] @returns {Promise<Response>} */
 async function ask(path, init = {}) {
@@ -51,9 +51,14 @@ export function address(name, values) {
 
 /** @param {string} name @param {Record<string, any>} [values] @param {AbortSignal} [signal] */
 export async function get(name, values = {}, signal) {
-  const answer = await (await ask(address(name, values), { signal })).json();
-  if (answer.stale) throw new Refusal("What is shown has just changed.", 200, "stale");
-  return answer;
+  return fresh(await (await ask(address(name, values), { signal })).json());
+}
+
+/** @param {any} answer */
+function fresh(answer) {
+  if (!answer.stale) return answer;
+  connection.stale();
+  throw new Refusal("What is shown has just changed.", 200, "stale");
 }
 
 /** @param {string} name @param {Record<string, any>} [values] @param {AbortSignal} [signal] */
@@ -64,7 +69,7 @@ export async function getRaw(name, values = {}, signal) {
 /** @param {string} name @param {Record<string, any>} [values] */
 export async function post(name, values = {}) {
   const headers = { "Content-Type": "application/json" };
-  return (await ask(`/api/${name}`, { method: "POST", headers, body: JSON.stringify(values) })).json();
+  return fresh(await (await ask(`/api/${name}`, { method: "POST", headers, body: JSON.stringify(values) })).json());
 }
 
 /** @param {string} token */

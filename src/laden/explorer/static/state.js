@@ -1,6 +1,6 @@
 // The one state of the page, and what changes it. What a person looks at is a "look": it goes into the browser's history,
 // so that back and forward work, and never into the address bar, which other programs keep.
-import { connection, get, post } from "./lib.js";
+import { connection, get, later, post } from "./lib.js";
 
 /** @typedef {{folder: string, find: string, how: string, where: string[], sort: string, descending: boolean,
  *   mode: string, image: string, compare: string}} Look */
@@ -39,10 +39,10 @@ function query({ folder, find, how, where, sort, descending }) {
 
 let asked = 0;
 /** The item at the active place, by its name: what comes and goes before it moves the place, and not what is meant. */
-let active = "";
+let active = { at: -1, name: "" };
 
-/** @param {string} name */
-export const activeIs = (name) => { active = name; };
+/** @param {number} at @param {string} name */
+export const activeIs = (at, name) => { active = { at, name }; };
 
 /** Ask for the view of the present look. @param {{keep?: boolean}} [how] */
 export async function refreshView({ keep = false } = {}) {
@@ -51,14 +51,18 @@ export async function refreshView({ keep = false } = {}) {
   try {
     const view = await post("view", query(look));
     if (number !== asked) return;
-    const at = keep && active ? (await get("at", { view: view.view, name: active })).at : null;
+    const known = keep && active.at === state.active && active.name;
+    const at = known ? (await get("at", { view: view.view, name: known })).at : null;
     if (number !== asked) return;
     const where = keep ? { active: at ?? Math.min(state.active, Math.max(0, view.rows - 1)) } : { active: 0, chosen: new Set() };
     set({ view: { ...view, look }, error: "", ...where });
   } catch (error) {
-    if (number === asked) set({ error: /** @type {Error} */ (error).message });
+    if (number === asked && /** @type {any} */ (error).kind !== "stale") set({ error: /** @type {Error} */ (error).message });
   }
 }
+
+// The server keeps few views: one that other tabs have pushed out is made again.
+connection.stale = later(() => { if (state.view) refreshView({ keep: true }); }, 200);
 
 /** Look at something else. @param {Partial<Look>} patch @param {{replace?: boolean}} [how] */
 export function go(patch, { replace = false } = {}) {

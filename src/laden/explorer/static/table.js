@@ -20,14 +20,15 @@ const COLUMNS = [
   ["mark", "Mark", (item) => [item.mark, item.note].filter(Boolean).join(": ")],
 ];
 
-/** Height of the rows that fit. @param {any} box @param {number} row_px @param {number} head_px */
+/** Rows that fit, and how much is left below them. @param {any} box @param {number} row_px @param {number} head_px */
 export function useFit(box, row_px, head_px) {
-  const [fit, setFit] = useState({ rows: 20, width: 800 });
+  const [fit, setFit] = useState({ rows: 20, width: 800, rest: 0 });
   useLayoutEffect(() => {
     const element = box.current;
     const measure = () => {
-      const rows = Math.max(1, Math.floor((element.clientHeight - head_px) / row_px));
-      setFit({ rows, width: element.clientWidth });
+      const room = element.clientHeight - head_px;
+      const rows = Math.max(1, Math.floor(room / row_px));
+      setFit({ rows, width: element.clientWidth, rest: Math.max(0, room - rows * row_px) });
     };
     const observer = new ResizeObserver(measure);
     observer.observe(element);
@@ -63,7 +64,7 @@ export function Table({ state }) {
     name, name, (/** @type {any} */ item) => item.extra[index],
   ])];
   return html`<div class="scroll" ref=${box} onScroll=${onScroll} tabindex="-1">
-    <div class="spacer" style=${{ height: `${scroll.spacer + 34}px` }}>
+    <div class="spacer" style=${{ height: `${scroll.spacer + 34 + fit.rest}px` }}>
       <table
         class="list" role="grid" tabindex="0" id="list" aria-label="What is here" aria-multiselectable="true"
         aria-rowcount=${view.rows + 1} aria-colcount=${columns.length}
@@ -95,7 +96,7 @@ function Head({ sort, title, look }) {
 /** @param {{at: number, item: any, columns: any[], state: any}} given */
 function Row({ at, item, columns, state }) {
   const active = at === state.active;
-  useEffect(() => { if (at === state.active && item) activeIs(item.name); }, [at === state.active, item]);
+  useEffect(() => { if (at === state.active && item) activeIs(at, item.name); }, [at === state.active, item]);
   const chosen = Boolean(item && state.chosen.has(item.name));
   const classes = [active && "active", chosen && "chosen", item?.mark && "marked"].filter(Boolean).join(" ");
   const pick = (/** @type {MouseEvent} */ event) => item && choose(event, at, item);

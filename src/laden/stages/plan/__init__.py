@@ -105,6 +105,27 @@ LEFT JOIN known k ON k.blob = w.blob
 LEFT JOIN below o ON o.name = w.blob;
 """
 
+_MOVING = """
+CREATE OR REPLACE TABLE moving AS
+SELECT id, blob, action, checked_md5, own FROM todo WHERE action IN ('send', 'replace', 'compare') ORDER BY id;
+CREATE OR REPLACE TABLE versions AS
+SELECT t.id, b.etag, o.prefix FROM todo t JOIN blobs b ON b.name = t.blob LEFT JOIN below o ON o.name = t.blob
+WHERE t.action IN ('replace', 'compare');
+"""
+"""What is to be read, in its order, and of what is there for it the version: so a part of it is soon found."""
+
+_IDS_AT_ONCE = 200_000
+"""All at once, joined and ordered, would take the more memory the more there are."""
+
+_ITEMS = """
+WITH wished AS (SELECT * FROM moving WHERE id BETWEEN $first AND $last),
+there AS (SELECT * FROM versions WHERE id BETWEEN $first AND $last)
+SELECT e.archive, e.member, e.size_bytes, e.crc32, e.mtime_ns, e.offset_bytes, e.stored_bytes, e.method,
+  m.blob, m.action, coalesce(v.etag, ''), m.checked_md5, coalesce(v.prefix, ''), NOT m.own
+FROM wished m JOIN entries e ON e.id = m.id AND e.id BETWEEN $first AND $last LEFT JOIN there v ON v.id = m.id
+ORDER BY m.id
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Written:
@@ -199,16 +220,14 @@ class Plan:
 
     def items(self) -> Iterator[Item]:
         """What has to be read: everything to send, replace or compare, in the order it lies in the archives."""
-        for row in self._relations.stream(
-            "SELECT e.archive, e.member, e.size_bytes, e.crc32, e.mtime_ns, e.offset_bytes, e.stored_bytes, e.method,"
-            " t.blob, t.action, coalesce(b.etag, ''), t.checked_md5, coalesce(o.prefix, ''), NOT t.own"
-            " FROM todo t JOIN entries e USING (id) LEFT JOIN blobs b ON b.name = t.blob"
-            " LEFT JOIN below o ON o.name = t.blob"
-            " WHERE t.action IN ('send', 'replace', 'compare') ORDER BY t.id"
-        ):
-            blob, action, etag, md5, owner, others = row[8:]
-            theirs = self._own_only and others
-            yield Item(Entry(*row[:8]), blob, Action(action), etag, bytes.fromhex(md5) if md5 else None, owner, theirs)
+        self._relations.run(_MOVING)
+        first, last = self._relations.one("SELECT coalesce(min(id), 0), coalesce(max(id), -1) FROM moving")
+        for start in range(first, last + 1, _IDS_AT_ONCE):
+            for row in self._relations.stream(_ITEMS, {"first": start, "last": start + _IDS_AT_ONCE - 1}):
+                blob, action, etag, md5, owner, others = row[8:]
+                theirs = self._own_only and others
+                known = bytes.fromhex(md5) if md5 else None
+                yield Item(Entry(*row[:8]), blob, Action(action), etag, known, owner, theirs)
 
     def found_before(self) -> Iterator[tuple[str, str, str, str]]:
         """Images already there that an earlier run found broken or doubtful: blob, archive, member, state."""

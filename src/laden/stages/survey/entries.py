@@ -18,11 +18,12 @@ from laden.dataset.evidence import Trust, compared, is_listing, is_sums
 from laden.dataset.lock import Holding
 from laden.dataset.profile import PLACE_SEPARATOR, Profile, parse_ranges
 from laden.dataset.source import Found, Scope, archive_of, entries, file_entries, folder_of, stem
-from laden.relations import BATCH_ROWS, Column, Relations
+from laden.relations import BATCH_ROWS, Relations
 from laden.run.findings import FindingLog
 from laden.run.ticks import Ticks
 from laden.stages.survey.copies import duplicate
 from laden.stages.survey.tables import SourceTable
+from laden.values.columns import Column
 from laden.values.errors import SourceError, UsageError
 from laden.values.events import Observer, Started
 from laden.values.names import OWN_FOLDER, problem, reserved
