@@ -13,7 +13,7 @@ import pytest
 
 from laden.stages.fetching.part import Part
 from laden.stages.fetching.seal import Sealing, seal_of, seal_of_blocks
-from laden.values.errors import ExitCode, SourceError, StoreError
+from laden.values.errors import DiskFull, ExitCode, SourceError
 from laden.values.events import Event, ToFetch
 from laden.verbs.fetch import fetch
 from tests.remote.server import Play, Server
@@ -147,7 +147,7 @@ def test_the_length_that_a_host_without_ranges_tells_is_used(
     assert wanted == [in_all]
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage._replace(free=in_all - 1))
-    with pytest.raises(StoreError, match="make room"):
+    with pytest.raises(DiskFull, match="make room"):
         fetch(links, tmp_path / "to")
     monkeypatch.undo()
     (tmp_path / "to").mkdir()

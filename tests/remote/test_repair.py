@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from laden.dataset.source import find
-from laden.values.errors import ExitCode, StoreError, UsageError
+from laden.values.errors import DiskFull, ExitCode, UsageError
 from laden.verbs.fetch import fetch
 from tests.remote.server import Play, Server
 from tests.remote.test_fetch import damage, made_zip, names, told
@@ -169,6 +169,6 @@ def test_a_whole_archive_needs_room(server: Server, tmp_path: Path, monkeypatch:
     damage(tmp_path / "0.zip", 60_000)
     usage = namedtuple("usage", ["total", "used", "free"])
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage(10, 9, 1))
-    with pytest.raises(StoreError, match=r"200 kB are still to be fetched, and .* has room for 1 B: make room"):
+    with pytest.raises(DiskFull, match=r"200 kB are still to be fetched, and .* has room for 1 B: make room"):
         fetch([link], tmp_path, repair=True)
     assert names(tmp_path) == {"0.zip"}
