@@ -22,6 +22,7 @@ from laden.explorer.database import PACKED, Shared
 from laden.explorer.index import Index
 from laden.explorer.labels import Labels
 from laden.explorer.views import Query, View, Views
+from laden.values.errors import UsageError
 from tests.support.dataset import make_dataset
 
 
@@ -119,6 +120,41 @@ def test_what_is_asked_of_a_view_while_items_move_is_out_of_date(tmp_path: Path)
         for ask in (meanwhile, views.names):
             with pytest.raises(Stale):
                 asyncio.run(of_view(place, view.number, ask))
+
+
+def test_nothing_goes_by_labels_and_marks_that_are_still_on_their_way(tmp_path: Path) -> None:
+    """Without its marks, an image that was excluded would be in what is exported, fetched or deleted."""
+    with _joined(tmp_path) as (relations, index, own, _):
+        own.join()
+        views = Views(relations, own)
+        place: Any = SimpleNamespace(views=views, index=index)
+        query = Query(where=("laden_mark IS DISTINCT FROM 'exclude'",))
+        chosen = views.open(query, index.state.generation, index.epoch).number
+        every = views.open(Query(), index.state.generation, index.epoch).number
+        relations.settled = True
+        assert len(asyncio.run(of_view(place, chosen, views.names))) == 9
+        relations.settled = False
+        assert len(asyncio.run(of_view(place, every, views.names))) == 9
+        for number, labelled in ((chosen, False), (every, True)):
+            with pytest.raises(Stale):
+                asyncio.run(of_view(place, number, views.names, labelled=labelled))
+        index.state.phase = "failed"
+        with pytest.raises(UsageError, match="Refresh"):
+            asyncio.run(of_view(place, chosen, views.names))
+        for disturb in (
+            lambda: index.merge([], listed=False),
+            index.clear,
+            lambda: _read_again(relations, own, tmp_path),
+        ):
+            relations.settled = True
+            disturb()
+            assert not relations.settled
+
+
+def _read_again(relations: Shared, own: Labels, tmp_path: Path) -> None:
+    profile = known_profile("padchest")
+    assert profile is not None
+    own.read([Part(Table.open(tmp_path / "source" / rows.TABLE_NAME).hold(relations.folder), profile.table)])
 
 
 def test_what_several_choose_at_once_is_kept_apart(tmp_path: Path) -> None:

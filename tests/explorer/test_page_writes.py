@@ -4,14 +4,17 @@ import json
 import uuid
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from laden.demo import png
 from laden.demo.emulator import Emulator
 from laden.explorer.stored import StoredPlace
 from laden.store import parse_destination
 from laden.verbs.load import load
 from tests.explorer.conftest import accessible, quiet
 from tests.explorer.served import exploring, serving
+from tests.explorer.test_page import drawn, open_first
 from tests.support.dataset import make_dataset
 from tests.support.harness import client
 from tests.support.person import Person
@@ -220,10 +223,37 @@ def test_containers_of_an_account_are_gone_to_and_fro(
             headers = {"X-Laden-Place": str(number)}
             status, _, data = asker.raw(method, f"/api/{name}", {"names": [EVIL], "mark": "exclude"}, headers)
             assert (status, b"another container" in data) == (409, True)
-        assert json.loads(asker.raw("GET", "/api/rows?view=1", None, {"X-Laden-Place": str(number)})[2]) == {
-            "stale": True
-        }
+        # A link, which has no header, says it in its address.
+        for name, headers in (("rows?view=1", {"X-Laden-Place": str(number)}), (f"export?view=1&place={number}", {})):
+            assert json.loads(asker.raw("GET", f"/api/{name}", None, headers)[2]) == {"stale": True}
         total(browser, "0 items")
+        quiet(browser, asker.url)
+
+
+def test_an_image_of_the_same_name_in_another_container_is_another_image(
+    browser: Person, emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = [f"0-{uuid.uuid4().hex[:8]}-{what}" for what in ("dark", "bright")]
+    values = [np.full((40, 30), level, np.uint16) for level in (100, 60_000)]
+    for name, image in zip(names, values, strict=True):
+        image[0, 0], image[-1, -1] = 0, 65_535
+        with client(emulator, emulator.url(name)) as container:
+            container.create_container()
+            container.upload_blob("a.png", png.encode(image))
+    with exploring(emulator.url(names[0]).rpartition("/")[0]) as asker:
+        browser.visit(asker.url)
+        seen = []
+        for name in names:
+            browser.sees(name)
+            browser.click(name, "button")
+            total(browser, "1 item")
+            open_first(browser, 1)
+            # The window comes of the grey values.
+            seen.append(float(drawn(browser, "a.png").split()[1]))
+            browser.press("Escape")
+            browser.click("Containers", "button")
+        assert seen[0] < 1_000 < 30_000 < seen[1]
         quiet(browser, asker.url)
 
 

@@ -64,7 +64,7 @@ def told(handler: Handler, place: Callable[[], int] | None = None) -> Handler:
 
     async def answering(request: Request) -> Response:
         try:
-            if place is not None and request.headers.get(PLACE, str(place())) != str(place()):
+            if place is not None and _named(request) not in (None, str(place())):
                 raise _elsewhere(request)
             return await handler(request)
         except LadenError as error:
@@ -79,15 +79,41 @@ def told(handler: Handler, place: Callable[[], int] | None = None) -> Handler:
     return answering
 
 
-async def of_view(place: Place, number: int, ask: Callable[[View], T]) -> T:
-    """What `ask`, in a thread, finds of a view; raises `Stale` where positions meant other items before it was done."""
+async def of_view(place: Place, number: int, ask: Callable[[View], T], *, labelled: bool = False) -> T:
+    """What `ask`, in a thread, finds of a view.
+
+    Args:
+        place: whose view it is.
+        number: of the view.
+        ask: what is asked.
+        labelled: whether labels or marks are asked for, as with a view that has a condition.
+
+    Raises:
+        Stale: positions meant other items before it was done, or labels and marks are still on their way.
+        UsageError: labels and marks could not be read.
+    """
     view = place.views.get(number)
     if view is None or view.epoch != place.index.epoch:
         raise Stale
+    refuse_unsettled(place, labelled=labelled or bool(view.query.where))
     found = await asyncio.to_thread(ask, view)
     if view.epoch != place.index.epoch:
         raise Stale
     return found
+
+
+def refuse_unsettled(place: Place, *, labelled: bool) -> None:
+    """Nothing goes by labels and marks that are not all there; raises as `of_view`."""
+    if not labelled or place.index.relations.settled:
+        return
+    if place.index.state.phase == "failed":
+        raise UsageError("not all of this place could be read, so nothing is chosen by labels or marks: Refresh")
+    raise Stale
+
+
+def _named(request: Request) -> str | None:
+    """The place that a request is about: a link says it in its address."""
+    return request.headers.get(PLACE) or request.query_params.get("place")
 
 
 def _elsewhere(request: Request) -> Exception:

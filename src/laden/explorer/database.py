@@ -42,6 +42,8 @@ class Shared(Relations):
         self._lock = threading.RLock()
         self.positions = threading.Lock()
         """Held while items get other positions, and while something is made that goes by positions."""
+        self.settled = False
+        """Whether labels and marks are with their items; not while these move, or a table is read."""
 
     def run(self, sql: str, parameters: Parameters = ()) -> int:
         with self._lock:

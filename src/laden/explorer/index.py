@@ -162,6 +162,7 @@ class Index:
     def _moving(self) -> Iterator[None]:
         """While positions change: what was asked before, or is asked meanwhile, is out of date at the end."""
         with self.relations.positions:
+            self.relations.settled = False
             self.epoch += 1
             try:
                 yield

@@ -94,6 +94,7 @@ class Labels:
             records.read()
             paths = self._kept(own)
         with self._relations.positions:
+            self._relations.settled = False
             self._take(paths)
             self.table, self.shape = records.name, records.shape
             self.columns = tuple(LabelColumn(column.name, column.kind) for column in records.columns)

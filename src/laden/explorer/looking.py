@@ -16,7 +16,7 @@ from starlette.routing import Route
 from laden.dataset.images import look
 from laden.dataset.images.child import DecodingStopped
 from laden.explorer import facets
-from laden.explorer.answers import Handler, body, number, of_view, text, texts, told, until_gone
+from laden.explorer.answers import Handler, body, number, of_view, refuse_unsettled, text, texts, told, until_gone
 from laden.explorer.export import exported
 from laden.explorer.guard import DOWNLOAD_CSP
 from laden.explorer.jobs import kinds
@@ -76,7 +76,7 @@ class Looking:
         if place is not None:
             items, size_bytes = await asyncio.to_thread(place.index.count)
             answer.update(
-                place={"title": place.title, "kind": place.kind, "number": session.number},
+                place={"title": place.title, "kind": place.kind, "number": session.number, "epoch": place.index.epoch},
                 state=vars(place.index.state),
                 items=items,
                 bytes=size_bytes,
@@ -117,13 +117,14 @@ class Looking:
             raise UsageError(f"'how' must be one of {', '.join(_HOWS)}")
         place = self._place
         index = place.index
+        refuse_unsettled(place, labelled=bool(query.where))
         view = await asyncio.to_thread(place.views.open, query, index.state.generation, index.epoch)
         told_commands = await asyncio.to_thread(commands, place, view)
         answer = {"view": view.number, "rows": view.rows, "bytes": view.size_bytes, "generation": view.generation}
         return JSONResponse({**answer, "commands": told_commands, "columns": COLUMNS})
 
-    async def _of_view(self, request: Request, ask: Callable[[View], T]) -> T:
-        return await of_view(self._place, number(request, "view"), ask)
+    async def _of_view(self, request: Request, ask: Callable[[View], T], *, labelled: bool = False) -> T:
+        return await of_view(self._place, number(request, "view"), ask, labelled=labelled)
 
     async def rows(self, request: Request) -> Response:
         """A window of a view."""
@@ -183,7 +184,8 @@ class Looking:
             return Response(status_code=204)
         inverted = await asyncio.to_thread(is_inverted, place, name)
         # Without an MD5, the name and the version stand for the content.
-        key = f"{found[0][0]}:{inverted}" if found[0][0] else f"{self._session.number}:{name}"
+        own = f"{self._session.number}:{place.index.epoch}:{name}"
+        key = f"{found[0][0]}:{inverted}" if found[0][0] else own
         picture = self._session.thumbs.get(key)
         if picture is None:
             try:
@@ -205,9 +207,12 @@ class Looking:
         """One frame's values, as they are; what they mean is in the header `X-Laden-Image`."""
         name, frame = request.query_params.get("name", ""), number(request, "frame")
         place = self._place
+        tag = await asyncio.to_thread(_tag, place, name, frame)
+        if tag and request.headers.get("if-none-match") == tag:
+            return Response(status_code=304)
         opened, told_state, size_bytes = await until_gone(request, self._opened(place, name, frame))
         head = {**(opened.facts() if opened else {}), **told_state, "file_bytes": size_bytes}
-        headers = {"X-Laden-Image": json.dumps(head)}
+        headers = {"X-Laden-Image": json.dumps(head), **({"ETag": tag} if tag else {})}
         data = opened.data if opened else b""
         return Response(data, media_type="application/octet-stream", headers=headers)
 
@@ -240,7 +245,7 @@ class Looking:
         """The view as CSV, Parquet, or a list of keys."""
         form = request.query_params.get("form", "csv")
         place = self._place
-        file, name = await self._of_view(request, lambda view: exported(place, view, form))
+        file, name = await self._of_view(request, lambda view: exported(place, view, form), labelled=True)
         return StreamingResponse(file, headers=attachment(name))
 
     async def load(self, request: Request) -> Response:
@@ -250,6 +255,14 @@ class Looking:
             return JSONResponse(await asyncio.to_thread(_loaded, place))
         assert isinstance(place, SurveyedPlace)
         return JSONResponse({"findings": kinds(place.findings)})
+
+
+def _tag(place: Place, name: str, frame: int) -> str:
+    """Another one for each content, and way to look at it; empty where nobody knows the content."""
+    found = place.index.relations.all("SELECT coalesce(md5, etag, '') FROM items WHERE name = ?", [name])
+    if not found or not found[0][0]:
+        return ""
+    return '"{}-{}-{}"'.format(found[0][0].replace('"', ""), frame, is_inverted(place, name))
 
 
 async def _read(place: Place, name: str) -> bytes:

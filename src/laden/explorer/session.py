@@ -123,8 +123,10 @@ class Session:
             await work()
             if state.phase != "failed":
                 await asyncio.to_thread(marks.show)
+                place.index.relations.settled = True
                 state.phase = "ready"
-                place.index.raised()
+                # Of views that were made before, some may have gone by labels or marks that were not there yet.
+                place.index.raised(moved=True)
         except LadenError as error:
             state.phase, state.error = "failed", str(error)
         except Exception as error:  # noqa: BLE001 - a page that waits forever would be worse

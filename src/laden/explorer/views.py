@@ -10,6 +10,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 from laden.explorer.database import Shared
@@ -27,6 +28,8 @@ COLUMNS = (
 )  # fmt: skip
 """Of an item, as a page gets them, in this order."""
 _SORTS = frozenset(COLUMNS) - {"note"}
+_NUMBERS = count(1)
+"""Of views: none twice in a server, whatever places it shows, so that no page takes one for another."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,6 @@ class Views:
         self._labels = labels
         self._kept: OrderedDict[int, View] = OrderedDict()
         self._lock = threading.Lock()
-        self._number = 0
 
     def open(self, query: Query, generation: int, epoch: int = 0) -> View:
         """Make a view.
@@ -82,8 +84,7 @@ class Views:
                 if (view.query, view.generation) == (query, generation):
                     self._kept.move_to_end(view.number)
                     return view
-            self._number += 1
-            view = self._made(query, generation, epoch)
+            view = self._made(next(_NUMBERS), query, generation, epoch)
             self._kept[view.number] = view
             while len(self._kept) > _KEPT:
                 _, old = self._kept.popitem(last=False)
@@ -98,7 +99,7 @@ class Views:
                 self._kept.move_to_end(number)
             return self._kept.get(number)
 
-    def _made(self, query: Query, generation: int, epoch: int) -> View:
+    def _made(self, number: int, query: Query, generation: int, epoch: int) -> View:
         if not query.find and not query.where and query.sort == "name":
             # Names are in order, so a folder is a range.
             rows, size_bytes, start = self._relations.one(
@@ -106,8 +107,8 @@ class Views:
                 " WHERE starts_with(name, ?)",
                 [query.folder],
             )
-            return View(self._number, query, generation, epoch, rows, size_bytes, "", start)
-        table = f"view_{self._number}"
+            return View(number, query, generation, epoch, rows, size_bytes, "", start)
+        table = f"view_{number}"
         order, source = self._order(query)
         conditions, parameters = self._conditions(query)
         direction = "DESC" if query.descending else "ASC"
@@ -124,7 +125,7 @@ class Views:
         rows, size_bytes = self._relations.one(
             f"SELECT count(*), coalesce(sum(size_bytes), 0)::BIGINT FROM {table} JOIN items USING (pos)"  # noqa: S608
         )
-        return View(self._number, query, generation, epoch, rows, size_bytes, table)
+        return View(number, query, generation, epoch, rows, size_bytes, table)
 
     def _order(self, query: Query) -> tuple[str, str]:
         if query.sort == "name":

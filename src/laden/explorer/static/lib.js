@@ -17,8 +17,8 @@ export class Refusal extends Error {
 }
 
 /** What happens when the server is gone or there again, or what is shown is out of date; and the place that this page shows, which goes with each request.
- * @type {{lost: (why: string) => void, found: () => void, stale: () => void, place: number}} */
-export const connection = { lost: () => {}, found: () => {}, stale: () => {}, place: 0 };
+ * @type {{lost: (why: string) => void, found: () => void, stale: () => void, place: number, epoch: number}} */
+export const connection = { lost: () => {}, found: () => {}, stale: () => {}, place: 0, epoch: 0 };
 
 /** @param {string} path @param {RequestInit} [init] @returns {Promise<Response>} */
 async function ask(path, init = {}) {
@@ -33,7 +33,7 @@ async function ask(path, init = {}) {
   }
   if (response.status === 401) connection.lost("This page is not signed in: open the link that laden explore printed.");
   else connection.found();
-  if (!response.ok) {
+  if (!response.ok && response.status !== 304) {
     const told = await response.json().catch(() => ({ error: `The server answered ${response.status}.` }));
     throw new Refusal(told.error, response.status, told.kind || "");
   }
@@ -43,7 +43,7 @@ async function ask(path, init = {}) {
 /** @param {string} name @param {Record<string, any>} values */
 export function address(name, values) {
   const query = new URLSearchParams();
-  for (const [key, value] of Object.entries(values)) {
+  for (const [key, value] of Object.entries({ ...values, ...(connection.place ? { place: connection.place } : {}) })) {
     for (const one of Array.isArray(value) ? value : [value]) query.append(key, String(one));
   }
   return `/api/${name}?${query}`;
@@ -61,9 +61,11 @@ function fresh(answer) {
   throw new Refusal("What is shown has just changed.", 200, "stale");
 }
 
-/** @param {string} name @param {Record<string, any>} [values] @param {AbortSignal} [signal] */
-export async function getRaw(name, values = {}, signal) {
-  return ask(address(name, values), { signal });
+/** @param {string} name @param {Record<string, any>} [values] @param {AbortSignal} [signal] @param {Record<string, string>} [headers] */
+export async function getRaw(name, values = {}, signal, headers = {}) {
+  const response = await ask(address(name, values), { signal, headers });
+  if (response.headers.get("Content-Type")?.includes("json")) fresh(await response.json());
+  return response;
 }
 
 /** @param {string} name @param {Record<string, any>} [values] */

@@ -154,6 +154,7 @@ let place = -1;
 export async function poll() {
   const status = await get("status");
   connection.place = status.place?.number || 0;
+  connection.epoch = status.place?.epoch || 0;
   set({ status, ...(status.jobs || state.dialog === "jobs" ? { jobs: (await get("jobs")).jobs } : {}) });
   if (!status.place) return status;
   if (status.place.number !== place || status.state.generation !== generation) {

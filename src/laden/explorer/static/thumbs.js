@@ -1,11 +1,11 @@
 // Small pictures of what is in sight: four at a time, those that are scrolled away are given up.
-import { getRaw, html, useEffect, useState } from "./lib.js";
+import { connection, getRaw, html, useEffect, useState } from "./lib.js";
 
 const AT_ONCE = 4;
 const KEPT = 400;
-/** @type {Map<string, string>} Address of each picture by name; empty where there is none. */
+/** @type {Map<string, string>} Address of each picture by content; empty where there is none. */
 const drawn = new Map();
-/** @type {{name: string, abort: AbortController, done: (url: string) => void}[]} */
+/** @type {{name: string, key: string, abort: AbortController, done: (url: string) => void}[]} */
 const waiting = [];
 let running = 0;
 
@@ -22,20 +22,24 @@ function next() {
 }
 
 /** @param {typeof waiting[0]} one */
-async function fetchOne({ name, abort, done }) {
+async function fetchOne({ name, key, abort, done }) {
   try {
     const response = await getRaw("thumb", { name }, abort.signal);
     const url = response.status === 204 ? "" : URL.createObjectURL(await response.blob());
-    keep(name, url);
+    keep(key, url);
     done(url);
   } catch {
     if (!abort.signal.aborted) done("");
   }
 }
 
-/** @param {string} name @param {string} url */
-function keep(name, url) {
-  drawn.set(name, url);
+/** What a picture is of: the same name is another image in another container, or after a change. @param {Record<string, any>} item */
+const contentOf = (item) =>
+  [connection.place, item.md5 || connection.epoch, item.size_bytes, item.modified_s, item.name].join(":");
+
+/** @param {string} key @param {string} url */
+function keep(key, url) {
+  drawn.set(key, url);
   for (const [old, address] of drawn) {
     if (drawn.size <= KEPT) break;
     if (address) URL.revokeObjectURL(address);
@@ -45,23 +49,24 @@ function keep(name, url) {
 
 /** @param {{item: Record<string, any>, alt?: string}} given */
 export function Thumb({ item, alt = "" }) {
-  const [url, setUrl] = useState(drawn.get(item.name));
+  const key = contentOf(item);
+  const [url, setUrl] = useState(drawn.get(key));
   useEffect(() => {
-    if (drawn.has(item.name)) {
-      setUrl(drawn.get(item.name));
+    if (drawn.has(key)) {
+      setUrl(drawn.get(key));
       return undefined;
     }
     setUrl(undefined);
     const abort = new AbortController();
     const timer = setTimeout(() => {
-      waiting.push({ name: item.name, abort, done: setUrl });
+      waiting.push({ name: item.name, key, abort, done: setUrl });
       next();
     }, 60);
     return () => {
       clearTimeout(timer);
       abort.abort();
     };
-  }, [item.name]);
+  }, [key]);
   if (url) return html`<img class="thumb" src=${url} alt=${alt} />`;
   return html`<span class="thumb none">${url === "" ? "no picture" : ""}</span>`;
 }

@@ -1,5 +1,5 @@
 // The image, as large as the window: stepping, windows, two side by side, and what is known of it beside it.
-import { get, html, sentence, useEffect, useMemo, useRef, useState } from "./lib.js";
+import { connection, get, html, sentence, useEffect, useMemo, useRef, useState } from "./lib.js";
 import { Detail } from "./detail.js";
 import { Pane } from "./pane.js";
 import { here, picture } from "./picture.js";
@@ -28,7 +28,7 @@ function usePicture(name, frame) {
       );
     }
     return () => { wanted = false; };
-  }, [name, frame]);
+  }, [name, frame, connection.epoch]);
   const ahead = here(name, frame);
   if (ahead) return { picture: ahead };
   return found.name === name ? found : {};
