@@ -38,7 +38,8 @@ def read_marks(relations: Relations, file: Path, shape: TableShape | None, table
         table: whose rows are marked, for people.
 
     Raises:
-        UsageError: it cannot be read, is no table of marks, or says two things of one image.
+        UsageError: it cannot be read, is no table of marks, holds marks of several places, or says two things of one
+            image.
     """
     if shape is None:
         raise UsageError(
@@ -46,17 +47,25 @@ def read_marks(relations: Relations, file: Path, shape: TableShape | None, table
             " name a --profile"
         )
     found: dict[str, tuple[str, str]] = {}
-    for name, key, mark, note in _rows(file):
+    places: dict[str, None] = {}
+    for place, name, key, mark, note in _rows(file):
+        places[place] = None
+        if len(places) > 1:
+            # Two datasets may well call different images by the same number.
+            raise UsageError(
+                f"{file} has marks of several places ({' and '.join(places)} among them), where one name may be different"
+                " images: keep the rows of the place that is meant, in a file of its own"
+            )
         own = shape.row_key(key) if key else shape.entry_key(name)
         if found.setdefault(own, (mark, note)) != (mark, note):
             raise UsageError(
-                f"{file} marks {key or name} twice and differently, as in two places: keep the rows of one place"
+                f"{file} marks {key or name} twice and differently: keep one of these rows"
             )
     relations.feed(_RELATION, ((key, mark or None, note or None) for key, (mark, note) in found.items()))
 
 
-def _rows(file: Path) -> Iterator[tuple[str, str, str, str]]:
-    """Name, key, mark and note of each row."""
+def _rows(file: Path) -> Iterator[tuple[str, str, str, str, str]]:
+    """Place, name, key, mark and note of each row."""
     try:
         if file.stat().st_size > _MOST_BYTES:
             raise UsageError(f"{file} has more than 64 MiB: --marks takes the table that 'laden explore' keeps")
@@ -69,7 +78,7 @@ def _rows(file: Path) -> Iterator[tuple[str, str, str, str]]:
                 )
             for row in rows:
                 if len(row) == len(HEADER):
-                    yield row[1], row[2], row[3], row[4]
+                    yield row[0], row[1], row[2], row[3], row[4]
     except OSError as error:
         raise UsageError(f"the marks in {file} cannot be read ({error.strerror}): check the path") from error
     except (UnicodeDecodeError, csv.Error) as error:
