@@ -141,10 +141,9 @@ class Acting:
         given = await body(request)
         place = self._place
         folder = self._session.local_folder(text(given, "folder"))
-        if isinstance(place, StoredPlace) and folder == Path(place.title):
-            raise UsageError("that is the folder that is shown: name another")
         chosen = await self._chosen(given)
         rows = await asyncio.to_thread(_wanted, place, chosen)
+        await asyncio.to_thread(_refuse_shown, place, folder, rows)
 
         async def work(job: Job) -> None:
             await download(place, rows, folder, job)
@@ -281,3 +280,24 @@ def _wanted(place: Place, names: list[str]) -> list[Wanted]:
     if not rows:
         raise UsageError("nothing was chosen that is there")
     return [Wanted(name, name, size_bytes, bytes.fromhex(md5) if md5 else None) for name, size_bytes, md5 in rows]
+
+
+def _refuse_shown(place: Place, folder: Path, wanted: list[Wanted]) -> None:
+    """Nothing is downloaded into a folder that is shown, or below it: that would change it."""
+    shown = Path(place.title)
+    if place.kind == "container" or not shown.is_dir():
+        return
+    # Not by their names: one folder may have several.
+    if any(_is_same(above, shown) for above in (folder, *folder.parents)):
+        raise UsageError(f"{folder} is in the folder that is shown, which a download would change: name another")
+    if any(_is_same(above, folder) for above in shown.resolve().parents):
+        folders = {above for item in wanted for above in (folder / item.place).parents}
+        if any(_is_same(above, shown) for above in folders):
+            raise UsageError(f"in {folder} some of this would come to lie in the folder that is shown: name another")
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except (OSError, ValueError):
+        return False

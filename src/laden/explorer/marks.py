@@ -2,7 +2,11 @@
 
 Kept in a small table: `laden-marks.csv` in the working folder, or with `--write` as `_laden/marks/marks.csv` beside the
 data. A row for each marked image: the place, its name and key, the mark, the word. A condition knows both
-as `laden_mark` and `laden_note`. Rows of other places are kept as they are.
+as `laden_mark` and `laden_note`.
+
+Others may change the table too: another server, or a person by hand. In order, for each change: it is read anew, the
+rows of the images that are meant are changed, all others stay as they are, and it is put in place, if nobody changed it
+meanwhile (by a lock on the folder, or the blob's ETag). What it holds then is what is shown.
 """
 
 from __future__ import annotations
@@ -11,21 +15,28 @@ import asyncio
 import csv
 import hashlib
 import io
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from laden.dataset.selection.marks import HEADER
 from laden.explorer.database import PACKED
+from laden.explorer.kept import KeptFile
 from laden.explorer.place import Place
 from laden.explorer.stored import StoredPlace
 from laden.store import CREATE_ONLY, Properties, Store
-from laden.values.errors import BlobMissing, ContainerMissing, LadenError, UsageError
+from laden.values.errors import BlobConflict, BlobMissing, ContainerMissing, UsageError
 
 FILE = "laden-marks.csv"
 BLOB = "_laden/marks/marks.csv"
 MARKS = ("exclude", "look again")
 _MOST_NOTE = 500
+_MOST_NAME = 4096
+"""Longer than any name of a blob or path of a file."""
 _MOST_BYTES = 64 << 20
+_ATTEMPTS = 8
+"""At changing a blob that others change too."""
 
 
 class Mark(NamedTuple):
@@ -33,6 +44,15 @@ class Mark(NamedTuple):
 
     mark: str
     note: str
+    key: str = ""
+
+
+class _Table(NamedTuple):
+    """What was read."""
+
+    own: dict[str, Mark]
+    """By name, those of the place."""
+    others: list[list[str]]
 
 
 class Marks:
@@ -41,11 +61,9 @@ class Marks:
     def __init__(self, place: Place, folder: Path, *, write: bool) -> None:
         self._place = place
         self._beside = write
-        self._path = folder / FILE
-        self._others: list[list[str]] = []
-        self._etag: str = CREATE_ONLY
-        self._strange = False
+        self._file = KeptFile(folder / FILE, "marks", _MOST_BYTES)
         self._lock = asyncio.Lock()
+        self._showing = threading.Lock()
         self.all: dict[str, Mark] = {}
 
     @property
@@ -56,90 +74,108 @@ class Marks:
     @property
     def where(self) -> str:
         """Where they are kept, for people."""
-        return BLOB if self._store else str(self._path)
+        return BLOB if self._store else str(self._file.path)
 
     async def load(self) -> None:
-        """Read what was marked before; raises `UsageError` where that is no table of marks."""
-        text = await self._read()
-        rows = list(csv.reader(io.StringIO(text)))
-        self._strange = bool(rows) and rows[0] != HEADER
-        if self._strange:
-            raise self._refusal()
-        for row in rows[1:]:
-            if len(row) == len(HEADER) and row[0] == self._place.title:
-                self.all[row[1]] = Mark(row[3], row[4])
-            else:
-                self._others.append(row)
-
-    def _refusal(self) -> UsageError:
-        return UsageError(f"{self.where} is there and is no table of laden's marks: move it away, and start again")
+        """Read what is marked now; raises `UsageError` where that is no table of marks."""
+        async with self._lock:
+            store = self._store
+            data = (await _read(store))[0] if store else await asyncio.to_thread(self._file.read)
+            self.all = (await asyncio.to_thread(self._parsed, data)).own
 
     def show(self) -> None:
-        """Bring all of them into the index, whose items may be new."""
+        """Bring all of them into the index, whose items may be new, and take off what is marked no more."""
         relations = self._place.index.relations
-        rows = [(name, *mark) for name, mark in self.all.items()]
-        with relations.aside("name VARCHAR, mark VARCHAR, note VARCHAR", rows) as marked:
-            relations.run(
-                f"UPDATE {PACKED}.items i SET mark = m.mark, note = m.note FROM {marked} m WHERE m.name = i.name"  # noqa: S608
-            )
+        with self._showing:
+            rows = [(name, one.mark, one.note) for name, one in self.all.items()]
+            with relations.aside("name VARCHAR, mark VARCHAR, note VARCHAR", rows) as marked:
+                relations.run(
+                    f"UPDATE {PACKED}.items SET mark = NULL, note = NULL WHERE coalesce(mark, note) IS NOT NULL"  # noqa: S608
+                    f" AND name NOT IN (SELECT name FROM {marked})"
+                )
+                relations.run(
+                    f"UPDATE {PACKED}.items i SET mark = m.mark, note = m.note FROM {marked} m WHERE m.name = i.name"  # noqa: S608
+                )
 
     async def put(self, names: list[str], mark: str, note: str | None) -> None:
-        """Mark images, or take their marks off (an empty mark and note); `note` None leaves the word as it is."""
+        """Mark images, or take their marks off (an empty mark and note); `note` None leaves the word as it is.
+
+        Raises:
+            UsageError: there is no such mark, or what is kept is no table of marks.
+            LadenError: they cannot be kept.
+        """
         if mark not in ("", *MARKS):
             raise UsageError(f"'{mark}' is no mark: give one of {', '.join(MARKS)}, or none")
         if note is not None and (len(note) > _MOST_NOTE or not note.isprintable()):
             raise UsageError(f"a word has at most {_MOST_NOTE} characters, and no line breaks")
-        if self._strange:
-            raise self._refusal()
-        async with self._lock:
-            before = dict(self.all)
+
+        def change(own: dict[str, Mark]) -> None:
             for name in names:
-                self.all[name] = Mark(mark, self.all.get(name, Mark("", "")).note if note is None else note)
-            try:
-                await self._write()
-            except LadenError:
-                self.all = before
-                raise
+                before = own.pop(name, Mark("", ""))
+                now = Mark(mark, before.note if note is None else note, keys.get(name) or before.key)
+                if now.mark or now.note:
+                    own[name] = now
+
+        async with self._lock:
+            find = "SELECT name, key FROM items WHERE name IN (SELECT unnest(?))"
+            keys = dict(await asyncio.to_thread(self._place.index.relations.all, find, [names]))
+            store = self._store
+            self.all = await (self._change_blob(store, change) if store else asyncio.to_thread(self._change, change))
             await asyncio.to_thread(self.show)
-            # Rows that say nothing were needed to clear the index, and are not kept.
-            self.all = {name: one for name, one in self.all.items() if any(one)}
 
-    async def _read(self) -> str:
-        if self._store is not None:
+    def _change(self, change: Callable[[dict[str, Mark]], None]) -> dict[str, Mark]:
+        with self._file.alone():
+            own, made = self._changed(self._file.read(), change)
+            self._file.write(made)
+        return own
+
+    async def _change_blob(self, store: Store, change: Callable[[dict[str, Mark]], None]) -> dict[str, Mark]:
+        for _ in range(_ATTEMPTS):
             try:
-                self._etag = (await self._store.head(BLOB)).etag
-                return (await self._store.get(BLOB, 0, _MOST_BYTES)).decode("utf-8", "replace")
-            except (BlobMissing, ContainerMissing):
-                return ""
-        try:
-            return await asyncio.to_thread(self._path.read_text, "utf-8-sig")
-        except FileNotFoundError:
-            return ""
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"the marks cannot be read from {self._path}: {error}") from None
+                data, etag = await _read(store)
+                own, made = await asyncio.to_thread(self._changed, data, change)
+                md5 = hashlib.md5(made, usedforsecurity=False).digest()
+                await store.put(BLOB, made, Properties(md5, "text/csv"), etag)
+            except BlobConflict:
+                # Somebody else was first: what is there now is changed instead.
+                continue
+            return own
+        raise BlobConflict(f"others change {BLOB} all the time, so nothing was marked: try again")
 
-    async def _write(self) -> None:
-        keys = dict(
-            self._place.index.relations.all(
-                "SELECT name, key FROM items WHERE name IN (SELECT unnest(?))", [list(self.all)]
-            )
-        )
-        own = [[self._place.title, name, keys.get(name) or "", *mark] for name, mark in self.all.items() if any(mark)]
+    def _changed(self, data: bytes | None, change: Callable[[dict[str, Mark]], None]) -> tuple[dict[str, Mark], bytes]:
+        """What is marked after a change, and the table that says so."""
+        own, others = self._parsed(data)
+        change(own)
+        rows = [[self._place.title, name, one.key, one.mark, one.note] for name, one in own.items()]
         text = io.StringIO(newline="")
-        csv.writer(text).writerows([HEADER, *sorted([*self._others, *own])])
-        data = text.getvalue().encode()
-        if self._store is not None:
-            md5 = hashlib.md5(data, usedforsecurity=False).digest()
-            await self._store.put(BLOB, data, Properties(md5, "text/csv"), self._etag)
-            self._etag = (await self._store.head(BLOB)).etag
-            return
+        csv.writer(text).writerows([HEADER, *sorted([*others, *rows])])
+        made = text.getvalue().encode()
+        if len(made) > _MOST_BYTES or any(len(name) > _MOST_NAME for name in own):
+            raise UsageError(f"{self.where} would be too long to be read again, so nothing was marked")
+        return own, made
+
+    def _parsed(self, data: bytes | None) -> _Table:
         try:
-            await asyncio.to_thread(_replace, self._path, data)
-        except OSError as error:
-            raise UsageError(f"the marks cannot be written to {self._path} ({error.strerror})") from None
+            rows = list(csv.reader(io.StringIO((data or b"").decode("utf-8-sig"), newline="")))
+        except (UnicodeDecodeError, csv.Error):
+            rows = [[]]
+        if rows and rows[0] != HEADER:
+            raise UsageError(f"{self.where} is there and is no table of laden's marks: move it away")
+        found = _Table({}, [])
+        for row in rows[1:]:
+            if len(row) == len(HEADER) and row[0] == self._place.title:
+                found.own[row[1]] = Mark(row[3], row[4], row[2])
+            else:
+                found.others.append(row)
+        return found
 
 
-def _replace(path: Path, data: bytes) -> None:
-    part = path.with_name(f".{path.name}.part")
-    part.write_bytes(data)
-    part.replace(path)
+async def _read(store: Store) -> tuple[bytes | None, str]:
+    """The table beside the data, and its ETag; nothing where there is none. Raises `BlobConflict` if it changes."""
+    try:
+        there = await store.head(BLOB)
+        if there.size_bytes > _MOST_BYTES:
+            raise UsageError(f"{BLOB} has more than {_MOST_BYTES >> 20} MiB, so it is not read: move it away")
+        return await store.get(BLOB, 0, _MOST_BYTES, there.etag), there.etag
+    except (BlobMissing, ContainerMissing):
+        return None, CREATE_ONLY

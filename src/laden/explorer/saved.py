@@ -2,16 +2,16 @@
 
 A view is a name, what the page asks for (folder, name, conditions, order, list or pictures), and the columns of the
 table that stand in the list. It holds no secret and no image. Those of other places are kept as they are. Read anew at
-each change, and written beside its place first, so that two servers in one folder lose little and break nothing.
+each change, while other servers in the folder wait, so that none loses what another one kept.
 """
 
 from __future__ import annotations
 
 import json
-import threading
 from pathlib import Path
 from typing import Any
 
+from laden.explorer.kept import KeptFile
 from laden.values.errors import UsageError
 
 FILE = "laden-views.json"
@@ -28,7 +28,7 @@ class SavedViews:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / FILE
-        self._lock = threading.Lock()
+        self._file = KeptFile(self.path, "views", _MOST_BYTES)
 
     def of(self, title: str) -> list[dict[str, Any]]:
         """The views of a place, by name; raises `UsageError` where the file is none of laden's."""
@@ -40,7 +40,7 @@ class SavedViews:
         name = name.strip()
         if not name or len(name) > _MOST_NAME or not name.isprintable():
             raise UsageError(f"give the view a name of at most {_MOST_NAME} characters")
-        with self._lock:
+        with self._file.alone():
             kept = self._without(title, name)
             if len(kept) >= _MOST:
                 raise UsageError(f"{self.path} holds {_MOST} views already: forget one first")
@@ -48,35 +48,26 @@ class SavedViews:
 
     def forget(self, title: str, name: str) -> None:
         """Let go of one."""
-        with self._lock:
+        with self._file.alone():
             self._write(self._without(title, name))
 
     def _without(self, title: str, name: str) -> list[dict[str, Any]]:
         return [one for one in self._read() if (one["place"], one["name"]) != (title, name)]
 
     def _read(self) -> list[dict[str, Any]]:
+        if (data := self._file.read()) is None:
+            return []
         try:
-            with self.path.open("rb") as file:
-                found = json.loads(file.read(_MOST_BYTES))
-            views = found["views"]
+            views = json.loads(data)["views"]
             return [
                 {"place": str(one["place"]), "name": str(one["name"]), "look": checked_look(one["look"])}
                 for one in views
             ]
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise UsageError(f"the views cannot be read from {self.path} ({error.strerror})") from None
         except (ValueError, KeyError, TypeError, RecursionError, UsageError):
             raise UsageError(f"{self.path} is there and holds no views of laden's: move it away first") from None
 
     def _write(self, views: list[dict[str, Any]]) -> None:
-        part = self.path.with_name(f".{FILE}.part")
-        try:
-            part.write_text(json.dumps({"views": views}, indent=1, ensure_ascii=False), "utf-8")
-            part.replace(self.path)
-        except OSError as error:
-            raise UsageError(f"the views cannot be written to {self.path} ({error.strerror})") from None
+        self._file.write(json.dumps({"views": views}, indent=1, ensure_ascii=False).encode())
 
 
 def checked_look(given: Any) -> dict[str, Any]:

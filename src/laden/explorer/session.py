@@ -118,7 +118,8 @@ class Session:
         try:
             await marks.load()
         except LadenError as error:
-            state.notes.append(str(error))
+            if str(error) not in state.notes:
+                state.notes.append(str(error))
         try:
             await work()
             if state.phase != "failed":

@@ -1,0 +1,120 @@
+"""Where downloads and their records come to lie: never in the place of anything, nor in what is shown."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from laden.explorer import download
+from laden.explorer.stored import StoredPlace
+from laden.store import parse_destination
+from tests.explorer.served import Asker, explored, serving
+
+RECORD = "laden-downloads.csv"
+TOLD = "name,size_bytes,md5,outcome,reason\n"
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    folder = tmp_path / "above" / "place"
+    for name in (RECORD, "a.png", "b.png", "place/c.png"):
+        (folder / name).parent.mkdir(exist_ok=True, parents=True)
+        (folder / name).write_text(f"{TOLD}precious {name}")
+    return folder
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    return tmp_path / "here"
+
+
+def downloaded(asker: Asker, folder: str, *names: str) -> dict[str, object]:
+    asker.ready()
+    job = asker.job(asker.post("download", names=list(names), folder=folder)["number"])
+    assert job["state"] == "done", job["message"]
+    return job
+
+
+def files(folder: Path) -> dict[str, str]:
+    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_record_takes_no_name_that_anything_else_has(place: Path, here: Path) -> None:
+    got = here / "got"
+    blob = (place / RECORD).read_text()
+    with serving(lambda: StoredPlace(parse_destination(str(place))), here) as asker:
+        job = downloaded(asker, "got", RECORD, "a.png")
+        assert job["result"] == {"folder": str(got), "file": "laden-downloads-2.csv", "outcomes": {"came": 2}}
+        assert "laden-downloads-2.csv" in str(job["message"])
+        assert (got / RECORD).read_text() == blob
+        first = (got / "laden-downloads-2.csv").read_text()
+        assert first.startswith(TOLD)
+        assert first.count(",came,") == 2
+        # One that was downloaded before is no record either, and the record of that is kept.
+        assert downloaded(asker, "got", "b.png")["result"]["file"] == "laden-downloads-2.csv"  # type: ignore[index]
+        found = files(got)
+        assert found[RECORD] == blob
+        assert first in [found[name] for name in found if name.startswith("laden-downloads-2-")]
+        assert ",came," in found["laden-downloads-2.csv"]
+
+
+@pytest.mark.parametrize(
+    "lay",
+    [
+        lambda path: path.write_text("my own notes"),
+        lambda path: path.write_text(""),
+        lambda path: path.symlink_to("/dev/zero"),
+        lambda path: path.symlink_to("nowhere"),
+        Path.mkdir,
+    ],
+    ids=["notes", "empty", "device", "broken link", "folder"],
+)
+def test_what_a_person_has_there_stays(lay: Callable[[Path], object], place: Path, here: Path) -> None:
+    got = here / "got"
+    got.mkdir()
+    lay(got / RECORD)
+    (got / f".{RECORD}.part").symlink_to(here / "elsewhere")
+    before = (got / RECORD).lstat()
+    with explored(str(place)) as asker:
+        job = downloaded(asker, "got", "a.png")
+    assert job["result"]["file"] == "laden-downloads-2.csv"  # type: ignore[index]
+    after = (got / RECORD).lstat()
+    assert (after.st_ino, after.st_mode, after.st_size) == (before.st_ino, before.st_mode, before.st_size)
+    assert not (here / "elsewhere").exists()
+    assert ",came," in (got / "laden-downloads-2.csv").read_text()
+
+
+def test_where_all_names_are_taken_there_is_no_record_but_a_word(
+    place: Path, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "_MOST_NAMES", 2)
+    (here / "got").mkdir()
+    (here / "got" / RECORD).write_text("mine")
+    with explored(str(place)) as asker:
+        job = downloaded(asker, "got", "a.png")
+    assert "other files have all of its names" in str(job["message"])
+    assert set(files(here / "got")) >= {RECORD, "a.png"}
+    assert (here / "got" / RECORD).read_text() == "mine"
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_nothing_is_downloaded_into_what_is_shown(stored: bool, place: Path, here: Path) -> None:
+    (here / "link").symlink_to(place)
+    before = files(place.parent)
+
+    def asked(asker: Asker) -> None:
+        asker.ready()
+        for folder in (place, place / "place", place / "_laden/history", "link", "link/new", place.parent):
+            assert "shown" in asker.refused("POST", "download", names=["a.png", "place/c.png"], folder=str(folder))[1]
+        downloaded(asker, str(place.parent), "a.png")
+
+    if stored:
+        with serving(lambda: StoredPlace(parse_destination(str(place))), here) as asker:
+            asked(asker)
+    else:
+        with explored(str(place)) as asker:
+            asked(asker)
+    after = {name: text for name, text in files(place.parent).items() if name.startswith("place/")}
+    assert after == before
