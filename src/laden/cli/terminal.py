@@ -13,6 +13,7 @@ from laden.cli.live import Line
 from laden.cli.text import escaped
 from laden.cli.told import Told
 from laden.cli.verdict import verdict
+from laden.values.commands import command
 from laden.values.errors import ExitCode
 from laden.values.events import (
     ActReady,
@@ -115,9 +116,10 @@ class Terminal:
                 what = f"{plural(event.attempts, 'attempt')} will be repeated ({amount(event.throttled)} throttled)"
                 self._say(f"[dim]{what}: {escaped(event.reason)}[/]")
             case Outage() if event.over:
-                self._say(f"The destination answers again, after {duration(event.seconds)}")
+                self._say(f"Something gets through again, after {duration(event.seconds)}")
             case Outage():
-                self._say(f"[yellow]Nothing got through for {duration(event.seconds)}[/]; it is tried again")
+                told = f"[yellow]Nothing got through for {duration(event.seconds)}[/]; it is tried again"
+                self._say(f"{told}: {escaped(event.reason)}" if event.reason else told, 2)
 
     def close(self) -> None:
         """Take the line that moves off the screen."""
@@ -280,7 +282,7 @@ class Terminal:
             self._say(told, 2)
         colour = "yellow" if summary.exit_code == ExitCode.FINDINGS else "green"
         later = summary.command == "load" and summary.complete and not summary.exit_code
-        more = f" Later: laden verify {escaped(summary.destination)}" if later else ""
+        more = f" Later: {escaped(command('verify', summary.destination))}" if later else ""
         if last := verdict(summary, self._plan_told):
             self._say(f"[{colour}]{last}[/]{more}", 2)
 
