@@ -284,7 +284,7 @@ class Terminal:
         later = summary.command == "load" and summary.complete and not summary.exit_code
         more = f" Later: {escaped(command('verify', summary.destination))}" if later else ""
         if last := verdict(summary, self._plan_told):
-            self._say(f"[{colour}]{last}[/]{more}", 2)
+            self._say(f"[{colour}]{escaped(last)}[/]{more}", 2)
 
     def known(self) -> bool:
         """Draw what is known to be wrong before anything is sent; whether it needs a person."""
