@@ -63,6 +63,7 @@ class Terminal:
         self._errors = plain_console(errors=True)
         self._quiet = quiet
         self._name = name
+        self._aside = aside
         self._verbose = verbose
         self._findings: dict[str, list[Finding]] = {}
         self._stage = ""
@@ -95,8 +96,14 @@ class Terminal:
                 self._lasting(event)
             case Found():
                 self._findings.setdefault(event.finding.code, []).append(event.finding)
-            case _ if not self._quiet:
+            case _ if not self._quiet or self._answers(event):
                 self._follow(event)
+
+    def _answers(self, event: Event) -> bool:
+        """Whether an event is what was asked for, which quiet does not silence, and no sign of life."""
+        if isinstance(event, Selected):
+            return self._name == "select" and not self._aside
+        return isinstance(event, Compared)
 
     def _follow(self, event: Event) -> None:
         """Draw what is of interest only while it runs."""
