@@ -134,6 +134,13 @@ def test_a_summary_is_short_and_honest(capsys: pytest.CaptureFixture[str]) -> No
         (Summary("history"), "Nothing is recorded here."),
         (Summary("history", complete=True), "The chain of records holds."),
         (Summary("verify"), "All there, unchanged"),
+        (Summary("verify", destination="./there", images=3, examined=3), "All there, unchanged."),
+        (Summary("verify", destination="https://a/c", images=3), "All there, unchanged."),
+        (
+            Summary("verify", destination="./the [re]", images=3),
+            "by length, time and the MD5 noted with them; no image was read back (laden verify './the [re]' --deep all",
+        ),
+        (Summary("verify", destination="./there", images=3, examined=1), "with them; 1 image read back (laden verify"),
         (Summary("verify", exit_code=3), "Not as the manifest says"),
     ],
 )

@@ -144,7 +144,7 @@ def test_a_whole_run_fits(width: int, monkeypatch: pytest.MonkeyPatch, capsys: p
     for line in re.split("[\r\n]+", out):
         assert len(line.rstrip()) <= width
     assert "Nothing got through for 12 s" in out
-    assert "The destination answers again, after 1 min 20 s" in out
+    assert "Something gets through again, after 1 min 20 s" in out
 
 
 def test_before_the_question_stand_time_cost_and_what_is_wrong(

@@ -2,20 +2,24 @@
 
 import hashlib
 import json
+import shlex
+import shutil
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from laden.cli import run_command
 from laden.demo.emulator import Emulator
-from laden.stages.pruning import read_plan
+from laden.stages.pruning import About, read_plan, write_plan
 from laden.store.manage import Undo
 from laden.store.manage.azure import AzureManage
 from laden.values.errors import LadenError, SourceError, UsageError
-from laden.values.events import ActReady, Event, Summary
+from laden.values.events import ActReady, Event, Summary, Warned
 from laden.verbs.load import load
 from laden.verbs.prune import plan_prune, prune
+from laden.verbs.undelete import undelete
 from laden.verbs.verify import verify
 from tests.support.dataset import Dataset, make_dataset
 from tests.support.harness import client, content, landed
@@ -315,6 +319,54 @@ def test_a_folder_is_pruned_the_same_way(before: Dataset, after: Dataset, withdr
     assert (done.exit_code, done.acted) == (0, 2)
     assert not any((folder / name).exists() for name in withdrawn)
     assert verify(str(folder)).exit_code == 0
+
+
+@pytest.mark.parametrize("kept", [0, 14])
+def test_the_command_that_is_told_carries_the_plan_out(
+    before: Dataset, after: Dataset, tmp_path: Path, container: str, kept: int
+) -> None:
+    place = container if kept else str(tmp_path / "of a person's")
+    load(before.folder, place)
+    load(after.folder, place, update=True)
+    events: list[Event] = []
+    plan_prune(place, after.folder, plan_file=tmp_path / "the plan.jsonl", observer=events.append)
+    (told,) = (event.message for event in events if isinstance(event, Warned))
+    words = shlex.split(told.partition(": ")[2])
+    assert words[:2] == ["laden", "prune"]
+    assert ("--without-undo" in words) == (not kept)
+    assert run_command(words[1:]) == 0
+    assert verify(place).images == len(after.blobs)
+
+
+def test_a_plan_means_one_folder_wherever_it_is_carried_out(
+    before: Dataset, after: Dataset, withdrawn: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, here, other = tmp_path / "plan.jsonl", tmp_path / "x", tmp_path / "y"
+    load(before.folder, str(here / "p"))
+    load(after.folder, str(here / "p"), update=True)
+    shutil.copytree(here, other, copy_function=shutil.copy2)
+    (here / "z").mkdir()
+    (other / "z").mkdir()
+    monkeypatch.chdir(here / "z")
+    planned("../p", after, plan)
+    assert read_plan(plan).about.destination == str((here / "p").resolve())
+    monkeypatch.chdir(other / "z")
+    with pytest.raises(UsageError, match="the plan is for"):
+        prune(plan, destination="../p", most=2, without_undo=True)
+    prune(plan, most=2, without_undo=True)
+    assert all((other / "p" / name).exists() for name in withdrawn)
+    assert not any((here / "p" / name).exists() for name in withdrawn)
+
+
+@pytest.mark.parametrize("named", ["../p", "p", "~/p"])
+def test_a_plan_that_names_a_folder_as_it_was_typed_is_refused(tmp_path: Path, named: str) -> None:
+    about = About(named, "source", int(time.time()), "", 5, 0, 0)
+    with (tmp_path / "plan.jsonl").open("wb") as file:
+        write_plan(about, [], file)
+    with pytest.raises(UsageError, match="another one in each working folder"):
+        prune(tmp_path / "plan.jsonl")
+    with pytest.raises(UsageError, match="another one in each working folder"):
+        undelete("https://account.blob.core.windows.net/container", plan_file=tmp_path / "plan.jsonl")
 
 
 def test_a_plan_that_somebody_else_wrote_deletes_nothing(before: Dataset, after: Dataset, tmp_path: Path) -> None:

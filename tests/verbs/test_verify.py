@@ -1,6 +1,7 @@
 """What verify finds in a folder and in Azurite, and that another load heals it."""
 
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from azure.storage.blob import ContentSettings
 
 from laden.demo.emulator import Emulator
-from laden.values.events import Event, Found, Progress
+from laden.values.events import Event, Found, Progress, Started
 from laden.verbs.load import load
 from laden.verbs.verify import verify
 from tests.support.dataset import make_dataset
@@ -88,3 +89,19 @@ def test_verify_heals_by_loading_again(place: Place, tmp_path: Path) -> None:
     assert load(dataset.folder, place.url).sent == 1
     assert place.read() == before
     assert verify(place.url).exit_code == 0
+
+
+def test_of_a_folder_it_says_that_it_went_by_notes(tmp_path: Path) -> None:
+    """Who edits a file and gives it its length and time again is found by reading alone, so nothing else is claimed."""
+    dataset, place = make_dataset(tmp_path / "source", {"0": 3}), tmp_path / "there"
+    load(dataset.folder, place)
+    image = min(place.rglob("*.png"))
+    before = image.stat()
+    image.write_bytes(bytes(before.st_size))
+    os.utime(image, ns=(before.st_atime_ns, before.st_mtime_ns))
+    found: list[Event] = []
+    summary = verify(place, observer=found.append)
+    assert (summary.exit_code, summary.examined, summary.by_notes) == (0, 0, True)
+    assert [event.stage for event in found if isinstance(event, Started)] == ["listing", "noted"]
+    read = verify(place, deep="all")
+    assert (read.exit_code, read.examined, read.by_notes) == (3, 3, False)

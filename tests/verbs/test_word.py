@@ -92,3 +92,19 @@ def test_copy_and_update_tell_both(dataset: Dataset, container: str, emulator: E
     began, ended = told(container, loads=True)[before:]
     assert (began[:2], ended[:2]) == (("load", True), ("load", False))
     assert began[2]["sent"] == ended[2]["sent"] == 2
+
+
+@pytest.mark.parametrize("lost", ["image", "table", "damaged"])
+def test_a_load_that_brought_back_what_was_lost_is_recorded(dataset: Dataset, tmp_path: Path, lost: str) -> None:
+    place = tmp_path / "there"
+    load(dataset.folder, place)
+    image, table = min(place.rglob("*.png")), min(place.glob("*.csv*"))
+    if lost == "damaged":
+        image.write_bytes(b"other")
+    else:
+        (image if lost == "image" else table).unlink()
+    load(dataset.folder, place, overwrite="changed")
+    sent = {"image": 1, "damaged": 1, "table": 0}[lost]
+    assert [one.counts["sent"] for one in history(place)] == [5, sent]
+    load(dataset.folder, place, overwrite="changed")
+    assert len(history(place)) == 2, "nothing was sent"

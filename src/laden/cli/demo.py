@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shlex
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +14,7 @@ from laden.cli.faces import run_verb
 from laden.cli.lines import plain_console, say
 from laden.cli.options import FINDINGS_FILE, REPORT_FILE
 from laden.cli.text import escaped
+from laden.values.commands import command
 from laden.values.errors import ExitCode, LadenError
 from laden.values.events import Event, Observer, Summary
 from laden.values.units import size
@@ -60,14 +60,16 @@ def _demo(console: Console, folder: Path, *, keep: bool, explore: bool) -> int:
     with Emulator() as emulator:
         place = emulator.url(_CONTAINER)
         archives = ",".join(sample.archives)
-        command = f"laden load {shlex.quote(str(folder))} {place} --archives {archives}"
+        typed = ("load", folder, place, "--archives", archives)
         first = _step(
-            console, command, lambda observer: _load(folder, place, archives, observer, report_command=command)
+            console,
+            command(*typed),
+            lambda observer: _load(folder, place, archives, observer, report_command=command(*typed)),
         )
-        verified = _step(console, f"laden verify {place} --deep all", lambda observer: _verify(place, observer))
+        verified = _step(console, command("verify", place, "--deep", "all"), lambda observer: _verify(place, observer))
         again = _step(
             console,
-            f"{command} --quiet",
+            command(*typed, "--quiet"),
             lambda observer: _load(folder, place, archives, observer),
             quiet=True,
         )
@@ -108,7 +110,7 @@ def _explore(console: Console, place: str) -> None:
     """Show it in the browser, until Ctrl-C."""
     from laden.cli.explore import run_explore
 
-    _heading(console, f"$ laden explore {place}")
+    _heading(console, f"$ {command('explore', place)}")
     run_explore(place, None, None, open_page=True, write=False, json=False)
 
 
@@ -116,9 +118,9 @@ def _heading(console: Console, text: str) -> None:
     console.print(f"\n[bold cyan]{escaped(text)}[/]")
 
 
-def _step(console: Console, command: str, work: Callable[[Observer], Summary], *, quiet: bool = False) -> Summary:
+def _step(console: Console, line: str, work: Callable[[Observer], Summary], *, quiet: bool = False) -> Summary:
     """Show a command as a person would type it, and do what it does; an error's summary tells what went wrong."""
-    _heading(console, f"$ {command}")
+    _heading(console, f"$ {line}")
     summaries = [Summary("demo")]
 
     def observed(observer: Observer) -> Summary:
@@ -144,13 +146,13 @@ def _explain(console: Console, report: str, folder: Path, sample_bytes: int) -> 
     say(console, f"Its report is a page to look at, open it: {escaped(report)}", 2)
     _heading(console, "Next")
     steps = {
-        f"laden explore {shlex.quote(str(folder))}": "every image of the sample, in the browser",
+        command("explore", folder): "every image of the sample, in the browser",
         "laden help start": "the same step by step, to be typed",
         "laden help loading": "data of your own",
     }
     width = max(map(len, steps))
-    for command, what in steps.items():
-        say(console, f"{escaped(command):{width}}  [dim]{what}[/]", width + 2)
+    for line, what in steps.items():
+        say(console, f"{escaped(line):{width}}  [dim]{what}[/]", width + 2)
     say(
         console,
         f"The sample stays in {escaped(str(folder))} ({size(sample_bytes)}); delete it when you have seen enough.",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from laden.cli.lines import plain_console, say
 from laden.cli.text import escaped
+from laden.values.commands import command
 from laden.values.errors import ExitCode, LadenError
 from laden.values.units import amount, plural
 
@@ -28,9 +28,9 @@ def run_init(folder: Path, output: Path | None) -> int:
     for line in told(proposed):
         say(console, escaped(line), 2)
     say(console, f"It is in {escaped(str(proposed.path))}, with what each line rests on. Look at it, then:", 2)
-    source, file = shlex.quote(str(folder)), shlex.quote(str(proposed.path))
-    say(console, f"  laden check {escaped(source)} --profile {escaped(file)}", 4)
-    say(console, f"  laden load {escaped(source)} DEST --profile {escaped(file)} --dry-run", 4)
+    named = ("--profile", proposed.path)
+    say(console, f"  {escaped(command('check', folder, *named))}", 4)
+    say(console, f"  {escaped(command('load', folder, 'DEST', *named, '--dry-run'))}", 4)
     return int(ExitCode.COMPLETE if proposed.tried.matched else ExitCode.FINDINGS)
 
 

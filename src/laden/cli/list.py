@@ -20,7 +20,7 @@ def run_list(destination: str, output: str | None, options: dict[str, Any], face
         return list_containers(destination, json=face.json)
     if face.json and output == "-":
         raise typer.BadParameter("with -o - the list is on stdout: leave --json out, or name a file", param_hint="-o")
-    if output is None and not face.json and not face.quiet:
+    if output is None and not face.json:
         output = "-"
     prompt = SasPrompt() if somebody_is_there() and not (face.json or face.quiet) else None
 

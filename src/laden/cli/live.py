@@ -80,8 +80,10 @@ class Line:
         seconds = self._clock() - self._since_s
         lasted = [duration(seconds)] if seconds >= _QUIET_S else []
         match self._seen:
-            case Progress() as seen:
+            case Progress() as seen if seen.bytes_in_all or seen.images_in_all:
                 return _how_far(seen)
+            case Progress() as seen if seen.waiting:
+                return [self._what, *lasted, f"waiting: {plain(seen.waiting)}"]
             case Counted() as seen:
                 return [f"{amount(seen.count)} {seen.what}", *lasted]
         return [self._what, *lasted]
@@ -100,7 +102,7 @@ class Line:
     def tell(self) -> None:
         """Print the line, for those who read it later."""
         parts = self.parts()
-        if isinstance(self._seen, Progress | Counted):
+        if parts[0] != self._what:
             parts.insert(0, self._what)
         self._console.print("; ".join(filter(None, parts)), markup=False)
 

@@ -98,7 +98,9 @@ LockFile = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON event a line on stdout; the last is the summary.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings, findings, and how it ended.")]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Only what was asked for, warnings, findings, and how it ended.")
+]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Also each archive and each retry.")]
 Connections = Annotated[
     int | None,

@@ -9,6 +9,7 @@ from pathlib import Path
 from laden.cli.lines import plain_console, say
 from laden.cli.text import escaped
 from laden.dataset.profile import Profile, builtin, open_profile, profile_text
+from laden.values.commands import command
 from laden.values.errors import ExitCode, LadenError
 from laden.values.units import amount, plural
 
@@ -42,7 +43,7 @@ def _right(name: str, profile: Profile) -> str:
     if profile.archive is not None:
         told.append(f"archives called {profile.archive}")
     told.append(f"images land as {profile.layout_of(shape)}")
-    return f"{name} is right: {', '.join(told)}. laden profiles {name} FOLDER tries it."
+    return f"{name} is right: {', '.join(told)}. {command('profiles', name, 'FOLDER')} tries it."
 
 
 def _tried(name: str, folder: Path) -> int:

@@ -13,6 +13,7 @@ from laden.cli.live import Line
 from laden.cli.text import escaped
 from laden.cli.told import Told
 from laden.cli.verdict import verdict
+from laden.values.commands import command
 from laden.values.errors import ExitCode
 from laden.values.events import (
     ActReady,
@@ -62,6 +63,7 @@ class Terminal:
         self._errors = plain_console(errors=True)
         self._quiet = quiet
         self._name = name
+        self._aside = aside
         self._verbose = verbose
         self._findings: dict[str, list[Finding]] = {}
         self._stage = ""
@@ -94,8 +96,14 @@ class Terminal:
                 self._lasting(event)
             case Found():
                 self._findings.setdefault(event.finding.code, []).append(event.finding)
-            case _ if not self._quiet:
+            case _ if not self._quiet or self._answers(event):
                 self._follow(event)
+
+    def _answers(self, event: Event) -> bool:
+        """Whether an event is what was asked for, which quiet does not silence, and no sign of life."""
+        if isinstance(event, Selected):
+            return self._name == "select" and not self._aside
+        return isinstance(event, Compared)
 
     def _follow(self, event: Event) -> None:
         """Draw what is of interest only while it runs."""
@@ -115,9 +123,10 @@ class Terminal:
                 what = f"{plural(event.attempts, 'attempt')} will be repeated ({amount(event.throttled)} throttled)"
                 self._say(f"[dim]{what}: {escaped(event.reason)}[/]")
             case Outage() if event.over:
-                self._say(f"The destination answers again, after {duration(event.seconds)}")
+                self._say(f"Something gets through again, after {duration(event.seconds)}")
             case Outage():
-                self._say(f"[yellow]Nothing got through for {duration(event.seconds)}[/]; it is tried again")
+                told = f"[yellow]Nothing got through for {duration(event.seconds)}[/]; it is tried again"
+                self._say(f"{told}: {escaped(event.reason)}" if event.reason else told, 2)
 
     def close(self) -> None:
         """Take the line that moves off the screen."""
@@ -280,9 +289,9 @@ class Terminal:
             self._say(told, 2)
         colour = "yellow" if summary.exit_code == ExitCode.FINDINGS else "green"
         later = summary.command == "load" and summary.complete and not summary.exit_code
-        more = f" Later: laden verify {escaped(summary.destination)}" if later else ""
+        more = f" Later: {escaped(command('verify', summary.destination))}" if later else ""
         if last := verdict(summary, self._plan_told):
-            self._say(f"[{colour}]{last}[/]{more}", 2)
+            self._say(f"[{colour}]{escaped(last)}[/]{more}", 2)
 
     def known(self) -> bool:
         """Draw what is known to be wrong before anything is sent; whether it needs a person."""

@@ -28,6 +28,7 @@ from laden.cli.options import (
     Verbose,
 )
 from laden.store.slips import is_meant_for_a_cloud, shown_address
+from laden.values.commands import command
 
 
 class GetForm(StrEnum):
@@ -118,7 +119,7 @@ def fetch(
 
     if not links and is_meant_for_a_cloud(str(folder)):
         # Any number of links come before it, so that one alone counts as FOLDER.
-        raise typer.BadParameter(f"FOLDER is missing: laden fetch {shown_address(str(folder))} FOLDER")
+        raise typer.BadParameter(f"FOLDER is missing: {command('fetch', shown_address(str(folder)), 'FOLDER')}")
     face = Face.of(options)
     wishes = {
         "archives": archives,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from laden.values.commands import command
 from laden.values.errors import ExitCode
 from laden.values.events import PlanReady, Summary
 from laden.values.units import plural, size
@@ -20,23 +21,23 @@ def verdict(summary: Summary, plan: PlanReady | None) -> str:
             return _loaded(summary, plan, needs_person=needs_person)
         case "copy":
             return _copied(summary, plan, needs_person=needs_person)
-        case "get" | "fetch" as command:
-            return (_got if command == "get" else _fetched)(summary, needs_person=needs_person)
+        case "get" | "fetch" as verb:
+            return (_got if verb == "get" else _fetched)(summary, needs_person=needs_person)
         case "lock" if summary.complete:
             told = "; the findings above need a person" if needs_person else ""
             return f"Locked: {plural(summary.images, 'file')}, of {summary.matched:,} the MD5 too{told}."
         case "check" if not needs_person:
             return _checked(summary, plan)
-        case "verify" if "manifest-changed" in summary.findings:
-            return "The manifest itself was changed: no image was held against it."
+        case "verify":
+            return _verified(summary, needs_person=needs_person)
         case "select" if not needs_person:
             return "" if summary.complete else "Nothing was written. -o small.csv writes these rows."
         case "history" if not (needs_person or summary.complete):
             return "Nothing is recorded here."
         case "prune" | "undelete" | "set" if not needs_person:
             return "" if summary.complete else "Nothing was changed."
-        case command:
-            fine, wrong = _OF_STATES.get(command, ("", _NEEDS_PERSON))
+        case verb:
+            fine, wrong = _OF_STATES.get(verb, ("", _NEEDS_PERSON))
             return wrong if needs_person else fine
 
 
@@ -45,7 +46,6 @@ _OF_STATES = {
     "history": ("The chain of records holds.", "Somebody changed the history."),
     "diff": ("The same.", "Not the same."),
     "list": ("", ""),
-    "verify": ("All there, unchanged.", "Not as the manifest says."),
 }
 """Of verbs that change nothing: where all is as it should be, and where it is not."""
 
@@ -98,6 +98,16 @@ def _checked(summary: Summary, plan: PlanReady | None) -> str:
     if not summary.unseen:
         return f"{told}; {looked} looked into, and whole."
     return f"{told}; {looked} looked into, {plural(summary.unseen, 'file')} not: nobody knows whether they are whole."
+
+
+def _verified(summary: Summary, *, needs_person: bool) -> str:
+    if "manifest-changed" in summary.findings:
+        return "The manifest itself was changed: no image was held against it."
+    if needs_person or not summary.by_notes:
+        return "Not as the manifest says." if needs_person else "All there, unchanged."
+    read = f"{plural(summary.examined, 'image')} read back" if summary.examined else "no image was read back"
+    whole = command("verify", summary.destination, "--deep", "all")
+    return f"All there, by length, time and the MD5 noted with them; {read} ({whole} reads every byte)."
 
 
 def _copied(summary: Summary, plan: PlanReady | None, *, needs_person: bool) -> str:

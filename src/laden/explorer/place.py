@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import AsyncIterator
 from typing import Any, Protocol
 
@@ -12,6 +11,7 @@ from laden.explorer.index import Index
 from laden.explorer.labels import IMAGE_COLUMNS, Labels
 from laden.explorer.views import View, Views
 from laden.report.meanings import meanings
+from laden.values.commands import command
 
 PART_BYTES = 8 << 20
 MOST_BYTES = 512 << 20
@@ -149,14 +149,15 @@ def commands(place: Place, view: View) -> dict[str, str]:
         )
         return told
     marked = place.labels.names_marks(texts)
-    option, argument = (" --marks laden-marks.csv", ', marks_file="laden-marks.csv"') if marked else ("", "")
+    argument = ', marks_file="laden-marks.csv"' if marked else ""
+    where = ["--where", condition, *(("--marks", "laden-marks.csv") if marked else ())]
     if place.kind == "source":
-        told["cli"] = f"laden load {shlex.quote(place.title)} DEST --where {shlex.quote(condition)}{option}"
+        told["cli"] = command("load", place.title, "DEST", *where)
         told["python"] = f'laden.load({place.title!r}, "DEST", where={condition!r}{argument})'
     else:
         table = place.labels.table
-        told["cli"] = f"laden select {shlex.quote(table)} --where {shlex.quote(condition)}{option} -o selected.csv"
+        told["cli"] = command("select", table, *where, "-o", "selected.csv")
         if place.kind == "container":
-            told["copy"] = f"laden copy {shlex.quote(place.title)} DEST --where {shlex.quote(condition)}{option}"
+            told["copy"] = command("copy", place.title, "DEST", *where)
         told["python"] = f'laden.select({table!r}, where={condition!r}{argument}, output="selected.csv")'
     return told

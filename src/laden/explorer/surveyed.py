@@ -17,6 +17,7 @@ from laden.explorer.index import Index
 from laden.explorer.labels import Labels
 from laden.explorer.place import PART_BYTES
 from laden.explorer.views import Views
+from laden.remote.link import is_link
 from laden.remote.sources import Sources
 from laden.run.findings import FindingLog
 from laden.stages.survey import Choice, Survey, survey
@@ -31,7 +32,8 @@ class SurveyedPlace:
     def __init__(self, given: str | Path) -> None:
         """Take a folder, a file, a link, or a file of links; raises UsageError."""
         self._sources = Sources([given])
-        self.title = ", ".join(self._sources) if isinstance(given, str) else str(given)
+        # Marks and views are kept under it, and a relative path is another folder elsewhere.
+        self.title = ", ".join(one if is_link(one) else str(Path(one).expanduser().absolute()) for one in self._sources)
         self.kind = "source"
         self.relations = Shared()
         self.index = Index(self.relations)

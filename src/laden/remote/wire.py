@@ -188,6 +188,7 @@ class Wire:
         self._ending: asyncio.Event | None = None
         self._closed = False
         self._lock = threading.Lock()
+        self._meanwhile: tuple[int, Callable[[], None]] | None = None
 
     def host(self, link: Link) -> Host:
         """The host of a link; called in the wire's loop."""
@@ -208,6 +209,10 @@ class Wire:
     def requests(self) -> int:
         """Sent so far, to all hosts."""
         return sum(host.requests for host in list(self._hosts.values()))
+
+    def while_waiting(self, call: Callable[[], None]) -> None:
+        """Have something done now and then while this very thread waits, as nobody else tells why it does."""
+        self._meanwhile = threading.get_ident(), call
 
     def begin(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         """Begin work in the loop, from any thread."""
@@ -231,6 +236,8 @@ class Wire:
             except TimeoutError:
                 if future.done():
                     raise
+                if self._meanwhile is not None and self._meanwhile[0] == threading.get_ident():
+                    self._meanwhile[1]()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Do work in the loop, and wait for it."""

@@ -39,6 +39,7 @@ _STAGES = {
     "fetch": "Fetching",
     "reading": "Reading blobs back",
     "verify": "Verifying",
+    "noted": "Verifying",
     "manifest": "Writing table and manifest",
     "report": "Reading samples for this page",
 }

@@ -14,6 +14,8 @@ from laden.store import Retry
 from laden.values.events import Observer
 from laden.values.signs import Progress
 
+_LAPSE_S = 30.0
+"""An attempt that is under way for longer has most likely got through."""
 _TELL_S = 0.2
 _WINDOW_S = 30.0
 """What is faster or slower than half a minute ago shows; what stutters does not."""
@@ -35,6 +37,7 @@ class Meter:
         self._way = (0, 0)
         self._shown = (0, 0)
         self._waiting = ""
+        self._waiting_until_s = 0.0
         self._told_s = -_TELL_S
         self._began_s: float | None = None
         self._window: deque[tuple[float, int]] = deque()
@@ -84,10 +87,17 @@ class Meter:
         """Count a failed attempt that will be repeated."""
         self.retries += 1
         self._waiting = retry.reason
+        self._waiting_until_s = self._clock() + retry.wait_s + _LAPSE_S
         if retry.throttled:
             self._throttled_s = self._clock()
         self._weather.failed(retry)
         self.tell()
+
+    def lapse(self) -> None:
+        """Where nothing is settled that would show it: what was waited for is over, as no attempt fails any more."""
+        if self._waiting and self._clock() > self._waiting_until_s:
+            self._waiting = ""
+            self.tell()
 
     def limited(self, by: str) -> None:
         """What keeps it from being faster; that the service asked for less is known here."""

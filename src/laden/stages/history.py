@@ -8,10 +8,10 @@ there; of two writers at once, the later takes the next number and links to the 
 Of a deed that no page tells of until it has ended, there are two: `begun`, before its first change, and the one of its
 end. Where the second is absent, the deed was killed, or stopped by an error.
 
-Records hold times, and nothing else that laden leaves in a destination does. What says whether one is due is the state,
-and how the load that led to it ended: where the last record names the page that is there, and the findings that need a
-person, none is written. So a run that finds all in place leaves none, and a run that was killed before it wrote its own
-is told by the next.
+Records hold times, and nothing else that laden leaves in a destination does. One is due where anything was stored or
+removed, though it led to the same state again, as where lost images were sent anew; where the last record does not name
+the page that is there; and where a load ended with other findings that need a person. So a run that finds all in place
+leaves none, and a run that was killed before it wrote its own is told by the next.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ async def remember(
         store: the destination, where the deed is done and its page is written.
         relations: with a listing, which need not know the latest records.
         listed: whether it knows the page as this run left it, so that the page need not be read where nothing is due.
-        always: whether a record is due although no page tells of what was done, as of tags.
+        always: whether a record is due although no page tells of what was done, as of tags or of what came back.
         deed: what was done.
         now: the time; None for this machine's clock.
 

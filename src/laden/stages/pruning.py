@@ -69,7 +69,7 @@ class About:
     """What a plan says of itself."""
 
     destination: str
-    """Without credentials."""
+    """Without credentials; a folder by its real path."""
     source: str
     made_s: int
     """Unix time."""

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from laden.store.destination import (
     Destination,
     FolderDestination,
+    is_named_fully,
+    named_fully,
     parse_destination,
     place_of,
     quoted,
@@ -42,6 +44,8 @@ __all__ = [
     "block_id",
     "content_type",
     "digest",
+    "is_named_fully",
+    "named_fully",
     "open_store",
     "parse_destination",
     "place_of",

@@ -18,6 +18,7 @@ from typing import NamedTuple
 from laden.store.credentials import find_sas
 from laden.store.destination import Destination, FolderDestination, parse_destination
 from laden.store.sas import Sas, parse_sas, query_of, utc
+from laden.values.commands import command
 from laden.values.errors import AccessDenied, Interrupted, LadenError, UsageError
 
 _ATTEMPTS = 3
@@ -110,7 +111,7 @@ class Access:
         if self.sas and (why := self._lacking(self.sas)):
             raise AccessDenied(
                 f"the SAS is not enough: {why}; make one with read, create, write and list"
-                f" (sp=rcwl), for example with: laden sas {self._destination}"
+                f" (sp=rcwl), for example with: {command('sas', self._destination)}"
             )
 
     def _over(self) -> bool:

@@ -71,6 +71,23 @@ def without_secret(destination: str) -> str:
     return redact(shown)
 
 
+def named_fully(destination: str) -> str:
+    """A destination as a file names it that is read later, elsewhere: a folder by its real path; without secrets.
+
+    Raises:
+        UsageError: it is none.
+    """
+    parsed = parse_destination(destination)
+    if isinstance(parsed, FolderDestination):
+        return os.path.realpath(parsed.path)
+    return without_secret(destination)
+
+
+def is_named_fully(destination: str) -> bool:
+    """Whether it means the same place in every working folder and for every user."""
+    return "://" in destination or Path(destination).is_absolute()
+
+
 def quoted(path: str) -> str:
     """A path, percent-encoded (RFC 3986, section 3.3)."""
     # Most of a million names need nothing; `quote` takes ten times as long to find that out.

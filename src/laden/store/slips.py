@@ -18,6 +18,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import unquote
 
+from laden.values.commands import command
 from laden.values.secrets import redact
 
 FORM = "https://ACCOUNT.blob.core.windows.net/CONTAINER"
@@ -105,7 +106,7 @@ def swapped(sources: Iterable[object], destination: str) -> str:
         return (
             f"SOURCE is a folder or files on this machine, and {shown(address)} is an address: give SOURCE, then DEST"
         )
-    return f"SOURCE and DEST are swapped: laden load {shown(place)} {shown_address(address)}"
+    return f"SOURCE and DEST are swapped: {command('load', shown(place), shown_address(address))}"
 
 
 def no_folder(text: str) -> str:

@@ -276,7 +276,8 @@ class Summary(Counts):
     changed: int = 0
     """Of `verify`: blobs whose length or MD5 is not the manifest's."""
     examined: int = 0
-    """Of `check`: files that were read whole, and looked into where their kind is known."""
+    """Of `check`: files that were read whole, and looked into where their kind is known. Of `verify`: images that were
+    read back and hashed."""
     unseen: int = 0
     """Files of this run that were not looked into, or not to the end: nobody knows whether they are whole."""
     held: int = 0
@@ -308,6 +309,12 @@ class Summary(Counts):
     message: str = ""
     """One sentence when the run did not end as it should."""
     exit_code: int = 0
+
+    @property
+    def by_notes(self) -> bool:
+        """Of `verify`: whether a folder's images were held by what is noted beside them, and not by all their bytes."""
+        in_a_folder = bool(self.destination) and "://" not in self.destination
+        return self.command == "verify" and in_a_folder and self.examined < self.images
 
     def __repr__(self) -> str:
         """What there is to say: fields that are not as in an empty one."""

@@ -17,6 +17,7 @@ PHASES = {
     "reading": "Reading blobs back",
     "lock": "Reading what nothing in it vouches for",
     "verify": "Verifying: every blob's length and MD5 against what was sent",
+    "noted": "Verifying: every file's length and time, and the MD5 noted with these",
     "manifest": "Writing table and manifest",
     "acting": "Changing blobs",
     "report": "Drawing the report",

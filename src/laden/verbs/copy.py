@@ -295,7 +295,7 @@ class _Copying:
         publisher.begin(self._landings)
         run.add(await publisher.publish_copies(self._profile, self._landings, self._copies))
         run.add(losses(run.relations))
-        await word.end(self._counts(), needs_person=run.log.errors)
+        await word.end(self._counts(), changed=publisher.changed, needs_person=run.log.errors)
         run.note(complete=True)
         return run.end()
 

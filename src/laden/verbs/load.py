@@ -328,7 +328,8 @@ async def _carried_out(run: Run, ground: _Ground, wishes: LoadWishes, sending: S
         run.note(share=ready.share)
         return run.end()
     await conclude(run, surveyed, ground.landings, publisher, wishes.settings.images)
-    await word.end(counts_of(run), listed=True, needs_person=run.log.errors)
+    changed = publisher.changed or run.outcomes().sent > 0
+    await word.end(counts_of(run), changed=changed, listed=True, needs_person=run.log.errors)
     run.note(complete=True)
     return run.end()
 

@@ -285,16 +285,16 @@ class Proving:
 
     def _tell_damage(self, came: Came, proof: Proof) -> None:
         """What can be done about a damaged archive."""
-        if archive_of(came.name) != came.name or (came.part is not None and not proof.damaged):
+        if archive_of(came.name) != came.name or (came.part is not None and not proof.harmed):
             return
         link = self._root.files[came.name].link
-        what = plural(len(proof.damaged), "damaged member") if proof.damaged else "it"
+        what = plural(proof.harmed, "damaged member") if proof.harmed else "it"
         if came.part is not None:
             message = f"{what} came from {link.address} so: ask whoever gives it; it lies in {came.path}"
         elif self._repair:
             message = f"{what} could not be put right from {link.address}: ask whoever gives it, or move {came.path}"
             message += " away, and run the same command again to fetch it whole"
-        elif proof.damaged and not came.whole_only:
+        elif len(proof.damaged) == proof.harmed > 0 and not came.whole_only:
             message = f"{what}, of an archive with its whole length: 'laden fetch --repair' fetches these again"
         else:
             why = f"{link.host} gives no ranges" if came.whole_only else "its members alone do not help"

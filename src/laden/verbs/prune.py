@@ -32,9 +32,11 @@ from laden.stages.pruning import (
     write_plan,
 )
 from laden.stages.survey import Choice, survey
-from laden.store import FolderDestination, place_of, without_secret
+from laden.store import FolderDestination, named_fully, place_of, without_secret
+from laden.store.manage import Undo
 from laden.store.sas import lacking_for_prune, lacking_for_verify
 from laden.values.arguments import Count, checked
+from laden.values.commands import command
 from laden.values.errors import SourceError, UsageError
 from laden.values.events import ActReady, Started, Summary, Warned
 from laden.values.ownfiles import begins, placed, refuse
@@ -45,7 +47,7 @@ from laden.verbs.asked import Choosing, Paths, choice_of
 from laden.verbs.begun import Doing, begun, renewal_of
 from laden.verbs.chosen import pick, read_loaded, rows_of
 from laden.verbs.opening import Opened, managed, opened
-from laden.verbs.pruning import carry_out
+from laden.verbs.pruning import carry_out, needed, refuse_elsewhere
 from laden.verbs.sources import begin, shown_sources, sources_of
 from laden.verbs.wholeness import not_whole
 
@@ -128,9 +130,8 @@ def prune(
         LadenError: it could not be done; where it is refused, nothing was changed.
     """
     plan = read_plan(Path(plan_file).expanduser())
-    place = place_of(destination) if destination else plan.about.destination
-    if without_secret(place) != plan.about.destination:
-        raise UsageError(f"the plan is for {plan.about.destination}, not for {without_secret(place)}")
+    refuse_elsewhere(plan, destination := place_of(destination) if destination else None)
+    place = destination or plan.about.destination
 
     async def work(run: Run) -> Summary:
         connections, renewal = doing.get("connections"), renewal_of(doing)
@@ -162,7 +163,7 @@ async def _plan(
         (images,) = run.relations.one("SELECT count(*) FROM known")
         found = _superfluous(run, there, surveyed.profile, images)
         about = About(
-            without_secret(destination),
+            named_fully(destination),
             ", ".join(sources),
             int(time.time()),
             _page_md5(run),
@@ -172,12 +173,15 @@ async def _plan(
             surveyed.profile.name,
             VERSION,
         )
-        run.tell(await _ready(run, there, about, found))
+        async with managed(there) as manage:
+            undo = await manage.undo()
+        run.tell(_ready(there, about, found, undo))
         run.note(images=images, complete=path is not None)
         if path is not None:
             _write(path, about, found)
-        if len(found) > about.most:
-            run.tell(Warned(f"to carry it out, say so: laden prune --apply FILE --max {len(found)}"))
+            options = needed(about, undo)
+            if found and options:
+                run.tell(Warned(f"to carry it out, say so: {command('prune', '--apply', path, *options)}"))
         return run.end()
 
 
@@ -227,9 +231,7 @@ def _kept(count: int, what: str, todo: str) -> list[Finding]:
     return [Finding("prune-kept", Severity.INFO, f"{plural(count, 'image')} stay, which {what}: {todo}")]
 
 
-async def _ready(run: Run, there: Opened, about: About, found: list[Going]) -> ActReady:
-    async with managed(there) as manage:
-        undo = told_undo(await manage.undo(), folder=isinstance(there.target, FolderDestination))
+def _ready(there: Opened, about: About, found: list[Going], undo: Undo) -> ActReady:
     gone = sum(1 for one in found if not one.etag)
     sentence = f"{plural(about.blobs, 'image')} would go from {there.place}"
     sentence += f", of which {amount(gone)} are gone already" if gone else ""
@@ -239,7 +241,7 @@ async def _ready(run: Run, there: Opened, about: About, found: list[Going]) -> A
         blobs=about.blobs,
         bytes=about.bytes,
         of=about.images,
-        undo=undo if found else "",
+        undo=told_undo(undo, folder=isinstance(there.target, FolderDestination)) if found else "",
         examples=tuple(one.blob for one in found[:_EXAMPLES]),
     )
 

@@ -18,8 +18,8 @@ from laden.stages.inventory import Listing, is_listed, read_known, refuse_doubtf
 from laden.stages.loadpage import COMPLETE, LOAD, Document, amend_load_page, read_load_page
 from laden.stages.manifest import MANIFEST, keep_but, write_manifest
 from laden.stages.metadata import of_document
-from laden.stages.pruning import LIFE_S, Plan
-from laden.store import FolderDestination, Properties, content_type
+from laden.stages.pruning import LIFE_S, About, Plan
+from laden.store import FolderDestination, Properties, content_type, is_named_fully, named_fully, without_secret
 from laden.store.manage import Manage, Undo
 from laden.values.errors import AccessDenied, BlobConflict, ExitCode, Interrupted, UsageError
 from laden.values.events import ActReady, Started, Summary
@@ -31,6 +31,22 @@ from laden.verbs.remembering import Word
 _PAGE_BYTES = 16 << 20
 _AT_ONCE = 64
 _CHANGED = "changed since the plan was made: nothing was deleted; make the plan again"
+
+
+def refuse_elsewhere(plan: Plan, destination: str | None) -> None:
+    """Raise UsageError where a plan is of another destination, or names a folder that is another one elsewhere.
+
+    Args:
+        plan: as it was read.
+        destination: the one that is meant; None for the plan's.
+    """
+    of = plan.about.destination
+    if not is_named_fully(of):
+        raise UsageError(
+            f"the plan names its folder as {of}, which is another one in each working folder: make it again"
+        )
+    if destination is not None and named_fully(destination) != of:
+        raise UsageError(f"the plan is for {of}, not for {without_secret(destination)}")
 
 
 async def carry_out(
@@ -66,6 +82,17 @@ async def carry_out(
     return run.end()
 
 
+def needed(about: About, undo: Undo) -> list[str]:
+    """The options without which `carry_out` refuses a plan of so much, where deletions can be undone so far."""
+    most = ["--max", str(about.blobs)] if about.blobs > about.most else []
+    return [*most, *(["--without-undo"] if _is_final(undo) else [])]
+
+
+def _is_final(undo: Undo) -> bool:
+    """Whether what is deleted stays so, as far as is known."""
+    return not (undo.versions or undo.kept_days)
+
+
 def _refuse_amount(plan: Plan, most: int | None) -> None:
     about = plan.about
     age_s = time.time() - about.made_s
@@ -82,7 +109,7 @@ def _refuse_amount(plan: Plan, most: int | None) -> None:
 
 
 def _refuse_final(undo: Undo, plan: Plan, *, without_undo: bool) -> None:
-    if plan.going and not (without_undo or undo.versions or undo.kept_days):
+    if plan.going and _is_final(undo) and not without_undo:
         known = (
             "cannot be undone" if undo.kept_days == 0 else "may not be possible to undo (the credential may not ask)"
         )

@@ -95,14 +95,20 @@ class Word:
                 self.begun = True
 
     async def end(
-        self, counts: Mapping[str, int], *, listed: bool = False, needs_person: Mapping[str, int] | None = None
+        self,
+        counts: Mapping[str, int],
+        *,
+        changed: bool = False,
+        listed: bool = False,
+        needs_person: Mapping[str, int] | None = None,
     ) -> None:
-        """Tell what came of it, where anything began, or where the last record tells another state or another end.
+        """Tell what came of it, where anything changed, or where the last record tells another state or another end.
 
         Args:
             counts: what was done, and what is there.
+            changed: whether anything was changed, also where `begin` was not called for it.
             listed: as in `remember`.
             needs_person: how many findings of each code do; None where the end is no matter of the state.
         """
         deed = replace(self._deed, counts=counts, needs_person=None if needs_person is None else dict(needs_person))
-        await record(self._run, self._store, deed, listed=listed, always=self.begun)
+        await record(self._run, self._store, deed, listed=listed, always=self.begun or changed)

@@ -1,7 +1,7 @@
 """SOURCE as `load` and `check` take it: files, folders and links; and what becomes known of hosts while they are read.
 
 What a wire's thread puts down (attempts that are repeated, sentences about hosts) is told from the verb's own thread:
-by `tell_news` now and then, or by `listening` beside a loop.
+by `tell_news` now and then, while that thread waits (`begin`), or by `listening` beside a loop.
 """
 
 from __future__ import annotations
@@ -89,7 +89,11 @@ def refuse_swapped(sources: Sources, destination: str) -> None:
 
 
 def begin(run: Run, sources: Sources, share: Share | None = None) -> None:
-    """Say what a person should know of the links before anything is asked; of a share, others ask the same hosts."""
+    """Say what a person should know of the links before anything is asked; of a share, others ask the same hosts.
+
+    From here on, whatever this thread waits for, what becomes known of hosts is told meanwhile.
+    """
+    sources.wire.while_waiting(lambda: tell_news(run, sources))
     sources.wire.machines = share.of if share else 1
     for host in sources.in_the_clear:
         run.tell(
@@ -107,6 +111,7 @@ def tell_news(run: Run, sources: Sources) -> None:
             run.meter.retried(one)
         else:
             run.tell(Warned(one))
+    run.meter.lapse()
 
 
 @asynccontextmanager

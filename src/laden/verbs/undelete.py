@@ -26,6 +26,7 @@ from laden.values.records import Finding, Severity
 from laden.values.units import plural
 from laden.verbs.begun import Doing, begun, renewal_of
 from laden.verbs.opening import Opened, managed, opened
+from laden.verbs.pruning import refuse_elsewhere
 from laden.verbs.remembering import Word
 
 _AT_ONCE = 32
@@ -101,8 +102,7 @@ def _take_plan(run: Run, plan_file: str | Path | None, destination: str) -> None
     if plan_file is None:
         return
     plan = read_plan(Path(plan_file).expanduser())
-    if plan.about.destination != without_secret(destination):
-        raise UsageError(f"the plan is for {plan.about.destination}, not for {without_secret(destination)}")
+    refuse_elsewhere(plan, destination)
     run.relations.feed("gone", ((one.blob, one.size_bytes, one.md5) for one in plan.going))
 
 

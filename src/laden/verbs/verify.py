@@ -17,7 +17,7 @@ from laden.stages.inventory import count_sent, is_believed, read_load, read_tabl
 from laden.stages.loadpage import LoadPage
 from laden.stages.manifest import MANIFEST
 from laden.stages.proof import compare, documents_to_read_back, read_back, to_read_back
-from laden.store import place_of, without_secret
+from laden.store import FolderDestination, place_of, without_secret
 from laden.store.access import Ask, Renewal
 from laden.store.sas import lacking_for_verify
 from laden.values.arguments import Connections, Workers, checked
@@ -61,7 +61,7 @@ def verify(
     Args:
         destination: as in `load`.
         deep: read blobs back and hash them: all images, or a sample of 100, and tables and copied files always; by
-            default the listing's MD5 is compared.
+            default the listing's MD5 is compared, which in a folder is the one noted with a file's length and time.
         share: of `deep="all"`, read only this part, as in `"2/5"`, or `"auto"` where a scheduler tells.
         at: number of a record of the history: hold what the service keeps, versions too, against that state instead.
         engine: of `deep="all"`, who reads, as in `load`; so `scheduler` and `executor`.
@@ -81,8 +81,8 @@ def verify(
         observer: called with each event.
 
     Returns:
-        `images` in the manifest, of which `deleted` and `changed`; `foreign` blobs it does not know. Of an earlier
-        state, `deleted` are those whose content of then is not kept.
+        `images` in the manifest, of which `deleted` and `changed`, and `examined` were read back; `foreign` blobs it
+        does not know. Of an earlier state, `deleted` are those whose content of then is not kept.
 
     Raises:
         LadenError: the destination cannot be read.
@@ -143,7 +143,8 @@ async def _verify(run: Run, destination: str, asked: _Asked, reporter: Reporter)
         if page is None:
             run.add([_no_manifest(count_sent(run.relations).images)])
             return run.end()
-        run.tell(Started("verify"))
+        # A service has the MD5 of the bytes that it keeps; in a folder, anybody may write beside laden's notes.
+        run.tell(Started("noted" if isinstance(there.target, FolderDestination) else "verify"))
         believed = is_believed(run.relations, page)
         run.add(compare(run.relations, page, believed=believed))
         run.add(await behind(there.store, run.relations))
@@ -161,6 +162,7 @@ async def _read_back(run: Run, there: Opened, asked: _Asked, page: LoadPage, poo
     run.tell(Started("reading"))
     share = asked.share
     wanted = to_read_back(run.relations, _SAMPLE if asked.depth == "sample" else None, share)
+    run.note(examined=len(wanted))
     if share is None or share.number == 1:
         wanted += documents_to_read_back(run.relations, page.documents)
     in_all_bytes = sum(target.size_bytes for target in wanted)

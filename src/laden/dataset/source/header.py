@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from laden.dataset.source.central import extra_field
 from laden.dataset.source.membername import member_name
+from laden.dataset.source.positional import Buffer
 from laden.values.records import Entry
 
 LOCAL_HEADER_BYTES = 30
@@ -36,6 +37,14 @@ def data_start(head: memoryview) -> int:
         raise ValueError("no local header lies at the offset that the directory names")
     *_, name_bytes, extra_bytes = _FIELDS.unpack_from(head)
     return int(LOCAL_HEADER_BYTES + name_bytes + extra_bytes)
+
+
+def kind(head: Buffer) -> tuple[int, bool] | None:
+    """Which method a local header names, and whether it says that its data are encrypted; None where none lies."""
+    if len(head) < LOCAL_HEADER_BYTES or bytes(head[:4]) != b"PK\3\4":
+        return None
+    _, _, flags, method, *_ = _FIELDS.unpack_from(head)
+    return method, bool(flags & ENCRYPTED_FLAG)
 
 
 def disagreement(head: memoryview, entry: Entry, raw_name: Callable[[], bytes | None]) -> str | None:

@@ -15,9 +15,11 @@ from itertools import pairwise
 
 from laden.dataset.source.central import Member
 from laden.dataset.source.directory import Directory, read_directory
-from laden.dataset.source.header import ENCRYPTED_FLAG, LOCAL_HEADER_BYTES
+from laden.dataset.source.header import ENCRYPTED_FLAG, LOCAL_HEADER_BYTES, kind
 from laden.dataset.source.inflate import MAX_RATIO
 from laden.dataset.source.membername import MemberName, member_name
+from laden.dataset.source.opening import opened
+from laden.dataset.source.positional import ArchiveFile
 from laden.dataset.source.refusal import (
     Duplicates,
     Refusal,
@@ -77,6 +79,28 @@ def entries(root: Root, archive: str, encoding: str | None = None) -> Iterator[E
         yield junk_finding(archive, [name for name, left_out in zip(names, junk, strict=True) if left_out])
 
 
+def contents(root: Root, archive: str) -> Iterator[Entry | Finding]:
+    """List what `root / archive` holds, to be held against its directory, whether it would be loaded or not.
+
+    Every file is an entry, also one that a load leaves out or refuses for its name. Findings: those that no bytes can
+    be had of, `member-encrypted` and `member-method`; and those whose bytes are not there as the directory says,
+    `member-size`, `member-overlap` and `member-header`.
+
+    Raises `SourceError` where the archive as a whole is unreadable; codes as in `laden.dataset.source.directory`.
+    """
+    directory = read_directory(root, archive)
+    members = sorted(directory.members, key=lambda member: member.offset_bytes)
+    with opened(root, archive) as file:
+        for member, end in zip(members, _ends(members, directory), strict=True):
+            name = printable(member_name(member.raw_name, member.flags, member.host, member.extra, None).text)
+            if _is_folder(name, member):
+                continue
+            if (refusal := _unlike(file, member) if _is_sealed(member) else None) or (refusal := _unfit(member, end)):
+                yield Finding(*refusal, archive=archive, member=name)
+            else:
+                yield _entry(archive, name, member)
+
+
 def may_hold(root: Root, archive: str, ending: bytes) -> bool:
     """Whether some member's name may hold these letters, asked without judging any; raises as `entries`.
 
@@ -97,9 +121,15 @@ def _trailing(archive: str, after_bytes: int) -> Finding:
 
 def _is_junk(name: str, member: Member) -> bool:
     # What has data is a file, whatever its name: it falls through to the refusal of that.
-    if not name or name.endswith("/") or _kind(member) == stat.S_IFDIR:
-        return not member.size_bytes
-    return is_junk(name)
+    return _is_folder(name, member) or (not _is_named_folder(name, member) and is_junk(name))
+
+
+def _is_folder(name: str, member: Member) -> bool:
+    return _is_named_folder(name, member) and not member.size_bytes
+
+
+def _is_named_folder(name: str, member: Member) -> bool:
+    return not name or name.endswith("/") or _kind(member) == stat.S_IFDIR
 
 
 def _kind(member: Member) -> int:
@@ -161,8 +191,24 @@ def _ends(members: list[Member], directory: Directory) -> Iterator[int]:
 
 
 def _refusal(member: Member, name: str, end_bytes: int) -> Refusal | None:
-    if refusal := refused_name(name) or _odd_kind(member):
-        return refusal
+    return refused_name(name) or _odd_kind(member) or _unfit(member, end_bytes)
+
+
+def _is_sealed(member: Member) -> bool:
+    """Whether nobody but its owner, or another program, can get at the member's bytes."""
+    return bool(member.flags & ENCRYPTED_FLAG) or member.method not in MAX_RATIO
+
+
+def _unlike(file: ArchiveFile, member: Member) -> Refusal | None:
+    """The refusal of a member that only a damaged directory calls sealed, as its local header does not."""
+    head = memoryview(file.read_at(LOCAL_HEADER_BYTES, member.offset_bytes)) if member.offset_bytes >= 0 else b""
+    if kind(head) == (member.method, bool(member.flags & ENCRYPTED_FLAG)):
+        return None
+    return refused("member-header", "its local header names another method than the directory; download it again")
+
+
+def _unfit(member: Member, end_bytes: int) -> Refusal | None:
+    """The refusal of a member whose bytes cannot be had as the directory declares them."""
     if member.flags & ENCRYPTED_FLAG:
         return refused("member-encrypted", "it is encrypted; unpack the archive and pack it without a password")
     if member.method not in MAX_RATIO:

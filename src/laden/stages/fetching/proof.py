@@ -23,6 +23,8 @@ from laden.values.records import Entry, Finding, Severity
 
 _PIECE_BYTES = 1 << 20
 _BATCH = 256
+_SEALED = frozenset({"member-encrypted", "member-method"})
+"""Of members whose bytes laden cannot get at, whole or damaged."""
 
 
 class Proof(NamedTuple):
@@ -35,7 +37,12 @@ class Proof(NamedTuple):
     damaged: list[Entry]
     """Members of a zip whose bytes are not as its directory says."""
     unread: int = 0
-    """Members that could not be held against their checksum, as encrypted ones."""
+    """Members that nobody can hold against their checksum here: encrypted ones, and those of an unknown method."""
+
+    @property
+    def harmed(self) -> int:
+        """Members of a zip that are not as its directory says, also those that lie elsewhere than it says."""
+        return sum(bool(one.member) for one in self.wrong)
 
 
 def prove(folder: Path, file: str, name: str, sums: Sequence[Sum], stopping: Callable[[], bool]) -> Proof:
@@ -70,14 +77,17 @@ def prove(folder: Path, file: str, name: str, sums: Sequence[Sum], stopping: Cal
 
 
 def damaged_members(folder: Path, file: str, stopping: Callable[[], bool]) -> tuple[list[Entry], list[Finding], int]:
-    """Read all members of a zip: which of them are damaged, what is told of these, and how many cannot be read.
+    """Read all members of a zip: which are damaged, what is told of these and others, and how many cannot be read.
+
+    What is told is also of members that lie otherwise than the directory says, which alone cannot be put right.
 
     Raises:
         SourceError: it has no directory that can be read.
     """
-    listed = list(zips.entries(folder, file))
+    listed = list(zips.contents(folder, file))
     entries = [one for one in listed if isinstance(one, Entry)]
-    unread = sum(isinstance(one, Finding) and one.severity is Severity.ERROR for one in listed)
+    refused = [one for one in listed if isinstance(one, Finding)]
+    misplaced = [one for one in refused if one.code not in _SEALED]
     found: list[tuple[Entry, Finding]] = []
     left = iter(entries)
     with Reader(folder) as reader, ThreadPoolExecutor(os.cpu_count() or 1, "laden-prove") as pool:
@@ -95,10 +105,9 @@ def damaged_members(folder: Path, file: str, stopping: Callable[[], bool]) -> tu
         while batch := list(islice(left, _BATCH)):
             if stopping():
                 raise Interrupted("stopped as you asked: run the same command again to go on")
-            found += [
-                (entry, wrong) for entry, wrong in zip(batch, pool.map(look, batch), strict=True) if wrong is not None
-            ]
-    return [entry for entry, _ in found], [wrong for _, wrong in found], unread
+            found += [(entry, one) for entry, one in zip(batch, pool.map(look, batch), strict=True) if one is not None]
+    wrong = misplaced + [one for _, one in found]
+    return [entry for entry, _ in found], wrong, len(refused) - len(misplaced)
 
 
 def _members(folder: Path, file: str, name: str, stopping: Callable[[], bool]) -> Proof:

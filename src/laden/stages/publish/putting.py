@@ -39,6 +39,8 @@ class Putting:
         self._relations = relations
         self._replace_other = replace_other
         self._earlier = {document.name: document for document in earlier}
+        self.changed = False
+        """Whether anything was stored or removed."""
 
     async def put(self, name: str, file: BufferedIOBase) -> Document:
         """Store a document unless the same bytes are there. Raises `BlobConflict` for somebody else's blob."""
@@ -53,6 +55,7 @@ class Putting:
             self._replace_other or name.startswith("_laden/") or await self.is_ours(name)
         )
         etag = None if may_replace else CREATE_ONLY
+        self.changed = True
         properties = Properties(md5, content_type(name), of_document(md5))
         try:
             await self._send(name, file, size_bytes, properties, etag)
@@ -111,6 +114,7 @@ class Putting:
         """Remove the table that does not apply any more, if it is laden's."""
         if self.listed_md5(name) is None or not await self.is_ours(name):
             return []
+        self.changed = True
         try:
             await self._store.delete(name)
         except BlobMissing:

@@ -21,8 +21,9 @@ from laden.dataset.table import Table
 from laden.relations import Relations
 from laden.remote.sources import Sources
 from laden.run.findings import FindingLog
+from laden.stages.survey.asked import without_unknown
 from laden.stages.survey.blanks import refuse_blanks
-from laden.stages.survey.entries import EntryFeed, chosen_homes, home_of
+from laden.stages.survey.entries import EntryFeed, chosen_homes, complete_homes, home_of
 from laden.stages.survey.recognition import Choice, recognise_source
 from laden.stages.survey.rows import PlacedTable, feed_tables
 from laden.stages.survey.steps import take_steps
@@ -119,6 +120,7 @@ def survey(
     _hold_against_entries(relations, tables, homes is not None or bool(feed.excluded_homes), profile)
     if relations.one("SELECT count(*) FROM rows WHERE selected")[0] == 0:
         raise _nothing_selected(choice, placed, profile, found, feed)
+    choice = without_unknown(choice, profile, found, relations, log)
     steps = take_steps(choice, placed, relations, log)
     return Survey(
         profile,
@@ -222,9 +224,7 @@ def _absent(relations: Relations, profile: Profile, found: Found, homes: frozens
     if profile.archive is None or not profile.expected or not any(map(profile.is_called_after, here)):
         # Nobody knows, or it is packed in another way, or unpacked.
         return ()
-    (field,) = profile.archive.fields
-    complete = [profile.archive.render({field: value}) for value in profile.expected]
-    return tuple(home for home in complete if home not in here and (homes is None or home in homes))
+    return tuple(home for home in complete_homes(profile) if home not in here and (homes is None or home in homes))
 
 
 def _no_table(found: Found) -> Finding:

@@ -59,6 +59,14 @@ def home_of(profile: Profile, archive: str) -> str:
     return profile.home(archive) or PurePosixPath(archive).name
 
 
+def complete_homes(profile: Profile) -> list[str]:
+    """The names of all archives of the complete dataset; none where nobody knows them."""
+    if profile.archive is None or len(profile.archive.fields) != 1:
+        return []
+    (field,) = profile.archive.fields
+    return [profile.archive.render({field: value}) for value in profile.expected]
+
+
 class EntryFeed:
     """Reads all directories once; afterwards it knows the sidecars, and what could not be opened."""
 

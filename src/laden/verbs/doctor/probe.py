@@ -11,6 +11,7 @@ import os
 
 from laden.store import Destination, Properties, Store
 from laden.store.blob import API_VERSION, BlobStore
+from laden.values.commands import command
 from laden.values.errors import AccessDenied, ContainerMissing, LadenError, StoreError
 from laden.values.units import duration
 from laden.verbs.doctor.notes import Notes
@@ -29,7 +30,7 @@ async def listing(notes: Notes, store: BlobStore, destination: Destination) -> b
         answer = await store.request("GET", "", (200,), "list", "restype=container&comp=list&maxresults=1")
     except ContainerMissing:
         missing = ContainerMissing(
-            f"there is no container '{destination.container}': laden container create {destination}"
+            f"there is no container '{destination.container}': {command('container', 'create', destination)}"
         )
         notes.fail("list", missing)
         return False
