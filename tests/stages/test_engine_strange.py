@@ -101,6 +101,8 @@ def test_images_that_a_worker_sent_elsewhere_are_missed(emulator: Emulator, cont
         summary = load(dataset.folder, container, executor=executor, workers=2)
     assert (summary.exit_code, summary.complete) == (6, False)
     assert summary.findings["verify-missing"] == 20
+    # What no listing shows is not counted as there, whatever was told of it.
+    assert (summary.images, summary.sent, summary.already_there, summary.failed) == (20, 0, 0, 20)
 
 
 @pytest.mark.parametrize("theirs", ["laden", "another tool"])
