@@ -27,8 +27,8 @@ def verdict(summary: Summary, plan: PlanReady | None) -> str:
             return f"Locked: {plural(summary.images, 'file')}, of {summary.matched:,} the MD5 too{told}."
         case "check" if not needs_person:
             return _checked(summary, plan)
-        case "verify" if "manifest-changed" in summary.findings:
-            return "The manifest itself was changed: no image was held against it."
+        case "verify":
+            return _verified(summary, needs_person=needs_person)
         case "select" if not needs_person:
             return "" if summary.complete else "Nothing was written. -o small.csv writes these rows."
         case "history" if not (needs_person or summary.complete):
@@ -45,7 +45,6 @@ _OF_STATES = {
     "history": ("The chain of records holds.", "Somebody changed the history."),
     "diff": ("The same.", "Not the same."),
     "list": ("", ""),
-    "verify": ("All there, unchanged.", "Not as the manifest says."),
 }
 """Of verbs that change nothing: where all is as it should be, and where it is not."""
 
@@ -53,7 +52,8 @@ _OF_STATES = {
 def _loaded(summary: Summary, plan: PlanReady | None, *, needs_person: bool) -> str:
     told = "; the findings above need a person" if needs_person else ""
     if summary.share:
-        done = f"Share {summary.share} is there and verified{told}."
+        what = f"What could be sent of share {summary.share}" if needs_person else f"Share {summary.share}"
+        done = f"{what} is there and verified{told}."
         return f"{done} Once all shares are, the same command without --share lands table and manifest."
     if not summary.complete:
         if plan is None:
@@ -98,6 +98,14 @@ def _checked(summary: Summary, plan: PlanReady | None) -> str:
     if not summary.unseen:
         return f"{told}; {looked} looked into, and whole."
     return f"{told}; {looked} looked into, {plural(summary.unseen, 'file')} not: nobody knows whether they are whole."
+
+
+def _verified(summary: Summary, *, needs_person: bool) -> str:
+    if "manifest-changed" in summary.findings:
+        return "The manifest itself was changed: no image was held against it."
+    if needs_person:
+        return "Not as the manifest says."
+    return "All there, unchanged." if summary.images else "The manifest names no image."
 
 
 def _copied(summary: Summary, plan: PlanReady | None, *, needs_person: bool) -> str:

@@ -155,7 +155,10 @@ def _verdict(facts: Facts) -> tuple[str, str]:
     words = {
         "load": ("Complete and verified", "Loaded and verified; findings need a person"),
         "check": ("Table and archives fit" if facts.table else "All files can be loaded", "Findings need a person"),
-        "verify": ("All there, unchanged", "Not as the manifest says"),
+        "verify": (
+            "All there, unchanged" if summary.images else "The manifest names no image",
+            "Not as the manifest says",
+        ),
     }
     return words[summary.command][person], "warn" if person else "good"
 
