@@ -133,7 +133,7 @@ def test_a_summary_is_short_and_honest(capsys: pytest.CaptureFixture[str]) -> No
         (Summary("copy"), "Dry run: nothing was copied."),
         (Summary("history"), "Nothing is recorded here."),
         (Summary("history", complete=True), "The chain of records holds."),
-        (Summary("verify"), "All there, unchanged"),
+        (Summary("verify"), "The manifest names no image."),
         (Summary("verify", destination="./there", images=3, examined=3), "All there, unchanged."),
         (Summary("verify", destination="https://a/c", images=3), "All there, unchanged."),
         (
@@ -141,6 +141,13 @@ def test_a_summary_is_short_and_honest(capsys: pytest.CaptureFixture[str]) -> No
             "by length, time and the MD5 noted with them; no image was read back (laden verify './the [re]' --deep all",
         ),
         (Summary("verify", destination="./there", images=3, examined=1), "with them; 1 image read back (laden verify"),
+        (Summary("load", share="1/2"), "Share 1/2 is there and verified. Once all"),
+        (
+            Summary("load", share="1/2", exit_code=3, conflicts=24),
+            "What could be sent of share 1/2 is there and verified; the",
+        ),
+        (Summary("verify", images=1), "All there, unchanged"),
+        (Summary("verify", foreign=24), "The manifest names no image."),
         (Summary("verify", exit_code=3), "Not as the manifest says"),
     ],
 )

@@ -9,6 +9,7 @@ import pytest
 from laden.run.outcome import Outcomes, unlisted
 from laden.run.receipts import Receipts
 from laden.run.run import Run, running
+from laden.stages.proof import disprove
 from laden.values.errors import ExitCode, SourceError
 from laden.values.events import Event, PlanReady, Summary
 from laden.values.records import (
@@ -16,12 +17,10 @@ from laden.values.records import (
     Action,
     Digests,
     Entry,
-    Finding,
     ImageFacts,
     Item,
     Outcome,
     Receipt,
-    Severity,
 )
 
 PLANNED = {"send": 3, "compare": 1, "done": 2, "conflict": 1}
@@ -121,11 +120,21 @@ def test_a_run_without_a_plan_counts_nothing() -> None:
         assert run.end().exit_code == ExitCode.COMPLETE
 
 
-def test_what_a_listing_contradicts_has_failed() -> None:
+def test_what_a_listing_contradicts_has_failed_and_counts_as_nothing_else() -> None:
+    """Sent, found equal, known before: of each one that is there and one that is not."""
     with running(Summary("load"), lambda _: None) as run:
         planned(run)
-        run.add([Finding("verify-missing", Severity.ERROR, "it is not in the listing")])
-        assert run.end().failed == 1
+        with Receipts(run) as settled:
+            settled.add(receipt(0, Outcome.SENT))
+            settled.add(receipt(1, Outcome.SENT))
+            settled.add(receipt(2, Outcome.ALREADY_THERE))
+            settled.add(receipt(3, Outcome.ALREADY_THERE, Action.COMPARE))
+        disprove(run.relations, ["png/1.png", "png/3.png", "png/5.png"])
+        summary = run.end()
+        assert run.outcomes().unfinished == 3
+    assert (summary.sent, summary.already_there, summary.conflicts, summary.failed) == (1, 2, 1, 3)
+    assert summary.sent + summary.already_there + summary.conflicts + summary.failed == summary.images
+    assert summary.bytes_sent == 10
 
 
 def test_the_last_word_belongs_to_what_concludes() -> None:

@@ -16,13 +16,15 @@ from typing import Any
 
 import pytest
 
-from laden.stages.engine import Job, carrying, processes, spreading, workers_for
+from laden.stages.engine import Job, Look, ReadBack, carrying, processes, spreading, workers_for
+from laden.stages.engine.believing import Untrue
 from laden.stages.engine.spreading import ExecutorPool, batch_bytes
+from laden.stages.proof import Target
 from laden.stages.transfer import Settings
 from laden.store import FolderDestination, parse_destination
 from laden.values.errors import AccessDenied, Interrupted, LadenError, UsageError
-from laden.values.records import Outcome, Receipt
-from tests.contracts.engine import REFUSED, SIGNATURE, EngineContract, moved, workers_of
+from laden.values.records import Action, Digests, Finding, Outcome, Receipt, Severity
+from tests.contracts.engine import REFUSED, SIGNATURE, EngineContract, items_of, moved, workers_of
 from tests.support.dataset import Dataset, make_dataset
 from tests.support.harness import run, start
 
@@ -30,6 +32,11 @@ from tests.support.harness import run, start
 @pytest.fixture
 def dataset(tmp_path: Path) -> Dataset:
     return make_dataset(tmp_path / "source", {"0": 300, "1": 200})
+
+
+@pytest.fixture
+def few(tmp_path: Path) -> Dataset:
+    return make_dataset(tmp_path / "few", {"0": 4})
 
 
 class TestHere(EngineContract):
@@ -235,6 +242,9 @@ def answered(change: Callable[[list[Any]], list[Any]]) -> Callable[[Any], Any]:
         lambda told: [*told, 1],
         lambda told: (told[0], told[1][:40]),
         lambda told: (told[0], pickle.dumps("done")),
+        lambda told: (told[0], pickle.dumps(replace(pickle.loads(told[1]), limit=None))),
+        lambda told: (told[0], pickle.dumps(replace(pickle.loads(told[1]), retries=["again"]))),
+        lambda told: (told[0], pickle.dumps(replace(pickle.loads(told[1]), error=KeyError("sig")))),
         answered(lambda results: ["done"] * len(results)),
         answered(lambda results: [results[0]] * len(results)),
         answered(lambda results: [replace(one, item=one.item._replace(blob="png/other")) for one in results[:1]]),
@@ -245,6 +255,114 @@ def test_a_future_of_something_else_is_told_as_that(
 ) -> None:
     with pytest.raises(UsageError, match="the executor gave back something else than what the call"):
         moved(dataset, FolderDestination(tmp_path / "there"), pool=ExecutorPool(Giving(made), 1))
+
+
+LIES: list[Callable[[Receipt], Any]] = [
+    lambda one: replace(one, outcome=Outcome.READ),
+    lambda one: replace(one, outcome=Outcome.HELD),
+    lambda one: replace(one, outcome="sent"),
+    lambda one: replace(one, digests=None),
+    lambda one: replace(one, digests=one.digests._replace(size_bytes=1)),  # type: ignore[union-attr]
+    lambda one: replace(one, digests=one.digests._replace(crc32=one.item.entry.crc32 ^ 1)),  # type: ignore[union-attr,operator]
+    lambda one: replace(one, digests=one.digests._replace(crc32="1")),  # type: ignore[union-attr]
+    lambda one: replace(one, digests=one.digests._replace(md5=b"")),  # type: ignore[union-attr]
+    lambda one: replace(one, code="put-failed"),
+    lambda one: replace(one, outcome=Outcome.FAILED, code=""),
+    lambda one: replace(one, outcome=Outcome.CONFLICT, code="verify-missing"),
+    lambda one: replace(one, outcome=Outcome.DAMAGED, code="png-zlib"),
+    lambda one: replace(one, image=None),  # type: ignore[arg-type]
+    lambda one: replace(one, image=one.image._replace(width=-1)),
+    lambda one: replace(one, image=one.image._replace(identity="PatientName")),  # type: ignore[arg-type]
+]
+"""What a transfer that was asked for no more than to send cannot have made of an item that is not there yet."""
+
+
+def lied(lie: Callable[[Receipt], Any]) -> Callable[[Any], Any]:
+    """An executor that lies about one thing of each batch."""
+    return answered(lambda results: [lie(results[0]), *results[1:]])
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_what_a_work_cannot_have_is_tried_again_and_told_as_failed(
+    few: Dataset, tmp_path: Path, lie: Callable[[Receipt], Any]
+) -> None:
+    there = FolderDestination(tmp_path / "there")
+    receipts = moved(few, there, pool=ExecutorPool(Giving(lied(lie)), 1))
+    assert {(receipt.outcome, receipt.code) for receipt in receipts} == {(Outcome.FAILED, "put-failed")}
+    assert {receipt.item for receipt in receipts} == set(items_of(few))
+    assert "could not be 3 times (Untrue: " in receipts[0].reason
+    again = moved(few, there)
+    assert [receipt.outcome for receipt in again] == [Outcome.ALREADY_THERE] * 4
+
+
+def test_a_worker_that_lied_once_costs_nothing(few: Dataset, tmp_path: Path) -> None:
+    lies = iter([LIES[0]])
+    pool = ExecutorPool(Giving(lambda told: lied(next(lies, lambda one: one))(told)), 1)
+    receipts = moved(few, FolderDestination(tmp_path / "there"), pool=pool)
+    assert [receipt.outcome for receipt in receipts] == [Outcome.ALREADY_THERE] * 4
+
+
+def test_what_is_known_here_is_never_taken_from_a_worker(few: Dataset, tmp_path: Path) -> None:
+    """Archive, member and offset, what was planned, and whose it is."""
+
+    def swapped(results: list[Any]) -> list[Any]:
+        others = [one.item._replace(action=Action.REPLACE, owner="theirs/") for one in results[1:] + results[:1]]
+        return [
+            replace(one, item=other._replace(blob=one.item.blob)) for one, other in zip(results, others, strict=True)
+        ]
+
+    pool = ExecutorPool(Giving(answered(swapped)), 1)
+    receipts = moved(few, FolderDestination(tmp_path / "there"), pool=pool)
+    assert {receipt.outcome for receipt in receipts} == {Outcome.SENT}
+    assert {receipt.item for receipt in receipts} == set(items_of(few))
+
+
+def test_a_job_believes_of_what_was_only_compared_no_more_than_that(few: Dataset) -> None:
+    item = items_of(few)[0]
+    digests = Digests(item.entry.size_bytes, item.entry.crc32 or 0, b"m" * 16)
+    compared = item._replace(action=Action.COMPARE, md5=b"o" * 16)
+    asked = Job("", FolderDestination(Path()), None, Settings())
+    replacing = replace(asked, settings=Settings(replace_other=True))
+    sent, there = Receipt(item, Outcome.SENT, digests), Receipt(item, Outcome.ALREADY_THERE, digests)
+    for told in (sent, there):
+        with pytest.raises(Untrue):
+            asked.believed(compared, told)
+        assert replacing.believed(compared, told) == replace(told, item=compared)
+    for theirs in (compared._replace(owner="other/"), compared._replace(theirs=True)):
+        with pytest.raises(Untrue):
+            replacing.believed(theirs, sent)
+    assert asked.believed(compared._replace(md5=digests.md5), there).outcome is Outcome.ALREADY_THERE
+    assert asked.believed(compared._replace(md5=None), there).outcome is Outcome.ALREADY_THERE
+    held = replace(sent, outcome=Outcome.HELD)
+    stops = replace(asked, settings=Settings(phi="stop"))
+    with pytest.raises(Untrue):
+        stops.believed(item, held)
+    named = replace(held, image=held.image._replace(identity=("PatientName",)))
+    assert stops.believed(item, named) == named
+
+
+def test_a_look_sends_nothing(few: Dataset) -> None:
+    item = items_of(few)[0]
+    digests = Digests(item.entry.size_bytes, item.entry.crc32 or 0, b"m" * 16)
+    for outcome in (Outcome.SENT, Outcome.ALREADY_THERE, Outcome.CONFLICT, Outcome.HELD):
+        with pytest.raises(Untrue):
+            Look("", "structure", "warn").believed(item, Receipt(item, outcome, digests))
+    read = Receipt(item, Outcome.READ, digests)
+    assert Look("", "structure", "warn").believed(item, replace(read, item=item._replace(blob="other"))) == read
+
+
+def test_what_is_wrong_with_a_blob_is_what_reading_finds_and_never_less() -> None:
+    target = Target("png/a.png", 3, b"m" * 16, "e")
+    work = ReadBack(FolderDestination(Path()), None)
+    mild = Finding("blob-bytes", Severity.INFO, "it is other", "0.zip", "a.png", 7, "png/b.png")
+    assert work.believed(target, (target._replace(etag="other"), mild)) == (
+        target,
+        Finding("blob-bytes", Severity.ERROR, "it is other", blob="png/a.png"),
+    )
+    assert work.believed(target, (target._replace(md5=b""), None)) == (target, None)
+    for lie in (mild._replace(code="blob-foreign"), mild._replace(message=None), "fine"):  # type: ignore[arg-type]
+        with pytest.raises(Untrue):
+            work.believed(target, (target, lie))
 
 
 def test_no_future_at_all_is_told(dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,11 +17,14 @@ from laden.demo.emulator import Emulator
 from laden.stages.engine import spreading
 from laden.store import parse_destination
 from laden.values.errors import AccessDenied
+from laden.values.records import Finding, Outcome, Receipt, Severity
 from laden.verbs.check import check
 from laden.verbs.load import load
 from laden.verbs.verify import verify
+from tests.stages.test_engine import Giving, answered
 from tests.support.dataset import Dataset, make_dataset
-from tests.support.harness import landed, sas
+from tests.support.destinations import MANIFEST
+from tests.support.harness import content, landed, sas
 
 
 class Strange(Executor):
@@ -101,6 +104,55 @@ def test_images_that_a_worker_sent_elsewhere_are_missed(emulator: Emulator, cont
         summary = load(dataset.folder, container, executor=executor, workers=2)
     assert (summary.exit_code, summary.complete) == (6, False)
     assert summary.findings["verify-missing"] == 20
+    # What no listing shows is not counted as there, whatever was told of it.
+    assert (summary.images, summary.sent, summary.already_there, summary.failed) == (20, 0, 0, 20)
+
+
+def test_where_an_image_comes_from_is_not_taken_from_a_worker(
+    emulator: Emulator, container: str, dataset: Dataset
+) -> None:
+    """The manifest names archive and member as an honest load's does."""
+
+    def swapped(results: list[Receipt]) -> list[Receipt]:
+        entries = [one.item.entry for one in results[1:] + results[:1]]
+        return [replace(one, item=one.item._replace(entry=entry)) for one, entry in zip(results, entries, strict=True)]
+
+    summary = load(dataset.folder, container, executor=Giving(answered(swapped)), workers=1)
+    assert (summary.sent, summary.exit_code, summary.complete) == (20, 0, True)
+    honest = f"{container}-honest"
+    load(dataset.folder, honest)
+    assert content(emulator, container, MANIFEST) == content(emulator, honest, MANIFEST)
+
+
+def test_images_that_a_worker_calls_read_are_no_load(emulator: Emulator, container: str, dataset: Dataset) -> None:
+    """They would be there, and a complete load would name none of them."""
+    lying = Giving(answered(lambda results: [replace(one, outcome=Outcome.READ) for one in results]))
+    summary = load(dataset.folder, container, executor=lying, workers=1)
+    assert (summary.exit_code, summary.complete) == (6, False)
+    assert (summary.images, summary.sent, summary.already_there, summary.failed) == (20, 0, 0, 20)
+    assert MANIFEST not in landed(emulator, container)
+    again = load(dataset.folder, container)
+    assert (again.already_there, again.exit_code, verify(container).images) == (20, 0, 20)
+
+
+def test_images_that_a_worker_calls_sent_are_not_looked_at(dataset: Dataset) -> None:
+    lying = Giving(answered(lambda results: [replace(one, outcome=Outcome.SENT) for one in results]))
+    summary = check(dataset.folder, images="structure", executor=lying, workers=1)
+    assert (summary.examined, summary.failed, summary.exit_code) == (0, 20, 5)
+
+
+@pytest.mark.parametrize("told", ["blob-foreign", "wrong"])
+def test_a_blob_that_is_wrong_is_not_played_down_by_a_worker(
+    emulator: Emulator, container: str, dataset: Dataset, told: str
+) -> None:
+    load(dataset.folder, container)
+    code = "blob-bytes" if told == "wrong" else told
+    mild = Giving(
+        answered(lambda results: [(target, Finding(code, Severity.INFO, "no matter")) for target, _ in results])
+    )
+    found = verify(container, deep="all", executor=mild, workers=1)
+    assert found.exit_code == 3
+    assert found.findings["blob-bytes" if told == "wrong" else "blob-unread"] == 20 + 2
 
 
 @pytest.mark.parametrize("theirs", ["laden", "another tool"])

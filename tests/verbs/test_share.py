@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from laden.cli.verdict import verdict
 from laden.demo.emulator import Emulator
 from laden.stages.plan import dealing
 from laden.values.errors import UsageError
@@ -47,6 +48,24 @@ def test_three_shares_and_a_plain_load_are_one_load(emulator: Emulator, containe
     load(dataset.folder, alone)
     assert state(emulator, container) == state(emulator, alone)
     assert content(emulator, container, MANIFEST) == content(emulator, alone, MANIFEST)
+
+
+def test_where_nothing_of_a_load_could_be_sent_nothing_is_called_there(
+    container: str, dataset: Dataset, tmp_path: Path
+) -> None:
+    """Images of the same names and other bytes lie there, and no load that ended names them."""
+    others = make_dataset(tmp_path / "other", {str(number): 2 for number in range(15)}, size=17)
+    assert set(others.blobs) == set(dataset.blobs)
+    for share in SHARES:
+        load(others.folder, container, share=share)
+    part = load(dataset.folder, container, share="1/3")
+    assert (part.sent, part.conflicts, part.exit_code) == (0, part.images, 3)
+    assert verdict(part, None).startswith("What could be sent of share 1/3 is there and verified; the findings above")
+    assert load(dataset.folder, container).conflicts == len(dataset.blobs)
+    for deep in (None, "all"):
+        held = verify(container, deep=deep)  # type: ignore[arg-type]
+        assert (held.images, held.foreign, held.exit_code) == (0, len(dataset.blobs), 0)
+        assert verdict(held, None) == "The manifest names no image."
 
 
 def test_a_share_of_one_archive(

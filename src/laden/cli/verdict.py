@@ -53,7 +53,8 @@ _OF_STATES = {
 def _loaded(summary: Summary, plan: PlanReady | None, *, needs_person: bool) -> str:
     told = "; the findings above need a person" if needs_person else ""
     if summary.share:
-        done = f"Share {summary.share} is there and verified{told}."
+        what = f"What could be sent of share {summary.share}" if needs_person else f"Share {summary.share}"
+        done = f"{what} is there and verified{told}."
         return f"{done} Once all shares are, the same command without --share lands table and manifest."
     if not summary.complete:
         if plan is None:
@@ -103,8 +104,10 @@ def _checked(summary: Summary, plan: PlanReady | None) -> str:
 def _verified(summary: Summary, *, needs_person: bool) -> str:
     if "manifest-changed" in summary.findings:
         return "The manifest itself was changed: no image was held against it."
-    if needs_person or not summary.by_notes:
-        return "Not as the manifest says." if needs_person else "All there, unchanged."
+    if needs_person:
+        return "Not as the manifest says."
+    if not summary.by_notes:
+        return "All there, unchanged." if summary.images else "The manifest names no image."
     read = f"{plural(summary.examined, 'image')} read back" if summary.examined else "no image was read back"
     whole = command("verify", summary.destination, "--deep", "all")
     return f"All there, by length, time and the MD5 noted with them; {read} ({whole} reads every byte)."

@@ -147,6 +147,12 @@ def _head(facts: Facts) -> Element:
     )
 
 
+def _all_there(summary: Summary) -> str:
+    if summary.by_notes:
+        return "All there, by length, time and noted MD5"
+    return "All there, unchanged" if summary.images else "The manifest names no image"
+
+
 def _verdict(facts: Facts) -> tuple[str, str]:
     summary = facts.summary
     if summary.message:
@@ -156,7 +162,7 @@ def _verdict(facts: Facts) -> tuple[str, str]:
         "load": ("Complete and verified", "Loaded and verified; findings need a person"),
         "check": ("Table and archives fit" if facts.table else "All files can be loaded", "Findings need a person"),
         "verify": (
-            "All there, by length, time and noted MD5" if summary.by_notes else "All there, unchanged",
+            _all_there(summary),
             "Not as the manifest says",
         ),
     }

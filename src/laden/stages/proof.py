@@ -41,10 +41,15 @@ WHERE t.action = 'done' AND (b.md5 IS NULL OR b.size_bytes <> t.size_bytes
 
 
 def confirm(relations: Relations) -> Iterator[Finding]:
-    """Blobs that were sent or found equal, now or when the plan was made, and that the listing shows otherwise now."""
+    """Blobs that were sent or found equal, now or when the plan was made, and that the listing shows otherwise now.
+
+    They count as failed from then on, and neither as sent nor as there.
+    """
     before = relations.one("SELECT count(*) FROM todo WHERE action = 'done'")[0]
     unproven = f"{_UNPROVEN_SENT} UNION ALL {_UNPROVEN_BEFORE}" if before else _UNPROVEN_SENT
-    for blob, archive, member, listed in relations.stream(f"{unproven} ORDER BY 1"):
+    found = [*relations.stream(f"{unproven} ORDER BY 1")]
+    disprove(relations, (blob for blob, *_ in found))
+    for blob, archive, member, listed in found:
         what = "is listed with other content" if listed else "is not in the listing"
         yield Finding(
             "verify-changed" if listed else "verify-missing",
@@ -54,6 +59,24 @@ def confirm(relations: Relations) -> Iterator[Finding]:
             member=member,
             blob=blob,
         )
+
+
+_DISPROVED = (
+    """
+INSERT INTO receipts BY NAME SELECT blob, 'failed' AS outcome FROM disproved
+WHERE blob NOT IN (SELECT blob FROM receipts)
+""",
+    "UPDATE receipts SET outcome = 'failed' WHERE blob IN (SELECT blob FROM disproved)",
+    "UPDATE todo SET action = 'compare' WHERE action = 'done' AND blob IN (SELECT blob FROM disproved)",
+)
+
+
+def disprove(relations: Relations, blobs: Iterable[str]) -> None:
+    """Have images count as failed, whatever was received of them or known before."""
+    relations.run("CREATE OR REPLACE TABLE disproved (blob VARCHAR)")
+    relations.feed("disproved", ((blob,) for blob in blobs))
+    for statement in _DISPROVED:
+        relations.run(statement)
 
 
 _OTHER = f"""

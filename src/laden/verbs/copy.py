@@ -31,6 +31,7 @@ from laden.stages.inventory import Listing, fetch, is_listed, read_earlier
 from laden.stages.loadpage import COMPLETE, LOAD, LoadPage
 from laden.stages.manifest import find_loads_below, losses
 from laden.stages.metadata import Copied
+from laden.stages.proof import disprove
 from laden.stages.publish import Landing, Publisher
 from laden.store import Destination, FolderDestination, parse_destination, place_of, without_secret
 from laden.store.manage.limits import tier_of
@@ -358,7 +359,9 @@ class _Copying:
             yield Job(blob, bytes.fromhex(md5), etag, action, there_etag, json.loads(tags), Copied(*image))
 
     def _unproven(self) -> Iterator[Finding]:
-        for blob, listed in self._run.relations.stream(UNPROVEN):
+        found = [*self._run.relations.stream(UNPROVEN)]
+        disprove(self._run.relations, (blob for blob, _ in found))
+        for blob, listed in found:
             what = "is listed with other content" if listed else "is not in the listing"
             yield Finding(
                 "verify-changed" if listed else "verify-missing",

@@ -53,14 +53,12 @@ def read_marks(relations: Relations, file: Path, shape: TableShape | None, table
         if len(places) > 1:
             # Two datasets may well call different images by the same number.
             raise UsageError(
-                f"{file} has marks of several places ({' and '.join(places)} among them), where one name may be different"
+                f"{file} has marks of several places, as {' and '.join(places)}, where one name may mean several"
                 " images: keep the rows of the place that is meant, in a file of its own"
             )
         own = shape.row_key(key) if key else shape.entry_key(name)
         if found.setdefault(own, (mark, note)) != (mark, note):
-            raise UsageError(
-                f"{file} marks {key or name} twice and differently: keep one of these rows"
-            )
+            raise UsageError(f"{file} marks {key or name} twice and differently: keep one of these rows")
     relations.feed(_RELATION, ((key, mark or None, note or None) for key, (mark, note) in found.items()))
 
 

@@ -2,8 +2,9 @@
 
 In order: things come in the order they lie in, and are cut into batches of 256 MB to 1 GB, each under a key of its own;
 two for each worker are under way; what became of a batch's things is handed on as one list. A batch whose worker died
-is given out again, three times in all, and its things are told as failed then; nothing else is lost with it. Where the
-pool itself is gone, the run ends, and the same command again goes on: the container is the journal.
+is given out again, three times in all, and its things are told as failed then; nothing else is lost with it. So is a
+batch of which a worker tells what cannot be (`believing`). Where the pool itself is gone, the run ends, and the same
+command again goes on: the container is the journal.
 
 It knows nothing of what is done, and how a pool reaches its workers is the pool's matter.
 """
@@ -21,8 +22,9 @@ from concurrent.futures import BrokenExecutor, Executor, Future
 from concurrent.futures import CancelledError as FutureCancelled
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
+from laden.stages.engine.believing import Untrue
 from laden.stages.engine.carrying import Answer, carry, leave, own_version
 from laden.stages.engine.works import Hooks, Pool, Told, Work
 from laden.store import Retry
@@ -130,6 +132,11 @@ class _Spread:
         if (error := future.exception()) is not None:
             return self._failed(batch, error)
         answer = self._answer_of(batch, future.result())
+        try:
+            results = self._believed(batch, answer.results)
+        except Untrue as untrue:
+            # Whoever told one untruth is believed nothing of the batch; what it did all the same, the next one finds.
+            return self._failed(batch, untrue, "what workers told of it could not be", "leave that machine out")
         for retry in answer.retries:
             self.hooks.on_retry(retry)
         if answer.limit:
@@ -137,10 +144,10 @@ class _Spread:
         if isinstance(answer.error, AccessEnded):
             self.ended = answer.error
         elif answer.error is not None:
-            raise _Ending(answer.error, answer.results)
-        elif len(answer.results) < len(batch.things):
+            raise _Ending(answer.error, results)
+        elif len(results) < len(batch.things):
             return self._failed(batch, LadenError("it came back before all of it was done"))
-        return answer.results
+        return results
 
     def _answer_of(self, batch: _Batch, told: object) -> Answer:
         """What a worker says of a batch; raises UsageError where its laden is another, or it says no such thing."""
@@ -148,7 +155,7 @@ class _Spread:
             case (str() as version, bytes() as body) if version == own_version():
                 with suppress(Exception):  # whatever unpickling raises
                     answer = pickle.loads(body)  # noqa: S301 - of a worker, who may do all that this run may
-                    if isinstance(answer, Answer) and self._is_about(batch, answer.results):
+                    if _is_answer(answer) and self._is_about(batch, answer.results):
                         return answer
             case (str() as version, bytes()):
                 raise UsageError(
@@ -165,7 +172,18 @@ class _Spread:
         given = [self.work.blob_of(result) for result in results]
         return len(set(given)) == len(given) and set(given) <= {thing.blob for thing in batch.things}
 
-    def _failed(self, batch: _Batch, error: BaseException) -> list[Any]:
+    def _believed(self, batch: _Batch, results: list[Any]) -> list[Any]:
+        """The results, each about the very thing that was given out; raises `Untrue`."""
+        things = {thing.blob: thing for thing in batch.things}
+        return [self.work.believed(things[self.work.blob_of(result)], result) for result in results]
+
+    def _failed(
+        self,
+        batch: _Batch,
+        error: BaseException,
+        fate: str = "the workers that were given it ended",
+        remedy: str = "more memory may help them",
+    ) -> list[Any]:
         what = redact(f"{type(error).__name__}: {error}".partition("\n")[0][:300])
         if self.pool.gone(error):
             raise Interrupted(self._lost(what))
@@ -174,7 +192,7 @@ class _Spread:
         if batch.attempts < _ATTEMPTS:
             self.again.append(batch)
             return []
-        reason = f"the workers that were given it ended {batch.attempts} times ({what}): more memory may help them"
+        reason = f"{fate} {batch.attempts} times ({what}): {remedy}"
         return [self.work.lost(thing, reason) for thing in batch.things]
 
     def listener(self) -> Callable[[str, int, int], None]:
@@ -224,6 +242,14 @@ class _Spread:
 
     def _lost(self, what: str) -> str:
         return f"{self.pool.name} is gone ({what}): start it again, and run the same command again to go on"
+
+
+def _is_answer(told: object) -> TypeGuard[Answer]:
+    """Whether a worker gave back what `carry` makes."""
+    match told:
+        case Answer(results=list(), retries=list() as retries, limit=str(), error=None | LadenError()):
+            return all(isinstance(retry, Retry) for retry in retries)
+    return False
 
 
 def _checked(call: object, pool: str) -> Future[Told]:

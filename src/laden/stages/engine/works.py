@@ -16,15 +16,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from laden.dataset.images import Level, Phi
+from laden.dataset.images import BROKEN, Level, Phi
 from laden.dataset.source import Reader, Root
+from laden.stages.engine.believing import Untrue, read_of, receipt_of
 from laden.stages.proof import Target, read_back
 from laden.stages.transfer import Settings, transfer
 from laden.stages.transfer.examining import examine
 from laden.store import Destination, FolderDestination, Retry, open_store
 from laden.store.access import Access, Renewal
 from laden.store.sas import lacking_for_load, lacking_for_verify
-from laden.values.records import Finding, Item, Outcome, Receipt, Severity
+from laden.values.records import Action, Finding, Item, Outcome, Receipt, Severity
 
 if TYPE_CHECKING:
     from laden.store.cap import Cap
@@ -66,6 +67,9 @@ class Work(Protocol[T, R]):
 
     def blob_of(self, result: object) -> str:
         """The blob that a result is about; raises `TypeError` where it is no result."""
+
+    def believed(self, thing: T, result: object) -> R:
+        """A worker's result, with all that is known here as it is known here; raises `Untrue` where it cannot be."""
 
 
 Told = tuple[str, bytes]
@@ -145,6 +149,22 @@ class Job:
     def blob_of(self, result: object) -> str:
         return _blob_of_receipt(result)
 
+    def believed(self, thing: Item, result: object) -> Receipt:
+        asked, may_replace = self.settings, thing.action is not Action.COMPARE
+        if not may_replace:
+            may_replace = asked.replace_other and not (thing.owner or thing.theirs)
+        possible = {Outcome.ALREADY_THERE, Outcome.CONFLICT, Outcome.DAMAGED, Outcome.FAILED}
+        possible |= {Outcome.SENT} if may_replace else set()
+        possible |= {Outcome.HELD} if asked.phi == "stop" else set()
+        receipt = receipt_of(thing, result, possible)
+        if receipt.outcome is Outcome.HELD and not receipt.image.identity:
+            raise Untrue(f"{thing.blob} is held back, and nothing is told for which it would be")
+        if receipt.outcome is Outcome.DAMAGED and receipt.code in BROKEN and asked.send_broken:
+            raise Untrue(f"{thing.blob} is left out as broken, and such were to be sent")
+        if receipt.outcome is Outcome.ALREADY_THERE and not may_replace and not _is_listed(thing, receipt):
+            raise Untrue(f"{thing.blob} is told as there already, and the listing shows it otherwise")
+        return receipt
+
 
 def parted(root: str | Root, readers: int) -> str | Root:
     """A source's root for one of so many places that read it at once; hosts of links are not asked more by several."""
@@ -182,6 +202,9 @@ class Look:
 
     def blob_of(self, result: object) -> str:
         return _blob_of_receipt(result)
+
+    def believed(self, thing: Item, result: object) -> Receipt:
+        return receipt_of(thing, result, (Outcome.READ, Outcome.DAMAGED, Outcome.FAILED))
 
 
 _LOOKED_AT_ONCE = 64
@@ -223,11 +246,22 @@ class ReadBack:
                 return target.blob
         raise TypeError(type(result).__name__)
 
+    def believed(self, thing: Target, result: object) -> Done:
+        match result:
+            case (_, found):
+                return thing, read_of(thing, found)
+        raise Untrue(f"what is told of {thing.blob} is no result")
+
 
 def _blob_of_receipt(result: object) -> str:
     if not isinstance(result, Receipt):
         raise TypeError(type(result).__name__)
     return result.item.blob
+
+
+def _is_listed(item: Item, receipt: Receipt) -> bool:
+    """Whether an image that is only compared has the MD5 that the listing shows, where it shows one."""
+    return item.md5 is None or (receipt.digests is not None and receipt.digests.md5 == item.md5)
 
 
 def _access(destination: Destination | FolderDestination, lacking: Callable[..., str], command: str | None) -> Access:
