@@ -83,12 +83,15 @@ def test_what_makes_no_sense_is_told(dataset: Dataset, marked: Path, asked: dict
 
 def test_a_file_that_is_no_table_of_marks_is_told(dataset: Dataset, marked: Path, tmp_path: Path) -> None:
     first = next(iter(dataset.rows))
-    twice = marks(tmp_path / "twice.csv", ("a", first, "exclude", ""), ("a", first, "look again", ""))
-    several = marks(tmp_path / "several.csv", ("a", first, "exclude", ""), ("b", first, "exclude", ""))
+    twice = marks(tmp_path / "twice.csv", ("a", first, "exclude", ""), ("b", first, "look again", ""))
+    several = marks(tmp_path / "several.csv", ("a", first, "exclude", ""))
+    other = marks(tmp_path / "other.csv", ("a", first, "exclude", ""), place="y").read_text().splitlines()[1]
+    several.write_text(f"{several.read_text()}{other}\n")
     strange = tmp_path / "strange.csv"
     strange.write_bytes(b"a,b\n\xff")
     for file, sentence in (
-        (twice, "twice and differently"), (several, "of several places, as a and b,"), (dataset.table, "is no table of marks"), (strange, "no table of marks"),
+        (twice, "twice and differently"), (several, "of several places, as x and y,"), (dataset.table, "is no table of marks"),
+        (strange, "no table of marks"),
         (tmp_path / "absent.csv", "cannot be read"), (tmp_path, "cannot be read"),
     ):  # fmt: skip
         with pytest.raises(UsageError, match=sentence):
