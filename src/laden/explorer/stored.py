@@ -17,7 +17,7 @@ from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any, NamedTuple
 
-from laden.dataset.profile import known_profile, recognise
+from laden.dataset.profile import Profile, TableShape, known_profile, recognise
 from laden.dataset.selection import Part
 from laden.dataset.table import Table
 from laden.explorer.database import Shared
@@ -44,8 +44,15 @@ _Origin = tuple[object, ...]
 class StoredPlace:
     """See `laden.explorer.place.Place`."""
 
-    def __init__(self, destination: Destination | FolderDestination, sas: SasSource | None = None) -> None:
+    def __init__(
+        self,
+        destination: Destination | FolderDestination,
+        sas: SasSource | None = None,
+        profile: Profile | None = None,
+    ) -> None:
+        """Nothing is asked yet; `profile` is that of loads which were made with it and no built-in one."""
         self.destination = destination
+        self._profile = profile
         self.title = str(destination)
         self.kind = "folder" if isinstance(destination, FolderDestination) else "container"
         self._sas = sas
@@ -291,8 +298,17 @@ class StoredPlace:
         origin = self._origin()
         if self.load is None or self.load.table is None or origin is None or origin == self._labelled:
             return
-        profile = known_profile(self.load.profile)
-        await self._take_table(self.load.table, origin, lambda table: [Part(table, profile.table if profile else None)])
+        given, name = self._profile, self.load.profile
+        profile = given if given is not None and given.name == name else known_profile(name)
+        if profile is None or (shape := _shape(profile, self.load.table.name)) is None:
+            # Which image a row means, and of which kind its columns are, a profile says.
+            other = f", and not that of '{given.name}'" if given else ""
+            self._say(
+                f"The labels cannot be shown: the load was made with the profile '{name}', which is no built-in one:"
+                f" give its TOML file with --profile{other}"
+            )
+            return
+        await self._take_table(self.load.table, origin, lambda table: [Part(table, shape)])
 
     def _is_table_listed(self) -> bool:
         """Whether the listing shows the load's table as it landed; before it is merged with a manifest."""
@@ -365,7 +381,11 @@ class _Other(NamedTuple):
     etag: str
 
 
+def _shape(profile: Profile, name: str) -> TableShape | None:
+    return next((shape for shape in profile.tables if shape.fits(name)), profile.table)
+
+
 def _recognised(name: str, table: Table) -> list[Part]:
     profile, _ = recognise([], {name: table.columns})
-    shape = next((shape for shape in profile.tables if shape.fits(name)), profile.table)
+    shape = _shape(profile, name)
     return [Part(table, shape)] if shape is not None and shape.key in table.columns else []
