@@ -55,7 +55,7 @@ class StoredPlace:
         self._profile = profile
         self.title = str(destination)
         self.kind = "folder" if isinstance(destination, FolderDestination) else "container"
-        self._sas = sas
+        self.sas = sas
         self.store, self.manage = self._reached()
         self.relations = Shared()
         self.index = Index(self.relations)
@@ -71,7 +71,7 @@ class StoredPlace:
         self._said: list[str] = []
 
     def _reached(self) -> tuple[Store, Manage]:
-        return open_store(self.destination, connections=None, sas=self._sas), open_manage(self.destination, self._sas)
+        return open_store(self.destination, connections=None, sas=self.sas), open_manage(self.destination, self.sas)
 
     async def reach_again(self) -> None:
         """With another SAS: who was refused for good asks no more."""
