@@ -127,6 +127,10 @@ async def body(request: Request) -> dict[str, Any]:
     """The request's object; raises `UsageError` where it is none."""
     try:
         given = json.loads(await request.body())
+        # Half of a pair of UTF-16 is a text that nothing can be asked or answered with.
+        json.dumps(given, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise UsageError("the request holds half a character (a lone surrogate), which no name can have") from None
     except (ValueError, RecursionError):
         given = None
     if not isinstance(given, dict):
