@@ -90,7 +90,8 @@ def test_a_file_that_is_no_table_of_marks_is_told(dataset: Dataset, marked: Path
     strange = tmp_path / "strange.csv"
     strange.write_bytes(b"a,b\n\xff")
     for file, sentence in (
-        (twice, "twice and differently"), (several, "of several places, as x and y,"), (dataset.table, "is no table of marks"),
+        (twice, "twice and differently"), (several, "of several places, as x and y,"),
+        (dataset.table, "is no table of marks"),
         (strange, "no table of marks"),
         (tmp_path / "absent.csv", "cannot be read"), (tmp_path, "cannot be read"),
     ):  # fmt: skip

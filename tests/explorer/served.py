@@ -133,7 +133,7 @@ def _in_a_thread(work: Callable[[Callable[[str], None], Callable[[], bool]], obj
 
 
 @contextmanager
-def exploring(place: str, *, write: bool = False) -> Iterator[Asker]:
+def exploring(place: str, *, write: bool = False, profile: str | None = None) -> Iterator[Asker]:
     """The verb itself in a thread, and somebody who is not signed in yet."""
 
     def work(serving: Callable[[str], None], stopping: Callable[[], bool]) -> None:
@@ -141,16 +141,16 @@ def exploring(place: str, *, write: bool = False) -> Iterator[Asker]:
             if isinstance(event, Serving):
                 serving(event.url)
 
-        explore(place, open_page=False, write=write, observer=observe, stopping=stopping)
+        explore(place, open_page=False, write=write, profile=profile, observer=observe, stopping=stopping)
 
     with _in_a_thread(work) as asker:
         yield asker
 
 
 @contextmanager
-def explored(place: str, *, write: bool = False) -> Iterator[Asker]:
+def explored(place: str, *, write: bool = False, profile: str | None = None) -> Iterator[Asker]:
     """The same, signed in, and all there."""
-    with exploring(place, write=write) as asker:
+    with exploring(place, write=write, profile=profile) as asker:
         asker.sign_in()
         state = asker.ready()["state"]
         assert state["phase"] == "ready", state["error"]

@@ -88,6 +88,34 @@ def test_what_changed_since_the_listing_is_left(asker: Asker, place: str, emulat
     assert "changed since the listing" in str(job["message"])
 
 
+@pytest.mark.parametrize(("action", "values"), [("tier", {"tier": "Cool"}), ("tags", {"tags": {"review": "yes"}})])
+def test_what_was_replaced_since_gets_neither_tier_nor_tags(
+    asker: Asker, place: str, emulator: Emulator, action: str, values: dict[str, object]
+) -> None:
+    names = asker.names(asker.post("view", folder="png/"))[:2]
+    plan = asker.post("plan", action=action, names=names, values=values)
+    with client(emulator, place) as container:
+        container.upload_blob(names[0], b"newer", overwrite=True)
+    outcomes = carried_out(asker, plan)["result"]["outcomes"]  # type: ignore[index]
+    assert outcomes == {"done": 1, "changed": 1, "gone": 0, "failed": 0}
+    told = asker.get("properties", name=names[0])
+    assert told["tags"] == {}
+    assert "Cool" not in told["properties"].values()
+
+
+def test_half_a_character_is_a_sentence(asker: Asker) -> None:
+    name = asker.names(asker.post("view", folder="png/"))[0]
+    for asked, values in (
+        ("view", {"find": "\ud800"}),
+        ("save", {"name": "x", "look": {"find": "\udfff"}}),
+        ("mark", {"names": [name, "\ud800"], "mark": "exclude"}),
+        ("plan", {"action": "tags", "names": [name], "values": {"tags": {"\ud800": "x"}}}),
+    ):
+        status, told = asker.refused("POST", asked, **values)
+        assert (status, "half a character" in told) == (400, True)
+    assert asker.post("view", find="\U0001f600")["rows"] == 0
+
+
 def test_tier_tags_metadata_and_type_of_many(asker: Asker, place: str, emulator: Emulator) -> None:
     view = asker.post("view", folder="png/1/")
     for action, values in (

@@ -133,8 +133,9 @@ def test_values_of_rows_that_are_not_selected_count_for_nothing(
     assert sum(bool(metadata) for *_, metadata in told(emulator, container, dataset.blobs).values()) == 2
 
 
+@pytest.mark.parametrize("wishes", [{"metadata": ["x=1"]}, {"tags": ["x=1"]}, {"metadata": ["x=1"], "tags": ["x=1"]}])
 def test_what_changed_since_is_left_and_told(
-    dataset: Dataset, container: str, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+    dataset: Dataset, container: str, emulator: Emulator, wishes: dict[str, Any]
 ) -> None:
     load(dataset.folder, container)
     (first, second, *_) = sorted(dataset.blobs)
@@ -145,10 +146,11 @@ def test_what_changed_since_is_left_and_told(
             opened.upload_blob(second, b"meanwhile", overwrite=True)
             return True
 
-        done = set_properties(container, metadata=["x=1"], confirm=meanwhile)
+        done = set_properties(container, **wishes, confirm=meanwhile)
         assert (done.exit_code, done.acted, done.left) == (3, 3, 1)
         assert opened.get_blob_client(first).get_blob_properties().metadata == {}
         assert opened.get_blob_client(second).get_blob_properties().metadata == {}
+        assert opened.get_blob_client(second).get_blob_tags() == {}
 
 
 @pytest.mark.parametrize(

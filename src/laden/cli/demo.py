@@ -111,7 +111,7 @@ def _explore(console: Console, place: str) -> None:
     from laden.cli.explore import run_explore
 
     _heading(console, f"$ {command('explore', place)}")
-    run_explore(place, None, None, open_page=True, write=False, json=False)
+    run_explore(place, None, None, None, open_page=True, write=False, json=False)
 
 
 def _heading(console: Console, text: str) -> None:

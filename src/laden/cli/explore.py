@@ -8,7 +8,14 @@ from laden.values.events import Observer, Summary
 
 
 def run_explore(
-    place: str, port: int | None, sas_command: str | None, *, open_page: bool, write: bool, json: bool
+    place: str,
+    port: int | None,
+    profile: str | None,
+    sas_command: str | None,
+    *,
+    open_page: bool,
+    write: bool,
+    json: bool,
 ) -> int:
     """Serve the explorer until it is stopped, and return the exit code."""
     interrupts = Interrupts()
@@ -21,6 +28,7 @@ def run_explore(
             port=port,
             open_page=open_page,
             write=write,
+            profile=profile,
             sas_command=sas_command,
             observer=observer,
             stopping=interrupts.asked,

@@ -254,6 +254,10 @@ LoadProfile = Annotated[
     str | None,
     typer.Option("--profile", help="A TOML file, where DEST was loaded with one. Default: the load's own."),
 ]
+ShownProfile = Annotated[
+    str | None,
+    typer.Option("--profile", help="A TOML file, where DEST was loaded with one; of a source, as in laden load."),
+]
 Tier = Annotated[
     str | None,
     typer.Option("--tier", metavar="TIER", help="Access tier of the images: hot, cool, cold or archive."),

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from laden.cli.app import app
-from laden.cli.options import EXIT_CODES, Json, SasCommand
+from laden.cli.options import EXIT_CODES, Json, SasCommand, ShownProfile
 
 
 @app.command(epilog=EXIT_CODES, short_help="See what is there, image by image, in the browser.")
@@ -26,6 +26,7 @@ def explore(
     write: Annotated[
         bool, typer.Option("--write", help="Also upload, delete, change. Without it nothing can be changed.")
     ] = False,
+    profile: ShownProfile = None,
     sas_command: SasCommand = None,
     json: Json = False,
 ) -> None:
@@ -38,4 +39,4 @@ def explore(
     """
     from laden.cli.explore import run_explore
 
-    raise typer.Exit(run_explore(place, port, sas_command, open_page=not no_open, write=write, json=json))
+    raise typer.Exit(run_explore(place, port, profile, sas_command, open_page=not no_open, write=write, json=json))

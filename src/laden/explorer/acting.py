@@ -18,10 +18,10 @@ from laden.explorer.jobs import Job
 from laden.explorer.place import Place
 from laden.explorer.session import Session
 from laden.explorer.stored import StoredPlace
+from laden.explorer.uploading import refuse_taking_over
 from laden.stages.download import Wanted
 from laden.store import parse_destination, without_secret
 from laden.values.errors import UsageError
-from laden.values.names import problem
 
 _OF_NO_PLACE = ("jobs", "stop", "answer")
 
@@ -46,7 +46,7 @@ class Acting:
         ]
 
     def _told(self, name: str) -> Handler:
-        return told(getattr(self, name), None if name in _OF_NO_PLACE else lambda: self._session.number)
+        return told(getattr(self, name), self._session, of_place=name not in _OF_NO_PLACE)
 
     @property
     def _place(self) -> Place:
@@ -193,7 +193,7 @@ class Acting:
             raise UsageError("a source is never changed")
         paths = self._session.local_paths(texts(given, "paths"))
         prefix = text(given, "prefix").strip("/")
-        await asyncio.to_thread(_refuse_within_load, place, prefix)
+        await refuse_taking_over(place, prefix)
         target = f"{place.title}/{prefix}" if prefix else place.title
 
         async def work(job: Job) -> None:
@@ -252,23 +252,6 @@ class Acting:
             raise UsageError("a source needs no SAS")
         hours = given.get("hours", 1)
         return JSONResponse({"url": await reading_sas(place.destination, hours if isinstance(hours, int) else 1)})
-
-
-def _refuse_within_load(place: StoredPlace, prefix: str) -> None:
-    """What is uploaded is a load of its own: none below which images of another lie, for they would be its own then."""
-    if prefix and (reason := problem(prefix)):
-        raise UsageError(f"nothing can be put into {prefix}: {reason}")
-    if place.load is None:
-        return
-    (images,) = place.relations.one(
-        "SELECT count(*) FROM items WHERE fate IN ('there', 'changed', 'deleted') AND starts_with(name, ?)",
-        [f"{prefix}/" if prefix else ""],
-    )
-    if images or not prefix:
-        where = f"below {prefix}/" if prefix else "here"
-        raise UsageError(
-            f"{where} lies a load, whose images this would take over: name a folder of its own, as in uploads/"
-        )
 
 
 def _wanted(place: Place, names: list[str]) -> list[Wanted]:

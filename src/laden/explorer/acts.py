@@ -18,11 +18,11 @@ from typing import Any
 
 from laden.explorer.jobs import Job
 from laden.explorer.stored import StoredPlace
-from laden.stages.acting import Acted, Target, act, told_undo, with_own
+from laden.stages.acting import Acted, Target, act, refuse_other, told_undo, with_own
 from laden.store import Destination
 from laden.store.manage.limits import checked_metadata, checked_tags, tier_of, type_of
 from laden.values.errors import UsageError
-from laden.values.names import problem
+from laden.values.names import problem, reserved
 from laden.values.records import Finding, Severity
 from laden.values.units import plural
 
@@ -122,11 +122,19 @@ class Acts:
             there = (await self._place.store.head(target.name)).metadata
             await manage.set_metadata(target.name, with_own(there, values["metadata"]), target.etag)
 
+        async def tier(target: Target) -> None:
+            await refuse_other(self._place.store, target)
+            await manage.set_tier(target.name, values["tier"])
+
+        async def tags(target: Target) -> None:
+            await refuse_other(self._place.store, target)
+            await manage.set_tags(target.name, values["tags"])
+
         return {
             "delete": lambda target: manage.delete(target.name, target.etag),
             "undelete": lambda target: manage.undelete(target.name),
-            "tier": lambda target: manage.set_tier(target.name, values["tier"]),
-            "tags": lambda target: manage.set_tags(target.name, values["tags"]),
+            "tier": tier,
+            "tags": tags,
             "type": lambda target: manage.set_content_type(target.name, values["type"], target.etag),
             "copy": lambda target: manage.copy(target.name, values["prefix"] + target.name, target.etag),
             "metadata": metadata,
@@ -200,9 +208,10 @@ def _checked(action: str, given: dict[str, Any]) -> dict[str, Any]:
         return {"type": type_of(given.get("type"))}
     if action == "copy":
         prefix = given.get("prefix")
-        if not isinstance(prefix, str) or not prefix.strip("/") or problem(prefix.strip("/")):
+        asked = prefix.strip("/") if isinstance(prefix, str) else ""
+        if not asked or problem(asked) or reserved(asked):
             raise UsageError("name the prefix that the copies go below, as in review/")
-        return {"prefix": prefix.strip("/") + "/"}
+        return {"prefix": asked + "/"}
     if action in ("tags", "metadata"):
         pairs = given.get(action)
         if not isinstance(pairs, dict) or not all(isinstance(one, str) for pair in pairs.items() for one in pair):

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from laden.explorer.place import Place
+from laden.explorer.session import Session
 from laden.explorer.views import View
 from laden.relations import Relations
 from laden.values.errors import (
@@ -39,6 +40,7 @@ _STATUS: tuple[tuple[type[LadenError], int, str], ...] = (
     (LadenError, 502, "store"),
 )
 CLIENT_GONE = 499
+_MOST_WORDS = 200
 
 
 class Gone(Exception):  # noqa: N818 - named for what happened
@@ -53,18 +55,20 @@ PLACE = "x-laden-place"
 """Of a request, the number of the place that its page shows."""
 
 
-def told(handler: Handler, place: Callable[[], int] | None = None) -> Handler:
+def told(handler: Handler, session: Session, *, of_place: bool) -> Handler:
     """A route whose errors are answers.
 
     Args:
         handler: answers requests.
-        place: the number of the place that is shown now, where the route is about it: what a page asks that shows
-            another one, because somebody opened this one in another tab, is not about this one.
+        session: what is shown.
+        of_place: whether the route is about the place that is shown now: what a page asks that shows another one,
+            because somebody opened this one in another tab, is not about this one.
     """
 
     async def answering(request: Request) -> Response:
+        before = _shown(session)
         try:
-            if place is not None and _named(request) not in (None, str(place())):
+            if of_place and _named(request) not in (None, str(session.number)):
                 raise _elsewhere(request)
             return await handler(request)
         except LadenError as error:
@@ -72,11 +76,28 @@ def told(handler: Handler, place: Callable[[], int] | None = None) -> Handler:
             return JSONResponse({"error": str(error), "kind": kind}, status)
         except Gone:
             return Response(status_code=CLIENT_GONE)
-        except (Stale, Relations.Error):
+        except Stale:
             # No error: what was asked of has just been made anew, and the page asks again.
             return JSONResponse({"stale": True})
+        except Relations.Error as error:
+            if _is_moving(session) or before != _shown(session):
+                return JSONResponse({"stale": True})
+            # Asked again, it would be the same again.
+            words = " ".join(str(error).split())[:_MOST_WORDS]
+            sentence = f"laden's own database could not answer this: {words}; look again with Refresh, or ask for less"
+            return JSONResponse({"error": sentence, "kind": "database"}, 500)
 
     return answering
+
+
+def _shown(session: Session) -> tuple[int, int]:
+    """Another one once what was asked before is out of date."""
+    return session.number, session.place.index.state.generation if session.place else 0
+
+
+def _is_moving(session: Session) -> bool:
+    """Whether what is shown may be made anew at this moment."""
+    return session.place is None or session.place.index.state.phase in ("opening", "listing")
 
 
 async def of_view(place: Place, number: int, ask: Callable[[View], T], *, labelled: bool = False) -> T:
@@ -96,7 +117,13 @@ async def of_view(place: Place, number: int, ask: Callable[[View], T], *, labell
     if view is None or view.epoch != place.index.epoch:
         raise Stale
     refuse_unsettled(place, labelled=labelled or bool(view.query.where))
-    found = await asyncio.to_thread(ask, view)
+    try:
+        found = await asyncio.to_thread(ask, view)
+    except Relations.Error:
+        if place.views.get(number) is view:
+            raise
+        # Of many views, the oldest are let go of, perhaps while somebody asks.
+        raise Stale from None
     if view.epoch != place.index.epoch:
         raise Stale
     return found
@@ -126,6 +153,10 @@ async def body(request: Request) -> dict[str, Any]:
     """The request's object; raises `UsageError` where it is none."""
     try:
         given = json.loads(await request.body())
+        # Half of a pair of UTF-16 is a text that nothing can be asked or answered with.
+        json.dumps(given, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise UsageError("the request holds half a character (a lone surrogate), which no name can have") from None
     except (ValueError, RecursionError):
         given = None
     if not isinstance(given, dict):

@@ -100,6 +100,14 @@ class Labels:
             self.columns = tuple(LabelColumn(column.name, column.kind) for column in records.columns)
         self._prepare()
 
+    def clear(self) -> None:
+        """Have no table: its columns are gone, and no image has a row."""
+        with self._relations.positions:
+            self.shape, self.table, self.columns = None, "", ()
+            self._relations.run(f"BEGIN; {_NO_TABLE}; DROP VIEW IF EXISTS labels; COMMIT")
+            self._relations.run(f"BEGIN; {NO_LINES}; DROP TABLE IF EXISTS {PACKED}.labels; COMMIT")
+        self._prepare()
+
     def _kept(self, own: Relations) -> list[Path]:
         """The typed records as files of the shown database: the reading one, and its views, are closed before.
 

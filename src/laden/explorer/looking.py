@@ -54,7 +54,7 @@ class Looking:
         ]
 
     def _told(self, name: str) -> Handler:
-        return told(getattr(self, name), None if name in _OF_NO_PLACE else lambda: self._session.number)
+        return told(getattr(self, name), self._session, of_place=name not in _OF_NO_PLACE)
 
     @property
     def _place(self) -> Place:

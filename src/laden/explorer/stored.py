@@ -2,25 +2,26 @@
 
 In order: what a load left about itself is looked for; where there is a manifest, it is shown at once, as of its date;
 then the listing comes in, a page at a time (shown at once where there is no manifest), and the label table is read and
-joined. Nothing is written here.
+joined. At each later look, manifest and labels that came of anything else than what the load's page names now are taken
+off first, and only then read anew. Nothing is written here.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
-from laden.dataset.profile import known_profile, recognise
+from laden.dataset.profile import Profile, TableShape, known_profile, recognise
 from laden.dataset.selection import Part
 from laden.dataset.table import Table
 from laden.explorer.database import Shared
-from laden.explorer.index import Index
+from laden.explorer.index import LISTED, Index
 from laden.explorer.labels import Labels
 from laden.explorer.place import PART_BYTES
 from laden.explorer.views import Views
@@ -36,16 +37,25 @@ from laden.values.errors import BlobMissing, ContainerMissing, LadenError, Sourc
 
 _PAGE_BYTES = 16 << 20
 _TABLE_BYTES = 512 << 20
+_Origin = tuple[object, ...]
+"""What labels came of: equal where they would be the same."""
 
 
 class StoredPlace:
     """See `laden.explorer.place.Place`."""
 
-    def __init__(self, destination: Destination | FolderDestination, sas: SasSource | None = None) -> None:
+    def __init__(
+        self,
+        destination: Destination | FolderDestination,
+        sas: SasSource | None = None,
+        profile: Profile | None = None,
+    ) -> None:
+        """Nothing is asked yet; `profile` is that of loads which were made with it and no built-in one."""
         self.destination = destination
+        self._profile = profile
         self.title = str(destination)
         self.kind = "folder" if isinstance(destination, FolderDestination) else "container"
-        self._sas = sas
+        self.sas = sas
         self.store, self.manage = self._reached()
         self.relations = Shared()
         self.index = Index(self.relations)
@@ -53,11 +63,15 @@ class StoredPlace:
         self.views = Views(self.relations, self.labels)
         self.load: LoadPage | None = None
         self._known = False
-        self._landed: Document | None = None
-        """The load's table, once its labels were asked for."""
+        """Whether the relation `known` holds the load's manifest."""
+        self._manifest: Document | None = None
+        """Which one that is."""
+        self._labelled: _Origin | None = None
+        """What the labels came of; None where there are none."""
+        self._said: list[str] = []
 
     def _reached(self) -> tuple[Store, Manage]:
-        return open_store(self.destination, connections=None, sas=self._sas), open_manage(self.destination, self._sas)
+        return open_store(self.destination, connections=None, sas=self.sas), open_manage(self.destination, self.sas)
 
     async def reach_again(self) -> None:
         """With another SAS: who was refused for good asks no more."""
@@ -103,11 +117,14 @@ class StoredPlace:
         except ContainerMissing:
             if self.kind == "container":
                 raise
+        others = await asyncio.to_thread(self._other_tables)
+        listed = await asyncio.to_thread(self._is_table_listed)
+        await self._take_off_labels(self._origin() if listed else None, tuple(others))
         if self._known:
             own = [document.name for document in self.load.documents] if self.load else []
             await asyncio.to_thread(self.index.merge, own, listed=True)
             state.as_of_s = 0
-        await self._read_other_table()
+        await self._read_other_table(others)
         await self._join()
 
     def read(self, name: str) -> AsyncIterator[bytes]:
@@ -183,37 +200,87 @@ class StoredPlace:
         Args:
             show: whether its manifest is shown until the listing is complete.
         """
-        before = self.load.manifest if self.load else None
+        self.load = await self._load_page()
+        load = self.load
+        if load is None or load.planned is not None:
+            # A first load is under way, or was interrupted: there is no manifest yet.
+            self._forget_manifest()
+        elif not await self._has_manifest(load.manifest):
+            self._forget_manifest()
+            await self._read_manifest(load, show=show)
+        await self._take_off_labels(self._origin())
+
+    async def _load_page(self) -> LoadPage | None:
+        """The page, or None; raises `LadenError` where only what an earlier look found could be shown instead."""
+        notes = self.index.state.notes
+        notes[:] = [note for note in notes if note not in self._said]
+        self._said.clear()
         try:
-            self.load = read_load_page(await self.store.get(LOAD, 0, _PAGE_BYTES))
+            data = await self.store.get(LOAD, 0, _PAGE_BYTES)
         except (BlobMissing, ContainerMissing):
-            return
+            return None
+        except LadenError as error:
+            if self._known or self._labelled is not None:
+                raise
+            self._say(str(error))
+            return None
+        try:
+            return read_load_page(data)
         except LadenError as error:
             self._say(str(error))
-            return
-        if self.load.planned is not None or (self._known and self.load.manifest == before):
-            # A first load is under way, or was interrupted, and there is no manifest yet; or it is the one we have.
-            return
+            return None
+
+    async def _has_manifest(self, named: Document | None) -> bool:
+        """Whether the one that is known is that one, and is still there."""
+        if not self._known or named is None or named != self._manifest:
+            return False
+        try:
+            blob = await self.store.head(MANIFEST)
+        except BlobMissing:
+            return False
+        return blob.size_bytes == named.size_bytes and blob.md5 in (None, bytes.fromhex(named.md5))
+
+    def _forget_manifest(self) -> None:
+        self._known, self._manifest = False, None
+        self.relations.run("DELETE FROM known")
+
+    async def _read_manifest(self, load: LoadPage, *, show: bool) -> None:
         try:
             await self._note(MANIFEST)
             path = self.relations.folder / "known.parquet"
             await fetch(self.store, self.relations, MANIFEST, path)
-            if self.load.manifest is not None:
-                refuse_other(path, self.load.manifest)
+            if load.manifest is not None:
+                refuse_other(path, load.manifest)
             self.index.state.read_bytes += path.stat().st_size
-            self.relations.run("DELETE FROM known")
             await asyncio.to_thread(read_manifest, self.relations, path)
-            self._known = True
+            self._known, self._manifest = True, load.manifest
             if show:
                 self.index.state.as_of_s = await self._date_of(MANIFEST)
                 await asyncio.to_thread(self.index.merge, [], listed=False)
         except LadenError as error:
             self._say(str(error))
 
+    def _origin(self) -> _Origin | None:
+        """What the labels of the load come of: its table and its manifest; None where it has them not (yet)."""
+        load = self.load
+        if load is None or load.table is None or not self._known:
+            return None
+        return load.table, load.profile, load.manifest
+
+    async def _take_off_labels(self, *stay: _Origin | None) -> None:
+        """Show no labels but those that came of one of these: others would be of other images."""
+        if self._labelled is None or self._labelled in stay:
+            return
+        await asyncio.to_thread(self.labels.clear)
+        self._labelled = None
+        self.index.state.table = ""
+        self.index.raised()
+
     def _say(self, note: str) -> None:
         """Once, however often somebody looks again."""
         if note not in self.index.state.notes:
             self.index.state.notes.append(note)
+            self._said.append(note)
 
     async def _date_of(self, name: str) -> int:
         properties = {key.lower(): value for key, value in (await self.manage.properties(name)).items()}
@@ -227,28 +294,59 @@ class StoredPlace:
         self.relations.feed_columns("blobs", to_columns([await self.store.head(name)]))
 
     async def _read_table(self) -> None:
-        """The table that the load landed."""
-        landed = self.load.table if self.load else None
-        if landed == self._landed:
+        """The table that the load landed; one that could not be read is tried again at the next look."""
+        origin = self._origin()
+        if self.load is None or self.load.table is None or origin is None or origin == self._labelled:
             return
-        self._landed = landed
-        profile = known_profile(self.load.profile) if self.load else None
-        if landed is not None:
-            await self._take_table(landed, lambda table: [Part(table, profile.table if profile else None)])
+        given, name = self._profile, self.load.profile
+        profile = given if given is not None and given.name == name else known_profile(name)
+        if profile is None or (shape := _shape(profile, self.load.table.name)) is None:
+            # Which image a row means, and of which kind its columns are, a profile says.
+            other = f", and not that of '{given.name}'" if given else ""
+            self._say(
+                f"The labels cannot be shown: the load was made with the profile '{name}', which is no built-in one:"
+                f" give its TOML file with --profile{other}"
+            )
+            return
+        await self._take_table(self.load.table, origin, lambda table: [Part(table, shape)])
 
-    async def _read_other_table(self) -> None:
-        """Where no load was completed: a table at the root that some profile knows."""
-        if self.labels.columns or (self.load and self.load.table):
-            return
-        for name, size_bytes, md5 in self.relations.all(
-            "SELECT name, size_bytes, coalesce(md5, '') FROM items WHERE NOT contains(name, '/')"
-            " AND regexp_matches(lower(name), '[.]csv([.]gz)?$') ORDER BY size_bytes DESC LIMIT 3"
-        ):
-            await self._take_table(Document(name, size_bytes, md5), partial(_recognised, name))
-            if self.labels.columns:
+    def _is_table_listed(self) -> bool:
+        """Whether the listing shows the load's table as it landed; before it is merged with a manifest."""
+        if self.load is None or self.load.table is None:
+            return False
+        name, size_bytes, md5, *_ = self.load.table
+        (found,) = self.relations.one(
+            f"SELECT count(*) FROM {self._listed_now} WHERE name = $1 AND size_bytes = $2 AND coalesce(md5, $3) = $3",  # noqa: S608
+            [name, size_bytes, md5],
+        )
+        return bool(found)
+
+    @property
+    def _listed_now(self) -> str:
+        return LISTED if self._known else "items"
+
+    def _other_tables(self) -> list[_Other]:
+        """Tables at the root, the largest first, where no load has one; before they are merged with a manifest."""
+        if self.load and self.load.table:
+            return []
+        return [
+            _Other(Document(name, size_bytes, md5), etag)
+            for name, size_bytes, md5, etag in self.relations.all(
+                "SELECT name, size_bytes, coalesce(md5, ''), coalesce(etag, '')"  # noqa: S608 - own names
+                f" FROM {self._listed_now} WHERE NOT contains(name, '/')"
+                " AND regexp_matches(lower(name), '[.]csv([.]gz)?$') ORDER BY size_bytes DESC LIMIT 3"
+            )
+        ]
+
+    async def _read_other_table(self, others: list[_Other]) -> None:
+        """Where no load has a table: the first of these that some profile knows."""
+        origin = tuple(others)
+        for document, _ in others:
+            if self._labelled == origin:
                 return
+            await self._take_table(document, origin, partial(_recognised, document.name))
 
-    async def _take_table(self, landed: Document, parts: Any) -> None:
+    async def _take_table(self, landed: Document, origin: _Origin, parts: Callable[[Table], list[Part]]) -> None:
         if landed.size_bytes > _TABLE_BYTES:
             self._say(f"{landed.name} has more than 512 MiB, so its labels are not shown")
             return
@@ -263,10 +361,12 @@ class StoredPlace:
             opened = await asyncio.to_thread(lambda: Table.open(path).hold(self.relations.folder))
             table = replace(opened, name=landed.name)
             if found := parts(table):
+                self._labelled = origin
                 await asyncio.to_thread(self.labels.read, found)
                 await self._join()
         except (SourceError, LadenError) as error:
             self._say(f"The labels cannot be shown: {error}")
+            await self._take_off_labels()
 
     async def _join(self) -> None:
         await asyncio.to_thread(self.labels.join)
@@ -274,7 +374,18 @@ class StoredPlace:
         self.index.raised()
 
 
+class _Other(NamedTuple):
+    """A table that no load left."""
+
+    document: Document
+    etag: str
+
+
+def _shape(profile: Profile, name: str) -> TableShape | None:
+    return next((shape for shape in profile.tables if shape.fits(name)), profile.table)
+
+
 def _recognised(name: str, table: Table) -> list[Part]:
     profile, _ = recognise([], {name: table.columns})
-    shape = next((shape for shape in profile.tables if shape.fits(name)), profile.table)
+    shape = _shape(profile, name)
     return [Part(table, shape)] if shape is not None and shape.key in table.columns else []

@@ -29,8 +29,9 @@ from laden.values.records import Entry, Finding
 class SurveyedPlace:
     """See `laden.explorer.place.Place`."""
 
-    def __init__(self, given: str | Path) -> None:
-        """Take a folder, a file, a link, or a file of links; raises UsageError."""
+    def __init__(self, given: str | Path, profile: str | None = None) -> None:
+        """Take a folder, a file, a link, or a file of links; `profile` as in `load`; raises UsageError."""
+        self._profile = profile
         self._sources = Sources([given])
         # Marks and views are kept under it, and a relative path is another folder elsewhere.
         self.title = ", ".join(one if is_link(one) else str(Path(one).expanduser().absolute()) for one in self._sources)
@@ -58,7 +59,7 @@ class SurveyedPlace:
 
     def _survey(self) -> None:
         with FindingLog(None, ignore) as log, log.kept_in(self.relations):
-            found = survey(self._sources, Choice(None, None, None), self.relations, log, ignore)
+            found = survey(self._sources, Choice(profile=self._profile), self.relations, log, ignore)
         self._surveyed = found
         self._reader = Reader(found.root)
         self.index.state.listed = self.index.relations.one("SELECT count(*) FROM entries")[0]

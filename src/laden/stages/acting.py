@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from laden.run.tasks import several
 from laden.stages.metadata import OWN
+from laden.store import Store
 from laden.store.manage import Undo
 from laden.values.errors import BlobConflict, BlobMissing, LadenError
 
@@ -60,6 +61,17 @@ async def _acted(work: Callable[[Target], Awaitable[None]], target: Target) -> A
     except LadenError as error:
         return Acted(target, "failed", error)
     return Acted(target, "done")
+
+
+async def refuse_other(store: Store, target: Target) -> None:
+    """Ask right before a change for which the service takes no ETag (tier, tags); what follows is one request later.
+
+    Raises:
+        BlobConflict: it is not the version that was listed.
+        BlobMissing: it is gone.
+    """
+    if (await store.head(target.name)).etag != target.etag:
+        raise BlobConflict(f"{target.name} changed since it was listed: nothing was done to it")
 
 
 def with_own(there: Mapping[str, str], wanted: Mapping[str, str]) -> dict[str, str]:

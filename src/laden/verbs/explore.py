@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from laden.dataset.profile import open_profile
 from laden.explorer.jobs import Job
 from laden.explorer.place import Place
 from laden.explorer.serve import listening, open_browser, serve
@@ -48,6 +49,7 @@ def explore(
     port: Port | None = None,
     open_page: bool = True,
     write: bool = False,
+    profile: str | None = None,
     sas_command: str | None = None,
     observer: Observer = ignore,
     stopping: Callable[[], bool] = never,
@@ -60,16 +62,17 @@ def explore(
         port: of 127.0.0.1; None for one that is free.
         open_page: whether this person's browser is opened.
         write: whether anything may be changed from the page.
+        profile: of a source, as in `load`; else TOML file of the load's profile, where that is no built-in one.
         sas_command: as in `load`.
         observer: told where the page is (`Serving`).
         stopping: asked several times a second; once true, the server ends.
 
     Raises:
-        LadenError: the place cannot be opened, or the port not be had.
+        LadenError: the place cannot be opened, the profile not be read, or the port not be had.
     """
     place = place_of(place)
     with running(Summary("explore", destination=without_secret(place)), observer, stopping=stopping) as run:
-        opened = _Opened(place, sas_command, run)
+        opened = _Opened(place, sas_command, profile, run)
         socket = listening(port)
         run_loop(_serve(run, opened, socket, write=write, open_page=open_page))
         run.note(complete=True)
@@ -111,9 +114,11 @@ async def _serve(run: Run, opened: _Opened, socket: Any, *, write: bool, open_pa
 class _Opened:
     """What the command line named, and how to reach it."""
 
-    def __init__(self, text: str, sas_command: str | None, run: Run) -> None:
+    def __init__(self, text: str, sas_command: str | None, profile: str | None, run: Run) -> None:
         self._source = _link_of(text) if "://" in text else _source_of(text)
         self._account = _account_of(text) if self._source is None else None
+        self._profile = profile
+        self._of_loads = open_profile(profile) if profile else None
         self._renewal = Renewal(sas_command, None if sas_command else self._ask)
         self.ended = ""
         self._accesses: list[Access] = []
@@ -134,12 +139,12 @@ class _Opened:
 
     def place(self, container: str) -> Place:
         if self._source is not None:
-            return SurveyedPlace(self._source)
+            return SurveyedPlace(self._source, self._profile)
         if self._account is not None:
             address, query = self._account
             self._destination = parse_destination(f"{address}/{container}" + (f"?{query}" if query else ""))
         assert self._destination is not None
-        return StoredPlace(self._destination, self._access(self._destination).source)
+        return StoredPlace(self._destination, self._access(self._destination).source, self._of_loads)
 
     def _access(self, destination: Destination | FolderDestination) -> Access:
         access = Access(
@@ -201,7 +206,10 @@ class _Opened:
         from laden.verbs.check import check
 
         return check(
-            title if self._source is None else self._source, observer=job.observe, stopping=lambda: job.stopping
+            title if self._source is None else self._source,
+            profile=self._profile,
+            observer=job.observe,
+            stopping=lambda: job.stopping,
         )
 
     def upload(self, paths: list[Path], title: str, job: Job) -> Summary:
@@ -223,6 +231,7 @@ class _Opened:
             self._with_secret(title),
             destination,
             images_file=keys,
+            profile=self._profile,
             confirm=lambda ready: job.asks(_copying(ready)),
             observer=job.observe,
             stopping=lambda: job.stopping,

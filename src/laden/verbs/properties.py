@@ -17,7 +17,7 @@ from laden.dataset.selection import Selection
 from laden.relations import Relations
 from laden.run.loop import run as run_loop
 from laden.run.run import Run
-from laden.stages.acting import Target, act
+from laden.stages.acting import Target, act, refuse_other
 from laden.stages.costs import of_moving
 from laden.stages.history import Deed
 from laden.stages.manifest import OTHER
@@ -236,6 +236,8 @@ class _Setting:
                         raise
                 changed = True
         if wanted.tags:
+            if not wanted.metadata:
+                await refuse_other(self._there.store, target)
             tags = await self._manage.tags(target.name)
             if (whole := {**tags, **wanted.tags}) != tags:
                 if len(whole) > MOST_TAGS:

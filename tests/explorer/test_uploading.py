@@ -1,0 +1,114 @@
+"""Uploads look at the store when they begin: nothing goes where a load lies, begins, or left images without a page."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from laden.demo.emulator import Emulator
+from laden.stages.loadpage import LOAD, Planned, write_unfinished_page
+from laden.verbs.load import load
+from laden.verbs.verify import verify
+from tests.explorer.served import Asker, explored
+from tests.support.dataset import Dataset, make_dataset
+from tests.support.harness import landed
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return make_dataset(tmp_path_factory.mktemp("source"), {"0": 3, "1": 2})
+
+
+@pytest.fixture
+def more(tmp_path: Path) -> Path:
+    (tmp_path / "more" / "deep").mkdir(parents=True)
+    (tmp_path / "more" / "deep" / "a.txt").write_bytes(b"one")
+    return tmp_path / "more"
+
+
+def refused(asker: Asker, *prefixes: str) -> str:
+    said = ""
+    for prefix in prefixes:
+        status, said = asker.refused("POST", "upload", paths=["more"], prefix=prefix)
+        assert status == 400, said
+    return said
+
+
+def uploaded(asker: Asker, prefix: str) -> None:
+    job = asker.job(asker.post("upload", paths=["more"], prefix=prefix)["number"])
+    assert job["state"] == "done", job
+    asker.ready()
+
+
+def test_a_load_that_came_after_the_page_looked_is_not_taken_over(
+    dataset: Dataset, container: str, more: Path, emulator: Emulator
+) -> None:
+    with explored(container, write=True) as asker:
+        load(dataset.folder, container, archives="0,1")
+        before = landed(emulator, container)
+        assert "take over" in refused(asker, "")
+        assert "Refresh" in refused(asker, "png", "png/0", "extra")
+        assert landed(emulator, container) == before
+        asker.post("refresh")
+        asker.ready()
+        assert "take over" in refused(asker, "png", "png/0", "")
+        uploaded(asker, "extra")
+        more.joinpath("deep", "b.txt").write_bytes(b"two")
+        uploaded(asker, "extra")
+    assert verify(container).exit_code == 0
+
+
+def test_shares_protect_what_they_sent(dataset: Dataset, container: str, more: Path, emulator: Emulator) -> None:
+    with explored(container, write=True) as asker:
+        load(dataset.folder, container, share="1/2")
+        before = landed(emulator, container)
+        assert LOAD not in before
+        folder = next(name for name in before if name.endswith(".png")).rpartition("/")[0]
+        assert "a part of one" in refused(asker, "", "png", folder)
+        assert landed(emulator, container) == before
+        uploaded(asker, "extra")
+
+
+def test_a_load_that_begins_or_broke_off_protects_what_it_will_send(more: Path, tmp_path: Path) -> None:
+    dest = tmp_path / "dest"
+    (dest / "_laden").mkdir(parents=True)
+    page = dest / LOAD
+    page.write_bytes(
+        write_unfinished_page(
+            profile="padchest", layout="png/{ImageDir}/{ImageID}", rows=0, planned=Planned("2026-01-01", 9, 9)
+        )
+    )
+    with explored(str(dest / ""), write=True) as asker:
+        assert "take over" in refused(asker, "")
+        assert "under way" in refused(asker, "png/0")
+        page.write_bytes(b"{}")
+        assert "cannot be read" in refused(asker, "", "png/0")
+        page.unlink()
+        uploaded(asker, "png/0")
+
+
+def test_nothing_goes_among_ladens_own_or_into_another_upload(dataset: Dataset, more: Path, tmp_path: Path) -> None:
+    dest = tmp_path / "dest"
+    load(dataset.folder, str(dest), archives="0,1")
+    with explored(str(dest), write=True) as asker:
+        assert "own notes" in refused(asker, "_laden", "_laden/x", "extra/_laden", "extra/_laden/x")
+        name = asker.names(asker.post("view", find=".png"))[0]
+        assert asker.refused("POST", "plan", action="copy", names=[name], values={"prefix": "_laden/x"})[0] == 400
+        uploaded(asker, "extra")
+        assert "another load" in refused(asker, "extra/deep")
+        # A load of a prefix is one as well.
+        load(dataset.folder, str(dest / "ward"), archives="0,1")
+        assert "take over" in refused(asker, "ward")
+    assert not (dest / "_laden" / "x").exists()
+
+
+def test_a_load_below_is_no_reason_to_upload_nothing_beside_it(dataset: Dataset, more: Path, tmp_path: Path) -> None:
+    dest = tmp_path / "dest"
+    load(dataset.folder, str(dest / "ward"), archives="0,1")
+    shutil.copytree(more, dest / "_laden")
+    page = dest / LOAD
+    page.write_text("{}")
+    with explored(str(dest), write=True) as asker:
+        page.unlink()
+        uploaded(asker, "")
+    assert verify(str(dest / "ward")).exit_code == 0
