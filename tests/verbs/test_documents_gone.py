@@ -11,6 +11,7 @@ import laden
 from laden.stages.loadpage import LOAD
 from laden.values.errors import NotAsLanded
 from laden.values.events import Summary
+from tests.support.dataset import make_dataset
 from tests.support.places import pack, profile, run, table
 
 ROWS = [("0", "a.bin", "x"), ("0", "b.bin", "y"), ("1", "a.bin", "z")]
@@ -99,3 +100,13 @@ def test_what_a_copy_has_whole_from_before_stays_so(there: Path, tmp_path: Path,
     assert laden.copy(there, copy, profile=profiled).exit_code == 3
     assert (copy / "t.csv").is_file()
     assert laden.verify(copy).exit_code == 0
+
+
+def test_both_tables_of_two_datasets_in_one_place_come(there: Path, tmp_path: Path) -> None:
+    """The second load's page knows nothing of the first one's columns."""
+    other = make_dataset(tmp_path / "other", {"7": 2})
+    assert laden.load(other.folder, there).findings == {"dataset-other": 1}
+    got = tmp_path / "got"
+    assert (laden.get(there, got).exit_code, laden.verify(got).exit_code) == (0, 0)
+    for name in (*LAID, other.table.name):
+        assert (got / name).read_bytes() == (there / name).read_bytes()

@@ -62,12 +62,14 @@ _CHOSEN = f"{_ALL} SEMI JOIN chosen USING (row)"
 
 
 def _table(run: Run, landed: Landed, intake: Intake, selection: Selection) -> list[Finding]:
-    """Lay one table; without any row that has its image, none."""
+    """Lay one table; without any row that has its image, none, unless it is another dataset's."""
     relations, table = run.relations, landed.part.table
     rows = rows_of(relations, landed, _CHOSEN if selection.chooses else _ALL)
-    if not len(rows):
+    # Of another dataset in the same place the load's profile knows no key: its table comes as it is.
+    is_others = landed.part.shape is None and not len(rows) and not selection.chooses
+    if not len(rows) and not is_others:
         return []
-    whole = not selection.lands_alone and len(rows) == count(table)
+    whole = is_others or (not selection.lands_alone and len(rows) == count(table))
     name = landed.name if whole else selection.table_name or landed.subset
     path = relations.folder / "table-beside"
     with path.open("wb") as file:

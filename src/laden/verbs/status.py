@@ -166,12 +166,13 @@ def _state(page: LoadPage, sent: Sent, came: Arrivals | None, doubts: _Doubts, a
         return "a load replaces images, or was interrupted while it did"
     if amiss:
         return f"{amount(amiss)} images are gone or changed: laden verify tells which"
+    if sent.newer:
+        # A load that is under way may have a table of more rows by now.
+        return f"complete once, and unfinished since: {_life(came)}"
     if doubts.documents:
         return f"{', '.join(doubts.documents)}: the same laden load lands it again, or tells why not"
     if page.rows and not page.rows_with_image:
         return "no row of the last load's table has its image here: the findings of that load tell why"
-    if sent.newer:
-        return f"complete once, and unfinished since: {_life(came)}"
     if doubts.is_behind:
         return _BEHIND
     return _AS_FAR if doubts.needs else COMPLETE
