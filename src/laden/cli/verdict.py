@@ -27,6 +27,8 @@ def verdict(summary: Summary, plan: PlanReady | None) -> str:
             return f"Locked: {plural(summary.images, 'file')}, of {summary.matched:,} the MD5 too{told}."
         case "check" if not needs_person:
             return _checked(summary, plan)
+        case "diff" if summary.unseen and not needs_person:
+            return "The images are the same; tables and copied files were not compared."
         case "verify" if "manifest-changed" in summary.findings:
             return "The manifest itself was changed: no image was held against it."
         case "select" if not needs_person:
