@@ -118,3 +118,19 @@ def test_both_tables_of_two_datasets_in_one_place_come(tmp_path: Path) -> None:
     assert (laden.get(there, got).exit_code, laden.verify(got).exit_code) == (0, 0)
     for name in ("scans.csv", other.table.name):
         assert (got / name).read_bytes() == (there / name).read_bytes()
+
+
+@pytest.mark.parametrize("how", ["edited", "foreign"])
+def test_a_dry_run_tells_of_a_table_in_the_way_as_the_load_does(
+    source: Path, tmp_path: Path, profiled: str, how: str
+) -> None:
+    there = tmp_path / "there"
+    if how == "edited":
+        run(source, there, profiled)
+        assert run(source, there, profiled, dry_run=True).exit_code == 0
+    there.mkdir(exist_ok=True)
+    (there / "t.csv").write_text("ImageDir,ImageID,Label\n0,a.bin,q\n")
+    planned = run(source, there, profiled, dry_run=True)
+    assert (planned.exit_code, planned.findings) == (3, {"table-conflict": 1})
+    assert run(source, there, profiled, dry_run=True, overwrite="changed").exit_code == 0
+    assert run(source, there, profiled).findings["table-conflict"] == 1

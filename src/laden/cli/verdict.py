@@ -27,8 +27,6 @@ def verdict(summary: Summary, plan: PlanReady | None) -> str:
             return f"Locked: {plural(summary.images, 'file')}, of {summary.matched:,} the MD5 too{told}."
         case "check" if not needs_person:
             return _checked(summary, plan)
-        case "diff" if summary.unseen and not needs_person:
-            return "The images are the same; tables and copied files were not compared."
         case "verify" if "manifest-changed" in summary.findings:
             return "The manifest itself was changed: no image was held against it."
         case "select" if not needs_person:
@@ -38,7 +36,8 @@ def verdict(summary: Summary, plan: PlanReady | None) -> str:
         case "prune" | "undelete" | "set" if not needs_person:
             return "" if summary.complete else "Nothing was changed."
         case command:
-            fine, wrong = _OF_STATES.get(command, ("", _NEEDS_PERSON))
+            looked = "diff of images" if command == "diff" and summary.unseen else command
+            fine, wrong = _OF_STATES.get(looked, ("", _NEEDS_PERSON))
             return wrong if needs_person else fine
 
 
@@ -46,6 +45,7 @@ _NEEDS_PERSON = "The findings above need a person."
 _OF_STATES = {
     "history": ("The chain of records holds.", "Somebody changed the history."),
     "diff": ("The same.", "Not the same."),
+    "diff of images": ("The images are the same; tables and copied files were not compared.", "Not the same."),
     "list": ("", ""),
     "verify": ("All there, unchanged.", "Not as the manifest says."),
 }
