@@ -180,9 +180,15 @@ def test_the_chain_is_proved_link_by_link() -> None:
     ],
 )
 def test_why_no_record_names_what_is_there_is_told(page: bytes, told: str) -> None:
-    (found,) = prove([], page)
+    *_, found = prove([(record(1).name, record(1).to_bytes())], page)
     assert isinstance(found, Finding)
     assert (found.code, found.message.startswith(told)) == ("history-behind", True)
+
+
+def test_where_nothing_is_recorded_no_last_record_is_spoken_of() -> None:
+    (found,) = prove([], b'{"state": "complete"}')
+    assert isinstance(found, Finding)
+    assert (found.code, found.message.partition(",")[0]) == ("history-behind", "a load is here and no record of any")
 
 
 def test_the_time_is_utc_and_the_number_comes_first(dataset: Dataset, tmp_path: Path) -> None:

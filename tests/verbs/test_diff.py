@@ -10,6 +10,7 @@ import duckdb
 import pytest
 
 import laden
+from laden.cli.verdict import verdict
 from laden.demo.emulator import Emulator
 from laden.relations import Relations
 from laden.stages.comparison import SIDES, VERDICTS, compare_sides
@@ -188,3 +189,12 @@ def test_metadata_that_were_copied_with_other_bytes_prove_nothing(
         blob.upload_blob(data, overwrite=True, metadata=kept)
     for one, two in ((container, dataset.folder), (dataset.folder, container)):
         assert compare(one, two)[1] == Compared(6, 1, 0, 0, 0)
+
+
+def test_that_tables_were_not_compared_is_said(dataset: Dataset, folder: Path, tmp_path: Path) -> None:
+    for other in (dataset.folder, folder / "_laden/manifest.parquet"):
+        summary, _ = compare(folder, other)
+        assert (summary.exit_code, summary.unseen) == (0, 1)
+        assert verdict(summary, None) == "The images are the same; tables and copied files were not compared."
+    laden.get(folder, tmp_path / "got")
+    assert verdict(compare(folder, tmp_path / "got")[0], None) == "The same."

@@ -37,7 +37,8 @@ def verdict(summary: Summary, plan: PlanReady | None) -> str:
         case "prune" | "undelete" | "set" if not needs_person:
             return "" if summary.complete else "Nothing was changed."
         case verb:
-            fine, wrong = _OF_STATES.get(verb, ("", _NEEDS_PERSON))
+            looked = "diff of images" if verb == "diff" and summary.unseen else verb
+            fine, wrong = _OF_STATES.get(looked, ("", _NEEDS_PERSON))
             return wrong if needs_person else fine
 
 
@@ -45,6 +46,7 @@ _NEEDS_PERSON = "The findings above need a person."
 _OF_STATES = {
     "history": ("The chain of records holds.", "Somebody changed the history."),
     "diff": ("The same.", "Not the same."),
+    "diff of images": ("The images are the same; tables and copied files were not compared.", "Not the same."),
     "list": ("", ""),
 }
 """Of verbs that change nothing: where all is as it should be, and where it is not."""

@@ -103,6 +103,7 @@ class Labels:
     def clear(self) -> None:
         """Have no table: its columns are gone, and no image has a row."""
         with self._relations.positions:
+            self._relations.settled = False
             self.shape, self.table, self.columns = None, "", ()
             self._relations.run(f"BEGIN; {_NO_TABLE}; DROP VIEW IF EXISTS labels; COMMIT")
             self._relations.run(f"BEGIN; {NO_LINES}; DROP TABLE IF EXISTS {PACKED}.labels; COMMIT")

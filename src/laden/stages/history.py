@@ -189,7 +189,7 @@ def prove(stored: Iterable[tuple[str, bytes]], page: bytes | None) -> Iterator[R
         before = data
     state = None if page is None else hashlib.md5(page, usedforsecurity=False).hexdigest()
     if state is not None and (last is None or last.page != state):
-        yield _behind(page)
+        yield _behind(page, recorded=number > 0)
 
 
 async def behind(store: Store, relations: Relations) -> list[Finding]:
@@ -200,8 +200,8 @@ async def behind(store: Store, relations: Relations) -> list[Finding]:
     return [_behind(None)] if record is not None and state not in (None, record.page) else []
 
 
-def _behind(page: bytes | None) -> Finding:
-    message = f"{_what_is_there(page)}: the next complete load records it"
+def _behind(page: bytes | None, *, recorded: bool = True) -> Finding:
+    message = f"{_what_is_there(page, recorded=recorded)}: the next complete load records it"
     return Finding("history-behind", Severity.WARNING, message, blob=LOAD)
 
 
@@ -233,7 +233,7 @@ async def needing(store: Store, listed: Sequence[str]) -> dict[str, int]:
     return dict(sorted(in_all.items()))
 
 
-def _what_is_there(page: bytes | None) -> str:
+def _what_is_there(page: bytes | None, *, recorded: bool) -> str:
     """Why the last record does not name the page that is there, as far as the page itself tells."""
     try:
         state = str(json.loads(page or b"")["state"])
@@ -243,7 +243,8 @@ def _what_is_there(page: bytes | None) -> str:
         "unfinished": "a first load began here, and has not come to its end",
         "changing": "a load that replaces images began here, and has not come to its end",
     }
-    return known.get(state, "what is there is another state than the last record tells")
+    other = "what is there is another state than the last record tells"
+    return known.get(state, other if recorded else "a load is here and no record of any, as where get brought it")
 
 
 def parse(data: bytes) -> Record | None:

@@ -18,7 +18,7 @@ from laden.dataset.table import Table
 from laden.relations import Relations
 from laden.run.ticks import Ticks
 from laden.stages.loadpage import COMPLETE, LOAD, Document, LoadPage, read_load_page
-from laden.stages.manifest import MANIFEST, find_loads_below, read_manifest
+from laden.stages.manifest import MANIFEST, OTHER, find_loads_below, read_manifest
 from laden.stages.metadata import feed, is_document, note_odd
 from laden.store import Store, digest
 from laden.store.listing import NAMES_IN_RANGE, RangesDoNotFit, Span, list_all, list_ranges, list_spans
@@ -280,11 +280,21 @@ async def read_table(store: Store, relations: Relations, page: LoadPage) -> Tabl
 
 
 async def read_proved(store: Store, relations: Relations) -> LoadPage | None:
-    """As `read_load`, for those who use what the manifest says; raises `NotAsLanded` where it is not the load's."""
+    """As `read_load`, for those who use what the manifest says; raises `NotAsLanded` where it is gone or another."""
     page = await read_load(store, relations)
     if page is not None:
         refuse_doubtful(relations, page)
+    elif lacks_manifest(relations, await read_page(store, relations)):
+        raise NotAsLanded(
+            f"{MANIFEST} is gone ({LOAD} names it), so nobody knows what was loaded: the same 'laden load' makes it"
+            " anew, of what is there"
+        )
     return page
+
+
+def lacks_manifest(relations: Relations, page: LoadPage | None) -> bool:
+    """Whether a page names a manifest that the last listing does not show."""
+    return page is not None and page.manifest is not None and not is_listed(relations, MANIFEST)
 
 
 def refuse_doubtful(relations: Relations, page: LoadPage) -> None:
@@ -372,18 +382,26 @@ class Sent(NamedTuple):
     """Not in the manifest."""
 
 
-def count_sent(relations: Relations) -> Sent:
-    """Count the images in the listing that laden sent, whether or not a load was completed."""
+def count_sent(relations: Relations, *, landed: bool = False) -> Sent:
+    """Count the images in the listing that laden sent, whether or not a load was completed.
+
+    Args:
+        relations: with `blobs`, and `known` where there is a manifest.
+        landed: whether the manifest holds: of what it names then all that is as it says counts, as does what `get`
+            brought, and nothing else of these names.
+    """
     find_loads_below(relations)
-    return Sent(*relations.one(_SENT, [list(BROKEN)]))
+    return Sent(*relations.one(_SENT, [list(BROKEN), landed]))
 
 
-_SENT = """
+_SENT = f"""
 SELECT count(*), coalesce(sum(b.size_bytes), 0)::BIGINT,
-       count(*) FILTER (list_contains(?::VARCHAR[], split_part(b.image, ';', 5))), count(*) FILTER (k.blob IS NULL)
+       count(*) FILTER (list_contains(?::VARCHAR[], coalesce(split_part(b.image, ';', 5), k.state))),
+       count(*) FILTER (k.blob IS NULL)
 FROM blobs b LEFT JOIN known k ON k.blob = b.name ANTI JOIN below o ON o.name = b.name
-WHERE b.source IS NOT NULL AND b.source_bytes IS NOT NULL AND NOT starts_with(b.name, '_laden/')
-"""
+WHERE NOT starts_with(b.name, '_laden/') AND CASE WHEN ? AND k.blob IS NOT NULL THEN NOT ({OTHER})
+      ELSE b.source IS NOT NULL AND b.source_bytes IS NOT NULL END
+"""  # noqa: S608 - own text
 
 
 def is_listed(relations: Relations, name: str) -> bool:

@@ -110,16 +110,7 @@ def compare(relations: Relations, page: LoadPage, *, believed: bool = True) -> I
     find_loads_below(relations)
     yield from oddities(relations, page.documents)
     for blob, listed, size_bytes, now_bytes in relations.stream(_OTHER):
-        if listed:
-            what = (
-                f"its length is {now_bytes:,} bytes, not {size_bytes:,}"
-                if now_bytes != size_bytes
-                else "its MD5 is another"
-            )
-            act = "load it again with --overwrite changed"
-            yield Finding("blob-changed", Severity.ERROR, f"{what}: {act}", blob=blob)
-        else:
-            yield Finding("blob-deleted", Severity.ERROR, _GONE, blob=blob)
+        yield _amiss(blob, size_bytes, now_bytes if listed else None)
     if not believed:
         return
     for (blob,) in relations.stream(
@@ -129,6 +120,26 @@ def compare(relations: Relations, page: LoadPage, *, believed: bool = True) -> I
         [names],
     ):
         yield Finding("blob-foreign", Severity.INFO, "the manifest does not know it", blob=blob)
+
+
+def _amiss(blob: str, size_bytes: int, now_bytes: int | None) -> Finding:
+    """That it is gone (None), or another one."""
+    if now_bytes is None:
+        return Finding("blob-deleted", Severity.ERROR, _GONE, blob=blob)
+    is_long = now_bytes == size_bytes
+    what = "its MD5 is another" if is_long else f"its length is {now_bytes:,} bytes, not {size_bytes:,}"
+    return Finding("blob-changed", Severity.ERROR, f"{what}: load it again with --overwrite changed", blob=blob)
+
+
+def documents_amiss(relations: Relations, page: LoadPage) -> Iterator[tuple[Document, Finding]]:
+    """Tables and copied files that the page names and the listing does not show as they landed.
+
+    For those who go by the page without holding all that it names against the listing, as `compare` does.
+    """
+    for document in page.documents:
+        listed = list(relations.stream("SELECT size_bytes, md5 FROM blobs WHERE name = ?", [document.name]))
+        if document.name != MANIFEST and listed != [(document.size_bytes, document.md5)]:
+            yield document, _amiss(document.name, document.size_bytes, listed[0][0] if listed else None)
 
 
 def manifest_changed() -> Finding:

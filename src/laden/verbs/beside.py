@@ -27,7 +27,7 @@ from laden.verbs.chosen import Landed, Loaded, rows_of
 async def lay_beside(
     run: Run, store: Store, loaded: Loaded, intake: Intake, selection: Selection, *, moved: bool
 ) -> list[Finding]:
-    """Lay tables and documents beside the images in `got`.
+    """Lay tables and documents beside the images in `got`; those that are gone, `read_loaded` told.
 
     Args:
         run: with `links`, `got` and `getting`, and `chosen` where rows were selected.
@@ -47,10 +47,10 @@ async def lay_beside(
     ]
     (absent,) = run.relations.one("SELECT (SELECT count(*) FROM known) - (SELECT count(DISTINCT blob) FROM got)")
     tables = {table.name for table in loaded.tables}
-    others = [document for document in loaded.page.others if document.name not in tables]
+    others = [one for one in loaded.page.others if one.name not in tables and one not in loaded.amiss]
     if not selection.chooses:
         findings += [found async for found in _documents(run, store, intake, others)]
-    if not absent and not selection.chooses and not moved and not findings:
+    if not (absent or selection.chooses or moved or findings or loaded.amiss):
         last = [*filter(None, [loaded.page.manifest]), _page(run)]
         for document in last:
             findings += [found async for found in _documents(run, store, intake, [document])]
@@ -62,12 +62,14 @@ _CHOSEN = f"{_ALL} SEMI JOIN chosen USING (row)"
 
 
 def _table(run: Run, landed: Landed, intake: Intake, selection: Selection) -> list[Finding]:
-    """Lay one table; without any row that has its image, none."""
+    """Lay one table; without any row that has its image, none, unless it is another dataset's."""
     relations, table = run.relations, landed.part.table
     rows = rows_of(relations, landed, _CHOSEN if selection.chooses else _ALL)
-    if not len(rows):
+    # Of another dataset in the same place the load's profile knows no key: its table comes as it is.
+    is_others = landed.part.shape is None and not len(rows) and not selection.chooses
+    if not len(rows) and not is_others:
         return []
-    whole = not selection.lands_alone and len(rows) == count(table)
+    whole = is_others or (not selection.lands_alone and len(rows) == count(table))
     name = landed.name if whole else selection.table_name or landed.subset
     path = relations.folder / "table-beside"
     with path.open("wb") as file:

@@ -21,8 +21,9 @@ from laden.relations import Relations
 from laden.run.run import Run
 from laden.stages.download.meaning import GONE
 from laden.stages.inventory import fetch_table, is_listed, read_proved
-from laden.stages.loadpage import LoadPage
+from laden.stages.loadpage import Document, LoadPage
 from laden.stages.manifest import OTHER, find_loads_below
+from laden.stages.proof import documents_amiss
 from laden.store import Store
 from laden.values.errors import UsageError
 from laden.values.events import Selected
@@ -55,6 +56,8 @@ class Loaded:
     """None where no load was completed."""
     tables: tuple[Landed, ...] = ()
     """Those that were asked for, read into the run's folder."""
+    amiss: tuple[Document, ...] = ()
+    """Tables and copied files of the load that are gone, or other ones now; told where tables were asked for."""
 
     @property
     def parts(self) -> list[Part]:
@@ -66,7 +69,8 @@ async def read_loaded(run: Run, store: Store, profile: str | None, *, tables: bo
     """List a destination, and read what its load left there.
 
     Args:
-        run: its relations get `blobs`, and `known`, the manifest.
+        run: its relations get `blobs`, and `known`, the manifest; with `tables`, it is told which documents of the
+            load are gone or other ones.
         store: the destination.
         profile: of the load, where it is no built-in one.
         tables: whether its tables are needed.
@@ -79,6 +83,8 @@ async def read_loaded(run: Run, store: Store, profile: str | None, *, tables: bo
     if page is None or not tables:
         return Loaded(page)
     known = open_profile(profile) if profile else known_profile(page.profile)
+    amiss = dict(documents_amiss(run.relations, page))
+    run.add(amiss.values())
     found: list[Landed] = []
     for document in page.documents:
         shape = _shape(known, document.name, is_label_table=document == page.table)
@@ -95,7 +101,7 @@ async def read_loaded(run: Run, store: Store, profile: str | None, *, tables: bo
                 known.folder_of(shape) if known and shape else "",
             )
         )
-    return Loaded(page, tuple(found))
+    return Loaded(page, tuple(found), tuple(amiss))
 
 
 def _shape(profile: Profile | None, name: str, *, is_label_table: bool) -> TableShape | None:

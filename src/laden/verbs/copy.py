@@ -3,7 +3,8 @@
 Order: list the source and read what its load left; choose; list the destination; hold the two against each other; copy
 what is not there, each image proved by the manifest's MD5 on its way; list again, compare; then table, copied files,
 manifest and page land, made of what is there as a load makes them. Images that are gone or changed in the source are
-told and not copied. It keeps no state: run again, it sees what is there and copies the rest.
+told and not copied; tables and files that are gone there are told, and named in the copy's page, so that no proof of
+the copy passes over them. It keeps no state: run again, it sees what is there and copies the rest.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from laden.stages.copying.tags import read_tags
 from laden.stages.costs import of_tier
 from laden.stages.history import Deed
 from laden.stages.inventory import Listing, fetch, is_listed, read_earlier
-from laden.stages.loadpage import COMPLETE, LOAD, LoadPage
+from laden.stages.loadpage import COMPLETE, LOAD, Document, LoadPage
 from laden.stages.manifest import find_loads_below, losses
 from laden.stages.metadata import Copied
 from laden.stages.proof import disprove
@@ -136,6 +137,8 @@ class _Copying:
         self._tier = tier
         self._replaces = replaces
         self._copies: dict[str, Path] = {}
+        self._absent: tuple[Document, ...] = ()
+        """Of the source's documents, those that are gone or other ones: the copy's page names them too."""
 
     async def prepare(self, named: str | None) -> PlanReady:
         """Read both places and hold them against each other; raises what `copy` does."""
@@ -152,6 +155,7 @@ class _Copying:
         run.add(self._lost())
         relations.run(ORIGIN)
         await self._find_tags()
+        self._absent = () if self._selection.chooses else loaded.amiss
         self._landings = self._tables(loaded)
         await self._fetch_copies(loaded)
         page_etag = _etag_of(relations, LOAD)
@@ -226,7 +230,7 @@ class _Copying:
         """Bring what was copied as it is into the run's folder, proved."""
         tables = {table.name for table in loaded.tables}
         for number, document in enumerate(self._page.others):
-            if document.name not in tables and is_listed(self._run.relations, document.name):
+            if document.name not in tables and document not in loaded.amiss:
                 path = self._run.relations.folder / f"copied-{number}"
                 await fetch(self._origin.store, self._run.relations, document.name, path)
                 self._copies[document.name] = path
@@ -276,7 +280,7 @@ class _Copying:
             run.relations,
             replace_other=self._replaces,
             update=not self._selection.chooses,
-            earlier=self._earlier,
+            earlier=[*self._absent, *self._earlier],
         )
         word = self._word()
         if self._ready.send + self._ready.replace:
@@ -294,7 +298,9 @@ class _Copying:
             return run.end(ExitCode.DESTINATION, "not everything could be copied: run the same command again")
         run.tell(Started("manifest"))
         publisher.begin(self._landings)
-        run.add(await publisher.publish_copies(self._profile, self._landings, self._copies))
+        absent = {document.name for document in self._absent}
+        published = await publisher.publish_copies(self._profile, self._landings, self._copies)
+        run.add(found for found in published if found.blob not in absent)
         run.add(losses(run.relations))
         await word.end(self._counts(), changed=publisher.changed, needs_person=run.log.errors)
         run.note(complete=True)

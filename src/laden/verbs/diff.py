@@ -16,6 +16,7 @@ from laden.store import place_of, without_secret
 from laden.values.arguments import Connections, checked
 from laden.values.errors import UsageError
 from laden.values.events import Compared, Observer, Started, Summary, ignore
+from laden.values.names import OWN_FOLDER
 from laden.values.ownfiles import begins, is_marked, placed, refuse
 from laden.values.room import writing_to
 from laden.values.sheets import Out
@@ -46,7 +47,8 @@ def diff(
         observer: called with each event; one is `Compared`, with the counts.
 
     Returns:
-        `images`, the names in both, of which `matched` are the same; `exit_code` is 3 unless all are.
+        `images`, the names in both, of which `matched` are the same; `exit_code` is 3 unless all are. `unseen` are
+        tables and documents of a load that were left out, as the other place tells of images alone.
 
     Raises:
         LadenError: a place cannot be read.
@@ -72,6 +74,7 @@ async def _compared(run: Run, here: str, there: str, profile: str | None, connec
     run.tell(Started("plan"))
     for side, alone, documents in (("here", other, one.documents), ("there", one, other.documents)):
         if alone.images_only:
+            run.note(unseen=sum(not name.startswith(OWN_FOLDER) for name in documents))
             run.relations.run(
                 "DELETE FROM sides WHERE side = ? AND list_contains(?::VARCHAR[], name)", [side, list(documents)]
             )

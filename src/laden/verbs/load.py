@@ -5,7 +5,7 @@ It keeps no state: run again, it sees what is there and sends the difference.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +28,7 @@ from laden.stages.plan import Plan
 from laden.stages.plan.dealing import spans_of
 from laden.stages.proof import doubt_documents, oddities
 from laden.stages.properties import Values, wishes_of
-from laden.stages.publish import Landing, Publisher
+from laden.stages.publish import Landing, Publisher, tables_in_the_way
 from laden.stages.publish.others import other_dataset
 from laden.stages.survey import Choice, Survey, survey
 from laden.store import FolderDestination, place_of, without_secret
@@ -243,23 +243,28 @@ async def _load(
         run.tell(Started("listing", without_secret(destination)))
         ground = await _explored(run, there, sources, wishes, reporter)
         if wishes.dry_run:
-            run.add(_lost(run, ground))
+            run.add(await _foreseen(run, ground, wishes))
             return run.end()
         if not ground.ready.images and not ground.ready.share:
             raise nothing_here(run, ground.surveyed)
         if not await agreed(
             run, ground.ready, wishes.confirm, there.store, absent=ground.listing.absent, cap=wishes.cap
         ):
-            run.add(_lost(run, ground))
+            run.add(await _foreseen(run, ground, wishes))
             return run.end(ExitCode.INTERRUPTED, "nothing was sent, as you said")
         return await _carried_out(run, ground, wishes, sending, pool)
 
 
-def _lost(run: Run, ground: _Ground) -> Iterable[Finding]:
-    """What earlier loads landed and is lost; a share does not list all that they did."""
-    if ground.ready.share:
-        return ()
-    return lost_before(run, ground.surveyed, ground.landings, ground.earlier)
+async def _foreseen(run: Run, ground: _Ground, wishes: LoadWishes) -> list[Finding]:
+    """What earlier loads landed and is lost, and tables in the way; a share does not list all that there is."""
+    ready = ground.ready
+    if ready.share:
+        return []
+    lost = list(lost_before(run, ground.surveyed, ground.landings, ground.earlier))
+    if wishes.overwrites or ground.listing.absent:
+        return lost
+    whole = ready.matched == ready.rows
+    return lost + await tables_in_the_way(ground.there.store, run.relations, ground.landings, whole=whole)
 
 
 async def _explored(run: Run, there: Opened, sources: Sources, wishes: LoadWishes, reporter: Reporter) -> _Ground:

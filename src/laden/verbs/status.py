@@ -10,15 +10,25 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from laden.run.loop import run as run_loop
 from laden.run.run import Run, running
 from laden.stages.arrivals import Arrivals, arrivals
-from laden.stages.history import names, needing
-from laden.stages.inventory import Listing, Sent, count_sent, is_believed, read_known, read_page
+from laden.stages.history import behind, names, needing
+from laden.stages.inventory import (
+    Listing,
+    Sent,
+    count_sent,
+    is_believed,
+    lacks_manifest,
+    read_known,
+    read_page,
+)
 from laden.stages.loadpage import COMPLETE, UNFINISHED, LoadPage
-from laden.store import place_of, without_secret
+from laden.stages.manifest import MANIFEST, OTHER
+from laden.stages.proof import documents_amiss
+from laden.store import Store, place_of, without_secret
 from laden.store.access import Ask, Renewal
 from laden.store.manage import open_manage
 from laden.store.sas import lacking_for_verify
@@ -28,10 +38,10 @@ from laden.values.events import Observer, Shown, Started, Summary, ignore
 from laden.values.units import amount, duration, share, size
 from laden.verbs.opening import opened
 
-_KNOWN = """
-SELECT count(*), count(*) FILTER (b.name IS NOT NULL AND b.size_bytes = k.size_bytes)
+_KNOWN = f"""
+SELECT count(*), count(*) FILTER (b.name IS NULL), count(*) FILTER (b.name IS NOT NULL AND ({OTHER}))
 FROM known k LEFT JOIN blobs b ON b.name = k.blob
-"""
+"""  # noqa: S608 - own text
 
 
 @checked
@@ -69,10 +79,11 @@ async def _status(run: Run, destination: str, connections: int | None, renewal: 
         run.tell(Started("listing", without_secret(destination)))
         await Listing(there.store, run.relations, run.tell).repeat()
         page = await read_page(there.store, run.relations)
-        if page is not None and not await read_known(there.store, run.relations) and page.state != UNFINISHED:
+        lacks = lacks_manifest(run.relations, page)
+        known = await read_known(there.store, run.relations)
+        if page is not None and not known and not lacks and page.state != UNFINISHED:
             page = None
-        believed = page is None or page.state == UNFINISHED or is_believed(run.relations, page)
-        sent = count_sent(run.relations)
+        sent = count_sent(run.relations, landed=page is not None and page.state == COMPLETE)
         came = None
         if sent.images and (page is None or page.state == UNFINISHED or sent.newer):
             manage = open_manage(there.target, there.access.source)
@@ -80,20 +91,48 @@ async def _status(run: Run, destination: str, connections: int | None, renewal: 
                 came = await arrivals(manage, time.time())
             finally:
                 await manage.close()
-        needs = await needing(there.store, names(run.relations)) if page is not None else {}
-        facts, state = _standing(run, page, sent, came, needs)
-        if not believed:
-            state = "the manifest was changed since the last load, so nothing in it is believed: laden verify"
+        doubts = await _doubts(run, there.store, page, lacks=lacks)
+        facts, state = _standing(run, page, sent, came, doubts)
         run.tell(Shown("load", {"name": without_secret(destination), **facts}, state))
         run.note(images=sent.images, complete=state in (COMPLETE, _AS_FAR))
         return run.end(ExitCode.COMPLETE if state == COMPLETE else ExitCode.FINDINGS)
 
 
 _AS_FAR = "complete as far as possible: findings of its load need a person"
+_BEHIND = "complete by its page, which is not the one that the history's last record names: the same laden load tells"
+
+
+class _Doubts(NamedTuple):
+    """What speaks against a page's word that all is there."""
+
+    needs: dict[str, int]
+    """Findings of its load that need a person, by their codes."""
+    manifest: str = ""
+    """What is wrong with the manifest, as a state."""
+    documents: tuple[str, ...] = ()
+    """Tables and copied files that are gone or other ones: name and what it is."""
+    is_behind: bool = False
+    """Whether the history's last record names another page."""
+
+
+async def _doubts(run: Run, store: Store, page: LoadPage | None, *, lacks: bool) -> _Doubts:
+    if page is None or page.state == UNFINISHED:
+        return _Doubts({})
+    manifest = ""
+    if lacks:
+        manifest = f"the manifest ({MANIFEST}) is gone: the same laden load makes it anew, of what is there"
+    elif not is_believed(run.relations, page):
+        manifest = "the manifest was changed since the last load, so nothing in it is believed: laden verify"
+    documents = tuple(
+        f"{document.name} {'is gone' if found.code == 'blob-deleted' else 'is another one'}"
+        for document, found in documents_amiss(run.relations, page)
+    )
+    needs = await needing(store, names(run.relations))
+    return _Doubts(needs, manifest, documents, bool(await behind(store, run.relations)))
 
 
 def _standing(
-    run: Run, page: LoadPage | None, sent: Sent, came: Arrivals | None, needs: dict[str, int]
+    run: Run, page: LoadPage | None, sent: Sent, came: Arrivals | None, doubts: _Doubts
 ) -> tuple[dict[str, Any], str]:
     """What there is to say, and the state in a few words."""
     facts: dict[str, Any] = {"there": f"{amount(sent.images)} images of laden's, {size(sent.size_bytes)}"}
@@ -103,23 +142,40 @@ def _standing(
         return facts, "nothing was loaded here"
     if page is None or page.state == UNFINISHED:
         return _unfinished(facts, page, sent, came)
-    in_manifest, there = run.relations.one(_KNOWN)
     facts |= {"dataset": page.profile, "rows with an image": f"{amount(page.rows_with_image)} of {amount(page.rows)}"}
-    if needs:
-        codes = ", ".join(f"{amount(count)} {code}" for code, count in needs.items())
+    if doubts.needs:
+        codes = ", ".join(f"{amount(count)} {code}" for code, count in doubts.needs.items())
         facts["need a person"] = f"{codes}; laden help findings CODE tells what one means"
-    facts["in the manifest"] = f"{amount(in_manifest)} images, of which {amount(there)} are there"
-    if sent.newer and came is not None:
+    in_manifest, gone, changed = run.relations.one(_KNOWN)
+    if not doubts.manifest:
+        wrong = (f"{amount(gone)} gone" if gone else "", f"{amount(changed)} changed" if changed else "")
+        there = f"{amount(in_manifest - gone - changed)} are there"
+        facts["in the manifest"] = f"{amount(in_manifest)} images, of which {', '.join(filter(None, (there, *wrong)))}"
+    if doubts.documents:
+        facts["tables and files"] = ", ".join(doubts.documents)
+    if sent.newer and came is not None and not doubts.manifest:
         facts |= {"since then": f"{amount(sent.newer)} more images", **_pace(came)}
+    return facts, _state(page, sent, came, doubts, gone + changed)
+
+
+def _state(page: LoadPage, sent: Sent, came: Arrivals | None, doubts: _Doubts, amiss: int) -> str:
+    """The worst first; `amiss` images are gone or changed."""
+    if doubts.manifest:
+        return doubts.manifest
     if page.state != COMPLETE:
-        return facts, "a load replaces images, or was interrupted while it did"
-    if there < in_manifest:
-        return facts, f"{amount(in_manifest - there)} images are gone or changed: laden verify tells which"
+        return "a load replaces images, or was interrupted while it did"
+    if amiss:
+        return f"{amount(amiss)} images are gone or changed: laden verify tells which"
+    if sent.newer:
+        # A load that is under way may have a table of more rows by now.
+        return f"complete once, and unfinished since: {_life(came)}"
+    if doubts.documents:
+        return f"{', '.join(doubts.documents)}: the same laden load lands it again, or tells why not"
     if page.rows and not page.rows_with_image:
-        return facts, "no row of the last load's table has its image here: the findings of that load tell why"
-    if not sent.newer:
-        return facts, _AS_FAR if needs else COMPLETE
-    return facts, f"complete once, and unfinished since: {_life(came)}"
+        return "no row of the last load's table has its image here: the findings of that load tell why"
+    if doubts.is_behind:
+        return _BEHIND
+    return _AS_FAR if doubts.needs else COMPLETE
 
 
 def _unfinished(

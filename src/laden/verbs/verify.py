@@ -13,7 +13,7 @@ from laden.run.loop import run as run_loop
 from laden.run.run import Run, running
 from laden.stages.engine import Pool, ReadBack, done_by
 from laden.stages.history import behind
-from laden.stages.inventory import count_sent, is_believed, read_load, read_table
+from laden.stages.inventory import count_sent, is_believed, lacks_manifest, read_load, read_page, read_table
 from laden.stages.loadpage import LoadPage
 from laden.stages.manifest import MANIFEST
 from laden.stages.proof import compare, documents_to_read_back, read_back, to_read_back
@@ -141,7 +141,8 @@ async def _verify(run: Run, destination: str, asked: _Asked, reporter: Reporter)
         run.tell(Started("listing", without_secret(destination)))
         page = await read_load(there.store, run.relations, run.tell)
         if page is None:
-            run.add([_no_manifest(count_sent(run.relations).images)])
+            lacks = lacks_manifest(run.relations, await read_page(there.store, run.relations))
+            run.add([_no_manifest(count_sent(run.relations).images, lacks=lacks)])
             return run.end()
         # A service has the MD5 of the bytes that it keeps; in a folder, anybody may write beside laden's notes.
         run.tell(Started("noted" if isinstance(there.target, FolderDestination) else "verify"))
@@ -190,9 +191,15 @@ def _note(run: Run, page: LoadPage, *, believed: bool) -> None:
     )
 
 
-def _no_manifest(images: int) -> Finding:
+def _no_manifest(images: int, *, lacks: bool) -> Finding:
+    """Of a place where that many images are; `lacks` where a completed load's page names a manifest."""
     message = "there is no manifest: no load was completed here"
-    if images:
-        there = "image is" if images == 1 else "images are"
+    there = "image is" if images == 1 else "images are"
+    if lacks:
+        message = (
+            f"the manifest is gone, of a load that was completed: {images:,} {there} there, and nobody knows whether"
+        )
+        message += " these are all; the same load again makes it anew, of what is there and in the source"
+    elif images:
         message = f"the load is unfinished: {images:,} {there} there, and no manifest yet; the same load again goes on"
     return Finding("manifest-missing", Severity.ERROR, message, blob=MANIFEST)

@@ -34,6 +34,7 @@ from laden.dataset.table import Table, copy, write_subset
 from laden.relations import Relations
 from laden.stages.loadpage import COMPLETE, LOAD, Document, LoadPage, Planned, write_load_page, write_unfinished_page
 from laden.stages.manifest import MANIFEST, collect, documents_take, lost_documents, write_manifest
+from laden.stages.metadata import is_document
 from laden.stages.publish.copies import Copies
 from laden.stages.publish.others import (
     holds_others,
@@ -333,6 +334,29 @@ class Publisher(Putting):
 def _replaced(code: str, reason: str, name: str) -> Finding:
     act = "it was replaced; keep versions that you want both in prefixes of their own"
     return Finding(code, Severity.WARNING, f"{reason}: {act}", blob=name)
+
+
+async def tables_in_the_way(
+    store: Store, relations: Relations, tables: Sequence[Landing], *, whole: bool
+) -> list[Finding]:
+    """What a load that is only planned would be told of tables that laden did not write, or that were edited since.
+
+    Args:
+        store: where the tables would go.
+        relations: with the last listing.
+        tables: that would land.
+        whole: whether all of their rows have their image.
+    """
+    found = []
+    for landing in tables:
+        name = landing.table.name if whole and not landing.selection else landing.subset
+        if not relations.one("SELECT count(*) FROM blobs WHERE name = ?", [name])[0]:
+            continue
+        there = await store.head(name)
+        content = await asyncio.to_thread(original_md5, landing.table.content)
+        if not is_document(there) and (there.md5 is None or there.md5.hex() != content):
+            found.append(_conflict("table-conflict", "table", name))
+    return found
 
 
 def _conflict(code: str, what: str, name: str) -> Finding:
