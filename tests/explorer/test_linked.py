@@ -54,7 +54,7 @@ def test_an_archive_behind_a_link_is_looked_into_where_it_lies(
     server: Server, dataset: Dataset, run: Run, again: bool
 ) -> None:
     data = (dataset.folder / "0.zip").read_bytes()
-    opened = _Opened(server.put("0.zip", data) + "?sig=c2VjcmV0c2VjcmV0", None, run)
+    opened = _Opened(server.put("0.zip", data) + "?sig=c2VjcmV0c2VjcmV0", None, None, run)
     assert not opened.is_account
     place = opened.place("")
     assert isinstance(place, SurveyedPlace)
@@ -70,7 +70,7 @@ def test_a_file_of_links_with_a_table_shows_labels(server: Server, dataset: Data
     files = [dataset.folder / "1.zip", dataset.table]
     links = [server.put(path.name, path.read_bytes()) for path in files]
     (tmp_path / "links.txt").write_text("\n".join(links))
-    place = _Opened(str(tmp_path / "links.txt"), None, run).place("")
+    place = _Opened(str(tmp_path / "links.txt"), None, None, run).place("")
     assert isinstance(place, SurveyedPlace)
 
     async def labelled() -> bool:
@@ -87,4 +87,4 @@ def test_a_file_of_links_with_a_table_shows_labels(server: Server, dataset: Data
 @pytest.mark.parametrize("link", ["https://host.example/page.html", "s3:/bucket/x"])
 def test_another_link_is_no_source(run: Run, link: str) -> None:
     with pytest.raises(UsageError):
-        _Opened(link, None, run)
+        _Opened(link, None, None, run)
