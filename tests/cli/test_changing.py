@@ -36,7 +36,7 @@ def test_a_plan_is_shown_and_then_carried_out(there: Path, tmp_path: Path, capsy
     assert run_command(["prune", "--apply", "going.jsonl", "--max", "1", "--without-undo"]) == 0
     assert "1 blob deleted" in capsys.readouterr().out
     assert run_command(["undelete", str(there), "--plan", "going.jsonl", "--json"]) == 2
-    assert "a folder, which keeps nothing of what was deleted" in capsys.readouterr().err
+    assert "a folder, which keeps nothing of what was deleted" in "".join(capsys.readouterr())
 
 
 def test_a_copy_and_properties_are_shown(there: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -45,6 +45,11 @@ class Shared(Relations):
         self.settled = False
         """Whether labels and marks are with their items; not while these move, or a table is read."""
 
+    def __exit__(self, *ended: Any) -> None:
+        # A place may be left while a thread still changes something in it.
+        with self._lock:
+            super().__exit__(*ended)
+
     def run(self, sql: str, parameters: Parameters = ()) -> int:
         with self._lock:
             return super().run(sql, parameters)

@@ -119,6 +119,7 @@ class Looking:
         index = place.index
         refuse_unsettled(place, labelled=bool(query.where))
         view = await asyncio.to_thread(place.views.open, query, index.state.generation, index.epoch)
+        refuse_unsettled(place, labelled=bool(query.where))
         told_commands = await asyncio.to_thread(commands, place, view)
         answer = {"view": view.number, "rows": view.rows, "bytes": view.size_bytes, "generation": view.generation}
         return JSONResponse({**answer, "commands": told_commands, "columns": COLUMNS})

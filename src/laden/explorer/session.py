@@ -126,8 +126,7 @@ class Session:
                 await asyncio.to_thread(marks.show)
                 place.index.relations.settled = True
                 state.phase = "ready"
-                # Of views that were made before, some may have gone by labels or marks that were not there yet.
-                place.index.raised(moved=True)
+                place.index.raised()
         except LadenError as error:
             state.phase, state.error = "failed", str(error)
         except Exception as error:  # noqa: BLE001 - a page that waits forever would be worse

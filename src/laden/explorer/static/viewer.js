@@ -22,10 +22,15 @@ function usePicture(name, frame) {
     let wanted = true;
     if (!name) setFound({});
     else {
-      picture(name, frame).then(
+      const ask = () => picture(name, frame).then(
         (one) => wanted && setFound({ name, picture: one }),
-        (error) => wanted && error.name !== "AbortError" && setFound({ name, error: error.message }),
+        (error) => {
+          if (!wanted || error.name === "AbortError") return;
+          if (error.kind === "stale") setTimeout(() => wanted && ask(), 200);
+          else setFound({ name, error: error.message });
+        },
       );
+      ask();
     }
     return () => { wanted = false; };
   }, [name, frame, connection.epoch]);
