@@ -159,6 +159,13 @@ def test_a_load_with_a_lock_lands_the_same_and_reads_no_directory(
             assert (tmp_path / "there" / path.relative_to(loaded)).read_bytes() == path.read_bytes()
 
 
+def test_a_load_tells_of_a_table_that_is_not_the_locked_one(mirror: Path, lock_file: Path, tmp_path: Path) -> None:
+    (table,) = mirror.glob("*.csv")
+    table.write_bytes(table.read_bytes().replace(b"PA", b"AP", 1))
+    told = laden.load(mirror, str(tmp_path / "there"), lock=lock_file)
+    assert (told.exit_code, told.findings.get("lock-other")) == (3, 1)
+
+
 def test_a_load_believes_no_lock_over_the_bytes(
     dataset: Dataset, mirror: Path, lock_file: Path, tmp_path: Path
 ) -> None:

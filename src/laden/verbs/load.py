@@ -51,6 +51,7 @@ from laden.verbs.asked import (
 )
 from laden.verbs.concluding import conclude, lost_before, proved
 from laden.verbs.engines import engine_of
+from laden.verbs.held import held
 from laden.verbs.identity import look_for_identity, recall_identity
 from laden.verbs.measuring import agreed
 from laden.verbs.opening import Opened, opened
@@ -272,6 +273,8 @@ async def _explored(run: Run, there: Opened, sources: Sources, wishes: LoadWishe
     listing = Listing(there.store, run.relations, run.tell)
     await listing.begin()
     surveyed = survey(sources, wishes.choice, run.relations, run.log, run.tell, charts=reporter.wanted, lock="believed")
+    if surveyed.holding is not None:
+        run.add(held(run, surveyed, wishes.choice, deep=False))
     unseen = not_whole(run, surveyed, wishes.choice)
     reporter.look_at_source(surveyed.profile, surveyed.root, [one.table for one in surveyed.tables], run.relations)
     if wishes.share is not None:
