@@ -2,6 +2,7 @@
 
 import asyncio
 import csv
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -155,6 +156,37 @@ def _read_again(relations: Shared, own: Labels, tmp_path: Path) -> None:
     profile = known_profile("padchest")
     assert profile is not None
     own.read([Part(Table.open(tmp_path / "source" / rows.TABLE_NAME).hold(relations.folder), profile.table)])
+
+
+def test_a_place_is_left_while_a_thread_still_makes_something_in_it() -> None:
+    long = "CREATE TABLE long AS SELECT sum(a.range * b.range) FROM range(10_000_000) a, range(10_000_000) b"
+    relations = Shared()
+    with ThreadPoolExecutor(1) as pool:
+        making = pool.submit(relations.run, long)
+        tick = threading.Event()
+        while relations._lock.acquire(blocking=False):
+            relations._lock.release()
+            tick.wait(0.01)
+        relations.close()
+        assert isinstance(making.exception(60), Shared.Error)
+    assert not relations.folder.exists()
+
+
+def test_a_place_is_left_while_others_ask_it() -> None:
+    def ask(relations: Shared) -> None:
+        with suppress(Shared.Error):
+            while True:
+                relations.one("SELECT 1")
+
+    with ThreadPoolExecutor(3) as pool:
+        for _ in range(20):
+            relations = Shared()
+            asking = [pool.submit(ask, relations) for _ in range(3)]
+            relations.one("SELECT 1")
+            relations.close()
+            for one in asking:
+                one.result(60)
+            assert not relations.folder.exists()
 
 
 def test_what_several_choose_at_once_is_kept_apart(tmp_path: Path) -> None:

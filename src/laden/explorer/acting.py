@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from laden.explorer.acts import Acts
-from laden.explorer.answers import Handler, body, of_view, text, texts, told
+from laden.explorer.answers import body, of_view, routes, text, texts
 from laden.explorer.download import download
 from laden.explorer.export import key_file
 from laden.explorer.jobs import Job
@@ -41,12 +41,9 @@ class Acting:
             names += ["plan", "act", "upload", "sas", "copy", "answer"]
             gets.append("deleted")
         return [
-            *(Route(f"/api/{name}", self._told(name), methods=["GET"]) for name in gets),
-            *(Route(f"/api/{name}", self._told(name), methods=["POST"]) for name in names),
+            *routes(self, gets, "GET", self._session, _OF_NO_PLACE),
+            *routes(self, names, "POST", self._session, _OF_NO_PLACE),
         ]
-
-    def _told(self, name: str) -> Handler:
-        return told(getattr(self, name), self._session, of_place=name not in _OF_NO_PLACE)
 
     @property
     def _place(self) -> Place:
@@ -255,11 +252,12 @@ class Acting:
 
 
 def _wanted(place: Place, names: list[str]) -> list[Wanted]:
-    rows = place.index.relations.all(
-        "SELECT name, size_bytes, md5 FROM items WHERE name IN (SELECT unnest(?::VARCHAR[])) AND fate <> 'deleted'"
-        " ORDER BY pos",
-        [names],
-    )
+    relations = place.index.relations
+    with relations.aside("name VARCHAR", ((name,) for name in names)) as chosen:
+        rows = relations.all(
+            f"SELECT name, size_bytes, md5 FROM items WHERE name IN (SELECT name FROM {chosen}) AND fate <> 'deleted'"  # noqa: S608
+            " ORDER BY pos"
+        )
     if not rows:
         raise UsageError("nothing was chosen that is there")
     return [Wanted(name, name, size_bytes, bytes.fromhex(md5) if md5 else None) for name, size_bytes, md5 in rows]

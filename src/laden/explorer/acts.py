@@ -143,11 +143,12 @@ class Acts:
     def _targets(self, action: str, names: list[str]) -> list[Target]:
         if action == "undelete":
             return [Target(name, "", 0) for name in names if problem(name) is None]
-        rows = self._place.relations.all(
-            "SELECT name, coalesce(etag, ''), size_bytes FROM items WHERE name IN (SELECT unnest(?::VARCHAR[]))"  # noqa: S608
-            f" AND fate <> 'deleted' ORDER BY pos LIMIT {MOST + 1}",
-            [names],
-        )
+        relations = self._place.relations
+        with relations.aside("name VARCHAR", ((name,) for name in names)) as chosen:
+            rows = relations.all(
+                f"SELECT name, coalesce(etag, ''), size_bytes FROM items WHERE name IN (SELECT name FROM {chosen})"  # noqa: S608
+                f" AND fate <> 'deleted' ORDER BY pos LIMIT {MOST + 1}"
+            )
         if len(rows) > MOST:
             raise UsageError(f"more than {MOST:,} blobs at once are not changed here: choose fewer")
         if any(not etag for _, etag, _ in rows):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Iterator
 from typing import Any, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 from laden.explorer.place import Place
 from laden.explorer.session import Session
@@ -88,6 +89,15 @@ def told(handler: Handler, session: Session, *, of_place: bool) -> Handler:
             return JSONResponse({"error": sentence, "kind": "database"}, 500)
 
     return answering
+
+
+def routes(
+    owner: object, names: Iterable[str], method: str, session: Session, of_no_place: Collection[str]
+) -> Iterator[Route]:
+    """Routes of one method to the handlers of these names; `of_no_place` are not about the place that is shown."""
+    for name in names:
+        handler = told(getattr(owner, name), session, of_place=name not in of_no_place)
+        yield Route(f"/api/{name}", handler, methods=[method])
 
 
 def _shown(session: Session) -> tuple[int, int]:

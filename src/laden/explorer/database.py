@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count, islice
 from typing import Any, ClassVar
 
+import duckdb
+
 from laden.relations import Relations
 
 _AT_ONCE = 10_000
+_LOOK_S = 0.05
 PACKED = "packed"
 """A database beside the main one, in which tables are compressed by `pack`: a label table to a sixth."""
 
@@ -45,10 +49,28 @@ class Shared(Relations):
         self.settled = False
         """Whether labels and marks are with their items; not while these move, or a table is read."""
 
+    def close(self) -> None:
+        """Let go of it, also while a thread still changes something, which is given up then: call it from a thread."""
+        with self:
+            pass
+
     def __exit__(self, *ended: Any) -> None:
-        # A place may be left while a thread still changes something in it.
-        with self._lock:
+        # What was not begun yet when it was to be given up is so at the next look.
+        while not self._lock.acquire(timeout=_LOOK_S):
+            self._connection.interrupt()
+        try:
+            while not self._ended(*ended):
+                time.sleep(_LOOK_S)
+        finally:
+            self._lock.release()
+
+    def _ended(self, *ended: Any) -> bool:
+        """Close it; False where a question begins at this very moment, which DuckDB refuses to wait for."""
+        try:
             super().__exit__(*ended)
+        except duckdb.ResourceInUseException:
+            return False
+        return True
 
     def run(self, sql: str, parameters: Parameters = ()) -> int:
         with self._lock:

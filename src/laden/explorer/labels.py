@@ -82,8 +82,8 @@ class Labels:
         self._prepare()
 
     def close(self) -> None:
-        """Let go of the second database."""
-        with self._proof:
+        """Let go of the second database, once nobody asks it any more."""
+        with self._lock, self._proof:
             pass
 
     def read(self, parts: Sequence[Part]) -> None:

@@ -16,7 +16,7 @@ from starlette.routing import Route
 from laden.dataset.images import look
 from laden.dataset.images.child import DecodingStopped
 from laden.explorer import facets
-from laden.explorer.answers import Handler, body, number, of_view, refuse_unsettled, text, texts, told, until_gone
+from laden.explorer.answers import body, number, of_view, refuse_unsettled, routes, text, texts, until_gone
 from laden.explorer.export import exported
 from laden.explorer.guard import DOWNLOAD_CSP
 from laden.explorer.jobs import kinds
@@ -49,12 +49,9 @@ class Looking:
     def routes(self) -> list[Route]:
         """All of them."""
         return [
-            *(Route(f"/api/{name}", self._told(name), methods=["GET"]) for name in _GETS),
-            *(Route(f"/api/{name}", self._told(name), methods=["POST"]) for name in _POSTS),
+            *routes(self, _GETS, "GET", self._session, _OF_NO_PLACE),
+            *routes(self, _POSTS, "POST", self._session, _OF_NO_PLACE),
         ]
-
-    def _told(self, name: str) -> Handler:
-        return told(getattr(self, name), self._session, of_place=name not in _OF_NO_PLACE)
 
     @property
     def _place(self) -> Place:
@@ -119,6 +116,7 @@ class Looking:
         index = place.index
         refuse_unsettled(place, labelled=bool(query.where))
         view = await asyncio.to_thread(place.views.open, query, index.state.generation, index.epoch)
+        # While it was made, a table may have been taken away from under it.
         refuse_unsettled(place, labelled=bool(query.where))
         told_commands = await asyncio.to_thread(commands, place, view)
         answer = {"view": view.number, "rows": view.rows, "bytes": view.size_bytes, "generation": view.generation}

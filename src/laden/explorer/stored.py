@@ -190,9 +190,8 @@ class StoredPlace:
     async def close(self) -> None:
         await self.store.close()
         await self.manage.close()
-        self.labels.close()
-        with self.relations:
-            pass
+        await asyncio.to_thread(self.labels.close)
+        await asyncio.to_thread(self.relations.close)
 
     async def _read_load(self, *, show: bool) -> None:
         """What a load wrote about itself; where that cannot be read, the listing is all there is.

@@ -97,9 +97,8 @@ class SurveyedPlace:
         self._sources.close()
         if self._reader is not None:
             self._reader.close()
-        self.labels.close()
-        with self.relations:
-            pass
+        await asyncio.to_thread(self.labels.close)
+        await asyncio.to_thread(self.relations.close)
 
 
 def _next(buffers: Iterator[Any]) -> bytes | None:

@@ -2,8 +2,8 @@
 
 What a place is decides how it is opened: an address with a container is a container, one without is an account, a
 folder in which a load was completed is that load, and any other folder or file, or a link to an archive, a share or a
-bucket, is a source that is looked into. What
-the page starts (`verify`, `check`, `load`, `copy`) are the verbs of these names.
+bucket, is a source that is looked into. What the page starts (`verify`, `check`, `load`, `copy`) are the verbs of these
+names.
 """
 
 from __future__ import annotations

@@ -76,17 +76,24 @@ const container = () => (state.status?.account && state.status.place ? state.sta
 
 /** Show the containers of the account. */
 export function choose() {
+  wished++;
   history.pushState({ choosing: true }, "", "/");
   set({ choosing: true, dialog: "" });
 }
 
 /** Open a container of the account. @param {string} name @param {Look} [look] That was looked at there. */
 export async function open(name, look) {
+  const own = ++wished;
   if (name !== container()) await post("open", { container: name });
+  // Somebody may have gone back to the list, or on, meanwhile.
+  if (own !== wished) return;
   if (!look) history.pushState({ look: START, container: name }, "", "/");
   set({ choosing: false, look: look || START, error: "" });
   await poll();
 }
+
+/** So often somebody has wished to see another place, or the list of them. */
+let wished = 0;
 
 /** @param {Look} look */
 function show(look) {
@@ -96,6 +103,7 @@ function show(look) {
 }
 
 window.addEventListener("popstate", ({ state: past }) => {
+  wished++;
   set({ dialog: "" });
   if (state.status?.account && (past?.choosing || !past?.container)) set({ choosing: true });
   else if (past?.container && past.container !== container()) open(past.container, past.look).catch((error) => set({ error: error.message }));
