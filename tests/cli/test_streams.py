@@ -23,15 +23,20 @@ from tests.support.dataset import make_dataset
 posix = pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has it")
 
 
+def ended(folder: Path, arguments: str, redirection: str) -> tuple[int, str]:
+    """Exit code of a command whose streams the shell redirects, and what stood in `err`."""
+    command = f"{sys.executable} -c 'from laden.cli import main; main()' {arguments} {redirection}"
+    shell = f"{command}; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", shell], cwd=folder, check=False, timeout=300, stdin=subprocess.DEVNULL)
+    return done.returncode, (folder / "err").read_text() if (folder / "err").exists() else ""
+
+
 def load(folder: Path, redirection: str, *options: str) -> tuple[int, str, bool]:
     """Exit code of a load whose streams the shell redirects, what stood in `err`, and whether it was complete."""
     (folder / "src").mkdir()
     (folder / "src/x.bin").write_bytes(b"1")
-    command = f"{sys.executable} -c 'from laden.cli import main; main()' load src ./dest --yes --profile files"
-    shell = f"{command} --report none {' '.join(options)} {redirection}; exit ${{PIPESTATUS[0]}}"
-    ended = subprocess.run(["bash", "-c", shell], cwd=folder, check=False, timeout=300, stdin=subprocess.DEVNULL)
-    told = (folder / "err").read_text() if (folder / "err").exists() else ""
-    return ended.returncode, told, (folder / "dest/_laden/manifest.parquet").exists()
+    code, told = ended(folder, f"load src ./dest --yes --profile files --report none {' '.join(options)}", redirection)
+    return code, told, (folder / "dest/_laden/manifest.parquet").exists()
 
 
 @posix
@@ -52,11 +57,8 @@ def test_a_full_disk_behind_standard_output_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("redirection", "code"), [(">/dev/full", ExitCode.USAGE), ("| true", ExitCode.INTERRUPTED)])
 def test_a_table_that_cannot_be_written_there_either(tmp_path: Path, redirection: str, code: int) -> None:
     (tmp_path / "t.csv").write_text("a,b\n" + "1,2\n" * 100_000)
-    command = f"{sys.executable} -c 'from laden.cli import main; main()' select t.csv -o - 2>err"
-    shell = f"{command} {redirection}; exit ${{PIPESTATUS[0]}}"
-    ended = subprocess.run(["bash", "-c", shell], cwd=tmp_path, check=False, timeout=300, stdin=subprocess.DEVNULL)
-    told = (tmp_path / "err").read_text()
-    assert ended.returncode == code
+    ended_with, told = ended(tmp_path, "select t.csv -o -", f"2>err {redirection}")
+    assert ended_with == code
     assert ("standard output cannot be written (No space left on device)" in told) == (code == ExitCode.USAGE)
     assert "notes" not in told
     assert "bug" not in told
@@ -67,11 +69,8 @@ def test_a_table_that_cannot_be_written_there_either(tmp_path: Path, redirection
 def test_nor_a_list(tmp_path: Path, redirection: str, code: int) -> None:
     dataset = make_dataset(tmp_path / "source", {"0": 2})
     laden.load(dataset.folder, tmp_path / "there")
-    command = f"{sys.executable} -c 'from laden.cli import main; main()' list ./there 2>err"
-    shell = f"{command} {redirection}; exit ${{PIPESTATUS[0]}}"
-    ended = subprocess.run(["bash", "-c", shell], cwd=tmp_path, check=False, timeout=300, stdin=subprocess.DEVNULL)
-    told = (tmp_path / "err").read_text()
-    assert ended.returncode == code
+    ended_with, told = ended(tmp_path, "list ./there", f"2>err {redirection}")
+    assert ended_with == code
     assert ("standard output cannot be written (No space left on device)" in told) == (code == ExitCode.USAGE)
     assert "name another" not in told
 

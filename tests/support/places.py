@@ -50,6 +50,19 @@ def pack(path: Path, members: Mapping[str, str]) -> None:
             archive.writestr(zipfile.ZipInfo(name), text)
 
 
+ROWS = [("0", "a.bin", "x"), ("0", "b.bin", "y"), ("1", "a.bin", "z")]
+
+
+def two_archives(source: Path, note: str = "") -> Path:
+    """A source with the images of `ROWS`, and a `note.txt` beside them if a text is given; returns it."""
+    table(source, ROWS)
+    pack(source / "0.zip", {"a.bin": "0/a", "b.bin": "0/b"})
+    pack(source / "1.zip", {"a.bin": "1/a"})
+    if note:
+        (source / "note.txt").write_text(note)
+    return source
+
+
 def put(path: Path, text: str, mtime_ns: int | None = None) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)

@@ -12,9 +12,8 @@ from laden.stages.loadpage import LOAD
 from laden.values.errors import NotAsLanded
 from laden.values.events import Summary
 from tests.support.dataset import make_dataset
-from tests.support.places import pack, profile, run, table
+from tests.support.places import pack, profile, run, two_archives
 
-ROWS = [("0", "a.bin", "x"), ("0", "b.bin", "y"), ("1", "a.bin", "z")]
 LAID = {"t.csv", "note.txt"}
 
 
@@ -25,12 +24,7 @@ def profiled(tmp_path: Path) -> str:
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    source = tmp_path / "source"
-    table(source, ROWS)
-    pack(source / "0.zip", {"a.bin": "0/a", "b.bin": "0/b"})
-    pack(source / "1.zip", {"a.bin": "1/a"})
-    (source / "note.txt").write_text("hello world")
-    return source
+    return two_archives(tmp_path / "source", "hello world")
 
 
 @pytest.fixture

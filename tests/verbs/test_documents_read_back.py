@@ -9,19 +9,12 @@ import pytest
 from laden.values.errors import ManifestUnreadable, NotAsLanded
 from laden.verbs.columns import columns
 from laden.verbs.verify import verify
-from tests.support.places import pack, profile, run, table
-
-ROWS = [("0", "a.bin", "x"), ("0", "b.bin", "y"), ("1", "a.bin", "z")]
+from tests.support.places import profile, run, two_archives
 
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    source = tmp_path / "source"
-    table(source, ROWS)
-    pack(source / "0.zip", {"a.bin": "0/a", "b.bin": "0/b"})
-    pack(source / "1.zip", {"a.bin": "1/a"})
-    (source / "note.txt").write_text("hello world")
-    return source
+    return two_archives(tmp_path / "source", "hello world")
 
 
 @pytest.fixture

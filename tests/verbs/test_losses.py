@@ -12,9 +12,8 @@ import pytest
 from laden.values.events import Event, Found, Started
 from laden.verbs.load import load
 from laden.verbs.verify import verify
-from tests.support.places import NOW_NS, pack, profile, put, run, table
+from tests.support.places import NOW_NS, ROWS, pack, profile, put, run, table, two_archives
 
-ROWS = [("0", "a.bin", "x"), ("0", "b.bin", "y"), ("1", "a.bin", "z")]
 PARTS: list[dict[str, Any]] = [
     {"where": "ImageDir = 1", "table_name": "one.csv"},
     {"archives": "1"},
@@ -23,11 +22,7 @@ PARTS: list[dict[str, Any]] = [
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    source = tmp_path / "source"
-    table(source, ROWS)
-    pack(source / "0.zip", {"a.bin": "0/a", "b.bin": "0/b"})
-    pack(source / "1.zip", {"a.bin": "1/a"})
-    return source
+    return two_archives(tmp_path / "source")
 
 
 @pytest.fixture
