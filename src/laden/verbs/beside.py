@@ -43,7 +43,9 @@ async def lay_beside(
     if loaded.page is None:
         return []
     findings = [
-        found for table in loaded.tables for found in await asyncio.to_thread(_table, run, table, intake, selection)
+        found
+        for table, part_name in loaded.landing(selection)
+        for found in await asyncio.to_thread(_table, run, table, part_name, intake, selection)
     ]
     (absent,) = run.relations.one("SELECT (SELECT count(*) FROM known) - (SELECT count(DISTINCT blob) FROM got)")
     tables = {table.name for table in loaded.tables}
@@ -61,7 +63,7 @@ _ALL = "SELECT row FROM links JOIN got USING (blob)"
 _CHOSEN = f"{_ALL} SEMI JOIN chosen USING (row)"
 
 
-def _table(run: Run, landed: Landed, intake: Intake, selection: Selection) -> list[Finding]:
+def _table(run: Run, landed: Landed, part_name: str, intake: Intake, selection: Selection) -> list[Finding]:
     """Lay one table; without any row that has its image, none, unless it is another dataset's."""
     relations, table = run.relations, landed.part.table
     rows = rows_of(relations, landed, _CHOSEN if selection.chooses else _ALL)
@@ -70,7 +72,7 @@ def _table(run: Run, landed: Landed, intake: Intake, selection: Selection) -> li
     if not len(rows) and not is_others:
         return []
     whole = is_others or (not selection.lands_alone and len(rows) == count(table))
-    name = landed.name if whole else selection.table_name or landed.subset
+    name = landed.name if whole else part_name
     path = relations.folder / "table-beside"
     with path.open("wb") as file:
         if whole:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +45,8 @@ class Landed:
     """Its name below the destination."""
     subset: str
     """What a part of it is called."""
+    selected: bool
+    """Whether it holds the rows of a selection."""
     folder: str = ""
     """Which of its profile's folders holds its images, as names are made of it."""
 
@@ -58,6 +61,24 @@ class Loaded:
     """Those that were asked for, read into the run's folder."""
     amiss: tuple[Document, ...] = ()
     """Tables and copied files of the load that are gone, or other ones now; told where tables were asked for."""
+
+    def landing(self, selection: Selection) -> list[tuple[Landed, str]]:
+        """The tables of which rows land beside images that were chosen so, and what a part of each is called then.
+
+        Those that earlier selections landed stay out where rows are chosen and the whole one is there, and keep their
+        names else. No two get one name.
+        """
+        alone = selection.lands_alone
+        originals = [table for table in self.tables if not table.selected]
+        tables = originals if originals and alone else self.tables
+        names = {} if alone else {table.name: table.name for table in tables if table.selected}
+        for table in tables:
+            wishes = [table.subset, table.name if table.selected else _part_name(table.name)]
+            if selection.table_name and not names:
+                wishes.insert(0, selection.table_name)
+            free = [name for name in wishes if name not in names.values()] or wishes[-1:]
+            names.setdefault(table.name, free[0])
+        return [(table, names[table.name]) for table in tables]
 
     @property
     def parts(self) -> list[Part]:
@@ -92,12 +113,14 @@ async def read_loaded(run: Run, store: Store, profile: str | None, *, tables: bo
         if document == page.manifest or not is_table or not is_listed(run.relations, document.name):
             continue
         table = _kept(await fetch_table(store, run.relations, document), len(found))
+        shape = shape or _shape_of_rows(known, document, table)
         before = found[-1].part.before + count(found[-1].part.table) if found else 0
         found.append(
             Landed(
                 Part(table, shape, before),
                 document.name,
-                shape.subset if shape else document.name,
+                shape.subset if shape else document.name if _is_part(document) else _part_name(document.name),
+                bool(document.selection),
                 known.folder_of(shape) if known and shape else "",
             )
         )
@@ -109,6 +132,26 @@ def _shape(profile: Profile | None, name: str, *, is_label_table: bool) -> Table
         return None
     named = (shape for shape in profile.tables if shape.fits(name) or shape.subset == name)
     return next(named, profile.table if is_label_table else None)
+
+
+def _shape_of_rows(profile: Profile | None, document: Document, table: Table) -> TableShape | None:
+    """Of a table with a selection's rows, which a person named: whose columns it has."""
+    if profile is None or not document.selection:
+        return None
+    columns = set(table.columns)
+    fits = (shape for shape in profile.tables if {shape.key, *profile.layout_of(shape).fields} <= columns)
+    return next(fits, None)
+
+
+def _is_part(document: Document) -> bool:
+    """Whether a table holds but some rows of the publisher's."""
+    return bool(document.selection) or document.original not in ("", document.md5)
+
+
+def _part_name(whole: str) -> str:
+    """What a part of a table is called where no profile says it: not as the whole, lest it be taken for that."""
+    path = PurePosixPath(whole)
+    return str(path.with_stem(f"{path.stem}_part"))
 
 
 def _kept(table: Table, number: int) -> Table:
