@@ -111,3 +111,14 @@ def test_tables_of_two_selections_do_not_take_each_others_place(
     ended = verb(there, out, where="ImageDir < 2", table_name="mine.csv")
     assert (ended.exit_code, ended.findings, sorted(keys(out).values())) == (0, {}, [2, 3])
     assert "mine.csv" in keys(out)
+
+
+def test_the_whole_after_a_part_has_its_manifest_at_once(dataset: Dataset, tmp_path: Path) -> None:
+    """The part's table gave way to the whole one's, of the same name: that is news, and nothing that is wrong."""
+    (dataset.folder / "1.zip").unlink()
+    there, got = tmp_path / "there", tmp_path / "got"
+    assert laden.load(dataset.folder, there).exit_code == 3
+    assert laden.get(there, got, first=1).exit_code == 0
+    ended = laden.get(there, got)
+    assert (ended.exit_code, ended.findings) == (0, {"get-replaced": 1})
+    assert laden.verify(got).exit_code == 0

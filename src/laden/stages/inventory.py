@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -310,6 +310,17 @@ def is_believed(relations: Relations, page: LoadPage) -> bool:
     return _md5(relations.folder / _KNOWN).hex() == page.manifest.md5
 
 
+def refuse_lost(relations: Relations, documents: Iterable[Document]) -> None:
+    """Raise `NotAsLanded` for documents of which the last listing shows none, or others of their names."""
+    for document in documents:
+        if is_listed(relations, document.name):
+            raise _not_as_landed(document.name)
+        raise NotAsLanded(
+            f"{document.name} is gone ({LOAD} names it), so nobody knows what its rows say: the same 'laden load' lands"
+            " it again"
+        )
+
+
 def refuse_other(path: Path, landed: Document) -> None:
     """Raise `NotAsLanded` unless a file that was read holds what the page about the load names."""
     if _md5(path).hex() != landed.md5:
@@ -328,9 +339,11 @@ async def fetch_table(store: Store, relations: Relations, landed: Document) -> T
 
     Raises:
         SourceError: it is no table.
-        NotAsLanded: it is another.
+        NotAsLanded: it is gone, or another.
         StoreError: as `fetch`.
     """
+    if not is_listed(relations, landed.name):
+        refuse_lost(relations, [landed])
     path = relations.folder / "landed-table"
     await fetch(store, relations, landed.name, path)
     refuse_other(path, landed)

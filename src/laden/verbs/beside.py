@@ -52,7 +52,8 @@ async def lay_beside(
     others = [one for one in loaded.page.others if one.name not in tables and one not in loaded.amiss]
     if not selection.chooses:
         findings += [found async for found in _documents(run, store, intake, others)]
-    if not (absent or selection.chooses or moved or findings or loaded.amiss):
+    wrong = any(finding.severity is Severity.ERROR for finding in findings)
+    if not (absent or selection.chooses or moved or wrong or loaded.amiss):
         last = [*filter(None, [loaded.page.manifest]), _page(run)]
         for document in last:
             findings += [found async for found in _documents(run, store, intake, [document])]

@@ -21,7 +21,7 @@ from laden.dataset.table import BATCH, Table, columns, count
 from laden.relations import Relations
 from laden.run.run import Run
 from laden.stages.download.meaning import GONE
-from laden.stages.inventory import fetch_table, is_listed, read_proved
+from laden.stages.inventory import fetch_table, read_proved, refuse_lost
 from laden.stages.loadpage import Document, LoadPage
 from laden.stages.manifest import OTHER, find_loads_below
 from laden.stages.proof import documents_amiss
@@ -61,6 +61,8 @@ class Loaded:
     """Those that were asked for, read into the run's folder."""
     amiss: tuple[Document, ...] = ()
     """Tables and copied files of the load that are gone, or other ones now; told where tables were asked for."""
+    lost: tuple[Document, ...] = ()
+    """Of these, the tables: nothing of them is read, and whoever goes by rows refuses (`refuse_lost`)."""
 
     def landing(self, selection: Selection) -> list[tuple[Landed, str]]:
         """The tables of which rows land beside images that were chosen so, and what a part of each is called then.
@@ -97,7 +99,7 @@ async def read_loaded(run: Run, store: Store, profile: str | None, *, tables: bo
         tables: whether its tables are needed.
 
     Raises:
-        NotAsLanded: manifest or table are not the load's.
+        NotAsLanded: the manifest is not the load's.
         UsageError: the profile cannot be read.
     """
     page = await read_proved(store, run.relations)
@@ -107,10 +109,14 @@ async def read_loaded(run: Run, store: Store, profile: str | None, *, tables: bo
     amiss = dict(documents_amiss(run.relations, page))
     run.add(amiss.values())
     found: list[Landed] = []
+    lost_tables: list[Document] = []
     for document in page.documents:
         shape = _shape(known, document.name, is_label_table=document == page.table)
         is_table = document == page.table or shape is not None or document.original or document.selection
-        if document == page.manifest or not is_table or not is_listed(run.relations, document.name):
+        if document == page.manifest or not is_table:
+            continue
+        if document in amiss:
+            lost_tables.append(document)
             continue
         table = _kept(await fetch_table(store, run.relations, document), len(found))
         shape = shape or _shape_of_rows(known, document, table)
@@ -124,7 +130,7 @@ async def read_loaded(run: Run, store: Store, profile: str | None, *, tables: bo
                 known.folder_of(shape) if known and shape else "",
             )
         )
-    return Loaded(page, tuple(found), tuple(amiss))
+    return Loaded(page, tuple(found), tuple(amiss), tuple(lost_tables))
 
 
 def _shape(profile: Profile | None, name: str, *, is_label_table: bool) -> TableShape | None:
@@ -174,10 +180,13 @@ def pick(run: Run, loaded: Loaded, selection: Selection, layout: Template | None
 
     Raises:
         UsageError: there is no table to select by, or the selection is wrong or leaves nothing.
+        NotAsLanded: rows are asked for, and a table is gone, or not the load's.
     """
     relations = run.relations
     relations.run(_SCHEMA)
     needs_rows = selection.chooses or layout is not None
+    if needs_rows:
+        refuse_lost(relations, loaded.lost)
     if needs_rows and not loaded.tables:
         raise UsageError("no table of a completed load is there, so there are no rows to choose or name images by")
     for landed in loaded.tables:
