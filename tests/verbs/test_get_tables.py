@@ -82,6 +82,7 @@ def test_a_selection_of_the_whole_is_not_replaced_by_one_of_an_earlier_selection
     assert keys(there) == {SUBSET: 2, dataset.table.name: 5}
     ended = laden.get(there, got, where="ImageDir < 2", sample=4)
     assert (ended.exit_code, ended.findings, ended.fetched, keys(got)) == (0, {}, 4, {SUBSET: 4})
+    assert [(step.step, step.rows) for step in ended.selection] == [("table", 5), ("where", 5), ("sample", 4)]
     # Of the whole, each table comes under its own name, also where an image is gone.
     next((there / "png/0").iterdir()).unlink()
     assert laden.get(there, tmp_path / "rest").findings == {"blob-deleted": 1}

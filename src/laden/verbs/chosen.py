@@ -49,6 +49,8 @@ class Landed:
     """Whether it holds the rows of a selection."""
     folder: str = ""
     """Which of its profile's folders holds its images, as names are made of it."""
+    original: str = ""
+    """Hexadecimal MD5 of the publisher's whole table, where the load's page tells it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +69,10 @@ class Loaded:
     def landing(self, selection: Selection) -> list[tuple[Landed, str]]:
         """The tables of which rows land beside images that were chosen so, and what a part of each is called then.
 
-        Those that earlier selections landed stay out where rows are chosen and the whole one is there, and keep their
-        names else. No two get one name.
+        Those that earlier selections landed keep their names unless rows are chosen. No two get one name.
         """
         alone = selection.lands_alone
-        originals = [table for table in self.tables if not table.selected]
-        tables = originals if originals and alone else self.tables
+        tables = self.choosing if alone else self.tables
         names = {} if alone else {table.name: table.name for table in tables if table.selected}
         for table in tables:
             wishes = [table.subset, table.name if table.selected else _part_name(table.name)]
@@ -83,8 +83,14 @@ class Loaded:
         return [(table, names[table.name]) for table in tables]
 
     @property
+    def choosing(self) -> list[Landed]:
+        """The tables of which rows are chosen: not what an earlier selection landed beside the one that it is of."""
+        wholes = {table.original for table in self.tables if not table.selected}
+        return [table for table in self.tables if not (table.selected and table.original in wholes)]
+
+    @property
     def parts(self) -> list[Part]:
-        """The tables, as a selection takes them."""
+        """The tables, as all rows are read."""
         return [table.part for table in self.tables]
 
 
@@ -128,6 +134,7 @@ async def read_loaded(run: Run, store: Store, profile: str | None, *, tables: bo
                 shape.subset if shape else document.name if _is_part(document) else _part_name(document.name),
                 bool(document.selection),
                 known.folder_of(shape) if known and shape else "",
+                document.original,
             )
         )
     return Loaded(page, tuple(found), tuple(amiss), tuple(lost_tables))
@@ -195,7 +202,8 @@ def pick(run: Run, loaded: Loaded, selection: Selection, layout: Template | None
     if not selection.chooses:
         _pick_all(relations, loaded)
         return ()
-    steps = choose(selection, Records(relations, loaded.parts, run.log.add, selection.marks), relations, run.log.add)
+    parts = [table.part for table in loaded.choosing]
+    steps = choose(selection, Records(relations, parts, run.log.add, selection.marks), relations, run.log.add)
     run.tell(Selected(steps))
     run.note(rows=steps[-1].rows, selection=steps)
     relations.run("INSERT INTO picked SELECT DISTINCT blob FROM links JOIN chosen USING (row) WHERE blob IS NOT NULL")

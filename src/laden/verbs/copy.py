@@ -297,7 +297,7 @@ class _Copying:
         published = await publisher.publish_copies(self._profile, self._landings, self._copies)
         run.add(found for found in published if found.blob not in absent)
         run.add(losses(run.relations))
-        await word.end(self._counts(), changed=publisher.changed, needs_person=run.log.errors)
+        await word.end(self._counts(), changed=publisher.changed, needing=run.log)
         run.note(complete=True)
         return run.end()
 

@@ -337,7 +337,7 @@ async def _carried_out(run: Run, ground: _Ground, wishes: LoadWishes, sending: S
         return run.end()
     await conclude(run, surveyed, ground.landings, publisher, wishes.settings.images)
     changed = publisher.changed or run.outcomes().sent > 0
-    await word.end(counts_of(run), changed=changed, listed=True, needs_person=run.log.errors)
+    await word.end(counts_of(run), changed=changed, listed=True, needing=run.log)
     run.note(complete=True)
     return run.end()
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from laden.run.loop import run as run_loop
 from laden.run.run import Run, running
 from laden.stages.arrivals import Arrivals, arrivals
-from laden.stages.history import behind, names, needing
+from laden.stages.history import Needing, behind, names, needing
 from laden.stages.inventory import (
     Listing,
     Sent,
@@ -105,7 +105,7 @@ _BEHIND = "complete by its page, which is not the one that the history's last re
 class _Doubts(NamedTuple):
     """What speaks against a page's word that all is there."""
 
-    needs: dict[str, int]
+    needs: dict[str, Needing]
     """Findings of its load that need a person, by their codes."""
     manifest: str = ""
     """What is wrong with the manifest, as a state."""
@@ -144,7 +144,9 @@ def _standing(
         return _unfinished(facts, page, sent, came)
     facts |= {"dataset": page.profile, "rows with an image": f"{amount(page.rows_with_image)} of {amount(page.rows)}"}
     if doubts.needs:
-        codes = ", ".join(f"{amount(count)} {code}" for code, count in doubts.needs.items())
+        codes = ", ".join(
+            f"{'at least ' * at_least}{amount(count)} {code}" for code, (count, at_least) in doubts.needs.items()
+        )
         facts["need a person"] = f"{codes}; laden help findings CODE tells what one means"
     in_manifest, gone, changed = run.relations.one(_KNOWN)
     if not doubts.manifest:
