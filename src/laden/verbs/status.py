@@ -18,8 +18,6 @@ from laden.stages.arrivals import Arrivals, arrivals
 from laden.stages.history import Needing, behind, names, needing
 from laden.stages.inventory import (
     Listing,
-    Sent,
-    count_sent,
     is_believed,
     lacks_manifest,
     read_known,
@@ -28,6 +26,7 @@ from laden.stages.inventory import (
 from laden.stages.loadpage import COMPLETE, UNFINISHED, LoadPage
 from laden.stages.manifest import MANIFEST, OTHER
 from laden.stages.proof import documents_amiss
+from laden.stages.sent import Sent, count_sent
 from laden.store import Store, place_of, without_secret
 from laden.store.access import Ask, Renewal
 from laden.store.manage import open_manage
