@@ -202,6 +202,12 @@ def _closed(close: Callable[[], None]) -> None:
         close()
 
 
+def tell_end(command: str, message: str, exit_code: int) -> int:
+    """Tell a program how a command ended that began no run, as a line of JSON; returns the exit code."""
+    json_face(redacted(Summary(command, message=message, exit_code=int(exit_code))))
+    return int(exit_code)
+
+
 def json_face(event: Event) -> None:
     """Write an event as a line of JSON."""
     sys.stdout.write(to_json(event) + "\n")

@@ -7,18 +7,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
-from laden.dataset.images import BROKEN
 from laden.dataset.table import Table
 from laden.relations import Relations
 from laden.run.ticks import Ticks
 from laden.stages.loadpage import COMPLETE, LOAD, Document, LoadPage, read_load_page
-from laden.stages.manifest import MANIFEST, OTHER, find_loads_below, read_manifest
+from laden.stages.manifest import MANIFEST, read_manifest
 from laden.stages.metadata import feed, is_document, note_odd
 from laden.store import Store, digest
 from laden.store.listing import NAMES_IN_RANGE, RangesDoNotFit, Span, list_all, list_ranges, list_spans
@@ -124,7 +122,8 @@ class Listing:
     async def doubt(self, earlier: Sequence[Document], page: LoadPage | None) -> list[Finding]:
         """Hold the manifest that was read against the page's word; forget, and tell, one that somebody else changed.
 
-        One that laden put there is newer than the page where a load was killed between the two.
+        One that laden put there is newer than the page where a load was killed between the two. The page was read after
+        the listing: what it names may have come between, beside this run, and is looked for again.
 
         Args:
             earlier: what the page names.
@@ -133,6 +132,7 @@ class Listing:
         Raises:
             ManifestUnreadable: it is as its load left it, and no version of it that can be read.
         """
+        await self._look_again(earlier)
         told = await self._doubt_page(page)
         named = next((document for document in earlier if document.name == MANIFEST), None)
         await self._refuse_unreadable(named)
@@ -153,6 +153,26 @@ class Listing:
         act = "it is made anew from what is there: see that nothing is missing"
         reason = f"the manifest {what}, so nobody knows any more all that it named"
         return [*told, Finding("blob-lost", Severity.ERROR, f"{reason}; {act}", blob=MANIFEST)]
+
+    async def _look_again(self, named: Sequence[Document]) -> None:
+        """Take over what is there now of what a page names and the older listing does not show so."""
+        for document in named:
+            listed = list(self._relations.stream("SELECT md5 FROM blobs WHERE name = ?", [document.name]))
+            if listed == [(document.md5,)]:
+                continue
+            try:
+                now = await self._store.head(document.name)
+            except StoreError:
+                # It is as the listing said, or will be told by whoever needs it.
+                continue
+            if now.md5 is None or now.md5.hex() != document.md5:
+                continue
+            self._relations.run("DELETE FROM blobs WHERE name = ?", [document.name])
+            self._feed([now])
+            if document.name == MANIFEST:
+                self._relations.run("DELETE FROM known")
+                self._garbled, self._unreadable = False, None
+                await self.know()
 
     async def _refuse_unreadable(self, named: Document | None) -> None:
         """Raise where a later version of laden may have written the manifest; what is garbled was changed by others."""
@@ -310,6 +330,17 @@ def is_believed(relations: Relations, page: LoadPage) -> bool:
     return _md5(relations.folder / _KNOWN).hex() == page.manifest.md5
 
 
+def refuse_lost(relations: Relations, documents: Iterable[Document]) -> None:
+    """Raise `NotAsLanded` for documents of which the last listing shows none, or others of their names."""
+    for document in documents:
+        if is_listed(relations, document.name):
+            raise _not_as_landed(document.name)
+        raise NotAsLanded(
+            f"{document.name} is gone ({LOAD} names it), so nobody knows what its rows say: the same 'laden load' lands"
+            " it again"
+        )
+
+
 def refuse_other(path: Path, landed: Document) -> None:
     """Raise `NotAsLanded` unless a file that was read holds what the page about the load names."""
     if _md5(path).hex() != landed.md5:
@@ -328,9 +359,11 @@ async def fetch_table(store: Store, relations: Relations, landed: Document) -> T
 
     Raises:
         SourceError: it is no table.
-        NotAsLanded: it is another.
+        NotAsLanded: it is gone, or another.
         StoreError: as `fetch`.
     """
+    if not is_listed(relations, landed.name):
+        refuse_lost(relations, [landed])
     path = relations.folder / "landed-table"
     await fetch(store, relations, landed.name, path)
     refuse_other(path, landed)
@@ -369,39 +402,6 @@ async def fetch(store: Store, relations: Relations, name: str, path: Path) -> No
 def _md5(path: Path) -> bytes:
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).digest()
-
-
-class Sent(NamedTuple):
-    """What a listing shows of laden's images."""
-
-    images: int
-    size_bytes: int
-    broken: int
-    """Broken inside, as their metadata say."""
-    newer: int
-    """Not in the manifest."""
-
-
-def count_sent(relations: Relations, *, landed: bool = False) -> Sent:
-    """Count the images in the listing that laden sent, whether or not a load was completed.
-
-    Args:
-        relations: with `blobs`, and `known` where there is a manifest.
-        landed: whether the manifest holds: of what it names then all that is as it says counts, as does what `get`
-            brought, and nothing else of these names.
-    """
-    find_loads_below(relations)
-    return Sent(*relations.one(_SENT, [list(BROKEN), landed]))
-
-
-_SENT = f"""
-SELECT count(*), coalesce(sum(b.size_bytes), 0)::BIGINT,
-       count(*) FILTER (list_contains(?::VARCHAR[], coalesce(split_part(b.image, ';', 5), k.state))),
-       count(*) FILTER (k.blob IS NULL)
-FROM blobs b LEFT JOIN known k ON k.blob = b.name ANTI JOIN below o ON o.name = b.name
-WHERE NOT starts_with(b.name, '_laden/') AND CASE WHEN ? AND k.blob IS NOT NULL THEN NOT ({OTHER})
-      ELSE b.source IS NOT NULL AND b.source_bytes IS NOT NULL END
-"""  # noqa: S608 - own text
 
 
 def is_listed(relations: Relations, name: str) -> bool:

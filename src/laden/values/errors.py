@@ -13,6 +13,7 @@
         ContainerMissing              no such container or folder
         BlobConflict                  a condition failed: the blob is there, or is another version
         BlobMissing                   no such blob
+        NotAsLanded             3     what a load left is gone, or another one now
         BlobRefused                   this one request is not acceptable; others may be
           BlobArchived                it asks for bytes that nobody can read before hours have passed
           NotOffered                  ... as the service does not have the operation
@@ -152,7 +153,9 @@ class ManifestUnreadable(StoreError):  # noqa: N818 - named for what happened
 
 
 class NotAsLanded(StoreError):  # noqa: N818 - named for what happened
-    """A document is not the one that the page about the load names."""
+    """What the load left is gone, or another one now, and nothing can be done without it: a person has to look."""
+
+    exit_code = ExitCode.FINDINGS
 
 
 class BlobMissing(StoreError):  # noqa: N818 - named for what the service said

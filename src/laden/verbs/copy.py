@@ -208,22 +208,17 @@ class _Copying:
         relations.run(ROWS.format(selected="l.row IN (SELECT row FROM chosen)" if chooses else "true"))
         documents = {document.name: document for document in loaded.page.documents} if loaded.page else {}
         landings: list[Landing] = []
-        for landed in loaded.tables:
+        relations.feed("table_starts", ((landed.name, landed.part.before) for landed in loaded.tables))
+        for landed, part_name in loaded.landing(self._selection):
             table, shape, before = landed.part
             document = documents[landed.name]
             if shape is None:
                 raise UsageError(
                     f"the load was made with the profile '{self._page.profile}': give its TOML file with --profile"
                 )
-            relations.feed("table_starts", [(landed.name, before)])
-            if self._selection.lands_alone and document.selection:
-                continue
-            name = landed.name if document.selection else landed.subset
-            if self._selection.table_name and not landings:
-                name = self._selection.table_name
             rows = range(before + 1, before + count(table) + 1)
             steps = self._steps if self._selection.lands_alone else document.selection
-            landings.append(Landing(table, shape, name, rows, steps, document.original))
+            landings.append(Landing(table, shape, part_name, rows, steps, document.original))
         return landings
 
     async def _fetch_copies(self, loaded: Loaded) -> None:
@@ -302,7 +297,7 @@ class _Copying:
         published = await publisher.publish_copies(self._profile, self._landings, self._copies)
         run.add(found for found in published if found.blob not in absent)
         run.add(losses(run.relations))
-        await word.end(self._counts(), changed=publisher.changed, needs_person=run.log.errors)
+        await word.end(self._counts(), changed=publisher.changed, needing=run.log)
         run.note(complete=True)
         return run.end()
 

@@ -290,7 +290,7 @@ async def _explored(run: Run, there: Opened, sources: Sources, wishes: LoadWishe
     values = values_of(run, surveyed, there, wishes.properties)
     landings = _landings(surveyed, wishes.choice)
     plan, ready = _planned(run, surveyed, there, wishes, landings, earlier)
-    contents = [landing.table.content for landing in landings]
+    contents = {name: one.table.content for one in landings for name in (one.table.name, one.subset)}
     run.add(other_dataset(run.relations, page, surveyed.profile.name, contents))
     if wishes.update:
         tell_no_longer(run, plan, unseen)
@@ -337,7 +337,7 @@ async def _carried_out(run: Run, ground: _Ground, wishes: LoadWishes, sending: S
         return run.end()
     await conclude(run, surveyed, ground.landings, publisher, wishes.settings.images)
     changed = publisher.changed or run.outcomes().sent > 0
-    await word.end(counts_of(run), changed=changed, listed=True, needs_person=run.log.errors)
+    await word.end(counts_of(run), changed=changed, listed=True, needing=run.log)
     run.note(complete=True)
     return run.end()
 

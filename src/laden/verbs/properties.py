@@ -20,6 +20,7 @@ from laden.run.run import Run
 from laden.stages.acting import Target, act, refuse_other
 from laden.stages.costs import of_moving
 from laden.stages.history import Deed
+from laden.stages.inventory import refuse_lost
 from laden.stages.manifest import OTHER
 from laden.stages.properties import Values, Wishes, wishes_of
 from laden.store import FolderDestination, place_of, without_secret
@@ -129,6 +130,8 @@ class _Setting:
         loaded = await read_loaded(run, self._there.store, profile, tables=needs_rows)
         if loaded.page is None:
             raise UsageError(f"no load was completed in {self._there.place}: load it first, to its end")
+        if needs_rows:
+            refuse_lost(run.relations, loaded.lost)
         steps = pick(run, loaded, selection)
         rows = "(SELECT row, blob FROM links SEMI JOIN chosen USING (row))" if selection.chooses else "links"
         self._values = Values(run.relations, wishes, loaded.parts, rows)

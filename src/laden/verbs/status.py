@@ -15,11 +15,9 @@ from typing import Any, NamedTuple
 from laden.run.loop import run as run_loop
 from laden.run.run import Run, running
 from laden.stages.arrivals import Arrivals, arrivals
-from laden.stages.history import behind, names, needing
+from laden.stages.history import Needing, behind, names, needing
 from laden.stages.inventory import (
     Listing,
-    Sent,
-    count_sent,
     is_believed,
     lacks_manifest,
     read_known,
@@ -28,6 +26,7 @@ from laden.stages.inventory import (
 from laden.stages.loadpage import COMPLETE, UNFINISHED, LoadPage
 from laden.stages.manifest import MANIFEST, OTHER
 from laden.stages.proof import documents_amiss
+from laden.stages.sent import Sent, count_sent
 from laden.store import Store, place_of, without_secret
 from laden.store.access import Ask, Renewal
 from laden.store.manage import open_manage
@@ -105,7 +104,7 @@ _BEHIND = "complete by its page, which is not the one that the history's last re
 class _Doubts(NamedTuple):
     """What speaks against a page's word that all is there."""
 
-    needs: dict[str, int]
+    needs: dict[str, Needing]
     """Findings of its load that need a person, by their codes."""
     manifest: str = ""
     """What is wrong with the manifest, as a state."""
@@ -144,7 +143,9 @@ def _standing(
         return _unfinished(facts, page, sent, came)
     facts |= {"dataset": page.profile, "rows with an image": f"{amount(page.rows_with_image)} of {amount(page.rows)}"}
     if doubts.needs:
-        codes = ", ".join(f"{amount(count)} {code}" for code, count in doubts.needs.items())
+        codes = ", ".join(
+            f"{'at least ' * at_least}{amount(count)} {code}" for code, (count, at_least) in doubts.needs.items()
+        )
         facts["need a person"] = f"{codes}; laden help findings CODE tells what one means"
     in_manifest, gone, changed = run.relations.one(_KNOWN)
     if not doubts.manifest:

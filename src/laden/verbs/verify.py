@@ -13,10 +13,11 @@ from laden.run.loop import run as run_loop
 from laden.run.run import Run, running
 from laden.stages.engine import Pool, ReadBack, done_by
 from laden.stages.history import behind
-from laden.stages.inventory import count_sent, is_believed, lacks_manifest, read_load, read_page, read_table
+from laden.stages.inventory import is_believed, lacks_manifest, read_load, read_page, read_table
 from laden.stages.loadpage import LoadPage
 from laden.stages.manifest import MANIFEST
 from laden.stages.proof import compare, documents_to_read_back, read_back, to_read_back
+from laden.stages.sent import count_sent
 from laden.store import FolderDestination, place_of, without_secret
 from laden.store.access import Ask, Renewal
 from laden.store.sas import lacking_for_verify
