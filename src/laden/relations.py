@@ -45,6 +45,7 @@ _LEAST_MB = 256
 _LEAST_ASKED_MB = 128
 _AMOUNT = re.compile(r"([0-9]{1,9}) ?([MGT])(?:i?B)?", re.IGNORECASE)
 _MB = {"M": 1, "G": 1 << 10, "T": 1 << 20}
+_INTERRUPTED = "Query interrupted"
 _DUCKDB_AMOUNT = re.compile(r"([0-9.]+) (bytes|KiB|MiB|GiB|TiB)")
 _DUCKDB_MB = {"bytes": 2.0**-20, "KiB": 2.0**-10, "MiB": 1.0, "GiB": 2.0**10, "TiB": 2.0**20}
 
@@ -308,7 +309,10 @@ class Relations:
 
 @contextmanager
 def told_locally() -> Iterator[None]:
-    """Turn errors of this machine (see `local_trouble`) into `UsageError`; all others pass."""
+    """Turn errors of this machine (see `local_trouble`) into `UsageError`, and Ctrl-C in a statement into what it is.
+
+    All others pass.
+    """
     try:
         yield
     except StreamLost:
@@ -318,6 +322,11 @@ def told_locally() -> Iterator[None]:
         if (sentence := local_trouble(error)) is None:
             raise
         raise UsageError(sentence) from error
+    except RuntimeError as error:
+        # DuckDB says so where a signal's handler raised while a statement ran.
+        if str(error) != _INTERRUPTED:
+            raise
+        raise KeyboardInterrupt from error
 
 
 def local_trouble(error: Exception) -> str | None:
