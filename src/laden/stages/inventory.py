@@ -382,8 +382,10 @@ async def fetch(store: Store, relations: Relations, name: str, path: Path) -> No
     """
     with path.open("wb") as file:
         while part := await store.get(name, file.tell(), _PART_BYTES):
-            file.write(part)
-            if len(part) < _PART_BYTES:
+            size_bytes = file.write(part)
+            # Not kept while the next one comes.
+            del part
+            if size_bytes < _PART_BYTES:
                 break
     md5 = _md5(path)
     (listed,) = relations.one("SELECT md5 FROM blobs WHERE name = ?", [name])
