@@ -83,9 +83,10 @@ CREATE TABLE findings (
 """
 
 
+_TABLES: dict[str, str] = dict(re.findall(r"TABLE (\w+) \((.*?)\);", _SCHEMA, re.DOTALL))
 _TYPES = {
     table: {name: kind for name, kind, *_ in (column.split() for column in columns.split(","))}
-    for table, columns in re.findall(r"TABLE (\w+) \((.*?)\);", _SCHEMA, re.DOTALL)
+    for table, columns in _TABLES.items()
 }
 """Of the tables that every run has, whose columns never change: asking each time would cost a statement."""
 
@@ -99,8 +100,9 @@ class Relations:
 
     Error = duckdb.Error
     """What a statement raises that cannot be executed."""
-    _SETTINGS: ClassVar[tuple[str, ...]] = ()
-    """Statements before the lock, of a kind of database that needs more."""
+    _SETTINGS: ClassVar[tuple[str, ...]] = ("SET checkpoint_threshold = '1TB'",)
+    """Statements before the lock, of a kind of database. By itself it would compress tables while they are filled, which
+    takes longer than to fill them; rows that were deleted keep their room until then (`clear`)."""
     _MOST_MB: ClassVar[int | None] = None
     """What a kind of database takes at most, unless `LADEN_MEMORY` says otherwise; threads stay as they are."""
 
@@ -227,6 +229,10 @@ class Relations:
             self.feed_columns(table, dict(zip(names, zip(*batch, strict=True), strict=True)))
             count += len(batch)
         return count
+
+    def clear(self, *tables: str) -> None:
+        """Forget all rows of tables that every run has, and give back their room, which `DELETE` does not."""
+        self.run(";".join(f"CREATE OR REPLACE TABLE {table} ({_TABLES[table]})" for table in tables))
 
     def absorb(self, statement: str, stream: Stream, parameters: Sequence[object] = ()) -> None:
         """Execute a statement that reads the relation `batch`: the columns of a stream; raises what that raises."""

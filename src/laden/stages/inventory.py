@@ -93,7 +93,7 @@ class Listing:
     async def repeat(self) -> None:
         """All of it, anew."""
         starts = self._starts(_THERE)
-        self._relations.run("DELETE FROM blobs; DELETE FROM origins")
+        self._relations.clear("blobs", "origins")
         self._ticks.begin()
         if await self._narrowly():
             return
@@ -147,7 +147,7 @@ class Listing:
                 return told
             what = "is not as the last load left it"
             self._doubted = True
-            self._relations.run("DELETE FROM known")
+            self._relations.clear("known")
             # Whatever its MD5 says, it is to be written again.
             self._relations.run("UPDATE blobs SET md5 = NULL WHERE name = ?", [MANIFEST])
         act = "it is made anew from what is there: see that nothing is missing"
@@ -190,13 +190,13 @@ class Listing:
         """List what it was narrowed to, and nothing else; False where that cannot be."""
         if not self._spans:
             return False
-        self._relations.run("DELETE FROM blobs; DELETE FROM origins")
+        self._relations.clear("blobs", "origins")
         try:
             async for blobs in list_spans(self._store, self._spans):
                 self._feed(blobs)
         except RangesDoNotFit:
             self._spans, self._marker = (), ""
-            self._relations.run("DELETE FROM blobs; DELETE FROM origins")
+            self._relations.clear("blobs", "origins")
             return False
         return True
 
@@ -215,7 +215,7 @@ class Listing:
             except RangesDoNotFit:
                 self._in_ranges = False
                 self._marker = ""
-                self._relations.run("DELETE FROM blobs; DELETE FROM origins")
+                self._relations.clear("blobs", "origins")
                 self._ticks.begin()
             else:
                 return
