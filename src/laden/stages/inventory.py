@@ -17,6 +17,7 @@ from laden.dataset.images import BROKEN
 from laden.dataset.table import Table
 from laden.relations import Relations
 from laden.run.ticks import Ticks
+from laden.stages.feeding import Feeding
 from laden.stages.loadpage import COMPLETE, LOAD, Document, LoadPage, read_load_page
 from laden.stages.manifest import MANIFEST, OTHER, find_loads_below, read_manifest
 from laden.stages.metadata import feed, is_document, note_odd
@@ -28,8 +29,6 @@ from laden.values.names import OWN_FOLDER
 from laden.values.records import Blob, Finding, Severity
 
 _PAGE_BYTES = 16 << 20
-_PAGES_FED = 4
-"""At once, where several come: the database takes them in half the time."""
 _PART_BYTES = 16 << 20
 _KNOWN = "known.parquet"
 _TABLE_BYTES = 512 << 20
@@ -192,8 +191,9 @@ class Listing:
             return False
         self._relations.clear("blobs", "origins")
         try:
-            async for blobs in list_spans(self._store, self._spans):
-                self._feed(blobs)
+            with Feeding(self._relations) as feeding:
+                async for blobs in list_spans(self._store, self._spans):
+                    self._put(feeding, blobs)
         except RangesDoNotFit:
             self._spans, self._marker = (), ""
             self._relations.clear("blobs", "origins")
@@ -205,13 +205,9 @@ class Listing:
         starts = [start for start in starts if last is None or start > last]
         if self._in_ranges and starts:
             try:
-                pages: list[Sequence[Blob]] = []
-                async for blobs in list_ranges(self._store, self._marker, starts):
-                    pages.append(blobs)
-                    if len(pages) == _PAGES_FED:
-                        self._feed(*pages)
-                        pages.clear()
-                self._feed(*pages)
+                with Feeding(self._relations) as feeding:
+                    async for blobs in list_ranges(self._store, self._marker, starts):
+                        self._put(feeding, blobs)
             except RangesDoNotFit:
                 self._in_ranges = False
                 self._marker = ""
@@ -219,15 +215,20 @@ class Listing:
                 self._ticks.begin()
             else:
                 return
-        async for blobs in list_all(self._store, self._marker):
-            self._feed(blobs)
+        with Feeding(self._relations) as feeding:
+            async for blobs in list_all(self._store, self._marker):
+                self._put(feeding, blobs)
 
     def _starts(self, names: str = _EXPECTED) -> list[str]:
         return [name for (name,) in self._relations.stream(_STARTS.format(names=names))]
 
-    def _feed(self, *pages: Sequence[Blob]) -> None:
-        self._ticks.add(sum(map(len, pages)))
-        feed(self._relations, pages)
+    def _feed(self, blobs: Sequence[Blob]) -> None:
+        self._ticks.add(len(blobs))
+        feed(self._relations, blobs)
+
+    def _put(self, feeding: Feeding, blobs: Sequence[Blob]) -> None:
+        self._ticks.add(len(blobs))
+        feeding.put(blobs)
 
 
 async def read_page(store: Store, relations: Relations) -> LoadPage | None:
