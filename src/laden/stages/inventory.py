@@ -18,9 +18,17 @@ from laden.run.ticks import Ticks
 from laden.stages.loadpage import COMPLETE, LOAD, Document, LoadPage, read_load_page
 from laden.stages.manifest import MANIFEST, read_manifest
 from laden.stages.metadata import feed, is_document, note_odd
-from laden.store import Store, digest
+from laden.store import Page, Store, digest
 from laden.store.listing import NAMES_IN_RANGE, RangesDoNotFit, Span, list_all, list_ranges, list_spans
-from laden.values.errors import BlobMissing, ContainerMissing, ManifestUnreadable, NotAsLanded, SourceError, StoreError
+from laden.values.errors import (
+    BlobMissing,
+    ContainerMissing,
+    ManifestUnreadable,
+    NotAsLanded,
+    SourceError,
+    StoreError,
+    UsageError,
+)
 from laden.values.events import Observer, ignore
 from laden.values.names import OWN_FOLDER
 from laden.values.records import Blob, Finding, Severity
@@ -61,6 +69,7 @@ class Listing:
         self._spans: Sequence[Span] = ()
         self._doubted = False
         self._garbled = False
+        self._seen = False
         self._unreadable: ManifestUnreadable | None = None
         self._ticks = Ticks(tell, "blobs listed")
         self.absent = False
@@ -73,6 +82,7 @@ class Listing:
         except ContainerMissing:
             self.absent = True
             return
+        self._seen = True
         self._marker = page.marker
         self._feed(page.blobs)
         note_odd(self._relations, page.odd)
@@ -99,7 +109,7 @@ class Listing:
             self._marker = ""
             await self._rest(starts)
             return
-        page = await self._store.list_page()
+        page = await self._first()
         self._marker = page.marker
         self._feed(page.blobs)
         note_odd(self._relations, page.odd)
@@ -109,6 +119,17 @@ class Listing:
                     await read_known(self._store, self._relations)
                 starts = self._starts()
             await self._rest(starts)
+
+    async def _first(self) -> Page:
+        """The first page; raises `UsageError` for a place that is not there and never was, as far as this run saw."""
+        try:
+            page = await self._store.list_page()
+        except ContainerMissing as error:
+            if self._seen:
+                raise
+            raise UsageError(str(error)) from None
+        self._seen = True
+        return page
 
     async def know(self) -> None:
         """Read the manifest; one whose bytes are not those that were stored there is for `doubt` to tell."""
