@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
-from laden.dataset.table import Table
 from laden.relations import Relations
 from laden.run.ticks import Ticks
 from laden.stages.loadpage import COMPLETE, LOAD, Document, LoadPage, read_load_page
@@ -25,7 +23,6 @@ from laden.values.errors import (
     ContainerMissing,
     ManifestUnreadable,
     NotAsLanded,
-    SourceError,
     StoreError,
     UsageError,
 )
@@ -38,8 +35,6 @@ _PAGES_FED = 4
 """At once, where several come: the database takes them in half the time."""
 _PART_BYTES = 16 << 20
 _KNOWN = "known.parquet"
-_TABLE_BYTES = 512 << 20
-"""PADCHEST's is 99 MB; a larger one is not worth its transfer for a few counts."""
 
 
 _RECORDED = f"SELECT max(name) FROM blobs WHERE starts_with(name, '{OWN_FOLDER}/history/')"  # noqa: S608 - own text
@@ -302,37 +297,6 @@ async def read_known(store: Store, relations: Relations) -> bool:
     return True
 
 
-async def read_load(store: Store, relations: Relations, tell: Observer = ignore) -> LoadPage | None:
-    """List, and bring in what a load left about itself; None where none was completed."""
-    await Listing(store, relations, tell).repeat()
-    page = await read_page(store, relations)
-    return page if page is not None and await read_known(store, relations) else None
-
-
-async def read_table(store: Store, relations: Relations, page: LoadPage) -> Table | None:
-    """The table that a load landed, copied into the run's own folder; None where there is none, or it cannot be had."""
-    landed = page.table
-    if landed is None or landed.size_bytes > _TABLE_BYTES or not is_listed(relations, landed.name):
-        return None
-    try:
-        return await fetch_table(store, relations, landed)
-    except (SourceError, NotAsLanded):
-        return None
-
-
-async def read_proved(store: Store, relations: Relations) -> LoadPage | None:
-    """As `read_load`, for those who use what the manifest says; raises `NotAsLanded` where it is gone or another."""
-    page = await read_load(store, relations)
-    if page is not None:
-        refuse_doubtful(relations, page)
-    elif lacks_manifest(relations, await read_page(store, relations)):
-        raise NotAsLanded(
-            f"{MANIFEST} is gone ({LOAD} names it), so nobody knows what was loaded: the same 'laden load' makes it"
-            " anew, of what is there"
-        )
-    return page
-
-
 def lacks_manifest(relations: Relations, page: LoadPage | None) -> bool:
     """Whether a page names a manifest that the last listing does not show."""
     return page is not None and page.manifest is not None and not is_listed(relations, MANIFEST)
@@ -341,7 +305,7 @@ def lacks_manifest(relations: Relations, page: LoadPage | None) -> bool:
 def refuse_doubtful(relations: Relations, page: LoadPage) -> None:
     """Raise `NotAsLanded` unless the manifest that was read is the one that the page names."""
     if not is_believed(relations, page):
-        raise _not_as_landed(MANIFEST)
+        raise not_as_landed(MANIFEST)
 
 
 def is_believed(relations: Relations, page: LoadPage) -> bool:
@@ -351,44 +315,18 @@ def is_believed(relations: Relations, page: LoadPage) -> bool:
     return _md5(relations.folder / _KNOWN).hex() == page.manifest.md5
 
 
-def refuse_lost(relations: Relations, documents: Iterable[Document]) -> None:
-    """Raise `NotAsLanded` for documents of which the last listing shows none, or others of their names."""
-    for document in documents:
-        if is_listed(relations, document.name):
-            raise _not_as_landed(document.name)
-        raise NotAsLanded(
-            f"{document.name} is gone ({LOAD} names it), so nobody knows what its rows say: the same 'laden load' lands"
-            " it again"
-        )
-
-
 def refuse_other(path: Path, landed: Document) -> None:
     """Raise `NotAsLanded` unless a file that was read holds what the page about the load names."""
     if _md5(path).hex() != landed.md5:
-        raise _not_as_landed(landed.name)
+        raise not_as_landed(landed.name)
 
 
-def _not_as_landed(name: str) -> NotAsLanded:
+def not_as_landed(name: str) -> NotAsLanded:
+    """The error for a document that is another one than its load left."""
     return NotAsLanded(
         f"{name} is not as the last load left it ({LOAD} names another MD5), so nothing in it is believed:"
         " see 'laden verify', then load again"
     )
-
-
-async def fetch_table(store: Store, relations: Relations, landed: Document) -> Table:
-    """The table that a load landed, of any size.
-
-    Raises:
-        SourceError: it is no table.
-        NotAsLanded: it is gone, or another.
-        StoreError: as `fetch`.
-    """
-    if not is_listed(relations, landed.name):
-        refuse_lost(relations, [landed])
-    path = relations.folder / "landed-table"
-    await fetch(store, relations, landed.name, path)
-    refuse_other(path, landed)
-    return replace(Table.open(path).hold(relations.folder), name=landed.name)
 
 
 async def fetch(store: Store, relations: Relations, name: str, path: Path) -> None:

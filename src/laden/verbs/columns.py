@@ -11,7 +11,7 @@ from laden.dataset.source import find
 from laden.dataset.table import Table, count
 from laden.run.loop import run as run_loop
 from laden.run.run import Run, running
-from laden.stages.inventory import fetch_table, read_load
+from laden.stages.landed import fetch_table, read_load
 from laden.stages.loadpage import LOAD
 from laden.stages.survey import Choice, recognise_source
 from laden.store import without_secret

@@ -13,7 +13,8 @@ from laden.run.loop import run as run_loop
 from laden.run.run import Run, running
 from laden.stages.engine import Pool, ReadBack, done_by
 from laden.stages.history import behind
-from laden.stages.inventory import is_believed, lacks_manifest, read_load, read_page, read_table
+from laden.stages.inventory import is_believed, lacks_manifest, read_page
+from laden.stages.landed import read_load, read_table
 from laden.stages.loadpage import LoadPage
 from laden.stages.manifest import MANIFEST
 from laden.stages.proof import compare, documents_to_read_back, read_back, to_read_back
