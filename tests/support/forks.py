@@ -10,6 +10,7 @@ is what `harness.start` starts, and `harness.run` where this cannot be had.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import importlib
 import json
 import os
@@ -140,13 +141,30 @@ def _become(arguments: list[str], env: dict[str, str], folder: str, out: int, er
         os._exit(code)
 
 
+_LATE = (
+    *(f"PIL.{kind}ImagePlugin" for kind in ("Bmp", "Gif", "Jpeg", "Png", "Ppm", "WebP")),
+    *(f"PIL.Image{what}" for what in ("Chops", "Ops", "Sequence")),
+    "numpy.ma",
+    "pygal.style",
+    "uvloop",
+)
+"""Of other people's modules, those that laden imports only when a run needs them."""
+
+
 def _import_all() -> None:
-    """Everything that a verb may import, so that no run has to."""
+    """Everything that a verb may import, and the verbs themselves, so that no run has to."""
     import laden
+    from laden.cli import usage
 
     for module in pkgutil.walk_packages(laden.__path__, "laden."):
         if not module.name.startswith(("laden.notebook", "laden.demo")):
             importlib.import_module(module.name)
+    for name in _LATE:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    importlib.import_module("laden.report.charts")._pygal()
+    usage._verbs_for(["load"])
+    usage.all_verbs()
 
 
 if __name__ == "__main__":

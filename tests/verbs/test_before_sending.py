@@ -78,8 +78,10 @@ def test_neither_planning_nor_the_question_is_in_speed_and_time_left(
 
 
 def test_before_somebody_is_asked_the_way_is_measured_and_nothing_is_left(
-    emulator: Emulator, container: str, tmp_path: Path
+    emulator: Emulator, container: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # A person's patience with a link, not with a machine that is busy with other tests.
+    monkeypatch.setattr("laden.verbs.measuring._PATIENCE_S", 600.0)
     dataset = make_dataset(tmp_path / "source")
     seen: list[Event] = []
     asked: list[PlanReady] = []

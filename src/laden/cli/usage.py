@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -48,7 +49,9 @@ def all_verbs() -> Any:
     return _verbs(_VERBS)
 
 
+@cache
 def _verbs(modules: tuple[str, ...]) -> Any:
+    """Those that `app` and these modules declare, made once: making them takes as long as a small run does."""
     from laden.cli.app import app
 
     for declarations in modules:
