@@ -302,6 +302,11 @@ def lacks_manifest(relations: Relations, page: LoadPage | None) -> bool:
     return page is not None and page.manifest is not None and not is_listed(relations, MANIFEST)
 
 
+def lacks_page(relations: Relations) -> bool:
+    """Whether the last listing shows a manifest, and no page about a load that would vouch for it."""
+    return is_listed(relations, MANIFEST) and not is_listed(relations, LOAD)
+
+
 def refuse_doubtful(relations: Relations, page: LoadPage) -> None:
     """Raise `NotAsLanded` unless the manifest that was read is the one that the page names."""
     if not is_believed(relations, page):
@@ -323,9 +328,11 @@ def refuse_other(path: Path, landed: Document) -> None:
 
 def not_as_landed(name: str) -> NotAsLanded:
     """The error for a document that is another one than its load left."""
+    # A manifest is made anew by every load; a table that laden did not write is left alone.
+    act = "" if name == MANIFEST else " with --overwrite changed"
     return NotAsLanded(
         f"{name} is not as the last load left it ({LOAD} names another MD5), so nothing in it is believed:"
-        " see 'laden verify', then load again"
+        f" see 'laden verify', then load again{act}"
     )
 
 

@@ -16,6 +16,7 @@ from laden.stages.inventory import (
     fetch,
     is_listed,
     lacks_manifest,
+    lacks_page,
     not_as_landed,
     read_known,
     read_page,
@@ -50,6 +51,15 @@ async def read_table(store: Store, relations: Relations, page: LoadPage) -> Tabl
         return None
 
 
+def refuse_without_page(relations: Relations) -> None:
+    """Raise `NotAsLanded` where the page about a load is gone, and its manifest is there."""
+    if lacks_page(relations):
+        raise NotAsLanded(
+            f"{LOAD} is gone, which vouches for the manifest beside it, so nobody knows what was loaded: the same"
+            " 'laden load' makes it anew, of what is there"
+        )
+
+
 async def read_proved(store: Store, relations: Relations) -> LoadPage | None:
     """As `read_load`, for those who use what the manifest says; raises `NotAsLanded` where it is gone or another."""
     page = await read_load(store, relations)
@@ -60,6 +70,7 @@ async def read_proved(store: Store, relations: Relations) -> LoadPage | None:
             f"{MANIFEST} is gone ({LOAD} names it), so nobody knows what was loaded: the same 'laden load' makes it"
             " anew, of what is there"
         )
+    refuse_without_page(relations)
     return page
 
 
