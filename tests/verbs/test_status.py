@@ -138,7 +138,7 @@ def test_what_is_not_complete_does_not_end_as_if_it_were(dataset: Dataset, place
     gone = next(name for name in place.read() if name.endswith(".png"))
     place.remove(gone)
     state, _, _, complete = shown(place)
-    assert (state, complete) == ("1 images are gone or changed: laden verify tells which", False)
+    assert (state, complete) == ("1 image is gone or changed: laden verify tells which", False)
     assert status(place.url).exit_code == 3
 
 

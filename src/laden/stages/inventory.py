@@ -7,21 +7,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
-from laden.dataset.table import Table
 from laden.relations import Relations
 from laden.run.ticks import Ticks
 from laden.stages.feeding import Feeding
 from laden.stages.loadpage import COMPLETE, LOAD, Document, LoadPage, read_load_page
 from laden.stages.manifest import MANIFEST, read_manifest
 from laden.stages.metadata import feed, is_document, note_odd
-from laden.store import Store, digest
+from laden.store import Page, Store, digest
 from laden.store.listing import NAMES_IN_RANGE, RangesDoNotFit, Span, list_all, list_ranges, list_spans
-from laden.values.errors import BlobMissing, ContainerMissing, ManifestUnreadable, NotAsLanded, SourceError, StoreError
+from laden.values.errors import (
+    BlobMissing,
+    ContainerMissing,
+    ManifestUnreadable,
+    NotAsLanded,
+    StoreError,
+    UsageError,
+)
 from laden.values.events import Observer, ignore
 from laden.values.names import OWN_FOLDER
 from laden.values.records import Blob, Finding, Severity
@@ -29,8 +34,6 @@ from laden.values.records import Blob, Finding, Severity
 _PAGE_BYTES = 16 << 20
 _PART_BYTES = 16 << 20
 _KNOWN = "known.parquet"
-_TABLE_BYTES = 512 << 20
-"""PADCHEST's is 99 MB; a larger one is not worth its transfer for a few counts."""
 
 
 _RECORDED = f"SELECT max(name) FROM blobs WHERE starts_with(name, '{OWN_FOLDER}/history/')"  # noqa: S608 - own text
@@ -60,6 +63,7 @@ class Listing:
         self._spans: Sequence[Span] = ()
         self._doubted = False
         self._garbled = False
+        self._seen = False
         self._unreadable: ManifestUnreadable | None = None
         self._ticks = Ticks(tell, "blobs listed")
         self.absent = False
@@ -72,6 +76,7 @@ class Listing:
         except ContainerMissing:
             self.absent = True
             return
+        self._seen = True
         self._marker = page.marker
         self._feed(page.blobs)
         note_odd(self._relations, page.odd)
@@ -98,7 +103,7 @@ class Listing:
             self._marker = ""
             await self._rest(starts)
             return
-        page = await self._store.list_page()
+        page = await self._first()
         self._marker = page.marker
         self._feed(page.blobs)
         note_odd(self._relations, page.odd)
@@ -108,6 +113,17 @@ class Listing:
                     await read_known(self._store, self._relations)
                 starts = self._starts()
             await self._rest(starts)
+
+    async def _first(self) -> Page:
+        """The first page; raises `UsageError` for a place that is not there and never was, as far as this run saw."""
+        try:
+            page = await self._store.list_page()
+        except ContainerMissing as error:
+            if self._seen:
+                raise
+            raise UsageError(str(error)) from None
+        self._seen = True
+        return page
 
     async def know(self) -> None:
         """Read the manifest; one whose bytes are not those that were stored there is for `doubt` to tell."""
@@ -282,46 +298,20 @@ async def read_known(store: Store, relations: Relations) -> bool:
     return True
 
 
-async def read_load(store: Store, relations: Relations, tell: Observer = ignore) -> LoadPage | None:
-    """List, and bring in what a load left about itself; None where none was completed."""
-    await Listing(store, relations, tell).repeat()
-    page = await read_page(store, relations)
-    return page if page is not None and await read_known(store, relations) else None
-
-
-async def read_table(store: Store, relations: Relations, page: LoadPage) -> Table | None:
-    """The table that a load landed, copied into the run's own folder; None where there is none, or it cannot be had."""
-    landed = page.table
-    if landed is None or landed.size_bytes > _TABLE_BYTES or not is_listed(relations, landed.name):
-        return None
-    try:
-        return await fetch_table(store, relations, landed)
-    except (SourceError, NotAsLanded):
-        return None
-
-
-async def read_proved(store: Store, relations: Relations) -> LoadPage | None:
-    """As `read_load`, for those who use what the manifest says; raises `NotAsLanded` where it is gone or another."""
-    page = await read_load(store, relations)
-    if page is not None:
-        refuse_doubtful(relations, page)
-    elif lacks_manifest(relations, await read_page(store, relations)):
-        raise NotAsLanded(
-            f"{MANIFEST} is gone ({LOAD} names it), so nobody knows what was loaded: the same 'laden load' makes it"
-            " anew, of what is there"
-        )
-    return page
-
-
 def lacks_manifest(relations: Relations, page: LoadPage | None) -> bool:
     """Whether a page names a manifest that the last listing does not show."""
     return page is not None and page.manifest is not None and not is_listed(relations, MANIFEST)
 
 
+def lacks_page(relations: Relations) -> bool:
+    """Whether the last listing shows a manifest, and no page about a load that would vouch for it."""
+    return is_listed(relations, MANIFEST) and not is_listed(relations, LOAD)
+
+
 def refuse_doubtful(relations: Relations, page: LoadPage) -> None:
     """Raise `NotAsLanded` unless the manifest that was read is the one that the page names."""
     if not is_believed(relations, page):
-        raise _not_as_landed(MANIFEST)
+        raise not_as_landed(MANIFEST)
 
 
 def is_believed(relations: Relations, page: LoadPage) -> bool:
@@ -331,44 +321,20 @@ def is_believed(relations: Relations, page: LoadPage) -> bool:
     return _md5(relations.folder / _KNOWN).hex() == page.manifest.md5
 
 
-def refuse_lost(relations: Relations, documents: Iterable[Document]) -> None:
-    """Raise `NotAsLanded` for documents of which the last listing shows none, or others of their names."""
-    for document in documents:
-        if is_listed(relations, document.name):
-            raise _not_as_landed(document.name)
-        raise NotAsLanded(
-            f"{document.name} is gone ({LOAD} names it), so nobody knows what its rows say: the same 'laden load' lands"
-            " it again"
-        )
-
-
 def refuse_other(path: Path, landed: Document) -> None:
     """Raise `NotAsLanded` unless a file that was read holds what the page about the load names."""
     if _md5(path).hex() != landed.md5:
-        raise _not_as_landed(landed.name)
+        raise not_as_landed(landed.name)
 
 
-def _not_as_landed(name: str) -> NotAsLanded:
+def not_as_landed(name: str) -> NotAsLanded:
+    """The error for a document that is another one than its load left."""
+    # A manifest is made anew by every load; a table that laden did not write is left alone.
+    act = "" if name == MANIFEST else " with --overwrite changed"
     return NotAsLanded(
         f"{name} is not as the last load left it ({LOAD} names another MD5), so nothing in it is believed:"
-        " see 'laden verify', then load again"
+        f" see 'laden verify', then load again{act}"
     )
-
-
-async def fetch_table(store: Store, relations: Relations, landed: Document) -> Table:
-    """The table that a load landed, of any size.
-
-    Raises:
-        SourceError: it is no table.
-        NotAsLanded: it is gone, or another.
-        StoreError: as `fetch`.
-    """
-    if not is_listed(relations, landed.name):
-        refuse_lost(relations, [landed])
-    path = relations.folder / "landed-table"
-    await fetch(store, relations, landed.name, path)
-    refuse_other(path, landed)
-    return replace(Table.open(path).hold(relations.folder), name=landed.name)
 
 
 async def fetch(store: Store, relations: Relations, name: str, path: Path) -> None:

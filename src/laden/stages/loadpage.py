@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from laden._version import VERSION
 from laden.dataset.images import BROKEN
 from laden.relations import Relations
-from laden.values.errors import StoreError
+from laden.values.errors import NotAsLanded
 from laden.values.records import Step
 
 LOAD = "_laden/load.json"
@@ -183,7 +183,7 @@ def read_load_page(data: bytes) -> LoadPage:
     """The page again.
 
     Raises:
-        StoreError: it is not a page this version can read.
+        NotAsLanded: it is not a page this version can read.
     """
     try:
         page = json.loads(data)
@@ -206,7 +206,7 @@ def read_load_page(data: bytes) -> LoadPage:
     except (ValueError, KeyError, TypeError):
         known = False
     if not known:
-        raise StoreError(f"{LOAD} is not a page this version can read: run the load again to have it made anew")
+        raise NotAsLanded(f"{LOAD} is not a page this version can read: run the load again to have it made anew")
     return read
 
 

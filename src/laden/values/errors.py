@@ -14,6 +14,7 @@
         BlobConflict                  a condition failed: the blob is there, or is another version
         BlobMissing                   no such blob
         NotAsLanded             3     what a load left is gone, or another one now
+        ManifestUnreadable      3     ... or none that this version can read
         BlobRefused                   this one request is not acceptable; others may be
           BlobArchived                it asks for bytes that nobody can read before hours have passed
           NotOffered                  ... as the service does not have the operation
@@ -150,6 +151,8 @@ class BlobConflict(StoreError):  # noqa: N818 - named for what the service said
 
 class ManifestUnreadable(StoreError):  # noqa: N818 - named for what happened
     """What lies under the manifest's name is none that this version can read."""
+
+    exit_code = ExitCode.FINDINGS
 
 
 class NotAsLanded(StoreError):  # noqa: N818 - named for what happened

@@ -21,7 +21,7 @@ from laden.dataset.table import BATCH, Table, columns, count
 from laden.relations import Relations
 from laden.run.run import Run
 from laden.stages.download.meaning import GONE
-from laden.stages.inventory import fetch_table, read_proved, refuse_lost
+from laden.stages.landed import fetch_table, read_proved, refuse_lost
 from laden.stages.loadpage import Document, LoadPage
 from laden.stages.manifest import OTHER, find_loads_below
 from laden.stages.proof import documents_amiss

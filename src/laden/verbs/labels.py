@@ -16,8 +16,8 @@ from typing import Literal
 from laden.dataset.profile import Profile, Template, builtin, open_profile
 from laden.relations import Relations, told_locally
 from laden.run.loop import run
-from laden.stages.inventory import fetch_table, read_proved
 from laden.stages.labels import FORMS, STARTS, LabelCounts, LabelSet, collect
+from laden.stages.landed import fetch_table, read_proved
 from laden.stages.loadpage import COMPLETE, LoadPage
 from laden.stages.proof import wrong
 from laden.store import Destination, FolderDestination, Store, open_store, parse_destination, place_of, quoted

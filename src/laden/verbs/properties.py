@@ -20,7 +20,7 @@ from laden.run.run import Run
 from laden.stages.acting import Target, act, refuse_other
 from laden.stages.costs import of_moving
 from laden.stages.history import Deed
-from laden.stages.inventory import refuse_lost
+from laden.stages.landed import refuse_lost
 from laden.stages.manifest import OTHER
 from laden.stages.properties import Values, Wishes, wishes_of
 from laden.store import FolderDestination, place_of, without_secret

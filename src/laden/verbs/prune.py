@@ -19,7 +19,7 @@ from laden.remote.sources import Sources
 from laden.run.loop import run as run_loop
 from laden.run.run import Run
 from laden.stages.acting import told_undo
-from laden.stages.inventory import refuse_lost
+from laden.stages.landed import refuse_lost
 from laden.stages.loadpage import COMPLETE
 from laden.stages.pruning import (
     PLAN_START,

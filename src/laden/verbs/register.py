@@ -24,8 +24,9 @@ from laden.azure.clients import session
 from laden.azure.handover import Kind, choose, prove
 from laden.relations import Relations, told_locally
 from laden.run.loop import run
-from laden.stages.inventory import is_listed, read_load
+from laden.stages.inventory import is_listed
 from laden.stages.labels import FORMS, MLTABLE
+from laden.stages.landed import read_load
 from laden.stages.loadpage import LOAD, LoadPage
 from laden.stages.proof import wrong
 from laden.stages.publish import Publisher

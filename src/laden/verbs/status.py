@@ -20,10 +20,11 @@ from laden.stages.inventory import (
     Listing,
     is_believed,
     lacks_manifest,
+    lacks_page,
     read_known,
     read_page,
 )
-from laden.stages.loadpage import COMPLETE, UNFINISHED, LoadPage
+from laden.stages.loadpage import COMPLETE, LOAD, UNFINISHED, LoadPage
 from laden.stages.manifest import MANIFEST, OTHER
 from laden.stages.proof import documents_amiss
 from laden.stages.sent import Sent, count_sent
@@ -34,7 +35,7 @@ from laden.store.sas import lacking_for_verify
 from laden.values.arguments import Connections, checked
 from laden.values.errors import ExitCode
 from laden.values.events import Observer, Shown, Started, Summary, ignore
-from laden.values.units import amount, duration, share, size
+from laden.values.units import amount, duration, plural, share, size
 from laden.verbs.opening import opened
 
 _KNOWN = f"""
@@ -115,6 +116,10 @@ class _Doubts(NamedTuple):
 
 
 async def _doubts(run: Run, store: Store, page: LoadPage | None, *, lacks: bool) -> _Doubts:
+    if page is None and lacks_page(run.relations):
+        return _Doubts(
+            {}, f"the page about the load ({LOAD}) is gone: the same laden load makes it anew, of what is there"
+        )
     if page is None or page.state == UNFINISHED:
         return _Doubts({})
     manifest = ""
@@ -137,6 +142,8 @@ def _standing(
     facts: dict[str, Any] = {"there": f"{amount(sent.images)} images of laden's, {size(sent.size_bytes)}"}
     if sent.broken:
         facts["broken inside"] = amount(sent.broken)
+    if page is None and doubts.manifest:
+        return facts, doubts.manifest
     if page is None and not sent.images:
         return facts, "nothing was loaded here"
     if page is None or page.state == UNFINISHED:
@@ -155,7 +162,7 @@ def _standing(
     if doubts.documents:
         facts["tables and files"] = ", ".join(doubts.documents)
     if sent.newer and came is not None and not doubts.manifest:
-        facts |= {"since then": f"{amount(sent.newer)} more images", **_pace(came)}
+        facts |= {"since then": f"{amount(sent.newer)} more {'image' if sent.newer == 1 else 'images'}", **_pace(came)}
     return facts, _state(page, sent, came, doubts, gone + changed)
 
 
@@ -166,7 +173,7 @@ def _state(page: LoadPage, sent: Sent, came: Arrivals | None, doubts: _Doubts, a
     if page.state != COMPLETE:
         return "a load replaces images, or was interrupted while it did"
     if amiss:
-        return f"{amount(amiss)} images are gone or changed: laden verify tells which"
+        return f"{plural(amiss, 'image')} {'is' if amiss == 1 else 'are'} gone or changed: laden verify tells which"
     if sent.newer:
         # A load that is under way may have a table of more rows by now.
         return f"complete once, and unfinished since: {_life(came)}"

@@ -23,7 +23,7 @@ from laden.dataset.selection import Records
 from laden.run.loop import run as run_loop
 from laden.run.run import Run, running
 from laden.stages.download import Wanted
-from laden.stages.inventory import refuse_lost
+from laden.stages.landed import refuse_lost
 from laden.stages.manifest import OTHER
 from laden.store import place_of, without_secret
 from laden.store.access import Renewal
