@@ -34,6 +34,7 @@ from laden.values.errors import UsageError
 from laden.values.memory import MEMORY_VARIABLE, THREAD_MB, database_share
 from laden.values.room import disk_full, free_bytes, is_full
 from laden.values.secrets import StreamLost
+from laden.values.statements import executed
 
 BATCH_ROWS = 50_000
 """Fed at once: enough to be quick, and some 30 MB at most."""
@@ -166,7 +167,7 @@ class Relations:
 
     def run(self, sql: str, parameters: Sequence[object] | Mapping[str, object] = ()) -> int:
         """Execute a statement; returns how many rows it made, changed or deleted (of several statements, the last)."""
-        return self._took_in(self._connection.execute(sql, parameters))
+        return self._took_in(executed(self._connection, sql, parameters))
 
     def run_within(self, sql: str, limit_s: float) -> bool:
         """Execute a statement that somebody else wrote; False if it was ended for taking too long.
@@ -205,7 +206,7 @@ class Relations:
 
     def one(self, sql: str, parameters: Sequence[object] | Mapping[str, object] = ()) -> tuple[Any, ...]:
         """The first row of an answer, which has few: one that was not read to its end stands in the next one's way."""
-        row: tuple[Any, ...] = self._connection.execute(sql, parameters).fetchall()[0]
+        row: tuple[Any, ...] = executed(self._connection, sql, parameters).fetchall()[0]
         return row
 
     def has(self, table: str) -> bool:
@@ -219,7 +220,7 @@ class Relations:
         """The rows of an answer, in constant memory, unharmed by other statements meanwhile."""
         cursor = self._connection.cursor()
         try:
-            cursor.execute(sql, parameters)
+            executed(cursor, sql, parameters)
             while rows := cursor.fetchmany(2048):
                 yield from rows
         finally:
@@ -245,7 +246,7 @@ class Relations:
             self._grow()
         self._connection.register("batch", stream)
         try:
-            self._took_in(self._connection.execute(statement, parameters))
+            self._took_in(executed(self._connection, statement, parameters))
         except duckdb.Error:
             if stream.error is not None:
                 raise stream.error from stream.error.__cause__
@@ -266,7 +267,7 @@ class Relations:
 
     def numbers(self, sql: str, parameters: Sequence[object] = ()) -> np.typing.NDArray[np.int64]:
         """The one column of an answer that has whole numbers and no NULL, whole."""
-        (column,) = self._connection.execute(sql, parameters).fetchnumpy().values()
+        (column,) = executed(self._connection, sql, parameters).fetchnumpy().values()
         return np.asarray(column, dtype=np.int64)
 
     def feed_columns(
@@ -292,7 +293,7 @@ class Relations:
         names = ", ".join([*columns, *constants])
         self._connection.register("batch", arrays)
         insert = f"INSERT INTO {table} ({names}) SELECT {', '.join(values)} FROM batch"  # noqa: S608 - own names
-        self._took_in(self._connection.execute(insert, list(constants.values())))
+        self._took_in(executed(self._connection, insert, list(constants.values())))
         self._connection.unregister("batch")
 
     def _types(self, table: str) -> dict[str, str]:
