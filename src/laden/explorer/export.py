@@ -47,12 +47,14 @@ def exported(place: Place, view: View, form: str) -> tuple[Iterator[bytes], str]
     return _parts(path), f"{_base(place)}.{'txt' if form == 'keys' else form}"
 
 
-def key_file(place: Place, names: list[str]) -> Path:
-    """The keys of items in a file of the run's own folder, as `--images-from` takes them; to be removed afterwards."""
+def key_file(place: Place, condition: str) -> Path:
+    """The keys of items, by a condition, in a file of the run's own folder, as `--images-from` takes them.
+
+    To be removed afterwards.
+    """
     path = place.index.relations.folder / f"keys-{uuid4().hex}.txt"
-    with place.index.relations.aside("name VARCHAR", ((name,) for name in names)) as chosen:
-        order = f"SELECT pos AS slot, pos FROM items WHERE name IN (SELECT name FROM {chosen})"  # noqa: S608 - own name
-        _write_keys(place, order, str(path).replace("'", "''"))
+    order = f"SELECT pos AS slot, pos FROM items WHERE {condition}"  # noqa: S608 - own text
+    _write_keys(place, order, str(path).replace("'", "''"))
     return path
 
 
