@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
+from laden.explorer.facets import quoted_text
 from laden.explorer.place import Place
+from laden.explorer.stored import StoredPlace
 from laden.explorer.views import View
 from laden.values.errors import UsageError
 
@@ -64,7 +66,7 @@ def _write_keys(place: Place, order: str, own: str) -> None:
 
 
 def _keys(place: Place, order: str) -> str:
-    """The key column's own words, where a row names the image; else the file's name."""
+    """The key column's own words, where a row names the image; else the file's name. The load's own are no images."""
     shape = place.labels.shape
     column = place.labels.column(shape.key) if shape else None
     key = (
@@ -73,9 +75,12 @@ def _keys(place: Place, order: str) -> str:
         else "regexp_extract(i.name, '[^/]*$')"
     )
     join = " LEFT JOIN records r ON r.laden_pos = i.pos" if column else ""
+    own = "starts_with(i.name, '_laden/')"
+    if isinstance(place, StoredPlace) and place.load and place.load.documents:
+        own += f" OR i.name IN ({', '.join(quoted_text(one.name) for one in place.load.documents)})"
     return (
         f"SELECT key FROM (SELECT {key} AS key, min(v.slot) AS slot FROM ({order}) v JOIN items i USING (pos){join}"  # noqa: S608
-        " GROUP BY 1) WHERE NOT contains(key, chr(10)) ORDER BY slot"
+        f" WHERE NOT ({own}) GROUP BY 1) WHERE NOT contains(key, chr(10)) ORDER BY slot"
     )
 
 
