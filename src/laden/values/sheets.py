@@ -25,6 +25,20 @@ def safe_cells(values: Iterable[object]) -> list[str]:
     return [_FORMULA.sub(r"\1'", _plain(str(value))) for value in values]
 
 
+_KEPT_FORMULA = re.compile("(?='*[=+@\t\r\uff1d\uff0b\uff0d\uff20-])")
+_KEPT_QUOTED = re.compile("'(?='*[=+@\t\r\uff1d\uff0b\uff0d\uff20-])")
+
+
+def kept_cell(text: str) -> str:
+    """A cell of a table that is read again, which no spreadsheet runs: `read_cell` gives back any text."""
+    return f"'{text}" if _KEPT_FORMULA.match(text) else text
+
+
+def read_cell(cell: str) -> str:
+    """The text that `kept_cell` made a cell of; or that somebody wrote there by hand."""
+    return cell[1:] if _KEPT_QUOTED.match(cell) else cell
+
+
 def _plain(text: str) -> str:
     """A text without control characters and halves of surrogate pairs; most have none, which is quickly seen."""
     if text.isascii() and text.isprintable():
