@@ -65,6 +65,7 @@ CREATE TABLE blobs (
     name VARCHAR, size_bytes BIGINT, md5 VARCHAR, etag VARCHAR,
     crc32 BIGINT, source_bytes BIGINT, mtime_ns BIGINT, image VARCHAR, source VARCHAR);
 CREATE TABLE origins (name VARCHAR, origin VARCHAR);
+CREATE TABLE odd (name VARCHAR, what VARCHAR);
 CREATE TABLE known ({IMAGE_COLUMNS});
 CREATE TABLE receipts (
     blob VARCHAR, archive VARCHAR, member VARCHAR, outcome VARCHAR, size_bytes BIGINT, md5 VARCHAR, crc32 BIGINT,
@@ -87,7 +88,8 @@ class Relations:
     """The tables of one run.
 
     `rows`, `table_starts` (where those of each table begin), `sizes` (that rows give images), `entries`, `blobs`,
-    `origins` (of those that came from other machines), `known` (an earlier manifest), `receipts`, `findings`.
+    `origins` (of those that came from other machines), `odd` (names under which no plain file lies), `known` (an
+    earlier manifest), `receipts`, `findings`.
     """
 
     Error = duckdb.Error
@@ -228,11 +230,10 @@ class Relations:
 
     def feed(self, table: str, rows: Iterable[tuple[Any, ...]]) -> int:
         """Append rows (tuples in the order of the table's columns) in batches; returns how many."""
-        names = list(self._types(table))
         count = 0
         pending = iter(rows)
         while batch := list(islice(pending, BATCH_ROWS)):
-            self.feed_columns(table, dict(zip(names, zip(*batch, strict=True), strict=True)))
+            self.feed_columns(table, dict(zip(self._types(table), zip(*batch, strict=True), strict=True)))
             count += len(batch)
         return count
 
