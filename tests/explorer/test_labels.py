@@ -226,3 +226,21 @@ def test_a_table_without_a_record_has_its_columns(tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path / "source", {"0": 1}, size=32)
     dataset.table.write_text(dataset.table.read_text("utf-8").splitlines()[0] + "\n", "utf-8")
     assert _read(dataset.table) == []
+
+
+def test_parts_of_a_table_with_long_records_have_fewer_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(labels, "_PART_BYTES", 1_000)
+    packed: list[int] = []
+
+    def pack(shared: Shared) -> None:
+        if shared.has(f"{PACKED}.labels"):
+            packed.append(*shared.one(f"SELECT count(*) FROM {PACKED}.labels"))
+
+    monkeypatch.setattr(Shared, "pack", pack)
+    with _joined(tmp_path) as (relations, _, own, right):
+        own.join()
+        assert _shown(relations) == right
+    # Two records of some 500 bytes each.
+    steps = [after - before for before, after in zip([0, *packed], packed, strict=False)]
+    assert len(steps) > 3
+    assert max(steps) <= 4

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from laden.run.loop import run
 from laden.store import cap as module
 from laden.store import open_store, parse_destination
-from laden.store.cap import Cap, Throttle, parse_cap
+from laden.store.cap import Cap, Span, Throttle, parse_cap
 from laden.store.http import HttpClient
 from laden.values.errors import UsageError
 
@@ -54,6 +54,38 @@ def test_times_of_day(cap, moment, bytes_per_s):
 def test_what_is_no_cap_is_refused(text):
     with pytest.raises(UsageError, match="--limit"):
         parse_cap(text)
+
+
+@pytest.mark.parametrize(
+    ("cap", "size_bytes", "begin", "seconds"),
+    [
+        (parse_cap("10k"), 90_000_000, "12:34", 9000),
+        (parse_cap("10k"), 0, "12:34", 0),
+        (DAY, 60_000_000, "09:00", 12),
+        (DAY, 20_000_000 * 60 + 5_000_000, "07:59", 61),
+        (parse_cap("08:00-18:00=5M"), 10**12, "17:00", 3600),
+        (parse_cap("08:00-18:00=5M"), 10**12, "19:00", 0),
+        (parse_cap("22:00-06:00=20M,1M"), 16 * 3600 * 10**6 + 20_000_000, "06:00", 16 * 3600 + 1),
+        (parse_cap("1k"), 86_400_000 * 10_000, "23:59", 864_000_000),
+    ],
+)
+def test_how_long_it_takes(cap, size_bytes, begin, seconds):
+    assert cap.seconds(size_bytes, time.fromisoformat(begin)) == pytest.approx(seconds)
+
+
+@given(
+    st.builds(
+        Cap,
+        st.floats(1e3, 1e9),
+        st.lists(st.builds(Span, st.times(), st.times(), st.floats(1e3, 1e9)), max_size=3).map(tuple),
+    ),
+    st.integers(0, 10**12),
+    st.times(),
+)
+def test_it_takes_no_longer_than_by_the_lowest_and_no_less_than_by_the_highest(cap, size_bytes, begin):
+    rates = [cap.bytes_per_s, *(span.bytes_per_s for span in cap.spans)]
+    told_s = cap.seconds(size_bytes, begin)
+    assert size_bytes / max(rates) * (1 - 1e-9) <= told_s <= size_bytes / min(rates) * (1 + 1e-9)
 
 
 @given(st.text(max_size=30))

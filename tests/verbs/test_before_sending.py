@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from laden.cli import run_command
 from laden.demo.emulator import Emulator
 from laden.run.loop import run as run_loop
 from laden.store import FolderDestination, parse_destination
@@ -130,6 +131,19 @@ def test_a_slow_line_is_not_measured_for_long(
     assert bytes_per_s >= pace.bytes_per_s > 0.5 * min(bytes_per_s, 4e8)
     assert slow.sent_bytes <= max(2.5 * bytes_per_s, 256 << 10)
     assert slow.now_s < 10
+
+
+def test_a_limit_is_part_of_how_long_it_takes(
+    container: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = make_dataset(tmp_path / "s").folder
+    seen: list[Event] = []
+    load(source, container, observer=seen.append, confirm=lambda _: False, limit="1k")
+    (plan,) = [event for event in seen if isinstance(event, PlanReady)]
+    (told,) = [event for event in seen if isinstance(event, Measured)]
+    assert plan.limited_s == told.seconds == pytest.approx(plan.bytes_to_send / 1000)
+    assert run_command(["load", str(source), container, "--limit", "1k", "--dry-run", "--report", "none"]) == 3
+    assert "within --limit" in capsys.readouterr().out
 
 
 def test_many_small_images_are_bound_by_their_number() -> None:

@@ -30,7 +30,8 @@ def exported(place: Place, view: View, form: str) -> tuple[Iterator[bytes], str]
     order = (
         f"SELECT slot, pos FROM {view.table}"  # noqa: S608 - own name
         if view.table
-        else f"SELECT {'-pos' if view.query.descending else 'pos'} AS slot, pos FROM ({place.views.positions(view)})"  # noqa: S608
+        else f"SELECT {'-pos' if view.query.descending else 'pos'} AS slot, pos FROM items"  # noqa: S608 - own text
+        f" WHERE {place.views.within(view, 'pos')}"
     )
     if form == "keys":
         _write_keys(place, order, own)

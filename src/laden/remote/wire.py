@@ -32,7 +32,7 @@ from laden.values.errors import Interrupted, StoreError, TransientStoreError
 
 T = TypeVar("T")
 
-_FEW, _MOST_FEW = 3, 16
+_FEW, _MOST_FEW = 4, 16
 """Requests in flight to begin with, and at most: publishers' servers are shared, and block whom they find rude."""
 _MANY, _MOST_MANY = 16, 64
 """The same of the clouds' own hosts, which are made for it."""

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from laden.relations import Relations
 from laden.run.ticks import Ticks
+from laden.stages.feeding import Feeding
 from laden.stages.loadpage import COMPLETE, LOAD, Document, LoadPage, read_load_page
 from laden.stages.manifest import MANIFEST, read_manifest
 from laden.stages.metadata import feed, is_document, note_odd
@@ -31,8 +32,6 @@ from laden.values.names import OWN_FOLDER
 from laden.values.records import Blob, Finding, Severity
 
 _PAGE_BYTES = 16 << 20
-_PAGES_FED = 4
-"""At once, where several come: the database takes them in half the time."""
 _PART_BYTES = 16 << 20
 _KNOWN = "known.parquet"
 
@@ -96,7 +95,7 @@ class Listing:
     async def repeat(self) -> None:
         """All of it, anew."""
         starts = self._starts(_THERE)
-        self._relations.run("DELETE FROM blobs; DELETE FROM origins")
+        self._relations.clear("blobs", "origins")
         self._ticks.begin()
         if await self._narrowly():
             return
@@ -163,7 +162,7 @@ class Listing:
                 return told
             what = "is not as the last load left it"
             self._doubted = True
-            self._relations.run("DELETE FROM known")
+            self._relations.clear("known")
             # Whatever its MD5 says, it is to be written again.
             self._relations.run("UPDATE blobs SET md5 = NULL WHERE name = ?", [MANIFEST])
         act = "it is made anew from what is there: see that nothing is missing"
@@ -226,13 +225,14 @@ class Listing:
         """List what it was narrowed to, and nothing else; False where that cannot be."""
         if not self._spans:
             return False
-        self._relations.run("DELETE FROM blobs; DELETE FROM origins")
+        self._relations.clear("blobs", "origins")
         try:
-            async for blobs in list_spans(self._store, self._spans):
-                self._feed(blobs)
+            with Feeding(self._relations) as feeding:
+                async for blobs in list_spans(self._store, self._spans):
+                    self._put(feeding, blobs)
         except RangesDoNotFit:
             self._spans, self._marker = (), ""
-            self._relations.run("DELETE FROM blobs; DELETE FROM origins")
+            self._relations.clear("blobs", "origins")
             return False
         return True
 
@@ -241,29 +241,30 @@ class Listing:
         starts = [start for start in starts if last is None or start > last]
         if self._in_ranges and starts:
             try:
-                pages: list[Sequence[Blob]] = []
-                async for blobs in list_ranges(self._store, self._marker, starts):
-                    pages.append(blobs)
-                    if len(pages) == _PAGES_FED:
-                        self._feed(*pages)
-                        pages.clear()
-                self._feed(*pages)
+                with Feeding(self._relations) as feeding:
+                    async for blobs in list_ranges(self._store, self._marker, starts):
+                        self._put(feeding, blobs)
             except RangesDoNotFit:
                 self._in_ranges = False
                 self._marker = ""
-                self._relations.run("DELETE FROM blobs; DELETE FROM origins")
+                self._relations.clear("blobs", "origins")
                 self._ticks.begin()
             else:
                 return
-        async for blobs in list_all(self._store, self._marker):
-            self._feed(blobs)
+        with Feeding(self._relations) as feeding:
+            async for blobs in list_all(self._store, self._marker):
+                self._put(feeding, blobs)
 
     def _starts(self, names: str = _EXPECTED) -> list[str]:
         return [name for (name,) in self._relations.stream(_STARTS.format(names=names))]
 
-    def _feed(self, *pages: Sequence[Blob]) -> None:
-        self._ticks.add(sum(map(len, pages)))
-        feed(self._relations, pages)
+    def _feed(self, blobs: Sequence[Blob]) -> None:
+        self._ticks.add(len(blobs))
+        feed(self._relations, blobs)
+
+    def _put(self, feeding: Feeding, blobs: Sequence[Blob]) -> None:
+        self._ticks.add(len(blobs))
+        feeding.put(blobs)
 
 
 async def read_page(store: Store, relations: Relations) -> LoadPage | None:
@@ -348,8 +349,10 @@ async def fetch(store: Store, relations: Relations, name: str, path: Path) -> No
     """
     with path.open("wb") as file:
         while part := await store.get(name, file.tell(), _PART_BYTES):
-            file.write(part)
-            if len(part) < _PART_BYTES:
+            size_bytes = file.write(part)
+            # Not kept while the next one comes.
+            del part
+            if size_bytes < _PART_BYTES:
                 break
     md5 = _md5(path)
     (listed,) = relations.one("SELECT md5 FROM blobs WHERE name = ?", [name])

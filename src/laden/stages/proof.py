@@ -103,7 +103,7 @@ def compare(relations: Relations, page: LoadPage, *, believed: bool = True) -> I
     names = [document.name for document in page.documents]
     if not believed:
         yield manifest_changed()
-        relations.run("DELETE FROM known")
+        relations.clear("known")
     relations.run("CREATE OR REPLACE TABLE promised AS SELECT blob, size_bytes, md5, known FROM known")
     promised = (document for document in page.documents if believed or document.name != MANIFEST)
     relations.feed("promised", ((*document[:3], "sent") for document in promised))

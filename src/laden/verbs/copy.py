@@ -154,7 +154,7 @@ class _Copying:
         self._landings = self._tables(loaded)
         await self._fetch_copies(loaded)
         page_etag = _etag_of(relations, LOAD)
-        relations.run("DELETE FROM blobs; DELETE FROM known")
+        relations.clear("blobs", "known")
         run.tell(Started("listing", str(self._there.target)))
         self._listing = Listing(self._there.store, relations, run.tell)
         await self._listing.begin()

@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 from laden.dataset.evidence import is_sums, parse_sums
@@ -229,15 +230,24 @@ class _Fetched:
         run = self._run
         run.tell(Started("fetch"))
         run.meter.start()
-        fetching = Fetching(self._root, self._sources.wire, self._folder, told=self._came_bytes, stopping=run.stopping)
+        fetching = Fetching(
+            self._root,
+            self._sources.wire,
+            self._folder,
+            told=self._came_bytes,
+            stopping=run.stopping,
+            begun=self._proving.begin,
+        )
         stopped = ""
         try:
-            for came in fetching.files(self._names):
-                self._fates[self._proving.settle(came)] += 1
-                self._came_bytes(0)
+            with closing(fetching.files(self._names)) as files:
+                for came in files:
+                    self._fates[self._proving.settle(came)] += 1
+                    self._came_bytes(0)
         except Interrupted as error:
             stopped = str(error)
         finally:
+            self._proving.close()
             self._came_bytes(0, last=True)
             run.meter.stop()
             tell_news(run, self._sources)

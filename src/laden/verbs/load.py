@@ -248,9 +248,7 @@ async def _load(
             return run.end()
         if not ground.ready.images and not ground.ready.share:
             raise nothing_here(run, ground.surveyed)
-        if not await agreed(
-            run, ground.ready, wishes.confirm, there.store, absent=ground.listing.absent, cap=wishes.cap
-        ):
+        if not await agreed(run, ground.ready, wishes.confirm, there.store, absent=ground.listing.absent):
             run.add(await _foreseen(run, ground, wishes))
             return run.end(ExitCode.INTERRUPTED, "nothing was sent, as you said")
         return await _carried_out(run, ground, wishes, sending, pool)
@@ -362,6 +360,7 @@ def _planned(
         selected_as=landings[0].subset if landings and landings[0].selection else None,
         documents=[*(landing.subset for landing in landings), *(document.name for document in earlier)],
         target=there.target,
+        cap=wishes.cap,
         measure=wishes.dry_run,
         share=wishes.share,
     )

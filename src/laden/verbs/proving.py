@@ -9,6 +9,7 @@ comes anew beside the damaged one, and takes its place once it is proved and kno
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path, PurePosixPath
 
@@ -21,6 +22,7 @@ from laden.remote.answers import Version
 from laden.remote.linked import LinkedRoot
 from laden.run.run import Run
 from laden.stages.fetching import Came, Fetching
+from laden.stages.fetching.arriving import ArrivingRoot
 from laden.stages.fetching.part import BLOCK_BYTES, Part, room_refusal, sweep
 from laden.stages.fetching.proof import Proof, damaged_members, prove
 from laden.stages.fetching.record import Origin, Record
@@ -72,6 +74,21 @@ class Proving:
         self._record = Record(folder)
         self._sealed: tuple[object, Seal] | None = None
         """Of the file that was hashed last."""
+        self._beside = ThreadPoolExecutor(1, "laden-proof")
+        self._begun: tuple[Came, list[Sum], Future[Proof]] | None = None
+        """The file that is proved while it comes, and what it is held against."""
+
+    def begin(self, came: Came) -> None:
+        """Begin to prove a file that is under way; those before it were settled."""
+        assert came.part is not None
+        root = ArrivingRoot(self._folder, came.part.arriving)
+        file, said = came.part.path.relative_to(self._folder).as_posix(), self._said(came)
+        proof = self._beside.submit(prove, root, file, came.name, said, self._run.stopping)
+        self._begun = came, said, proof
+
+    def close(self) -> None:
+        """Let go of the thread; what was under way has been given up."""
+        self._beside.shutdown(cancel_futures=True)
 
     def settle(self, came: Came) -> str:
         """Prove a file, and give it its name; what became of it."""
@@ -111,6 +128,8 @@ class Proving:
         said, noted = self._said(came), self._noted(came)
         if not said and noted is not None and noted.vouched and self._seal_of(came, noted) == noted.seal:
             return Proof(True, [], [])
+        if self._begun is not None and self._begun[0] is came and not came.whole_only and self._begun[1] == said:
+            return self._begun[2].result()
         return prove(self._folder, self._file(came), came.name, said, self._run.stopping)
 
     def _mended(self, came: Came) -> Proof:

@@ -194,7 +194,7 @@ async def _read_stored(
         page = await read_page(there.store, own)
         if page is not None and await read_known(there.store, own) and not is_believed(own, page):
             run.add([manifest_changed()])
-            own.run("DELETE FROM known")
+            own.clear("known")
         if isinstance(target, FolderDestination):
             _hash_noted(run, own, target.path)
         find_loads_below(own)

@@ -227,8 +227,11 @@ def _masks(places: int) -> str:
     """
     whole = _values("e", places, (1 << places) - 1)
     rows = f"SELECT DISTINCT {_mask('r', places)} AS of_row FROM rows r WHERE r.key IS NOT NULL"  # noqa: S608 - own text
-    doubled = f"count(*) > count(DISTINCT hash(e.key, {whole})) AS doubled"
-    entries = f"SELECT {_mask('e', places)} AS of_entry, {doubled} FROM entries e GROUP BY of_entry"  # noqa: S608
+    marked = f"SELECT {_mask('e', places)} AS of_entry, count(*) AS alike FROM entries e"  # noqa: S608 - own text
+    entries = (
+        f"SELECT of_entry, max(alike) > 1 AS doubled FROM ({marked} GROUP BY of_entry, hash(e.key, {whole}))"  # noqa: S608
+        " GROUP BY of_entry"
+    )
     return f"SELECT of_row, of_entry, doubled FROM ({rows}) CROSS JOIN ({entries}) ORDER BY ALL"  # noqa: S608 - own text
 
 
