@@ -17,7 +17,7 @@ from laden.stages.fetching.settling import Settling
 from laden.values.errors import ExitCode, Interrupted
 from laden.verbs.fetch import fetch
 from tests.remote.server import Call, Play, Server
-from tests.remote.test_fetch import made_zip, told
+from tests.remote.test_fetch import blocks_noted, made_zip, told
 
 _BLOCK = 64 << 10
 _PATIENCE_S = 60.0
@@ -66,6 +66,24 @@ def test_damage_is_found_while_it_comes_and_nothing_gets_its_name(server: Server
     summary, said = told([server.put("0.zip", bytes(wrong))], tmp_path / "to")
     assert (summary.exit_code, summary.damaged, "member-crc" in said) == (ExitCode.FINDINGS, 1, True)
     assert not (tmp_path / "to" / "0.zip").exists()
+
+
+@pytest.mark.parametrize("status", [403, 410, 404, 401])
+def test_a_link_that_ends_midway_says_what_is_kept_and_another_one_goes_on(
+    server: Server, tmp_path: Path, status: int
+) -> None:
+    archive = made_zip(20, 100_000)
+    link, folder = server.put("0.zip", archive), tmp_path / "to"
+    server.play = lambda call: Play(status=status) if call.number > 18 else None
+    summary, said = told([f"{link}?sig=c2VjcmV0c2VjcmV0"], folder)
+    assert (summary.exit_code, summary.failed) == (ExitCode.SOURCE, 1)
+    assert f"of it are in {folder / '0.zip.part'}: the same command goes on" in said["source-refused"]
+    server.play, noted = (lambda _: None), blocks_noted(folder, "0.zip")
+    server.calls.clear()
+    assert noted
+    assert fetch([f"{link}?sig=b3RoZXJvdGhlcm90aGVy"], folder).exit_code == ExitCode.COMPLETE
+    assert (folder / "0.zip").read_bytes() == archive
+    assert not {call.range[0] // _BLOCK for call in server.calls[1:] if call.range} & noted
 
 
 @pytest.mark.parametrize("size_bytes", [1, 5_000, 70_000])

@@ -27,6 +27,7 @@ from laden.stages.fetching.part import Part, refuse_place, room_refusal
 from laden.stages.fetching.slicing import Slicing, in_order
 from laden.values.errors import Interrupted, LadenError, SourceError, StoreError
 from laden.values.room import free_bytes
+from laden.values.units import size
 
 _AHEAD = 8
 """Blocks asked for and not written yet: more than hosts bear at once, and 128 MiB of memory."""
@@ -272,8 +273,12 @@ def _complete(came: Came) -> Came:
 
 
 def _failed(came: Came, error: SourceError | StoreError) -> Came:
-    _close(came)
     came.error = as_source_error(error, came.name) if isinstance(error, StoreError) else error
+    if came.error.code == "source-refused" and came.part is not None and came.part.done_bytes:
+        kept = f"{size(came.part.done_bytes)} of it are in {came.part.path}"
+        onward = "the same command goes on from there, also with another link to the same file"
+        came.error = SourceError(f"{came.error}; {kept}: {onward}", came.error.code)
+    _close(came)
     came.part = None
     return came
 
