@@ -123,6 +123,7 @@ class Run:
             self.log.settle()
         elif exit_code is ExitCode.USAGE:
             self.log.discard()
+        self.meter.rest()
         written = self.log.finish()
         if self._relations is not None:
             counts = outcomes(self._relations).counts()
