@@ -50,6 +50,25 @@ def test_a_stream_is_not_harmed_by_what_happens_meanwhile() -> None:
         assert seen == 5000
 
 
+def test_a_text_that_was_read_before_is_answered_anew() -> None:
+    """In another database, over other rows, after its table was made another one, and with other parameters."""
+    asked = "DELETE FROM known; INSERT INTO origins VALUES ('x', 'y'); FROM rows SELECT row WHERE row > ?"
+    for above in (1, 2, 1):
+        with Relations() as relations:
+            relations.feed("rows", ((number, "", "", "", "", True, True, "") for number in range(above + 3)))
+            assert sorted(relations.stream(asked, [above])) == [(above + 1,), (above + 2,)]
+            relations.run("CREATE OR REPLACE TABLE rows AS SELECT 'text' AS row, 5 AS other")
+            assert relations.one("FROM rows") == ("text", 5)
+            with pytest.raises(Relations.Error):
+                relations.one(asked, [above])
+            assert relations.one("SELECT count(*) FROM origins") == (2,), "what stands before it is done first"
+
+
+def test_any_number_of_texts_is_read() -> None:
+    with Relations() as relations:
+        assert [relations.one(f"SELECT {number}") for number in range(1_200)] == [(n,) for n in range(1_200)]
+
+
 def test_its_folder_is_private_and_gone_afterwards() -> None:
     with Relations() as relations:
         folder = relations.folder

@@ -34,6 +34,7 @@ from laden.values.errors import UsageError
 from laden.values.memory import MEMORY_VARIABLE, THREAD_MB, database_share
 from laden.values.room import disk_full, free_bytes, is_full
 from laden.values.secrets import StreamLost
+from laden.values.statements import executed
 
 BATCH_ROWS = 50_000
 """Fed at once: enough to be quick, and some 30 MB at most."""
@@ -64,6 +65,7 @@ CREATE TABLE blobs (
     name VARCHAR, size_bytes BIGINT, md5 VARCHAR, etag VARCHAR,
     crc32 BIGINT, source_bytes BIGINT, mtime_ns BIGINT, image VARCHAR, source VARCHAR);
 CREATE TABLE origins (name VARCHAR, origin VARCHAR);
+CREATE TABLE odd (name VARCHAR, what VARCHAR);
 CREATE TABLE known ({IMAGE_COLUMNS});
 CREATE TABLE receipts (
     blob VARCHAR, archive VARCHAR, member VARCHAR, outcome VARCHAR, size_bytes BIGINT, md5 VARCHAR, crc32 BIGINT,
@@ -86,7 +88,8 @@ class Relations:
     """The tables of one run.
 
     `rows`, `table_starts` (where those of each table begin), `sizes` (that rows give images), `entries`, `blobs`,
-    `origins` (of those that came from other machines), `known` (an earlier manifest), `receipts`, `findings`.
+    `origins` (of those that came from other machines), `odd` (names under which no plain file lies), `known` (an
+    earlier manifest), `receipts`, `findings`.
     """
 
     Error = duckdb.Error
@@ -166,7 +169,7 @@ class Relations:
 
     def run(self, sql: str, parameters: Sequence[object] | Mapping[str, object] = ()) -> int:
         """Execute a statement; returns how many rows it made, changed or deleted (of several statements, the last)."""
-        return self._took_in(self._connection.execute(sql, parameters))
+        return self._took_in(executed(self._connection, sql, parameters))
 
     def run_within(self, sql: str, limit_s: float) -> bool:
         """Execute a statement that somebody else wrote; False if it was ended for taking too long.
@@ -205,7 +208,7 @@ class Relations:
 
     def one(self, sql: str, parameters: Sequence[object] | Mapping[str, object] = ()) -> tuple[Any, ...]:
         """The first row of an answer, which has few: one that was not read to its end stands in the next one's way."""
-        row: tuple[Any, ...] = self._connection.execute(sql, parameters).fetchall()[0]
+        row: tuple[Any, ...] = executed(self._connection, sql, parameters).fetchall()[0]
         return row
 
     def has(self, table: str) -> bool:
@@ -219,7 +222,7 @@ class Relations:
         """The rows of an answer, in constant memory, unharmed by other statements meanwhile."""
         cursor = self._connection.cursor()
         try:
-            cursor.execute(sql, parameters)
+            executed(cursor, sql, parameters)
             while rows := cursor.fetchmany(2048):
                 yield from rows
         finally:
@@ -227,11 +230,10 @@ class Relations:
 
     def feed(self, table: str, rows: Iterable[tuple[Any, ...]]) -> int:
         """Append rows (tuples in the order of the table's columns) in batches; returns how many."""
-        names = list(self._types(table))
         count = 0
         pending = iter(rows)
         while batch := list(islice(pending, BATCH_ROWS)):
-            self.feed_columns(table, dict(zip(names, zip(*batch, strict=True), strict=True)))
+            self.feed_columns(table, dict(zip(self._types(table), zip(*batch, strict=True), strict=True)))
             count += len(batch)
         return count
 
@@ -245,7 +247,7 @@ class Relations:
             self._grow()
         self._connection.register("batch", stream)
         try:
-            self._took_in(self._connection.execute(statement, parameters))
+            self._took_in(executed(self._connection, statement, parameters))
         except duckdb.Error:
             if stream.error is not None:
                 raise stream.error from stream.error.__cause__
@@ -266,7 +268,7 @@ class Relations:
 
     def numbers(self, sql: str, parameters: Sequence[object] = ()) -> np.typing.NDArray[np.int64]:
         """The one column of an answer that has whole numbers and no NULL, whole."""
-        (column,) = self._connection.execute(sql, parameters).fetchnumpy().values()
+        (column,) = executed(self._connection, sql, parameters).fetchnumpy().values()
         return np.asarray(column, dtype=np.int64)
 
     def feed_columns(
@@ -292,7 +294,7 @@ class Relations:
         names = ", ".join([*columns, *constants])
         self._connection.register("batch", arrays)
         insert = f"INSERT INTO {table} ({names}) SELECT {', '.join(values)} FROM batch"  # noqa: S608 - own names
-        self._took_in(self._connection.execute(insert, list(constants.values())))
+        self._took_in(executed(self._connection, insert, list(constants.values())))
         self._connection.unregister("batch")
 
     def _types(self, table: str) -> dict[str, str]:

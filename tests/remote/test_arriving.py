@@ -72,8 +72,8 @@ def test_damage_is_found_while_it_comes_and_nothing_gets_its_name(server: Server
 def test_blocks_come_in_slices_and_no_byte_comes_twice(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size_bytes: int
 ) -> None:
-    monkeypatch.setattr("laden.stages.fetching._SHORTEST_BYTES", 5_000)
-    monkeypatch.setattr("laden.stages.fetching.PIECE_BYTES", 30_000)
+    monkeypatch.setattr("laden.stages.fetching.slicing._SHORTEST_BYTES", 5_000)
+    monkeypatch.setattr("laden.stages.fetching.slicing.PIECE_BYTES", 30_000)
     archive = made_zip(9, size_bytes)
     assert fetch([server.put("0.zip", archive)], tmp_path / "to").exit_code == ExitCode.COMPLETE
     assert (tmp_path / "to" / "0.zip").read_bytes() == archive

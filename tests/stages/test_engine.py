@@ -250,11 +250,9 @@ def answered(change: Callable[[list[Any]], list[Any]]) -> Callable[[Any], Any]:
         answered(lambda results: [replace(one, item=one.item._replace(blob="png/other")) for one in results[:1]]),
     ],
 )
-def test_a_future_of_something_else_is_told_as_that(
-    dataset: Dataset, tmp_path: Path, made: Callable[[Any], Any]
-) -> None:
+def test_a_future_of_something_else_is_told_as_that(few: Dataset, tmp_path: Path, made: Callable[[Any], Any]) -> None:
     with pytest.raises(UsageError, match="the executor gave back something else than what the call"):
-        moved(dataset, FolderDestination(tmp_path / "there"), pool=ExecutorPool(Giving(made), 1))
+        moved(few, FolderDestination(tmp_path / "there"), pool=ExecutorPool(Giving(made), 1))
 
 
 LIES: list[Callable[[Receipt], Any]] = [

@@ -21,6 +21,7 @@ _NAMES = ("chromium", "chromium-browser", "google-chrome") if sys.platform != "w
 CHROMIUM = next(filter(None, map(shutil.which, _NAMES)), None)
 _ABOVE = 10
 _DEADLINE_S = 60
+_AT_ONCE_BYTES = 1 << 16
 _TAKE_PIPES = (
     "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); os.execv(sys.argv[3], sys.argv[3:])"
 )
@@ -29,9 +30,10 @@ _TAKE_PIPES = (
 class Browser:
     """A `with` block around one browser, which is gone afterwards."""
 
-    def __init__(self, folder: Path) -> None:
-        """`folder` takes its profile; nothing of this person's is read or written."""
+    def __init__(self, folder: Path, *flags: str) -> None:
+        """`folder` takes its profile; nothing of this person's is read or written. `flags` are Chromium's own."""
         self._folder = folder
+        self._flags = flags
         self._number = 0
         self._session: str | None = None
         self.complaints: list[str] = []
@@ -46,6 +48,7 @@ class Browser:
         flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars",
                  "--no-first-run", "--disable-background-networking", "--disable-component-update",
                  f"--user-data-dir={self._folder}", "--remote-debugging-pipe"]  # fmt: skip
+        flags += self._flags
         command = [sys.executable, "-c", _TAKE_PIPES, str(browser_reads), str(browser_writes), CHROMIUM, *flags]
         self._process = subprocess.Popen(
             command, pass_fds=(browser_reads, browser_writes), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -53,7 +56,8 @@ class Browser:
         os.close(browser_reads)
         os.close(browser_writes)
         self._to: BinaryIO = os.fdopen(we_write, "wb", buffering=0)
-        self._from: BinaryIO = os.fdopen(we_read, "rb")
+        self._from: BinaryIO = os.fdopen(we_read, "rb", buffering=0)
+        self._unread = bytearray()
         target = self._ask("Target.createTarget", url="about:blank")["targetId"]
         self._session = self._ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network", "Security"):
@@ -117,11 +121,14 @@ class Browser:
 
     def _receive(self) -> dict[str, Any]:
         """The next message; what the page complains of is written down in passing."""
-        text = bytearray()
-        while (byte := self._from.read(1)) != b"\0":
-            assert byte, "the browser ended"
-            text += byte
-        message: dict[str, Any] = json.loads(text)
+        seen = 0
+        while (end := self._unread.find(b"\0", seen)) < 0:
+            seen = len(self._unread)
+            part = self._from.read(_AT_ONCE_BYTES)
+            assert part, "the browser ended"
+            self._unread += part
+        message: dict[str, Any] = json.loads(self._unread[:end])
+        del self._unread[: end + 1]
         told = message.get("params", {})
         if message.get("method") == "Log.entryAdded":
             self.complaints.append(f"{told['entry']['text']} {told['entry'].get('url', '')}".strip())

@@ -112,6 +112,9 @@ def test_tables_of_two_selections_do_not_take_each_others_place(
     ended = verb(there, out, where="ImageDir < 2", table_name="mine.csv")
     assert (ended.exit_code, ended.findings, sorted(keys(out).values())) == (0, {}, [2, 3])
     assert "mine.csv" in keys(out)
+    for number, rows in (("0", 3), ("1", 2)):
+        assert verb(there, tmp_path / number, where=f"ImageDir = {number}", table_name="mine.csv").exit_code == 0
+        assert keys(tmp_path / number) == {"mine.csv": rows}
 
 
 def test_the_whole_after_a_part_has_its_manifest_at_once(dataset: Dataset, tmp_path: Path) -> None:

@@ -143,6 +143,13 @@ def test_where_nothing_lies_nothing_is_brought(there: Path, tmp_path: Path) -> N
     assert not (tmp_path / "out").exists()
 
 
+def test_of_a_part_that_get_brought_status_says_what_lies_there(there: Path, tmp_path: Path) -> None:
+    laden.get(there, tmp_path / "got", first=2)
+    code, complete, state, facts = shown(tmp_path / "got")
+    assert (code, complete, state) == (3, False, "nothing was loaded here")
+    assert facts["also there"].startswith("3 files that no load sent")
+
+
 def test_a_folder_that_get_made(there: Path, tmp_path: Path) -> None:
     got = tmp_path / "got"
     laden.get(there, got)

@@ -210,11 +210,6 @@ class Views:
             return f"{column} IN (SELECT pos FROM {view.table})"  # noqa: S608 - own name
         return f"{column} BETWEEN {view.start} AND {view.start + view.rows - 1}"
 
-    def names(self, view: View) -> list[str]:
-        """All names in a view, in order."""
-        query = f"SELECT name FROM items WHERE {self.within(view, 'pos')} ORDER BY pos"  # noqa: S608 - own text
-        return [name for (name,) in self._relations.all(query)]
-
     def is_all(self, view: View) -> bool:
         """Whether nothing is left out."""
         return view.start is not None and not view.query.folder

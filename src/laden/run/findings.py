@@ -32,7 +32,7 @@ SHOWN_PER_CODE = 10
 """Findings of one code that are told to the observer; the file has all."""
 
 MOST_MARKS = 1_000
-"""Of each code; a record of the history with twenty such codes has 240 kB."""
+"""Of each code; twenty codes of which there are so many take 260 kB of a record of the history."""
 _MARK_BYTES = 6
 _PENDING = 2_000
 """Findings handed to the database at once."""

@@ -86,8 +86,8 @@ class Record:
     begun: bool = False
     needs_person: dict[str, int] = field(default_factory=dict)
     """Of a load or copy that ended: how many of its findings need a person, by their codes."""
-    marks: dict[str, list[str]] = field(default_factory=dict)
-    """Of each of these codes, a hash of each place that is meant, as far as there is room."""
+    marks: dict[str, str] = field(default_factory=dict)
+    """Of each of these codes, a hash of each place that is meant, as far as there is room; blanks between them."""
     format: int = FORMAT
 
     @property
@@ -246,7 +246,7 @@ def _in_all(code: str, parts: Iterable[Record]) -> Needing:
     known: set[str] = set()
     unknown: list[int] = []
     for part in parts:
-        marks = set(part.marks.get(code, ()))
+        marks = set(part.marks.get(code, "").split())
         known |= marks
         if (more := part.needs_person.get(code, 0) - len(marks)) > 0:
             unknown.append(more)
@@ -274,7 +274,9 @@ def parse(data: bytes) -> Record | None:
         record = Record(**given)
         dicts = (record.arguments, record.counts, record.needs_person, record.marks)
         sound = record.format == FORMAT and all(isinstance(one, dict) for one in dicts)
-    except (ValueError, TypeError):
+        sound &= all(isinstance(count, int) for count in record.needs_person.values())
+        sound &= all(isinstance(marks, str) for marks in record.marks.values())
+    except (ValueError, TypeError, AttributeError):
         return None
     return record if sound else None
 
@@ -297,7 +299,7 @@ def _record(number: int, before: bytes, deed: Deed, page: bytes, state: str, now
         state,
         deed.begun,
         dict(sorted((deed.needs_person or {}).items())),
-        {code: sorted(marks) for code, marks in sorted(deed.marks.items())},
+        {code: " ".join(sorted(marks)) for code, marks in sorted(deed.marks.items())},
     )
 
 

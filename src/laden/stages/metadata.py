@@ -155,10 +155,8 @@ def feed_origins(relations: Relations, blobs: PlainBlobs) -> None:
 
 def note_odd(relations: Relations, odd: Sequence[tuple[str, str]]) -> None:
     """Remember in the relation `odd` under which names no plain file lies, and what does."""
-    relations.run("CREATE TABLE IF NOT EXISTS odd (name VARCHAR, what VARCHAR)")
     relations.run("DELETE FROM odd")
-    if odd:
-        relations.feed("odd", odd)
+    relations.feed("odd", odd)
 
 
 FEED = """

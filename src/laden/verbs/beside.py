@@ -44,7 +44,7 @@ async def lay_beside(
         return []
     findings = [
         found
-        for table, part_name in loaded.landing(selection)
+        for table, part_name in loaded.landing(run.relations, selection)
         for found in await asyncio.to_thread(_table, run, table, part_name, intake, selection)
     ]
     (absent,) = run.relations.one("SELECT (SELECT count(*) FROM known) - (SELECT count(DISTINCT blob) FROM got)")

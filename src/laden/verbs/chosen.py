@@ -53,6 +53,9 @@ class Landed:
     """Hexadecimal MD5 of the publisher's whole table, where the load's page tells it."""
 
 
+_MEANT = "SELECT row FROM links WHERE blob IS NOT NULL"
+
+
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """What a destination holds."""
@@ -66,13 +69,19 @@ class Loaded:
     lost: tuple[Document, ...] = ()
     """Of these, the tables: nothing of them is read, and whoever goes by rows refuses (`refuse_lost`)."""
 
-    def landing(self, selection: Selection) -> list[tuple[Landed, str]]:
+    def landing(self, relations: Relations, selection: Selection) -> list[tuple[Landed, str]]:
         """The tables of which rows land beside images that were chosen so, and what a part of each is called then.
 
-        Those that earlier selections landed keep their names unless rows are chosen. No two get one name.
+        Those that earlier selections landed keep their names unless rows are chosen; then tables of which none is, are
+        left out. No two get one name.
+
+        Args:
+            relations: after `pick`.
+            selection: what that was given, and what the first table is to be called.
         """
         alone = selection.lands_alone
-        tables = self.choosing if alone else self.tables
+        meant = _MEANT + (" AND row IN (SELECT row FROM chosen)" if selection.chooses else "")  # noqa: S608 - own text
+        tables = [one for one in self.choosing if len(rows_of(relations, one, meant))] if alone else self.tables
         names = {} if alone else {table.name: table.name for table in tables if table.selected}
         for table in tables:
             wishes = [table.subset, table.name if table.selected else _part_name(table.name)]

@@ -204,7 +204,7 @@ class _Copying:
         documents = {document.name: document for document in loaded.page.documents} if loaded.page else {}
         landings: list[Landing] = []
         relations.feed("table_starts", ((landed.name, landed.part.before) for landed in loaded.tables))
-        for landed, part_name in loaded.landing(self._selection):
+        for landed, part_name in loaded.landing(relations, self._selection):
             table, shape, before = landed.part
             document = documents[landed.name]
             if shape is None:

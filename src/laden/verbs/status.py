@@ -35,6 +35,7 @@ from laden.store.sas import lacking_for_verify
 from laden.values.arguments import Connections, checked
 from laden.values.errors import ExitCode
 from laden.values.events import Observer, Shown, Started, Summary, ignore
+from laden.values.names import OWN_FOLDER
 from laden.values.units import amount, duration, plural, share, size
 from laden.verbs.opening import opened
 
@@ -145,6 +146,10 @@ def _standing(
     if page is None and doubts.manifest:
         return facts, doubts.manifest
     if page is None and not sent.images:
+        if others := run.relations.one("SELECT count(*) FROM blobs WHERE NOT starts_with(name, ?)", [f"{OWN_FOLDER}/"])[
+            0
+        ]:
+            facts["also there"] = f"{plural(others, 'file')} that no load sent, as where get brought a part"
         return facts, "nothing was loaded here"
     if page is None or page.state == UNFINISHED:
         return _unfinished(facts, page, sent, came)

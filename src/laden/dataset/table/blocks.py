@@ -23,6 +23,8 @@ _QUOTE = ord('"')
 _AT_MOST = 8
 """Blanks that are taken off for all fields at once; few fields have more."""
 
+_VISIBLE = range(ord("!"), 0x7F)
+
 _BLANK = np.zeros(256, np.bool_)
 _BLANK[[9, 10, 11, 12, 13, 28, 29, 30, 31, 32]] = True
 """Bytes that `str.strip` takes off."""
@@ -173,8 +175,16 @@ def _as_block(table: Table, row: int, records: list[Record], ends: NDArray[np.in
     return Block(row, starts, ends, widths, widths == width, unclean, text, heads, tails, False)
 
 
+def _may_be_blank(edges: NDArray[np.uint8]) -> bool:
+    """Whether any byte may belong to a blank; a number below that of `!` wraps around."""
+    return bool((edges - _VISIBLE.start >= len(_VISIBLE)).any())
+
+
 def _trimmed(text: NDArray[np.uint8], heads: Places, tails: Places) -> tuple[Places, Places]:
     """The fields without the blanks around them."""
+    # Of most columns, no field begins or ends with anything but visible ASCII, which is soon seen.
+    if not (_may_be_blank(text[heads]) or _may_be_blank(text[tails - 1])):
+        return heads, tails
     for _ in range(_AT_MOST):
         blank = (heads < tails) & _BLANK[text[heads]]
         if not blank.any():

@@ -2,14 +2,10 @@
 
 In order: what is there already is told, and what lies in a file's way is refused; blocks that an interrupted fetch had
 noted are taken over (`part`); the others are asked for in the order of the files, some of them ahead, each held to the
-content that the file has now: of a zip the end first, where its directory is, so that it can be proved while the rest
-comes (`arriving`, `proof`); a host without ranges gives its file in one stream, from the beginning. A file whose last
-block has come is handed out, to be given its name. What fails, fails for that file alone. One that is damaged where it
-lies can be brought beside itself (`anew`).
-
-A block is asked for in slices, several requests at once, short ones at first: what a host bears shows early, and
-requests that began together would end together, and leave the line to itself until the next ones are answered. Towards
-the end they are short again, so that no connection is left alone with much.
+content that the file has now (`slicing` says in which order, and in which requests), so that a file can be proved while
+it comes (`arriving`, `proof`); a host without ranges gives its file in one stream, from the beginning. A file whose
+last block has come is handed out, to be given its name. What fails, fails for that file alone. One that is damaged
+where it lies can be brought beside itself (`anew`).
 """
 
 from __future__ import annotations
@@ -21,26 +17,19 @@ from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 
-from laden.dataset.source import archive_of
-from laden.dataset.source.kinds import is_zip
 from laden.remote.answers import Said, Version
 from laden.remote.file import NoRanges, RemoteFile
 from laden.remote.linked import Held, LinkedRoot
 from laden.remote.location import Location, as_source_error
-from laden.remote.shelf import PIECE_BYTES
 from laden.remote.stream import pieces_of
 from laden.remote.wire import Wire
 from laden.stages.fetching.part import Part, refuse_place, room_refusal
+from laden.stages.fetching.slicing import Slicing, in_order
 from laden.values.errors import Interrupted, LadenError, SourceError, StoreError
 from laden.values.room import free_bytes
 
 _AHEAD = 8
 """Blocks asked for and not written yet: more than hosts bear at once, and 128 MiB of memory."""
-_END_BYTES = 256 << 10
-"""Of a zip, comes first: what follows its directory may be long, and the directory of two thousand members is."""
-_SHORTEST_BYTES = 1 << 20
-_AT_ONCE = 8
-"""Requests among which what is left of the last file is shared out."""
 
 
 @dataclass
@@ -125,8 +114,7 @@ class Fetching:
         self._begun = begun
         self._anew = anew
         self._ahead: deque[_Block] = deque()
-        self._asked = 0
-        """Slices that were asked for."""
+        self._slicing = Slicing()
 
     def files(self, names: Sequence[str]) -> Generator[Came]:
         """Bring these; each is given out once, complete or with its error; who gets one with a part closes that.
@@ -168,28 +156,15 @@ class Fetching:
             yield _complete(came)
             return
         left_bytes = came.file.size_bytes - came.part.done_bytes if last else inf
-        for index in _in_order(came):
+        for index in in_order(name, came.file.size_bytes, came.part.block_bytes, list(came.part.missing)):
             start, size_bytes = came.part.span(index)
-            slices = deque(came.file.begin(at, count) for at, count in self._slices(start, size_bytes, left_bytes))
-            self._ahead.append(_Block(came, index, slices))
+            slices = self._slicing.cut(start, size_bytes, left_bytes)
+            self._ahead.append(_Block(came, index, deque(came.file.begin(at, count) for at, count in slices)))
             left_bytes -= size_bytes
             while len(self._ahead) >= _AHEAD:
                 yield from self._land()
             if came.ended:
                 return
-
-    def _slices(self, start: int, size_bytes: int, left_bytes: float) -> Iterator[tuple[int, int]]:
-        """Where in the file to cut a block, of a file of which so much is to be asked for yet."""
-        end = start + size_bytes
-        while start < end:
-            self._asked += 1
-            fair_bytes = min(self._asked * _SHORTEST_BYTES, PIECE_BYTES, left_bytes / _AT_ONCE)
-            count = max(_SHORTEST_BYTES, int(fair_bytes))
-            # A little is asked for with what it follows.
-            count = end - start if end - start < 1.5 * count else count
-            yield start, count
-            start += count
-            left_bytes -= count
 
     def _open(self, name: str) -> RemoteFile | None:
         """None where its host gives it whole only."""
@@ -294,17 +269,6 @@ def _complete(came: Came) -> Came:
         raise
     came.path = came.part.path
     return came
-
-
-def _in_order(came: Came) -> list[int]:
-    """Which blocks are missing, in the order in which they are asked for."""
-    assert came.part is not None
-    missing = list(came.part.missing)
-    if archive_of(came.name) != came.name or not is_zip(came.name):
-        return missing
-    assert came.version is not None
-    end = [index for index in missing if sum(came.part.span(index)) > came.version.size_bytes - _END_BYTES]
-    return end + missing[: len(missing) - len(end)]
 
 
 def _failed(came: Came, error: SourceError | StoreError) -> Came:

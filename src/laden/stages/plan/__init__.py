@@ -79,6 +79,7 @@ SELECT mtime_ns FROM times
 WHERE mtime_ns < ? OR (files > 1 AND 2 * files >= (SELECT sum(files) FROM times))
 """
 """Times that are no evidence of a content: too old, or shared by half of a source's files, as a script sets them."""
+_NO_WEAK_TIMES = "CREATE OR REPLACE TABLE weak_times (mtime_ns BIGINT)"
 
 _TODO = """
 CREATE OR REPLACE TABLE todo AS
@@ -114,6 +115,13 @@ LEFT JOIN known k ON k.blob = e.blob
 LEFT JOIN below o ON o.name = e.blob;
 """
 
+_ALL_TODO = """
+CREATE OR REPLACE TABLE todo AS
+SELECT w.blob, w.id, e.size_bytes, NULL::VARCHAR AS checked_md5, false AS own, 'send' AS action
+FROM wanted w JOIN entries e USING (id)
+"""
+"""The same where nothing is there."""
+
 _MOVING = """
 CREATE OR REPLACE TABLE moving AS
 SELECT id, blob, action, checked_md5, own FROM todo WHERE action IN ('send', 'replace', 'compare') ORDER BY id
@@ -123,6 +131,7 @@ CREATE OR REPLACE TABLE versions AS
 SELECT t.id, b.etag, o.prefix FROM todo t JOIN blobs b ON b.name = t.blob LEFT JOIN below o ON o.name = t.blob
 WHERE t.action IN ('replace', 'compare')
 """
+_NO_VERSIONS = "CREATE OR REPLACE TABLE versions (id BIGINT, etag VARCHAR, prefix VARCHAR)"
 """What is to be read, in its order, and of what is there for it the version: so a part of it is soon found."""
 
 _IDS_AT_ONCE = 200_000
@@ -205,12 +214,13 @@ class Plan:
         self._refuse_documents(written)
         if send_strays:
             relations.run(_SEND_STRAYS)
-        if relations.one("SELECT count(mtime_ns) FROM blobs")[0]:
-            relations.run(_WEAK_TIMES, [_TELLING_NS])
-        else:
-            relations.run("CREATE OR REPLACE TABLE weak_times (mtime_ns BIGINT)")
         self._own_only = own_only
-        relations.run(_TODO, [read_back, compare_all, replace, own_only])
+        there, dated = relations.one("SELECT count(*), count(mtime_ns) FROM blobs")
+        if there:
+            relations.run(*((_WEAK_TIMES, [_TELLING_NS]) if dated else (_NO_WEAK_TIMES,)))
+            relations.run(_TODO, [read_back, compare_all, replace, own_only])
+        else:
+            relations.run(_ALL_TODO)
         hold(relations, places)
         self._telling = Telling(relations, left, doubled=doubled, send_strays=send_strays, many_rows=many_rows)
         self._share = share
@@ -254,8 +264,8 @@ class Plan:
         """What has to be read: everything to send, replace or compare, in the order it lies in the archives."""
         if not self._relations.run(_MOVING):
             return
-        self._relations.run(_VERSIONS)
-        first, last = self._relations.one("SELECT min(id), max(id) FROM moving")
+        first, last, some = self._relations.one("SELECT min(id), max(id), bool_or(action <> 'send') FROM moving")
+        self._relations.run(_VERSIONS if some else _NO_VERSIONS)
         for start in range(first, last + 1, _IDS_AT_ONCE):
             for row in self._relations.stream(_ITEMS, {"first": start, "last": start + _IDS_AT_ONCE - 1}):
                 blob, action, etag, md5, owner, others = row[8:]

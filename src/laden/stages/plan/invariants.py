@@ -75,7 +75,8 @@ def hold(relations: Relations, places: int) -> None:
             raise LadenError(
                 f"{broken}: this is a bug of laden's, so nothing was sent; please report it, with profile and layout"
             )
-    relations.run("DROP TABLE IF EXISTS suspects")
+    if any(doubtful):
+        relations.run("DROP TABLE suspects")
 
 
 def _any(relations: Relations, question: str) -> bool:

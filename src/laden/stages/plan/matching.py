@@ -20,6 +20,7 @@ two candidates: then that is one join, and says the same.
 
 from __future__ import annotations
 
+from itertools import product
 from typing import NamedTuple
 
 from laden.dataset.profile.shape import PLACE_SEPARATOR
@@ -147,10 +148,11 @@ def match(relations: Relations, places: int) -> Left:
         relations: `rows` and `entries` are filled.
         places: how many values a place has (`Profile.place_fields`).
     """
-    found = list(relations.stream(_masks(places)))
-    kinds = [_Pair(places, *masks) for *masks, _ in found]
+    of_rows, of_entries = _found_kinds(relations, places)
+    kinds = [_Pair(places, of_row, of_entry) for of_row, (of_entry, _) in product(of_rows, of_entries)]
     relations.run(_LEFT)
-    if found == [(whole := (1 << places) - 1, whole, False)]:
+    whole = (1 << places) - 1
+    if (of_rows, of_entries) == ([whole], [(whole, False)]):
         return _plainly(relations, kinds[0])
     relations.run(_SCHEMA)
     for pair in kinds:
@@ -220,19 +222,16 @@ class _Pair:
         return statement.format(**self._parts, **more)
 
 
-def _masks(places: int) -> str:
-    """A query of which values rows know and which entries know, every way with every way.
+def _found_kinds(relations: Relations, places: int) -> tuple[list[int], list[tuple[int, bool]]]:
+    """Which values rows know, and which entries know, as numbers of bits.
 
     And of entries whether some of a kind have one key and place, or seem to, by a mark of 64 bits.
     """
+    rows = f"SELECT DISTINCT {_mask('r', places)} FROM rows r WHERE r.key IS NOT NULL"  # noqa: S608 - own text
     whole = _values("e", places, (1 << places) - 1)
-    rows = f"SELECT DISTINCT {_mask('r', places)} AS of_row FROM rows r WHERE r.key IS NOT NULL"  # noqa: S608 - own text
-    marked = f"SELECT {_mask('e', places)} AS of_entry, count(*) AS alike FROM entries e"  # noqa: S608 - own text
-    entries = (
-        f"SELECT of_entry, max(alike) > 1 AS doubled FROM ({marked} GROUP BY of_entry, hash(e.key, {whole}))"  # noqa: S608
-        " GROUP BY of_entry"
-    )
-    return f"SELECT of_row, of_entry, doubled FROM ({rows}) CROSS JOIN ({entries}) ORDER BY ALL"  # noqa: S608 - own text
+    marked = f"SELECT {_mask('e', places)} AS mask, count(*) AS alike FROM entries e"  # noqa: S608 - own text
+    entries = f"SELECT mask, max(alike) > 1 FROM ({marked} GROUP BY mask, hash(e.key, {whole})) GROUP BY mask"  # noqa: S608
+    return sorted(mask for (mask,) in relations.stream(rows)), sorted(relations.stream(entries))
 
 
 def _mask(table: str, places: int) -> str:
