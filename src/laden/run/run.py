@@ -14,7 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from laden.relations import Relations, told_locally
+from laden.relations import Relations
+from laden.relations.trouble import told_locally
 from laden.run.findings import FindingLog
 from laden.run.meter import Meter
 from laden.run.outcome import Outcomes, outcomes
