@@ -22,7 +22,8 @@ from laden.dataset.profile import known_profile
 from laden.relations import Relations
 from laden.report import gallery, gather
 from laden.stages.consistency import contradictions
-from laden.stages.inventory import Listing, read_load
+from laden.stages.inventory import Listing
+from laden.stages.landed import read_load
 from laden.stages.plan import Plan
 from laden.stages.proof import compare, confirm
 from laden.stages.publish import Publisher

@@ -22,17 +22,15 @@ import numpy as np
 
 from bench.measure import run, summarise
 from laden.relations import BATCH_ROWS, Relations
-from laden.stages.metadata import feed
+from laden.stages.feeding import Feeding
 from laden.stages.plan import Plan
-from laden.store.pages import PlainBlobs, plain_blobs
+from laden.store.pages import plain_blobs
 from laden.values.arrow import Column, Stream, Texts
 from laden.values.records import Blob
 
 _HOMES = 52
 _PAGE_BLOBS = 5_000
 """As many as a page of a listing holds."""
-_PAGES_FED = 4
-"""As many as the listing feeds at once."""
 _PAGE = (
     '<?xml version="1.0" encoding="utf-8"?><EnumerationResults ContainerName="bench"><Blobs>{}</Blobs>'
     "<NextMarker /></EnumerationResults>"
@@ -109,40 +107,49 @@ def feed_rows(relations: Relations, count: int, first: int = 0) -> None:
 
 def feed_entries(relations: Relations, count: int, first: int = 0) -> None:
     """Each archive's members, batch by batch."""
-    for home in range(_HOMES):
-        for numbers in _batches(first + count, first + (home - first) % _HOMES, _HOMES):
-            with _MADE_UP:
-                keys = [*map(_key, numbers)]
-                place = np.array(numbers)
-                columns = {
-                    "member": keys,
-                    "size_bytes": 8_000_000 + place,
-                    "crc32": place,
-                    "offset_bytes": place * 8_000_000,
-                    "id": place + 1,
-                    "key": keys,
-                    "blob": [*map(blob_name, numbers)],
-                }
-            name = f"{home}.zip"
-            alike = {"archive": name, "home": name, "stored_bytes": 7_900_000, "method": 8, "place": str(home)}
-            relations.feed_columns("entries", columns, alike)
+    with relations.one_thread():
+        for home in range(_HOMES):
+            _feed_archive(relations, home, _batches(first + count, first + (home - first) % _HOMES, _HOMES))
+
+
+def _feed_archive(relations: Relations, home: int, batches: Iterator[range]) -> None:
+    for numbers in batches:
+        with _MADE_UP:
+            keys = [*map(_key, numbers)]
+            place = np.array(numbers)
+            columns = {
+                "member": keys,
+                "size_bytes": 8_000_000 + place,
+                "crc32": place,
+                "offset_bytes": place * 8_000_000,
+                "id": place + 1,
+                "key": keys,
+                "blob": [*map(blob_name, numbers)],
+            }
+        name = f"{home}.zip"
+        alike = {"archive": name, "home": name, "stored_bytes": 7_900_000, "method": 8, "place": str(home)}
+        relations.feed_columns("entries", columns, alike)
 
 
 def feed_blobs(relations: Relations, count: int, first: int = 0, *, every: bool = False) -> None:
     """Every blob, or all but each tenth, as a listing shows them after a load that was interrupted."""
-    pages: list[PlainBlobs] = []
-    for start in range(first, first + count, _PAGE_BLOBS):
+    with tempfile.TemporaryFile() as bodies:
+        # All of them before the first is read: the database works beside who brings pages.
         with _MADE_UP:
-            page = range(start, min(start + _PAGE_BLOBS, first + count))
-            numbers = (number for number in page if every or number % 10)
-            body = _PAGE.format("".join(map(_listed, numbers))).encode()
-        found = plain_blobs(body, "")
-        assert found is not None
-        pages.append(found[0])
-        if len(pages) == _PAGES_FED:
-            feed(relations, pages)
-            pages.clear()
-    feed(relations, pages)
+            sizes = [bodies.write(body) for body in _bodies(first, count, every=every)]
+            bodies.seek(0)
+        with Feeding(relations) as feeding:
+            for size in sizes:
+                found = plain_blobs(bodies.read(size), "")
+                assert found is not None
+                feeding.put(found[0])
+
+
+def _bodies(first: int, count: int, *, every: bool) -> Iterator[bytes]:
+    """The pages of a listing, all blobs or all but each tenth."""
+    for start in range(first, first + count, _PAGE_BLOBS):
+        page = range(start, min(start + _PAGE_BLOBS, first + count))
+        yield _PAGE.format("".join(_listed(number) for number in page if every or number % 10)).encode()
 
 
 def _listed(number: int) -> str:

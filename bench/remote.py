@@ -1,9 +1,9 @@
 """A zip behind a link to blobs, and to a disk: laden beside a download, unzip and AzCopy, rclone's archives, aria2.
 
-`python -m bench.remote [--runs 3] [--connection-mbps 0] [--only load,part,fetch,repair]`. The zip is of 40 stored PNGs
-of 7.75 MB, with the records of PADCHEST's table that name them; the publisher's server (`bench.ranges`)
-answers 30 ms late and gives 50 MB/s in all, and so much a connection; blobs go to the endpoint that discards them. All
-tools run in turns. What is counted as moved is what the publisher's server sent.
+`python -m bench.remote [--runs 3] [--total-mbps 50] [--connection-mbps 0] [--only load,part,fetch,repair]`. The zip is
+of 40 stored PNGs of 7.75 MB, with the records of PADCHEST's table that name them; the publisher's server
+(`bench.ranges`) answers 30 ms late and gives so much in all, and so much a connection; blobs go to the endpoint that
+discards them. All tools run in turns. What is counted as moved is what the publisher's server sent.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from bench.server import Endpoint, endpoint
 from bench.table import table
 
 IMAGES, PART = 40, 2
-LATENCY_MS, TOTAL_MBPS = 30, 50
+LATENCY_MS, TOTAL_MBPS = 30, 50.0
 CONNECTIONS = 8
 """Of aria2; laden finds out itself."""
 _ZIP, _TABLE = "0.zip", "PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv"
@@ -196,11 +196,12 @@ def main() -> None:
     """Run the cases and print medians."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--total-mbps", type=float, default=TOTAL_MBPS, help="what the line gives; 0 for no bound")
     parser.add_argument("--connection-mbps", type=float, default=0.0, help="what one connection gets; 0 for all of it")
     parser.add_argument("--only", default="load,part,fetch,repair")
     given = parser.parse_args()
     data = dataset(_CACHE)
-    options = ["--latency-ms", str(LATENCY_MS), "--total-mbps", str(TOTAL_MBPS)]
+    options = ["--latency-ms", str(LATENCY_MS), "--total-mbps", str(given.total_mbps)]
     options += ["--connection-mbps", str(given.connection_mbps)]
     with publisher(data.parent, *options) as url, endpoint() as served:
         bench = Bench(data, url, served, given.runs)

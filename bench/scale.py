@@ -1,7 +1,8 @@
 """Toward a hundred million images: what planning them by ranges costs, and what a load would take of time and money.
 
 `python -m bench.scale range FIRST COUNT` plans one range of a hundred million made-up images (`bench.plan_scale`):
-rows, entries and a listing that lacks each tenth, in a process of its own; it prints one JSON object.
+rows, entries and a listing that lacks each tenth, in a process of its own; it prints one JSON object. `python -m
+bench.scale ranges` does so for each range of a million, one after the other, and sums up (half an hour).
 
 `python -m bench.scale` prints the simulator's table: hours, requests and money for 1, 8 and 64 machines, into one
 account or several, by costs that were measured (`Measured`), limits and prices that the service publishes (`Service`),
@@ -13,6 +14,8 @@ from __future__ import annotations
 import json
 import math
 import resource
+import statistics
+import subprocess
 import sys
 import time
 from dataclasses import dataclass, replace
@@ -22,6 +25,7 @@ from laden.stages.plan.dealing import RUN_BYTES
 from laden.store.listing import NAMES_IN_RANGE
 
 IMAGES = 100_000_000
+RANGE = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +162,25 @@ def plan_range(first: int, count: int) -> dict[str, object]:
             "to_send": cost.to_send, "wall_s": round(time.monotonic() - began_s, 1)}  # fmt: skip
 
 
+def plan_ranges() -> dict[str, object]:
+    """Plan all of the hundred million, range by range, each in a process that is asked its own peak of memory."""
+    found = []
+    for first in range(0, IMAGES, RANGE):
+        command = [sys.executable, "-m", "bench.scale", "range", str(first), str(RANGE)]
+        found.append(json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout))
+        print(json.dumps(found[-1]), flush=True)
+    cpu_s = sorted(one["cpu_s"] for one in found)
+    return {"ranges": len(found), "images": sum(one["count"] for one in found), "cpu_s": round(sum(cpu_s)),
+            "to_send": sum(one["to_send"] for one in found), "seconds": round(sum(one["seconds"] for one in found)),
+            "range_cpu_s": (cpu_s[0], statistics.median(cpu_s), cpu_s[-1]),
+            "peak_mb": max(one["peak_mb"] for one in found)}  # fmt: skip
+
+
 def main() -> None:
-    """Plan a range, or print the simulator's table."""
+    """Plan a range or all of them, or print the simulator's table."""
+    if sys.argv[1:2] == ["ranges"]:
+        print(json.dumps(plan_ranges()))
+        return
     if sys.argv[1:2] == ["range"]:
         print(json.dumps(plan_range(int(sys.argv[2]), int(sys.argv[3]))))
         return

@@ -1,6 +1,8 @@
 """The embedded database: what goes in comes out, and no text can make it reach outside its folder."""
 
 import os
+import signal
+import threading
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -219,3 +221,14 @@ def test_memory_that_does_not_do_is_called_memory_and_a_full_disk_a_disk(monkeyp
         " 'max_temp_directory_size' setting."
     )
     assert "there is no room" in (local_trouble(full) or "")
+
+
+def test_a_signal_that_comes_while_a_statement_runs_is_no_fault() -> None:
+    def interrupted(relations: Relations) -> None:
+        threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+        relations.one("SELECT sum(a.range * b.range) FROM range(10_000_000) a, range(10_000_000) b")
+
+    with Relations() as relations, pytest.raises(KeyboardInterrupt), told_locally():
+        interrupted(relations)
+    with pytest.raises(RuntimeError, match="another"), told_locally():
+        raise RuntimeError("another")

@@ -8,8 +8,6 @@ changes tiers, tags and metadata; `explore` serves a page about a place. `progre
 notebook how far a run is. What goes wrong raises a kind of `LadenError`.
 """
 
-from laden.values.errors import LadenError
-
 __all__ = [
     "LadenError",
     "Summary",
@@ -44,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from laden.notebook import progress
+    from laden.values.errors import LadenError
     from laden.values.events import Summary
     from laden.verbs.check import check
     from laden.verbs.columns import columns
@@ -70,6 +69,7 @@ if TYPE_CHECKING:
     __version__: str
 
 _HOMES = {
+    "LadenError": "values.errors",
     "Summary": "values.events",
     "check": "verbs.check",
     "columns": "verbs.columns",

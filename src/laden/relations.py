@@ -31,6 +31,7 @@ from laden.values import scratch
 from laden.values.arrow import Stream
 from laden.values.columns import Column, as_array, is_absent
 from laden.values.errors import UsageError
+from laden.values.memory import MEMORY_VARIABLE, THREAD_MB, database_share
 from laden.values.room import disk_full, free_bytes, is_full
 from laden.values.secrets import StreamLost
 from laden.values.statements import executed
@@ -38,17 +39,7 @@ from laden.values.statements import executed
 BATCH_ROWS = 50_000
 """Fed at once: enough to be quick, and some 30 MB at most."""
 
-MEMORY_VARIABLE = "LADEN_MEMORY"
-"""Of the environment and no option: it is a matter of the machine, and every verb and program has the database."""
-_THREAD_MB = 128
-"""What a thread needs so that joins and groups of any size can spill (DuckDB's guide to out-of-memory errors)."""
-_LEAST_MB = 256
-_LEAST_ASKED_MB = 128
-_AMOUNT = re.compile(r"([0-9]{1,9}) ?([MGT])(?:i?B)?", re.IGNORECASE)
-_MB = {"M": 1, "G": 1 << 10, "T": 1 << 20}
-_DUCKDB_AMOUNT = re.compile(r"([0-9.]+) (bytes|KiB|MiB|GiB|TiB)")
-_DUCKDB_MB = {"bytes": 2.0**-20, "KiB": 2.0**-10, "MiB": 1.0, "GiB": 2.0**10, "TiB": 2.0**20}
-
+_INTERRUPTED = "Query interrupted"
 _FEW_ROWS = 20_000
 """What one thread joins in less time than it takes to wake another for each of a run's statements."""
 
@@ -74,6 +65,7 @@ CREATE TABLE blobs (
     name VARCHAR, size_bytes BIGINT, md5 VARCHAR, etag VARCHAR,
     crc32 BIGINT, source_bytes BIGINT, mtime_ns BIGINT, image VARCHAR, source VARCHAR);
 CREATE TABLE origins (name VARCHAR, origin VARCHAR);
+CREATE TABLE odd (name VARCHAR, what VARCHAR);
 CREATE TABLE known ({IMAGE_COLUMNS});
 CREATE TABLE receipts (
     blob VARCHAR, archive VARCHAR, member VARCHAR, outcome VARCHAR, size_bytes BIGINT, md5 VARCHAR, crc32 BIGINT,
@@ -84,9 +76,10 @@ CREATE TABLE findings (
 """
 
 
+_TABLES: dict[str, str] = dict(re.findall(r"TABLE (\w+) \((.*?)\);", _SCHEMA, re.DOTALL))
 _TYPES = {
     table: {name: kind for name, kind, *_ in (column.split() for column in columns.split(","))}
-    for table, columns in re.findall(r"TABLE (\w+) \((.*?)\);", _SCHEMA, re.DOTALL)
+    for table, columns in _TABLES.items()
 }
 """Of the tables that every run has, whose columns never change: asking each time would cost a statement."""
 
@@ -95,13 +88,15 @@ class Relations:
     """The tables of one run.
 
     `rows`, `table_starts` (where those of each table begin), `sizes` (that rows give images), `entries`, `blobs`,
-    `origins` (of those that came from other machines), `known` (an earlier manifest), `receipts`, `findings`.
+    `origins` (of those that came from other machines), `odd` (names under which no plain file lies), `known` (an
+    earlier manifest), `receipts`, `findings`.
     """
 
     Error = duckdb.Error
     """What a statement raises that cannot be executed."""
-    _SETTINGS: ClassVar[tuple[str, ...]] = ()
-    """Statements before the lock, of a kind of database that needs more."""
+    _SETTINGS: ClassVar[tuple[str, ...]] = ("SET checkpoint_threshold = '1TB'",)
+    """Statements before the lock, of a kind of database. By itself one compresses tables while they are filled, which
+    takes longer than to fill them; without that, rows that were deleted keep their room (`clear`)."""
     _MOST_MB: ClassVar[int | None] = None
     """What a kind of database takes at most, unless `LADEN_MEMORY` says otherwise; threads stay as they are."""
 
@@ -110,8 +105,9 @@ class Relations:
         scratch.sweep()
         self.folder = scratch.make()
         self._rows = 0
-        self._more_threads = 1
-        """How many there will be."""
+        self._threads = 1
+        """How many there are to be once there is much to do."""
+        self._grown = self._alone = False
         try:
             self._connection = self._opened(most_mb)
         except BaseException:
@@ -122,9 +118,9 @@ class Relations:
         # It reads files of its own alone, and few: threads that wait for those would only have to be begun.
         connection = duckdb.connect(":memory:", config={"memory_limit": "25%", "async_threads": 1})
         own = str(self.folder).replace("'", "''")
-        memory_mb, self._more_threads = _share(connection, self._MOST_MB)
+        memory_mb, self._threads = _share(connection, self._MOST_MB)
         if most_mb is not None and most_mb < memory_mb:
-            memory_mb, self._more_threads = most_mb, max(1, min(self._more_threads, most_mb // _THREAD_MB))
+            memory_mb, self._threads = most_mb, max(1, min(self._threads, most_mb // THREAD_MB))
         settings = (
             f"SET allowed_directories = ['{own}']",
             f"SET temp_directory = '{own}'",
@@ -154,9 +150,22 @@ class Relations:
 
     def _grow(self) -> None:
         """Have statements done by all threads from now on."""
-        if self._more_threads > 1:
-            self._connection.execute(f"SET threads = {self._more_threads}")
-            self._more_threads = 1
+        if self._threads > 1 and not (self._grown or self._alone):
+            self._connection.execute(f"SET threads = {self._threads}")
+            self._grown = True
+
+    @contextmanager
+    def one_thread(self) -> Iterator[None]:
+        """Have statements done by one thread: where each takes in little, others would only be in its way."""
+        if self._grown:
+            self._connection.execute("SET threads = 1")
+        self._grown, self._alone = False, True
+        try:
+            yield
+        finally:
+            self._alone = False
+            if self._rows > _FEW_ROWS:
+                self._grow()
 
     def run(self, sql: str, parameters: Sequence[object] | Mapping[str, object] = ()) -> int:
         """Execute a statement; returns how many rows it made, changed or deleted (of several statements, the last)."""
@@ -221,13 +230,16 @@ class Relations:
 
     def feed(self, table: str, rows: Iterable[tuple[Any, ...]]) -> int:
         """Append rows (tuples in the order of the table's columns) in batches; returns how many."""
-        names = list(self._types(table))
         count = 0
         pending = iter(rows)
         while batch := list(islice(pending, BATCH_ROWS)):
-            self.feed_columns(table, dict(zip(names, zip(*batch, strict=True), strict=True)))
+            self.feed_columns(table, dict(zip(self._types(table), zip(*batch, strict=True), strict=True)))
             count += len(batch)
         return count
+
+    def clear(self, *tables: str) -> None:
+        """Forget all rows of tables that every run has, and give back their room, which `DELETE` does not."""
+        self.run(";".join(f"CREATE OR REPLACE TABLE {table} ({_TABLES[table]})" for table in tables))
 
     def absorb(self, statement: str, stream: Stream, parameters: Sequence[object] = ()) -> None:
         """Execute a statement that reads the relation `batch`: the columns of a stream; raises what that raises."""
@@ -242,6 +254,17 @@ class Relations:
             raise
         finally:
             self._connection.unregister("batch")
+
+    def absorb_beside(self, statement: str, stream: Stream) -> None:
+        """As `absorb`, beside other statements, which see all that it did once it has ended: for a thread."""
+        with self._connection.cursor() as cursor:
+            cursor.register("batch", stream)
+            try:
+                cursor.execute(statement)
+            except duckdb.Error:
+                if stream.error is not None:
+                    raise stream.error from stream.error.__cause__
+                raise
 
     def numbers(self, sql: str, parameters: Sequence[object] = ()) -> np.typing.NDArray[np.int64]:
         """The one column of an answer that has whole numbers and no NULL, whole."""
@@ -309,7 +332,10 @@ class Relations:
 
 @contextmanager
 def told_locally() -> Iterator[None]:
-    """Turn errors of this machine (see `local_trouble`) into `UsageError`; all others pass."""
+    """Turn errors of this machine (see `local_trouble`) into `UsageError`, and Ctrl-C in a statement into what it is.
+
+    All others pass.
+    """
     try:
         yield
     except StreamLost:
@@ -319,6 +345,11 @@ def told_locally() -> Iterator[None]:
         if (sentence := local_trouble(error)) is None:
             raise
         raise UsageError(sentence) from error
+    except RuntimeError as error:
+        # DuckDB says so where a signal's handler raised while a statement ran.
+        if str(error) != _INTERRUPTED:
+            raise
+        raise KeyboardInterrupt from error
 
 
 def local_trouble(error: Exception) -> str | None:
@@ -372,25 +403,11 @@ def _limit_told(text: str) -> str:
 
 
 def _share(connection: duckdb.DuckDBPyConnection, most_mb: int | None) -> tuple[int, int]:
-    """Memory in MiB and threads that the database may take; raises `UsageError` where the environment makes no sense.
+    """Memory in MiB and threads that the database may take, as `database_share`.
 
     DuckDB knows the machine, and the limits of the container (control group) that it is in; it was opened with a
     quarter of the memory that there is.
     """
     asks = "SELECT current_setting('threads'), current_setting('memory_limit')"
     threads, quarter = connection.execute(asks).fetchall()[0]
-    asked = os.environ.get(MEMORY_VARIABLE, "").strip()
-    if asked:
-        found = _AMOUNT.fullmatch(asked)
-        memory_mb = int(found[1]) * _MB[found[2].upper()] if found else 0
-        if memory_mb < _LEAST_ASKED_MB:
-            raise UsageError(
-                f"{MEMORY_VARIABLE} is {asked!r}: give the memory that the database may take, {_LEAST_ASKED_MB}M or"
-                f" more, as in {MEMORY_VARIABLE}=2G"
-            )
-    else:
-        found = _DUCKDB_AMOUNT.fullmatch(quarter)
-        quarter_mb = int(float(found[1]) * _DUCKDB_MB[found[2]]) if found else _LEAST_MB
-        memory_mb = max(min(_THREAD_MB * threads, quarter_mb), _LEAST_MB)
-    threads = max(1, min(threads, memory_mb // _THREAD_MB))
-    return memory_mb if asked or most_mb is None else min(memory_mb, most_mb), threads
+    return database_share(threads, quarter, most_mb)

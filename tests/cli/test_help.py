@@ -18,7 +18,7 @@ def shown(capsys: pytest.CaptureFixture[str], *line: str) -> tuple[int, str, str
 
 
 def test_every_page_is_listed_and_shown_as_it_is_written(capsys: pytest.CaptureFixture[str]) -> None:
-    assert set(PAGES) == {path.stem for path in DOCS.glob("*.md")} - {"python"}
+    assert set(PAGES) == {path.stem for path in DOCS.glob("*.md")} - {"reference"}
     code, out, _ = shown(capsys)
     assert code == 0
     for name in PAGES:
@@ -76,6 +76,18 @@ def test_what_is_not_there_is_told_with_what_is_near(capsys: pytest.CaptureFixtu
         code, out, err = shown(capsys, *line)
         assert (code, out) == (2, "")
         assert near in err
+
+
+def test_a_word_that_is_no_page_leads_to_those_that_tell_of_it(capsys: pytest.CaptureFixture[str]) -> None:
+    for word, told in (
+        ("credentials", " tell of it"),
+        ("PyTorch", "laden help use tells of it"),
+        ("explorer", "did you mean explore?"),
+        ("notebook", "laden help lists the pages"),
+    ):
+        code, out, err = shown(capsys, word)
+        assert (code, out) == (2, "")
+        assert err.rstrip().endswith(told), word
 
 
 def test_a_command_s_help_is_found_here_too(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,6 +12,7 @@ PARSED = """
 import sys
 from laden.cli.usage import all_verbs
 
+all_verbs().commands["fetch"].make_context("fetch", ["https://host/0.zip", "to", "--checksums", "sums.txt"])
 context = all_verbs().commands["load"].make_context("load", ["a", "b", "--table-name", "x.csv", "--tag", "a=b"])
 given = {name: context.params[name] for name in ("source", "destination", "table_name", "tag", "overwrite", "first")}
 print(sorted(f"{name}={value!r}" for name, value in given.items()))

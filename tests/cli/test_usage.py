@@ -28,7 +28,6 @@ def told(capsys: pytest.CaptureFixture[str], *line: str) -> str:
             "DEST is missing: laden load ./padchest https://ACCOUNT.blob.core.windows.net/CONTAINER",
         ),
         (["load", "./padchest", "--dry-run"], "DEST is missing: laden load ./padchest"),
-        (["load", "--json", "./padchest"], "DEST is missing: laden load ./padchest"),
         (["load", CONTAINER], f"SOURCE is missing: laden load FOLDER {CONTAINER}"),
         (["load", CONTAINER + "?sig=abcdefgh"], f"SOURCE is missing: laden load FOLDER {CONTAINER}\n"),
         (["verify"], "DEST is missing: laden verify https://"),
@@ -94,10 +93,60 @@ def test_no_verb_s_missing_words_are_told_in_those_of_the_parser(capsys: pytest.
 
 
 def _parameters(verb: list[str]) -> list[Any]:
+    return [one for one in _command(verb).params if one.param_type_name == "argument"]
+
+
+def _command(verb: list[str]) -> Any:
     command: Any = all_verbs()
     for word in verb:
         command = command.commands[word]
-    return [one for one in command.params if one.param_type_name == "argument"]
+    return command
+
+
+def every_verb() -> list[list[str]]:
+    """The words of each, also of those below another one."""
+    verbs: dict[str, Any] = all_verbs().commands
+    below = [[name, *rest] for name, verb in verbs.items() for rest in ([one] for one in getattr(verb, "commands", ()))]
+    return [[name] for name, verb in verbs.items() if not hasattr(verb, "commands")] + below
+
+
+@pytest.mark.parametrize("wrong", [["--no-such-option"], []])
+def test_what_is_wrong_is_told_to_programs_as_all_is(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """One line of JSON, the summary, for every verb, and nothing else."""
+    count = 0
+    for verb in every_verb():
+        parameters = _command(verb).params
+        takes_json = any("--json" in one.opts for one in parameters)
+        if takes_json and (wrong or any(one.required for one in parameters)):
+            assert run_command([*verb, "--json", *wrong]) == 2, verb
+            assert_summary(capsys, " ".join(verb))
+            count += 1
+    assert count > 20
+
+
+@pytest.mark.parametrize(
+    ("line", "command"),
+    [
+        (["laod", "a", "b", "--json"], ""),
+        (["load", "a", "b", "--json", "--sample", "x"], "load"),
+        (["list", CONTAINER, "-o", "-", "--json"], "list"),
+        (["prune", "--json"], "prune"),
+        (["sas", "inspect", "nothing", "--json"], "sas inspect"),
+        (["sas", "make", CONTAINER, "--json"], "sas make"),
+        (["get", "./none", "there", "--json", "--where", "x = 1", "--out", CONTAINER], "get"),
+    ],
+)
+def test_so_is_whatever_else_is_wrong_usage(line: list[str], command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(line) == 2
+    assert_summary(capsys, command)
+
+
+def assert_summary(capsys: pytest.CaptureFixture[str], command: str) -> None:
+    out, err = capsys.readouterr()
+    (line,) = out.splitlines()
+    summary = json.loads(line)
+    assert (summary["event"], summary["command"], summary["exit_code"], err) == ("summary", command, 2, ""), command
+    assert summary["message"]
 
 
 def test_every_option_of_every_verb_is_told_in_words(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from laden.cli import run_command
 from laden.demo import png, radiograph, rows, sample
+from laden.values.errors import UsageError
 from tests.support.dataset import make_dataset, tiny_png
 
 
@@ -99,6 +101,29 @@ def test_same_seed_same_bytes_other_seed_other_bytes(tmp_path: Path) -> None:
     for path in first.iterdir():
         assert path.read_bytes() == (again / path.name).read_bytes()
         assert path.read_bytes() != (other / path.name).read_bytes()
+
+
+def test_what_a_person_changed_stays_and_is_told(tmp_path: Path) -> None:
+    folder = tmp_path / "sample"
+    written = sample.write(folder, images=6)
+    # Again, and by a version that draws other images: the demo's own files give way.
+    sample.write(folder, images=6)
+    sample.write(folder, images=6, seed=2)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    edited = before[written.table.name].replace(b"normal", b"NORMAL")
+    written.table.write_bytes(edited)
+    with pytest.raises(UsageError, match=rf"{written.table.name} is not as the demo writes .* --folder"):
+        sample.write(folder, images=6)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {**before, written.table.name: edited}
+    # One that has the right bytes is right, whoever put it there.
+    written.table.write_bytes(before[written.table.name])
+    assert sample.write(folder, images=6, seed=2).images == 6
+
+
+def test_a_folder_that_cannot_be_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("mine")
+    assert run_command(["demo", "--folder", str(tmp_path / "file" / "below")]) == 2
+    assert "name another place with --folder" in capsys.readouterr().err.replace("\n", " ")
 
 
 def test_the_table_has_the_oddities_of_the_real_one(written: sample.Sample) -> None:

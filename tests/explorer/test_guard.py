@@ -200,7 +200,9 @@ def test_other_methods_are_not_used(guard: Guard, inside: Inside) -> None:
 def test_a_body_is_bounded_whatever_it_says_of_itself(guard: Guard, inside: Inside) -> None:
     own = signed_in(guard)
     for length in (str(MOST_BODY_BYTES + 1), "-1", "many", "1e9"):
-        assert ask(guard, "/api/view", [*own, ("content-length", length)], "POST").status == 413
+        answer = ask(guard, "/api/view", [*own, ("content-length", length)], "POST")
+        assert answer.status == 413
+        assert b"choose all that is shown" in answer.body
     assert not inside.reached
     ask(guard, "/api/view", own, "POST", tuple(bytes(1 << 20) for _ in range(6)))
     assert len(inside.bodies[0]) <= MOST_BODY_BYTES

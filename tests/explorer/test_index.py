@@ -58,3 +58,15 @@ def test_a_page_that_asks_meanwhile_sees_one_or_the_other(monkeypatch: pytest.Mo
         finally:
             merging = False
         assert [one.result() for one in asked] == [{300}, {300}]
+
+
+def test_memory_is_given_back_while_others_ask() -> None:
+    """As many threads as before, and nobody's question fails of it."""
+    with Shared() as relations, ThreadPoolExecutor(4) as pool:
+        relations.run("CREATE TABLE numbers AS SELECT range AS n FROM range(200_000)")
+        before = relations.one("SELECT current_setting('threads')")
+        asked = [pool.submit(relations.one, "SELECT sum(n) FROM (FROM numbers ORDER BY n)") for _ in range(20)]
+        for _ in range(10):
+            relations.give_back()
+        assert {one.result() for one in asked} == {(199_999 * 100_000,)}
+        assert relations.one("SELECT current_setting('threads')") == before

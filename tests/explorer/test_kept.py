@@ -1,6 +1,7 @@
 """What the explorer keeps in the working folder, while others change it too, and where something odd lies there."""
 
 import asyncio
+import csv
 import json
 import os
 import threading
@@ -208,3 +209,21 @@ def test_what_is_kept_can_be_read_again(folders: tuple[Path, Path], here: Path) 
         asker.post("mark", names=["0.png"], mark="exclude")
         assert "too long" in asker.refused("POST", "mark", names=["x" * 200_000], mark="exclude")[1]
         assert marked(asker) == {"0.png": "exclude"}
+
+
+def test_no_spreadsheet_runs_a_mark_and_every_word_comes_back(tmp_path: Path, here: Path) -> None:
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    words = {"=cmd()": "=1+1", "+a.png": "'=quoted", "-b.png": "@sum", "c.png": "plain"}
+    for name in words:
+        (folder / name).write_bytes(b"x")
+    with explored(str(folder)) as asker:
+        for name, word in words.items():
+            asker.post("mark", names=[name], mark="exclude", note=word)
+    with (here / "laden-marks.csv").open(newline="", encoding="utf-8") as file:
+        cells = [cell for row in csv.reader(file) for cell in row]
+    assert "'=1+1" in cells
+    assert not [cell for cell in cells if cell[:1] in ("=", "+", "-", "@")]
+    with explored(str(folder)) as asker:
+        assert {name: asker.get("item", name=name)["item"]["note"] for name in words} == words
+        assert asker.post("view", where=["laden_note = '=1+1'"])["rows"] == 1

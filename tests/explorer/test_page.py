@@ -359,3 +359,33 @@ def test_a_picture_of_the_screen_says_that_it_is_not_for_diagnosis(browser: Pers
         assert (caption > 200).any(axis=2).sum() > 300, "words stand there"
         assert picture.shape[1] == shown.shape[1] * panes + 4 * (panes - 1)
     accessible(browser)
+
+
+def test_all_that_is_shown_is_chosen_but_for_some_and_a_long_range_is_whole(browser: Person, tmp_path: Path) -> None:
+    """One answer holds 2,000 rows, so that a longer range was chosen in part, and nobody was told."""
+    place = tmp_path / "place"
+    (place / "_laden").mkdir(parents=True)
+    (place / "_laden" / "load.json").write_text("{}")
+    for number in range(2_099):
+        (folder := place / f"{number // 1_050}").mkdir(exist_ok=True, parents=True)
+        (folder / f"{number:04d}").touch()
+    with exploring(str(place), write=True) as asker:
+        browser.visit(asker.url)
+        browser.wait("document.querySelector('.total').innerText.startsWith('2,100 items')")
+        browser.wait("!/listing/.test(document.querySelector('.top').innerText)")
+        browser.wait("document.querySelectorAll('tbody tr').length > 5")
+        browser.evaluate("document.getElementById('list').focus()")
+        browser.press("Home")
+        browser.press("End", shift=True)
+        browser.sees("2,100 chosen")
+        browser.press("Escape", "Home")
+        browser.press("a", ctrl=True)
+        browser.sees("2,100 chosen")
+        browser.press("ArrowDown", " ")
+        browser.sees("2,099 chosen")
+        browser.wait("document.querySelector('#row-1').getAttribute('aria-selected') === 'false'")
+        browser.click("Change")
+        browser.sees("2,099 chosen items")
+        browser.click("Show the plan")
+        browser.sees("Delete 2,099 blobs")
+    quiet(browser, asker.url)

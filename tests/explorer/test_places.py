@@ -150,6 +150,35 @@ def test_archives_are_looked_into_and_nothing_is_unpacked(tmp_path: Path) -> Non
     assert sorted(path.name for path in dataset.folder.rglob("*")) == before
 
 
+@pytest.mark.parametrize("before", [True, False], ids=["looked at before", "not yet open"])
+def test_an_archive_that_is_exchanged_meanwhile_is_told_so_and_not_as_broken(tmp_path: Path, before: bool) -> None:
+    """An image of it was shown as one of which not a byte could be had."""
+    dataset = make_dataset(tmp_path / "source", {"0": 3, "1": 2})
+    other = make_dataset(tmp_path / "other", {"0": 3}, size=40)
+    (dataset.folder / "loose.png").write_bytes(b"plain")
+    with explored(str(dataset.folder)) as asker:
+        names = [f"{archive}/{member}" for archive, member in dataset.members if archive == "0.zip"]
+        kept = next(f"{archive}/{member}" for archive, member in dataset.members if archive == "1.zip")
+        if before:
+            assert asker.raw("GET", f"/api/pixels?name={names[0]}")[0] == 200
+        if not before:
+            # Of a file that is open, the content stays, and is shown as what it is.
+            (dataset.folder / "0.zip").unlink()
+        (dataset.folder / "0.zip").write_bytes((other.folder / "0.zip").read_bytes())
+        (dataset.folder / "loose.png").write_bytes(b"longer than it was")
+        for name in (*names, "loose.png"):
+            status, told = asker.refused("GET", "pixels", name=name)
+            assert (status, "changed since it was looked into: Refresh" in told) == (409, True)
+        assert asker.raw("GET", f"/api/pixels?name={kept}")[0] == 200
+        (dataset.folder / "loose.png").unlink()
+        status, told = asker.refused("GET", "pixels", name="loose.png")
+        assert (status, "gone since it was looked into" in told) == (404, True)
+        asker.post("refresh")
+        asker.ready()
+        names = asker.names(asker.post("view", find="0.zip/"))
+        assert {asker.raw("GET", f"/api/pixels?name={name}")[0] for name in names} == {200}
+
+
 def test_a_table_without_a_load_is_joined_too(tmp_path: Path) -> None:
     """As AzCopy leaves a dataset: images and table, and nothing of laden's."""
     dataset = make_dataset(tmp_path / "source", {"0": 3})

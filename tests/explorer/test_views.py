@@ -12,6 +12,10 @@ from typing import Any
 
 import pytest
 
+from laden.explorer.database import Shared
+from laden.explorer.index import Index
+from laden.explorer.labels import Labels
+from laden.explorer.views import Query, Views
 from laden.verbs.load import load
 from tests.explorer.served import Asker, explored
 from tests.support.dataset import Dataset, make_dataset
@@ -238,6 +242,14 @@ def test_exports_hold_the_selection_with_its_labels(asker: Asker, rows: list[dic
     assert headers["content-disposition"].startswith("attachment")
     keys = asker.raw("GET", f"/api/export?view={view['view']}&form=keys")[2].decode().split()
     assert keys == [name.rpartition("/")[2] for name in names]
+    # The load's own documents are no images.
+    every = asker.post("view")
+    told = asker.raw("GET", f"/api/export?view={every['view']}&form=keys")[2].decode().split("\n")
+    listed = asker.names(every)
+    assert {"_laden/load.json", "_laden/manifest.parquet"} < {*listed}
+    assert sorted(filter(None, told)) == sorted(
+        name.rpartition("/")[2] for name in listed if not name.startswith(("_laden/", "PADCHEST"))
+    )
     parquet = asker.raw("GET", f"/api/export?view={view['view']}&form=parquet")[2]
     assert parquet[:4] == parquet[-4:] == b"PAR1"
 
@@ -274,3 +286,30 @@ def test_few_views_are_kept_and_those_in_use_longest(asker: Asker) -> None:
         asker.post("view", find=f"another {number}")
     assert asker.get("rows", view=idle) == {"stale": True}
     assert asker.post("view", find="idle")["view"] > idle
+
+
+@pytest.mark.parametrize("sort", ["name", "size_bytes", "Projection"])
+@pytest.mark.parametrize("descending", [False, True])
+def test_what_is_in_a_folder_is_the_same_in_every_order(asker: Asker, sort: str, descending: bool) -> None:
+    plain = asker.post("view", folder="png/")
+    other = asker.post("view", folder="png/", sort=sort, descending=descending)
+    assert (other["rows"], other["bytes"]) == (plain["rows"], plain["bytes"])
+    assert sorted(asker.names(other)) == asker.names(plain)
+    for asked, more in (("folders", {}), ("facet", {"column": "Projection"}), ("facet", {"column": "laden_bytes"})):
+        assert asker.get(asked, view=other["view"], **more) == asker.get(asked, view=plain["view"], **more)
+
+
+def test_a_folder_is_asked_for_by_its_ends_in_every_order() -> None:
+    """A list of a million positions, of which a question makes a table, is a third of the server's memory."""
+    with Shared() as relations:
+        index, labels = Index(relations), Labels(relations)
+        try:
+            relations.run("INSERT INTO packed.items (pos, name, size_bytes) SELECT i, 'a/' || i, i FROM range(9) t(i)")
+            views = Views(relations, labels)
+            for query in (Query(folder="a/"), Query(folder="a/", sort="size_bytes", descending=True)):
+                view = views.open(query, index.state.generation)
+                assert views.within(view, "pos") == "pos BETWEEN 0 AND 8"
+            view = views.open(Query(find="7"), index.state.generation)
+            assert "SELECT" in views.within(view, "pos")
+        finally:
+            labels.close()

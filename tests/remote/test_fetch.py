@@ -109,7 +109,8 @@ def test_killed_at_any_request_it_goes_on_and_fetches_no_noted_block_again(
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         running.append(process)
         assert process.wait(120) == -signal.SIGKILL
-    noted = blocks_noted(folder, "0.zip")
+    # The first bytes are asked for before there is anything to note.
+    noted = blocks_noted(folder, "0.zip") if (folder / "0.zip.part.laden").exists() else set()
     server.play = lambda _: None
     server.calls.clear()
     assert fetch([link], folder).exit_code == ExitCode.COMPLETE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import tarfile
 from collections import namedtuple
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from laden.dataset.source import find
+from laden.stages.fetching.seal import seal_of
 from laden.values.errors import DiskFull, ExitCode, UsageError
 from laden.verbs.fetch import fetch
 from tests.remote.server import Play, Server
@@ -47,6 +49,38 @@ def test_a_secret_is_kept_nowhere_and_asked_for(server: Server, tmp_path: Path) 
     with pytest.raises(UsageError, match=r"0\.zip came from http.*0\.zip, whose secret .* give the link too"):
         fetch([], tmp_path, repair=True)
     assert fetch([link], tmp_path, repair=True).exit_code == ExitCode.COMPLETE
+
+
+def note_as_it_is(path: Path, size_bytes: int) -> None:
+    """Note a file's bytes as they are now, as a version did that did not read them all."""
+    record, seal = path.parent / ".laden-fetch.jsonl", seal_of(path, 16 << 20, lambda: False)
+    *others, line = record.read_text().splitlines()
+    told = {**json.loads(line), "seal": list(seal), "vouched": True}
+    assert seal.size_bytes == size_bytes
+    record.write_text("\n".join([*others, json.dumps(told), ""]))
+
+
+def test_damage_that_was_noted_as_right_is_looked_for_again(server: Server, tmp_path: Path) -> None:
+    archive = made_zip(4, 50_000)
+    link = server.put("0.zip", archive)
+    fetch([link], tmp_path)
+    damage(tmp_path / "0.zip", 60_000)
+    note_as_it_is(tmp_path / "0.zip", len(archive))
+    server.calls.clear()
+    summary = fetch([], tmp_path, repair=True)
+    assert (summary.exit_code, summary.already_there) == (ExitCode.COMPLETE, 1)
+    assert (tmp_path / "0.zip").read_bytes() == archive
+    assert server.sent_bytes <= 8_192 + 50_000 + 1_000
+    assert fetch([link], tmp_path).exit_code == ExitCode.COMPLETE
+
+
+def test_a_directory_that_is_damaged_and_noted_as_right_is_told(server: Server, tmp_path: Path) -> None:
+    archive = made_zip(4, 50_000)
+    fetch([server.put("0.zip", archive)], tmp_path)
+    damage(tmp_path / "0.zip", len(archive) - 64)
+    note_as_it_is(tmp_path / "0.zip", len(archive))
+    summary = fetch([], tmp_path, repair=True)
+    assert (summary.exit_code, summary.damaged) == (ExitCode.FINDINGS, 1)
 
 
 @pytest.mark.parametrize("there", ["", "somebody's own\n", '{"laden_fetch": 1}\nhalf a li'])

@@ -23,7 +23,7 @@ class Run:
     def warnings(self) -> list[str]:
         return [event.message for event in self.seen if isinstance(event, Warned)]
 
-    def plan(self, size_bytes: int, items: int = 1) -> None:
+    def plan(self, size_bytes: int, items: int = 1, limited_s: float = 0.0) -> None:
         plan = PlanReady(
             profile="p",
             table="",
@@ -35,6 +35,7 @@ class Run:
             compare=0,
             bytes_to_send=size_bytes,
             bytes_in_all=size_bytes,
+            limited_s=limited_s,
         )
         self.deadline(plan)
 
@@ -60,6 +61,13 @@ def test_a_plan_that_takes_longer_than_the_sas_is_warned_of() -> None:
     assert "12.5 MB/s" in told
     assert "--sas-command" in told
     assert isinstance(run.seen[0], PlanReady), "the plan first"
+
+
+def test_a_cap_makes_it_longer() -> None:
+    run = Run(2 * HOUR_S)
+    run.plan(1_000, limited_s=3 * HOUR_S)
+    (told,) = run.warnings
+    assert "about 3 h within --limit" in told
 
 
 def test_a_plan_that_fits_is_not() -> None:

@@ -16,7 +16,7 @@ from laden.stages.plan import Plan
 
 @pytest.fixture
 def limited(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("laden.relations._LEAST_ASKED_MB", 1)
+    monkeypatch.setattr("laden.values.memory._LEAST_ASKED_MB", 1)
 
     def limit(memory: str) -> None:
         monkeypatch.setenv("LADEN_MEMORY", memory)

@@ -8,8 +8,12 @@ import duckdb
 import pytest
 
 from laden.explorer.stored import StoredPlace
-from laden.store import parse_destination
-from laden.values.errors import LadenError, NotAsLanded, UsageError
+from laden.relations import Relations
+from laden.stages.inventory import Listing, read_earlier
+from laden.stages.manifest import lost_documents
+from laden.store import open_store, parse_destination
+from laden.values.errors import LadenError, NotAsLanded
+from laden.values.records import Finding
 from laden.verbs.columns import columns
 from laden.verbs.labels import export_labels
 from laden.verbs.load import load
@@ -87,5 +91,32 @@ def test_the_explorer_shows_what_is_listed_instead(dataset: Dataset, there: Path
 def test_an_image_that_is_gone_is_named(dataset: Dataset, there: Path, tmp_path: Path) -> None:
     gone = min(dataset.blobs)
     (there / gone).unlink()
-    with pytest.raises(UsageError, match=gone):
+    with pytest.raises(NotAsLanded, match=gone):
         export_labels(str(there), tmp_path / "out")
+
+
+@pytest.mark.parametrize("came", [MANIFEST, "table"])
+@pytest.mark.parametrize("before", ["none", "another"])
+def test_what_came_between_listing_and_page_is_not_lost(dataset: Dataset, there: Path, came: str, before: str) -> None:
+    """Beside a load that is just ending: the page that is read names more than the older listing shows."""
+    path = there / (dataset.table.name if came == "table" else came)
+    data = path.read_bytes()
+    path.unlink()
+    if before == "another":
+        path.write_bytes(data[:-1])
+
+    async def found() -> tuple[list[Finding], list[Finding], int]:
+        store = open_store(parse_destination(str(there)), connections=None)
+        with Relations() as relations:
+            listing = Listing(store, relations)
+            await listing.begin()
+            path.write_bytes(data)
+            await listing.finish()
+            await listing.know()
+            page, earlier = await read_earlier(store, relations)
+            told = await listing.doubt(earlier, page)
+            return told, list(lost_documents(relations, earlier)), relations.one("SELECT count(*) FROM known")[0]
+
+    assert asyncio.run(found()) == ([], [], 3)
+    path.unlink()
+    assert ("blob-lost" in load(dataset.folder, str(there)).findings) == (came == MANIFEST), "a table lands again"

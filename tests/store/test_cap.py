@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from laden.run.loop import run
 from laden.store import cap as module
 from laden.store import open_store, parse_destination
-from laden.store.cap import Cap, Throttle, parse_cap
+from laden.store.cap import Cap, Span, Throttle, parse_cap
 from laden.store.http import HttpClient
 from laden.values.errors import UsageError
 
@@ -54,6 +54,38 @@ def test_times_of_day(cap, moment, bytes_per_s):
 def test_what_is_no_cap_is_refused(text):
     with pytest.raises(UsageError, match="--limit"):
         parse_cap(text)
+
+
+@pytest.mark.parametrize(
+    ("cap", "size_bytes", "begin", "seconds"),
+    [
+        (parse_cap("10k"), 90_000_000, "12:34", 9000),
+        (parse_cap("10k"), 0, "12:34", 0),
+        (DAY, 60_000_000, "09:00", 12),
+        (DAY, 20_000_000 * 60 + 5_000_000, "07:59", 61),
+        (parse_cap("08:00-18:00=5M"), 10**12, "17:00", 3600),
+        (parse_cap("08:00-18:00=5M"), 10**12, "19:00", 0),
+        (parse_cap("22:00-06:00=20M,1M"), 16 * 3600 * 10**6 + 20_000_000, "06:00", 16 * 3600 + 1),
+        (parse_cap("1k"), 86_400_000 * 10_000, "23:59", 864_000_000),
+    ],
+)
+def test_how_long_it_takes(cap, size_bytes, begin, seconds):
+    assert cap.seconds(size_bytes, time.fromisoformat(begin)) == pytest.approx(seconds)
+
+
+@given(
+    st.builds(
+        Cap,
+        st.floats(1e3, 1e9),
+        st.lists(st.builds(Span, st.times(), st.times(), st.floats(1e3, 1e9)), max_size=3).map(tuple),
+    ),
+    st.integers(0, 10**12),
+    st.times(),
+)
+def test_it_takes_no_longer_than_by_the_lowest_and_no_less_than_by_the_highest(cap, size_bytes, begin):
+    rates = [cap.bytes_per_s, *(span.bytes_per_s for span in cap.spans)]
+    told_s = cap.seconds(size_bytes, begin)
+    assert size_bytes / max(rates) * (1 - 1e-9) <= told_s <= size_bytes / min(rates) * (1 + 1e-9)
 
 
 @given(st.text(max_size=30))
@@ -124,6 +156,32 @@ def test_time_without_work_is_not_saved_up() -> None:
     sent_by(throttle, clock, 1, 101)
     clock.now_s = 1000
     assert sent_by(throttle, clock, 8, 1010) == pytest.approx(10e6, rel=0.05)
+
+
+def test_it_holds_while_turns_are_given_away_ahead() -> None:
+    clock = Clock()
+    throttle = Throttle(Cap(1e6), clock, lambda: clock.day)
+    assert not throttle.holds
+    for _ in range(10):
+        throttle.wait_s(1_000_000)
+    assert throttle.holds
+    clock.now_s += 9.5
+    assert throttle.holds
+    clock.now_s += 1
+    assert not throttle.holds
+    free = Throttle(Cap(None, DAY.spans), clock, lambda: datetime(2026, 1, 1, 20))
+    free.wait_s(10**9)
+    assert not free.holds
+
+
+def test_an_opened_store_says_whether_its_cap_holds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    place = parse_destination("https://acct.blob.core.windows.net/cont?sv=2023-11-03&sp=rcwl&se=2999-01-01&sig=c2ln")
+    capped, free = (open_store(place, connections=1, cap=cap) for cap in (Cap(1e6), None))
+    assert not capped.capped()
+    monkeypatch.setattr(Throttle, "holds", property(lambda _: True))
+    assert capped.capped()
+    assert not free.capped()
+    assert not open_store(parse_destination(str(tmp_path / "there")), connections=1).capped()
 
 
 def test_what_goes_over_a_socket_was_given_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,6 +59,12 @@ def test_grows_by_doubling_until_the_link_is_full() -> None:
     assert history[-1].phase is Phase.STEADY
 
 
+def test_where_requests_are_for_megabytes_fewer_decide() -> None:
+    assert Pace(4, least_round=8).round == 8 < Pace(4).round
+    history = live(Pace(4, most=16, before=4, least_round=8), lambda flight: flight * 5.0, 2)
+    assert [pace.flight for pace in history] == [4, 8, 16]
+
+
 def test_a_faster_link_is_found_by_probing() -> None:
     settled = live(Pace(), lambda _: 1_000.0, 10)[-1]
     later = live(settled, lambda flight: flight * 33.0, 100)[-1]

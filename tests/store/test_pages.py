@@ -132,9 +132,9 @@ def test_the_relation_holds_the_same(relations: Relations, body: bytes) -> None:
     if plain is None:
         return
     relations.run("DELETE FROM blobs; DELETE FROM seen")
-    feed(relations, [plain[0]])
+    feed(relations, plain[0])
     relations.run("INSERT INTO seen FROM blobs; DELETE FROM blobs")
-    feed(relations, [list(plain[0])])
+    feed(relations, list(plain[0]))
     assert relations.one("SELECT count(*) FROM blobs") == (len(plain[0]),)
     for one, other in (("seen", "blobs"), ("blobs", "seen")):
         assert not list(relations.stream(f"FROM {one} EXCEPT ALL FROM {other}"))

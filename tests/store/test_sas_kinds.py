@@ -206,7 +206,7 @@ def test_a_container_has_five_policies_at_most(emulator: Emulator, container: st
 
 def test_a_policy_of_a_container_that_is_not_there(emulator: Emulator) -> None:
     ran = run("sas", emulator.url("not-there"), "--policy", "p")
-    assert ran.code == 6
+    assert ran.code == 2
     assert "there is no container 'not-there'" in ran.err
 
 

@@ -30,9 +30,10 @@ _TAKE_PIPES = (
 class Browser:
     """A `with` block around one browser, which is gone afterwards."""
 
-    def __init__(self, folder: Path) -> None:
-        """`folder` takes its profile; nothing of this person's is read or written."""
+    def __init__(self, folder: Path, *flags: str) -> None:
+        """`folder` takes its profile; nothing of this person's is read or written. `flags` are Chromium's own."""
         self._folder = folder
+        self._flags = flags
         self._number = 0
         self._session: str | None = None
         self.complaints: list[str] = []
@@ -47,6 +48,7 @@ class Browser:
         flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars",
                  "--no-first-run", "--disable-background-networking", "--disable-component-update",
                  f"--user-data-dir={self._folder}", "--remote-debugging-pipe"]  # fmt: skip
+        flags += self._flags
         command = [sys.executable, "-c", _TAKE_PIPES, str(browser_reads), str(browser_writes), CHROMIUM, *flags]
         self._process = subprocess.Popen(
             command, pass_fds=(browser_reads, browser_writes), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

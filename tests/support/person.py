@@ -93,12 +93,16 @@ class Person(Browser):
         x, y = self.wait(f"(e => {{ const r = e.getBoundingClientRect(); return [r.x, r.y] }})({element})")
         self._ask("Input.dispatchMouseEvent", type="mouseMoved", x=x + right, y=y + below)
 
-    def press(self, *keys: str, shift: bool = False) -> None:
+    def press(self, *keys: str, shift: bool = False, ctrl: bool = False) -> None:
         """Keys, one after the other."""
         for key in keys:
-            text = {} if key in _CODES and key not in (" ", "Enter") else {"text": "\r" if key == "Enter" else key}
+            text = (
+                {}
+                if ctrl or (key in _CODES and key not in (" ", "Enter"))
+                else {"text": "\r" if key == "Enter" else key}
+            )
             code = _CODES.get(key, ord(key.upper()) if len(key) == 1 else 0)
-            named = {"key": key, "windowsVirtualKeyCode": code, "modifiers": 8 if shift else 0}
+            named = {"key": key, "windowsVirtualKeyCode": code, "modifiers": 8 * shift + 2 * ctrl}
             self._ask("Input.dispatchKeyEvent", type="keyDown", **named, **text)
             self._ask("Input.dispatchKeyEvent", type="keyUp", **named)
 

@@ -18,8 +18,9 @@ from typing import Any
 
 import pytest
 
+import laden
 from laden.demo.emulator import Emulator
-from laden.values.errors import ExitCode, SourceError
+from laden.values.errors import ExitCode, SourceError, UsageError
 from laden.verbs.load import load
 from tests.support.dataset import Dataset, make_dataset, tiny_png
 from tests.support.harness import COMMAND, Proxy, Ran, client, content, ended, landed, run
@@ -304,3 +305,34 @@ def test_a_clock_that_is_off(container: str, shift: str) -> None:
     wrong = {"LD_PRELOAD": str(FAKETIME), "FAKETIME": shift, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
     ran = run("load", dataset.folder, container, "--yes", "--json", env=wrong)
     assert (ran.code, ran.summary["images"]) == (0, 3)
+
+
+READING: dict[str, Callable[[str], object]] = {
+    "verify": laden.verify,
+    "verify --at": lambda place: laden.verify(place, at=1),
+    "list": laden.list,
+    "status": laden.status,
+    "history": laden.history,
+    "get": lambda place: laden.get(place, "./out"),
+    "copy": lambda place: laden.copy(place, "./out"),
+    "diff": lambda place: laden.diff(place, "."),
+    "columns": laden.columns,
+    "labels": lambda place: laden.export_labels(place, "labels.jsonl"),
+    "set": lambda place: laden.set_properties(place, metadata=["a=b"]),
+    "open": laden.open,
+}
+
+
+@pytest.mark.parametrize("kind", ["folder", "container"])
+def test_a_place_that_is_not_there_is_wrong_usage_whoever_is_to_read_it(
+    kind: str, emulator: Emulator, tmp_path: Path
+) -> None:
+    place = "./not-there" if kind == "folder" else emulator.url("not-there")
+    for verb, read in READING.items():
+        with pytest.raises(
+            UsageError, match=r"there is no (container|folder|table) .*not-there.*:.* check|: name a source"
+        ) as told:
+            read(place)
+        assert told.value.exit_code == ExitCode.USAGE, verb
+    assert not Path("not-there").exists()
+    assert not Path("out").exists()

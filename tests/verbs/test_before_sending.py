@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from laden.cli import run_command
 from laden.demo.emulator import Emulator
 from laden.run.loop import run as run_loop
+from laden.stages.loadpage import LOAD
 from laden.store import FolderDestination, parse_destination
 from laden.store.folder import FolderStore
 from laden.values.errors import TransientStoreError
@@ -78,8 +81,10 @@ def test_neither_planning_nor_the_question_is_in_speed_and_time_left(
 
 
 def test_before_somebody_is_asked_the_way_is_measured_and_nothing_is_left(
-    emulator: Emulator, container: str, tmp_path: Path
+    emulator: Emulator, container: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # A person's patience with a link, not with a machine that is busy with other tests.
+    monkeypatch.setattr("laden.verbs.measuring._PATIENCE_S", 600.0)
     dataset = make_dataset(tmp_path / "source")
     seen: list[Event] = []
     asked: list[PlanReady] = []
@@ -130,6 +135,19 @@ def test_a_slow_line_is_not_measured_for_long(
     assert slow.now_s < 10
 
 
+def test_a_limit_is_part_of_how_long_it_takes(
+    container: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = make_dataset(tmp_path / "s").folder
+    seen: list[Event] = []
+    load(source, container, observer=seen.append, confirm=lambda _: False, limit="1k")
+    (plan,) = [event for event in seen if isinstance(event, PlanReady)]
+    (told,) = [event for event in seen if isinstance(event, Measured)]
+    assert plan.limited_s == told.seconds == pytest.approx(plan.bytes_to_send / 1000)
+    assert run_command(["load", str(source), container, "--limit", "1k", "--dry-run", "--report", "none"]) == 3
+    assert "within --limit" in capsys.readouterr().out
+
+
 def test_many_small_images_are_bound_by_their_number() -> None:
     pace = Pace(1e9, 0.08)
     assert pace.seconds(160_000, 10**9) == pytest.approx(800)
@@ -147,3 +165,27 @@ def test_a_way_that_fails_is_no_measurement_and_no_end(
     assert load(make_dataset(tmp_path / "s").folder, container, observer=seen.append, confirm=lambda _: True).complete
     (told,) = [event for event in seen if isinstance(event, Measured)]
     assert told.bytes_per_s == 0
+
+
+def test_nothing_is_written_in_a_stage_that_only_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the service is slow to take the first page, the stage says what is waited for."""
+    dataset = make_dataset(tmp_path / "source", {"0": 2})
+    stage = ""
+    written: dict[str, set[str]] = {}
+
+    def observe(event: Event) -> None:
+        nonlocal stage
+        stage = event.stage if isinstance(event, Started) else stage
+
+    def noted(method: Any) -> Any:
+        async def act(self: FolderStore, *given: Any) -> Any:
+            written.setdefault(stage, set()).add(given[0] if given else "the folder")
+            return await method(self, *given)
+
+        return act
+
+    for name in ("create", "put"):
+        monkeypatch.setattr(FolderStore, name, noted(getattr(FolderStore, name)))
+    assert load(dataset.folder, str(tmp_path / "there"), observer=observe).complete
+    assert set(written) == {"word", "transfer", "manifest"}
+    assert written["word"] == {"the folder", LOAD}

@@ -15,7 +15,7 @@ from laden.demo.emulator import Emulator
 from laden.relations import Relations
 from laden.stages.comparison import SIDES, VERDICTS, compare_sides
 from laden.values.errors import UsageError
-from laden.values.events import Compared, Event, Summary
+from laden.values.events import Compared, Event, Found, Summary
 from laden.verbs.load import load
 from tests.faults.scene import Container
 from tests.support.dataset import Dataset, make_dataset
@@ -198,3 +198,18 @@ def test_that_tables_were_not_compared_is_said(dataset: Dataset, folder: Path, t
         assert verdict(summary, None) == "The images are the same; tables and copied files were not compared."
     laden.get(folder, tmp_path / "got")
     assert verdict(compare(folder, tmp_path / "got")[0], None) == "The same."
+
+
+def test_notes_of_loads_below_are_no_differences(dataset: Dataset, tmp_path: Path) -> None:
+    """They hold times; images of such loads are compared as any."""
+    for place in ("one", "other"):
+        for prefix in ("", "a/", "b/c/"):
+            load(dataset.folder, f"{tmp_path}/{place}/{prefix}")
+    (tmp_path / "other/a/_laden/history/00000001.json").write_text("{}")
+    assert laden.diff(tmp_path / "one", tmp_path / "other").exit_code == 0
+    image = min((tmp_path / "other/b").rglob("*.png"))
+    image.write_bytes(b"other")
+    told: list[Event] = []
+    assert laden.diff(tmp_path / "one", tmp_path / "other", observer=told.append).exit_code == 3
+    found = [one.finding.blob for one in told if isinstance(one, Found)]
+    assert found == [image.relative_to(tmp_path / "other").as_posix()]

@@ -146,7 +146,7 @@ def test_no_container_of_that_name(emulator: Emulator) -> None:
     seen = Examined(emulator.url("not-there"))
     assert seen.outcomes("fail") == ["list"]
     assert seen.checks["list"].todo == f"laden container create {emulator.url('not-there')}"
-    assert seen.summary.exit_code == 6
+    assert seen.summary.exit_code == 2
 
 
 def test_nobody_is_signed_in(monkeypatch: pytest.MonkeyPatch, emulator: Emulator) -> None:

@@ -63,11 +63,48 @@ def test_a_copied_file_that_is_another_one_is_told(there: Path, tmp_path: Path, 
     assert not list(tmp_path.glob("[cg]o*/note.txt"))
 
 
-def test_a_table_that_is_another_one_is_refused(there: Path, tmp_path: Path, profiled: str) -> None:
-    (there / "t.csv").write_text("ImageDir,ImageID,Label\n0,a.bin,q\n")
-    for verb in ("get", "copy", "list"):
-        with pytest.raises(NotAsLanded, match=r"t\.csv is not as the last load left it"):
-            VERBS[verb](there, tmp_path, profiled)
+GOING_BY_ROWS: dict[str, Callable[[Path, Path, str], object]] = {
+    "get": lambda there, folder, profiled: laden.get(there, folder / "got", profile=profiled, where="ImageDir = 0"),
+    "get --layout": lambda there, folder, profiled: laden.get(
+        there, folder / "got", profile=profiled, layout="{ImageID}"
+    ),
+    "copy": lambda there, folder, profiled: laden.copy(there, folder / "copy", profile=profiled, first=1),
+    "list": lambda there, _, profiled: laden.list(there, profile=profiled, where="ImageDir = 0"),
+    "set": lambda there, _, profiled: laden.set_properties(there, profile=profiled, metadata=["a={Label}"]),
+    "prune": lambda there, folder, profiled: laden.plan_prune(
+        there, folder / "source", profile=profiled, plan_file=folder / "plan.jsonl"
+    ),
+    "open": lambda there, _, profiled: laden.open(there, profile=profiled),
+    "labels": lambda there, folder, profiled: laden.export_labels(there, folder / "l.jsonl", profile=profiled),
+    "columns": lambda there, *_: laden.columns(there),
+}
+LOST: dict[str, tuple[Callable[[Path], object], str, str]] = {
+    "gone": (Path.unlink, "blob-deleted", r"t\.csv.*is gone"),
+    "another": (
+        lambda table: table.write_text(EDITED),
+        "blob-changed",
+        r"t\.csv.*(is not as the last load|its length is)",
+    ),
+}
+EDITED = "ImageDir,ImageID,Label\n0,a.bin,q\n"
+
+
+@pytest.mark.parametrize("how", LOST)
+def test_a_table_that_is_not_the_loads_ends_with_3_whatever_is_done(
+    there: Path, tmp_path: Path, profiled: str, how: str
+) -> None:
+    """What needs no row of it goes on and tells it; what does refuses, with one sentence."""
+    spoil, code, words = LOST[how]
+    spoil(there / "t.csv")
+    for verb, run_verb in VERBS.items():
+        ended = run_verb(there, tmp_path / verb, profiled)
+        assert (ended.exit_code, ended.findings) == (3, {code: 1}), verb
+    assert laden.status(there).exit_code == 3
+    assert len(list((tmp_path / "get/got").rglob("*.bin"))) == 3
+    for verb, goes_by_rows in GOING_BY_ROWS.items():
+        with pytest.raises(NotAsLanded, match=words) as refused:
+            goes_by_rows(there, tmp_path, profiled)
+        assert refused.value.exit_code == 3, verb
 
 
 @pytest.mark.parametrize("name", sorted(LAID))

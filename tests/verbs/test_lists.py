@@ -56,6 +56,26 @@ def test_a_container_with_tiers_and_what_is_wrong_in_it(
         laden.list(container, output="mine.csv", form="csv")
 
 
+def test_tables_and_texts_are_listed_and_are_no_images(tmp_path: Path) -> None:
+    """In a place that nobody loaded to, and beside a load."""
+    place = tmp_path / "place"
+    for name in ("0/a.png", "0/B.DCM", "labels.csv", "README.md", "more/Labels.CSV.gz", "csv"):
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / name).write_bytes(name.encode())
+    for loaded in (False, True):
+        if loaded:
+            sent = load(make_dataset(tmp_path / "source", {"0": 2}).folder, str(place)).sent
+        events: list[Event] = []
+        ended = laden.list(place, output="list.csv", form="csv", observer=events.append)
+        images = 3 + (sent if loaded else 0)
+        assert (ended.images, totals(events, "all")) == (images, {"": images})
+        assert totals(events, "folder").keys() == {"0/", ""} | ({"png/0/"} if loaded else set())
+        with Path("list.csv").open(newline="") as file:
+            kinds = {row["blob"]: row["kind"] for row in csv.DictReader(file) if row["fate"] == "foreign"}
+        files = {"labels.csv": "file", "README.md": "file", "more/Labels.CSV.gz": "file"}
+        assert kinds == {"0/a.png": "", "0/B.DCM": "", "csv": "", **files}
+
+
 def test_every_form_says_the_same(dataset: Dataset, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     place = str(tmp_path / "place")
     load(dataset.folder, place)

@@ -84,9 +84,26 @@ def test_that_another_dataset_is_there_is_told_before_anything_is_sent(place: Pl
         assert message.startswith("the table PADCHEST")
     assert place.read() == before
     assert load(tree.parent, place.url).findings["dataset-other"] == 1
-    # Now both are there, and neither is new.
-    assert "dataset-other" not in load(tree.parent, place.url).findings
-    assert "dataset-other" not in load(first.folder, place.url).findings
+    # Now both are there: whichever comes again is told that it does not lie there alone.
+    for source in (tree.parent, first.folder, tree.parent):
+        ended = load(source, place.url)
+        assert (ended.exit_code, ended.findings["dataset-other"]) == (0, 1), source
+
+
+def test_that_two_tables_share_a_place_is_told_by_each_load_of_either(tmp_path: Path) -> None:
+    first = make_dataset(tmp_path / "first", {"0": 2, "1": 2})
+    other = make_dataset(tmp_path / "other", {"2": 2}, seed=2)
+    other.table.rename(other.folder / "PADCHEST_chest_x_ray_images_labels_160K_01.02.20.csv")
+    there = str(tmp_path / "there")
+    for source, told in ((first, None), (other, 1), (first, 1), (first, 1), (other, 1)):
+        assert load(source.folder, there).findings.get("dataset-other") == told
+    for asked in ({"archives": "0"}, {"where": "ImageDir = 0"}):
+        assert load(first.folder, there, **asked).findings.get("dataset-other") == 1
+    # A version of one table, which names fewer images than are there, is no other dataset.
+    assert "dataset-other" not in load(first.folder, str(tmp_path / "alone")).findings
+    lines = first.table.read_bytes().splitlines(keepends=True)
+    first.table.write_bytes(b"".join(lines[:-1]))
+    assert "dataset-other" not in load(first.folder, str(tmp_path / "alone"), update=True).findings
 
 
 def test_parts_of_one_dataset_are_no_others(place: Place, tmp_path: Path) -> None:

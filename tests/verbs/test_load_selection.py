@@ -108,6 +108,18 @@ def test_a_selection_lands_its_images_and_its_records(emulator: Emulator, contai
     assert verify(container).findings == {}
 
 
+def test_a_sample_misses_nothing_of_what_was_not_chosen(tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path / "source", {"0": 6, "1": 4}, missing=1)
+    place = str(tmp_path / "there")
+    for wanted, missing in (({"where": "ImageDir = 1", "sample": 3}, 0), ({"where": "ImageDir = 0"}, 1)):
+        summary, proved = load(dataset.folder, place, **wanted), verify(place)
+        assert (summary.rows, summary.missing) == (proved.rows, proved.missing) == (proved.matched + missing, missing)
+    # Of the whole, all rows are meant, and of archives alone, too, since the next ones add to them.
+    for asked in ({}, {"archives": "1"}):
+        load(dataset.folder, place, **asked)
+        assert (verify(place).rows, verify(place).missing) == (11, 1)
+
+
 def test_archives_come_first_and_stand_in_the_plan(dataset: Dataset, tmp_path: Path) -> None:
     told: list[Event] = []
     load(dataset.folder, str(tmp_path / "d"), archives="1", where="true", sample=2, observer=told.append)

@@ -190,7 +190,7 @@ def test_what_is_not_complete_is_not_registered(
     with client(emulator, url) as opened:
         opened.delete_blob(f"chest/{min(dataset.blobs)}")
     ran = registered(research, url)
-    assert ran.code == 2
+    assert ran.code == 3
     assert "not as its manifest says" in ran.summary["message"]
     assert min(dataset.blobs) in ran.summary["message"]
     assert research.bodies == []

@@ -133,7 +133,17 @@ def test_values_of_rows_that_are_not_selected_count_for_nothing(
     assert sum(bool(metadata) for *_, metadata in told(emulator, container, dataset.blobs).values()) == 2
 
 
-@pytest.mark.parametrize("wishes", [{"metadata": ["x=1"]}, {"tags": ["x=1"]}, {"metadata": ["x=1"], "tags": ["x=1"]}])
+@pytest.mark.parametrize(
+    "wishes",
+    [
+        {"metadata": ["x=1"]},
+        {"tags": ["x=1"]},
+        {"metadata": ["x=1"], "tags": ["x=1"]},
+        {"tier": "cool"},
+        {"tier": "cool", "tags": ["x=1"]},
+        {"tier": "cool", "metadata": ["x=1"]},
+    ],
+)
 def test_what_changed_since_is_left_and_told(
     dataset: Dataset, container: str, emulator: Emulator, wishes: dict[str, Any]
 ) -> None:
@@ -151,6 +161,9 @@ def test_what_changed_since_is_left_and_told(
         assert opened.get_blob_client(first).get_blob_properties().metadata == {}
         assert opened.get_blob_client(second).get_blob_properties().metadata == {}
         assert opened.get_blob_client(second).get_blob_tags() == {}
+        tiers = {blob.name: blob.blob_tier for blob in opened.list_blobs() if blob.name in dataset.blobs}
+        assert {tiers.pop(first), tiers.pop(second)} == {"Hot"}
+        assert {*tiers.values()} == {"Cool" if "tier" in wishes else "Hot"}
 
 
 @pytest.mark.parametrize(

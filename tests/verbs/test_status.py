@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import pytest
 
+from laden.run import findings
 from laden.run.loop import run as run_loop
 from laden.stages.arrivals import arrivals
 from laden.store.manage import Detail, DetailPage, Manage
@@ -102,6 +103,32 @@ def test_a_load_that_changes_nothing_and_finds_less_is_told(tmp_path: Path, plac
     assert [record.needs_person for record in history(place.url)] == [{"archive-unfinished": 1}, {}]
 
 
+def test_what_several_loads_tell_of_one_image_counts_once(tmp_path: Path) -> None:
+    dataset, there = make_dataset(tmp_path / "source", {"0": 3, "1": 3}, missing=2), FolderPlace(tmp_path / "there")
+    load(dataset.folder, there.url)
+    assert shown(there)[1]["need a person"].startswith("2 image-missing; ")
+    # A narrower one tells of one of them again, and then others of parts do.
+    for asked in ({"where": "ImageDir = 0"}, {"where": "ImageDir = 1"}, {"archives": "0"}, {"archives": "0,1"}):
+        assert load(dataset.folder, there.url, **asked).findings["image-missing"] in (1, 2)
+        assert shown(there)[1]["need a person"].startswith("2 image-missing; ")
+
+
+def test_parts_that_miss_different_images_add_up(tmp_path: Path) -> None:
+    dataset, there = make_dataset(tmp_path / "source", {"0": 3, "1": 3}, missing=2), FolderPlace(tmp_path / "there")
+    for number, told in (("0", 1), ("1", 2)):
+        load(dataset.folder, there.url, archives=number)
+        assert shown(there)[1]["need a person"].startswith(f"{told} image-missing; ")
+
+
+def test_of_more_than_a_record_can_name_the_least_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(findings, "MOST_MARKS", 1)
+    dataset, there = make_dataset(tmp_path / "source", {"0": 3, "1": 3}, missing=4), FolderPlace(tmp_path / "there")
+    load(dataset.folder, there.url, archives="0")
+    assert shown(there)[1]["need a person"].startswith("2 image-missing; ")
+    load(dataset.folder, there.url, archives="1")
+    assert shown(there)[1]["need a person"].startswith("at least 3 image-missing; ")
+
+
 def test_what_is_not_complete_does_not_end_as_if_it_were(dataset: Dataset, place: Place) -> None:
     if isinstance(place, FolderPlace):
         place.path.mkdir()
@@ -111,7 +138,7 @@ def test_what_is_not_complete_does_not_end_as_if_it_were(dataset: Dataset, place
     gone = next(name for name in place.read() if name.endswith(".png"))
     place.remove(gone)
     state, _, _, complete = shown(place)
-    assert (state, complete) == ("1 images are gone or changed: laden verify tells which", False)
+    assert (state, complete) == ("1 image is gone or changed: laden verify tells which", False)
     assert status(place.url).exit_code == 3
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 import laden
 from laden.stages.loadpage import LOAD
 from laden.stages.manifest import MANIFEST
-from laden.values.errors import NotAsLanded
+from laden.values.errors import NotAsLanded, UsageError
 from laden.values.events import Event, Found, Remembered, Shown
 from tests.support.dataset import make_dataset
 from tests.support.destinations import Place
@@ -64,7 +65,7 @@ def test_images_that_were_replaced_in_a_container_too(tmp_path: Path, place: Pla
     data = place.read()[name]
     place.write(name, data[:-1] + bytes([data[-1] ^ 1]))
     code, _, state, facts = shown(place.url)
-    assert (code, state) == (3, "1 images are gone or changed: laden verify tells which")
+    assert (code, state) == (3, "1 image is gone or changed: laden verify tells which")
     assert facts["in the manifest"] == "3 images, of which 2 are there, 1 changed"
     assert facts["there"].startswith("2 images of laden's, ")
 
@@ -105,6 +106,50 @@ def test_a_manifest_that_is_gone(there: Path, tmp_path: Path) -> None:
     assert shown(there)[0] == 3, "as that load ended"
 
 
+def test_a_page_that_is_gone_is_no_load_that_never_ended(there: Path, tmp_path: Path) -> None:
+    (there / LOAD).unlink()
+    code, complete, state, facts = shown(there)
+    assert (code, complete) == (3, False)
+    assert state.startswith(f"the page about the load ({LOAD}) is gone: ")
+    assert facts["there"].startswith("7 images of laden's, ")
+    proved = laden.verify(there)
+    assert (proved.exit_code, proved.complete, proved.findings) == (3, False, {"blob-deleted": 1})
+    for verb in (laden.list, laden.open, partial(laden.get, folder=tmp_path / "out")):
+        with pytest.raises(NotAsLanded, match=rf"{LOAD} is gone") as refused:
+            verb(there)
+        assert refused.value.exit_code == 3
+    assert laden.load(tmp_path / "source", there).findings == {"blob-lost": 1}
+    assert laden.verify(there).exit_code == 0
+
+
+def test_a_page_that_is_none_needs_a_person_whoever_reads_it(there: Path, tmp_path: Path) -> None:
+    (there / LOAD).write_bytes(b"{}")
+    for verb in (laden.status, laden.verify, laden.list, laden.columns, partial(laden.get, folder=tmp_path / "out")):
+        with pytest.raises(NotAsLanded, match="not a page this version can read") as refused:
+            verb(there)
+        assert refused.value.exit_code == 3
+
+
+def test_columns_need_no_manifest(there: Path) -> None:
+    (there / MANIFEST).unlink()
+    assert laden.columns(there).rows == 7
+
+
+def test_where_nothing_lies_nothing_is_brought(there: Path, tmp_path: Path) -> None:
+    """A wrong prefix must not end as if all had come."""
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UsageError, match=r"nothing lies in the folder .*empty.*check the address"):
+        laden.get(tmp_path / "empty", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_of_a_part_that_get_brought_status_says_what_lies_there(there: Path, tmp_path: Path) -> None:
+    laden.get(there, tmp_path / "got", first=2)
+    code, complete, state, facts = shown(tmp_path / "got")
+    assert (code, complete, state) == (3, False, "nothing was loaded here")
+    assert facts["also there"].startswith("3 files that no load sent")
+
+
 def test_a_folder_that_get_made(there: Path, tmp_path: Path) -> None:
     got = tmp_path / "got"
     laden.get(there, got)
@@ -121,5 +166,5 @@ def test_a_folder_that_get_made(there: Path, tmp_path: Path) -> None:
     assert (code, facts["there"].split()[0], state) == (
         3,
         "6",
-        "1 images are gone or changed: laden verify tells which",
+        "1 image is gone or changed: laden verify tells which",
     )

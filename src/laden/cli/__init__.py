@@ -10,40 +10,43 @@ import os
 import sys
 
 from laden.cli.early import Early
-from laden.values.memory import keep_memory
-from laden.values.secrets import StreamLost, guarded, note_arguments, note_environment
 
 
 def main() -> None:
     """Entry point of the `laden` command."""
-    _open_streams()
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
-    # Nothing that laden makes by the million is cyclic: looking for cycles in it is time lost.
-    gc.set_threshold(200_000, 20, 50)
-    # NumPy's linear algebra, which nothing here uses, would start a thread for each core, and these spin for a while.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    keep_memory()
-    code = run_command(sys.argv[1:])
+    with Early() as early:
+        code = _ended(early, sys.argv[1:], prepare=True)
     # Taking the interpreter down object by object takes longer than loading a small dataset; nothing is left to do.
     os._exit(code)
 
 
 def run_command(arguments: list[str]) -> int:
     """Run a command line, and return its exit code; nothing that it was given in confidence leaves on the way."""
-    with Early() as early, guarded():
-        try:
-            from laden.cli.usage import run_typer
+    with Early() as early:
+        return _ended(early, arguments, prepare=False)
 
-            note_environment()
-            note_arguments(arguments)
-            code = run_typer(arguments, early)
-        except (KeyboardInterrupt, Exception):
-            if not early.stopped:
-                raise
-            print("laden: stopped as you asked", file=sys.stderr)
-            code = 130
+
+def _ended(early: Early, arguments: list[str], *, prepare: bool) -> int:
+    try:
+        if prepare:
+            _prepare()
+        return _guarded(early, arguments)
+    except (KeyboardInterrupt, Exception):
+        if not early.stopped:
+            raise
+    print("laden: stopped as you asked", file=sys.stderr, flush=True)
+    return 130
+
+
+def _guarded(early: Early, arguments: list[str]) -> int:
+    from laden.values.secrets import StreamLost, guarded, note_arguments, note_environment
+
+    with guarded():
+        from laden.cli.usage import run_typer
+
+        note_environment()
+        note_arguments(arguments)
+        code = run_typer(arguments, early)
         try:
             sys.stdout.flush()
         except StreamLost as error:
@@ -52,6 +55,21 @@ def run_command(arguments: list[str]) -> int:
             code = code or unwritten(error)
         sys.stderr.flush()
     return code
+
+
+def _prepare() -> None:
+    """What is so for a whole process."""
+    _open_streams()
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    # Nothing that laden makes by the million is cyclic: looking for cycles in it is time lost.
+    gc.set_threshold(200_000, 20, 50)
+    # NumPy's linear algebra, which nothing here uses, would start a thread for each core, and these spin for a while.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from laden.values.memory import keep_memory
+
+    keep_memory()
 
 
 def _open_streams() -> None:

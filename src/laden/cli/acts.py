@@ -39,9 +39,10 @@ def acted(summary: Summary) -> str:
 
 
 def _copied(summary: Summary) -> str:
-    counts = (("already there", summary.already_there), ("conflicts", summary.conflicts), ("missing", summary.missing))
     parts = [f"{plural(summary.images, 'image')}: {amount(summary.sent)} copied"]
-    parts += [f"{amount(count)} {what}" for what, count in counts if count]
+    parts += [f"{amount(summary.already_there)} already there"] if summary.already_there else []
+    parts += [plural(summary.conflicts, "conflict")] if summary.conflicts else []
+    parts += [f"{amount(summary.missing)} missing"] if summary.missing else []
     if summary.bytes_sent:
         speed = int(summary.bytes_sent / summary.seconds) if summary.seconds else 0
         parts.append(f"{size(summary.bytes_sent)} in {duration(summary.seconds)} ({size(speed)}/s)")

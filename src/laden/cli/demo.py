@@ -31,7 +31,7 @@ def run_demo(*, keep: bool, folder: Path | None, explore: bool = False) -> int:
         _look_for_extra()
         return _demo(console, folder or _RESULTS / "padchest", keep=keep, explore=explore)
     except LadenError as error:
-        say(console, f"[red]laden demo:[/] {escaped(str(error))}", 2)
+        say(plain_console(errors=True), f"[red]laden demo:[/] {escaped(str(error))}", 2)
         return int(error.exit_code)
 
 
@@ -45,10 +45,11 @@ def _look_for_extra() -> None:
 def _demo(console: Console, folder: Path, *, keep: bool, explore: bool) -> int:
     from laden.demo.emulator import Emulator
     from laden.demo.sample import write
+    from laden.values.room import writing_to
 
     _heading(console, "A sample dataset")
-    folder.mkdir(parents=True, exist_ok=True)
-    sample = write(folder)
+    with writing_to(folder, "sample", "--folder"):
+        sample = write(folder)
     say(
         console,
         f"{', '.join(f'{name}.zip' for name in sample.archives)} ({size(sample.size_bytes)}) and a table of"

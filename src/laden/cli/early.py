@@ -1,15 +1,19 @@
 """Ctrl-C before a run has taken it over (`laden.cli.faces.Interrupts`): while libraries are imported, mostly.
 
 It raises KeyboardInterrupt as ever, and remembers that it did: a library whose import is broken off may make an error
-of its own of it. Nothing else is imported here, so that this stands first.
+of its own of it. Where a compiled module is just being made, which may take no exception, it waits until that is done.
+Little is imported here, so that this stands first.
 """
 
 from __future__ import annotations
 
 import signal
 import threading
+from importlib.machinery import ExtensionFileLoader
 from types import FrameType
 from typing import Any, Self
+
+_LATER_S = 0.02
 
 
 class Early:
@@ -33,6 +37,18 @@ class Early:
         if self._before is signal.default_int_handler:
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
-    def _handle(self, _: int, __: FrameType | None) -> None:
+    def _handle(self, number: int, frame: FrameType | None) -> None:
         self.stopped = True
+        if _makes_module(frame):
+            threading.Timer(_LATER_S, signal.raise_signal, (number,)).start()
+            return
         raise KeyboardInterrupt
+
+
+def _makes_module(frame: FrameType | None) -> bool:
+    """Whether a compiled module is being made: DuckDB's, in C++, ends the process over an exception there."""
+    while frame is not None:
+        if isinstance(frame.f_locals.get("self"), ExtensionFileLoader):
+            return True
+        frame = frame.f_back
+    return False

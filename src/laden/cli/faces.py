@@ -18,7 +18,7 @@ from typing import Any, Self
 
 from laden.cli.ask import Question, SasPrompt
 from laden.cli.face import Face
-from laden.values.errors import ExitCode, LadenError
+from laden.values.errors import ExitCode, LadenError, last_words
 from laden.values.events import Event, Observer, Serving, Started, Summary, to_json
 from laden.values.scratch import remove_all
 from laden.values.secrets import let_go, redacted
@@ -148,7 +148,7 @@ def run_with(
         if interrupts.cut or isinstance(error, KeyboardInterrupt):
             message, ended = _STOPPED, int(ExitCode.INTERRUPTED)
         elif isinstance(error, LadenError):
-            message, ended = str(error), int(error.exit_code)
+            message, ended = last_words(error, command), int(error.exit_code)
         else:
             raise
         if not telling.ended:
@@ -200,6 +200,12 @@ def _closed(close: Callable[[], None]) -> None:
     """Take off the screen what is drawn there, where there still is one."""
     with suppress(OSError):
         close()
+
+
+def tell_end(command: str, message: str, exit_code: int) -> int:
+    """Tell a program how a command ended that began no run, as a line of JSON; returns the exit code."""
+    json_face(redacted(Summary(command, message=message, exit_code=int(exit_code))))
+    return int(exit_code)
 
 
 def json_face(event: Event) -> None:

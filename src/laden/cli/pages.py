@@ -24,6 +24,7 @@ _PICTURE = re.compile(r"!\[[^\]]*\]\([^)]*\)")
 _LINK = re.compile(r"\[([^\[\]]*)\]\((?!https?:)[^)]*\)")
 """Of Markdown, to another page."""
 
+_MOST_PAGES = 3
 _NEAR = 0.7
 """How much a word must be like another one, to be taken for it."""
 
@@ -90,11 +91,21 @@ def _command(words: list[str]) -> int:
 
     known = all_verbs().commands
     if words[0] not in known:
-        near = difflib.get_close_matches(words[0], [*PAGES, *known], n=3, cutoff=_NEAR)
-        hint = f": did you mean {' or '.join(near)}?" if near else ": laden help lists the pages"
+        near = difflib.get_close_matches(words[0], {**PAGES, **known}, n=3, cutoff=_NEAR)
+        hint = f": did you mean {' or '.join(near)}?" if near else f": {_telling(words[0])}"
         return _refused(f"there is no page or command {words[0]}{hint}")
     all_verbs().main([*words, "--help"], prog_name="laden", standalone_mode=False)
     return int(ExitCode.COMPLETE)
+
+
+def _telling(word: str) -> str:
+    """Which pages have a word in what they are about or in a heading; where none has, that there is a list."""
+    pattern = re.compile(rf"\b{re.escape(word)}", re.IGNORECASE)
+    headings = {name: re.findall("^#+ .*", page(name), re.MULTILINE) for name in PAGES}
+    found = [name for name, about in PAGES.items() if any(map(pattern.search, [about, *headings[name]]))]
+    if not found:
+        return "laden help lists the pages"
+    return f"laden help {' and laden help '.join(found[:_MOST_PAGES])} {'tells' if len(found) == 1 else 'tell'} of it"
 
 
 def _refused(sentence: str) -> int:

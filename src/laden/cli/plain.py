@@ -7,6 +7,8 @@ told.
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any, get_args, get_origin
 
 
@@ -23,6 +25,7 @@ class _Plain:
 
     def __init__(self, parameter: Any) -> None:
         self._annotation = parameter.type_descriptor.annotation
+        self._declared = parameter.type_descriptor.parameter_info
         self._build = parameter.get_runtime_param
         self._many = parameter.multiple or parameter.nargs == -1
 
@@ -34,6 +37,8 @@ class _Plain:
             return () if self._many else None
         if not self._many and _is_a(self._annotation, value):
             return value
+        if self._annotation is Path and isinstance(value, str) and _is_plain(value, self._declared):
+            return Path(value)
         if self._many and get_origin(self._annotation) is list and isinstance(value, list | tuple):
             (kind,) = get_args(self._annotation)
             if all(_is_a(kind, each) for each in value):
@@ -44,3 +49,11 @@ class _Plain:
 def _is_a(kind: Any, value: Any) -> bool:
     """Whether a value is what is declared; not a number, which has bounds."""
     return isinstance(kind, type) and kind is not int and kind is not float and isinstance(value, kind)
+
+
+def _is_plain(value: str, declared: Any) -> bool:
+    """Whether a path is taken whatever it leads to: it may be absent, and what is there may be read."""
+    judged = declared.exists or declared.writable or declared.resolve_path or declared.path_type is not None
+    if judged or not (declared.file_okay and declared.dir_okay) or "\0" in value:
+        return False
+    return os.access(value, os.R_OK) or not Path(value).exists()

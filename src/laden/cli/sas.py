@@ -96,6 +96,10 @@ def run_inspect(url: str | None, *, json: bool) -> int:
         text, where = _given(url)
         sas = parse_sas(query_of(text))
     except LadenError as error:
+        if json:
+            from laden.cli.faces import tell_end
+
+            return tell_end("sas inspect", str(error), error.exit_code)
         _say(f"laden sas inspect: {error}")
         return int(error.exit_code)
     now = datetime.now(UTC)

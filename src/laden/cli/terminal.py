@@ -207,7 +207,7 @@ class Terminal:
                 self._say(f"  from {escaped(self._source)}", 5)
             self._say(f"  to {escaped(plan.place)}", 5)
         if plan.assumed_s and not self.measures:
-            self._lasting(Measured(0.0, plan.assumed_s))
+            self._lasting(Measured(0.0, max(plan.assumed_s, plan.limited_s)))
         if plan.writes:
             self._cost(plan)
         if plan.examples:
@@ -216,12 +216,13 @@ class Terminal:
             self._say(f"  [yellow]not here: {escaped(_some(plan.archives_absent))}[/]", 12)
 
     def _lasting(self, measured: Measured) -> None:
-        pace = "12.5 MB/s and 500 images/s, assumed until it is measured"
-        if measured.bytes_per_s:
-            pace = (
-                f"{size(int(measured.bytes_per_s))}/s, measured just now; a load is usually faster after some seconds"
-            )
-        self._say(f"  about {duration(measured.seconds)} at {pace}", 4)
+        pace = "at 12.5 MB/s and 500 images/s, assumed until it is measured"
+        if self._plan_told is not None and measured.seconds == self._plan_told.limited_s:
+            pace = "within --limit"
+        elif measured.bytes_per_s:
+            speed = size(int(measured.bytes_per_s))
+            pace = f"at {speed}/s, measured just now; a load is usually faster after some seconds"
+        self._say(f"  about {duration(measured.seconds)} {pace}", 4)
 
     def _cost(self, plan: PlanReady) -> None:
         """A range, for tiers differ: what the documentation takes for an example is no offer."""

@@ -107,11 +107,22 @@ def _unwritten(error: StreamLost) -> int:
 
 
 def _explain(error: Any, arguments: list[str]) -> int:
-    """Show the error as typer would, in laden's words where it has better ones; returns the exit code."""
+    """Show the error as typer would, in laden's words where it has better ones; returns the exit code.
+
+    To a program it is told as any other end of a run: by a summary, as a line of JSON.
+    """
     context = getattr(error, "ctx", None)
-    if sentence := _missing(error, arguments) or sentence_of(error):
-        command = f"{context.command_path} " if context is not None else ""
-        print(f"laden: {sentence}\n{'':7}laden {command.removeprefix('laden ')}-h shows what there is", file=sys.stderr)
+    command = context.command_path.removeprefix("laden").strip() if context is not None else ""
+    sentence = _missing(error, arguments) or sentence_of(error)
+    if "--json" in arguments[: arguments.index("--") if "--" in arguments else None]:
+        from laden.cli.faces import tell_end
+
+        return tell_end(command, sentence or error.format_message(), error.exit_code)
+    if sentence:
+        print(
+            f"laden: {sentence}\n{'':7}{' '.join(filter(None, ('laden', command)))} -h shows what there is",
+            file=sys.stderr,
+        )
     else:
         error.show(file=sys.stderr)
     return int(error.exit_code)

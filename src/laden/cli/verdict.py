@@ -106,6 +106,8 @@ def _checked(summary: Summary, plan: PlanReady | None) -> str:
 def _verified(summary: Summary, *, needs_person: bool) -> str:
     if "manifest-changed" in summary.findings:
         return "The manifest itself was changed: no image was held against it."
+    if needs_person and not summary.complete:
+        return "There is no manifest to go by, so nothing was held against it."
     if needs_person:
         return "Not as the manifest says."
     if not summary.by_notes:

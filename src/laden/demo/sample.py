@@ -8,15 +8,18 @@ folder it is given.
 
 from __future__ import annotations
 
+import os
 import random
 import zipfile
 from collections.abc import Iterable, Iterator
+from filecmp import cmp
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 
 from laden.demo import png, radiograph, rows
+from laden.values.errors import UsageError
 
 _SHARES = {"0": 0.4, "1": 0.35, "54": 0.25}
 """Archives of the sample, and how much of it each holds."""
@@ -24,6 +27,8 @@ _SIZES = ((1104, 912), (1360, 1136), (1024, 1024), (1248, 1040), (1152, 1392))
 _LARGE = (2140, 1760)
 """Heights and widths in pixels; every twentieth image is large."""
 _DATE = (2019, 2, 1, 0, 0, 0)
+_STAMP_S = 1_548_979_200
+"""The same day as a file's time (UTC, since 1970). A file that anybody changes gets another."""
 _JUNK = (
     ("__MACOSX/._x.png", b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X" + bytes(16)),
     (".DS_Store", b"\x00\x00\x00\x01Bud1"),
@@ -64,21 +69,25 @@ def write(folder: Path, *, seed: int = 1, images: int = 60) -> Sample:
     """Write `<folder>/0.zip`, `1.zip`, `54.zip` and the table.
 
     `images` is how many PNGs have a row, 6 at least; one more row has no image, one more PNG has no row.
-    Raises `OSError` when the disk does not take them.
+
+    Raises:
+        UsageError: files of these names are there that a person changed; nothing was written.
+        OSError: the disk does not take them.
     """
     folder.mkdir(parents=True, exist_ok=True)
     pictures = _pictures(seed, images + 2)
     missing, stray, broken = pictures[4], pictures[-1], pictures[images // 2]
     size_bytes = 0
-    for archive in _SHARES:
-        members = _members(pictures, archive, seed, missing=missing, broken=broken)
-        path = folder / f"{archive}.zip"
-        write_archive(path, members)
-        size_bytes += path.stat().st_size
-    table = folder / rows.TABLE_NAME
-    table.write_bytes(rows.encode(pictures[:-1], seed))
+    with _Placing(folder) as placing:
+        for archive in _SHARES:
+            members = _members(pictures, archive, seed, missing=missing, broken=broken)
+            path = placing.beside(f"{archive}.zip")
+            write_archive(path, members)
+            size_bytes += path.stat().st_size
+        placing.beside(rows.TABLE_NAME).write_bytes(rows.encode(pictures[:-1], seed))
+        placing.place()
     return Sample(
-        table=table,
+        table=folder / rows.TABLE_NAME,
         archives=tuple(_SHARES),
         rows=images + 1,
         images=images,
@@ -88,6 +97,47 @@ def write(folder: Path, *, seed: int = 1, images: int = 60) -> Sample:
         ignored=len(_JUNK),
         size_bytes=size_bytes,
     )
+
+
+class _Placing:
+    """Writes files beside their places, and moves them there, all or none: over nothing that a person changed."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._written: dict[Path, Path] = {}
+
+    def __enter__(self) -> Self:
+        """Nothing is written yet."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave nothing beside."""
+        for beside in self._written.values():
+            beside.unlink(missing_ok=True)
+
+    def beside(self, name: str) -> Path:
+        """Where to write what is to lie under a name."""
+        path = self._folder / f".{name}.part"
+        self._written[self._folder / name] = path
+        return path
+
+    def place(self) -> None:
+        """Move all to their places."""
+        if changed := [path.name for path, beside in self._written.items() if _is_a_persons(path, beside)]:
+            raise UsageError(
+                f"in {self._folder}, {' and '.join(changed)} {'is' if len(changed) == 1 else 'are'} not as the demo"
+                " writes such files: move what you changed away, or have the sample elsewhere with --folder"
+            )
+        for path, beside in self._written.items():
+            beside.replace(path)
+            os.utime(path, (_STAMP_S, _STAMP_S))
+
+
+def _is_a_persons(path: Path, new: Path) -> bool:
+    """Whether a file is there that is neither what is to lie there, nor has the time that the demo gives its files."""
+    if not path.exists() or path.stat().st_mtime == _STAMP_S:
+        return False
+    return not cmp(path, new, shallow=False)
 
 
 def write_archive(path: Path, members: Iterable[Member]) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from laden.explorer.acts import Acts
-from laden.explorer.answers import body, of_view, routes, text, texts
+from laden.explorer.answers import body, routes, text, texts
+from laden.explorer.chosen import Chosen, Item, of_choice, read_choice
 from laden.explorer.download import download
 from laden.explorer.export import key_file
 from laden.explorer.jobs import Job
@@ -23,6 +26,7 @@ from laden.stages.download import Wanted
 from laden.store import parse_destination, without_secret
 from laden.values.errors import UsageError
 
+_MOST_MARKED = 100_000
 _OF_NO_PLACE = ("jobs", "stop", "answer")
 
 
@@ -110,10 +114,10 @@ class Acting:
         given = await body(request)
         if self._session.marks is None:
             raise UsageError("choose a container first")
-        note = given.get("note")
-        await self._session.marks.put(
-            texts(given, "names"), text(given, "mark"), note if isinstance(note, str) else None
-        )
+        note, names = given.get("note"), texts(given, "names")
+        if not names:
+            names = await of_choice(self._place, read_choice(given), partial(_marked, self._place))
+        await self._session.marks.put(names, text(given, "mark"), note if isinstance(note, str) else None)
         return JSONResponse({"where": self._session.marks.where})
 
     async def verify(self, request: Request) -> Response:
@@ -138,30 +142,28 @@ class Acting:
         given = await body(request)
         place = self._place
         folder = self._session.local_folder(text(given, "folder"))
-        chosen = await self._chosen(given)
-        rows = await asyncio.to_thread(_wanted, place, chosen)
-        await asyncio.to_thread(_refuse_shown, place, folder, rows)
+        chosen = await of_choice(place, read_choice(given), partial(Chosen.of_items, place.index.relations))
+        try:
+            await asyncio.to_thread(_refuse_shown, place, folder, chosen)
+        except BaseException:
+            chosen.close()
+            raise
 
         async def work(job: Job) -> None:
-            await download(place, rows, folder, job)
+            job.in_all, job.bytes_in_all = len(chosen), chosen.size_bytes
+            try:
+                await download(place, _wanted(chosen), folder, job)
+            finally:
+                chosen.close()
 
         return JSONResponse(self._session.jobs.begin("download", f"to {folder}", work).told())
-
-    async def _chosen(self, given: dict[str, Any]) -> list[str]:
-        """Names that were given, or those of a view."""
-        names = texts(given, "names")
-        if names:
-            return names
-        if not isinstance(number := given.get("view"), int):
-            raise UsageError("choose what is meant: some images, or what is shown now")
-        return await of_view(self._place, number, self._place.views.names)
 
     async def plan(self, request: Request) -> Response:
         """What an action would do."""
         given = await body(request)
         values = given.get("values", {})
-        names = await self._chosen(given)
-        plan = await self._acts_of().plan(text(given, "action"), names, values if isinstance(values, dict) else {})
+        values = values if isinstance(values, dict) else {}
+        plan = await self._acts_of().plan(text(given, "action"), read_choice(given), values)
         return JSONResponse(plan.told())
 
     async def act(self, request: Request) -> Response:
@@ -215,7 +217,7 @@ class Acting:
         parse_destination(target)
         keys = None
         if not self._means_all(given):
-            keys = await asyncio.to_thread(key_file, place, await self._chosen(given))
+            keys = await of_choice(place, read_choice(given), partial(key_file, place))
 
         def verb(job: Job) -> None:
             try:
@@ -227,9 +229,9 @@ class Acting:
         return JSONResponse(self._session.jobs.begin_verb("copy", f"to {told_target}", verb).told())
 
     def _means_all(self, given: dict[str, Any]) -> bool:
-        number = given.get("view")
-        view = self._place.views.get(number) if isinstance(number, int) and not texts(given, "names") else None
-        return view is not None and not (view.query.find or view.query.where or view.query.folder)
+        choice = read_choice(given)
+        view = self._place.views.get(choice.view) if choice.view is not None and not choice.names else None
+        return view is not None and self._place.views.is_all(view)
 
     async def deleted(self, request: Request) -> Response:
         """What is gone and can be brought back, a page of the listing at a time."""
@@ -251,19 +253,24 @@ class Acting:
         return JSONResponse({"url": await reading_sas(place.destination, hours if isinstance(hours, int) else 1)})
 
 
-def _wanted(place: Place, names: list[str]) -> list[Wanted]:
-    relations = place.index.relations
-    with relations.aside("name VARCHAR", ((name,) for name in names)) as chosen:
-        rows = relations.all(
-            f"SELECT name, size_bytes, md5 FROM items WHERE name IN (SELECT name FROM {chosen}) AND fate <> 'deleted'"  # noqa: S608
-            " ORDER BY pos"
+def _marked(place: Place, condition: str) -> list[str]:
+    """The names of what is to be marked."""
+    query = f"SELECT name FROM items WHERE {condition} LIMIT {_MOST_MARKED + 1}"  # noqa: S608 - own text
+    names = [name for (name,) in place.index.relations.all(query)]
+    if len(names) > _MOST_MARKED:
+        raise UsageError(
+            f"more than {_MOST_MARKED:,} images at once are not marked, for marks are a table that is written anew each"
+            " time: a condition says the same of all of them"
         )
-    if not rows:
-        raise UsageError("nothing was chosen that is there")
-    return [Wanted(name, name, size_bytes, bytes.fromhex(md5) if md5 else None) for name, size_bytes, md5 in rows]
+    return names
 
 
-def _refuse_shown(place: Place, folder: Path, wanted: list[Wanted]) -> None:
+def _wanted(chosen: Iterable[Item]) -> Iterator[Wanted]:
+    for name, _, size_bytes, md5 in chosen:
+        yield Wanted(name, name, size_bytes, bytes.fromhex(md5) if md5 else None)
+
+
+def _refuse_shown(place: Place, folder: Path, chosen: Iterable[Item]) -> None:
     """Nothing is downloaded into a folder that is shown, or below it: that would change it."""
     shown = Path(place.title)
     if place.kind == "container" or not shown.is_dir():
@@ -272,7 +279,8 @@ def _refuse_shown(place: Place, folder: Path, wanted: list[Wanted]) -> None:
     if any(_is_same(above, shown) for above in (folder, *folder.parents)):
         raise UsageError(f"{folder} is in the folder that is shown, which a download would change: name another")
     if any(_is_same(above, folder) for above in shown.resolve().parents):
-        folders = {above for item in wanted for above in (folder / item.place).parents}
+        below = {item.name.rpartition("/")[0] for item in chosen}
+        folders = {above for one in below for above in (folder / one, *(folder / one).parents)}
         if any(_is_same(above, shown) for above in folders):
             raise UsageError(f"in {folder} some of this would come to lie in the folder that is shown: name another")
 

@@ -3,7 +3,7 @@
 A plan names every blob with the ETag that was listed, says how many and how many bytes, in whose account, and whether
 it can be undone. It is used once, and for some minutes. A blob that changed since the listing is left alone and
 counted. What could not be done is told as the job's findings; nothing is done at a place that was not opened with
-`--write`.
+`--write`. The blobs of a plan lie in a file until it is over: a million of them would take a third of a gigabyte.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
+from laden.explorer.chosen import LIVING, Choice, Chosen, of_choice
 from laden.explorer.jobs import Job
 from laden.explorer.stored import StoredPlace
 from laden.stages.acting import Acted, Target, act, refuse_other, told_undo, with_own
@@ -28,7 +30,6 @@ from laden.values.units import plural
 
 _LIFE_S = 15 * 60
 _AT_ONCE = 16
-MOST = 1_000_000
 _NAMED = 20
 """Of a plan, shown."""
 
@@ -39,7 +40,7 @@ class Plan:
 
     number: str
     action: str
-    targets: list[Target]
+    targets: Chosen
     sentence: str
     undo: str
     values: dict[str, Any] = field(default_factory=dict)
@@ -51,10 +52,10 @@ class Plan:
             "plan": self.number,
             "action": self.action,
             "count": len(self.targets),
-            "bytes": sum(target.size_bytes for target in self.targets),
+            "bytes": self.targets.size_bytes,
             "sentence": self.sentence,
             "undo": self.undo,
-            "names": [target.name for target in self.targets[:_NAMED]],
+            "names": [target.name for target in islice(self.targets, _NAMED)],
         }
 
 
@@ -65,7 +66,7 @@ class Acts:
         self._place = place
         self._plans: dict[str, Plan] = {}
 
-    async def plan(self, action: str, names: list[str], values: dict[str, Any]) -> Plan:
+    async def plan(self, action: str, choice: Choice, values: dict[str, Any]) -> Plan:
         """What an action would do to blobs.
 
         Raises:
@@ -74,16 +75,24 @@ class Acts:
         if action not in _ACTIONS:
             raise UsageError(f"'{action}' is nothing that can be done here")
         values = _checked(action, values)
-        targets = await asyncio.to_thread(self._targets, action, names)
-        if not targets:
-            raise UsageError("nothing was chosen that is there")
-        plan = Plan(secrets.token_urlsafe(16), action, targets, "", "", values)
+        undo = await self._undo(action)
+        targets, own = await self._meant(action, choice)
         verb = _ACTIONS[action].format(**{**values, "to": values.get("prefix", "")})
-        plan.sentence = f"{verb} {plural(len(targets), 'blob')} in {self._where()}"
-        plan.undo = " ".join(filter(None, (await self._undo(action), self._own(action, targets))))
-        self._plans = {key: one for key, one in self._plans.items() if time.monotonic() - one.made_s < _LIFE_S}
+        sentence = f"{verb} {plural(len(targets), 'blob')} in {self._where()}"
+        plan = Plan(secrets.token_urlsafe(16), action, targets, sentence, " ".join(filter(None, (undo, own))), values)
+        for old in [one for one in self._plans.values() if time.monotonic() - one.made_s >= _LIFE_S]:
+            self._plans.pop(old.number).targets.close()
         self._plans[plan.number] = plan
         return plan
+
+    async def _meant(self, action: str, choice: Choice) -> tuple[Chosen, str]:
+        """The blobs, and what is to be said where the load's own are among them."""
+        if action != "undelete":
+            return await of_choice(self._place, choice, lambda condition: self._targets(action, condition))
+        if choice.view is not None:
+            raise UsageError("name the deleted blobs that are to come back: a view shows what is there")
+        names = [name for name in choice.names if problem(name) is None]
+        return await asyncio.to_thread(Chosen.of_names, self._place.relations, names), ""
 
     def take(self, number: str, count: str) -> Plan:
         """The plan, to be carried out; it is void afterwards, and also where the count was wrong.
@@ -95,6 +104,7 @@ class Acts:
         if plan is None or time.monotonic() - plan.made_s > _LIFE_S:
             raise UsageError("there is no such plan (any more): make it again")
         if re.sub(r"[,. \u2019_]", "", count) != str(len(plan.targets)):
+            plan.targets.close()
             raise UsageError(
                 f"the plan is about {len(plan.targets):,} blobs, and '{count}' was typed: nothing was done"
             )
@@ -102,12 +112,17 @@ class Acts:
 
     async def carry_out(self, plan: Plan, job: Job) -> None:
         """Do it, many at once; each blob on its own."""
-        job.in_all, job.bytes_in_all = len(plan.targets), sum(target.size_bytes for target in plan.targets)
+        job.in_all, job.bytes_in_all = len(plan.targets), plan.targets.size_bytes
         outcomes = {"done": 0, "changed": 0, "gone": 0, "failed": 0}
-        async for acted in act(self._work(plan), plan.targets, at_once=_AT_ONCE, stopping=lambda: job.stopping):
-            outcomes[acted.outcome] += 1
-            job.done, job.done_bytes = job.done + 1, job.done_bytes + acted.target.size_bytes
-            _note(job, acted)
+        targets = (Target(name, etag, size_bytes) for name, etag, size_bytes, _ in plan.targets)
+        try:
+            async for acted in act(self._work(plan), targets, at_once=_AT_ONCE, stopping=lambda: job.stopping):
+                outcomes[acted.outcome] += 1
+                job.done, job.done_bytes = job.done + 1, job.done_bytes + acted.target.size_bytes
+                _note(job, acted)
+        finally:
+            targets.close()
+            plan.targets.close()
         job.result["outcomes"] = outcomes
         left = sum(count for outcome, count in outcomes.items() if outcome != "done")
         job.message = f"{outcomes['done']:,} of {len(plan.targets):,} blobs are done"
@@ -140,20 +155,12 @@ class Acts:
             "metadata": metadata,
         }[plan.action]
 
-    def _targets(self, action: str, names: list[str]) -> list[Target]:
-        if action == "undelete":
-            return [Target(name, "", 0) for name in names if problem(name) is None]
+    def _targets(self, action: str, condition: str) -> tuple[Chosen, str]:
         relations = self._place.relations
-        with relations.aside("name VARCHAR", ((name,) for name in names)) as chosen:
-            rows = relations.all(
-                f"SELECT name, coalesce(etag, ''), size_bytes FROM items WHERE name IN (SELECT name FROM {chosen})"  # noqa: S608
-                f" AND fate <> 'deleted' ORDER BY pos LIMIT {MOST + 1}"
-            )
-        if len(rows) > MOST:
-            raise UsageError(f"more than {MOST:,} blobs at once are not changed here: choose fewer")
-        if any(not etag for _, etag, _ in rows):
+        unlisted = f"SELECT count(*) FROM items WHERE ({condition}) AND {LIVING} AND coalesce(etag, '') = ''"  # noqa: S608
+        if relations.one(unlisted) != (0,):
             raise UsageError("the listing is still coming in, and only what was listed can be changed: wait for it")
-        return [Target(*row) for row in rows]
+        return Chosen.of_items(relations, condition), self._own(condition) if action == "delete" else ""
 
     def _where(self) -> str:
         destination = self._place.destination
@@ -162,16 +169,19 @@ class Acts:
             return f"the container {destination.container}{prefix} of the account {destination.account}"
         return f"the folder {destination}"
 
-    def _own(self, action: str, targets: list[Target]) -> str:
+    def _own(self, condition: str) -> str:
         """That a deletion would take what proves the load, or its table."""
         page = self._place.load
-        if action != "delete" or page is None:
+        if page is None:
             return ""
-        documents = {document.name for document in page.documents}
-        own = [one.name for one in targets if one.name.startswith("_laden/") or one.name in documents]
+        own, first = self._place.relations.one(
+            f"SELECT count(*), min(name) FROM items WHERE ({condition}) AND {LIVING}"  # noqa: S608 - own text
+            " AND (starts_with(name, '_laden/') OR list_contains(?, name))",
+            [[document.name for document in page.documents]],
+        )
         if not own:
             return ""
-        which = f"{own[0]} is" if len(own) == 1 else f"{len(own):,} of them are, such as {own[0]},"
+        which = f"{first} is" if own == 1 else f"{own:,} of them are, such as {first},"
         return (
             f"{which} the load's own: without that, nobody can prove its images or use their labels. Take it for final."
         )

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import asyncio
 import csv
-import io
 import os
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from pathlib import Path
+from uuid import uuid4
 
 from laden.explorer.jobs import Job
 from laden.explorer.place import Place
@@ -24,37 +24,38 @@ from laden.stages.download import download as bring
 from laden.store.intake import Intake
 from laden.values.errors import StoreError
 from laden.values.ownfiles import begins, keep, placed
-from laden.values.sheets import safe_cells
+from laden.values.sheets import Out, safe_cells
 from laden.values.units import size
 
 DOWNLOADS = "laden-downloads.csv"
 _HEADER = ("name", "size_bytes", "md5", "outcome", "reason")
+_STEM = DOWNLOADS.partition(".")[0]
 _MOST_NAMES = 100
+_COLUMNS = "name VARCHAR, size_bytes BIGINT, md5 VARCHAR, fate VARCHAR, reason VARCHAR"
+_NOTED = 5_000
+"""Held at once."""
 
 
-async def download(place: Place, wanted: list[Wanted], folder: Path, job: Job) -> None:
-    """Bring all of it; the job is told of each."""
+async def download(place: Place, wanted: Iterable[Wanted], folder: Path, job: Job) -> None:
+    """Bring all of it; the job, which knows how many and how much that is, is told of each."""
     intake = Intake(folder)
     await intake.prepare()
-    job.in_all, job.bytes_in_all = len(wanted), sum(item.size_bytes for item in wanted)
-    came: list[Came] = []
+    record = _Record(place)
     try:
-        async for one in bring(wanted, _bytes_of(place), intake, lambda: job.stopping):
-            came.append(one)
+        async for one in bring(map(record.seen, wanted), _bytes_of(place), intake, lambda: job.stopping):
+            await record.note(one)
             job.done, job.done_bytes = job.done + 1, job.done_bytes + one.item.size_bytes
             job.counts[f"download-{one.fate}"] = job.counts.get(f"download-{one.fate}", 0) + 1
     finally:
         # What came is told also of one that was stopped.
-        file, wrong = await asyncio.to_thread(_record, intake, sorted(came, key=lambda one: one.item.place), wanted)
-    outcomes = [one.fate.value for one in came]
-    here = [one.item.size_bytes for one in came if one.md5]
-    job.result.update(folder=str(folder), file=file, outcomes={name: outcomes.count(name) for name in set(outcomes)})
-    job.message = f"{len(here):,} of {len(wanted):,} are in {folder} ({size(sum(here))})"
+        file, wrong = await asyncio.to_thread(record.write, intake)
+    job.result.update(folder=str(folder), file=file, outcomes=record.outcomes)
+    job.message = f"{record.here:,} of {job.in_all:,} are in {folder} ({size(record.here_bytes)})"
     if wrong:
         job.message += f"; no {DOWNLOADS} says so: {wrong}"
     elif file != DOWNLOADS:
         job.message += f"; what came is told by {file}, for something else is called {DOWNLOADS}"
-    elif not job.stopping and len(here) < len(wanted):
+    elif not job.stopping and record.here < job.in_all:
         job.message += f"; {DOWNLOADS} there says why the others are not"
 
 
@@ -74,26 +75,71 @@ def _bytes_of(place: Place) -> Read:
     return read
 
 
-def _record(intake: Intake, came: list[Came], wanted: list[Wanted]) -> tuple[str, str]:
-    """Write what came, in the place of nothing; the file's name, or why there is none."""
-    data = _told(came)
-    # Some file systems take names for the same that differ in their letters' case.
-    taken = {item.place.partition("/")[0].casefold() for item in wanted}
-    path = intake.root / DOWNLOADS
-    names = (DOWNLOADS, *(f"{path.stem}-{number}{path.suffix}" for number in range(2, _MOST_NAMES)))
-    try:
-        for name in names:
-            if name.casefold() in taken or not _is_free(intake, name):
-                continue
-            try:
-                with placed(intake.root / name, lambda _: False) as file:
-                    file.write(data)
-            except FileExistsError:
-                continue
-            return name, ""
-    except (OSError, StoreError) as error:
-        return "", f"it cannot be written ({getattr(error, 'strerror', None) or error})"
-    return "", "other files have all of its names"
+class _Record:
+    """What became of each item: in a file of the run's own until all are there, for a million would fill the memory."""
+
+    def __init__(self, place: Place) -> None:
+        self._relations = place.index.relations
+        self._asked: list[Came] = []
+        self._table = f"came_{uuid4().hex}"
+        self._taken: set[str] = set()
+        self.outcomes: dict[str, int] = {}
+        self.here, self.here_bytes = 0, 0
+
+    def seen(self, item: Wanted) -> Wanted:
+        """Take note of what is to come."""
+        # Some file systems take names for the same that differ in their letters' case.
+        if (first := item.place.partition("/")[0].casefold()).startswith(_STEM):
+            self._taken.add(first)
+        return item
+
+    async def note(self, one: Came) -> None:
+        """Take note of what became of one."""
+        self.outcomes[one.fate.value] = self.outcomes.get(one.fate.value, 0) + 1
+        if one.md5:
+            self.here, self.here_bytes = self.here + 1, self.here_bytes + one.item.size_bytes
+        self._asked.append(one)
+        if len(self._asked) >= _NOTED:
+            await asyncio.to_thread(self._keep)
+
+    def _keep(self) -> None:
+        asked, self._asked = self._asked, []
+        self._relations.run(f"CREATE TABLE IF NOT EXISTS {self._table} ({_COLUMNS})")
+        rows = (
+            (item.place, item.size_bytes, md5.hex() if md5 else "", fate.value, why) for item, fate, md5, why in asked
+        )
+        self._relations.feed(self._table, rows)
+
+    def write(self, intake: Intake) -> tuple[str, str]:
+        """Write what came, in the place of nothing; the file's name, or why there is none."""
+        self._keep()
+        try:
+            return self._written(intake)
+        finally:
+            self._relations.run(f"DROP TABLE {self._table}")
+
+    def _written(self, intake: Intake) -> tuple[str, str]:
+        path = intake.root / DOWNLOADS
+        names = (DOWNLOADS, *(f"{path.stem}-{number}{path.suffix}" for number in range(2, _MOST_NAMES)))
+        try:
+            for name in names:
+                if name.casefold() in self._taken or not _is_free(intake, name):
+                    continue
+                try:
+                    with placed(intake.root / name, lambda _: False) as file:
+                        self._tell(Out(file))
+                except FileExistsError:
+                    continue
+                return name, ""
+        except (OSError, StoreError) as error:
+            return "", f"it cannot be written ({getattr(error, 'strerror', None) or error})"
+        return "", "other files have all of its names"
+
+    def _tell(self, out: Out) -> None:
+        writer = csv.writer(out)
+        writer.writerow(_HEADER)
+        for row in self._relations.stream(f"FROM {self._table} ORDER BY name"):
+            writer.writerow(safe_cells(row))
 
 
 def _is_free(intake: Intake, name: str) -> bool:
@@ -111,13 +157,3 @@ def _is_free(intake: Intake, name: str) -> bool:
     except (OSError, StoreError):
         return False
     return not path.exists()
-
-
-def _told(came: list[Came]) -> bytes:
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(_HEADER)
-    for item, fate, md5, reason in came:
-        row = (item.place, item.size_bytes, md5.hex() if md5 else "", fate.value, reason)
-        writer.writerow(safe_cells(row))
-    return text.getvalue().encode()

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
+from laden.explorer.facets import quoted_text
 from laden.explorer.place import Place
+from laden.explorer.stored import StoredPlace
 from laden.explorer.views import View
 from laden.values.errors import UsageError
 
@@ -30,7 +32,8 @@ def exported(place: Place, view: View, form: str) -> tuple[Iterator[bytes], str]
     order = (
         f"SELECT slot, pos FROM {view.table}"  # noqa: S608 - own name
         if view.table
-        else f"SELECT {'-pos' if view.query.descending else 'pos'} AS slot, pos FROM ({place.views.positions(view)})"  # noqa: S608
+        else f"SELECT {'-pos' if view.query.descending else 'pos'} AS slot, pos FROM items"  # noqa: S608 - own text
+        f" WHERE {place.views.within(view, 'pos')}"
     )
     if form == "keys":
         _write_keys(place, order, own)
@@ -46,12 +49,14 @@ def exported(place: Place, view: View, form: str) -> tuple[Iterator[bytes], str]
     return _parts(path), f"{_base(place)}.{'txt' if form == 'keys' else form}"
 
 
-def key_file(place: Place, names: list[str]) -> Path:
-    """The keys of items in a file of the run's own folder, as `--images-from` takes them; to be removed afterwards."""
+def key_file(place: Place, condition: str) -> Path:
+    """The keys of items, by a condition, in a file of the run's own folder, as `--images-from` takes them.
+
+    To be removed afterwards.
+    """
     path = place.index.relations.folder / f"keys-{uuid4().hex}.txt"
-    with place.index.relations.aside("name VARCHAR", ((name,) for name in names)) as chosen:
-        order = f"SELECT pos AS slot, pos FROM items WHERE name IN (SELECT name FROM {chosen})"  # noqa: S608 - own name
-        _write_keys(place, order, str(path).replace("'", "''"))
+    order = f"SELECT pos AS slot, pos FROM items WHERE {condition}"  # noqa: S608 - own text
+    _write_keys(place, order, str(path).replace("'", "''"))
     return path
 
 
@@ -61,7 +66,7 @@ def _write_keys(place: Place, order: str, own: str) -> None:
 
 
 def _keys(place: Place, order: str) -> str:
-    """The key column's own words, where a row names the image; else the file's name."""
+    """The key column's own words, where a row names the image; else the file's name. The load's own are no images."""
     shape = place.labels.shape
     column = place.labels.column(shape.key) if shape else None
     key = (
@@ -70,9 +75,12 @@ def _keys(place: Place, order: str) -> str:
         else "regexp_extract(i.name, '[^/]*$')"
     )
     join = " LEFT JOIN records r ON r.laden_pos = i.pos" if column else ""
+    own = "starts_with(i.name, '_laden/')"
+    if isinstance(place, StoredPlace) and place.load and place.load.documents:
+        own += f" OR i.name IN ({', '.join(quoted_text(one.name) for one in place.load.documents)})"
     return (
         f"SELECT key FROM (SELECT {key} AS key, min(v.slot) AS slot FROM ({order}) v JOIN items i USING (pos){join}"  # noqa: S608
-        " GROUP BY 1) WHERE NOT contains(key, chr(10)) ORDER BY slot"
+        f" WHERE NOT ({own}) GROUP BY 1) WHERE NOT contains(key, chr(10)) ORDER BY slot"
     )
 
 

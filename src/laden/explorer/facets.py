@@ -83,7 +83,7 @@ def facet(column: LabelColumn, view: View, views: Views, labels: Labels, relatio
 def _source(column: LabelColumn, view: View, views: Views, *, many: bool) -> tuple[str, str]:
     """A relation with the `value`s of a column in a view, and how images are counted there."""
     table = "images" if column.name in IMAGE_COLUMNS else "records"
-    within = "" if views.is_all(view) else f" WHERE laden_pos IN ({views.positions(view)})"
+    within = "" if views.is_all(view) else f" WHERE {views.within(view, 'laden_pos')}"
     if column.kind not in _LISTS:
         counted = "count(DISTINCT laden_pos)" if many and table == "records" else "count(*)"
         return f"(SELECT {column.quoted} AS value, laden_pos FROM {table}{within})", counted  # noqa: S608 - quoted

@@ -98,7 +98,10 @@ class Guard:
         if method == "POST" and not _is_own(headers, f"http://{hosts[0]}"):
             return 403, "a request that changes something has to come from the page itself"
         if any(not size.isdecimal() or int(size) > MOST_BODY_BYTES for size in _all(headers, b"content-length")):
-            return 413, "the request is larger than it may be"
+            return 413, (
+                f"the request is larger than {MOST_BODY_BYTES >> 20} MiB, as very many names are: choose all that is"
+                " shown, by a folder, a search or a condition, or fewer"
+            )
         if path == SESSION:
             return None if method == "POST" else (405, "the token is exchanged with POST")
         if path == "/" or path.startswith(_STATIC):

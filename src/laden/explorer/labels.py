@@ -48,10 +48,12 @@ _NO_TABLE = "CREATE OR REPLACE VIEW records AS SELECT * FROM images"
 
 
 _REMEMBERED = 1_000
-_PART_ROWS = 20_000
+_PART_ROWS, _PART_BYTES = 10_000, 5 << 20
+"""Of a table, packed at once: of twice as many, packing takes three times the memory."""
 _QUOTE = "'"
-_READING_MB, _PROOF_MB = 96, 64
-"""Of the databases beside the one that is shown: for a table that is read, and for proving conditions."""
+_READING_MB, _NARROW, _PROOF_MB = 64, 40, 64
+"""Of the databases beside the one that is shown: for a table that is read, of so many columns (each has blocks of its
+own in each thread), and for proving conditions."""
 
 
 class LabelColumn(NamedTuple):
@@ -88,11 +90,15 @@ class Labels:
 
     def read(self, parts: Sequence[Part]) -> None:
         """Read the tables of a dataset; raises `SourceError`."""
-        with Relations(_READING_MB) as own:
+        # What a listing took is given back before a table takes as much.
+        self._relations.give_back()
+        columns = max(len(part.table.columns) for part in parts)
+        with Relations(_READING_MB + max(0, columns - _NARROW) // 2) as own:
             records = Records(own, parts)
             records.declare(records.columns)
-            records.read()
-            paths = self._kept(own)
+            rows = records.read()
+            size_bytes = sum(part.table.content.stat().st_size for part in parts)
+            paths = self._kept(own, min(_PART_ROWS, max(1, rows * _PART_BYTES // max(1, size_bytes))))
         with self._relations.positions:
             self._relations.settled = False
             self._take(paths)
@@ -109,15 +115,15 @@ class Labels:
             self._relations.run(f"BEGIN; {NO_LINES}; DROP TABLE IF EXISTS {PACKED}.labels; COMMIT")
         self._prepare()
 
-    def _kept(self, own: Relations) -> list[Path]:
+    def _kept(self, own: Relations, part_rows: int) -> list[Path]:
         """The typed records as files of the shown database: the reading one, and its views, are closed before.
 
         In parts: one answer with all columns of a long table would not fit into the memory that either has.
         """
         (last,) = own.one("SELECT coalesce(max(row), 0) FROM fields")
         paths = []
-        for number, since in enumerate(range(0, last + 1, _PART_ROWS)):
-            until = since + _PART_ROWS - 1
+        for number, since in enumerate(range(0, last + 1, part_rows)):
+            until = since + part_rows - 1
             path = own.to_parquet(
                 "SELECT f.key AS laden_key, r.* FROM records r JOIN fields f ON f.row = r.laden_row"  # noqa: S608 - numbers
                 f" WHERE r.laden_row BETWEEN {since} AND {until} AND f.row BETWEEN {since} AND {until}",
@@ -137,6 +143,7 @@ class Labels:
             run(f"INSERT INTO {table} {file}")
             # Each before the next: unpacked, a table is several times larger.
             self._relations.pack()
+            self._relations.give_back()
             path.unlink()
         run(f"CREATE OR REPLACE VIEW labels AS SELECT * FROM {table}")  # noqa: S608 - own text
 
@@ -161,6 +168,7 @@ class Labels:
             f" FROM images i LEFT JOIN {LINES} n ON n.pos = i.laden_pos LEFT JOIN labels l ON l.laden_row = n.line"
         )
         self._relations.run("DROP TABLE keys")
+        self._relations.give_back()
 
     @property
     def all_columns(self) -> tuple[LabelColumn, ...]:

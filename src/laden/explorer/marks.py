@@ -27,6 +27,7 @@ from laden.explorer.place import Place
 from laden.explorer.stored import StoredPlace
 from laden.store import CREATE_ONLY, Properties, Store
 from laden.values.errors import BlobConflict, BlobMissing, ContainerMissing, UsageError
+from laden.values.sheets import kept_cell, read_cell
 
 FILE = "laden-marks.csv"
 BLOB = "_laden/marks/marks.csv"
@@ -148,7 +149,7 @@ class Marks:
         change(own)
         rows = [[self._place.title, name, one.key, one.mark, one.note] for name, one in own.items()]
         text = io.StringIO(newline="")
-        csv.writer(text).writerows([HEADER, *sorted([*others, *rows])])
+        csv.writer(text).writerows([HEADER, *sorted([*others, *([kept_cell(cell) for cell in row] for row in rows)])])
         made = text.getvalue().encode()
         if len(made) > _MOST_BYTES or any(len(name) > _MOST_NAME for name in own):
             raise UsageError(f"{self.where} would be too long to be read again, so nothing was marked")
@@ -163,8 +164,9 @@ class Marks:
             raise UsageError(f"{self.where} is there and is no table of laden's marks: move it away")
         found = _Table({}, [])
         for row in rows[1:]:
-            if len(row) == len(HEADER) and row[0] == self._place.title:
-                found.own[row[1]] = Mark(row[3], row[4], row[2])
+            place, name, key, mark, note = map(read_cell, row) if len(row) == len(HEADER) else ("",) * len(HEADER)
+            if place == self._place.title:
+                found.own[name] = Mark(mark, note, key)
             else:
                 found.others.append(row)
         return found

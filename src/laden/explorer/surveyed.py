@@ -21,7 +21,7 @@ from laden.remote.link import is_link
 from laden.remote.sources import Sources
 from laden.run.findings import FindingLog
 from laden.stages.survey import Choice, Survey, survey
-from laden.values.errors import BlobMissing, LadenError
+from laden.values.errors import BlobConflict, BlobMissing, LadenError, SourceError
 from laden.values.events import ignore
 from laden.values.records import Entry, Finding
 
@@ -61,7 +61,7 @@ class SurveyedPlace:
         with FindingLog(None, ignore) as log, log.kept_in(self.relations):
             found = survey(self._sources, Choice(profile=self._profile), self.relations, log, ignore)
         self._surveyed = found
-        self._reader = Reader(found.root)
+        self._reader = Reader(found.root, found.stamps)
         self.index.state.listed = self.index.relations.one("SELECT count(*) FROM entries")[0]
         self.index.survey(table=bool(found.tables))
         if found.tables:
@@ -73,11 +73,20 @@ class SurveyedPlace:
         return self._read(name)
 
     async def _read(self, name: str) -> AsyncIterator[bytes]:
-        entry = self._entry(name)
-        assert self._reader is not None
-        buffers = self._reader.read(entry, PART_BYTES)
-        while (buffer := await asyncio.to_thread(_next, buffers)) is not None:
-            yield buffer
+        entry, reader = self._entry(name), self._reader
+        assert reader is not None
+        buffers = reader.read(entry, PART_BYTES)
+        try:
+            while (buffer := await asyncio.to_thread(_next, buffers)) is not None:
+                yield buffer
+        except SourceError as error:
+            # No damage of what was looked into: there is something else now, or nothing.
+            what = entry.archive or entry.member
+            if error.is_change:
+                raise BlobConflict(f"{what} changed since it was looked into: Refresh shows what it is now") from error
+            if not await asyncio.to_thread(reader.has, entry):
+                raise BlobMissing(f"{what} is gone since it was looked into: Refresh shows what is there") from error
+            raise
 
     def _entry(self, name: str) -> Entry:
         found = self.relations.all(

@@ -1,7 +1,9 @@
 """What a page shows of a place: some of its items, in some order, a window at a time; and what it holds in folders.
 
 A view is a range of names, or the order kept as a table of positions; both are paged by position, so any window of a
-million items costs the same. The last few are kept. Counts are the database's.
+million items costs the same. What is in a view of a folder is a range also where another order is shown: asked by its
+ends, where a list of a million positions would take a third of the server's memory. The last few views are kept. Counts
+are the database's.
 """
 
 from __future__ import annotations
@@ -59,9 +61,9 @@ class View:
     rows: int
     size_bytes: int
     table: str
-    """Relation with the order; empty where it is a range of positions."""
-    start: int = 0
-    """First position of a range."""
+    """Relation with the order; empty where it is that of the names."""
+    start: int | None = None
+    """First position, where all of a folder is in it: its positions follow each other."""
 
 
 class Views:
@@ -100,14 +102,16 @@ class Views:
             return self._kept.get(number)
 
     def _made(self, number: int, query: Query, generation: int, epoch: int) -> View:
-        if not query.find and not query.where and query.sort == "name":
+        rows, size_bytes, start = 0, 0, None
+        if not query.find and not query.where:
             # Names are in order, so a folder is a range.
             rows, size_bytes, start = self._relations.one(
                 "SELECT count(*), coalesce(sum(size_bytes), 0)::BIGINT, coalesce(min(pos), 0) FROM items"
                 " WHERE starts_with(name, ?)",
                 [query.folder],
             )
-            return View(number, query, generation, epoch, rows, size_bytes, "", start)
+            if query.sort == "name":
+                return View(number, query, generation, epoch, rows, size_bytes, "", start)
         table = f"view_{number}"
         order, source = self._order(query)
         conditions, parameters = self._conditions(query)
@@ -122,10 +126,11 @@ class Views:
             )
         except Relations.Error as error:
             raise UsageError(_reason(query, error)) from error
-        rows, size_bytes = self._relations.one(
-            f"SELECT count(*), coalesce(sum(size_bytes), 0)::BIGINT FROM {table} JOIN items USING (pos)"  # noqa: S608
-        )
-        return View(number, query, generation, epoch, rows, size_bytes, table)
+        if start is None:
+            rows, size_bytes = self._relations.one(
+                f"SELECT count(*), coalesce(sum(size_bytes), 0)::BIGINT FROM {table} JOIN items USING (pos)"  # noqa: S608
+            )
+        return View(number, query, generation, epoch, rows, size_bytes, table, start)
 
     def _order(self, query: Query) -> tuple[str, str]:
         if query.sort == "name":
@@ -185,49 +190,44 @@ class Views:
         if view.table:
             at = self._relations.all(f"SELECT slot FROM {view.table} WHERE pos = ?", [pos])  # noqa: S608 - own name
             return int(at[0][0]) if at else None
-        offset = pos - view.start
+        offset = pos - (view.start or 0)
         if not 0 <= offset < view.rows:
             return None
         return view.rows - 1 - offset if view.query.descending else offset
 
     def folders(self, view: View) -> list[tuple[str, int, int]]:
         """Folders right below the view's, with items and bytes of each, in the order of their names."""
-        shown = self.positions(view)
         return self._relations.all(
             "SELECT split_part(substr(name, length($1) + 1), '/', 1) AS folder, count(*), sum(size_bytes)::BIGINT"  # noqa: S608
-            f" FROM items WHERE contains(substr(name, length($1) + 1), '/') AND pos IN ({shown})"
+            f" FROM items WHERE contains(substr(name, length($1) + 1), '/') AND {self.within(view, 'pos')}"
             f" GROUP BY 1 ORDER BY 1 LIMIT {MOST_FOLDERS}",
             [view.query.folder],
         )
 
-    def positions(self, view: View) -> str:
-        """A query of the positions in a view."""
-        if view.table:
-            return f"SELECT pos FROM {view.table}"  # noqa: S608 - own name
-        return f"SELECT pos FROM items WHERE pos BETWEEN {view.start} AND {view.start + view.rows - 1}"  # noqa: S608
-
-    def names(self, view: View) -> list[str]:
-        """All names in a view, in order."""
-        query = f"SELECT name FROM items WHERE pos IN ({self.positions(view)}) ORDER BY pos"  # noqa: S608 - own text
-        return [name for (name,) in self._relations.all(query)]
+    def within(self, view: View, column: str) -> str:
+        """The condition that a position, in that column, is in a view."""
+        if view.start is None:
+            return f"{column} IN (SELECT pos FROM {view.table})"  # noqa: S608 - own name
+        return f"{column} BETWEEN {view.start} AND {view.start + view.rows - 1}"
 
     def is_all(self, view: View) -> bool:
         """Whether nothing is left out."""
-        return not view.table and not view.query.folder
+        return view.start is not None and not view.query.folder
 
 
 def _page(view: View, start: int, count: int) -> tuple[str, list[object]]:
     if view.table:
         return f"SELECT slot, pos FROM {view.table} WHERE slot BETWEEN ? AND ?", [start, start + count - 1]  # noqa: S608
     count = max(0, min(count, view.rows - start))
+    at = view.start or 0
     if view.query.descending:
-        last = view.start + view.rows - 1
+        last = at + view.rows - 1
         return f"SELECT {last} - pos AS slot, pos FROM items WHERE pos BETWEEN ? AND ?", [  # noqa: S608 - numbers
             last - start - count + 1,
             last - start,
         ]
-    first = view.start + start
-    return f"SELECT pos - {view.start} AS slot, pos FROM items WHERE pos BETWEEN ? AND ?", [first, first + count - 1]  # noqa: S608
+    first = at + start
+    return f"SELECT pos - {at} AS slot, pos FROM items WHERE pos BETWEEN ? AND ?", [first, first + count - 1]  # noqa: S608
 
 
 def _whole(pattern: str) -> str:

@@ -18,6 +18,7 @@ from urllib.parse import unquote
 
 from laden.store.http import Answer
 from laden.values.errors import TransientStoreError
+from laden.values.units import whole_number
 
 PARTIAL = 206
 _WEATHER = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -105,8 +106,8 @@ def version_of(headers: Mapping[str, str], size_bytes: int) -> Version:
 
 def whole_version(headers: Mapping[str, str]) -> Version | None:
     """Which content an answer with the whole file is of; None where no length is told, or not the file's."""
-    length = headers.get("content-length", "").strip()
-    return version_of(headers, int(length)) if length.isdecimal() and not is_packed(headers) else None
+    length = whole_number(headers.get("content-length", "").strip())
+    return None if length is None or is_packed(headers) else version_of(headers, length)
 
 
 class Said(NamedTuple):

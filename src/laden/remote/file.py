@@ -93,7 +93,7 @@ class RemoteFile:
         """Say which bytes (start, end) are going to be read, in this order; they are fetched ahead."""
         inside = ((start, min(end, self.size_bytes)) for start, end in spans if start < self.size_bytes)
         with self._lock:
-            pieces = list(joined(inside))
+            pieces = list(joined(inside, self._ahead.limits))
             for piece in pieces:
                 self._shelf.put(piece)
             self._ahead.tell(self._begin, pieces)

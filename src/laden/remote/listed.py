@@ -18,6 +18,7 @@ from laden.remote.wire import Wire
 from laden.store.answers import tree
 from laden.store.trust import is_azure
 from laden.values.errors import SourceError, TransientStoreError
+from laden.values.units import whole_number
 
 _MOST_FOLDERS = 10_000
 _MOST_BYTES = 64 << 20
@@ -109,11 +110,11 @@ async def _folder(wire: Wire, link: Link, login: Login) -> list[tuple[str, bool,
 
 def _described(response: ET.Element) -> tuple[str, bool, Version]:
     href = (response.findtext(f"{_DAV}href") or "").strip()
-    length = next((one.text or "" for one in response.iter(f"{_DAV}getcontentlength")), "")
+    length = whole_number(next((one.text for one in response.iter(f"{_DAV}getcontentlength")), None))
     modified = next((one.text or "" for one in response.iter(f"{_DAV}getlastmodified")), "")
     is_folder = next(response.iter(f"{_DAV}collection"), None) is not None
     # Of a file that says no length, the first answer tells it. ETags of listings need not be those of files.
-    return href, is_folder, Version(int(length) if length.isdecimal() else -1, "", modified)
+    return href, is_folder, Version(-1 if length is None else length, "", modified)
 
 
 def is_account(link: Link) -> bool:
@@ -175,9 +176,10 @@ def _of_page(body: bytes) -> tuple[list[tuple[str, Version]], str]:
         name, properties = blob.findtext("Name") or "", blob.find("Properties")
         if properties is None or not name or properties.findtext("ResourceType") == "directory":
             continue
-        length = properties.findtext("Content-Length") or ""
+        length = whole_number(properties.findtext("Content-Length"))
         etag = properties.findtext("Etag") or ""
         etag = etag if not etag or etag.endswith('"') else f'"{etag}"'
-        size_bytes = int(length) if length.isdecimal() else -1
-        found.append((name, Version(size_bytes, etag, properties.findtext("Last-Modified") or "")))
+        found.append(
+            (name, Version(-1 if length is None else length, etag, properties.findtext("Last-Modified") or ""))
+        )
     return found, root.findtext("NextMarker") or ""

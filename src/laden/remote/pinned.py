@@ -12,7 +12,7 @@ breaks off is continued where it broke off. Everything here runs within the wire
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from laden.dataset.source import archive_of
 from laden.remote.answers import (
@@ -85,11 +85,19 @@ class Pinned:
         self._settled = 0
         """How often it was decided what a doubtful answer means."""
         self._settling = asyncio.Lock()
+        self._begun: dict[tuple[int, int], asyncio.Task[bytes]] = {}
 
     @property
     def address(self) -> str:
         """Where it lies, without secrets."""
         return self.location.start.address
+
+    def begin(self, ranges: Iterable[tuple[int, int]]) -> None:
+        """Begin to fetch these (start, length), which will be asked for exactly so."""
+        for at, count in ranges:
+            task = self._begun[at, count] = asyncio.get_running_loop().create_task(self._range(at, count))
+            # Who never asks for it needs no word of what became of it.
+            task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
 
     async def range(self, at: int, count: int) -> bytes:
         """So many bytes from there on; all of them are in the file.
@@ -98,6 +106,10 @@ class Pinned:
             SourceError: it changed, or its host gives no ranges any more; `Refused` as `Location.ask`.
             StoreError: it cannot be had now.
         """
+        begun = self._begun.pop((at, count), None)
+        return await (self._range(at, count) if begun is None else begun)
+
+    async def _range(self, at: int, count: int) -> bytes:
         parts: list[bytes] = []
         wrong = 0
 

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
+from itertools import chain, repeat
 
 GAP_BYTES = 128 << 10
 """Neighbours that lie no further apart share a request: about what a link carries while a request goes to and fro."""
@@ -21,6 +22,8 @@ PIECE_BYTES = 8 << 20
 """Of a request at most: enough that its own time does not matter, little enough to be asked for once more."""
 AHEAD_BYTES = 96 << 20
 """Fetched ahead and not read yet, of all files of a source."""
+_STEPS = 4
+"""Requests that begin together and are of one length end together, and leave the line to itself for a round trip."""
 _AHEAD_PIECES = 4
 _IN_ORDER = 2
 """Reads, each behind the one before it, after which the next ones are expected there too."""
@@ -47,16 +50,22 @@ class Piece:
         return self.end - self.start
 
 
-def joined(spans: Iterable[tuple[int, int]]) -> Iterator[Piece]:
+def joined(spans: Iterable[tuple[int, int]], limits: Iterator[int] | None = None) -> Iterator[Piece]:
     """Pieces for spans (start, end) that are wanted, in the order in which they come.
 
     Spans are joined while each follows the one before within `GAP_BYTES` and all of them fit a piece; what is longer
     than a piece is cut.
+
+    Args:
+        spans: of a file.
+        limits: how long each piece may be, in bytes; None for `PIECE_BYTES`.
     """
+    limits = repeat(PIECE_BYTES) if limits is None else limits
+    limit = 0
     piece: Piece | None = None
     for start, end in spans:
         at = start
-        if piece is not None and piece.start <= at <= piece.end + GAP_BYTES and end - piece.start <= PIECE_BYTES:
+        if piece is not None and piece.start <= at <= piece.end + GAP_BYTES and end - piece.start <= limit:
             piece.end = max(piece.end, end)
             piece.wanted_bytes += end - at
             continue
@@ -66,9 +75,11 @@ def joined(spans: Iterable[tuple[int, int]]) -> Iterator[Piece]:
             if piece.start <= at < piece.end:
                 piece.wanted_bytes += min(end, piece.end) - at
                 at = min(end, piece.end)
-        while end - at > PIECE_BYTES:
-            yield Piece(at, at + PIECE_BYTES, PIECE_BYTES)
-            at += PIECE_BYTES
+        limit = next(limits)
+        while end - at > limit:
+            yield Piece(at, at + limit, limit)
+            at += limit
+            limit = next(limits)
         piece = Piece(at, end, end - at)
     if piece is not None:
         yield piece
@@ -83,6 +94,8 @@ class Ahead:
         self._most_bytes = most_bytes
         self._bytes = 0
         self._told: deque[tuple[Callable[[Piece], None], Piece]] = deque()
+        self.limits = chain((PIECE_BYTES * part // _STEPS for part in range(1, _STEPS)), repeat(PIECE_BYTES))
+        """Of the pieces that are told: the first ones are shorter, each of another length."""
 
     def tell(self, begin: Callable[[Piece], None], pieces: Iterable[Piece]) -> None:
         """These will be wanted, behind all that was told before; `begin` fetches one."""

@@ -9,7 +9,7 @@ root that opens the rest where it lies. A link that cannot be read is a finding,
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from itertools import islice, takewhile
 from pathlib import Path
@@ -77,6 +77,8 @@ class Sources:
         self.table = parse_link(str(table)) if table is not None and is_link(str(table)) else None
         self._command = command
         self._stopping = stopping
+        self._asking: dict[str, Future[tuple[Pinned, bytes]]] = {}
+        """Links that are asked already, by what they are."""
         for one in given:
             self._take(one)
         refuse_many_hosts([*self.links, *([self.table] if self.table else [])])
@@ -120,6 +122,19 @@ class Sources:
     def close(self) -> None:
         """End all that is asked."""
         self.wire.close()
+
+    def ask(self, ahead: Callable[[Pinned], Iterable[tuple[int, int]]] = lambda _: ()) -> None:
+        """Begin to ask links to single archives, so that who wants to know what is behind them later waits the less.
+
+        Args:
+            ahead: says which ranges (start, length) of an archive are going to be asked for; called in the wire's
+                thread.
+        """
+        if are_sums(self.links):
+            return
+        for link in self.links:
+            if archive_of(link.name) is not None and not is_cloud(link) and not lists(link):
+                self._asking[link.url] = self.wire.begin(self._asked(link, ahead))
 
     def tidings(self) -> Iterator[Retry | str]:
         """What became known since the last time."""
@@ -214,7 +229,7 @@ class Sources:
         listings = [(link, self.wire.begin(listed(self.wire, link))) for link in others if lists(link)]
         single = [link for link in others if not lists(link)]
         below = _common(single)
-        asked = [(link, self.wire.begin(self._asked(link))) for link in single]
+        asked = [(link, self._asking.get(link.url) or self.wire.begin(self._asked(link))) for link in single]
         for link, future in listings:
             for one in _result(self.wire, future, link.address):
                 self._hold(
@@ -250,12 +265,16 @@ class Sources:
         for one in _result(self.wire, self.wire.begin(objects_of(self.wire, link)), link.address):
             self._hold(root, one.name, Held(one.name, one.link, login, one.version))
 
-    async def _asked(self, link: Link) -> tuple[Pinned, bytes]:
+    async def _asked(
+        self, link: Link, ahead: Callable[[Pinned], Iterable[tuple[int, int]]] = lambda _: ()
+    ) -> tuple[Pinned, bytes]:
         renew = self._renewal(link.name, link)
         location = Location(self.wire, link, find_login(link), renew)
         # Of a single file, nothing more is needed now than its length and version.
         head_bytes = HEAD_BYTES if "." not in link.name or archive_of(link.name) else 1
-        return await pin(self.wire, location, "", self.news.put, head_bytes)
+        pinned, head = await pin(self.wire, location, "", self.news.put, head_bytes)
+        pinned.begin(ahead(pinned))
+        return pinned, head
 
     def _held(self, name: str, link: Link) -> Held:
         if is_cloud(link):

@@ -32,10 +32,12 @@ from laden.values.errors import Interrupted, StoreError, TransientStoreError
 
 T = TypeVar("T")
 
-_FEW, _MOST_FEW = 3, 16
+_FEW, _MOST_FEW = 4, 16
 """Requests in flight to begin with, and at most: publishers' servers are shared, and block whom they find rude."""
 _MANY, _MOST_MANY = 16, 64
 """The same of the clouds' own hosts, which are made for it."""
+_ROUND = 8
+"""Requests after which it is seen whether more at once pay: most are for megabytes."""
 _CLOUDS = (".amazonaws.com", ".googleapis.com", ".cloudfront.net")
 _LOOK_S = 0.5
 _END_WITHIN_S = 10.0
@@ -64,7 +66,7 @@ class Host:
         self._stopping = stopping
         first, most = (_MANY, _MOST_MANY) if is_azure(name) or name.endswith(_CLOUDS) else (_FEW, _MOST_FEW)
         first, most = max(first // machines, 1), max(most // machines, 1)
-        pace = fixed(connections) if connections else Pace(first, most=most, before=first)
+        pace = fixed(connections) if connections else Pace(first, most=most, before=first, least_round=_ROUND)
         self._door = Door(pace, stopping=stopping)
         self._repeating = Repeating(
             on_retry=on_retry, stopping=stopping, first_pause_s=FIRST_PAUSE_S, longest_wish_s=PATIENCE_S

@@ -51,8 +51,10 @@ def draw(decoded: Decoded, *, invert: bool = False) -> Drawn:
         decoded: the pixels.
         invert: whether the lowest value means white, where the file itself does not tell.
     """
-    from PIL import Image
+    # With the module that encodes WebP: for a format that it does not know yet, Pillow imports all its forty.
+    from PIL import Image, WebPImagePlugin
 
+    assert WebPImagePlugin
     scale = min(1.0, EDGE_PIXELS / max(decoded.width, decoded.height))
     size = (max(1, round(decoded.width * scale)), max(1, round(decoded.height * scale)))
     rows = max(1, int(decoded.there * size[1]))

@@ -68,10 +68,12 @@ class Deadline:
         ends_s = self.ends_s()
         if ends_s == math.inf or not plan.send + plan.replace + plan.compare:
             return
-        needs_s = assumed_s(plan.send + plan.replace, plan.bytes_to_send)
+        needs_s = max(assumed_s(plan.send + plan.replace, plan.bytes_to_send), plan.limited_s)
         left_s = ends_s - self._clock()
         if left_s < needs_s:
             rate = f"at {ASSUMED_BYTES_PER_S / 1e6:.1f} MB/s (100 Mbit/s; assumed until it is measured)"
+            if needs_s == plan.limited_s:
+                rate = "within --limit"
             self._warn(ends_s, f"sending would take about {_span(needs_s)} {rate}")
 
     def _during(self, progress: Progress) -> None:

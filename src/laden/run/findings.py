@@ -10,6 +10,7 @@ and its texts as they are. Findings name images, so the files stay on this machi
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
 from collections import Counter
@@ -30,6 +31,9 @@ from laden.values.sheets import cells_to, safe_cells
 SHOWN_PER_CODE = 10
 """Findings of one code that are told to the observer; the file has all."""
 
+MOST_MARKS = 1_000
+"""Of each code; twenty codes of which there are so many take 260 kB of a record of the history."""
+_MARK_BYTES = 6
 _PENDING = 2_000
 """Findings handed to the database at once."""
 
@@ -47,6 +51,8 @@ class FindingLog:
         self.counts: Counter[str] = Counter()
         self.errors: Counter[str] = Counter()
         """Those of `counts` that need a person: exit code 3."""
+        self.marks: dict[str, set[str]] = {}
+        """Of those that need a person, by code: a short hash of each place, of as many as a history holds."""
         self.known_suspects: Container[str] = frozenset()
         """File names, in lower case, of images that others report as broken: findings about them say so."""
         self._path = path
@@ -83,6 +89,7 @@ class FindingLog:
         self.counts[finding.code] += 1
         if finding.severity is Severity.ERROR:
             self.errors[finding.code] += 1
+            self._mark(finding)
         if self.counts[finding.code] <= SHOWN_PER_CODE:
             self._observer(Found(finding))
         if self._path is not None:
@@ -95,6 +102,15 @@ class FindingLog:
                 self._pending.append((*texts[:5], finding.row or None, texts[5]))
                 if len(self._pending) >= _PENDING:
                     self._feed(self._relations)
+
+    def _mark(self, finding: Finding) -> None:
+        """Note which place it is about, so that the same of another load is known again."""
+        marks = self.marks.setdefault(finding.code, set())
+        if len(marks) < MOST_MARKS:
+            # The number of a row is its table's.
+            which = finding.member or finding.blob or (f"row {finding.row}" if finding.row else "")
+            place = f"{finding.code}\0{finding.archive}\0{which}".encode("utf-8", "backslashreplace")
+            marks.add(hashlib.blake2b(place, digest_size=_MARK_BYTES).hexdigest())
 
     def settle(self) -> None:
         """Let the list take the place of the one before: this run has a plan, or came to its end."""

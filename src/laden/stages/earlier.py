@@ -86,7 +86,7 @@ async def read_manifest_of(manage: Manage, relations: Relations, md5: str) -> bo
         except BlobMissing:
             continue
         if digest.hexdigest() == md5:
-            relations.run("DELETE FROM known")
+            relations.clear("known")
             read_manifest(relations, path)
             return True
     return False

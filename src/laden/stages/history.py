@@ -19,11 +19,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from laden._version import VERSION
 from laden.relations import Relations
@@ -59,6 +58,8 @@ class Deed:
     """Whether this is told before its first change; its counts are what is meant then."""
     needs_person: Mapping[str, int] | None = None
     """Of a load or copy that ended: how many of its findings need a person, by their codes."""
+    marks: Mapping[str, Iterable[str]] = field(default_factory=dict)
+    """Of each of these codes, a hash of each place that is meant, as far as there is room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,8 @@ class Record:
     begun: bool = False
     needs_person: dict[str, int] = field(default_factory=dict)
     """Of a load or copy that ended: how many of its findings need a person, by their codes."""
+    marks: dict[str, str] = field(default_factory=dict)
+    """Of each of these codes, a hash of each place that is meant, as far as there is room; blanks between them."""
     format: int = FORMAT
 
     @property
@@ -209,28 +212,45 @@ _OF_A_PART = frozenset({"archives", "where", "images_file", "marks_file", "sampl
 """Arguments by which a load is of a part of its source, and tells nothing of the rest."""
 
 
-async def needing(store: Store, listed: Sequence[str]) -> dict[str, int]:
+class Needing(NamedTuple):
+    """How many findings of one code need a person."""
+
+    findings: int
+    at_least: bool = False
+    """Whether there may be more: of several loads told so many that nobody knows which of them are the same."""
+
+
+async def needing(store: Store, listed: Sequence[str]) -> dict[str, Needing]:
     """Findings that need a person, of the load that made what is there: how many of each code. Raises `StoreError`.
 
-    Loads of parts add up, each as it ended last, back to the last one of all.
+    Loads of parts add up, each as it ended last, back to the last one of all; what several of them told counts once.
 
     Args:
         store: the destination.
         listed: names of the records, in order.
     """
-    parts: dict[str, dict[str, int]] = {}
+    parts: dict[str, Record] = {}
     for name in reversed(listed):
         record = parse(await store.get(name, 0, _MOST_BYTES))
         if record is None or record.begun or record.command not in ("load", "copy"):
             continue
         asked = {name: value for name, value in record.arguments.items() if name in _OF_A_PART}
-        parts.setdefault(json.dumps(asked, sort_keys=True), record.needs_person)
+        parts.setdefault(json.dumps(asked, sort_keys=True), record)
         if not asked:
             break
-    in_all: Counter[str] = Counter()
-    for part in parts.values():
-        in_all.update(part)
-    return dict(sorted(in_all.items()))
+    codes = {code for part in parts.values() for code in part.needs_person}
+    return {code: _in_all(code, parts.values()) for code in sorted(codes)}
+
+
+def _in_all(code: str, parts: Iterable[Record]) -> Needing:
+    known: set[str] = set()
+    unknown: list[int] = []
+    for part in parts:
+        marks = set(part.marks.get(code, "").split())
+        known |= marks
+        if (more := part.needs_person.get(code, 0) - len(marks)) > 0:
+            unknown.append(more)
+    return Needing(len(known) + max(unknown, default=0), len(unknown) > 1)
 
 
 def _what_is_there(page: bytes | None, *, recorded: bool) -> str:
@@ -252,9 +272,11 @@ def parse(data: bytes) -> Record | None:
     try:
         given = json.loads(data)
         record = Record(**given)
-        dicts = (record.arguments, record.counts, record.needs_person)
+        dicts = (record.arguments, record.counts, record.needs_person, record.marks)
         sound = record.format == FORMAT and all(isinstance(one, dict) for one in dicts)
-    except (ValueError, TypeError):
+        sound &= all(isinstance(count, int) for count in record.needs_person.values())
+        sound &= all(isinstance(marks, str) for marks in record.marks.values())
+    except (ValueError, TypeError, AttributeError):
         return None
     return record if sound else None
 
@@ -277,6 +299,7 @@ def _record(number: int, before: bytes, deed: Deed, page: bytes, state: str, now
         state,
         deed.begun,
         dict(sorted((deed.needs_person or {}).items())),
+        {code: " ".join(sorted(marks)) for code, marks in sorted(deed.marks.items())},
     )
 
 

@@ -9,31 +9,31 @@ import hashlib
 import json
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
-from laden.dataset.images import BROKEN
-from laden.dataset.table import Table
 from laden.relations import Relations
 from laden.run.ticks import Ticks
+from laden.stages.feeding import Feeding
 from laden.stages.loadpage import COMPLETE, LOAD, Document, LoadPage, read_load_page
-from laden.stages.manifest import MANIFEST, OTHER, find_loads_below, read_manifest
+from laden.stages.manifest import MANIFEST, read_manifest
 from laden.stages.metadata import feed, is_document, note_odd
-from laden.store import Store, digest
+from laden.store import Page, Store, digest
 from laden.store.listing import NAMES_IN_RANGE, RangesDoNotFit, Span, list_all, list_ranges, list_spans
-from laden.values.errors import BlobMissing, ContainerMissing, ManifestUnreadable, NotAsLanded, SourceError, StoreError
+from laden.values.errors import (
+    BlobMissing,
+    ContainerMissing,
+    ManifestUnreadable,
+    NotAsLanded,
+    StoreError,
+    UsageError,
+)
 from laden.values.events import Observer, ignore
 from laden.values.names import OWN_FOLDER
 from laden.values.records import Blob, Finding, Severity
 
 _PAGE_BYTES = 16 << 20
-_PAGES_FED = 4
-"""At once, where several come: the database takes them in half the time."""
 _PART_BYTES = 16 << 20
 _KNOWN = "known.parquet"
-_TABLE_BYTES = 512 << 20
-"""PADCHEST's is 99 MB; a larger one is not worth its transfer for a few counts."""
 
 
 _RECORDED = f"SELECT max(name) FROM blobs WHERE starts_with(name, '{OWN_FOLDER}/history/')"  # noqa: S608 - own text
@@ -63,6 +63,7 @@ class Listing:
         self._spans: Sequence[Span] = ()
         self._doubted = False
         self._garbled = False
+        self._seen = False
         self._unreadable: ManifestUnreadable | None = None
         self._ticks = Ticks(tell, "blobs listed")
         self.absent = False
@@ -75,6 +76,7 @@ class Listing:
         except ContainerMissing:
             self.absent = True
             return
+        self._seen = True
         self._marker = page.marker
         self._feed(page.blobs)
         note_odd(self._relations, page.odd)
@@ -93,7 +95,7 @@ class Listing:
     async def repeat(self) -> None:
         """All of it, anew."""
         starts = self._starts(_THERE)
-        self._relations.run("DELETE FROM blobs; DELETE FROM origins")
+        self._relations.clear("blobs", "origins")
         self._ticks.begin()
         if await self._narrowly():
             return
@@ -101,7 +103,7 @@ class Listing:
             self._marker = ""
             await self._rest(starts)
             return
-        page = await self._store.list_page()
+        page = await self._first()
         self._marker = page.marker
         self._feed(page.blobs)
         note_odd(self._relations, page.odd)
@@ -111,6 +113,17 @@ class Listing:
                     await read_known(self._store, self._relations)
                 starts = self._starts()
             await self._rest(starts)
+
+    async def _first(self) -> Page:
+        """The first page; raises `UsageError` for a place that is not there and never was, as far as this run saw."""
+        try:
+            page = await self._store.list_page()
+        except ContainerMissing as error:
+            if self._seen:
+                raise
+            raise UsageError(str(error)) from None
+        self._seen = True
+        return page
 
     async def know(self) -> None:
         """Read the manifest; one whose bytes are not those that were stored there is for `doubt` to tell."""
@@ -124,7 +137,8 @@ class Listing:
     async def doubt(self, earlier: Sequence[Document], page: LoadPage | None) -> list[Finding]:
         """Hold the manifest that was read against the page's word; forget, and tell, one that somebody else changed.
 
-        One that laden put there is newer than the page where a load was killed between the two.
+        One that laden put there is newer than the page where a load was killed between the two. The page was read after
+        the listing: what it names may have come between, beside this run, and is looked for again.
 
         Args:
             earlier: what the page names.
@@ -133,6 +147,7 @@ class Listing:
         Raises:
             ManifestUnreadable: it is as its load left it, and no version of it that can be read.
         """
+        await self._look_again(earlier)
         told = await self._doubt_page(page)
         named = next((document for document in earlier if document.name == MANIFEST), None)
         await self._refuse_unreadable(named)
@@ -147,12 +162,32 @@ class Listing:
                 return told
             what = "is not as the last load left it"
             self._doubted = True
-            self._relations.run("DELETE FROM known")
+            self._relations.clear("known")
             # Whatever its MD5 says, it is to be written again.
             self._relations.run("UPDATE blobs SET md5 = NULL WHERE name = ?", [MANIFEST])
         act = "it is made anew from what is there: see that nothing is missing"
         reason = f"the manifest {what}, so nobody knows any more all that it named"
         return [*told, Finding("blob-lost", Severity.ERROR, f"{reason}; {act}", blob=MANIFEST)]
+
+    async def _look_again(self, named: Sequence[Document]) -> None:
+        """Take over what is there now of what a page names and the older listing does not show so."""
+        for document in named:
+            listed = list(self._relations.stream("SELECT md5 FROM blobs WHERE name = ?", [document.name]))
+            if listed == [(document.md5,)]:
+                continue
+            try:
+                now = await self._store.head(document.name)
+            except StoreError:
+                # It is as the listing said, or will be told by whoever needs it.
+                continue
+            if now.md5 is None or now.md5.hex() != document.md5:
+                continue
+            self._relations.run("DELETE FROM blobs WHERE name = ?", [document.name])
+            self._feed([now])
+            if document.name == MANIFEST:
+                self._relations.run("DELETE FROM known")
+                self._garbled, self._unreadable = False, None
+                await self.know()
 
     async def _refuse_unreadable(self, named: Document | None) -> None:
         """Raise where a later version of laden may have written the manifest; what is garbled was changed by others."""
@@ -190,13 +225,14 @@ class Listing:
         """List what it was narrowed to, and nothing else; False where that cannot be."""
         if not self._spans:
             return False
-        self._relations.run("DELETE FROM blobs; DELETE FROM origins")
+        self._relations.clear("blobs", "origins")
         try:
-            async for blobs in list_spans(self._store, self._spans):
-                self._feed(blobs)
+            with Feeding(self._relations) as feeding:
+                async for blobs in list_spans(self._store, self._spans):
+                    self._put(feeding, blobs)
         except RangesDoNotFit:
             self._spans, self._marker = (), ""
-            self._relations.run("DELETE FROM blobs; DELETE FROM origins")
+            self._relations.clear("blobs", "origins")
             return False
         return True
 
@@ -205,29 +241,30 @@ class Listing:
         starts = [start for start in starts if last is None or start > last]
         if self._in_ranges and starts:
             try:
-                pages: list[Sequence[Blob]] = []
-                async for blobs in list_ranges(self._store, self._marker, starts):
-                    pages.append(blobs)
-                    if len(pages) == _PAGES_FED:
-                        self._feed(*pages)
-                        pages.clear()
-                self._feed(*pages)
+                with Feeding(self._relations) as feeding:
+                    async for blobs in list_ranges(self._store, self._marker, starts):
+                        self._put(feeding, blobs)
             except RangesDoNotFit:
                 self._in_ranges = False
                 self._marker = ""
-                self._relations.run("DELETE FROM blobs; DELETE FROM origins")
+                self._relations.clear("blobs", "origins")
                 self._ticks.begin()
             else:
                 return
-        async for blobs in list_all(self._store, self._marker):
-            self._feed(blobs)
+        with Feeding(self._relations) as feeding:
+            async for blobs in list_all(self._store, self._marker):
+                self._put(feeding, blobs)
 
     def _starts(self, names: str = _EXPECTED) -> list[str]:
         return [name for (name,) in self._relations.stream(_STARTS.format(names=names))]
 
-    def _feed(self, *pages: Sequence[Blob]) -> None:
-        self._ticks.add(sum(map(len, pages)))
-        feed(self._relations, pages)
+    def _feed(self, blobs: Sequence[Blob]) -> None:
+        self._ticks.add(len(blobs))
+        feed(self._relations, blobs)
+
+    def _put(self, feeding: Feeding, blobs: Sequence[Blob]) -> None:
+        self._ticks.add(len(blobs))
+        feeding.put(blobs)
 
 
 async def read_page(store: Store, relations: Relations) -> LoadPage | None:
@@ -261,46 +298,20 @@ async def read_known(store: Store, relations: Relations) -> bool:
     return True
 
 
-async def read_load(store: Store, relations: Relations, tell: Observer = ignore) -> LoadPage | None:
-    """List, and bring in what a load left about itself; None where none was completed."""
-    await Listing(store, relations, tell).repeat()
-    page = await read_page(store, relations)
-    return page if page is not None and await read_known(store, relations) else None
-
-
-async def read_table(store: Store, relations: Relations, page: LoadPage) -> Table | None:
-    """The table that a load landed, copied into the run's own folder; None where there is none, or it cannot be had."""
-    landed = page.table
-    if landed is None or landed.size_bytes > _TABLE_BYTES or not is_listed(relations, landed.name):
-        return None
-    try:
-        return await fetch_table(store, relations, landed)
-    except (SourceError, NotAsLanded):
-        return None
-
-
-async def read_proved(store: Store, relations: Relations) -> LoadPage | None:
-    """As `read_load`, for those who use what the manifest says; raises `NotAsLanded` where it is gone or another."""
-    page = await read_load(store, relations)
-    if page is not None:
-        refuse_doubtful(relations, page)
-    elif lacks_manifest(relations, await read_page(store, relations)):
-        raise NotAsLanded(
-            f"{MANIFEST} is gone ({LOAD} names it), so nobody knows what was loaded: the same 'laden load' makes it"
-            " anew, of what is there"
-        )
-    return page
-
-
 def lacks_manifest(relations: Relations, page: LoadPage | None) -> bool:
     """Whether a page names a manifest that the last listing does not show."""
     return page is not None and page.manifest is not None and not is_listed(relations, MANIFEST)
 
 
+def lacks_page(relations: Relations) -> bool:
+    """Whether the last listing shows a manifest, and no page about a load that would vouch for it."""
+    return is_listed(relations, MANIFEST) and not is_listed(relations, LOAD)
+
+
 def refuse_doubtful(relations: Relations, page: LoadPage) -> None:
     """Raise `NotAsLanded` unless the manifest that was read is the one that the page names."""
     if not is_believed(relations, page):
-        raise _not_as_landed(MANIFEST)
+        raise not_as_landed(MANIFEST)
 
 
 def is_believed(relations: Relations, page: LoadPage) -> bool:
@@ -313,28 +324,17 @@ def is_believed(relations: Relations, page: LoadPage) -> bool:
 def refuse_other(path: Path, landed: Document) -> None:
     """Raise `NotAsLanded` unless a file that was read holds what the page about the load names."""
     if _md5(path).hex() != landed.md5:
-        raise _not_as_landed(landed.name)
+        raise not_as_landed(landed.name)
 
 
-def _not_as_landed(name: str) -> NotAsLanded:
+def not_as_landed(name: str) -> NotAsLanded:
+    """The error for a document that is another one than its load left."""
+    # A manifest is made anew by every load; a table that laden did not write is left alone.
+    act = "" if name == MANIFEST else " with --overwrite changed"
     return NotAsLanded(
         f"{name} is not as the last load left it ({LOAD} names another MD5), so nothing in it is believed:"
-        " see 'laden verify', then load again"
+        f" see 'laden verify', then load again{act}"
     )
-
-
-async def fetch_table(store: Store, relations: Relations, landed: Document) -> Table:
-    """The table that a load landed, of any size.
-
-    Raises:
-        SourceError: it is no table.
-        NotAsLanded: it is another.
-        StoreError: as `fetch`.
-    """
-    path = relations.folder / "landed-table"
-    await fetch(store, relations, landed.name, path)
-    refuse_other(path, landed)
-    return replace(Table.open(path).hold(relations.folder), name=landed.name)
 
 
 async def fetch(store: Store, relations: Relations, name: str, path: Path) -> None:
@@ -349,8 +349,10 @@ async def fetch(store: Store, relations: Relations, name: str, path: Path) -> No
     """
     with path.open("wb") as file:
         while part := await store.get(name, file.tell(), _PART_BYTES):
-            file.write(part)
-            if len(part) < _PART_BYTES:
+            size_bytes = file.write(part)
+            # Not kept while the next one comes.
+            del part
+            if size_bytes < _PART_BYTES:
                 break
     md5 = _md5(path)
     (listed,) = relations.one("SELECT md5 FROM blobs WHERE name = ?", [name])
@@ -369,39 +371,6 @@ async def fetch(store: Store, relations: Relations, name: str, path: Path) -> No
 def _md5(path: Path) -> bytes:
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).digest()
-
-
-class Sent(NamedTuple):
-    """What a listing shows of laden's images."""
-
-    images: int
-    size_bytes: int
-    broken: int
-    """Broken inside, as their metadata say."""
-    newer: int
-    """Not in the manifest."""
-
-
-def count_sent(relations: Relations, *, landed: bool = False) -> Sent:
-    """Count the images in the listing that laden sent, whether or not a load was completed.
-
-    Args:
-        relations: with `blobs`, and `known` where there is a manifest.
-        landed: whether the manifest holds: of what it names then all that is as it says counts, as does what `get`
-            brought, and nothing else of these names.
-    """
-    find_loads_below(relations)
-    return Sent(*relations.one(_SENT, [list(BROKEN), landed]))
-
-
-_SENT = f"""
-SELECT count(*), coalesce(sum(b.size_bytes), 0)::BIGINT,
-       count(*) FILTER (list_contains(?::VARCHAR[], coalesce(split_part(b.image, ';', 5), k.state))),
-       count(*) FILTER (k.blob IS NULL)
-FROM blobs b LEFT JOIN known k ON k.blob = b.name ANTI JOIN below o ON o.name = b.name
-WHERE NOT starts_with(b.name, '_laden/') AND CASE WHEN ? AND k.blob IS NOT NULL THEN NOT ({OTHER})
-      ELSE b.source IS NOT NULL AND b.source_bytes IS NOT NULL END
-"""  # noqa: S608 - own text
 
 
 def is_listed(relations: Relations, name: str) -> bool:

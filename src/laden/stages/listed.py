@@ -7,12 +7,14 @@ Totals, and the forms that a list is written in, are questions to it. Nothing is
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from laden.relations import Relations
 from laden.stages.manifest import OTHER
 from laden.values.events import Total
+from laden.values.names import BESIDE_IMAGES
 from laden.values.sheets import Out, cells_to, safe_cells
 
 MARK = "laden_list"
@@ -25,6 +27,9 @@ COLUMNS = (
 TABLE_START = f"{'bytes':>13}  {'md5':<32}"
 """How the list for a person begins."""
 
+_FILE = "file"
+"""The kind of a table or text that laden did not send: it is listed, and counts as no image."""
+_ENDINGS = "|".join(re.escape(ending) for ending in BESIDE_IMAGES)
 _LISTED = f"""
 CREATE OR REPLACE TABLE listed AS
 SELECT coalesce(k.blob, b.name) AS blob, coalesce(k.size_bytes, b.size_bytes) AS size_bytes,
@@ -32,7 +37,9 @@ SELECT coalesce(k.blob, b.name) AS blob, coalesce(k.size_bytes, b.size_bytes) AS
        CASE WHEN k.blob IS NULL AND b.source_bytes IS NULL THEN 'foreign' WHEN k.blob IS NULL THEN 'newer'
             WHEN b.name IS NULL THEN 'deleted'
             WHEN {OTHER} THEN 'changed' ELSE 'there' END AS fate,
-       coalesce(t.tier, '') AS tier, coalesce(k.state, '') AS state, coalesce(k.kind, '') AS kind,
+       coalesce(t.tier, '') AS tier, coalesce(k.state, '') AS state,
+       CASE WHEN k.blob IS NULL AND b.source_bytes IS NULL AND regexp_matches(b.name, '({_ENDINGS})$', 'i')
+            THEN '{_FILE}' ELSE coalesce(k.kind, '') END AS kind,
        coalesce(k.width, 0) AS width, coalesce(k.height, 0) AS height, coalesce(k.bits, 0) AS bits,
        coalesce(l.labels, []::VARCHAR[]) AS labels, coalesce(k.archive, '') AS archive,
        coalesce(k.member, '') AS member
@@ -47,6 +54,15 @@ _TOTALS = {
 }
 
 
+_COUNTED = f"fate <> 'deleted' AND kind <> '{_FILE}'"
+
+
+def count_images(relations: Relations) -> int:
+    """How many images are in the relation `listed`."""
+    count: int = relations.one("SELECT count(*) FROM listed WHERE kind <> ?", [_FILE])[0]
+    return count
+
+
 def make_list(relations: Relations) -> None:
     """Fill the relation `listed`."""
     relations.run(_LISTED)
@@ -56,13 +72,13 @@ def totals(relations: Relations) -> Iterator[Total]:
     """What the images that are there come to, in all, by folder, by tier, by state, and by label: the largest first."""
     for by, (value, where) in _TOTALS.items():
         for row in relations.stream(
-            f"SELECT {value}, count(*), sum(size_bytes)::BIGINT FROM listed WHERE fate <> 'deleted' {where}"  # noqa: S608
+            f"SELECT {value}, count(*), sum(size_bytes)::BIGINT FROM listed WHERE {_COUNTED} {where}"  # noqa: S608
             " GROUP BY 1 ORDER BY 2 DESC, 1"
         ):
             yield Total(by, *row)
     for row in relations.stream(
-        "SELECT label, count(*), sum(size_bytes)::BIGINT FROM (SELECT unnest(labels) AS label, size_bytes FROM listed"
-        " WHERE fate <> 'deleted')"
+        "SELECT label, count(*), sum(size_bytes)::BIGINT FROM (SELECT unnest(labels) AS label, size_bytes FROM listed"  # noqa: S608
+        f" WHERE {_COUNTED})"
         " GROUP BY 1 ORDER BY 2 DESC, 1"
     ):
         yield Total("label", *row)

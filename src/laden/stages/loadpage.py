@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from laden._version import VERSION
 from laden.dataset.images import BROKEN
 from laden.relations import Relations
-from laden.values.errors import StoreError
+from laden.values.errors import NotAsLanded
 from laden.values.records import Step
 
 LOAD = "_laden/load.json"
@@ -68,7 +68,7 @@ class LoadPage:
     layout: str
     """Template of its images' names."""
     rows: int
-    """Of the table that was loaded from."""
+    """Of the table that was loaded from, or those that a selection chose of it."""
     rows_with_image: int
     images: int
     size_bytes: int
@@ -101,10 +101,12 @@ def write_load_page(
 ) -> bytes:
     """The JSON page about the load: what, how much, from where, by which version; the same for the same data.
 
-    `others` are what goes with the label table, and the tables of earlier selections that are still there.
+    `others` are what goes with the label table, and the tables of earlier selections that are still there. Where the
+    table holds a selection's rows, those that it chose are counted, else all.
     """
     rows, named = relations.one(
-        "SELECT count(*), count(*) FILTER (usable AND blob IN (SELECT blob FROM loaded)) FROM rows"
+        "SELECT count(*), count(*) FILTER (usable AND blob IN (SELECT blob FROM loaded)) FROM rows"  # noqa: S608
+        f" WHERE {'selected' if table is not None and table.selection else 'true'}"
     )
     page = {
         "format": FORMAT,
@@ -181,7 +183,7 @@ def read_load_page(data: bytes) -> LoadPage:
     """The page again.
 
     Raises:
-        StoreError: it is not a page this version can read.
+        NotAsLanded: it is not a page this version can read.
     """
     try:
         page = json.loads(data)
@@ -204,7 +206,7 @@ def read_load_page(data: bytes) -> LoadPage:
     except (ValueError, KeyError, TypeError):
         known = False
     if not known:
-        raise StoreError(f"{LOAD} is not a page this version can read: run the load again to have it made anew")
+        raise NotAsLanded(f"{LOAD} is not a page this version can read: run the load again to have it made anew")
     return read
 
 

@@ -132,33 +132,34 @@ def to_origins(blobs: Sequence[Blob]) -> dict[str, list[Any]]:
     return {"name": [name for name, _ in came], "origin": [origin for _, origin in came]}
 
 
-def feed(relations: Relations, pages: Sequence[Sequence[Blob]]) -> None:
-    """Add listed blobs to the relation `blobs`, as `to_columns`; those of plain pages without an object for each.
+def feed(relations: Relations, blobs: Sequence[Blob]) -> None:
+    """Add a page of listed blobs to the relation `blobs`, as `to_columns`; of a plain one without an object for each.
 
-    Of those that came from other machines, where from goes into the relation `origins`.
+    Of those that came from other machines, where from goes into the relation `origins`. For many pages see `feeding`.
     """
-    if plain := [page for page in pages if isinstance(page, PlainBlobs) and page]:
-        batches = ((2 * len(page), _columns(page)) for page in plain)
-        relations.absorb(_FEED, Stream(_KINDS, batches))
-        if came := [page for page in plain if page.has(METADATUM + _ORIGIN)]:
-            relations.absorb(_FEED_ORIGINS, Stream(_ORIGINS, ((2 * len(page), _origins(page)) for page in came)))
-    for page in pages:
-        if not isinstance(page, PlainBlobs):
-            if (origins := to_origins(page))["name"]:
-                relations.feed_columns("origins", origins)
-            for start in range(0, len(page), BATCH_ROWS):
-                relations.feed_columns("blobs", to_columns(page[start : start + BATCH_ROWS]))
+    if isinstance(blobs, PlainBlobs):
+        feed_origins(relations, blobs)
+        relations.absorb(FEED, Stream(KINDS, iter([(2 * len(blobs), columns(blobs))] if blobs else [])))
+        return
+    if (origins := to_origins(blobs))["name"]:
+        relations.feed_columns("origins", origins)
+    for start in range(0, len(blobs), BATCH_ROWS):
+        relations.feed_columns("blobs", to_columns(blobs[start : start + BATCH_ROWS]))
+
+
+def feed_origins(relations: Relations, blobs: PlainBlobs) -> None:
+    """Add to the relation `origins` those of a plain page that came from other machines."""
+    if blobs.has(METADATUM + _ORIGIN):
+        relations.absorb(_FEED_ORIGINS, Stream(_ORIGINS, iter([(2 * len(blobs), _origins(blobs))])))
 
 
 def note_odd(relations: Relations, odd: Sequence[tuple[str, str]]) -> None:
     """Remember in the relation `odd` under which names no plain file lies, and what does."""
-    relations.run("CREATE TABLE IF NOT EXISTS odd (name VARCHAR, what VARCHAR)")
     relations.run("DELETE FROM odd")
-    if odd:
-        relations.feed("odd", odd)
+    relations.feed("odd", odd)
 
 
-_FEED = """
+FEED = """
 INSERT INTO blobs (name, size_bytes, md5, etag, crc32, source_bytes, mtime_ns, image, source)
 SELECT name, size_bytes, CASE WHEN length(md5) = 24 AND ends_with(md5, '==') THEN lower(hex(TRY(from_base64(md5)))) END,
        CASE WHEN etag = '' OR ends_with(etag, '"') THEN etag ELSE '"' || etag || '"' END,
@@ -167,11 +168,12 @@ SELECT name, size_bytes, CASE WHEN length(md5) = 24 AND ends_with(md5, '==') THE
        CASE WHEN own AND has_image = 1 THEN image END, CASE WHEN own AND has_source = 1 THEN source END
 FROM (SELECT *, md5 <> '' AND own_md5 = md5 AS own FROM batch WHERE is_blob = 1)
 """
+"""Adds plain pages to the relation `blobs`, as columns of `KINDS`."""
 
 
 _FEED_ORIGINS = "INSERT INTO origins SELECT name, origin FROM batch WHERE has_origin = 1"
 _ORIGINS: dict[str, Kind] = {"has_origin": "integer", "name": "text", "origin": "text"}
-_KINDS: dict[str, Kind] = {
+KINDS: dict[str, Kind] = {
     "is_blob": "integer",
     "size_bytes": "integer",
     "crc32": "integer",
@@ -188,8 +190,8 @@ _KINDS: dict[str, Kind] = {
 }
 
 
-def _columns(blobs: PlainBlobs) -> tuple[Column, ...]:
-    """What `_FEED` reads, in the order of `_KINDS`."""
+def columns(blobs: PlainBlobs) -> tuple[Column, ...]:
+    """What `FEED` reads, in the order of `KINDS`."""
     image, has_image = blobs.texts(METADATUM + _IMAGE)
     source, has_source = blobs.texts(METADATUM + _SOURCE)
     numbers = (

@@ -74,9 +74,9 @@ WHERE blob NOT IN (SELECT blob FROM receipts)
 def disprove(relations: Relations, blobs: Iterable[str]) -> None:
     """Have images count as failed, whatever was received of them or known before."""
     relations.run("CREATE OR REPLACE TABLE disproved (blob VARCHAR)")
-    relations.feed("disproved", ((blob,) for blob in blobs))
-    for statement in _DISPROVED:
-        relations.run(statement)
+    if relations.feed("disproved", ((blob,) for blob in blobs)):
+        for statement in _DISPROVED:
+            relations.run(statement)
 
 
 _OTHER = f"""
@@ -103,7 +103,7 @@ def compare(relations: Relations, page: LoadPage, *, believed: bool = True) -> I
     names = [document.name for document in page.documents]
     if not believed:
         yield manifest_changed()
-        relations.run("DELETE FROM known")
+        relations.clear("known")
     relations.run("CREATE OR REPLACE TABLE promised AS SELECT blob, size_bytes, md5, known FROM known")
     promised = (document for document in page.documents if believed or document.name != MANIFEST)
     relations.feed("promised", ((*document[:3], "sent") for document in promised))
@@ -158,7 +158,6 @@ SELECT name, what FROM odd WHERE name IN (SELECT blob FROM known) OR list_contai
 
 def oddities(relations: Relations, documents: Iterable[Document]) -> Iterator[Finding]:
     """What lies in the place of an image that the manifest names, or of a document, and is no plain file."""
-    relations.run("CREATE TABLE IF NOT EXISTS odd (name VARCHAR, what VARCHAR)")
     for blob, what in relations.stream(_ODD, [[document.name for document in documents]]):
         if what == LINK:
             told = f"{what} lies there, whose content is looked at, wherever it is: put the file itself there"

@@ -195,6 +195,7 @@ def open_store(
     from laden.store.retry import Retrying
 
     inner: Store
+    throttle = None
     if isinstance(destination, FolderDestination):
         if cap is not None:
             raise UsageError("--limit is for a container: what is written to a folder is not capped, leave it out")
@@ -209,7 +210,9 @@ def open_store(
         throttle = None if cap is None else Throttle(cap)
         inner = BlobStore(destination, find_credential(destination, sas), throttle)
     limited = Limited(inner, connections=connections, stopping=stopping)
-    return Retrying(limited, on_retry=on_retry, stopping=stopping)
+    return Retrying(
+        limited, on_retry=on_retry, stopping=stopping, capped=lambda: throttle is not None and throttle.holds
+    )
 
 
 _CONTENT_TYPES = {".dcm": "application/dicom", ".dicom": "application/dicom", ".csv": "text/csv"}

@@ -33,6 +33,7 @@ from laden.values.errors import (
     TransientStoreError,
 )
 from laden.values.records import Blob
+from laden.values.units import whole_number
 
 _NAMELESS = "the service answered with a listing that lacks names"
 _TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
@@ -147,9 +148,9 @@ def blob_from_headers(name: str, headers: Mapping[str, str]) -> Blob:
 
 
 def _length(text: str | None) -> int:
-    if text is None or not text.isdecimal():
+    if (length := whole_number(text)) is None:
         raise TransientStoreError("the service answered without a blob's length")
-    return int(text)
+    return length
 
 
 def refusal(

@@ -27,6 +27,8 @@ _MOST_PIECE_BYTES = 256 << 10
 _CREDIT_S = 0.25
 """Time unused that may be made up for, as an event loop is late at times."""
 
+_DAY_MINUTES = 24 * 60
+
 _RATE = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)([kmg]?)b?(?:/s)?")
 _SPAN = re.compile(r"(\d{1,2}):(\d\d)-(\d{1,2}):(\d\d)=(.*)")
 
@@ -57,6 +59,18 @@ class Cap:
     def at(self, moment: time_of_day) -> float | None:
         """The cap at a time of day, in bytes a second."""
         return next((span.bytes_per_s for span in self.spans if span.holds(moment)), self.bytes_per_s)
+
+    def seconds(self, size_bytes: int, begin: time_of_day) -> float:
+        """How long so many bytes take at least, from a time of day on."""
+        rates = [self.at(time_of_day(*divmod(minute, 60))) for minute in range(_DAY_MINUTES)]
+        in_a_day = sum(60 * rate for rate in rates if rate is not None)
+        # Once nothing is capped, nothing takes any time.
+        days, left = (0, float(size_bytes)) if None in rates else divmod(size_bytes, in_a_day)
+        minute, passed_s = 60 * begin.hour + begin.minute, 86_400.0 * days
+        while left > 0 and (rate := rates[minute % _DAY_MINUTES]) is not None:
+            part_s = min(60.0, left / rate)
+            left, passed_s, minute = left - part_s * rate, passed_s + part_s, minute + 1
+        return passed_s
 
     def shared(self, processes: int) -> Cap:
         """What each of so many may send."""
@@ -125,6 +139,11 @@ class Throttle:
         self._next_s = clock()
         self._looked_s = -1.0
         self._bytes_per_s: float | None = None
+
+    @property
+    def holds(self) -> bool:
+        """Whether what would be sent now had to wait for its turn."""
+        return self._rate() is not None and self._next_s > self._clock()
 
     def piece_bytes(self) -> int:
         """How much to write at once, so that all connections get their turns."""

@@ -233,7 +233,7 @@ class FolderStore:
 
     def _expect_folder(self) -> None:
         if not self._path.is_dir():
-            raise ContainerMissing(f"there is no folder {self._path}")
+            raise ContainerMissing(f"there is no folder {self._path}: check the path")
 
     def _file(self, name: str) -> Path:
         """Where a blob lies: always below the folder, and never on the store's own files."""

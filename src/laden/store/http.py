@@ -137,7 +137,7 @@ class HttpClient:
         try:
             sock = await self._dialler.connect()
         except HttpError as error:
-            raise HttpError(AT_PROXY[error.trouble]) from None
+            raise _at_proxy(error) from None
         if self._proxy.kind in _RESOLVES_NAMES:
             await self._through_socks(self._proxy, sock)
             return await self._open_on(sock, self._tls, self._host)
@@ -164,12 +164,12 @@ class HttpClient:
             tls = ssl.create_default_context() if proxy.kind == "https" else None
             connection = await self._open_on(sock, tls, proxy.host)
         except HttpError as error:
-            raise HttpError(AT_PROXY.get(error.trouble, error.trouble)) from None
+            raise _at_proxy(error) from None
         place = f"[{self._host}]:{self._port}" if ":" in self._host else f"{self._host}:{self._port}"
         head = f"CONNECT {place} HTTP/1.1\r\nHost: {place}\r\n{proxy.authorization}\r\n"
         try:
             async with asyncio.timeout(_HANDSHAKE_S):
-                _let_through(await connection.exchange("CONNECT", head.encode("latin-1"), b"", MOST_HEAD_BYTES))
+                await _ask_for_way(connection, head.encode("latin-1"))
                 if self._tls is not None:
                     with _told_of_tls():
                         await connection.secure(self._tls, self._host)
@@ -232,6 +232,19 @@ def _told_of_tls() -> Iterator[None]:
         raise HttpError(Trouble.CERTIFICATE) from None
     except (OSError, TimeoutError):
         raise HttpError(Trouble.TLS) from None
+
+
+def _at_proxy(error: HttpError) -> HttpError:
+    """The same trouble, of a proxy."""
+    return HttpError(AT_PROXY[error.trouble])
+
+
+async def _ask_for_way(connection: Connection, head: bytes) -> None:
+    try:
+        answer = await connection.exchange("CONNECT", head, b"", MOST_HEAD_BYTES)
+    except HttpError as error:
+        raise _at_proxy(error) from None
+    _let_through(answer)
 
 
 def _let_through(answer: Answer) -> None:

@@ -19,7 +19,7 @@ from laden.store.destination import Destination
 from laden.store.sas import DEFAULT_LETTERS, moment
 from laden.store.signin import SignIn, careful
 from laden.store.trust import require_trust
-from laden.values.errors import AccessDenied, ContainerMissing, StoreError, UsageError
+from laden.values.errors import AccessDenied, StoreError, UsageError
 
 if TYPE_CHECKING:
     from azure.storage.blob import AccessPolicy, ContainerClient
@@ -246,7 +246,7 @@ def _told(destination: Destination) -> Iterator[None]:
     try:
         yield
     except ResourceNotFoundError:
-        raise ContainerMissing(
+        raise UsageError(
             f"there is no container '{destination.container}' at {where}: create it, or check the name"
         ) from None
     except (ClientAuthenticationError, HttpResponseError) as error:

@@ -112,6 +112,8 @@ class Pace:
     flight: float = FIRST
     """Requests in flight at most, rounded down."""
     most: int = MOST
+    least_round: int = LEAST_ROUND
+    """Requests that a decision needs at least: fewer where each moves megabytes, and a lot is over before twenty."""
     rate: float = 0.0
     """What may be begun per second, in what `Seen.speed` counts; 0 for any."""
     rest_s: float = 0.0
@@ -147,7 +149,7 @@ class Pace:
             return 1
         sure = self.phase in (Phase.STEADY, Phase.PROBE)
         places = math.ceil(self.flight if self.phase is not Phase.GROWING else self.flight / 2)
-        least = max(_SURE_ROUND if sure else LEAST_ROUND, 0 if self.rate else places)
+        least = max(_SURE_ROUND if sure else self.least_round, 0 if self.rate else places)
         if self.phase is Phase.TRIAL:
             wanted = math.ceil(_TRIAL_BAD / self.share) * (_AGAIN if self.again else 1)
             return max(least, min(_LONGEST_TRIAL, wanted))

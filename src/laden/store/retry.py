@@ -150,9 +150,12 @@ class Retrying(Repeating):
         stopping: Callable[[], bool] = lambda: False,
         patience_s: float = PATIENCE_S,
         first_pause_s: float = FIRST_PAUSE_S,
+        capped: Callable[[], bool] = lambda: False,
     ) -> None:
+        """Wrap a store; `capped` says whether its cap holds something back right now, the rest as `Repeating`."""
         super().__init__(on_retry=on_retry, stopping=stopping, patience_s=patience_s, first_pause_s=first_pause_s)
         self._inner = inner
+        self.capped = capped
 
     async def create(self) -> bool:
         return await self.repeat(self._inner.create)

@@ -21,7 +21,7 @@ from laden.values.signs import Counted, Outage, Progress, Retried, Waiting
 class Started:
     """A stage begins.
 
-    `listing`, `source`, `table`, `archives`, `checksums`, `images`, `plan`, `measure`, `transfer`, `verify`,
+    `listing`, `source`, `table`, `archives`, `checksums`, `images`, `plan`, `measure`, `word`, `transfer`, `verify`,
     `reading`, `lock`, `download`, `manifest`, `acting` or `report`.
     """
 
@@ -89,6 +89,8 @@ class PlanReady(Counts):
     """Requests that a cloud will bill as writes, at least; large images need more. 0 for what nobody bills."""
     assumed_s: float = 0.0
     """How long sending takes at an assumed speed (100 Mbit/s, 500 blobs a second); 0 for a folder."""
+    limited_s: float = 0.0
+    """How long it takes at least, as sending is capped; 0 where nothing caps it."""
     source_bytes: int = 0
     """To be fetched from other machines for it; 0 where the source lies on this one."""
     source_requests: int = 0

@@ -17,6 +17,9 @@ MAX_SEGMENTS = 254
 OWN_FOLDER = "_laden"
 """Where laden keeps its notes about a load, below the destination's prefix."""
 
+BESIDE_IMAGES = (".csv", ".csv.gz", ".tsv", ".txt", ".md", ".pdf", ".json", ".xml", ".xlsx", ".html", ".toml", ".log")
+"""How names of tables and texts end, which lie beside images and are none."""
+
 _DRIVE = re.compile(r"[A-Za-z]:")
 _UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f"  # control characters (Unicode category Cc)

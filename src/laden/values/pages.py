@@ -18,6 +18,7 @@ PAGES = {
     "selecting": "from columns to a container of a part",
     "get": "out of the container again: to a disk, into shards; lists and differences",
     "use": "a loaded dataset in Python and in training",
+    "python": "every command as a function, how it ends, events",
     "changing": "what is there: new versions, what is gone, copies, tiers and tags",
     "history": "what was done to a destination, and when",
     "profiles": "the datasets that are known, and how to describe another",

@@ -22,13 +22,30 @@ by then.
 
 def safe_cells(values: Iterable[object]) -> list[str]:
     """Cells that no spreadsheet runs as a formula (OWASP, "CSV Injection"), no terminal obeys, any encoding holds."""
-    return [_FORMULA.sub(r"\1'", _plain(str(value))) for value in values]
+    texts = [*map(str, values)]
+    # Most need nothing, and one look at all of them, as a list with another separator, costs less than one at each.
+    together = ";".join(texts)
+    if together.isascii() and together.isprintable() and _FORMULA.search(together) is None:
+        return texts
+    return [_FORMULA.sub(r"\1'", _plain(text)) for text in texts]
+
+
+_KEPT_FORMULA = re.compile("(?='*[=+@\t\r\uff1d\uff0b\uff0d\uff20-])")
+_KEPT_QUOTED = re.compile("'(?='*[=+@\t\r\uff1d\uff0b\uff0d\uff20-])")
+
+
+def kept_cell(text: str) -> str:
+    """A cell of a table that is read again, which no spreadsheet runs: `read_cell` gives back any text."""
+    return f"'{text}" if _KEPT_FORMULA.match(text) else text
+
+
+def read_cell(cell: str) -> str:
+    """The text that `kept_cell` made a cell of; or that somebody wrote there by hand."""
+    return cell[1:] if _KEPT_QUOTED.match(cell) else cell
 
 
 def _plain(text: str) -> str:
-    """A text without control characters and halves of surrogate pairs; most have none, which is quickly seen."""
-    if text.isascii() and text.isprintable():
-        return text
+    """A text without control characters and halves of surrogate pairs."""
     return _CONTROL.sub(_told, text).encode("utf-8", "backslashreplace").decode()
 
 

@@ -1,9 +1,19 @@
-"""Numbers as people read them: counts with separators, decimal bytes, durations."""
+"""Numbers as people read them: counts with separators, decimal bytes, durations; and as services write them."""
 
 from __future__ import annotations
 
 _DAYS_FROM_S = 48 * 3600
 _NO_HOURS_DAYS = 10
+_MOST_DIGITS = 19
+"""Of 63 bits, which is what a column of the database holds."""
+
+
+def whole_number(text: str | None) -> int | None:
+    """What a service wrote as digits alone; None where it is anything else, or more than 63 bits hold."""
+    if text is None or len(text) > _MOST_DIGITS or not text.isdecimal():
+        return None
+    number = int(text)
+    return number if number < 1 << 63 else None
 
 
 def amount(count: int) -> str:

@@ -43,14 +43,17 @@ async def lay_beside(
     if loaded.page is None:
         return []
     findings = [
-        found for table in loaded.tables for found in await asyncio.to_thread(_table, run, table, intake, selection)
+        found
+        for table, part_name in loaded.landing(run.relations, selection)
+        for found in await asyncio.to_thread(_table, run, table, part_name, intake, selection)
     ]
     (absent,) = run.relations.one("SELECT (SELECT count(*) FROM known) - (SELECT count(DISTINCT blob) FROM got)")
     tables = {table.name for table in loaded.tables}
     others = [one for one in loaded.page.others if one.name not in tables and one not in loaded.amiss]
     if not selection.chooses:
         findings += [found async for found in _documents(run, store, intake, others)]
-    if not (absent or selection.chooses or moved or findings or loaded.amiss):
+    wrong = any(finding.severity is Severity.ERROR for finding in findings)
+    if not (absent or selection.chooses or moved or wrong or loaded.amiss):
         last = [*filter(None, [loaded.page.manifest]), _page(run)]
         for document in last:
             findings += [found async for found in _documents(run, store, intake, [document])]
@@ -61,7 +64,7 @@ _ALL = "SELECT row FROM links JOIN got USING (blob)"
 _CHOSEN = f"{_ALL} SEMI JOIN chosen USING (row)"
 
 
-def _table(run: Run, landed: Landed, intake: Intake, selection: Selection) -> list[Finding]:
+def _table(run: Run, landed: Landed, part_name: str, intake: Intake, selection: Selection) -> list[Finding]:
     """Lay one table; without any row that has its image, none, unless it is another dataset's."""
     relations, table = run.relations, landed.part.table
     rows = rows_of(relations, landed, _CHOSEN if selection.chooses else _ALL)
@@ -70,7 +73,7 @@ def _table(run: Run, landed: Landed, intake: Intake, selection: Selection) -> li
     if not len(rows) and not is_others:
         return []
     whole = is_others or (not selection.lands_alone and len(rows) == count(table))
-    name = landed.name if whole else selection.table_name or landed.subset
+    name = landed.name if whole else part_name
     path = relations.folder / "table-beside"
     with path.open("wb") as file:
         if whole:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ from laden.dataset.table import BATCH, Table, columns, count
 from laden.relations import Relations
 from laden.run.run import Run
 from laden.stages.download.meaning import GONE
-from laden.stages.inventory import fetch_table, is_listed, read_proved
+from laden.stages.landed import fetch_table, read_proved, refuse_lost
 from laden.stages.loadpage import Document, LoadPage
 from laden.stages.manifest import OTHER, find_loads_below
 from laden.stages.proof import documents_amiss
@@ -44,8 +45,15 @@ class Landed:
     """Its name below the destination."""
     subset: str
     """What a part of it is called."""
+    selected: bool
+    """Whether it holds the rows of a selection."""
     folder: str = ""
     """Which of its profile's folders holds its images, as names are made of it."""
+    original: str = ""
+    """Hexadecimal MD5 of the publisher's whole table, where the load's page tells it."""
+
+
+_MEANT = "SELECT row FROM links WHERE blob IS NOT NULL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +66,40 @@ class Loaded:
     """Those that were asked for, read into the run's folder."""
     amiss: tuple[Document, ...] = ()
     """Tables and copied files of the load that are gone, or other ones now; told where tables were asked for."""
+    lost: tuple[Document, ...] = ()
+    """Of these, the tables: nothing of them is read, and whoever goes by rows refuses (`refuse_lost`)."""
+
+    def landing(self, relations: Relations, selection: Selection) -> list[tuple[Landed, str]]:
+        """The tables of which rows land beside images that were chosen so, and what a part of each is called then.
+
+        Those that earlier selections landed keep their names unless rows are chosen; then tables of which none is, are
+        left out. No two get one name.
+
+        Args:
+            relations: after `pick`.
+            selection: what that was given, and what the first table is to be called.
+        """
+        alone = selection.lands_alone
+        meant = _MEANT + (" AND row IN (SELECT row FROM chosen)" if selection.chooses else "")  # noqa: S608 - own text
+        tables = [one for one in self.choosing if len(rows_of(relations, one, meant))] if alone else self.tables
+        names = {} if alone else {table.name: table.name for table in tables if table.selected}
+        for table in tables:
+            wishes = [table.subset, table.name if table.selected else _part_name(table.name)]
+            if selection.table_name and not names:
+                wishes.insert(0, selection.table_name)
+            free = [name for name in wishes if name not in names.values()] or wishes[-1:]
+            names.setdefault(table.name, free[0])
+        return [(table, names[table.name]) for table in tables]
+
+    @property
+    def choosing(self) -> list[Landed]:
+        """The tables of which rows are chosen: not what an earlier selection landed beside the one that it is of."""
+        wholes = {table.original for table in self.tables if not table.selected}
+        return [table for table in self.tables if not (table.selected and table.original in wholes)]
 
     @property
     def parts(self) -> list[Part]:
-        """The tables, as a selection takes them."""
+        """The tables, as all rows are read."""
         return [table.part for table in self.tables]
 
 
@@ -76,7 +114,7 @@ async def read_loaded(run: Run, store: Store, profile: str | None, *, tables: bo
         tables: whether its tables are needed.
 
     Raises:
-        NotAsLanded: manifest or table are not the load's.
+        NotAsLanded: the manifest is not the load's.
         UsageError: the profile cannot be read.
     """
     page = await read_proved(store, run.relations)
@@ -86,22 +124,29 @@ async def read_loaded(run: Run, store: Store, profile: str | None, *, tables: bo
     amiss = dict(documents_amiss(run.relations, page))
     run.add(amiss.values())
     found: list[Landed] = []
+    lost_tables: list[Document] = []
     for document in page.documents:
         shape = _shape(known, document.name, is_label_table=document == page.table)
         is_table = document == page.table or shape is not None or document.original or document.selection
-        if document == page.manifest or not is_table or not is_listed(run.relations, document.name):
+        if document == page.manifest or not is_table:
+            continue
+        if document in amiss:
+            lost_tables.append(document)
             continue
         table = _kept(await fetch_table(store, run.relations, document), len(found))
+        shape = shape or _shape_of_rows(known, document, table)
         before = found[-1].part.before + count(found[-1].part.table) if found else 0
         found.append(
             Landed(
                 Part(table, shape, before),
                 document.name,
-                shape.subset if shape else document.name,
+                shape.subset if shape else document.name if _is_part(document) else _part_name(document.name),
+                bool(document.selection),
                 known.folder_of(shape) if known and shape else "",
+                document.original,
             )
         )
-    return Loaded(page, tuple(found), tuple(amiss))
+    return Loaded(page, tuple(found), tuple(amiss), tuple(lost_tables))
 
 
 def _shape(profile: Profile | None, name: str, *, is_label_table: bool) -> TableShape | None:
@@ -109,6 +154,26 @@ def _shape(profile: Profile | None, name: str, *, is_label_table: bool) -> Table
         return None
     named = (shape for shape in profile.tables if shape.fits(name) or shape.subset == name)
     return next(named, profile.table if is_label_table else None)
+
+
+def _shape_of_rows(profile: Profile | None, document: Document, table: Table) -> TableShape | None:
+    """Of a table with a selection's rows, which a person named: whose columns it has."""
+    if profile is None or not document.selection:
+        return None
+    columns = set(table.columns)
+    fits = (shape for shape in profile.tables if {shape.key, *profile.layout_of(shape).fields} <= columns)
+    return next(fits, None)
+
+
+def _is_part(document: Document) -> bool:
+    """Whether a table holds but some rows of the publisher's."""
+    return bool(document.selection) or document.original not in ("", document.md5)
+
+
+def _part_name(whole: str) -> str:
+    """What a part of a table is called where no profile says it: not as the whole, lest it be taken for that."""
+    path = PurePosixPath(whole)
+    return str(path.with_stem(f"{path.stem}_part"))
 
 
 def _kept(table: Table, number: int) -> Table:
@@ -131,10 +196,13 @@ def pick(run: Run, loaded: Loaded, selection: Selection, layout: Template | None
 
     Raises:
         UsageError: there is no table to select by, or the selection is wrong or leaves nothing.
+        NotAsLanded: rows are asked for, and a table is gone, or not the load's.
     """
     relations = run.relations
     relations.run(_SCHEMA)
     needs_rows = selection.chooses or layout is not None
+    if needs_rows:
+        refuse_lost(relations, loaded.lost)
     if needs_rows and not loaded.tables:
         raise UsageError("no table of a completed load is there, so there are no rows to choose or name images by")
     for landed in loaded.tables:
@@ -143,7 +211,8 @@ def pick(run: Run, loaded: Loaded, selection: Selection, layout: Template | None
     if not selection.chooses:
         _pick_all(relations, loaded)
         return ()
-    steps = choose(selection, Records(relations, loaded.parts, run.log.add, selection.marks), relations, run.log.add)
+    parts = [table.part for table in loaded.choosing]
+    steps = choose(selection, Records(relations, parts, run.log.add, selection.marks), relations, run.log.add)
     run.tell(Selected(steps))
     run.note(rows=steps[-1].rows, selection=steps)
     relations.run("INSERT INTO picked SELECT DISTINCT blob FROM links JOIN chosen USING (row) WHERE blob IS NOT NULL")

@@ -11,7 +11,8 @@ from laden.dataset.source import find
 from laden.dataset.table import Table, count
 from laden.run.loop import run as run_loop
 from laden.run.run import Run, running
-from laden.stages.inventory import fetch_table, read_load
+from laden.stages.inventory import Listing, read_page
+from laden.stages.landed import fetch_table, refuse_without_page
 from laden.stages.loadpage import LOAD
 from laden.stages.survey import Choice, recognise_source
 from laden.store import without_secret
@@ -85,7 +86,9 @@ async def _landed(run: Run, destination: str, profile: str | None) -> tuple[list
     shown = without_secret(destination)
     async with opened(run, destination, lacking_for_verify, Renewal(None, None), connections=None) as there:
         run.tell(Started("listing", shown))
-        page = await read_load(there.store, run.relations)
+        await Listing(there.store, run.relations, run.tell).repeat()
+        refuse_without_page(run.relations)
+        page = await read_page(there.store, run.relations)
         if page is None or page.table is None:
             raise UsageError(f"no load left a table in {shown}: name the table itself")
         table: Table = await fetch_table(there.store, run.relations, page.table)

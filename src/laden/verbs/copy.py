@@ -9,7 +9,6 @@ the copy passes over them. It keeps no state: run again, it sees what is there a
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -23,25 +22,21 @@ from laden.relations import Relations
 from laden.run.loop import run as run_loop
 from laden.run.receipts import conflict
 from laden.run.run import Run
-from laden.stages.copying import Copier, Done, Job
-from laden.stages.copying.questions import EXAMPLES, JOBS, LOST, ORIGIN, PLAN, ROWS, ROWS_OF_FILES, TOTALS, UNPROVEN
+from laden.stages.copying.questions import EXAMPLES, LOST, ORIGIN, PLAN, ROWS, ROWS_OF_FILES, TOTALS
 from laden.stages.copying.tags import read_tags
 from laden.stages.costs import of_tier
 from laden.stages.history import Deed
 from laden.stages.inventory import Listing, fetch, is_listed, read_earlier
 from laden.stages.loadpage import COMPLETE, LOAD, Document, LoadPage
 from laden.stages.manifest import find_loads_below, losses
-from laden.stages.metadata import Copied
-from laden.stages.proof import disprove
 from laden.stages.publish import Landing, Publisher
 from laden.store import Destination, FolderDestination, parse_destination, place_of, without_secret
 from laden.store.manage.limits import tier_of
 from laden.store.sas import lacking_for_load, lacking_for_verify
-from laden.store.taking import Taker, open_taker
 from laden.values.arguments import checked
 from laden.values.errors import ExitCode, UsageError
 from laden.values.events import PlanReady, Started, Summary, Warned
-from laden.values.records import Finding, Outcome, Severity
+from laden.values.records import Finding, Severity
 from laden.values.units import plural
 from laden.verbs.asked import one_of, selecting, selection_of
 from laden.verbs.begun import begun, renewal_of
@@ -49,9 +44,9 @@ from laden.verbs.chosen import Loaded, pick, read_loaded
 from laden.verbs.opening import Opened, is_same, managed, opened
 from laden.verbs.properties import Which
 from laden.verbs.remembering import Word, asked_of
+from laden.verbs.transferring import transfer, unproven
 
 SOURCE_SAS = "LADEN_SOURCE_SAS"
-_BATCH = 2_000
 
 
 @checked
@@ -159,7 +154,7 @@ class _Copying:
         self._landings = self._tables(loaded)
         await self._fetch_copies(loaded)
         page_etag = _etag_of(relations, LOAD)
-        relations.run("DELETE FROM blobs; DELETE FROM known")
+        relations.clear("blobs", "known")
         run.tell(Started("listing", str(self._there.target)))
         self._listing = Listing(self._there.store, relations, run.tell)
         await self._listing.begin()
@@ -208,22 +203,17 @@ class _Copying:
         relations.run(ROWS.format(selected="l.row IN (SELECT row FROM chosen)" if chooses else "true"))
         documents = {document.name: document for document in loaded.page.documents} if loaded.page else {}
         landings: list[Landing] = []
-        for landed in loaded.tables:
+        relations.feed("table_starts", ((landed.name, landed.part.before) for landed in loaded.tables))
+        for landed, part_name in loaded.landing(relations, self._selection):
             table, shape, before = landed.part
             document = documents[landed.name]
             if shape is None:
                 raise UsageError(
                     f"the load was made with the profile '{self._page.profile}': give its TOML file with --profile"
                 )
-            relations.feed("table_starts", [(landed.name, before)])
-            if self._selection.lands_alone and document.selection:
-                continue
-            name = landed.name if document.selection else landed.subset
-            if self._selection.table_name and not landings:
-                name = self._selection.table_name
             rows = range(before + 1, before + count(table) + 1)
             steps = self._steps if self._selection.lands_alone else document.selection
-            landings.append(Landing(table, shape, name, rows, steps, document.original))
+            landings.append(Landing(table, shape, part_name, rows, steps, document.original))
         return landings
 
     async def _fetch_copies(self, loaded: Loaded) -> None:
@@ -273,6 +263,8 @@ class _Copying:
     async def do(self) -> Summary:
         """Copy, prove, and land table and manifest."""
         run = self._run
+        if self._listing.absent or self._ready.to_settle:
+            run.tell(Started("word"))
         if self._listing.absent:
             await self._there.store.create()
         publisher = Publisher(
@@ -288,12 +280,12 @@ class _Copying:
         if self._ready.replace and is_listed(run.relations, LOAD):
             await publisher.withdraw(self._profile)
         if self._ready.to_settle:
-            await self._transfer()
+            await transfer(run, self._origin, self._there, self._tier, replaces=self._replaces)
         if run.stopping() and run.outcomes().unfinished:
             return run.end(ExitCode.INTERRUPTED, "stopped as you asked: run the same command again to go on")
         run.tell(Started("verify"))
         await self._listing.repeat()
-        run.add(self._unproven())
+        run.add(unproven(run))
         if any(run.log.counts[code] for code in ("put-failed", "verify-missing", "verify-changed")):
             return run.end(ExitCode.DESTINATION, "not everything could be copied: run the same command again")
         run.tell(Started("manifest"))
@@ -302,7 +294,7 @@ class _Copying:
         published = await publisher.publish_copies(self._profile, self._landings, self._copies)
         run.add(found for found in published if found.blob not in absent)
         run.add(losses(run.relations))
-        await word.end(self._counts(), changed=publisher.changed, needs_person=run.log.errors)
+        await word.end(self._counts(), changed=publisher.changed, needing=run.log)
         run.note(complete=True)
         return run.end()
 
@@ -326,56 +318,6 @@ class _Copying:
             "already_there": outcomes.already_there,
         }
 
-    async def _transfer(self) -> None:
-        run = self._run
-        run.tell(Started("transfer"))
-        taker = self._taker()
-        copier = Copier(
-            self._origin.store,
-            self._there.store,
-            taker,
-            tier=self._tier,
-            replaces=self._replaces,
-            tell=lambda text: run.tell(Warned(text)),
-        )
-        rows: list[tuple[object, ...]] = []
-        try:
-            async for done in copier.copy(self._jobs(), run.stopping):
-                run.add(_meaning(done))
-                run.meter.step(0 if done.job.action == "compare" else done.job.image.size_bytes)
-                rows.append(_receipt(done))
-                if len(rows) >= _BATCH:
-                    run.relations.feed("receipts", rows)
-                    rows.clear()
-        finally:
-            run.relations.feed("receipts", rows)
-            run.meter.tell(last=True)
-            if taker is not None:
-                await taker.close()
-
-    def _taker(self) -> Taker | None:
-        target, source = self._there.target, self._origin.target
-        if not (isinstance(target, Destination) and isinstance(source, Destination)):
-            return None
-        ask, sas = self._there.store.ask, self._there.access.source
-        return open_taker(target, source, ask, sas=sas, source_sas=self._origin.access.source)
-
-    def _jobs(self) -> Iterator[Job]:
-        for blob, md5, etag, action, there_etag, tags, *image in self._run.relations.stream(JOBS):
-            yield Job(blob, bytes.fromhex(md5), etag, action, there_etag, json.loads(tags), Copied(*image))
-
-    def _unproven(self) -> Iterator[Finding]:
-        found = [*self._run.relations.stream(UNPROVEN)]
-        disprove(self._run.relations, (blob for blob, _ in found))
-        for blob, listed in found:
-            what = "is listed with other content" if listed else "is not in the listing"
-            yield Finding(
-                "verify-changed" if listed else "verify-missing",
-                Severity.ERROR,
-                f"it was copied, but afterwards {what}: somebody else may be writing there; run the same command again",
-                blob=blob,
-            )
-
 
 def _etag_of(relations: Relations, name: str) -> str:
     (etag,) = relations.one("SELECT coalesce(any_value(etag), '') FROM blobs WHERE name = ?", [name])
@@ -387,28 +329,3 @@ def _profile_of(page: LoadPage, named: str | None) -> Profile:
     if profile is None:
         raise UsageError(f"the load was made with the profile '{page.profile}': give its TOML file with --profile")
     return replace(profile, layout=Template(page.layout))
-
-
-def _meaning(done: Done) -> list[Finding]:
-    job = done.job
-    if done.outcome is Outcome.CONFLICT:
-        return [conflict(job.name, job.image.archive, job.image.member)]
-    if not done.code:
-        return []
-    return [Finding(done.code, Severity.ERROR, done.reason, job.image.archive, job.image.member, blob=job.name)]
-
-
-def _receipt(done: Done) -> tuple[object, ...]:
-    job, image = done.job, done.job.image
-    about = (
-        image.size_bytes,
-        job.md5.hex(),
-        image.crc32,
-        image.kind,
-        image.width,
-        image.height,
-        image.bits,
-        image.state,
-        image.identity,
-    )
-    return (job.name, image.archive, image.member, done.outcome.value, *about)

@@ -149,6 +149,8 @@ async def _get(run: Run, destination: str, wishes: _Wishes) -> Summary:
         if loaded.page is None and wishes.form != "folder":
             raise UsageError(f"no load was completed in {without_secret(destination)}: only loads are packed")
         pick(run, loaded, wishes.selection, wishes.layout)
+        if loaded.page is None and not run.relations.one("SELECT count(*) FROM picked")[0]:
+            raise UsageError(f"nothing lies in {there.place}, so there is nothing to bring: check the address")
         _want(run, loaded)
         run.add(refuse_places(run.relations, wishes.folder))
         count, size_bytes = _told(run, wishes)

@@ -22,6 +22,8 @@ from laden.values.events import Observer, Remembered, Started, Summary, ignore
 from laden.verbs.opening import opened
 
 _PAGE_BYTES = 16 << 20
+_UNTOLD = ("previous", "marks", "format")
+"""Of a record, what only laden reads."""
 
 
 @checked
@@ -62,7 +64,7 @@ async def _history(run: Run, destination: str, connections: int | None, renewal:
         told: list[Remembered] = []
         for one in prove(stored, page):
             if isinstance(one, Record):
-                facts = {name: value for name, value in asdict(one).items() if name not in ("previous", "format")}
+                facts = {name: value for name, value in asdict(one).items() if name not in _UNTOLD}
                 told.append(Remembered(**facts))
                 run.tell(told[-1])
             else:

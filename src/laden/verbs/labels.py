@@ -16,13 +16,13 @@ from typing import Literal
 from laden.dataset.profile import Profile, Template, builtin, open_profile
 from laden.relations import Relations, told_locally
 from laden.run.loop import run
-from laden.stages.inventory import fetch_table, is_listed, read_proved
 from laden.stages.labels import FORMS, STARTS, LabelCounts, LabelSet, collect
+from laden.stages.landed import fetch_table, read_proved
 from laden.stages.loadpage import COMPLETE, LoadPage
 from laden.stages.proof import wrong
 from laden.store import Destination, FolderDestination, Store, open_store, parse_destination, place_of, quoted
 from laden.values.arguments import checked
-from laden.values.errors import UsageError
+from laden.values.errors import NotAsLanded, UsageError
 from laden.values.events import Observer, Started, ignore
 from laden.values.ownfiles import begins, placed, refuse
 from laden.values.room import writing_to
@@ -88,7 +88,7 @@ def export_labels(
             if page is None or page.state != COMPLETE:
                 raise UsageError(NOT_LOADED.format(place=target))
             if found := wrong(relations, page):
-                raise UsageError(NOT_AS_SAID.format(place=target, wrong=found))
+                raise NotAsLanded(NOT_AS_SAID.format(place=target, wrong=found))
             observer(Started("table", page.table.name if page.table else ""))
             return await read_labels(store, relations, page, profile)
         finally:
@@ -100,8 +100,13 @@ def export_labels(
 
 
 async def read_labels(store: Store, relations: Relations, page: LoadPage, profile: str | None) -> LabelSet:
-    """The labels of a load whose manifest is in `known`; raises `UsageError` where it has none."""
-    if page.table is None or not is_listed(relations, page.table.name):
+    """The labels of a load whose manifest is in `known`.
+
+    Raises:
+        UsageError: it has none.
+        NotAsLanded: their table is gone, or not the load's.
+    """
+    if page.table is None:
         raise UsageError("no table of labels lies beside the images: load them with one")
     shape = _profile(page, profile)
     table = await fetch_table(store, relations, page.table)

@@ -16,7 +16,7 @@ from laden.dataset.selection import Selection
 from laden.relations import Relations
 from laden.run.loop import run as run_loop
 from laden.run.run import Run, running
-from laden.stages.listed import FORMS, MARK, TABLE_START, make_list, totals
+from laden.stages.listed import FORMS, MARK, TABLE_START, count_images, make_list, totals
 from laden.store import Destination, FolderDestination, place_of, without_secret
 from laden.store.access import Ask, Renewal
 from laden.store.credentials import SasSource
@@ -84,7 +84,7 @@ def list_place(
             _write(run.relations, output, written_as)
         for total in totals(run.relations):
             run.tell(total)
-        run.note(images=run.relations.one("SELECT count(*) FROM listed")[0], complete=True)
+        run.note(images=count_images(run.relations), complete=True)
         return run.end()
 
 

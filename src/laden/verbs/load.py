@@ -248,9 +248,7 @@ async def _load(
             return run.end()
         if not ground.ready.images and not ground.ready.share:
             raise nothing_here(run, ground.surveyed)
-        if not await agreed(
-            run, ground.ready, wishes.confirm, there.store, absent=ground.listing.absent, cap=wishes.cap
-        ):
+        if not await agreed(run, ground.ready, wishes.confirm, there.store, absent=ground.listing.absent):
             run.add(await _foreseen(run, ground, wishes))
             return run.end(ExitCode.INTERRUPTED, "nothing was sent, as you said")
         return await _carried_out(run, ground, wishes, sending, pool)
@@ -290,7 +288,7 @@ async def _explored(run: Run, there: Opened, sources: Sources, wishes: LoadWishe
     values = values_of(run, surveyed, there, wishes.properties)
     landings = _landings(surveyed, wishes.choice)
     plan, ready = _planned(run, surveyed, there, wishes, landings, earlier)
-    contents = [landing.table.content for landing in landings]
+    contents = {name: one.table.content for one in landings for name in (one.table.name, one.subset)}
     run.add(other_dataset(run.relations, page, surveyed.profile.name, contents))
     if wishes.update:
         tell_no_longer(run, plan, unseen)
@@ -304,6 +302,8 @@ async def _explored(run: Run, there: Opened, sources: Sources, wishes: LoadWishe
 async def _carried_out(run: Run, ground: _Ground, wishes: LoadWishes, sending: Sending, pool: Pool | None) -> Summary:
     """Send, list again, compare, and land what tells of it."""
     store, surveyed, ready = ground.there.store, ground.surveyed, ground.ready
+    if ground.listing.absent or ready.to_settle:
+        run.tell(Started("word"))
     if ground.listing.absent:
         await store.create()
     publisher = Publisher(
@@ -337,7 +337,7 @@ async def _carried_out(run: Run, ground: _Ground, wishes: LoadWishes, sending: S
         return run.end()
     await conclude(run, surveyed, ground.landings, publisher, wishes.settings.images)
     changed = publisher.changed or run.outcomes().sent > 0
-    await word.end(counts_of(run), changed=changed, listed=True, needs_person=run.log.errors)
+    await word.end(counts_of(run), changed=changed, listed=True, needing=run.log)
     run.note(complete=True)
     return run.end()
 
@@ -362,6 +362,7 @@ def _planned(
         selected_as=landings[0].subset if landings and landings[0].selection else None,
         documents=[*(landing.subset for landing in landings), *(document.name for document in earlier)],
         target=there.target,
+        cap=wishes.cap,
         measure=wishes.dry_run,
         share=wishes.share,
     )

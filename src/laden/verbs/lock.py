@@ -21,7 +21,7 @@ from laden.remote.sources import Sources
 from laden.run.logfile import LogFile
 from laden.run.loop import run as run_loop
 from laden.run.run import Run, never, running
-from laden.stages.inventory import read_proved
+from laden.stages.landed import read_proved
 from laden.store import place_of, without_secret
 from laden.store.access import Renewal
 from laden.store.sas import lacking_for_verify

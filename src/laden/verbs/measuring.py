@@ -13,12 +13,10 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime
 from typing import NamedTuple
 
 from laden.run.run import Run
 from laden.store import Store, block_id
-from laden.store.cap import Cap
 from laden.values.errors import StoreError
 from laden.values.events import Measured, PlanReady, Started
 
@@ -81,7 +79,6 @@ async def agreed(
     store: Store,
     *,
     absent: bool,
-    cap: Cap | None = None,
 ) -> bool:
     """Whether whoever is asked agrees to a plan; before that, how long it may take is measured.
 
@@ -91,23 +88,21 @@ async def agreed(
         confirm: asks; None where nobody is there to be asked.
         store: where to.
         absent: whether there is no container yet.
-        cap: what may be sent at most.
     """
     if confirm is None:
         return True
     if plan.assumed_s:
-        run.tell(await measured(run, plan, None if absent else store, cap))
+        run.tell(await measured(run, plan, None if absent else store))
     return run.answered(confirm, plan)
 
 
-async def measured(run: Run, plan: PlanReady, store: Store | None, cap: Cap | None = None) -> Measured:
+async def measured(run: Run, plan: PlanReady, store: Store | None) -> Measured:
     """What a plan would take, by a measurement; by an assumed speed where there is nothing to measure, or it fails.
 
     Args:
         run: told that it begins.
         plan: what is to be sent.
         store: where to; None where no container is there yet.
-        cap: what may be sent at most.
     """
     if store is not None:
         run.tell(Started("measure"))
@@ -115,12 +110,9 @@ async def measured(run: Run, plan: PlanReady, store: Store | None, cap: Cap | No
         with suppress(StoreError, TimeoutError):
             async with asyncio.timeout(_PATIENCE_S):
                 pace = await measure(store)
-            # Short as it is, a measurement may pass beneath a cap.
-            most = cap.at(datetime.now().astimezone().time()) if cap else None
-            if most is not None:
-                pace = pace._replace(bytes_per_s=min(pace.bytes_per_s, most))
-            return Measured(pace.bytes_per_s, pace.seconds(plan.send + plan.replace, plan.bytes_to_send))
-    return Measured(0.0, plan.assumed_s)
+            needs_s = pace.seconds(plan.send + plan.replace, plan.bytes_to_send)
+            return Measured(pace.bytes_per_s, max(needs_s, plan.limited_s))
+    return Measured(0.0, max(plan.assumed_s, plan.limited_s))
 
 
 async def _round(store: Store, name: str, blocks: int, size_bytes: int) -> float:

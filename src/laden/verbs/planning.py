@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 from laden.dataset.source import Elsewhere
@@ -14,6 +15,7 @@ from laden.stages.nearness import near_names
 from laden.stages.plan import Plan, Written
 from laden.stages.survey import Survey
 from laden.store import Destination, FolderDestination
+from laden.store.cap import Cap
 from laden.values.errors import SourceError
 from laden.values.events import PlanReady, Started, Warned
 from laden.values.share import Share
@@ -37,6 +39,7 @@ def planned(
     read_back: bool = False,
     selected_as: str | None = None,
     target: Destination | FolderDestination | None = None,
+    cap: Cap | None = None,
     measure: bool = False,
     share: Share | None = None,
 ) -> tuple[Plan, PlanReady]:
@@ -53,6 +56,7 @@ def planned(
         read_back: whether what is there is read for that, too.
         selected_as: the name under which the first table's selected rows land, where only those do.
         target: where it goes.
+        cap: what may be sent at most; None for no limit.
         measure: whether a bit of a source on another machine is read to know its pace.
         share: what of it is to be done; None for all.
     """
@@ -77,7 +81,7 @@ def planned(
         absent=surveyed.absent,
         selection=surveyed.steps,
     )
-    ready = _priced(replace(counts, excluded=surveyed.excluded), target)
+    ready = _priced(replace(counts, excluded=surveyed.excluded), target, cap)
     if not isinstance(surveyed.root, Path) and ready.to_settle:
         ready = _fetched(ready, plan, surveyed.root, measure=measure)
     run.plan(ready)
@@ -100,7 +104,7 @@ def _tell(
         run.add(looked(*found, stored=run.command == "load"))
 
 
-def _priced(plan: PlanReady, target: Destination | FolderDestination | None) -> PlanReady:
+def _priced(plan: PlanReady, target: Destination | FolderDestination | None, cap: Cap | None = None) -> PlanReady:
     """The plan with where it goes, how long that may take, and what is billed."""
     if target is None:
         return plan
@@ -112,6 +116,7 @@ def _priced(plan: PlanReady, target: Destination | FolderDestination | None) -> 
         place=target.about,
         writes=0 if target.is_local else items,
         assumed_s=assumed_s(items, plan.bytes_to_send),
+        limited_s=cap.seconds(plan.bytes_to_send, datetime.now().astimezone().time()) if cap else 0.0,
     )
 
 

@@ -2,14 +2,16 @@
 
 Order: list, read what the load left, choose, read the columns that values are made of and hold them against the
 service's limits; tell what would be done and what it costs; then metadata and tags, blob by blob, and the tier last,
-256 in a request where the service has that. Only images that are as the manifest says are touched, and what is so
-already is not written again. Metadata of laden's own stay, so the load stays proved; other tags and metadata stay, too.
+256 in a request where the service has that, each blob looked at right before. Only images that are as the manifest says
+are touched, and what is so already is not written again. Metadata of laden's own stay, so the load stays proved; other
+tags and metadata stay, too.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Unpack
 
@@ -20,6 +22,7 @@ from laden.run.run import Run
 from laden.stages.acting import Target, act, refuse_other
 from laden.stages.costs import of_moving
 from laden.stages.history import Deed
+from laden.stages.landed import refuse_lost
 from laden.stages.manifest import OTHER
 from laden.stages.properties import Values, Wishes, wishes_of
 from laden.store import FolderDestination, place_of, without_secret
@@ -117,6 +120,8 @@ class _Setting:
         self._manage = manage
         self._wishes = wishes
         self._changed: set[str] = set()
+        self._etags: dict[str, str] = {}
+        """Of versions that this run made, which get a tier, too."""
         self._left: set[str] = set()
 
     async def prepare(self, profile: str | None, selection: Selection, asked: Selecting) -> None:
@@ -129,6 +134,8 @@ class _Setting:
         loaded = await read_loaded(run, self._there.store, profile, tables=needs_rows)
         if loaded.page is None:
             raise UsageError(f"no load was completed in {self._there.place}: load it first, to its end")
+        if needs_rows:
+            refuse_lost(run.relations, loaded.lost)
         steps = pick(run, loaded, selection)
         rows = "(SELECT row, blob FROM links SEMI JOIN chosen USING (row))" if selection.chooses else "links"
         self._values = Values(run.relations, wishes, loaded.parts, rows)
@@ -182,7 +189,7 @@ class _Setting:
             if not marker:
                 break
         relations.run(
-            "CREATE TABLE moving AS SELECT s.name, s.size_bytes, t.tier, t.modified_s FROM setting s"
+            "CREATE TABLE moving AS SELECT s.name, s.etag, s.size_bytes, t.tier, t.modified_s FROM setting s"
             " JOIN tiers t USING (name) WHERE t.tier <> ?",
             [self._wishes.tier],
         )
@@ -221,20 +228,7 @@ class _Setting:
 
     async def _told(self, target: Target, wanted: Extras) -> bool:
         """Whether anything of a blob had to be written."""
-        changed = False
-        if wanted.metadata:
-            there = await self._there.store.head(target.name)
-            if there.etag != target.etag:
-                raise BlobConflict("it changed since it was listed")
-            if (whole := {**there.metadata, **wanted.metadata}) != there.metadata:
-                await self._word.begin()
-                try:
-                    await self._manage.set_metadata(target.name, whole, there.etag)
-                except BlobConflict:
-                    # Our own, whose answer was lost, or somebody else's.
-                    if (await self._there.store.head(target.name)).metadata != whole:
-                        raise
-                changed = True
+        changed = bool(wanted.metadata) and await self._tell_metadata(target, wanted.metadata)
         if wanted.tags:
             if not wanted.metadata:
                 await refuse_other(self._there.store, target)
@@ -249,17 +243,57 @@ class _Setting:
                 changed = True
         return changed
 
+    async def _tell_metadata(self, target: Target, wanted: Mapping[str, str]) -> bool:
+        there = await self._there.store.head(target.name)
+        if there.etag != target.etag:
+            raise BlobConflict("it changed since it was listed")
+        if (whole := {**there.metadata, **wanted}) == there.metadata:
+            return False
+        await self._word.begin()
+        try:
+            await self._manage.set_metadata(target.name, whole, there.etag)
+        except BlobConflict:
+            # Our own, whose answer was lost, or somebody else's.
+            if (await self._there.store.head(target.name)).metadata != whole:
+                raise
+        if self._wishes.tier:
+            self._etags[target.name] = await self._etag_of(target.name, whole)
+        return True
+
+    async def _etag_of(self, name: str, written: dict[str, str]) -> str:
+        blob = await self._there.store.head(name)
+        if blob.metadata != written:
+            raise BlobConflict("it changed right after its metadata were set")
+        return blob.etag
+
+    async def _unchanged(self, targets: list[Target]) -> list[Target]:
+        """Those that are still what was listed, as no condition says for a tier; the others are told."""
+        asked = [target._replace(etag=self._etags.get(target.name, target.etag)) for target in targets]
+        found = []
+        looked = act(
+            partial(refuse_other, self._there.store), asked, at_once=_BLOBS_AT_ONCE, stopping=self._run.stopping
+        )
+        async for acted in looked:
+            if acted.error is None:
+                found.append(acted.target)
+            else:
+                self._run.meter.step(acted.target.size_bytes)
+                self._note(acted.target.name, acted.error)
+        return found
+
     async def _move(self) -> None:
         """The tier, many at once; each batch is a target of its own."""
         batches = {
             f"{number}": targets
             for number, targets in enumerate(
-                _batches(self._run.relations, "SELECT name, '' AS etag, size_bytes FROM moving", AT_ONCE)
+                _batches(self._run.relations, "SELECT name, etag, size_bytes FROM moving", AT_ONCE)
             )
         }
 
         async def work(batch: Target) -> None:
-            targets = batches[batch.name]
+            targets = await self._unchanged(batches[batch.name])
+            if not targets:
+                return
             await self._word.begin()
             refused = await self._manage.set_tiers([target.name for target in targets], self._wishes.tier)
             for target in targets:

@@ -9,6 +9,7 @@ comes anew beside the damaged one, and takes its place once it is proved and kno
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path, PurePosixPath
 
@@ -21,6 +22,7 @@ from laden.remote.answers import Version
 from laden.remote.linked import LinkedRoot
 from laden.run.run import Run
 from laden.stages.fetching import Came, Fetching
+from laden.stages.fetching.arriving import ArrivingRoot
 from laden.stages.fetching.part import BLOCK_BYTES, Part, room_refusal, sweep
 from laden.stages.fetching.proof import Proof, damaged_members, prove
 from laden.stages.fetching.record import Origin, Record
@@ -72,6 +74,23 @@ class Proving:
         self._record = Record(folder)
         self._sealed: tuple[object, Seal] | None = None
         """Of the file that was hashed last."""
+        self._refuted: set[str] = set()
+        """Files whose noted bytes are not what vouches for them says."""
+        self._beside = ThreadPoolExecutor(1, "laden-proof")
+        self._begun: tuple[Came, list[Sum], Future[Proof]] | None = None
+        """The file that is proved while it comes, and what it is held against."""
+
+    def begin(self, came: Came) -> None:
+        """Begin to prove a file that is under way; those before it were settled."""
+        assert came.part is not None
+        root = ArrivingRoot(self._folder, came.part.arriving)
+        file, said = came.part.path.relative_to(self._folder).as_posix(), self._said(came)
+        proof = self._beside.submit(prove, root, file, came.name, said, self._run.stopping)
+        self._begun = came, said, proof
+
+    def close(self) -> None:
+        """Let go of the thread; what was under way has been given up."""
+        self._beside.shutdown(cancel_futures=True)
 
     def settle(self, came: Came) -> str:
         """Prove a file, and give it its name; what became of it."""
@@ -109,38 +128,49 @@ class Proving:
 
     def _proved(self, came: Came) -> Proof:
         said, noted = self._said(came), self._noted(came)
-        if not said and noted is not None and noted.vouched and self._seal_of(came, noted) == noted.seal:
+        known = not said and noted is not None and noted.vouched and self._seal_of(came, noted) == noted.seal
+        if known and not self._repair:
             return Proof(True, [], [])
-        return prove(self._folder, self._file(came), came.name, said, self._run.stopping)
+        if self._begun is not None and self._begun[0] is came and not came.whole_only and self._begun[1] == said:
+            return self._begun[2].result()
+        proof = prove(self._folder, self._file(came), came.name, said, self._run.stopping)
+        return Proof(True, [], []) if known and not proof.vouched else proof
 
     def _mended(self, came: Came) -> Proof:
-        """Prove what is there already; where it is a damaged archive, put it right first."""
+        """Prove what is there already; where it is a damaged archive, put it right first.
+
+        What was noted of it is no reason to leave it unread: bytes that are damaged may have been noted.
+        """
         noted = self._noted(came)
-        if noted is None or self._seal_of(came, noted) != noted.seal:
-            self._mend_members(came)
+        as_noted = noted is not None and self._seal_of(came, noted) == noted.seal
+        damaged = self._mend_members(came)
         proof = self._proved(came)
+        if as_noted and (damaged or proof.wrong):
+            self._refuted.add(came.name)
         whole = came.whole_only or not proof.damaged
         if archive_of(came.name) != came.name or not whole or not (proof.wrong or self._is_changed(came)):
             return proof
         return self._anew(came) or proof
 
-    def _mend_members(self, came: Came) -> None:
+    def _mend_members(self, came: Came) -> int:
+        """Put damaged members of a zip right; how many there were."""
         if came.file is None or not _is_zip(came.name):
-            return
+            return 0
         try:
             damaged = damaged_members(self._folder, self._file(came), self._run.stopping)[0]
         except SourceError:
             # Its own directory is damaged, which the proof tells.
-            return
+            return 0
         try:
             done = mend(self._root.begin(), came.file, came.path, damaged, self._run.stopping)
         except SourceError as error:
             self._tell(came.name, error.code, str(error))
-            return
+            return len(damaged)
         self.repaired_bytes += done.fetched_bytes
         if done.members:
             what = f"{plural(done.members, 'damaged member')} put right with {size(done.fetched_bytes)}"
             self._tell(came.name, "fetch-repaired", f"{what} of {came.file.address}", Severity.INFO)
+        return len(damaged)
 
     def _anew(self, came: Came) -> Proof | None:
         """Fetch an archive whole, beside the damaged one, and swap it in; None where it stays as it is."""
@@ -240,7 +270,7 @@ class Proving:
     def _noted(self, came: Came) -> Origin | None:
         """What an earlier fetch noted of a file that is there already; no content, if it was another host's."""
         noted = self._record.origins.get(came.name)
-        if came.part is not None or noted is None or noted.seal is None:
+        if came.part is not None or noted is None or noted.seal is None or came.name in self._refuted:
             return None
         return noted if noted.address == self._root.files[came.name].link.address else noted._replace(version=None)
 

@@ -19,6 +19,7 @@ from laden.remote.sources import Sources
 from laden.run.loop import run as run_loop
 from laden.run.run import Run
 from laden.stages.acting import told_undo
+from laden.stages.landed import refuse_lost
 from laden.stages.loadpage import COMPLETE
 from laden.stages.pruning import (
     PLAN_START,
@@ -205,11 +206,12 @@ async def _read(run: Run, there: Opened, profile: str | None) -> None:
 
     Raises:
         UsageError: there is none, or a table in it that nobody can read.
-        NotAsLanded: the manifest is not the load's.
+        NotAsLanded: manifest or table are gone, or not the load's.
     """
     loaded = await read_loaded(run, there.store, profile, tables=True)
     if loaded.page is None or loaded.page.state != COMPLETE:
         raise UsageError(f"no load was completed in {there.place}: load it first, to its end")
+    refuse_lost(run.relations, loaded.lost)
     pick(run, loaded, Selection())
     for landed in loaded.tables:
         if not len(rows_of(run.relations, landed, "SELECT row FROM links WHERE blob IS NOT NULL")):

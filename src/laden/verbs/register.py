@@ -24,14 +24,15 @@ from laden.azure.clients import session
 from laden.azure.handover import Kind, choose, prove
 from laden.relations import Relations, told_locally
 from laden.run.loop import run
-from laden.stages.inventory import is_listed, read_load
+from laden.stages.inventory import is_listed
 from laden.stages.labels import FORMS, MLTABLE
+from laden.stages.landed import read_load
 from laden.stages.loadpage import LOAD, LoadPage
 from laden.stages.proof import wrong
 from laden.stages.publish import Publisher
 from laden.store import Destination, Store, open_store, parse_destination, place_of
 from laden.values.arguments import checked
-from laden.values.errors import UsageError
+from laden.values.errors import LadenError, NotAsLanded, UsageError
 from laden.values.events import Observer, Shown, Started, Warned, ignore
 from laden.verbs.asked import one_of
 from laden.verbs.labels import NOT_AS_SAID, NOT_LOADED, read_labels
@@ -155,15 +156,16 @@ async def _register(
 
 def _refuse_incomplete(page: LoadPage | None, wanted: _Wanted, relations: Relations, observer: Observer) -> None:
     """Hold what the load promised against what is listed now."""
+    kind: type[LadenError] = UsageError
     if page is None:
         told = NOT_LOADED.format(place=wanted.target)
     else:
         found = wrong(relations, page)
         if not found:
             return
-        told = NOT_AS_SAID.format(place=wanted.target, wrong=found)
+        kind, told = NotAsLanded, NOT_AS_SAID.format(place=wanted.target, wrong=found)
     if not wanted.force:
-        raise UsageError(f"{told}; --force registers it all the same")
+        raise kind(f"{told}; --force registers it all the same")
     observer(Warned(told))
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from laden.remote.link import is_link, parse_link
+from laden.run.findings import FindingLog
 from laden.run.run import Run
 from laden.stages.history import HISTORY, Deed, remember
 from laden.store import Store
@@ -100,7 +101,7 @@ class Word:
         *,
         changed: bool = False,
         listed: bool = False,
-        needs_person: Mapping[str, int] | None = None,
+        needing: FindingLog | None = None,
     ) -> None:
         """Tell what came of it, where anything changed, or where the last record tells another state or another end.
 
@@ -108,7 +109,9 @@ class Word:
             counts: what was done, and what is there.
             changed: whether anything was changed, also where `begin` was not called for it.
             listed: as in `remember`.
-            needs_person: how many findings of each code do; None where the end is no matter of the state.
+            needing: whose findings that need a person are told; None where the end is no matter of the state.
         """
-        deed = replace(self._deed, counts=counts, needs_person=None if needs_person is None else dict(needs_person))
+        deed = replace(self._deed, counts=counts)
+        if needing is not None:
+            deed = replace(deed, needs_person=dict(needing.errors), marks=needing.marks)
         await record(self._run, self._store, deed, listed=listed, always=self.begun or changed)

@@ -26,7 +26,7 @@ from laden.remote.sources import Sources
 from laden.run.findings import FindingLog
 from laden.run.run import Run
 from laden.stages.inventory import Listing, is_believed, read_known, read_page
-from laden.stages.manifest import read_manifest
+from laden.stages.manifest import find_loads_below, read_manifest
 from laden.stages.plan import Plan
 from laden.stages.proof import manifest_changed
 from laden.stages.survey import Choice, Survey, recognise_source, survey
@@ -174,9 +174,11 @@ _STORED = f"""
 SELECT {{0}}, b.size_bytes, b.md5, CASE WHEN k.blob IS NOT NULL THEN k.crc32 WHEN m.blob IS NULL THEN b.crc32 END
 FROM blobs b LEFT JOIN known k ON k.blob = b.name AND k.md5 = b.md5 AND k.size_bytes = b.size_bytes
 LEFT JOIN known m ON m.blob = b.name
+ANTI JOIN loads l ON starts_with(b.name, l.prefix || '{OWN_FOLDER}/')
 WHERE NOT starts_with(b.name, '{OWN_FOLDER}/')
 """  # noqa: S608 - own text
-"""Metadata can be copied with a blob: where its MD5 is not the manifest's, the CRC-32 in them tells nothing."""
+"""laden's own notes hold times, also those of loads below. Metadata can be copied with a blob: where its MD5 is not the
+manifest's, the CRC-32 in them tells nothing."""
 
 
 async def _read_stored(
@@ -192,9 +194,10 @@ async def _read_stored(
         page = await read_page(there.store, own)
         if page is not None and await read_known(there.store, own) and not is_believed(own, page):
             run.add([manifest_changed()])
-            own.run("DELETE FROM known")
+            own.clear("known")
         if isinstance(target, FolderDestination):
             _hash_noted(run, own, target.path)
+        find_loads_below(own)
         _feed(run, side, own.stream(_STORED.format(f"coalesce({PLACE}, b.name)" if by_place else "b.name")))
         return Side(False, tuple(document.name for document in page.documents) if page else (), _archives_in(own))
 

@@ -37,7 +37,11 @@ def sources_of(
 ) -> Sources:
     """What a person gave as SOURCE and --table; raises UsageError, also of what can be none."""
     given = [source] if isinstance(source, str | Path) else source
-    sources = Sources(given, table=table, command=link_command, stopping=stopping)
+    return fit(Sources(given, table=table, command=link_command, stopping=stopping))
+
+
+def fit(sources: Sources) -> Sources:
+    """The same, of which none can be no source; raises UsageError."""
     for link in filter(is_account, sources.links):
         raise UsageError(f"{link} is an account: name a container in it, {link.address.rstrip('/')}/CONTAINER")
     for path in sources.paths:

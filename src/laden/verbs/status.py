@@ -15,19 +15,19 @@ from typing import Any, NamedTuple
 from laden.run.loop import run as run_loop
 from laden.run.run import Run, running
 from laden.stages.arrivals import Arrivals, arrivals
-from laden.stages.history import behind, names, needing
+from laden.stages.history import Needing, behind, names, needing
 from laden.stages.inventory import (
     Listing,
-    Sent,
-    count_sent,
     is_believed,
     lacks_manifest,
+    lacks_page,
     read_known,
     read_page,
 )
-from laden.stages.loadpage import COMPLETE, UNFINISHED, LoadPage
+from laden.stages.loadpage import COMPLETE, LOAD, UNFINISHED, LoadPage
 from laden.stages.manifest import MANIFEST, OTHER
 from laden.stages.proof import documents_amiss
+from laden.stages.sent import Sent, count_sent
 from laden.store import Store, place_of, without_secret
 from laden.store.access import Ask, Renewal
 from laden.store.manage import open_manage
@@ -35,7 +35,8 @@ from laden.store.sas import lacking_for_verify
 from laden.values.arguments import Connections, checked
 from laden.values.errors import ExitCode
 from laden.values.events import Observer, Shown, Started, Summary, ignore
-from laden.values.units import amount, duration, share, size
+from laden.values.names import OWN_FOLDER
+from laden.values.units import amount, duration, plural, share, size
 from laden.verbs.opening import opened
 
 _KNOWN = f"""
@@ -105,7 +106,7 @@ _BEHIND = "complete by its page, which is not the one that the history's last re
 class _Doubts(NamedTuple):
     """What speaks against a page's word that all is there."""
 
-    needs: dict[str, int]
+    needs: dict[str, Needing]
     """Findings of its load that need a person, by their codes."""
     manifest: str = ""
     """What is wrong with the manifest, as a state."""
@@ -116,6 +117,10 @@ class _Doubts(NamedTuple):
 
 
 async def _doubts(run: Run, store: Store, page: LoadPage | None, *, lacks: bool) -> _Doubts:
+    if page is None and lacks_page(run.relations):
+        return _Doubts(
+            {}, f"the page about the load ({LOAD}) is gone: the same laden load makes it anew, of what is there"
+        )
     if page is None or page.state == UNFINISHED:
         return _Doubts({})
     manifest = ""
@@ -138,13 +143,21 @@ def _standing(
     facts: dict[str, Any] = {"there": f"{amount(sent.images)} images of laden's, {size(sent.size_bytes)}"}
     if sent.broken:
         facts["broken inside"] = amount(sent.broken)
+    if page is None and doubts.manifest:
+        return facts, doubts.manifest
     if page is None and not sent.images:
+        if others := run.relations.one("SELECT count(*) FROM blobs WHERE NOT starts_with(name, ?)", [f"{OWN_FOLDER}/"])[
+            0
+        ]:
+            facts["also there"] = f"{plural(others, 'file')} that no load sent, as where get brought a part"
         return facts, "nothing was loaded here"
     if page is None or page.state == UNFINISHED:
         return _unfinished(facts, page, sent, came)
     facts |= {"dataset": page.profile, "rows with an image": f"{amount(page.rows_with_image)} of {amount(page.rows)}"}
     if doubts.needs:
-        codes = ", ".join(f"{amount(count)} {code}" for code, count in doubts.needs.items())
+        codes = ", ".join(
+            f"{'at least ' * at_least}{amount(count)} {code}" for code, (count, at_least) in doubts.needs.items()
+        )
         facts["need a person"] = f"{codes}; laden help findings CODE tells what one means"
     in_manifest, gone, changed = run.relations.one(_KNOWN)
     if not doubts.manifest:
@@ -154,7 +167,7 @@ def _standing(
     if doubts.documents:
         facts["tables and files"] = ", ".join(doubts.documents)
     if sent.newer and came is not None and not doubts.manifest:
-        facts |= {"since then": f"{amount(sent.newer)} more images", **_pace(came)}
+        facts |= {"since then": f"{amount(sent.newer)} more {'image' if sent.newer == 1 else 'images'}", **_pace(came)}
     return facts, _state(page, sent, came, doubts, gone + changed)
 
 
@@ -165,7 +178,7 @@ def _state(page: LoadPage, sent: Sent, came: Arrivals | None, doubts: _Doubts, a
     if page.state != COMPLETE:
         return "a load replaces images, or was interrupted while it did"
     if amiss:
-        return f"{amount(amiss)} images are gone or changed: laden verify tells which"
+        return f"{plural(amiss, 'image')} {'is' if amiss == 1 else 'are'} gone or changed: laden verify tells which"
     if sent.newer:
         # A load that is under way may have a table of more rows by now.
         return f"complete once, and unfinished since: {_life(came)}"

@@ -14,7 +14,8 @@ from laden.run.loop import run as run_loop
 from laden.run.run import Run
 from laden.stages.acting import Target, act
 from laden.stages.history import Deed
-from laden.stages.inventory import Listing, read_proved
+from laden.stages.inventory import Listing
+from laden.stages.landed import read_proved
 from laden.stages.pruning import read_plan
 from laden.store import FolderDestination, parse_destination, place_of, without_secret
 from laden.store.manage import Manage
@@ -81,6 +82,7 @@ async def _undelete(
             return run.end()
         word = Word(run, there.store, Deed("undelete", {}, "", {"wanted": len(targets)}))
         if targets:
+            run.tell(Started("word"))
             await word.begin()
         back = await _bring_back(run, manage, targets)
         if targets:

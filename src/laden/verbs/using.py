@@ -23,6 +23,7 @@ from laden.dataset.selection import Records
 from laden.run.loop import run as run_loop
 from laden.run.run import Run, running
 from laden.stages.download import Wanted
+from laden.stages.landed import refuse_lost
 from laden.stages.manifest import OTHER
 from laden.store import place_of, without_secret
 from laden.store.access import Renewal
@@ -72,6 +73,7 @@ def open_dataset(
 
     Raises:
         UsageError: no load was completed there, or the selection is wrong.
+        NotAsLanded: manifest or table are gone, or not the load's.
         LadenError: the destination cannot be read.
     """
     destination = place_of(destination)
@@ -93,6 +95,7 @@ async def _opened(run: Run, settings: Settings, profile: str | None, asked: Sele
         loaded = await read_loaded(run, there.store, profile, tables=True)
         if loaded.page is None:
             raise UsageError(NOT_LOADED.format(place=shown))
+        refuse_lost(run.relations, loaded.lost)
         selection = selection_of(asked)
         pick(run, loaded, selection)
         read_image_labels(run, loaded)

@@ -13,10 +13,12 @@ from laden.run.loop import run as run_loop
 from laden.run.run import Run, running
 from laden.stages.engine import Pool, ReadBack, done_by
 from laden.stages.history import behind
-from laden.stages.inventory import count_sent, is_believed, lacks_manifest, read_load, read_page, read_table
-from laden.stages.loadpage import LoadPage
+from laden.stages.inventory import is_believed, lacks_manifest, lacks_page, read_page
+from laden.stages.landed import read_load, read_table
+from laden.stages.loadpage import LOAD, LoadPage
 from laden.stages.manifest import MANIFEST
 from laden.stages.proof import compare, documents_to_read_back, read_back, to_read_back
+from laden.stages.sent import count_sent
 from laden.store import FolderDestination, place_of, without_secret
 from laden.store.access import Ask, Renewal
 from laden.store.sas import lacking_for_verify
@@ -142,7 +144,8 @@ async def _verify(run: Run, destination: str, asked: _Asked, reporter: Reporter)
         page = await read_load(there.store, run.relations, run.tell)
         if page is None:
             lacks = lacks_manifest(run.relations, await read_page(there.store, run.relations))
-            run.add([_no_manifest(count_sent(run.relations).images, lacks=lacks)])
+            images = count_sent(run.relations).images
+            run.add([_NO_PAGE if lacks_page(run.relations) else _no_manifest(images, lacks=lacks)])
             return run.end()
         # A service has the MD5 of the bytes that it keeps; in a folder, anybody may write beside laden's notes.
         run.tell(Started("noted" if isinstance(there.target, FolderDestination) else "verify"))
@@ -189,6 +192,15 @@ def _note(run: Run, page: LoadPage, *, believed: bool) -> None:
         missing=page.rows - page.rows_with_image,
         complete=believed,
     )
+
+
+_NO_PAGE = Finding(
+    "blob-deleted",
+    Severity.ERROR,
+    "the page about the load is gone, which vouches for the manifest beside it, so no image was held against that: the"
+    " same load again makes it anew, of what is there and in the source",
+    blob=LOAD,
+)
 
 
 def _no_manifest(images: int, *, lacks: bool) -> Finding:

@@ -14,6 +14,7 @@ from pathlib import Path
 from laden.dataset.profile import TableShape
 from laden.relations import Relations
 from laden.values.errors import UsageError
+from laden.values.sheets import read_cell
 
 COLUMNS = {"laden_mark": "mark", "laden_note": "note"}
 """What conditions call them: the same as in the explorer."""
@@ -76,7 +77,8 @@ def _rows(file: Path) -> Iterator[tuple[str, str, str, str, str]]:
                 )
             for row in rows:
                 if len(row) == len(HEADER):
-                    yield row[0], row[1], row[2], row[3], row[4]
+                    place, name, key, mark, note = map(read_cell, row)
+                    yield place, name, key, mark, note
     except OSError as error:
         raise UsageError(f"the marks in {file} cannot be read ({error.strerror}): check the path") from error
     except (UnicodeDecodeError, csv.Error) as error:

@@ -10,7 +10,7 @@ Reads whole entries in order; ranges, retries and networks are not its matter.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
@@ -39,12 +39,13 @@ class Reader:
     opens its own. Plain files are open only while they are read.
     """
 
-    def __init__(self, root: str | Root) -> None:
+    def __init__(self, root: str | Root, known: Mapping[str, tuple[int, ...] | None] | None = None) -> None:
+        """`known` are stamps of archives as somebody saw them before, None where one could not be opened."""
         self.root = str(root) if isinstance(root, Path) else root
         self._archives: dict[str, ArchiveFile] = {}
         """Open ones, the one used last at the end."""
-        self._known: dict[str, tuple[int, ...]] = {}
-        """Size and modification time of every archive when it was first opened."""
+        self._known = {archive: stamp for archive, stamp in (known or {}).items() if stamp is not None}
+        """Size and modification time of every archive when it was seen, or opened, first."""
         self._sequences = Sequences()
         self._lock = threading.Lock()
 

@@ -6,7 +6,6 @@ module, record by record, and gives the same. Bytes that are not UTF-8 are U+FFF
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate
@@ -22,6 +21,8 @@ BLOCK_BYTES = 4 << 20
 _QUOTE = ord('"')
 _AT_MOST = 8
 """Blanks that are taken off for all fields at once; few fields have more."""
+
+_VISIBLE = range(ord("!"), 0x7F)
 
 _BLANK = np.zeros(256, np.bool_)
 _BLANK[[9, 10, 11, 12, 13, 28, 29, 30, 31, 32]] = True
@@ -82,9 +83,9 @@ class Block:
 def blocks(table: Table, size_bytes: int = BLOCK_BYTES) -> Iterator[Block]:
     """Yield all records of a table that is held; raises SourceError where `Table.records` does."""
     row, at = 1, len(table.header_bytes)
-    with table.content.open("rb") as file:
-        end = file.seek(0, os.SEEK_END)
-        while at < end:
+    with table.place.open("rb") as file:
+        # One byte more than a block: so it is known whether this is the end.
+        while at < (end := table.reach(at + size_bytes + 1)):
             file.seek(at)
             raw = file.read(size_bytes)
             if at + len(raw) == end and not raw.endswith(b"\n"):
@@ -173,8 +174,16 @@ def _as_block(table: Table, row: int, records: list[Record], ends: NDArray[np.in
     return Block(row, starts, ends, widths, widths == width, unclean, text, heads, tails, False)
 
 
+def _may_be_blank(edges: NDArray[np.uint8]) -> bool:
+    """Whether any byte may belong to a blank; a number below that of `!` wraps around."""
+    return bool((edges - _VISIBLE.start >= len(_VISIBLE)).any())
+
+
 def _trimmed(text: NDArray[np.uint8], heads: Places, tails: Places) -> tuple[Places, Places]:
     """The fields without the blanks around them."""
+    # Of most columns, no field begins or ends with anything but visible ASCII, which is soon seen.
+    if not (_may_be_blank(text[heads]) or _may_be_blank(text[tails - 1])):
+        return heads, tails
     for _ in range(_AT_MOST):
         blank = (heads < tails) & _BLANK[text[heads]]
         if not blank.any():

@@ -7,6 +7,7 @@ A block in which anything else is seen is not read here: `scan` says so, and the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ Places = NDArray[np.int32]
 """Of bytes in a block."""
 
 _QUOTE, _CR, _LF = b'"\r\n'
+_PIECE_BYTES = 256 << 10
 
 
 class Scan(NamedTuple):
@@ -70,14 +72,23 @@ def scan(block: NDArray[np.uint8], delimiter: int) -> Scan | None:
 
 def _marks(block: NDArray[np.uint8], delimiter: int) -> tuple[Places, NDArray[np.uint8], NDArray[np.bool_]]:
     """Quotes, separators and line ends: their places, what they are, and whether the quotes up to each are odd."""
-    found = block == _QUOTE
-    for mark in (delimiter, _LF, _CR):
-        found |= block == mark
     # Taken before they are made narrow: NumPy takes by narrow numbers at a third of the speed.
-    wide = np.flatnonzero(found)
+    wide = np.flatnonzero(_found(block, (_QUOTE, delimiter, _LF, _CR)))
     places, kinds = wide.astype(np.int32), block[wide]
     odd = np.logical_xor.accumulate(kinds == _QUOTE) if len(kinds) else np.zeros(0, np.bool_)
     return places, kinds, odd
+
+
+def _found(block: NDArray[np.uint8], marks: Sequence[int]) -> NDArray[np.bool_]:
+    """Which bytes are one of the marks; in pieces that the processor's cache keeps, which takes half the time."""
+    found = np.empty(len(block), np.bool_)
+    one = np.empty(_PIECE_BYTES, np.bool_)
+    for start in range(0, len(block), _PIECE_BYTES):
+        piece, out = block[start : start + _PIECE_BYTES], found[start : start + _PIECE_BYTES]
+        np.equal(piece, marks[0], out=out)
+        for mark in marks[1:]:
+            np.logical_or(out, np.equal(piece, mark, out=one[: len(piece)]), out=out)
+    return found
 
 
 def _quotes_fit(block: NDArray[np.uint8], delimiter: int, quotes: Places, opening: NDArray[np.bool_]) -> bool:

@@ -1,4 +1,5 @@
 // What changes a place, with --write alone: first the server's plan, then its count typed back.
+import { NONE, countOf } from "./chosen.js";
 import { amount, counted, html, plain, post, size, useEffect, useState } from "./lib.js";
 import { Deleted } from "./deleted.js";
 import { meant } from "./keys.js";
@@ -38,11 +39,11 @@ export function Change({ state }) {
   const [count, setCount] = useState("");
   const [error, setError] = useState("");
   const [url, setUrl] = useState("");
-  const [names, setNames] = useState(/** @type {string[]} */ ([]));
+  const [those, setThose] = useState(/** @type {Record<string, any>} */ ({ names: [] }));
   const [gone, setGone] = useState(/** @type {string[]} */ ([]));
   const [sas, setSas] = useState("");
   const [into, setInto] = useState(state.look.folder || "uploads/");
-  useEffect(() => { meant().then(setNames); }, [chosen]);
+  useEffect(() => { meant().then(setThose); }, [chosen]);
   const tried = (/** @type {() => Promise<any>} */ work) => async (/** @type {Event} */ event) => {
     event.preventDefault();
     setError("");
@@ -53,14 +54,14 @@ export function Change({ state }) {
   const ask = tried(async () => {
     if (action === "sas") return setUrl((await post("sas", { hours: Number(text) || 1 })).url);
     if (action === "upload") { await post("upload", { paths: lines(text), prefix: into }); return set({ dialog: "jobs" }); }
-    const what = action === "undelete" ? { names: gone } : all ? { view: view.view } : { names: names.length ? names : await meant() };
+    const what = action === "undelete" ? { names: gone } : all ? { view: view.view } : await meant();
     if (action === "elsewhere") { await post("copy", { ...what, to: text, sas }); return set({ dialog: "jobs" }); }
     return setPlan(await post("plan", { action, ...what, values: values(action, text) }));
   });
   const carryOut = tried(async () => {
     try {
       await post("act", { plan: plan.plan, count });
-      set({ dialog: "jobs", chosen: new Set() });
+      set({ dialog: "jobs", chosen: NONE });
     } catch (refusal) {
       unplanned();
       throw refusal;
@@ -84,7 +85,7 @@ export function Change({ state }) {
   return html`<form onSubmit=${ask}>
     <p><label class="pick">What <select id="action" value=${action} onChange=${change}>${actions.map((one) => html`<option value=${one}>${ACTIONS[one]}</option>`)}</select></label></p>
     ${!["undelete", "upload", "sas"].includes(action) && html`
-      <p><label><input type="radio" name="which" checked=${!all} onChange=${() => setAll(false)} /> ${chosen.size ? counted(names.length, "chosen item") : html`<bdi>${names[0] || "nothing"}</bdi>`}</label></p>
+      <p><label><input type="radio" name="which" checked=${!all} onChange=${() => setAll(false)} /> ${countOf(chosen, view) ? counted(countOf(chosen, view), "chosen item") : html`<bdi>${those.names?.[0] || "nothing"}</bdi>`}</label></p>
       <p><label><input type="radio" name="which" checked=${all} onChange=${() => setAll(true)} /> all that is shown: ${counted(view.rows, "item")}, ${size(view.bytes)}</label></p>`}
     ${given && html`<p><label>${given[0]} ${LINES.includes(action)
       ? html`<textarea rows="4" value=${text} onInput=${(/** @type {any} */ event) => setText(event.target.value)}></textarea>`

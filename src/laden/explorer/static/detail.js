@@ -79,7 +79,7 @@ function Row({ row, columns }) {
 function Marking({ item }) {
   const [note, setNote] = useState(item.note || "");
   useEffect(() => setNote(item.note || ""), [item.name, item.note]);
-  const put = (/** @type {string} */ what, /** @type {string} */ word) => mark([item.name], what, word).catch((error) => say(error.message));
+  const put = (/** @type {string} */ what, /** @type {string} */ word) => mark({ names: [item.name] }, what, word).catch((error) => say(error.message));
   return html`<div class="marking">
     ${["exclude", "look again"].map((one) => html`<button key=${one} aria-pressed=${item.mark === one}
       onClick=${() => put(item.mark === one ? "" : one, note)}>${one}</button>`)}

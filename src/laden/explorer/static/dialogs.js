@@ -1,6 +1,7 @@
 // What opens above the page: commands, downloads, exports, the load, what runs, help. Each a dialog that Escape closes.
 import { address, amount, counted, get, html, post, size, useEffect, useRef, useState } from "./lib.js";
 import { Change } from "./change.js";
+import { asked, countOf } from "./chosen.js";
 import { Jobs, Kind } from "./jobs.js";
 import { link, say, set } from "./state.js";
 import { Views } from "./views.js";
@@ -52,12 +53,12 @@ function Commands({ state }) {
 function Download({ state }) {
   const { view, chosen, status } = state;
   const [folder, setFolder] = useState("laden-download");
-  const [what, setWhat] = useState(chosen.size ? "chosen" : "view");
+  const [what, setWhat] = useState(countOf(chosen, view) ? "chosen" : "view");
   const [error, setError] = useState("");
   const begin = async (/** @type {Event} */ event) => {
     event.preventDefault();
     try {
-      await post("download", { folder, ...(what === "chosen" ? { names: [...chosen] } : { view: view.view }) });
+      await post("download", { folder, ...(what === "chosen" ? asked(chosen, view) : { view: view.view }) });
       set({ dialog: "jobs" });
     } catch (refusal) {
       setError(/** @type {Error} */ (refusal).message);
@@ -67,8 +68,8 @@ function Download({ state }) {
     <form onSubmit=${begin}>
       <p><label><input type="radio" name="what" checked=${what === "view"} onChange=${() => setWhat("view")} />
         all that is shown: ${counted(view.rows, "item")}, ${size(view.bytes)}</label></p>
-      ${chosen.size > 0 && html`<p><label><input type="radio" name="what" checked=${what === "chosen"} onChange=${() => setWhat("chosen")} />
-        what is chosen: ${counted(chosen.size, "item")}</label></p>`}
+      ${countOf(chosen, view) > 0 && html`<p><label><input type="radio" name="what" checked=${what === "chosen"} onChange=${() => setWhat("chosen")} />
+        what is chosen: ${counted(countOf(chosen, view), "item")}</label></p>`}
       <p><label>Folder, below ${status.folder} or whole <input value=${folder} onInput=${(/** @type {any} */ event) => setFolder(event.target.value)} /></label></p>
       <p>Each file is held against its MD5. What is there already is not fetched again, so the same download finishes what was interrupted. <code>laden-downloads.csv</code> in the folder says what came.</p>
       ${error && html`<p class="bad" role="alert">${error}</p>`}
@@ -118,7 +119,7 @@ function Load({ state }) {
 
 /** [keys, what they do] */
 const KEYS = [
-  ["↑ ↓ PgUp PgDn Home End", "move in the list; with Shift choose"], ["Enter", "open the image"], ["Space", "choose"],
+  ["↑ ↓ PgUp PgDn Home End", "move in the list; with Shift choose"], ["Enter", "open the image"], ["Space", "choose"], ["Ctrl-A", "choose all that is shown"],
   ["x  l  u", "mark: exclude, look again, take the mark off"], ["/", "find by name"], ["← →", "previous and next image"],
   ["drag, or , . [ ]", "window: across its width, down its centre"], ["1 to 9", "windows by name"], ["i", "invert"], ["r", "all as at first"],
   ["f  z  + −  wheel", "fit, 1:1, zoom"], ["Shift-drag, w a s d", "pan"], ["↑ ↓", "frames"], ["c", "compare with the next images"], ["k", "save a picture of it"], ["Escape", "back"],

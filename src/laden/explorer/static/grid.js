@@ -1,4 +1,5 @@
 // The same list as pictures.
+import { has } from "./chosen.js";
 import { base, html, plain, useEffect, useRef } from "./lib.js";
 import { choose, onListKey, open } from "./keys.js";
 import { scrolling, useRows } from "./rows.js";
@@ -43,7 +44,7 @@ export function Grid({ state }) {
 /** @param {{at: number, item: any, column: number, state: any}} given */
 function Cell({ at, item, column, state }) {
   useEffect(() => { if (at === state.active && item) activeIs(at, item.name); }, [at === state.active, item]);
-  const chosen = Boolean(item && state.chosen.has(item.name));
+  const chosen = Boolean(item && has(state.chosen, item.name));
   const classes = ["cell", at === state.active && "active", chosen && "chosen", item?.mark && "marked"];
   const broken = item?.state && item.state !== "whole";
   return html`<div role="gridcell" id=${`row-${at}`} aria-colindex=${column + 1} aria-selected=${chosen}

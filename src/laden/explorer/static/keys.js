@@ -1,12 +1,22 @@
 // Keys of the list and the grid, and choosing: what the mouse can do, the keyboard can.
+import { ALL, MOST, NONE, asked, countOf, flipped, joined } from "./chosen.js";
+import { amount } from "./lib.js";
 import { current, go, mark, say, set } from "./state.js";
 import { rowAt, rowsAt } from "./rows.js";
 import { isImage } from "./thumbs.js";
+
+/** Rows that one answer holds. */
+const WINDOW = 2000;
 
 export const MARKS = /** @type {Record<string, string>} */ ({ x: "exclude", l: "look again", u: "" });
 
 /** @param {KeyboardEvent} event @param {number} across Items in a line. @param {number} lines In sight. */
 export function onListKey(event, across, lines) {
+  if (event.key === "a" && (event.ctrlKey || event.metaKey) && !event.altKey) {
+    set({ chosen: ALL });
+    event.preventDefault();
+    return;
+  }
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const { active, view } = current();
   const steps = /** @type {Record<string, number>} */ ({
@@ -24,7 +34,7 @@ export function onListKey(event, across, lines) {
   } else if (event.key in MARKS) {
     markThose(MARKS[event.key]);
   } else if (event.key === "Escape") {
-    set({ chosen: new Set() });
+    set({ chosen: NONE });
   } else {
     return;
   }
@@ -39,17 +49,22 @@ export function open(item) {
 }
 
 /** @param {string} name */
-function flip(name) {
-  const chosen = new Set(current().chosen);
-  if (!chosen.delete(name)) chosen.add(name);
-  set({ chosen });
-}
+const flip = (name) => set({ chosen: flipped(current().chosen, name) });
 
 /** Choose all between two places; the server knows their names. @param {number} from @param {number} to */
 async function extend(from, to) {
-  const chosen = new Set(current().chosen);
-  for (const item of await rowsAt(Math.min(from, to), Math.abs(to - from) + 1)) chosen.add(item.name);
-  set({ chosen });
+  const [first, last] = [Math.min(from, to), Math.max(from, to)];
+  if (last - first >= MOST) {
+    return say(`So many are chosen all at once (Ctrl-A), or by a filter: ${amount(MOST)} one by one, at most`);
+  }
+  const { view } = current();
+  /** @type {string[]} */
+  const names = [];
+  for (let at = first; at <= last; at += WINDOW) {
+    names.push(...(await rowsAt(at, Math.min(WINDOW, last - at + 1))).map((item) => item.name));
+  }
+  // Something else may be looked at meanwhile.
+  if (current().view === view) set({ chosen: joined(current().chosen, names) });
 }
 
 /** @param {MouseEvent} event @param {number} at @param {any} item */
@@ -59,19 +74,19 @@ export function choose(event, at, item) {
   set({ active: at });
 }
 
-/** Names that are meant: those chosen, else the active one. */
+/** What is meant, as a request says it: what is chosen, else the active item. @returns {Promise<Record<string, any>>} */
 export async function meant() {
-  const { chosen, active } = current();
-  if (chosen.size) return [...chosen];
+  const { chosen, active, view } = current();
+  if (countOf(chosen, view)) return asked(chosen, view);
   const item = await rowAt(active);
-  return item ? [item.name] : [];
+  return { names: item ? [item.name] : [] };
 }
 
 /** @param {string} what */
 export async function markThose(what) {
   try {
-    const names = await meant();
-    if (names.length) await mark(names, what);
+    const those = await meant();
+    if (those.view || those.names.length) await mark(those, what);
   } catch (error) {
     say(/** @type {Error} */ (error).message);
   }

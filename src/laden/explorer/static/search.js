@@ -1,4 +1,5 @@
 // Finding by name and by condition; what is selected, and how much that is.
+import { countOf } from "./chosen.js";
 import { amount, counted, html, later, size, useEffect, useState } from "./lib.js";
 import { current, go, set, toggle } from "./state.js";
 
@@ -35,6 +36,7 @@ export function Search({ state }) {
 /** @param {{state: any}} given */
 export function Selection({ state }) {
   const { look, view, status } = state;
+  const chosen = view ? countOf(state.chosen, view) : 0;
   const chips = look.where.map((/** @type {string} */ one) => html`<li key=${one}><button onClick=${() => toggle(one)}
     aria-label=${`Take off: ${one}`}><bdi>${one}</bdi><span aria-hidden="true"> ✕</span></button></li>`);
   const all = status?.items === view?.rows;
@@ -42,7 +44,7 @@ export function Selection({ state }) {
   return html`<div class="selection">
     <p class="total" role="status" aria-live="polite">${view ? html`<strong>${counted(view.rows, "item")}</strong>, ${size(view.bytes)}
       ${!all && html` <span>of ${amount(status?.items)}, ${size(status?.bytes)}</span>`}` : "…"}
-      ${state.chosen.size > 0 && html` · ${counted(state.chosen.size, "chosen", "chosen")}`}</p>
+      ${chosen > 0 && html` · ${counted(chosen, "chosen", "chosen")}`}</p>
     ${chips.length > 0 && html`<ul class="chips" aria-label="Conditions">${chips}</ul>`}
     ${(chips.length > 0 || look.find || look.folder) && html`<button class="small" onClick=${clear}>Show all</button>`}
     <span class="grow"></span>

@@ -1,5 +1,6 @@
 // The one state of the page, and what changes it. What a person looks at is a "look": it goes into the browser's history,
 // so that back and forward work, and never into the address bar, which other programs keep.
+import { NONE } from "./chosen.js";
 import { connection, get, later, post } from "./lib.js";
 
 /** @typedef {{folder: string, find: string, how: string, where: string[], sort: string, descending: boolean,
@@ -12,7 +13,7 @@ export const START = {
 
 /** @type {Record<string, any>} */
 let state = {
-  look: START, status: null, view: null, error: "", lost: "", active: 0, chosen: new Set(), dialog: "", jobs: [],
+  look: START, status: null, view: null, error: "", lost: "", active: 0, chosen: NONE, dialog: "", jobs: [],
   columns: null, extra: [], panel: true, notice: "", stale: 0, choosing: false,
 };
 /** @type {Set<(state: Record<string, any>) => void>} */
@@ -54,7 +55,7 @@ export async function refreshView({ keep = false } = {}) {
     const known = keep && active.at === state.active && active.name;
     const at = known ? (await get("at", { view: view.view, name: known })).at : null;
     if (number !== asked) return;
-    const where = keep ? { active: at ?? Math.min(state.active, Math.max(0, view.rows - 1)) } : { active: 0, chosen: new Set() };
+    const where = keep ? { active: at ?? Math.min(state.active, Math.max(0, view.rows - 1)) } : { active: 0, chosen: NONE };
     set({ view: { ...view, look }, error: "", ...where });
   } catch (error) {
     if (number === asked && /** @type {any} */ (error).kind !== "stale") set({ error: /** @type {Error} */ (error).message });
@@ -176,9 +177,9 @@ export async function poll() {
   return status;
 }
 
-/** Mark images, and show it at once. @param {string[]} names @param {string} mark @param {string} [note] */
-export async function mark(names, mark, note) {
-  await post("mark", { names, mark, ...(note === undefined ? {} : { note }) });
+/** Mark images, and show it at once. @param {Record<string, any>} those As a request says it. @param {string} mark @param {string} [note] */
+export async function mark(those, mark, note) {
+  await post("mark", { ...those, mark, ...(note === undefined ? {} : { note }) });
   set({ stale: state.stale + 1, notice: mark ? `Marked: ${mark}` : note ? "The word is kept" : "The mark is off" });
 }
 

@@ -1,5 +1,6 @@
 // The list: a real table of the rows in sight, under a scrollbar for all of them. One place of focus, moved by keys.
 // It shows no pictures: each costs the reading of a whole file.
+import { has } from "./chosen.js";
 import { base, day, html, plain, size, useEffect, useLayoutEffect, useRef, useState } from "./lib.js";
 import { scrolling, useRows } from "./rows.js";
 import { activeIs, go } from "./state.js";
@@ -98,7 +99,7 @@ function Head({ sort, title, look }) {
 function Row({ at, item, columns, state }) {
   const active = at === state.active;
   useEffect(() => { if (at === state.active && item) activeIs(at, item.name); }, [at === state.active, item]);
-  const chosen = Boolean(item && state.chosen.has(item.name));
+  const chosen = Boolean(item && has(state.chosen, item.name));
   const classes = [active && "active", chosen && "chosen", item?.mark && "marked"].filter(Boolean).join(" ");
   const pick = (/** @type {MouseEvent} */ event) => item && choose(event, at, item);
   return html`<tr id=${`row-${at}`} aria-rowindex=${at + 2} aria-selected=${chosen} class=${classes}

@@ -98,7 +98,7 @@ export function Viewer({ state }) {
     go({ image: item.name }, { replace: true });
   };
   const close = () => { go({ image: "", compare: "" }); setTimeout(() => document.getElementById("list")?.focus(), 50); };
-  const look = (/** @type {string} */ what) => mark([image], what).catch((error) => say(error.message));
+  const look = (/** @type {string} */ what) => mark({ names: [image] }, what).catch((error) => say(error.message));
   const act = (/** @type {string} */ key) => {
     const frames = facts?.frames || 1;
     const number = Number(key);

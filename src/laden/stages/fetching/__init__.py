@@ -2,17 +2,19 @@
 
 In order: what is there already is told, and what lies in a file's way is refused; blocks that an interrupted fetch had
 noted are taken over (`part`); the others are asked for in the order of the files, some of them ahead, each held to the
-content that the file has now; a host without ranges gives its file in one stream, from the beginning. A file whose last
-block has come is handed out, to be proved (`proof`) and given its name. What fails, fails for that file alone. One that
-is damaged where it lies can be brought beside itself (`anew`).
+content that the file has now (`slicing` says in which order, and in which requests), so that a file can be proved while
+it comes (`arriving`, `proof`); a host without ranges gives its file in one stream, from the beginning. A file whose
+last block has come is handed out, to be given its name. What fails, fails for that file alone. One that is damaged
+where it lies can be brought beside itself (`anew`).
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 
 from laden.remote.answers import Said, Version
@@ -22,8 +24,10 @@ from laden.remote.location import Location, as_source_error
 from laden.remote.stream import pieces_of
 from laden.remote.wire import Wire
 from laden.stages.fetching.part import Part, refuse_place, room_refusal
+from laden.stages.fetching.slicing import Slicing, in_order
 from laden.values.errors import Interrupted, LadenError, SourceError, StoreError
 from laden.values.room import free_bytes
+from laden.values.units import size
 
 _AHEAD = 8
 """Blocks asked for and not written yet: more than hosts bear at once, and 128 MiB of memory."""
@@ -52,6 +56,13 @@ class Came:
 
     whole_only: bool = False
     """Whether its host gives it whole only."""
+    begun: bool = False
+    """Whether it was told that it is under way."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether no more blocks of it are wanted."""
+        return self.error is not None or self.whole_only
 
     def hear(self, version: Version | None, said: tuple[Said, ...]) -> None:
         """Note what the host says of a file that came whole."""
@@ -62,7 +73,12 @@ class Came:
 class _Block:
     came: Came
     index: int
-    data: Future[bytes]
+    slices: deque[Future[bytes]]
+    """Those that were not written yet, in order."""
+
+    def cancel(self) -> None:
+        for one in self.slices:
+            one.cancel()
 
 
 class Fetching:
@@ -76,6 +92,7 @@ class Fetching:
         *,
         told: Callable[[int], None],
         stopping: Callable[[], bool],
+        begun: Callable[[Came], None] = lambda _: None,
         anew: bool = False,
     ) -> None:
         """Prepare.
@@ -86,6 +103,7 @@ class Fetching:
             folder: where they come to lie.
             told: of so many bytes that are here, whether they came or were noted.
             stopping: asked often; once true, what came is noted and `Interrupted` is raised.
+            begun: told of a file that comes in blocks, whose first one is here; those before it were handed out.
             anew: whether files that are there already are brought too, beside themselves.
         """
         self.fetched_bytes = 0
@@ -94,10 +112,12 @@ class Fetching:
         self._folder = folder
         self._told = told
         self._stopping = stopping
+        self._begun = begun
         self._anew = anew
         self._ahead: deque[_Block] = deque()
+        self._slicing = Slicing()
 
-    def files(self, names: Sequence[str]) -> Iterator[Came]:
+    def files(self, names: Sequence[str]) -> Generator[Came]:
         """Bring these; each is given out once, complete or with its error; who gets one with a part closes that.
 
         Raises:
@@ -105,16 +125,16 @@ class Fetching:
             Interrupted: asked to stop.
         """
         try:
-            for name in names:
-                yield from self._file(name)
+            for number, name in enumerate(names, 1):
+                yield from self._file(name, last=number == len(names))
             while self._ahead:
                 yield from self._land()
         finally:
             for block in self._ahead:
-                block.data.cancel()
+                block.cancel()
                 _close(block.came)
 
-    def _file(self, name: str) -> Iterator[Came]:
+    def _file(self, name: str, *, last: bool) -> Iterator[Came]:
         came = Came(name, self._folder / name)
         try:
             refuse_place(self._folder, came.path)
@@ -136,12 +156,15 @@ class Fetching:
         if not came.part.missing:
             yield _complete(came)
             return
-        for index in list(came.part.missing):
+        left_bytes = came.file.size_bytes - came.part.done_bytes if last else inf
+        for index in in_order(name, came.file.size_bytes, came.part.block_bytes, list(came.part.missing)):
             start, size_bytes = came.part.span(index)
-            self._ahead.append(_Block(came, index, came.file.begin(start, size_bytes)))
+            slices = self._slicing.cut(start, size_bytes, left_bytes)
+            self._ahead.append(_Block(came, index, deque(came.file.begin(at, count) for at, count in slices)))
+            left_bytes -= size_bytes
             while len(self._ahead) >= _AHEAD:
                 yield from self._land()
-            if came.error is not None or came.whole_only:
+            if came.ended:
                 return
 
     def _open(self, name: str) -> RemoteFile | None:
@@ -168,29 +191,35 @@ class Fetching:
 
     def _land(self) -> Iterator[Came]:
         """Write the block that was asked for first."""
-        self._refuse_to_go_on()
-        block = self._ahead.popleft()
+        block = self._ahead[0]
         came = block.came
-        if came.error is not None or came.whole_only:
-            block.data.cancel()
-            return
-        assert came.part is not None
-        try:
-            data = self._wire.wait(block.data)
-        except NoRanges:
-            yield self._streamed(came)
-            return
-        except (SourceError, StoreError) as error:
-            yield _failed(came, error)
-            return
-        except Interrupted:
-            self._ahead.appendleft(block)
-            raise
-        came.part.put(block.index, data)
+        if not came.begun:
+            came.begun = True
+            self._begun(came)
+        while block.slices and not came.ended:
+            self._refuse_to_go_on()
+            try:
+                data = self._wire.wait(block.slices[0])
+            except NoRanges:
+                self._ahead.popleft()
+                block.cancel()
+                yield self._streamed(came)
+                return
+            except (SourceError, StoreError) as error:
+                yield _failed(came, error)
+            else:
+                self._put(block, data)
+        self._ahead.popleft()
+        block.cancel()
+        if not came.ended and came.part is not None and not came.part.missing:
+            yield _complete(came)
+
+    def _put(self, block: _Block, data: bytes) -> None:
+        assert block.came.part is not None
+        block.slices.popleft()
+        block.came.part.put(block.index, data)
         self.fetched_bytes += len(data)
         self._told(len(data))
-        if not came.part.missing:
-            yield _complete(came)
 
     def _streamed(self, came: Came) -> Came:
         """A file that was begun in blocks, of a host that then gave no ranges."""
@@ -234,14 +263,22 @@ class Fetching:
 
 def _complete(came: Came) -> Came:
     assert came.part is not None
-    came.part.finish()
+    try:
+        came.part.finish()
+    except BaseException:
+        came.part.close()
+        raise
     came.path = came.part.path
     return came
 
 
 def _failed(came: Came, error: SourceError | StoreError) -> Came:
-    _close(came)
     came.error = as_source_error(error, came.name) if isinstance(error, StoreError) else error
+    if came.error.code == "source-refused" and came.part is not None and came.part.done_bytes:
+        kept = f"{size(came.part.done_bytes)} of it are in {came.part.path}"
+        onward = "the same command goes on from there, also with another link to the same file"
+        came.error = SourceError(f"{came.error}; {kept}: {onward}", came.error.code)
+    _close(came)
     came.part = None
     return came
 

@@ -1,10 +1,10 @@
 """A file that is not whole yet, `NAME.part`, and the notes beside it, `NAME.part.laden`, which let it be gone on with.
 
 The notes are lines of JSON: the first says which content it is of (address without its query, length, validators) and
-how long a block is; each other one names a block that is here, with its MD5. A block is on the disk before it is noted.
-Who goes on reads the noted blocks: what is not as noted counts as missing. A `.part` without notes is somebody else's.
-Nothing is ever written over a file that has its name: `place` gives the name only where it is free, unless it is told
-that this one is to take a damaged one's place.
+how long a block is; each other one names a block that is here, with its MD5. A block is on the disk before it is noted,
+which a thread of its own sees to (`settling`). Who goes on reads the noted blocks: what is not as noted counts as
+missing. A `.part` without notes is somebody else's. Nothing is ever written over a file that has its name: `place`
+gives the name only where it is free, unless it is told that this one is to take a damaged one's place.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from laden.remote.answers import Version
+from laden.stages.fetching.arriving import Arriving
 from laden.stages.fetching.seal import Seal, Sealing, seal_of_blocks
+from laden.stages.fetching.settling import Settling
 from laden.store.disk import is_at, linked, refuse_links
 from laden.values.errors import BlobConflict, DiskFull, NameRefused, SourceError, StoreError
 from laden.values.room import disk_full, is_full
@@ -30,6 +32,18 @@ if os.name != "nt":
 BLOCK_BYTES = 16 << 20
 SUFFIX, NOTES_SUFFIX = ".part", ".part.laden"
 _FORMAT = 1
+
+
+class _Begun:
+    """A block of which some is here."""
+
+    def __init__(self) -> None:
+        self.size_bytes = 0
+        self.md5 = hashlib.md5(usedforsecurity=False)
+
+    def add(self, data: bytes) -> None:
+        self.size_bytes += len(data)
+        self.md5.update(data)
 
 
 class Part:
@@ -63,12 +77,19 @@ class Part:
                 self._file.truncate(version.size_bytes if version else 0)
                 self._stream = Sealing(self.block_bytes)
                 self._md5s: dict[int, str] = {}
+                self._begun: dict[int, _Begun] = {}
+                self._last: int | None = None
+                """The block that made it whole."""
                 self.done_bytes = self._take_over(noted)
+                self._settling = Settling(self._file, self._note_blocks)
             except BaseException:
-                self.close()
+                _closed(self._file)
+                _closed(self._notes)
                 raise
         except OSError as error:
             raise _unwritable(self.path, error) from None
+        size_bytes = version.size_bytes if version else 0
+        self.arriving = Arriving(self.path, size_bytes, self.block_bytes, self.missing)
 
     def span(self, index: int) -> tuple[int, int]:
         """Where a block begins, and how long it is."""
@@ -77,19 +98,28 @@ class Part:
         return start, min(self.block_bytes, self._version.size_bytes - start)
 
     def put(self, index: int, data: bytes) -> None:
-        """Write a block, and note it; raises StoreError."""
+        """Write what comes next of a block, which is noted once it is whole and on the disk; raises StoreError."""
         assert self._file is not None
+        start, size_bytes = self.span(index)
+        begun = self._begun.setdefault(index, _Begun())
         try:
-            self._file.seek(self.span(index)[0])
+            self._file.seek(start + begun.size_bytes)
             self._file.write(data)
+            begun.add(data)
+            self.done_bytes += len(data)
+            if begun.size_bytes < size_bytes:
+                return
             self._file.flush()
-            os.fsync(self._file.fileno())
-            self._md5s[index] = _md5(data)
-            self._note({"block": index, "md5": self._md5s[index]})
+            self._md5s[index] = begun.md5.hexdigest()
+            del self._begun[index]
+            self.missing.remove(index)
+            self.arriving.landed(index)
+            if self.missing:
+                self._settling.add(index)
+            else:
+                self._last = index
         except OSError as error:
             raise _unwritable(self.path, error) from None
-        self.missing.remove(index)
-        self.done_bytes += len(data)
 
     def add(self, data: bytes) -> None:
         """Write what comes next in a stream; raises StoreError."""
@@ -109,11 +139,27 @@ class Part:
         return seal_of_blocks(self._version.size_bytes, self.block_bytes, md5s)
 
     def finish(self) -> None:
-        """Have all its bytes on the disk; no other laden may have it until it is closed."""
-        _closed(self._file)
+        """Have all its bytes on the disk, and noted; no other laden may have it until it is closed.
+
+        Raises:
+            StoreError: the disk does not take them.
+        """
+        assert self._file is not None
+        try:
+            self._settling.end()
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            if self._last is not None:
+                self._note_blocks([self._last])
+        except OSError as error:
+            raise _unwritable(self.path, error) from None
+        self._file.close()
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Let go of the files, once what was written is noted; who reads it while it comes is told to stop."""
+        self.arriving.give_up()
+        with suppress(OSError):
+            self._settling.end()
         _closed(self._file)
         _closed(self._notes)
 
@@ -205,11 +251,14 @@ class Part:
             self.missing.append(index)
         return done_bytes
 
-    def _note(self, line: dict[str, Any]) -> None:
+    def _note_blocks(self, indices: list[int]) -> None:
+        self._note(*({"block": index, "md5": self._md5s[index]} for index in indices))
+
+    def _note(self, *lines: dict[str, Any]) -> None:
         # A kill in the middle of a line leaves half of one: it ends before the next.
         torn = self._notes.tell() and not self._ends_whole()
         self._notes.seek(0, os.SEEK_END)
-        self._notes.write((b"\n" if torn else b"") + json.dumps(line).encode() + b"\n")
+        self._notes.write((b"\n" if torn else b"") + b"".join(json.dumps(line).encode() + b"\n" for line in lines))
         self._notes.flush()
         os.fsync(self._notes.fileno())
 

@@ -1,7 +1,8 @@
 """Whether a fetched file is what its publisher gave: by a checksum of his, else by the checksums that are in it.
 
 A publisher's digest vouches for every byte; a zip's members each have a CRC-32 in its directory, gzip data have one at
-their end. For anything else there is its length alone, which is told. Nothing is changed here.
+their end. For anything else there is its length alone, which is told. Nothing is changed here. A file that is under way
+is proved as one that is there: its root has whoever reads it wait (`arriving`).
 """
 
 from __future__ import annotations
@@ -11,13 +12,13 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
-from pathlib import Path
 from typing import NamedTuple
 
 from laden.dataset.evidence.checksums import Sum
 from laden.dataset.source import Reader, archive_of, opened, tars, zips
 from laden.dataset.source.gzips import GZIP_MARK
 from laden.dataset.source.kinds import is_zip
+from laden.dataset.source.root import Root
 from laden.values.errors import Interrupted, MemberDamaged, SourceError
 from laden.values.records import Entry, Finding, Severity
 
@@ -45,7 +46,7 @@ class Proof(NamedTuple):
         return sum(bool(one.member) for one in self.wrong)
 
 
-def prove(folder: Path, file: str, name: str, sums: Sequence[Sum], stopping: Callable[[], bool]) -> Proof:
+def prove(folder: Root, file: str, name: str, sums: Sequence[Sum], stopping: Callable[[], bool]) -> Proof:
     """Hold a file against what vouches for it.
 
     Args:
@@ -76,7 +77,7 @@ def prove(folder: Path, file: str, name: str, sums: Sequence[Sum], stopping: Cal
     return Proof(False, [], [])
 
 
-def damaged_members(folder: Path, file: str, stopping: Callable[[], bool]) -> tuple[list[Entry], list[Finding], int]:
+def damaged_members(folder: Root, file: str, stopping: Callable[[], bool]) -> tuple[list[Entry], list[Finding], int]:
     """Read all members of a zip: which are damaged, what is told of these and others, and how many cannot be read.
 
     What is told is also of members that lie otherwise than the directory says, which alone cannot be put right.
@@ -110,12 +111,12 @@ def damaged_members(folder: Path, file: str, stopping: Callable[[], bool]) -> tu
     return [entry for entry, _ in found], wrong, len(refused) - len(misplaced)
 
 
-def _members(folder: Path, file: str, name: str, stopping: Callable[[], bool]) -> Proof:
+def _members(folder: Root, file: str, name: str, stopping: Callable[[], bool]) -> Proof:
     damaged, wrong, unread = damaged_members(folder, file, stopping)
     return Proof(True, [_renamed(one, file, name) for one in wrong], damaged, unread)
 
 
-def _hashed(folder: Path, file: str, name: str, sums: Sequence[Sum], stopping: Callable[[], bool]) -> list[Finding]:
+def _hashed(folder: Root, file: str, name: str, sums: Sequence[Sum], stopping: Callable[[], bool]) -> list[Finding]:
     hashes = {one.algorithm: hashlib.new(one.algorithm, usedforsecurity=False) for one in sums}
     with opened(folder, file) as there:
         at_bytes = 0
@@ -143,7 +144,7 @@ def _and_notes(file: str) -> str:
     return f" and {file}.laden" if file.endswith(".part") else ""
 
 
-def _is_gzip(folder: Path, file: str) -> bool:
+def _is_gzip(folder: Root, file: str) -> bool:
     with opened(folder, file) as there:
         return there.read_at(len(GZIP_MARK), 0) == GZIP_MARK
 

@@ -23,10 +23,17 @@ from laden.values.events import PlanReady
 from laden.values.records import UNSEEN, Action, Entry, Finding, Item, Step
 from laden.values.share import Share
 
+_DOUBLED = """
+CREATE OR REPLACE TABLE doubled AS
+SELECT hash(blob) AS mark FROM rows WHERE usable AND blob IS NOT NULL GROUP BY mark HAVING count(*) > 1
+"""
+"""Marks of names that several rows give, of which most datasets have none."""
+
 _SHARED = """
-CREATE OR REPLACE TABLE shared AS
+CREATE OR REPLACE TABLE shared (blob VARCHAR);
+INSERT INTO shared
 SELECT blob FROM rows WHERE usable AND blob IS NOT NULL AND hash(blob) IN (
-    SELECT hash(blob) AS mark FROM rows WHERE usable AND blob IS NOT NULL
+    SELECT hash(blob) AS mark FROM rows WHERE usable AND hash(blob) IN (SELECT mark FROM doubled)
     GROUP BY mark HAVING min(hash(name, place)) <> max(hash(name, place)))
 GROUP BY blob HAVING min(hash(name, place)) <> max(hash(name, place))
 """
@@ -46,7 +53,7 @@ ORDER BY r.blob LIMIT 1
 
 _WANTED = """
 CREATE OR REPLACE TABLE wanted AS
-SELECT r.blob, min(m.id) AS id FROM matches m JOIN rows r USING (row) WHERE r.selected GROUP BY r.blob;
+SELECT r.blob, {id} AS id FROM matches m JOIN rows r USING (row) WHERE r.selected {grouped}
 """
 
 _SEND_STRAYS = f"""
@@ -72,10 +79,11 @@ SELECT mtime_ns FROM times
 WHERE mtime_ns < ? OR (files > 1 AND 2 * files >= (SELECT sum(files) FROM times))
 """
 """Times that are no evidence of a content: too old, or shared by half of a source's files, as a script sets them."""
+_NO_WEAK_TIMES = "CREATE OR REPLACE TABLE weak_times (mtime_ns BIGINT)"
 
 _TODO = """
 CREATE OR REPLACE TABLE todo AS
-SELECT w.blob, w.id, e.size_bytes,
+SELECT e.blob, e.id, e.size_bytes,
   -- Whose MD5 somebody checked: the service when laden sent it, or laden when it read it.
   CASE WHEN NOT ? AND (b.source_bytes IS NOT NULL
             OR (k.md5 = b.md5 AND k.size_bytes = b.size_bytes AND k.known <> 'adopted'))
@@ -99,19 +107,31 @@ SELECT w.blob, w.id, e.size_bytes,
     WHEN ? AND o.name IS NULL AND (own OR NOT ?) THEN 'replace'
     ELSE 'conflict'
   END AS action
-FROM wanted w JOIN entries e USING (id)
-LEFT JOIN blobs b ON b.name = w.blob
-LEFT JOIN known k ON k.blob = w.blob
-LEFT JOIN below o ON o.name = w.blob;
+FROM (
+  -- Joined first, while it is narrow: the offset keeps that in its place.
+  SELECT w.blob, w.id, i.size_bytes, i.crc32, i.mtime_ns FROM wanted w JOIN entries i USING (id) OFFSET 0) e
+LEFT JOIN blobs b ON b.name = e.blob
+LEFT JOIN known k ON k.blob = e.blob
+LEFT JOIN below o ON o.name = e.blob;
 """
+
+_ALL_TODO = """
+CREATE OR REPLACE TABLE todo AS
+SELECT w.blob, w.id, e.size_bytes, NULL::VARCHAR AS checked_md5, false AS own, 'send' AS action
+FROM wanted w JOIN entries e USING (id)
+"""
+"""The same where nothing is there."""
 
 _MOVING = """
 CREATE OR REPLACE TABLE moving AS
-SELECT id, blob, action, checked_md5, own FROM todo WHERE action IN ('send', 'replace', 'compare') ORDER BY id;
+SELECT id, blob, action, checked_md5, own FROM todo WHERE action IN ('send', 'replace', 'compare') ORDER BY id
+"""
+_VERSIONS = """
 CREATE OR REPLACE TABLE versions AS
 SELECT t.id, b.etag, o.prefix FROM todo t JOIN blobs b ON b.name = t.blob LEFT JOIN below o ON o.name = t.blob
-WHERE t.action IN ('replace', 'compare');
+WHERE t.action IN ('replace', 'compare')
 """
+_NO_VERSIONS = "CREATE OR REPLACE TABLE versions (id BIGINT, etag VARCHAR, prefix VARCHAR)"
 """What is to be read, in its order, and of what is there for it the version: so a part of it is soon found."""
 
 _IDS_AT_ONCE = 200_000
@@ -124,6 +144,18 @@ SELECT e.archive, e.member, e.size_bytes, e.crc32, e.mtime_ns, e.offset_bytes, e
   m.blob, m.action, coalesce(v.etag, ''), m.checked_md5, coalesce(v.prefix, ''), NOT m.own
 FROM wished m JOIN entries e ON e.id = m.id AND e.id BETWEEN $first AND $last LEFT JOIN there v ON v.id = m.id
 ORDER BY m.id
+"""
+
+
+_SUMMARY = """
+SELECT (SELECT count(*) FROM rows WHERE selected),
+  (SELECT count(*) FROM rows SEMI JOIN matches USING (row) WHERE selected),
+  (SELECT count(*) FROM strays),
+  count(*) FILTER (action = 'send'), count(*) FILTER (action = 'replace'), count(*) FILTER (action = 'compare'),
+  count(*) FILTER (action = 'done'), count(*) FILTER (action = 'conflict'), count(*),
+  coalesce(sum(size_bytes) FILTER (action IN ('send', 'replace')), 0), coalesce(sum(size_bytes), 0),
+  arg_min(blob, id, 3) FILTER (action = 'send')
+FROM todo
 """
 
 
@@ -178,23 +210,33 @@ class Plan:
         self._refuse_doubles(written)
         find_loads_below(relations)
         left = match(relations, places)
-        if relations.run(_SHARED):
-            self._refuse_collisions()
-        relations.run(_WANTED)
+        doubled = self._want()
         self._refuse_documents(written)
         if send_strays:
             relations.run(_SEND_STRAYS)
-        if relations.one("SELECT count(mtime_ns) FROM blobs")[0]:
-            relations.run(_WEAK_TIMES, [_TELLING_NS])
-        else:
-            relations.run("CREATE OR REPLACE TABLE weak_times (mtime_ns BIGINT)")
         self._own_only = own_only
-        relations.run(_TODO, [read_back, compare_all, replace, own_only])
+        there, dated = relations.one("SELECT count(*), count(mtime_ns) FROM blobs")
+        if there:
+            relations.run(*((_WEAK_TIMES, [_TELLING_NS]) if dated else (_NO_WEAK_TIMES,)))
+            relations.run(_TODO, [read_back, compare_all, replace, own_only])
+        else:
+            relations.run(_ALL_TODO)
         hold(relations, places)
+        self._telling = Telling(relations, left, doubled=doubled, send_strays=send_strays, many_rows=many_rows)
         self._share = share
         if share:
             deal(relations, share)
-        self._telling = Telling(relations, left, send_strays=send_strays, many_rows=many_rows)
+
+    def _want(self) -> bool:
+        """Make `shared` and `wanted`; whether several rows give one name."""
+        if not self._relations.run(_DOUBLED):
+            self._relations.run("CREATE OR REPLACE TABLE shared (blob VARCHAR)")
+            self._relations.run(_WANTED.format(id="m.id", grouped=""))
+            return False
+        if self._relations.run(_SHARED):
+            self._refuse_collisions()
+        self._relations.run(_WANTED.format(id="min(m.id)", grouped="GROUP BY r.blob"))
+        return True
 
     def _refuse_doubles(self, written: Sequence[Written]) -> None:
         taken: dict[str, Written] = {}
@@ -220,8 +262,10 @@ class Plan:
 
     def items(self) -> Iterator[Item]:
         """What has to be read: everything to send, replace or compare, in the order it lies in the archives."""
-        self._relations.run(_MOVING)
-        first, last = self._relations.one("SELECT coalesce(min(id), 0), coalesce(max(id), -1) FROM moving")
+        if not self._relations.run(_MOVING):
+            return
+        first, last, some = self._relations.one("SELECT min(id), max(id), bool_or(action <> 'send') FROM moving")
+        self._relations.run(_VERSIONS if some else _NO_VERSIONS)
         for start in range(first, last + 1, _IDS_AT_ONCE):
             for row in self._relations.stream(_ITEMS, {"first": start, "last": start + _IDS_AT_ONCE - 1}):
                 blob, action, etag, md5, owner, others = row[8:]
@@ -247,18 +291,9 @@ class Plan:
         self, *, profile: str, table: str, absent: tuple[str, ...], selection: tuple[Step, ...] = ()
     ) -> PlanReady:
         """The counts of the plan. `rows = matched + missing` by construction."""
-        one = self._relations.one
-        rows, matched = one(
-            "SELECT count(*), count(*) FILTER (row IN (SELECT row FROM matches)) FROM rows WHERE selected"
+        rows, matched, stray, send, replace, compare, done, conflicts, images, to_send, in_all, examples = (
+            self._relations.one(_SUMMARY)
         )
-        send, replace, compare, done, conflicts, images, to_send, in_all = one(
-            "SELECT count(*) FILTER (action = 'send'), count(*) FILTER (action = 'replace'),"
-            " count(*) FILTER (action = 'compare'), count(*) FILTER (action = 'done'),"
-            " count(*) FILTER (action = 'conflict'), count(*),"
-            " coalesce(sum(size_bytes) FILTER (action IN ('send', 'replace')), 0), coalesce(sum(size_bytes), 0)"
-            " FROM todo"
-        )
-        examples = self._relations.stream("SELECT blob FROM todo WHERE action = 'send' ORDER BY id LIMIT 3")
         return PlanReady(
             profile=profile,
             table=table,
@@ -266,7 +301,7 @@ class Plan:
             matched=matched,
             missing=rows - matched,
             images=images,
-            stray=one("SELECT count(*) FROM strays")[0],
+            stray=stray,
             send=send,
             replace=replace,
             compare=compare,
@@ -276,7 +311,7 @@ class Plan:
             bytes_to_send=to_send,
             bytes_in_all=in_all,
             archives_absent=absent,
-            examples=tuple(blob for (blob,) in examples),
+            examples=tuple(examples or ()),
             selection=selection,
             share=str(self._share or ""),
         )

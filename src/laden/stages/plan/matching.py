@@ -14,10 +14,13 @@ say another place than the row's is no candidate, however alone it is.
 
 Values are compared in groups, never pair by pair, so that a name that all folders have costs no more than others. Every
 join is by equal texts: rows and entries are taken by which values they know, for which the number of ways is small.
+Where all of them know their whole place, and no two entries are called the same there, as in most datasets, no row has
+two candidates: then that is one join, and says the same.
 """
 
 from __future__ import annotations
 
+from itertools import product
 from typing import NamedTuple
 
 from laden.dataset.profile.shape import PLACE_SEPARATOR
@@ -28,10 +31,23 @@ CONTENT = (
 )
 """A number that is equal for entries of provably equal content; of a plain file nobody knows, so it has its own."""
 
+_PLAIN = """
+CREATE OR REPLACE TABLE matches AS
+SELECT r.row, e.id, e.home IS DISTINCT FROM r.home AS elsewhere
+FROM rows r JOIN entries e ON e.key = r.key AND {entry_value} = {row_value}
+WHERE r.usable AND r.blob IS NOT NULL
+"""
+"""As `_MATCHES`, where no row has more than one candidate, and each says its whole place."""
+
 _SCHEMA = """
 CREATE OR REPLACE TABLE offers (row BIGINT, level INTEGER, entries BIGINT, id BIGINT, low HUGEINT, high HUGEINT);
 CREATE OR REPLACE TABLE agreed (id BIGINT);
 CREATE OR REPLACE TABLE claims (id BIGINT, places BIGINT);
+"""
+
+_LEFT = """
+CREATE OR REPLACE TABLE ambiguous (row BIGINT, id BIGINT, entries BIGINT, torn BOOLEAN);
+CREATE OR REPLACE TABLE spare (id BIGINT, chosen BIGINT);
 """
 
 _OFFERS = """
@@ -53,11 +69,11 @@ FROM offers GROUP BY row, level QUALIFY level = max(level) OVER (PARTITION BY ro
 """
 
 _AGREED = """
-INSERT INTO agreed
 SELECT e.id FROM entries e SEMI JOIN (SELECT r.key, {row_value} AS value FROM rows r
     WHERE r.key IS NOT NULL AND {row_mask} = {of_row}) g ON g.key = e.key AND g.value = {entry_value}
 WHERE {entry_mask} = {of_entry}
 """
+"""Entries that some row means, whether or not it can be loaded."""
 
 _CLAIMS = """
 INSERT INTO claims
@@ -96,13 +112,16 @@ DELETE FROM torn WHERE id IN (
 """Tables with layouts of their own may want one image twice, if they name it by the same name and place."""
 
 _AMBIGUOUS = """
-CREATE OR REPLACE TABLE ambiguous AS
-SELECT b.row, b.id, CASE WHEN b.low = b.high THEN 1 ELSE b.entries END AS entries, b.id IN (SELECT id FROM torn) AS torn
-FROM best b WHERE b.row NOT IN (SELECT row FROM matches) OR b.id IN (SELECT id FROM torn)
+INSERT INTO ambiguous
+SELECT row, id, CASE WHEN low = high THEN 1 ELSE entries END, false FROM best ANTI JOIN matches USING (row)
+"""
+_TAKE_TORN = """
+INSERT INTO ambiguous SELECT row, id, 1, true FROM matches SEMI JOIN torn USING (id);
+DELETE FROM matches WHERE id IN (SELECT id FROM torn);
 """
 
 _STRAYS = """
-CREATE OR REPLACE TABLE strays AS SELECT id, blob FROM entries WHERE id NOT IN (SELECT id FROM agreed)
+CREATE OR REPLACE TABLE strays AS SELECT id, blob FROM entries ANTI JOIN {taken} USING (id)
 """
 
 _SPARE = """
@@ -129,30 +148,49 @@ def match(relations: Relations, places: int) -> Left:
         relations: `rows` and `entries` are filled.
         places: how many values a place has (`Profile.place_fields`).
     """
+    of_rows, of_entries = _found_kinds(relations, places)
+    kinds = [_Pair(places, of_row, of_entry) for of_row, (of_entry, _) in product(of_rows, of_entries)]
+    relations.run(_LEFT)
+    whole = (1 << places) - 1
+    if (of_rows, of_entries) == ([whole], [(whole, False)]):
+        return _plainly(relations, kinds[0])
     relations.run(_SCHEMA)
-    kinds = [_Pair(places, *masks) for masks in relations.stream(_masks(places))]
     for pair in kinds:
         relations.run(pair.fill(_OFFERS, content=CONTENT.format("e")))
-        relations.run(pair.fill(_AGREED))
+        relations.run("INSERT INTO agreed" + pair.fill(_AGREED))
     relations.run("CREATE OR REPLACE TABLE best AS FROM offers" if len(kinds) <= 1 else _BEST)
     # In a whole dataset every place is known, and nothing is left over: that costs nothing then.
     if relations.one("SELECT count(*) FROM best WHERE level < ?", [places])[0]:
         for pair in kinds:
             relations.run(pair.fill(_CLAIMS, whole=places))
     relations.run(_MATCHES.format(whole=places))
-    torn = relations.run(_TORN)
-    if torn:
-        relations.run(_TOLD_APART)
-    ambiguous = relations.run(_AMBIGUOUS)
-    if torn:
-        relations.run("DELETE FROM matches WHERE id IN (SELECT id FROM torn)")
-    strays, spare = relations.run(_STRAYS), 0
-    relations.run("CREATE OR REPLACE TABLE spare (id BIGINT, chosen BIGINT)")
+    ambiguous = relations.run(_AMBIGUOUS) + _take_torn(relations)
+    strays, spare = relations.run(_STRAYS.format(taken="agreed")), 0
     taken = "SELECT count(*) > (SELECT count(DISTINCT id) FROM matches) FROM agreed"
     for pair in kinds if relations.one(taken)[0] else ():
         spare += relations.run(pair.fill(_SPARE))
-    relations.run(";".join(f"DROP TABLE {done}" for done in ("offers", "agreed", "claims", "best", "torn")))
+    relations.run(";".join(f"DROP TABLE {done}" for done in ("offers", "agreed", "claims", "best")))
     return Left(ambiguous, strays, spare)
+
+
+def _plainly(relations: Relations, pair: _Pair) -> Left:
+    """The same where all rows and entries are of one kind, that knows its whole place, and no two entries are alike."""
+    relations.run(pair.fill(_PLAIN))
+    strays = relations.run(_STRAYS.format(taken="matches"))
+    if strays:
+        # What is meant by a row that cannot be loaded is no stray.
+        strays -= relations.run(f"DELETE FROM strays WHERE id IN ({pair.fill(_AGREED)})")  # noqa: S608 - own text
+    return Left(_take_torn(relations), strays, 0)
+
+
+def _take_torn(relations: Relations) -> int:
+    """Take out of `matches` the rows that want one image under several names; returns how many."""
+    if not relations.run(_TORN):
+        return 0
+    relations.run(_TOLD_APART)
+    taken: int = relations.one("SELECT count(*) FROM matches SEMI JOIN torn USING (id)")[0]
+    relations.run(_TAKE_TORN)
+    return taken
 
 
 def disagreement(places: int) -> str:
@@ -184,11 +222,16 @@ class _Pair:
         return statement.format(**self._parts, **more)
 
 
-def _masks(places: int) -> str:
-    """A query of which values rows know and which entries know, every way with every way."""
-    rows = f"SELECT DISTINCT {_mask('r', places)} AS of_row FROM rows r WHERE r.key IS NOT NULL"  # noqa: S608 - own text
-    entries = f"SELECT DISTINCT {_mask('e', places)} AS of_entry FROM entries e"  # noqa: S608 - own text
-    return f"SELECT of_row, of_entry FROM ({rows}) CROSS JOIN ({entries}) ORDER BY ALL"  # noqa: S608 - own text
+def _found_kinds(relations: Relations, places: int) -> tuple[list[int], list[tuple[int, bool]]]:
+    """Which values rows know, and which entries know, as numbers of bits.
+
+    And of entries whether some of a kind have one key and place, or seem to, by a mark of 64 bits.
+    """
+    rows = f"SELECT DISTINCT {_mask('r', places)} FROM rows r WHERE r.key IS NOT NULL"  # noqa: S608 - own text
+    whole = _values("e", places, (1 << places) - 1)
+    marked = f"SELECT {_mask('e', places)} AS mask, count(*) AS alike FROM entries e"  # noqa: S608 - own text
+    entries = f"SELECT mask, max(alike) > 1 FROM ({marked} GROUP BY mask, hash(e.key, {whole})) GROUP BY mask"  # noqa: S608
+    return sorted(mask for (mask,) in relations.stream(rows)), sorted(relations.stream(entries))
 
 
 def _mask(table: str, places: int) -> str:

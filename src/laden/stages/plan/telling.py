@@ -9,6 +9,11 @@ from laden.run.receipts import conflict
 from laden.stages.plan.matching import Left
 from laden.values.records import Finding, Severity
 
+_ALL_WANTED = """
+SELECT count(*) = (SELECT count(*) FROM blobs WHERE NOT starts_with(name, '_laden/')) FROM todo WHERE action <> 'send'
+"""
+"""Whether every blob that is there is an image of this plan."""
+
 _UNNAMED = """
 CREATE OR REPLACE TABLE unnamed AS
 SELECT name, source FROM (FROM blobs WHERE NOT starts_with(name, '_laden/')) b ANTI JOIN rows r ON r.blob = b.name
@@ -17,6 +22,14 @@ _NAMED_OTHERWISE = """
 DELETE FROM unnamed WHERE name IN (SELECT blob FROM wanted) OR name IN (SELECT name FROM below)
 """
 """Blobs that this load has no name for: asked once, for most of them are named."""
+
+_SEEN = """
+SELECT count(home),
+  coalesce(count(*) FILTER (selected) > (SELECT count(*) FROM matches) OR NOT bool_and(selected), false),
+  count(*) FILTER (usable AND blob IS NULL), (SELECT count(*) FILTER (elsewhere) FROM matches)
+FROM rows
+"""
+"""What findings about rows depend on, in one statement."""
 
 _FOREIGN = """
 SELECT name FROM (FROM unnamed WHERE source IS NULL) u
@@ -47,11 +60,20 @@ WHERE source IN (SELECT e.archive || ':' || e.member FROM wanted JOIN entries e 
 class Telling:
     """Asks a finished plan for its findings."""
 
-    def __init__(self, relations: Relations, left: Left, *, send_strays: bool, many_rows: bool) -> None:
-        """Arguments as `Plan`, and what its joins left over: where nothing is, nothing is asked."""
+    def __init__(self, relations: Relations, left: Left, *, doubled: bool, send_strays: bool, many_rows: bool) -> None:
+        """Begin, as long as `todo` holds all that is wanted.
+
+        Args:
+            relations: with a plan.
+            left: what its joins left over: where nothing is, nothing is asked.
+            doubled: whether several rows give one name.
+            send_strays: as `Plan`.
+            many_rows: as `Plan`.
+        """
         self._relations = relations
         self._left = left
-        self._unnamed = bool(relations.run(_UNNAMED))
+        self._doubled = doubled
+        self._unnamed = not relations.one(_ALL_WANTED)[0] and bool(relations.run(_UNNAMED))
         """Whether there were any before those were taken out that a plan names otherwise."""
         if self._unnamed:
             relations.run(_NAMED_OTHERWISE)
@@ -74,25 +96,26 @@ class Telling:
                 of that name lies elsewhere.
             unreadable: archives that have a finding of their own; their rows are not listed either.
         """
-        yield from self._absent_archives(absent)
+        homes, lacking, nameless, elsewhere = self._relations.one(_SEEN)
+        yield from self._absent_archives(absent, known=bool(homes))
         listed = absent + unreadable
         # Rows that name no archive may be in any that is not here.
-        if self._lacks_images():
-            yield from self._missing((*listed, "") if listed and not self._has_homes() else listed)
+        if lacking:
+            yield from self._missing((*listed, "") if listed and not homes else listed)
         if self._left.ambiguous:
             yield from self._ambiguous()
-        if not self._many_rows:
+        if not self._many_rows and (self._doubled or nameless):
             yield from self._rows()
         if self._left.strays:
             yield from self._strays()
-        if self._relations.one("SELECT count(*) FILTER (elsewhere) FROM matches")[0]:
+        if elsewhere:
             yield from self._elsewhere()
         if self._left.spare:
             yield from self._spare()
         yield from self._destination()
 
-    def _absent_archives(self, absent: tuple[str, ...]) -> Iterator[Finding]:
-        known = self._has_homes()
+    def _absent_archives(self, absent: tuple[str, ...], *, known: bool) -> Iterator[Finding]:
+        """`known`: whether rows say which archive their image is in."""
         what = "selected rows are in it" if known else "selected rows have no image, which may be in it"
         missing = self._missing_by_home() if absent else {}
         for home in absent:
@@ -104,10 +127,6 @@ class Telling:
                     archive=home,
                 )
 
-    def _has_homes(self) -> bool:
-        """Whether rows say which archive their image is in."""
-        return bool(self._relations.one("SELECT count(home) FROM rows")[0])
-
     def _missing_by_home(self) -> dict[str | None, int]:
         """How many selected rows of each archive have no image."""
         return dict(
@@ -115,13 +134,6 @@ class Telling:
                 "SELECT home, count(*) FROM rows ANTI JOIN matches USING (row) WHERE selected GROUP BY home"
             )
         )
-
-    def _lacks_images(self) -> bool:
-        """Whether selected rows have no image."""
-        wanted = (
-            "SELECT count(*) FILTER (selected) > (SELECT count(*) FROM matches) OR NOT bool_and(selected) FROM rows"
-        )
-        return bool(self._relations.one(wanted)[0])
 
     def _place(self, row: int) -> tuple[str, int]:
         """How a person finds a row: `row 4`, or `row 4 of valid.csv` where there are several tables; and its number."""
@@ -278,7 +290,7 @@ class Telling:
     def _earlier(self) -> Iterator[Finding]:
         """Images of this dataset that are there under other names."""
         count, examples = 0, []
-        if self._relations.run(_UNCLAIMED):
+        if self._unnamed and self._relations.run(_UNCLAIMED):
             count, examples = self._relations.one(f"SELECT count(*), min(name, 3) FROM ({_DOUBLES})")  # noqa: S608
         if count:
             yield Finding(
@@ -304,6 +316,8 @@ class Telling:
 
     def no_longer(self) -> Iterator[Finding]:
         """Images of earlier loads that neither table nor source names any more; to be asked after `findings`."""
+        if not self._unnamed:
+            return
         for (name,) in self._relations.stream(f"SELECT name FROM unclaimed EXCEPT ({_DOUBLES}) ORDER BY name"):  # noqa: S608
             yield Finding(
                 "blob-withdrawn",

@@ -6,7 +6,7 @@ which. That two datasets come together at all is told before anything is sent (`
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from laden.dataset.profile import Profile, TableShape
@@ -44,28 +44,63 @@ SELECT count(*) FROM rows WHERE usable
 """
 
 
-def other_dataset(relations: Relations, page: LoadPage | None, profile: str, tables: Sequence[Path]) -> list[Finding]:
+_NOT_OURS = """
+SELECT count(*) FROM known ANTI JOIN (SELECT blob FROM rows WHERE blob IS NOT NULL) r USING (blob)
+ANTI JOIN todo t USING (blob)
+"""
+
+
+def other_dataset(
+    relations: Relations, page: LoadPage | None, profile: str, tables: Mapping[str, Path]
+) -> list[Finding]:
     """Tell that another dataset lies where this one goes: another profile's or table's, with no image in common.
 
+    Also where this one lies there already, beside another.
+
     Args:
-        relations: with rows, listing and earlier manifest.
+        relations: with rows, listing, plan and earlier manifest.
         page: of the last load; None where there is none.
         profile: name of this load's.
-        tables: contents of its tables as they came.
+        tables: contents of its tables as they came, by all names that they may land under.
     """
-    if page is None or (page.profile == profile and page.table is None) or relations.one(_IN_COMMON)[0]:
+    if page is None:
         return []
-    if page.profile == profile and page.table is not None and page.table.original in map(original_md5, tables):
+    if (page.profile == profile and page.table is None) or relations.one(_IN_COMMON)[0]:
+        return _beside(relations, page, profile, tables)
+    if page.profile == profile and page.table is not None and page.table.original in _originals(tables):
         return []
     named = f"the table {page.table.name}" if page.table else f"a dataset of the profile '{page.profile}'"
     reason = (
-        f"{named} was loaded here ({plural(page.images, 'image')}), and this is another dataset: no image in common"
+        f"{named} was loaded here ({plural(page.images, 'image')}), and this is another dataset: no image in common;"
+        " both would share one manifest, and status and verify would tell of the two as of one"
     )
-    act = (
-        "both would share one manifest, and status and verify would tell of the two as of one: to keep them apart, load"
-        " to a prefix or folder of its own"
+    return [_told(reason)]
+
+
+def _beside(relations: Relations, page: LoadPage, profile: str, tables: Mapping[str, Path]) -> list[Finding]:
+    """Tell that another dataset lies beside this one, of which images are there already."""
+    (images,) = relations.one(_NOT_OURS)
+    if not images:
+        return []
+    originals = _originals(tables)
+    others = [one.name for one in page.documents if one.original not in ("", *originals) and one.name not in tables]
+    if not others and page.profile == profile:
+        return []
+    named = f"the table {others[0]}" if others else f"a dataset of the profile '{page.profile}'"
+    reason = (
+        f"{named} was loaded here too, with {plural(images, 'image')} that this dataset does not name: both share one"
+        " manifest, and status and verify tell of the two as of one"
     )
-    return [Finding("dataset-other", Severity.WARNING, f"{reason}; {act}", blob=LOAD)]
+    return [_told(reason)]
+
+
+def _told(reason: str) -> Finding:
+    message = f"{reason}; to keep them apart, load to a prefix or folder of its own"
+    return Finding("dataset-other", Severity.WARNING, message, blob=LOAD)
+
+
+def _originals(tables: Mapping[str, Path]) -> set[str]:
+    return set(map(original_md5, set(tables.values())))
 
 
 def original_md5(content: Path) -> str:

@@ -122,15 +122,16 @@ class EntryFeed:
         self.unreadable += [home_of(self._profile, archive) for archive in self._found.lost]
         count = 0
         ticks = Ticks(observer, "files and members listed")
-        for archive, members in groupby(self._accepted(homes, observer), key=_archive_of):
-            while batch := list(islice(members, BATCH_ROWS)):
-                if not archive:
-                    batch = self._images(batch, homes)
-                if batch:
-                    self._feed(relations, archive, batch, count)
-                count += len(batch)
-                ticks.add(len(batch))
-        self._feed_small(relations)
+        with relations.one_thread():
+            for archive, members in groupby(self._accepted(homes, observer), key=_archive_of):
+                while batch := list(islice(members, BATCH_ROWS)):
+                    if not archive:
+                        batch = self._images(batch, homes)
+                    if batch:
+                        self._feed(relations, archive, batch, count)
+                    count += len(batch)
+                    ticks.add(len(batch))
+            self._feed_small(relations)
         if self._ignored:
             self._log.add(_ignored(self._ignored))
         if self._errors and not count:

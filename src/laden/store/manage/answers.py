@@ -10,6 +10,7 @@ from xml.etree import ElementTree as ET
 from laden.store.answers import blob_from_element, tree
 from laden.store.manage import Detail, DetailPage
 from laden.values.errors import TransientStoreError
+from laden.values.units import whole_number
 
 
 def details_from_xml(body: bytes, strip: int) -> DetailPage:
@@ -36,9 +37,9 @@ def _detail(element: ET.Element, strip: int) -> Detail | None:
         version,
         unquote(snapshot),
         deleted,
-        int(days) if days.isdecimal() else None,
+        whole_number(days),
         latest and not deleted and not snapshot,
-        int(tag_count) if tag_count.isdecimal() else 0,
+        whole_number(tag_count) or 0,
         tuple(_tags(element.find("Tags"))),
     )
 
@@ -77,8 +78,7 @@ def kept_days(body: bytes) -> int:
     policy = _root(body, "StorageServiceProperties").find("DeleteRetentionPolicy")
     if policy is None or (policy.findtext("Enabled") or "").lower() != "true":
         return 0
-    days = policy.findtext("Days") or ""
-    return int(days) if days.isdecimal() else 0
+    return whole_number(policy.findtext("Days")) or 0
 
 
 def _root(body: bytes, tag: str) -> ET.Element:

@@ -97,7 +97,7 @@ class FolderManage:
 
     def _list(self) -> DetailPage:
         if not self._path.is_dir():
-            raise ContainerMissing(f"there is no folder {self._path}")
+            raise ContainerMissing(f"there is no folder {self._path}: check the path")
         try:
             told = self._journal.read()
             found = sorted(files(self._path, HIDDEN))

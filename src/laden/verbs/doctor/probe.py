@@ -12,7 +12,7 @@ import os
 from laden.store import Destination, Properties, Store
 from laden.store.blob import API_VERSION, BlobStore
 from laden.values.commands import command
-from laden.values.errors import AccessDenied, ContainerMissing, LadenError, StoreError
+from laden.values.errors import AccessDenied, ContainerMissing, LadenError, StoreError, UsageError
 from laden.values.units import duration
 from laden.verbs.doctor.notes import Notes
 from laden.verbs.measuring import AT_ONCE, measure
@@ -29,7 +29,7 @@ async def listing(notes: Notes, store: BlobStore, destination: Destination) -> b
     try:
         answer = await store.request("GET", "", (200,), "list", "restype=container&comp=list&maxresults=1")
     except ContainerMissing:
-        missing = ContainerMissing(
+        missing = UsageError(
             f"there is no container '{destination.container}': {command('container', 'create', destination)}"
         )
         notes.fail("list", missing)

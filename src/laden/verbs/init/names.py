@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from laden.dataset.source import Found, entries
 from laden.values.errors import SourceError
+from laden.values.names import BESIDE_IMAGES
 from laden.values.records import Entry
 
 _KNOWN = (
@@ -25,8 +26,6 @@ _KNOWN = (
     ".mha",
     ".npy",
 )
-_NEVER = (".csv", ".csv.gz", ".tsv", ".txt", ".md", ".pdf", ".json", ".xml", ".xlsx", ".html", ".toml", ".log")
-"""What lies beside images."""
 MOST = 200_000
 """Names that are looked at."""
 
@@ -60,7 +59,7 @@ class Names(NamedTuple):
 
 def image_names(found: Found) -> Names:
     """The names of images at a source: those with an ending of images, else with the most frequent one."""
-    listed = [name for name in _all(found) if not name.path.lower().endswith(_NEVER)]
+    listed = [name for name in _all(found) if not name.path.lower().endswith(BESIDE_IMAGES)]
     endings = Counter(_ending(name.base) for name in listed)
     known = [ending for ending, _ in endings.most_common() if ending in _KNOWN]
     suffixes = tuple(known or [ending for ending, _ in endings.most_common(1)])

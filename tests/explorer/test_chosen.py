@@ -1,0 +1,193 @@
+"""A selection is said in few words and kept in a file, however much it is: by names, or a view but for some of it."""
+
+import asyncio
+import csv
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from laden.explorer import acting, download
+from laden.explorer.acts import Acts
+from laden.explorer.chosen import Choice, Chosen, of_choice
+from laden.explorer.database import Shared
+from laden.explorer.export import key_file
+from laden.explorer.index import Index
+from laden.explorer.labels import Labels
+from laden.explorer.stored import StoredPlace
+from laden.explorer.views import Query, Views
+from laden.store import parse_destination
+from laden.values.errors import UsageError
+from tests.explorer.served import Asker, serving
+
+MANY = 60_000
+ODD = 'odd, "quoted"\r\nünd\tmore'
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    for number in range(12):
+        path = tmp_path / "place" / f"{number % 3}" / f"{number:02d}.txt"
+        path.parent.mkdir(exist_ok=True, parents=True)
+        path.write_text(f"{number}")
+    return tmp_path / "place"
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    return tmp_path / "here"
+
+
+@pytest.fixture
+def asker(place: Path, here: Path) -> Iterator[Asker]:
+    with serving(lambda: StoredPlace(parse_destination(str(place))), here, write=True) as found:
+        found.ready()
+        yield found
+
+
+@pytest.fixture
+def many() -> Iterator[Any]:
+    """A place of as many items as no request could name, without a store."""
+    with Shared() as relations:
+        index, labels = Index(relations), Labels(relations)
+        try:
+            relations.run(
+                "INSERT INTO packed.items (pos, name, size_bytes, etag, md5, fate) SELECT i, 'png/' || lpad(i::VARCHAR,"
+                f" 80, '0'), i, 'e' || i, md5(i::VARCHAR), if(i % 2 = 0, 'there', '') FROM range({MANY}) t(i)"
+            )
+            relations.run(
+                f"INSERT INTO packed.items (pos, name, size_bytes, etag, fate) VALUES ({MANY}, ?, 1, 'e', 'there'),"
+                f" ({MANY} + 1, 'x', 1, 'e', 'deleted')",
+                [ODD],
+            )
+            relations.settled = True
+            yield SimpleNamespace(
+                index=index, relations=relations, labels=labels, views=Views(relations, labels), load=None
+            )
+        finally:
+            labels.close()
+
+
+def left(place: Path) -> list[str]:
+    return sorted(str(path.relative_to(place)) for path in place.rglob("*.txt"))
+
+
+def test_all_that_is_shown_but_for_some_is_deleted_and_nothing_else(asker: Asker, place: Path) -> None:
+    view = asker.post("view", folder="1/", sort="size_bytes", descending=True)
+    plan = asker.post("plan", action="delete", view=view["view"], but=["1/04.txt", "2/02.txt"])
+    assert (plan["count"], plan["bytes"]) == (3, 4)
+    assert sorted(plan["names"]) == ["1/01.txt", "1/07.txt", "1/10.txt"]
+    before = left(place)
+    job = asker.job(asker.post("act", plan=plan["plan"], count="3")["number"])
+    assert job["result"]["outcomes"] == {"done": 3, "changed": 0, "gone": 0, "failed": 0}
+    assert sorted({*before} - {*left(place)}) == sorted(plan["names"])
+
+
+def test_nothing_is_a_sentence(asker: Asker) -> None:
+    view = asker.post("view", find="04")
+    for action, more in (("plan", {"action": "delete"}), ("download", {"folder": "got"})):
+        nothing = asker.refused("POST", action, view=view["view"], but=["1/04.txt"], **more)
+        assert nothing == (400, "nothing was chosen that is there")
+        assert "choose what is meant" in asker.refused("POST", action, **more)[1]
+    assert "name the deleted blobs" in asker.refused("POST", "plan", action="undelete", view=view["view"])[1]
+
+
+def test_a_view_that_moved_is_out_of_date_for_every_act(asker: Asker, place: Path) -> None:
+    view = asker.post("view", folder="1/")["view"]
+    (place / "0" / "00a.txt").write_text("new")
+    asker.post("refresh")
+    asker.ready()
+    for action, more in (
+        ("plan", {"action": "delete"}),
+        ("download", {"folder": "got"}),
+        ("mark", {"mark": "exclude"}),
+    ):
+        assert asker.post(action, view=view, **more) == {"stale": True}
+    assert len(left(place)) == 13
+
+
+def test_a_view_is_marked_up_to_a_number_that_is_told(asker: Asker, monkeypatch: pytest.MonkeyPatch) -> None:
+    view = asker.post("view", folder="2/")
+    asker.post("mark", view=view["view"], but=["2/05.txt"], mark="look again")
+    marked = asker.post("view", where=["laden_mark = 'look again'"])
+    assert asker.names(marked) == ["2/02.txt", "2/08.txt", "2/11.txt"]
+    monkeypatch.setattr(acting, "_MOST_MARKED", 3)
+    status, told = asker.refused("POST", "mark", view=view["view"], mark="exclude")
+    assert (status, "more than 3 images at once are not marked" in told) == (400, True)
+    assert asker.post("view", where=["laden_mark = 'exclude'"])["rows"] == 0
+
+
+def test_a_view_is_downloaded_and_its_record_is_in_order(
+    asker: Asker, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "_NOTED", 2)
+    view = asker.post("view", sort="size_bytes")
+    job = asker.job(asker.post("download", view=view["view"], but=["0/00.txt"], folder="got")["number"])
+    assert (job["state"], job["done"], job["in_all"]) == ("done", 11, 11)
+    assert job["message"].startswith("11 of 11 are in ")
+    assert len(left(here / "got")) == 11
+    with (here / "got" / "laden-downloads.csv").open(newline="", encoding="utf-8") as file:
+        told = list(csv.DictReader(file))
+    assert [row["name"] for row in told] == left(here / "got")
+    assert {row["outcome"] for row in told} == {"came"}
+
+
+def test_all_but_some_are_copied(place: Path) -> None:
+    """By a list of keys, as `laden copy` takes it."""
+    stored = StoredPlace(parse_destination(str(place)))
+
+    async def keys() -> str:
+        try:
+            await stored.fill()
+            stored.relations.settled = True
+            view = stored.views.open(Query(folder="1/"), stored.index.state.generation, stored.index.epoch)
+            path = await of_choice(stored, Choice(("1/04.txt",), view.number), lambda found: key_file(stored, found))
+            return path.read_text()
+        finally:
+            await stored.close()
+
+    assert asyncio.run(keys()).split() == ["01.txt", "07.txt", "10.txt"]
+
+
+def test_a_plan_of_very_many_lies_in_a_file_and_every_name_comes_back(many: Any) -> None:
+    acts = Acts(cast("StoredPlace", many))
+    view = many.views.open(Query(), many.index.state.generation, many.index.epoch)
+    # Imports and the first statement are none of its memory.
+    asyncio.run(acts._meant("delete", Choice((ODD,))))
+    tracemalloc.start()
+    try:
+        targets, _ = asyncio.run(acts._meant("delete", Choice(("png/" + "0" * 80,), view.number)))
+        found = sum(1 for _ in targets)
+        (_, peak_bytes) = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # What is gone is no target.
+    assert found == len(targets) == MANY
+    assert targets.size_bytes == MANY * (MANY - 1) // 2 + 1
+    assert peak_bytes < 2 << 20
+    last = list(targets)[-1]
+    assert last == (ODD, "e", 1, "")
+    files = set(many.relations.folder.glob("chosen-*"))
+    targets.close()
+    assert len(files - set(many.relations.folder.glob("chosen-*"))) == 1
+
+
+def test_what_is_not_listed_yet_is_not_changed(many: Any) -> None:
+    many.relations.run("UPDATE packed.items SET etag = NULL WHERE pos = 7")
+    acts = Acts(cast("StoredPlace", many))
+    view = many.views.open(Query(), many.index.state.generation, many.index.epoch)
+    with pytest.raises(UsageError, match="still coming in"):
+        asyncio.run(acts._meant("delete", Choice((), view.number)))
+    assert not list(many.relations.folder.glob("chosen-*"))
+
+
+def test_deleted_blobs_are_names_alone(many: Any) -> None:
+    found = Chosen.of_names(many.relations, ["a", ODD])
+    assert [(item.name, item.size_bytes) for item in found] == [("a", 0), (ODD, 0)]
+    with pytest.raises(UsageError, match="nothing was chosen"):
+        Chosen.of_names(many.relations, [])
