@@ -93,7 +93,7 @@ def refuse_swapped(sources: Sources, destination: str) -> None:
 
 
 def begin(run: Run, sources: Sources, share: Share | None = None) -> None:
-    """Say what a person should know of the links before anything is asked; of a share, others ask the same hosts.
+    """Say what a person should know of the links before anything is read; of a share, others ask the same hosts.
 
     From here on, whatever this thread waits for, what becomes known of hosts is told meanwhile.
     """
