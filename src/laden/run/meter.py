@@ -88,8 +88,8 @@ class Meter:
             self.tell()
 
     def retried(self, retry: Retry) -> None:
-        """Count a failed attempt that will be repeated."""
-        self.retries += 1
+        """Count a failed attempt that will be repeated, or tell of a silence without one."""
+        self.retries += retry.failed
         self._waiting = retry.reason
         self._waiting_until_s = self._clock() + retry.wait_s + _LAPSE_S
         if retry.throttled:

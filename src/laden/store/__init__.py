@@ -88,13 +88,16 @@ class Page(NamedTuple):
 
 
 class Retry(NamedTuple):
-    """One failed attempt that will be repeated, told to an observer."""
+    """One failed attempt that will be repeated, told to an observer; or news of a silence without one."""
 
     reason: str
+    """Empty where it is over."""
     wait_s: float
     throttled: bool
     silent_s: float = 0.0
     """For how long the destination did nothing useful for anybody."""
+    failed: bool = True
+    """Whether it is of an attempt."""
 
 
 class Store(Protocol):
@@ -208,11 +211,14 @@ def open_store(
         from laden.store.credentials import find_credential
 
         throttle = None if cap is None else Throttle(cap)
-        inner = BlobStore(destination, find_credential(destination, sas), throttle)
+        inner = BlobStore(
+            destination, find_credential(destination, sas), throttle, lambda seconds: retrying.silent(seconds)
+        )
     limited = Limited(inner, connections=connections, stopping=stopping)
-    return Retrying(
+    retrying = Retrying(
         limited, on_retry=on_retry, stopping=stopping, capped=lambda: throttle is not None and throttle.holds
     )
+    return retrying
 
 
 _CONTENT_TYPES = {".dcm": "application/dicom", ".dicom": "application/dicom", ".csv": "text/csv"}
