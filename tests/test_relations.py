@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from laden.relations import Relations, local_trouble, told_locally
+from laden.relations import Relations
+from laden.relations.trouble import local_trouble, told_locally
 from laden.values.arrow import Stream
 from laden.values.errors import UsageError
 

@@ -18,7 +18,7 @@ from laden.cli.demo import run_demo
 from laden.cli.face import Face
 from laden.cli.faces import Interrupts, run_verb
 from laden.cli.terminal import Terminal
-from laden.values.errors import AccessDenied, UsageError
+from laden.values.errors import AccessDenied, TransientStoreError, UsageError
 from laden.values.events import Event, Found, Observer, PlanReady, Started, Summary, Warned
 from laden.values.records import Finding, Severity
 from laden.values.signs import Progress
@@ -281,6 +281,15 @@ def test_an_error_without_a_summary_gets_one(
     assert run_verb("check", work, Face(json=True)) == code
     (summary,) = summaries(capsys)
     assert (summary["command"], summary["exit_code"]) == ("check", code)
+
+
+def test_an_error_without_a_summary_says_what_to_do_next(capsys: pytest.CaptureFixture[str]) -> None:
+    def work(_: Observer) -> Summary:
+        raise TransientStoreError("the service answered 503 ServerBusy")
+
+    assert run_verb("list", work, Face(json=True)) == 6
+    (summary,) = summaries(capsys)
+    assert summary["message"] == "the service answered 503 ServerBusy: run the same command again"
 
 
 def test_an_error_with_a_summary_gets_no_second(capsys: pytest.CaptureFixture[str]) -> None:

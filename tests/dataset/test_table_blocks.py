@@ -1,8 +1,10 @@
 """Tables block by block, held against Python's `csv` module: the same records, fields, places and errors."""
 
+import gzip
 import os
 import re
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -182,6 +184,69 @@ def test_a_table_that_changed_since_it_was_opened_is_refused(tmp_path: Path) -> 
     path.write_bytes(b"a,c\n3,4\n")
     with pytest.raises(SourceError, match="changed while it was read"):
         table.hold(private)
+
+
+LONG = b"a,b\n" + b"1,2\n" * (300 << 10)
+"""A table whose copy is made while it is read."""
+
+
+@pytest.mark.parametrize("ending", [b"", b"last,one", b'"an, ""odd"" one",5" wide\r\n'])
+def test_a_long_table_is_read_while_it_is_copied(tmp_path: Path, ending: bytes) -> None:
+    private = tmp_path / "private"
+    private.mkdir()
+    (tmp_path / "t.csv").write_bytes(LONG + ending)
+    table = Table.open(tmp_path / "t.csv").hold(private)
+    assert table.copying is not None
+    assert sum(len(block.starts) for block in blocks(table, 1 << 18)) == (300 << 10) + bool(ending)
+    assert table.content.read_bytes() == LONG + ending
+    assert count(table) == (300 << 10) + bool(ending)
+
+
+@pytest.mark.parametrize("damage", ["cut", "changed"])
+def test_what_is_wrong_with_a_long_table_is_told_before_it_was_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    path, private = tmp_path / "t.csv.gz", tmp_path / "private"
+    private.mkdir()
+    # As it lies there it is short, so that long is what is more than that.
+    monkeypatch.setattr("laden.dataset.table.table._LONG_BYTES", 64)
+    path.write_bytes(gzip.compress(LONG)[: -5 if damage == "cut" else None])
+    if damage == "changed":
+        times = iter([(1, 1, 1), (1, 2, 1)])
+        monkeypatch.setattr("laden.dataset.table.file._stamp", lambda _: next(times))
+    table = Table.open(path).hold(private)
+    told = "is damaged gzip" if damage == "cut" else "changed while it was read"
+    with pytest.raises(SourceError, match=told):
+        list(blocks(table))
+    with pytest.raises(SourceError, match=told), Relations() as relations:
+        relations.absorb(f"CREATE TABLE t AS SELECT c0 FROM {BATCH}", columns(table, [0]))
+    with pytest.raises(SourceError, match=told):
+        _ = table.content
+
+
+def test_a_long_table_with_another_header_than_the_opened_is_refused(tmp_path: Path) -> None:
+    path, private = tmp_path / "t.csv", tmp_path / "private"
+    private.mkdir()
+    path.write_bytes(LONG)
+    table = Table.open(path)
+    path.write_bytes(LONG.replace(b"a,b", b"a,c"))
+    with pytest.raises(SourceError, match="changed while it was read"):
+        table.hold(private)
+
+
+def test_a_full_disk_ends_the_reading_of_a_long_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: Path, target: Path, grown: Callable[[int], None]) -> None:
+        target.write_bytes(LONG[: 1 << 20])
+        grown(1 << 20)
+        raise OSError(28, "No space left on device")
+
+    private = tmp_path / "private"
+    private.mkdir()
+    (tmp_path / "t.csv").write_bytes(LONG)
+    table = Table.open(tmp_path / "t.csv")
+    monkeypatch.setattr("laden.dataset.table.file.copy", full)
+    with pytest.raises(OSError, match="No space left"):
+        list(blocks(table.hold(private)))
 
 
 def test_a_table_that_changes_while_it_is_copied_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

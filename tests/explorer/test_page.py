@@ -389,3 +389,54 @@ def test_all_that_is_shown_is_chosen_but_for_some_and_a_long_range_is_whole(brow
         browser.click("Show the plan")
         browser.sees("Delete 2,099 blobs")
     quiet(browser, asker.url)
+
+
+def smaller(values: np.typing.NDArray[Any], across: int, down: int) -> np.typing.NDArray[Any]:
+    """An image that fits a canvas of that size, each pixel between the four around its middle, in 256 steps."""
+    high, wide = values.shape
+    scale = min(across / wide, down / high)
+    left, top = across / 2 - 0.5 * wide * scale, down / 2 - 0.5 * high * scale
+
+    def places(begin: float, size: int, room: int, ratio: float) -> tuple[np.typing.NDArray[Any], ...]:
+        first = max(0, int(np.floor(begin + 0.5)))
+        last = min(room, int(np.floor(begin + size * ratio + 0.5)))
+        at = np.clip((np.arange(first, last) + 0.5 - begin) / ratio - 0.5, 0, size - 1)
+        lower = np.floor(at).astype(int)
+        return lower, np.minimum(size - 1, lower + 1), np.floor((at - lower) * 256 + 0.5).astype(int)
+
+    ratio = wide * scale / wide
+    x, x_next, x_share = places(left, wide, across, ratio)
+    y, y_next, y_share = places(top, high, down, ratio)
+    both = [values[rows][:, x] * (256 - x_share) + values[rows][:, x_next] * x_share for rows in (y, y_next)]
+    return (both[0] * (256 - y_share)[:, None] + both[1] * y_share[:, None] + 32768) // 65536
+
+
+def is_windowed_on_screen(browser: Person, values: np.typing.NDArray[Any]) -> bool:
+    """Whether each pixel is what it should be; looked at again where the page draws meanwhile."""
+    for _ in range(50):
+        seen = drawn(browser)
+        shown = pixels(browser)
+        assert 550 < shown.shape[1] < 1100
+        centre, width = map(float, seen.split()[1:3])
+        expected = windowed(smaller(values.astype(int), shown.shape[1], shown.shape[0]), centre, width, inverted=False)
+        top, left = ((shown.shape[axis] - expected.shape[axis]) / 2 for axis in (0, 1))
+        part = shown[round(top) :, round(left) :][: expected.shape[0], : expected.shape[1]]
+        if (part == expected[..., None]).all():
+            return True
+    return False
+
+
+def test_an_image_larger_than_the_screen_is_windowed_as_it_is_made_smaller(browser: Person, tmp_path: Path) -> None:
+    """To the grey level, also while a window is dragged: nothing is scaled by the browser then."""
+    (place := tmp_path / "large").mkdir()
+    values = np.random.Generator(np.random.PCG64(5)).integers(0, 4096, (900, 1100), np.uint16)
+    (place / "large.png").write_bytes(png.encode(values))
+    with exploring(str(place)) as asker:
+        browser.visit(asker.url)
+        open_first(browser, 1)
+        seen = drawn(browser, "large.png")
+        assert is_windowed_on_screen(browser, values)
+        browser.drag(CANVAS, 60, 30)
+        browser.wait(f"{CANVAS}.dataset.drawn !== {json.dumps(seen)}")
+        assert is_windowed_on_screen(browser, values)
+    quiet(browser, asker.url)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from laden.run.meter import Meter
 from laden.store import Retry
 from laden.values.events import Event
@@ -107,3 +109,45 @@ def test_one_word_says_what_limits_and_the_service_comes_first() -> None:
     clock.now_s += 10
     meter.step(1)
     assert told[-1].limit == "link"
+
+
+def test_what_limited_the_images_is_not_said_of_what_comes_after_them() -> None:
+    meter, clock, told = metered()
+    meter.begin(1, 1)
+    meter.start()
+    meter.limited("disk")
+    meter.step(1)
+    meter.stop()
+    assert told[-1].limit == "disk"
+    clock.now_s += 1
+    meter.retried(Retry("the service did not answer in time", 1.0, throttled=False))
+    assert (told[-1].limit, told[-1].waiting) == ("", "the service did not answer in time")
+
+
+def test_what_comes_right_after_another_is_told_though_nothing_follows_it() -> None:
+    clock = Clock()
+    told: list[int] = []
+
+    async def work() -> None:
+        all_told = asyncio.Event()
+
+        def observe(event: Event) -> None:
+            if isinstance(event, Progress):
+                told.append(event.images)
+                if event.images == 3:
+                    all_told.set()
+
+        meter = Meter(observe, clock)
+        meter.begin(4, 4)
+        for _ in range(3):
+            meter.step(1)
+        assert told == [1]
+        clock.now_s += 1
+        await asyncio.wait_for(all_told.wait(), 20)
+        assert told == [1, 3]
+        for _ in range(2):
+            meter.step(0)
+        meter.rest()
+        assert meter._later is None, "nothing is told behind the end"
+
+    asyncio.run(work())

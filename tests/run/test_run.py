@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -10,7 +11,15 @@ from laden.run.outcome import Outcomes, unlisted
 from laden.run.receipts import Receipts
 from laden.run.run import Run, running
 from laden.stages.proof import disprove
-from laden.values.errors import ExitCode, SourceError
+from laden.values.errors import (
+    AccessDenied,
+    ExitCode,
+    Interrupted,
+    LadenError,
+    SourceError,
+    StoreError,
+    TransientStoreError,
+)
 from laden.values.events import Event, PlanReady, Summary
 from laden.values.records import (
     NOT_LOOKED_INTO,
@@ -93,6 +102,47 @@ def test_a_run_that_raises_ends_with_a_summary_of_what_was_done() -> None:
     summaries = [event for event in told if isinstance(event, Summary)]
     assert [(one.sent, one.message, one.exit_code) for one in summaries] == [(1, "the disk is gone", 5)]
     assert told[-1] is summaries[0]
+
+
+@pytest.mark.parametrize(
+    ("error", "more"),
+    [
+        (TransientStoreError("the service answered 503 ServerBusy"), ": run the same command again"),
+        (TransientStoreError("127.0.0.1:7321 did not answer in time"), ": run the same command again"),
+        (TransientStoreError("its name is free again in a minute"), ": run the same command again"),
+        (TransientStoreError("acct does not accept connections: check the address and the firewall"), ""),
+        (Interrupted("stopped while waiting to ask again"), ": run the same command again"),
+        (Interrupted("stopped as you asked: run the same command again to go on"), ""),
+        (StoreError("the service refused it with 400"), ""),
+        (AccessDenied("acct refused the SAS to write"), ""),
+    ],
+    ids=lambda value: value if isinstance(value, str) else str(value)[:30],
+)
+@pytest.mark.parametrize("command", ["load", "get", "status"])
+def test_an_end_that_the_same_command_may_get_beyond_says_so(error: LadenError, more: str, command: str) -> None:
+    told: list[Event] = []
+    with pytest.raises(LadenError), running(Summary(command), told.append):
+        raise error
+    assert isinstance(told[-1], Summary)
+    goes_on = " to go on" if more and command != "status" else ""
+    assert told[-1].message == f"{error}{more}{goes_on}"
+    assert told[-1].exit_code == error.exit_code
+
+
+def test_a_run_that_ended_tells_nothing_more_by_itself() -> None:
+    told: list[Event] = []
+
+    async def work() -> None:
+        with running(Summary("load"), told.append) as run:
+            planned(run)
+            run.meter.step(1)
+            run.meter.step(1)
+            assert run.meter._later is not None
+            run.end()
+            assert run.meter._later is None
+
+    asyncio.run(work())
+    assert isinstance(told[-1], Summary)
 
 
 def test_a_run_that_a_mistake_ends_tells_its_summary_all_the_same() -> None:

@@ -45,6 +45,18 @@ def test_an_outage_begins_once_and_ends_with_its_length() -> None:
     assert outages == [Outage(12, over=False, reason="busy"), Outage(44, over=True)]
 
 
+def test_a_silence_is_an_outage_and_no_attempt() -> None:
+    sky = Sky()
+    sky.weather.failed(Retry("the service is silent", 0.0, False, 10.0, failed=False))
+    sky.failed(80, 90)
+    sky.now_s += 5
+    sky.weather.failed(Retry("", 0.0, False, failed=False))
+    sky.weather.flush()
+    outages = [event for event in sky.told if isinstance(event, Outage)]
+    assert outages == [Outage(10, over=False, reason="the service is silent"), Outage(95, over=True)]
+    assert [event.attempts for event in sky.told if isinstance(event, Retried)] == [1]
+
+
 def test_a_retry_beside_what_works_ends_an_outage_too() -> None:
     sky = Sky()
     sky.failed(1, 20)

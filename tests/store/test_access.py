@@ -137,6 +137,20 @@ def test_its_stderr_is_told_without_secrets() -> None:
     assert "abc" not in told[0]
 
 
+@pytest.mark.parametrize("width", [64, 76, 100], ids=["openssl base64", "base64", "in one line"])
+@pytest.mark.parametrize("before", ["", "\0", "\x1b[31m"], ids=["plain", "broken by what no terminal shows", "in red"])
+def test_a_bare_account_key_is_not_shown_however_it_is_broken_into_lines(width: int, before: str) -> None:
+    told: list[str] = []
+    key = "A1b2C3d4" * 10 + "A1b2C3=="
+    lines = "\n".join(key[at : at + width] for at in range(0, len(key), width))
+    shown = f"key {before}{lines[:30]}{before and chr(0)}{lines[30:]}"
+    access(python(f"import sys; print({shown!r}, file=sys.stderr); print({SECOND!r})"), tell=told.append).fresh(
+        FIRST, refused=True
+    )
+    assert len(told) == 1
+    assert not [part for part in (key[:20], key[40:60], key[66:]) if part in told[0]]
+
+
 def test_it_is_no_shell(tmp_path: Path) -> None:
     marked = tmp_path / "marked"
     with pytest.raises(AccessDenied):

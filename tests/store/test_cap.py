@@ -158,6 +158,32 @@ def test_time_without_work_is_not_saved_up() -> None:
     assert sent_by(throttle, clock, 8, 1010) == pytest.approx(10e6, rel=0.05)
 
 
+def test_it_holds_while_turns_are_given_away_ahead() -> None:
+    clock = Clock()
+    throttle = Throttle(Cap(1e6), clock, lambda: clock.day)
+    assert not throttle.holds
+    for _ in range(10):
+        throttle.wait_s(1_000_000)
+    assert throttle.holds
+    clock.now_s += 9.5
+    assert throttle.holds
+    clock.now_s += 1
+    assert not throttle.holds
+    free = Throttle(Cap(None, DAY.spans), clock, lambda: datetime(2026, 1, 1, 20))
+    free.wait_s(10**9)
+    assert not free.holds
+
+
+def test_an_opened_store_says_whether_its_cap_holds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    place = parse_destination("https://acct.blob.core.windows.net/cont?sv=2023-11-03&sp=rcwl&se=2999-01-01&sig=c2ln")
+    capped, free = (open_store(place, connections=1, cap=cap) for cap in (Cap(1e6), None))
+    assert not capped.capped()
+    monkeypatch.setattr(Throttle, "holds", property(lambda _: True))
+    assert capped.capped()
+    assert not free.capped()
+    assert not open_store(parse_destination(str(tmp_path / "there")), connections=1).capped()
+
+
 def test_what_goes_over_a_socket_was_given_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every byte of bodies and heads is counted, whatever their sizes, and arrives in order."""
     counted: list[int] = []

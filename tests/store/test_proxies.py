@@ -292,6 +292,24 @@ def test_what_a_proxy_answers_is_weather_or_not(monkeypatch, status, lasting, th
 
 
 @pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (b"\x00\xff\x13SSH-2.0-OpenSSH garbage\r\n\r\n", "is not HTTP"),
+        (b"HTTP/1.0 200 OK\r\n" + b"X-A: %s\r\n" % (b"a" * 1000) * 100, "is not HTTP"),
+        (b"", "closes the connection"),
+        (b"HTTP/1.1 5", "closes the connection"),
+    ],
+    ids=["garbage", "more than a head", "nothing", "half a head"],
+)
+def test_a_proxy_that_answers_what_is_no_answer_is_named(monkeypatch, answer, told):
+    error = refused(monkeypatch, Host(answer), "http")
+    assert isinstance(error, TransientStoreError)
+    assert str(error).startswith("the proxy to account.blob.example.invalid ")
+    assert told in str(error)
+    assert "HTTPS_PROXY" in str(error)
+
+
+@pytest.mark.parametrize(
     ("host", "lasting", "told"),
     [
         (Host(login=(b"me", b"another")), True, "login"),

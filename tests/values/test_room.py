@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from laden.relations import local_trouble
+from laden.relations.trouble import local_trouble
 from laden.run.findings import FindingLog
 from laden.run.logfile import LogFile
 from laden.store.disk import writing

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from laden.cli import run_command
 from laden.demo.emulator import Emulator
 from laden.run.loop import run as run_loop
+from laden.stages.loadpage import LOAD
 from laden.store import FolderDestination, parse_destination
 from laden.store.folder import FolderStore
 from laden.values.errors import TransientStoreError
@@ -163,3 +165,27 @@ def test_a_way_that_fails_is_no_measurement_and_no_end(
     assert load(make_dataset(tmp_path / "s").folder, container, observer=seen.append, confirm=lambda _: True).complete
     (told,) = [event for event in seen if isinstance(event, Measured)]
     assert told.bytes_per_s == 0
+
+
+def test_nothing_is_written_in_a_stage_that_only_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the service is slow to take the first page, the stage says what is waited for."""
+    dataset = make_dataset(tmp_path / "source", {"0": 2})
+    stage = ""
+    written: dict[str, set[str]] = {}
+
+    def observe(event: Event) -> None:
+        nonlocal stage
+        stage = event.stage if isinstance(event, Started) else stage
+
+    def noted(method: Any) -> Any:
+        async def act(self: FolderStore, *given: Any) -> Any:
+            written.setdefault(stage, set()).add(given[0] if given else "the folder")
+            return await method(self, *given)
+
+        return act
+
+    for name in ("create", "put"):
+        monkeypatch.setattr(FolderStore, name, noted(getattr(FolderStore, name)))
+    assert load(dataset.folder, str(tmp_path / "there"), observer=observe).complete
+    assert set(written) == {"word", "transfer", "manifest"}
+    assert written["word"] == {"the folder", LOAD}

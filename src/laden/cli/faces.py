@@ -18,7 +18,7 @@ from typing import Any, Self
 
 from laden.cli.ask import Question, SasPrompt
 from laden.cli.face import Face
-from laden.values.errors import ExitCode, LadenError
+from laden.values.errors import ExitCode, LadenError, last_words
 from laden.values.events import Event, Observer, Serving, Started, Summary, to_json
 from laden.values.scratch import remove_all
 from laden.values.secrets import let_go, redacted
@@ -148,7 +148,7 @@ def run_with(
         if interrupts.cut or isinstance(error, KeyboardInterrupt):
             message, ended = _STOPPED, int(ExitCode.INTERRUPTED)
         elif isinstance(error, LadenError):
-            message, ended = str(error), int(error.exit_code)
+            message, ended = last_words(error, command), int(error.exit_code)
         else:
             raise
         if not telling.ended:

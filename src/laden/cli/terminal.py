@@ -125,7 +125,7 @@ class Terminal:
             case Outage() if event.over:
                 self._say(f"Something gets through again, after {duration(event.seconds)}")
             case Outage():
-                told = f"[yellow]Nothing got through for {duration(event.seconds)}[/]; it is tried again"
+                told = f"[yellow]Nothing got through for {duration(event.seconds)}[/]; laden goes on trying"
                 self._say(f"{told}: {escaped(event.reason)}" if event.reason else told, 2)
 
     def close(self) -> None:

@@ -18,7 +18,7 @@ from laden.explorer.pixels import Decoders
 from laden.explorer.place import Place
 from laden.explorer.saved import SavedViews
 from laden.explorer.thumbs import Thumbs
-from laden.relations import local_trouble
+from laden.relations.trouble import local_trouble
 from laden.values.errors import LadenError, UsageError
 
 _LOOKING = 4

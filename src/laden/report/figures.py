@@ -35,6 +35,7 @@ _STAGES = {
     "images": "Looking into every image",
     "checksums": "Hashing what the publisher's checksums name",
     "measure": "Measuring the link",
+    "word": "Leaving word at the destination",
     "transfer": "Sending",
     "fetch": "Fetching",
     "reading": "Reading blobs back",

@@ -5,9 +5,11 @@ It moves forward only, and knows nothing of what the bytes are. Waiting at a que
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 
 from laden.run.weather import Weather
 from laden.store import Retry
@@ -39,6 +41,7 @@ class Meter:
         self._waiting = ""
         self._waiting_until_s = 0.0
         self._told_s = -_TELL_S
+        self._later: asyncio.TimerHandle | None = None
         self._began_s: float | None = None
         self._window: deque[tuple[float, int]] = deque()
         self._limit = ""
@@ -64,9 +67,10 @@ class Meter:
         self._moving_since_s = self._clock()
 
     def stop(self) -> None:
-        """No more of them."""
+        """No more of them; what limited that is no news of what comes."""
         self.moving_s += self._clock() - self._moving_since_s
         self.tell(last=True)
+        self._limit = ""
 
     def step(self, size_bytes: int) -> None:
         """One item more is settled, and so many of the bytes that were to be."""
@@ -84,8 +88,8 @@ class Meter:
             self.tell()
 
     def retried(self, retry: Retry) -> None:
-        """Count a failed attempt that will be repeated."""
-        self.retries += 1
+        """Count a failed attempt that will be repeated, or tell of a silence without one."""
+        self.retries += retry.failed
         self._waiting = retry.reason
         self._waiting_until_s = self._clock() + retry.wait_s + _LAPSE_S
         if retry.throttled:
@@ -109,14 +113,22 @@ class Meter:
         self._items, self._bytes = self._shown = items, size_bytes
         self.tell(last=True)
 
+    def rest(self) -> None:
+        """Tell nothing any more by itself."""
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
+
     def tell(self, *, last: bool = False) -> None:
-        """Tell how far it is, if that is not what was told just now; the `last` is always told."""
+        """Tell how far it is: if something was told just now, a little later; the `last` at once."""
         now_s = self._clock()
         if self._began_s is None:
             self._began_s = now_s
             self._window.append((now_s, 0))
         if not last and now_s - self._told_s < _TELL_S:
+            self._tell_later()
             return
+        self.rest()
         self._told_s = now_s
         if last:
             self._weather.flush()
@@ -135,6 +147,16 @@ class Meter:
                 self._limited(now_s),
             )
         )
+
+    def _tell_later(self) -> None:
+        """What comes next may take minutes; where no loop runs, nothing waits."""
+        if self._later is None:
+            with suppress(RuntimeError):
+                self._later = asyncio.get_running_loop().call_later(_TELL_S, self._tell_due)
+
+    def _tell_due(self) -> None:
+        self._later = None
+        self.tell()
 
     def _done(self) -> tuple[int, int]:
         """What is settled here and elsewhere; never less than was told, also where a worker that told of it died."""

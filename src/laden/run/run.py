@@ -14,11 +14,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from laden.relations import Relations, told_locally
+from laden.relations import Relations
+from laden.relations.trouble import told_locally
 from laden.run.findings import FindingLog
 from laden.run.meter import Meter
 from laden.run.outcome import Outcomes, outcomes
-from laden.values.errors import ExitCode, LadenError
+from laden.values.errors import ExitCode, LadenError, last_words
 from laden.values.events import Observer, PlanReady, Summary
 from laden.values.records import Finding
 from laden.values.secrets import StreamLost, note_environment
@@ -123,6 +124,7 @@ class Run:
             self.log.settle()
         elif exit_code is ExitCode.USAGE:
             self.log.discard()
+        self.meter.rest()
         written = self.log.finish()
         if self._relations is not None:
             counts = outcomes(self._relations).counts()
@@ -159,7 +161,7 @@ class Run:
                 yield
         except LadenError as error:
             if not self.ended:
-                self.end(error.exit_code, str(error))
+                self.end(error.exit_code, last_words(error, self.command))
             raise
         except Exception as error:
             # Whoever waits for the last event gets it; that telling it fails as well is no news.

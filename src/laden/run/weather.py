@@ -1,7 +1,7 @@
 """What the way to the destination is like: attempts that are repeated, told once a second, and outages.
 
-An outage is when the destination did nothing useful for anybody for some seconds, as its retries say; it is over as
-soon as something gets through. Nothing is decided here.
+An outage is when the destination did nothing useful for anybody for some seconds, as its retries say, which hear of
+silence before an attempt fails; it is over as soon as something gets through. Nothing is decided here.
 """
 
 from __future__ import annotations
@@ -10,11 +10,10 @@ import time
 from collections.abc import Callable
 
 from laden.store import Retry
+from laden.store.retry import OUTAGE_S
 from laden.values.events import Observer
 from laden.values.signs import Outage, Retried
 
-OUTAGE_S = 10.0
-"""A silence that is worth a word."""
 _TELL_S = 1.0
 
 
@@ -31,11 +30,12 @@ class Weather:
         self._out_since_s: float | None = None
 
     def failed(self, retry: Retry) -> None:
-        """An attempt failed, and will be repeated."""
+        """An attempt failed, and will be repeated; or there is news of a silence."""
         now_s = self._clock()
-        self._attempts += 1
-        self._throttled += retry.throttled
-        self._reason = retry.reason
+        if retry.failed:
+            self._attempts += 1
+            self._throttled += retry.throttled
+            self._reason = retry.reason
         if retry.silent_s < OUTAGE_S:
             self.went()
         elif self._out_since_s is None:

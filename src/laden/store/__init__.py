@@ -88,13 +88,16 @@ class Page(NamedTuple):
 
 
 class Retry(NamedTuple):
-    """One failed attempt that will be repeated, told to an observer."""
+    """One failed attempt that will be repeated, told to an observer; or news of a silence without one."""
 
     reason: str
+    """Empty where it is over."""
     wait_s: float
     throttled: bool
     silent_s: float = 0.0
     """For how long the destination did nothing useful for anybody."""
+    failed: bool = True
+    """Whether it is of an attempt."""
 
 
 class Store(Protocol):
@@ -195,6 +198,7 @@ def open_store(
     from laden.store.retry import Retrying
 
     inner: Store
+    throttle = None
     if isinstance(destination, FolderDestination):
         if cap is not None:
             raise UsageError("--limit is for a container: what is written to a folder is not capped, leave it out")
@@ -207,9 +211,14 @@ def open_store(
         from laden.store.credentials import find_credential
 
         throttle = None if cap is None else Throttle(cap)
-        inner = BlobStore(destination, find_credential(destination, sas), throttle)
+        inner = BlobStore(
+            destination, find_credential(destination, sas), throttle, lambda seconds: retrying.silent(seconds)
+        )
     limited = Limited(inner, connections=connections, stopping=stopping)
-    return Retrying(limited, on_retry=on_retry, stopping=stopping)
+    retrying = Retrying(
+        limited, on_retry=on_retry, stopping=stopping, capped=lambda: throttle is not None and throttle.holds
+    )
+    return retrying
 
 
 _CONTENT_TYPES = {".dcm": "application/dicom", ".dicom": "application/dicom", ".csv": "text/csv"}

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Callable
 from urllib.parse import quote, urlencode, urlsplit
 
 from laden.store import CREATE_ONLY, Data, Page, Properties
@@ -41,20 +42,27 @@ _MOST_GRANTS = 3
 class BlobStore:
     """A container, or a prefix in it. Needs a running event loop; see `laden.store.Store` for the contract."""
 
-    def __init__(self, destination: Destination, credential: Credential, throttle: Throttle | None = None) -> None:
+    def __init__(
+        self,
+        destination: Destination,
+        credential: Credential,
+        throttle: Throttle | None = None,
+        on_silence: Callable[[float], None] | None = None,
+    ) -> None:
         """Prepare; nothing is opened yet.
 
         Args:
             destination: where it is.
             credential: what requests are sent with.
             throttle: says when connections may write; None for no cap.
+            on_silence: as `HttpClient`.
 
         Raises:
             UsageError: the environment names a proxy that cannot be used.
         """
         self._destination = destination
         self._credential = credential
-        self._client = HttpClient(destination.endpoint, throttle)
+        self._client = HttpClient(destination.endpoint, throttle, on_silence)
         self._blob_path = urlsplit(destination.url()).path + "/"
         self._container_path = f"{urlsplit(destination.endpoint).path}/{destination.container}"
 

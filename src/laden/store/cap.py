@@ -140,6 +140,11 @@ class Throttle:
         self._looked_s = -1.0
         self._bytes_per_s: float | None = None
 
+    @property
+    def holds(self) -> bool:
+        """Whether what would be sent now had to wait for its turn."""
+        return self._rate() is not None and self._next_s > self._clock()
+
     def piece_bytes(self) -> int:
         """How much to write at once, so that all connections get their turns."""
         rate = self._rate()

@@ -217,7 +217,18 @@ class Connection(asyncio.BufferedProtocol):
         if self._gate is None:
             self._write_on()
 
-    def _moved_bytes(self) -> int:
+    @property
+    def is_asking(self) -> bool:
+        """Whether a request waits for its answer."""
+        return self._transport is not None and self._waiter is not None and not self._waiter.done()
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it waits for the cap or for a sink, which no host can help."""
+        assert self._transport is not None
+        return self._gate is not None or (self._sink is not None and not self._transport.is_reading())
+
+    def moved_bytes(self) -> int:
         """What has come in, and what the other side has taken, or at least the transport."""
         assert self._transport is not None
         acked = acknowledged_bytes(self._transport)
@@ -225,12 +236,10 @@ class Connection(asyncio.BufferedProtocol):
 
     def _look(self) -> None:
         """Give up when too little has moved for too long; waiting for the cap or for a sink does not count."""
-        assert self._transport is not None
         loop = asyncio.get_running_loop()
-        moved_bytes = self._moved_bytes()
+        moved_bytes = self.moved_bytes()
         moved = moved_bytes - self._marked_bytes >= _LEAST_MOVED_BYTES
-        waiting = self._gate is not None or (self._sink is not None and not self._transport.is_reading())
-        if moved or self._marked_bytes < 0 or waiting:
+        if moved or self._marked_bytes < 0 or self.is_held:
             self._marked_bytes, self._still = moved_bytes, 0
         else:
             # Looks are counted, not seconds: a process that was suspended, or kept waiting, sees what came meanwhile.

@@ -15,7 +15,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -23,6 +23,7 @@ from laden.store.cap import Throttle
 from laden.store.connection import MOST_HEAD_BYTES, Answer, Connection, Data, Sink
 from laden.store.dial import Dialler
 from laden.store.proxies import Proxy, find_proxy
+from laden.store.silence import LOOK_S, Silence
 from laden.store.trouble import AT_PROXY, HttpError, Trouble
 
 __all__ = ["Answer", "HttpClient", "HttpError", "Trouble"]
@@ -40,12 +41,15 @@ _NOT_ALLOWED = 2
 class HttpClient:
     """Connections to one host. Use it within one event loop, and close it there."""
 
-    def __init__(self, base_url: str, throttle: Throttle | None = None) -> None:
+    def __init__(
+        self, base_url: str, throttle: Throttle | None = None, on_silence: Callable[[float], None] | None = None
+    ) -> None:
         """Prepare; nothing is opened yet.
 
         Args:
             base_url: scheme, host and port are used.
             throttle: says when connections may write; None for no cap.
+            on_silence: told once a second, while nothing moves, for how many seconds that has been so.
 
         Raises:
             UsageError: the environment names a proxy that cannot be used.
@@ -59,6 +63,8 @@ class HttpClient:
         self._proxy = find_proxy(parts.scheme, self._host)
         self._tls = ssl.create_default_context() if self._secure else None
         self._dialler = Dialler(self._proxy.host, self._proxy.port) if self._proxy else Dialler(self._host, self._port)
+        self._on_silence = on_silence
+        self._silence: Silence | None = None
         self._idle: list[Connection] = []
         self._open: set[Connection] = set()
 
@@ -101,6 +107,9 @@ class HttpClient:
         head = text.encode("ascii")
         while True:
             connection = self._take() or await self._connect()
+            if self._on_silence is not None and self._silence is None:
+                self._silence = Silence()
+                asyncio.get_running_loop().call_later(LOOK_S, self._listen)
             try:
                 answer = await connection.exchange(method, head, body, most_bytes, only=only, sink=sink, into=into)
             except BaseException as error:
@@ -114,6 +123,18 @@ class HttpClient:
             else:
                 connection.abort()
             return answer
+
+    def _listen(self) -> None:
+        """Look whether anything moves, as long as something is asked."""
+        assert self._silence is not None
+        assert self._on_silence is not None
+        silent_s = self._silence.look(self._open)
+        if silent_s is None:
+            self._silence = None
+            return
+        if silent_s:
+            self._on_silence(silent_s)
+        asyncio.get_running_loop().call_later(LOOK_S, self._listen)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -137,7 +158,7 @@ class HttpClient:
         try:
             sock = await self._dialler.connect()
         except HttpError as error:
-            raise HttpError(AT_PROXY[error.trouble]) from None
+            raise _at_proxy(error) from None
         if self._proxy.kind in _RESOLVES_NAMES:
             await self._through_socks(self._proxy, sock)
             return await self._open_on(sock, self._tls, self._host)
@@ -164,12 +185,12 @@ class HttpClient:
             tls = ssl.create_default_context() if proxy.kind == "https" else None
             connection = await self._open_on(sock, tls, proxy.host)
         except HttpError as error:
-            raise HttpError(AT_PROXY.get(error.trouble, error.trouble)) from None
+            raise _at_proxy(error) from None
         place = f"[{self._host}]:{self._port}" if ":" in self._host else f"{self._host}:{self._port}"
         head = f"CONNECT {place} HTTP/1.1\r\nHost: {place}\r\n{proxy.authorization}\r\n"
         try:
             async with asyncio.timeout(_HANDSHAKE_S):
-                _let_through(await connection.exchange("CONNECT", head.encode("latin-1"), b"", MOST_HEAD_BYTES))
+                await _ask_for_way(connection, head.encode("latin-1"))
                 if self._tls is not None:
                     with _told_of_tls():
                         await connection.secure(self._tls, self._host)
@@ -232,6 +253,19 @@ def _told_of_tls() -> Iterator[None]:
         raise HttpError(Trouble.CERTIFICATE) from None
     except (OSError, TimeoutError):
         raise HttpError(Trouble.TLS) from None
+
+
+def _at_proxy(error: HttpError) -> HttpError:
+    """The same trouble, of a proxy."""
+    return HttpError(AT_PROXY[error.trouble])
+
+
+async def _ask_for_way(connection: Connection, head: bytes) -> None:
+    try:
+        answer = await connection.exchange("CONNECT", head, b"", MOST_HEAD_BYTES)
+    except HttpError as error:
+        raise _at_proxy(error) from None
+    _let_through(answer)
 
 
 def _let_through(answer: Answer) -> None:

@@ -139,6 +139,7 @@ def _kill(process: subprocess.Popen[str]) -> None:
 
 def _without_secrets(text: str) -> str:
     """One line, not long, printable, and without what looks like a secret."""
-    told = " ".join(redact(text[:_MOST_CHARACTERS]).split())
-    told = "".join(character for character in told if character.isprintable())
+    # What a terminal would not show may stand within a secret, and is taken out before that is looked for.
+    seen = "".join(sign for sign in text[:_MOST_CHARACTERS] if sign.isprintable() or sign.isspace())
+    told = " ".join(redact(seen).split())
     return told if len(told) <= _MOST_TOLD else f"{told[:_MOST_TOLD]} ..."

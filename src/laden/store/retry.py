@@ -32,6 +32,8 @@ LONGEST_PAUSE_S = 30.0
 LONGEST_PAUSE_BESIDE_OTHERS_S = 4.0
 """Where others succeed meanwhile, there is no outage to wait for, and how much is asked at once the pace decides."""
 _GROWTH, _GROWTH_BESIDE_OTHERS = 2.0, 1.5
+OUTAGE_S = 10.0
+"""A silence that is worth a word."""
 LONGEST_WISH_S = 60.0
 """A `Retry-After` beyond this is not obeyed to the letter: many are set for people's browsers, not for what sends."""
 STALL_S = 120.0
@@ -62,6 +64,17 @@ class Repeating:
         self._useful_s = -1.0
         """When the destination last did something, for whomever."""
         self._silent_since_s: float | None = None
+        self._out = False
+        """Whether an outage was told that is not over."""
+
+    def silent(self, seconds: float) -> None:
+        """Requests are under way, and nothing has moved for so long: told as an outage before one of them fails."""
+        if seconds >= OUTAGE_S and not self._out:
+            self._tell(Retry("the service is silent", 0.0, False, seconds, failed=False))
+
+    def _tell(self, retry: Retry) -> None:
+        self._out = retry.silent_s >= OUTAGE_S
+        self._on_retry(retry)
 
     async def repeat(self, request: Callable[[], Awaitable[T]]) -> T:
         """Make a request, again while that may help; raises what the last attempt raised."""
@@ -83,7 +96,7 @@ class Repeating:
                 if failures >= MOST_FAILURES or self._hopeless(failed_s + wait_s):
                     raise
                 repeated = True
-                self._on_retry(Retry(self._told(error), wait_s, error.throttled, self._silent_s(failed_s)))
+                self._tell(Retry(self._told(error), wait_s, error.throttled, self._silent_s(failed_s)))
                 await self._pause(wait_s)
                 pause_s = min(pause_s * (_GROWTH_BESIDE_OTHERS if beside_others else _GROWTH), LONGEST_PAUSE_S)
             except StoreError as error:
@@ -99,6 +112,9 @@ class Repeating:
         self._answered = True
         self._useful_s = monotonic()
         self._silent_since_s = None
+        if self._out:
+            # What it was of use for may be part of something that is settled minutes later.
+            self._tell(Retry("", 0.0, False, failed=False))
 
     def _note(self, error: TransientStoreError) -> None:
         """Since when the destination is silent, as far as a failed attempt tells."""
@@ -150,9 +166,12 @@ class Retrying(Repeating):
         stopping: Callable[[], bool] = lambda: False,
         patience_s: float = PATIENCE_S,
         first_pause_s: float = FIRST_PAUSE_S,
+        capped: Callable[[], bool] = lambda: False,
     ) -> None:
+        """Wrap a store; `capped` says whether its cap holds something back right now, the rest as `Repeating`."""
         super().__init__(on_retry=on_retry, stopping=stopping, patience_s=patience_s, first_pause_s=first_pause_s)
         self._inner = inner
+        self.capped = capped
 
     async def create(self) -> bool:
         return await self.repeat(self._inner.create)

@@ -22,6 +22,8 @@ class Trouble(StrEnum):
     PROXY_UNREACHED = "no connection to the proxy came about in time"
     PROXY_CERTIFICATE = "the proxy's certificate is not trusted"
     PROXY_TLS = "the TLS handshake with the proxy failed"
+    PROXY_BROKEN = "the proxy closed the connection"
+    PROXY_GARBLED = "the proxy's answer is not HTTP"
     PROXY_LOGIN = "the proxy wants another login"
     PROXY = "the proxy does not let the connection through"
     PROXY_BUSY = "the proxy could not let the connection through now"
@@ -38,6 +40,11 @@ AT_PROXY = {
     Trouble.UNREACHED: Trouble.PROXY_UNREACHED,
     Trouble.CERTIFICATE: Trouble.PROXY_CERTIFICATE,
     Trouble.TLS: Trouble.PROXY_TLS,
+    Trouble.BROKEN: Trouble.PROXY_BROKEN,
+    Trouble.STALE: Trouble.PROXY_BROKEN,
+    Trouble.GARBLED: Trouble.PROXY_GARBLED,
+    Trouble.TOO_LONG: Trouble.PROXY_GARBLED,
+    Trouble.TIMEOUT: Trouble.PROXY_UNREACHED,
 }
 """What a trouble on the way to a host is called where that host is the proxy."""
 
@@ -54,6 +61,8 @@ SENTENCES = {
     Trouble.PROXY_CERTIFICATE: "the proxy to {host} shows a certificate that is not trusted here: give its authority's"
     " certificate in SSL_CERT_FILE",
     Trouble.PROXY_TLS: "the proxy to {host} does not complete the TLS handshake: check whether {proxy} should say http://",
+    Trouble.PROXY_BROKEN: "the proxy to {host} closes the connection: check {proxy}, or ask whoever runs it",
+    Trouble.PROXY_GARBLED: "the proxy to {host} answers in something that is not HTTP: check its kind in {proxy}",
     Trouble.PROXY_LOGIN: "the proxy to {host} wants another login (407): check user and password in {proxy}",
     Trouble.PROXY: "the proxy refuses the way to {host} with {detail}: ask whoever runs it, or check {proxy}",
     Trouble.PROXY_BUSY: "the proxy could not reach {host} ({detail})",
@@ -61,7 +70,7 @@ SENTENCES = {
     Trouble.BROKEN: "the connection to {host} broke",
     Trouble.STALE: "{host} had closed an idle connection",
     Trouble.GARBLED: "{host} answers in something that is not HTTP",
-    Trouble.TOO_LONG: "{host} answers with more than it may",
+    Trouble.TOO_LONG: "{host} answers with more than it may: check the address; a proxy may be in between",
 }
 """What a person is told of each."""
 LASTING = frozenset(

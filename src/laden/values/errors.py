@@ -50,6 +50,8 @@ class LadenError(Exception):
     """Root of everything laden raises on purpose."""
 
     exit_code = ExitCode.BUG
+    helped_by_again = False
+    """Whether the same command, run again, may get further."""
 
     def __init__(self, message: str = "") -> None:
         super().__init__(redact(message))
@@ -91,6 +93,7 @@ class MemberDamaged(SourceError):  # noqa: N818 - named for what happened, as th
 class Interrupted(LadenError):  # noqa: N818 - named for what happened
     """The run was asked to stop before this was done."""
 
+    helped_by_again = True
     exit_code = ExitCode.INTERRUPTED
 
 
@@ -103,6 +106,7 @@ class StoreError(LadenError):
 class TransientStoreError(StoreError):
     """The same request may succeed later."""
 
+    helped_by_again = True
     lasted_s = 0.0
     """How long the request itself took until it failed, without any waiting before it."""
 
@@ -188,3 +192,21 @@ class CopySourceRefused(BlobRefused):
 
 class NameRefused(BlobRefused):
     """The place cannot hold a blob of this name, however often it is asked to."""
+
+
+_GO_ON = frozenset({"load", "copy", "get", "fetch", "set", "prune", "undelete"})
+"""Commands that, run again, do only what is left to be done."""
+
+
+def last_words(error: LadenError, command: str) -> str:
+    """The sentence in which an error ends a run: with what to do next, where it does not say so itself.
+
+    Args:
+        error: what ended it.
+        command: the verb, as its summary names it.
+    """
+    message = str(error)
+    # What stands behind a colon is advice; the one before a port has no blank behind it.
+    if not error.helped_by_again or ": " in message or "same command" in message:
+        return message
+    return f"{message}: run the same command again{' to go on' if command in _GO_ON else ''}"

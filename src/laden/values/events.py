@@ -21,7 +21,7 @@ from laden.values.signs import Counted, Outage, Progress, Retried, Waiting
 class Started:
     """A stage begins.
 
-    `listing`, `source`, `table`, `archives`, `checksums`, `images`, `plan`, `measure`, `transfer`, `verify`,
+    `listing`, `source`, `table`, `archives`, `checksums`, `images`, `plan`, `measure`, `word`, `transfer`, `verify`,
     `reading`, `lock`, `download`, `manifest`, `acting` or `report`.
     """
 

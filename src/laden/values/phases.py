@@ -11,6 +11,7 @@ PHASES = {
     "plan": "Holding rows, files and blobs against each other",
     "images": "Looking into every image",
     "measure": "Measuring the link",
+    "word": "Leaving word at the destination",
     "transfer": "Sending",
     "download": "Fetching, each file against the manifest's MD5",
     "fetch": "Fetching, and proving each file",

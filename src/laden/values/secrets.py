@@ -59,6 +59,8 @@ _PATTERNS = (
     (rf"{_FROM_ITS_START}{_BASE64}{{86,}}{_PAD}{{2}}", ""),
     (rf"(?-i:{_FROM_ITS_START}{_MIXED}{_BASE64}{{86}}(?![A-Za-z0-9+/%]))", ""),
     (rf"{_FROM_ITS_START}{_BASE64}{{43,}}{_PAD}(?![A-Za-z0-9+/=])", ""),
+    # The same key over two lines, as `openssl base64` breaks it (after 64 characters) and `base64` does (after 76).
+    (rf"{_FROM_ITS_START}(?:{_BASE64}{{64,}}\s+{_BASE64}{{22}}|{_BASE64}{{76,}}\s+{_BASE64}{{10}}){_PAD}{{2}}", ""),
 )
 _COMPILED = tuple((re.compile(pattern, re.IGNORECASE), kept + SHOWN) for pattern, kept in _PATTERNS)
 _WORDS = "sig\\s*[=%]|signature|credential|policy=|/s/|/dav/|key|passw|pwd|token|secret|authorization|bearer|eyj|@"
@@ -162,7 +164,8 @@ def redacted(value: _T) -> _T:
 def _is_clean(fields: tuple[Any, ...]) -> bool:
     """Whether plain fields hold no secret: one look at all texts of a finding costs less than one at each.
 
-    No pattern needs a line's neighbours; one that sees a secret across two lines only has them looked at by themselves.
+    No pattern needs what stands in another field; one that sees a secret across two only has them looked at by
+    themselves.
     """
     if not all(isinstance(one, str | int | None) for one in fields):
         return False

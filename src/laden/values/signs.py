@@ -24,7 +24,7 @@ class Progress:
     bytes_per_s: float = 0.0
     """Of the last half minute."""
     limit: str = ""
-    """What keeps it from being faster: `service`, `link`, `disk` or `processor`; empty where nobody knows."""
+    """What keeps it from being faster: `service`, `link`, `--limit`, `disk` or `processor`; empty if unknown."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -263,6 +263,8 @@ class _Copying:
     async def do(self) -> Summary:
         """Copy, prove, and land table and manifest."""
         run = self._run
+        if self._listing.absent or self._ready.to_settle:
+            run.tell(Started("word"))
         if self._listing.absent:
             await self._there.store.create()
         publisher = Publisher(

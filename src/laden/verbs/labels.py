@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Literal
 
 from laden.dataset.profile import Profile, Template, builtin, open_profile
-from laden.relations import Relations, told_locally
+from laden.relations import Relations
+from laden.relations.trouble import told_locally
 from laden.run.loop import run
 from laden.stages.labels import FORMS, STARTS, LabelCounts, LabelSet, collect
 from laden.stages.landed import fetch_table, read_proved

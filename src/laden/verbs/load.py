@@ -302,6 +302,8 @@ async def _explored(run: Run, there: Opened, sources: Sources, wishes: LoadWishe
 async def _carried_out(run: Run, ground: _Ground, wishes: LoadWishes, sending: Sending, pool: Pool | None) -> Summary:
     """Send, list again, compare, and land what tells of it."""
     store, surveyed, ready = ground.there.store, ground.surveyed, ground.ready
+    if ground.listing.absent or ready.to_settle:
+        run.tell(Started("word"))
     if ground.listing.absent:
         await store.create()
     publisher = Publisher(

@@ -70,6 +70,7 @@ async def carry_out(
         return run.end()
     word = Word(run, there.store, Deed("prune", {}, "", {"deleted": len(targets), "bytes": plan.about.bytes}))
     if targets:
+        run.tell(Started("word"))
         await word.begin()
     await _rewrite(run, there, page, plan)
     run.add(changed)

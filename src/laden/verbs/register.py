@@ -22,7 +22,8 @@ from typing import NamedTuple, get_args
 from laden.azure.azureml import Asset, Datastore, Workspace, check_name
 from laden.azure.clients import session
 from laden.azure.handover import Kind, choose, prove
-from laden.relations import Relations, told_locally
+from laden.relations import Relations
+from laden.relations.trouble import told_locally
 from laden.run.loop import run
 from laden.stages.inventory import is_listed
 from laden.stages.labels import FORMS, MLTABLE

@@ -82,6 +82,7 @@ async def _undelete(
             return run.end()
         word = Word(run, there.store, Deed("undelete", {}, "", {"wanted": len(targets)}))
         if targets:
+            run.tell(Started("word"))
             await word.begin()
         back = await _bring_back(run, manage, targets)
         if targets:

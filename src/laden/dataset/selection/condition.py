@@ -19,7 +19,8 @@ from laden.dataset.selection.functions import ALLOWED
 from laden.dataset.selection.lists import LISTS
 from laden.dataset.selection.marks import COLUMNS as MARKS
 from laden.dataset.selection.view import RELATION, ROW, Column, Records
-from laden.relations import Relations, local_trouble
+from laden.relations import Relations
+from laden.relations.trouble import local_trouble
 from laden.values.errors import UsageError
 from laden.values.secrets import redact
 

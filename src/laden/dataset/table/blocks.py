@@ -6,7 +6,6 @@ module, record by record, and gives the same. Bytes that are not UTF-8 are U+FFF
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate
@@ -84,9 +83,9 @@ class Block:
 def blocks(table: Table, size_bytes: int = BLOCK_BYTES) -> Iterator[Block]:
     """Yield all records of a table that is held; raises SourceError where `Table.records` does."""
     row, at = 1, len(table.header_bytes)
-    with table.content.open("rb") as file:
-        end = file.seek(0, os.SEEK_END)
-        while at < end:
+    with table.place.open("rb") as file:
+        # One byte more than a block: so it is known whether this is the end.
+        while at < (end := table.reach(at + size_bytes + 1)):
             file.seek(at)
             raw = file.read(size_bytes)
             if at + len(raw) == end and not raw.endswith(b"\n"):

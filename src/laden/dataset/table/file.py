@@ -62,11 +62,20 @@ def lines(path: Path, skip_bytes: int, called: Path) -> Generator[bytes]:
         yield line
 
 
-def copy(path: Path, target: Path) -> None:
-    """Write the file, decompressed, to another place; raises SourceError if it cannot be read, or changes meanwhile."""
+def copy(path: Path, target: Path, grown: Callable[[int], None] = lambda _: None) -> None:
+    """Write the file, decompressed, to another place; raises SourceError if it cannot be read, or changes meanwhile.
+
+    Args:
+        path: of the file.
+        target: the other place.
+        grown: told of each piece that lies there, how many bytes it has.
+    """
     before = _stamp(path)
     with target.open("wb") as out:
-        out.writelines(blocks(path, _COPY_BYTES))
+        for block in blocks(path, _COPY_BYTES):
+            out.write(block)
+            out.flush()
+            grown(len(block))
     if _stamp(path) != before:
         raise SourceError(f"the table {path} changed while it was read: run the same command again")
 

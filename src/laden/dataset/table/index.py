@@ -127,8 +127,8 @@ def _indexed(table: Table) -> Iterator[Block]:
 
 def _is_long(table: Table) -> bool:
     """Whether it has more than one block."""
-    return table.content.stat().st_size > BLOCK_BYTES
+    return table.copying is not None or table.reach() > BLOCK_BYTES
 
 
 def _path(table: Table) -> Path:
-    return table.content.with_name(f"{table.content.name}.index")
+    return table.place.with_name(f"{table.place.name}.index")

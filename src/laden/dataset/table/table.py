@@ -11,13 +11,15 @@ from __future__ import annotations
 import csv
 import io
 import os
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
 from laden.dataset.table import file
+from laden.dataset.table.copying import Copy
 from laden.values.errors import SourceError
 
 BOM = b"\xef\xbb\xbf"
@@ -26,6 +28,8 @@ BOM = b"\xef\xbb\xbf"
 _HEADER_LIMITS_BYTES = (256 * 2**10, file.LINE_LIMIT_BYTES)
 """How much of a file is looked at for its header: room for more than 10,000 columns, and where that ends within the
 header, as much as any line may have."""
+_LONG_BYTES = 1 << 20
+"""Of a table as it lies there, packed or not."""
 _DELIMITERS = (",", ";", "\t")
 
 # The limit is one of the whole process; the default of 128 KiB is too small for reports with long texts.
@@ -57,6 +61,8 @@ class Table:
     """`,`, `;` or a tab: the one that splits the header into most columns."""
     held: Path | None = None
     """The run's own copy of its bytes, decompressed: all that is read of it from then on."""
+    copying: Copy | None = field(default=None, repr=False, compare=False)
+    """Makes that copy, where it takes a while."""
 
     @classmethod
     def open(cls, path: Path) -> Table:
@@ -68,8 +74,8 @@ class Table:
     def hold(self, folder: Path) -> Table:
         """Return the table with a copy in the run's private folder: what happens to the file later changes nothing.
 
-        A table that lies there already is taken as it is. Raises SourceError if it cannot be read, or is not any more
-        what was opened.
+        A table that lies there already is taken as it is. Of a long one, the copy is made while it is read. Raises
+        SourceError if it cannot be read, or is not any more what was opened.
         """
         if self.path.is_relative_to(folder) and not file.is_gzip(self.path):
             held = self.path
@@ -77,16 +83,43 @@ class Table:
             number, name = tempfile.mkstemp(".csv", "table-", folder)
             os.close(number)
             held = Path(name)
+            if _is_long(self.path):
+                return self._held_soon(Copy(self.path, held), held)
             file.copy(self.path, held)
         if _read_header(self.path, held)[1] != self.header_bytes:
-            raise SourceError(f"the table {self.path} changed while it was read: run the same command again")
+            raise self._changed()
         return replace(self, held=held)
+
+    def _held_soon(self, copying: Copy, held: Path) -> Table:
+        """The table with a copy of which only the header must be there."""
+        copying.reach(len(self.header_bytes))
+        with held.open("rb") as copied:
+            if copied.read(len(self.header_bytes)) != self.header_bytes:
+                raise self._changed()
+        return replace(self, held=held, copying=copying)
+
+    def _changed(self) -> SourceError:
+        return SourceError(f"the table {self.path} changed while it was read: run the same command again")
+
+    @property
+    def place(self) -> Path:
+        """Where the copy is that is held, which may not be whole yet."""
+        assert self.held is not None
+        return self.held
 
     @property
     def content(self) -> Path:
-        """The copy that is held."""
-        assert self.held is not None
-        return self.held
+        """The copy that is held, once it is whole; raises as `reach`."""
+        self.reach()
+        return self.place
+
+    def reach(self, size_bytes: int = sys.maxsize) -> int:
+        """Wait until so many bytes of the copy are there, or all; returns how many there are.
+
+        Raises:
+            SourceError: the table cannot be read to its end, or changed while it was copied.
+        """
+        return self.place.stat().st_size if self.copying is None else self.copying.reach(size_bytes)
 
     def column(self, name: str) -> int:
         """Return the index of the first column of that name; raises SourceError if there is none."""
@@ -112,7 +145,7 @@ class Table:
         Raises:
             SourceError: the file stops being readable as CSV.
         """
-        lines = _Lines(file.lines(self.held or self.path, at, self.path))
+        lines = _Lines(file.lines(self.content if self.held else self.path, at, self.path))
         row -= 1
         try:
             for fields in csv.reader(lines, delimiter=self.delimiter):
@@ -158,6 +191,15 @@ class _Lines:
         taken = bytes(self.taken)
         self.taken.clear()
         return taken
+
+
+def _is_long(path: Path) -> bool:
+    """Whether it is worth it to read a copy while it is made."""
+    try:
+        return path.stat().st_size > _LONG_BYTES
+    except OSError:
+        # Told, with the reason, by who reads it.
+        return False
 
 
 def is_clean_text(raw: bytes) -> bool:

@@ -1,6 +1,7 @@
 // One image on a canvas: zoom, pan, window by dragging, the value under the pointer. How it is shown is given from
 // above, so that two panes can share it.
 import { html, plain, useEffect, useLayoutEffect, useRef, useState } from "./lib.js";
+import { sampled } from "./sampled.js";
 import { draw, table, valueAt } from "./windowing.js";
 
 /** @typedef {{zoom: number, x: number, y: number}} Sight Zoom 1 fits the image; x and y are the middle, from 0 to 1. */
@@ -29,11 +30,20 @@ function paint(canvas, picture, window, sight, exact) {
   // The smallest level that still has as many pixels as the screen.
   const level = picture.levels.findLast((/** @type {any} */ one) => one.width >= place.width) || picture.levels[0];
   const ratio = place.width / level.width;
+  const shown = table(facts, window);
+  if (ratio < 1) {
+    const where = { left: place.left, top: place.top, ratio, width: canvas.width, height: canvas.height };
+    const part = sampled(level, facts.samples === "rgb8" ? 3 : 1, where);
+    if (!part) return;
+    context.putImageData(draw(picture, part, shown, { ...part, x: 0, y: 0 }), part.x, part.y);
+    if (facts.rows !== null && facts.rows < facts.height) missing(context, place, facts, canvas);
+    return;
+  }
   const part = { x: Math.max(0, Math.floor(-place.left / ratio)), y: Math.max(0, Math.floor(-place.top / ratio)) };
   const width = Math.min(level.width - part.x, Math.ceil(canvas.width / ratio) + 1);
   const height = Math.min(level.height - part.y, Math.ceil(canvas.height / ratio) + 1);
   if (width <= 0 || height <= 0) return;
-  const image = draw(picture, level, table(facts, window), { ...part, width, height });
+  const image = draw(picture, level, shown, { ...part, width, height });
   if (sheet?.width !== width || sheet.height !== height) sheet = new OffscreenCanvas(width, height);
   /** @type {any} */ (sheet.getContext("2d")).putImageData(image, 0, 0);
   context.imageSmoothingEnabled = ratio < 2 && !exact;

@@ -43,7 +43,8 @@ export function useFit(box, row_px, head_px) {
  * @param {number} line Of the active item. @param {number} visible @returns {[number, () => void]} */
 export function useScroll(box, scroll, state, line, visible) {
   const [first, setFirst] = useState(0);
-  const onScroll = () => setFirst(scroll.first(box.current.scrollTop));
+  // Of a list that was taken away meanwhile, the browser still tells that it was scrolled.
+  const onScroll = () => box.current && setFirst(scroll.first(box.current.scrollTop));
   useEffect(() => {
     const top = scroll.first(box.current.scrollTop);
     const to = line < top ? line : line >= top + visible ? line - visible + 1 : top;

@@ -169,7 +169,7 @@ def _held(
         stamp = table_stamp(outside) if outside is not None else None
         held.append(replace(one, table=one.table.hold(folder)))
         if outside is not None and stamp is not None:
-            files.append(TableFile(outside, None if is_member else held[-1].table.content, stamp))
+            files.append(TableFile(outside, None if is_member else held[-1].table.place, stamp))
     return held, tuple(files)
 
 

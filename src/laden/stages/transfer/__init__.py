@@ -31,6 +31,7 @@ from laden.stages.transfer.reading import BlockReader, Loaded, conflicting, prop
 from laden.stages.transfer.sizes import BLOCKS_IN_FLIGHT, Sizes, resumed_block_bytes
 from laden.stages.transfer.window import batches, cost_bytes
 from laden.store import CREATE_ONLY, Store, block_id, digest
+from laden.store.retry import Retrying
 from laden.values.errors import (
     AccessEnded,
     BlobArchived,
@@ -140,7 +141,9 @@ class _Mover:
         self._ended = False
         self._sending = 0
         self._window = Window(settings.window_bytes)
-        self._bottleneck = Bottleneck(on_limit)
+        self._bottleneck = (
+            Bottleneck(on_limit, capped=store.capped) if isinstance(store, Retrying) else Bottleneck(on_limit)
+        )
         self._sizes = Sizes(settings.single_put_bytes, settings.block_bytes)
         self._small_readers = 1
         self._small_turns = asyncio.Semaphore(1)

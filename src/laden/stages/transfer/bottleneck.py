@@ -1,6 +1,7 @@
-"""What limits a transfer, in one word: the link, the disk or the processor.
+"""What limits a transfer, in one word: the link, `--limit`, the disk or the processor.
 
-Bytes wait in the window either to be read or to be sent. Where most of them were read, the link is what they wait for.
+Bytes wait in the window either to be read or to be sent. Where most of them were read, the link is what they wait for,
+or the cap, if it mostly had turns given away already.
 Else reading is: the processor, if this process keeps about a core busy, and the disk (or the network that it is on)
 if not. What the service refuses is told by the retries, not here.
 """
@@ -24,15 +25,25 @@ class Bottleneck:
         tell: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
         processor: Callable[[], float] = time.process_time,
+        *,
+        capped: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Tell what limits, when that changes; both clocks give seconds, the second one's are of processor time."""
+        """Tell what limits, when that changes.
+
+        Args:
+            tell: told the word.
+            clock: seconds since any moment.
+            processor: seconds of processor time.
+            capped: whether the cap on what is sent holds something back right now.
+        """
         self._tell = tell
+        self._capped = capped
         self._clock = clock
         self._processor = processor
         self._began_s = clock()
         self._busy_s = processor()
         self._unread_bytes = self._unsent_bytes = 0
-        self._looks = 0
+        self._looks = self._held = 0
         self._ready = 0.0
         self._word = ""
 
@@ -57,16 +68,17 @@ class Bottleneck:
         if waiting_bytes:
             self._looks += 1
             self._ready += self._unsent_bytes / waiting_bytes
+            self._held += self._capped()
         now_s = self._clock()
         span_s = now_s - self._began_s
         if span_s < _SPAN_S or not self._looks:
             return
         busy_s = self._processor()
         if self._ready >= self._looks / 2:
-            word = "link"
+            word = "--limit" if self._held >= self._looks / 2 else "link"
         else:
             word = "processor" if busy_s - self._busy_s >= _BUSY * span_s else "disk"
-        self._began_s, self._busy_s, self._looks, self._ready = now_s, busy_s, 0, 0.0
+        self._began_s, self._busy_s, self._looks, self._held, self._ready = now_s, busy_s, 0, 0, 0.0
         if word != self._word:
             self._word = word
             self._tell(word)

@@ -4,17 +4,13 @@ One DuckDB in memory per run, which spills to a private temporary folder, remove
 is used up. The share grows with the threads, which need some each, up to a quarter of what the machine (or the
 container that this process is in) has; `LADEN_MEMORY` sets another. It is locked before anything else happens: no file
 outside that folder, no extension, no setting but the number of threads can be reached by any text that a user or a file
-supplies. Relations are
-fed in batches of NumPy columns, or straight from memory as Arrow columns (`absorb`), without any Python object. Without
-ORDER BY, an answer has no order.
+supplies. Relations are fed in batches of NumPy columns, or straight from memory as Arrow columns (`absorb`), without
+any Python object. Without ORDER BY, an answer has no order. What of its errors is this machine's, `trouble` says.
 """
 
 from __future__ import annotations
 
-import errno
-import os
 import re
-import tempfile
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -30,16 +26,12 @@ import numpy as np
 from laden.values import scratch
 from laden.values.arrow import Stream
 from laden.values.columns import Column, as_array, is_absent
-from laden.values.errors import UsageError
-from laden.values.memory import MEMORY_VARIABLE, THREAD_MB, database_share
-from laden.values.room import disk_full, free_bytes, is_full
-from laden.values.secrets import StreamLost
+from laden.values.memory import THREAD_MB, database_share
 from laden.values.statements import executed
 
 BATCH_ROWS = 50_000
 """Fed at once: enough to be quick, and some 30 MB at most."""
 
-_INTERRUPTED = "Query interrupted"
 _FEW_ROWS = 20_000
 """What one thread joins in less time than it takes to wake another for each of a run's statements."""
 
@@ -328,78 +320,6 @@ class Relations:
     ) -> None:
         self._connection.close()
         scratch.remove(self.folder)
-
-
-@contextmanager
-def told_locally() -> Iterator[None]:
-    """Turn errors of this machine (see `local_trouble`) into `UsageError`, and Ctrl-C in a statement into what it is.
-
-    All others pass.
-    """
-    try:
-        yield
-    except StreamLost:
-        # Standard output is no place of laden's own; who printed there tells it.
-        raise
-    except (OSError, duckdb.Error) as error:
-        if (sentence := local_trouble(error)) is None:
-            raise
-        raise UsageError(sentence) from error
-    except RuntimeError as error:
-        # DuckDB says so where a signal's handler raised while a statement ran.
-        if str(error) != _INTERRUPTED:
-            raise
-        raise KeyboardInterrupt from error
-
-
-def local_trouble(error: Exception) -> str | None:
-    """The sentence for an error of this machine: a full disk, no descriptors. None for any other error.
-
-    DuckDB passes the system's words on, without the number.
-    """
-    text = str(error)
-    if any(os.strerror(number) in text for number in (errno.EMFILE, errno.ENFILE)):
-        return (
-            "this machine allows too few open files: raise the limit (ulimit -n 4096), then run the same command again"
-        )
-    full = "No usable temporary directory" in text or _IS_FULL.search(text) is not None
-    if isinstance(error, duckdb.OutOfMemoryException) and not full:
-        return (
-            "this run's names need more memory than laden takes for its notes"
-            f"{_limit_told(text)}: set {MEMORY_VARIABLE} to more, such as {MEMORY_VARIABLE}=2G, and run again"
-        )
-    if full or any(os.strerror(number) in text for number in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EROFS)):
-        return _no_room(error)
-    return None
-
-
-def _no_room(error: Exception) -> str:
-    """Which disk is full: that of the notes only where it may be."""
-    notes = os.environ.get("TMPDIR", tempfile.tempdir or "the temporary folder")
-    if isinstance(error, OSError) and is_full(error) and _has_room(notes):
-        return str(disk_full(error.filename or "a folder that this run writes to"))
-    return f"there is no room for laden's notes in {notes}: free some, or set TMPDIR to another folder, and run again"
-
-
-def _has_room(folder: str) -> bool:
-    try:
-        return free_bytes(Path(folder)) > _ROOM_BYTES
-    except OSError:
-        return False
-
-
-_ROOM_BYTES = 16 << 20
-"""With so much free, a disk is not the one that is full."""
-
-
-_IS_FULL = re.compile("max_temp_directory_size|failed to offload data block")
-"""Of DuckDB's errors about memory, those that mean the disk it spills to."""
-
-
-def _limit_told(text: str) -> str:
-    """` (256.0 MiB)`, where DuckDB's error says what the limit was."""
-    found = re.search(r"/([0-9.]+ [KMGT]iB) used", text)
-    return f" ({found[1]})" if found else ""
 
 
 def _share(connection: duckdb.DuckDBPyConnection, most_mb: int | None) -> tuple[int, int]:
