@@ -53,7 +53,7 @@ def test_the_folder_of_notes_is_blamed_only_where_it_is_full(monkeypatch: pytest
     somewhere = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/mnt/small/0.zip")
     assert local_trouble(somewhere) == str(disk_full("/mnt/small/0.zip"))
     assert "a folder that this run writes to" in (local_trouble(failing(errno.ENOSPC)) or "")
-    monkeypatch.setattr("laden.relations._ROOM_BYTES", 1 << 62)
+    monkeypatch.setattr("laden.relations.trouble._ROOM_BYTES", 1 << 62)
     assert local_trouble(failing(errno.ENOSPC)) == (
         f"there is no room for laden's notes in {tmp_path}: free some, or set TMPDIR to another folder, and run again"
     )
