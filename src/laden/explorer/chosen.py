@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -21,6 +22,7 @@ from laden.values.errors import UsageError
 
 T = TypeVar("T")
 
+_PART_ROWS = 100_000
 LIVING = "fate <> 'deleted'"
 """Condition over `items`: it is there."""
 
@@ -68,15 +70,24 @@ class Chosen:
     @classmethod
     def of_items(cls, relations: Shared, condition: str) -> Chosen:
         """Those for which a condition over `items` is true, and that are there; raises `UsageError` where none is."""
-        path = _new(relations)
+        path, part, count = _new(relations), _new(relations), 0
         condition = f"({condition}) AND {LIVING}"
-        (size_bytes,) = relations.one(f"SELECT coalesce(sum(size_bytes), 0)::BIGINT FROM items WHERE {condition}")  # noqa: S608
-        query = (
-            "SELECT name, coalesce(etag, ''), coalesce(size_bytes, 0), coalesce(md5, '') FROM items"  # noqa: S608
-            f" WHERE {condition} ORDER BY pos"
+        (size_bytes, last) = relations.one(
+            f"SELECT coalesce(sum(size_bytes), 0)::BIGINT, coalesce(max(pos), -1) FROM items WHERE {condition}"  # noqa: S608
         )
-        own = str(path).replace("'", "''")
-        return cls._some(path, relations.run(f"COPY ({query}) TO '{own}' (FORMAT csv, HEADER false)"), size_bytes)
+        own = str(part).replace("'", "''")
+        with path.open("wb") as whole:
+            # A part at a time: all of it in its order would fill the memory.
+            for start in range(0, last + 1, _PART_ROWS):
+                query = (
+                    "SELECT name, coalesce(etag, ''), coalesce(size_bytes, 0), coalesce(md5, '') FROM items"  # noqa: S608
+                    f" WHERE pos BETWEEN {start} AND {start + _PART_ROWS - 1} AND {condition} ORDER BY pos"
+                )
+                count += relations.run(f"COPY ({query}) TO '{own}' (FORMAT csv, HEADER false)")
+                with part.open("rb") as file:
+                    shutil.copyfileobj(file, whole)
+        part.unlink(missing_ok=True)
+        return cls._some(path, count, size_bytes)
 
     @classmethod
     def of_names(cls, relations: Shared, names: Iterable[str]) -> Chosen:
