@@ -6,6 +6,7 @@ import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from queue import SimpleQueue
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from laden.dataset.table import BATCH, Table, columns, copy, count, write_subset
 from laden.dataset.table.blocks import BLOCK_BYTES, Block, blocks
+from laden.dataset.table.copying import Copy
 from laden.dataset.table.scan import scan
 from laden.relations import Relations
 from laden.values.errors import SourceError
@@ -232,6 +234,19 @@ def test_a_long_table_with_another_header_than_the_opened_is_refused(tmp_path: P
     path.write_bytes(LONG.replace(b"a,b", b"a,c"))
     with pytest.raises(SourceError, match="changed while it was read"):
         table.hold(private)
+
+
+def test_a_copy_ends_with_the_folder_that_it_is_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pieces: SimpleQueue[bytes | None] = SimpleQueue()
+    monkeypatch.setattr("laden.dataset.table.file.blocks", lambda *_: iter(pieces.get, None))
+    target = tmp_path / "copy"
+    copying = Copy(tmp_path, target)
+    pieces.put(b"a,b\n")
+    assert copying.reach(4) == 4
+    target.unlink()
+    pieces.put(b"1,2\n")
+    with pytest.raises(FileNotFoundError):
+        copying.reach(8)
 
 
 def test_a_full_disk_ends_the_reading_of_a_long_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

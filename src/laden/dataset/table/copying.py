@@ -17,6 +17,7 @@ class Copy:
 
     def __init__(self, path: Path, target: Path) -> None:
         """Begin to copy a file, decompressed, to another place."""
+        self._target = target
         self._size_bytes = 0
         self._ended = False
         self._error: BaseException | None = None
@@ -47,6 +48,8 @@ class Copy:
             self._changed.notify_all()
 
     def _grow(self, size_bytes: int) -> None:
+        # Of a run that has ended the folder is gone: who would go on would fill a disk for nobody.
+        self._target.stat()
         with self._changed:
             self._size_bytes += size_bytes
             self._changed.notify_all()
