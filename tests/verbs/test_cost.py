@@ -27,8 +27,8 @@ should be worth it."""
 CALLS_BESIDE = 65_000
 """Of a load, apart from its files, with modules imported before: 32,500 when this was written, up to 56,000 on a busy
 machine."""
-STATEMENTS = 90
-"""That the database executes, however many the files are, and each a millisecond or more: 82 when this was written."""
+STATEMENTS = 70
+"""That the database executes, however many the files are, and each a millisecond or more: 63 when this was written."""
 
 _ASKING = {ask.__code__ for ask in (Relations.run, Relations.one, Relations.absorb, Relations.feed_columns)}
 
