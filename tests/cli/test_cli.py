@@ -148,7 +148,8 @@ def test_a_summary_is_short_and_honest(capsys: pytest.CaptureFixture[str]) -> No
         ),
         (Summary("verify", images=1), "All there, unchanged"),
         (Summary("verify", foreign=24), "The manifest names no image."),
-        (Summary("verify", exit_code=3), "Not as the manifest says"),
+        (Summary("verify", exit_code=3, complete=True), "Not as the manifest says"),
+        (Summary("verify", exit_code=3), "There is no manifest to go by"),
     ],
 )
 def test_each_end_has_its_verdict(capsys: pytest.CaptureFixture[str], summary: Summary, words: str) -> None:
