@@ -3,9 +3,14 @@
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 
+from laden.explorer.answers import told
+from laden.explorer.session import Session
 from laden.explorer.stored import StoredPlace
 from laden.store import parse_destination
 from laden.store.manage import Detail, DetailPage
@@ -73,6 +78,43 @@ def test_a_view_of_an_earlier_listing_shows_no_other_items(tmp_path: Path) -> No
         asker.ready()
         assert asker.names(asker.post("view")) == ["a", "c", "d"]
         assert asker.get("rows", view=view["view"]) == {"stale": True}
+
+
+def test_what_is_asked_of_a_place_that_is_being_left_is_out_of_date_and_no_fault(tmp_path: Path) -> None:
+    async def left() -> list[bytes]:
+        closed, go = asyncio.Event(), asyncio.Event()
+
+        def opener(_: str) -> StoredPlace:
+            place = place_with(tmp_path / "place", Scripted([["a"]]))
+            close = place.close
+
+            async def slowly() -> None:
+                await close()
+                closed.set()
+                await go.wait()
+
+            place.close = slowly  # type: ignore[method-assign]
+            return place
+
+        async def asking(_: Request) -> Response:
+            assert session.place is not None
+            return JSONResponse(session.place.index.relations.one("SELECT 1"))
+
+        session = Session(verbs=cast("Any", None), folder=tmp_path, write=False, opener=opener)
+        await session.open()
+        await session.filled()
+        ask, request = told(asking, session, of_place=False), Request({"type": "http", "headers": []})
+        answers = [await ask(request)]
+        opening = asyncio.create_task(session.open())
+        await closed.wait()
+        answers.append(await ask(request))
+        go.set()
+        await opening
+        answers.append(await ask(request))
+        await session.close()
+        return [bytes(answer.body) for answer in answers]
+
+    assert asyncio.run(left()) == [b"[1]", b'{"stale":true}', b"[1]"]
 
 
 def test_a_listing_that_is_refused_midway_keeps_what_came_and_says_why(tmp_path: Path) -> None:

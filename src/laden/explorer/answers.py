@@ -107,7 +107,8 @@ def _shown(session: Session) -> tuple[int, int]:
 
 def _is_moving(session: Session) -> bool:
     """Whether what is shown may be made anew at this moment."""
-    return session.place is None or session.place.index.state.phase in ("opening", "listing")
+    place = session.place
+    return place is None or session.leaving or place.index.state.phase in ("opening", "listing")
 
 
 async def of_view(place: Place, number: int, ask: Callable[[View], T], *, labelled: bool = False) -> T:

@@ -81,6 +81,8 @@ class Session:
         self.marks: Marks | None = None
         self.number = 0
         """Of the place; another one for each that is opened."""
+        self.leaving = False
+        """Whether the place is just being left for another: what is asked of it is given up."""
         self.containers = containers
         self.access = access
         self._opener = opener
@@ -94,7 +96,7 @@ class Session:
                 raise UsageError(f"{job.kind} {job.title} still runs here: wait for it, or stop it under Activity")
             place = self._opener(container)
             await self._leave()
-            self.place = place
+            self.place, self.leaving = place, False
             self.number += 1
             self.marks = Marks(place, self.folder, write=self.write)
             self._filling = asyncio.create_task(self._fill(place, self.marks, place.fill))
@@ -136,6 +138,7 @@ class Session:
             )
 
     async def _leave(self) -> None:
+        self.leaving = True
         if self._filling is not None and not self._filling.done():
             self._filling.cancel()
             await asyncio.wait([self._filling])
