@@ -75,6 +75,20 @@ def test_it_follows_what_changes() -> None:
     assert told == ["disk", "link"]
 
 
+def test_what_lasted_counts_and_not_how_often_it_was_looked_at() -> None:
+    """Small files are read in a burst, and then sent for ten seconds in which nothing happens."""
+    now_s = 0.0
+    told: list[str] = []
+    limit = Bottleneck(told.append, lambda: now_s, lambda: 0.0)
+    limit.taken(10)
+    for _ in range(10):
+        now_s += 0.01
+        limit.read(1)
+    now_s += 10
+    limit.sent(1)
+    assert told == ["link"]
+
+
 @pytest.mark.parametrize(("capped", "word"), [(True, "--limit"), (False, "link")])
 def test_a_transfer_asks_its_store_whether_the_cap_holds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capped: bool, word: str

@@ -43,8 +43,11 @@ class Bottleneck:
         self._began_s = clock()
         self._busy_s = processor()
         self._unread_bytes = self._unsent_bytes = 0
-        self._looks = self._held = 0
-        self._ready = 0.0
+        self._looked_s = self._began_s
+        self._waited_s = self._ready_s = self._held_s = 0.0
+        """How long bytes waited, of that to be sent, and held by the cap; each moment counts as long as it lasted."""
+        self._share: float | None = None
+        """Of the bytes that wait, those that were read; None where none do."""
         self._word = ""
 
     def taken(self, size_bytes: int) -> None:
@@ -64,21 +67,23 @@ class Bottleneck:
         self._look()
 
     def _look(self) -> None:
-        waiting_bytes = self._unread_bytes + self._unsent_bytes
-        if waiting_bytes:
-            self._looks += 1
-            self._ready += self._unsent_bytes / waiting_bytes
-            self._held += self._capped()
         now_s = self._clock()
+        lasted_s, self._looked_s = now_s - self._looked_s, now_s
+        self._waited_s += lasted_s if self._share is not None else 0.0
+        self._ready_s += lasted_s * (self._share or 0.0)
+        self._held_s += lasted_s * self._capped()
+        waiting_bytes = self._unread_bytes + self._unsent_bytes
+        self._share = self._unsent_bytes / waiting_bytes if waiting_bytes else None
         span_s = now_s - self._began_s
-        if span_s < _SPAN_S or not self._looks:
+        if span_s < _SPAN_S or not self._waited_s:
             return
         busy_s = self._processor()
-        if self._ready >= self._looks / 2:
-            word = "--limit" if self._held >= self._looks / 2 else "link"
+        if self._ready_s >= self._waited_s / 2:
+            word = "--limit" if self._held_s >= self._waited_s / 2 else "link"
         else:
             word = "processor" if busy_s - self._busy_s >= _BUSY * span_s else "disk"
-        self._began_s, self._busy_s, self._looks, self._held, self._ready = now_s, busy_s, 0, 0, 0.0
+        self._began_s, self._busy_s = now_s, busy_s
+        self._waited_s = self._ready_s = self._held_s = 0.0
         if word != self._word:
             self._word = word
             self._tell(word)
