@@ -97,6 +97,19 @@ def test_nothing_is_a_sentence(asker: Asker) -> None:
     assert "name the deleted blobs" in asker.refused("POST", "plan", action="undelete", view=view["view"])[1]
 
 
+@pytest.mark.parametrize("look", [{"where": ["laden_mark = 'exclude'"]}, {"sort": "mark"}])
+def test_who_looks_by_marks_again_sees_them_as_they_are_now(asker: Asker, look: dict[str, Any]) -> None:
+    marked = ["1/01.txt", "1/04.txt", "1/07.txt"]
+    asker.post("mark", names=marked, mark="exclude")
+    assert asker.names(asker.post("view", **look))[:3] == marked
+    asker.post("mark", names=["1/07.txt"], mark="")
+    asker.post("mark", names=["2/02.txt"], mark="exclude")
+    view = asker.post("view", **look)
+    assert asker.names(view)[:3] == [*marked[:2], "2/02.txt"]
+    if "where" in look:
+        assert asker.post("plan", action="delete", view=view["view"])["count"] == 3
+
+
 def test_a_view_that_moved_is_out_of_date_for_every_act(asker: Asker, place: Path) -> None:
     view = asker.post("view", folder="1/")["view"]
     (place / "0" / "00a.txt").write_text("new")

@@ -13,7 +13,7 @@ from laden.explorer.answers import told
 from laden.explorer.session import Session
 from laden.explorer.stored import StoredPlace
 from laden.store import parse_destination
-from laden.store.manage import Detail, DetailPage
+from laden.store.manage import Detail, DetailPage, Undo
 from laden.values.errors import AccessDenied, AccessEnded, StoreError
 from laden.values.records import Blob
 from tests.explorer.served import explored, serving
@@ -36,6 +36,9 @@ class Scripted:
         await asyncio.to_thread(self.gate, number)
         last = number + 1 == len(self.pages)
         return DetailPage([detail(name) for name in self.pages[number]], "" if last else str(number + 1))
+
+    async def undo(self) -> Undo:
+        return Undo(0, versions=False)
 
     async def close(self) -> None:
         """Nothing is held open."""
@@ -78,6 +81,34 @@ def test_a_view_of_an_earlier_listing_shows_no_other_items(tmp_path: Path) -> No
         asker.ready()
         assert asker.names(asker.post("view")) == ["a", "c", "d"]
         assert asker.get("rows", view=view["view"]) == {"stale": True}
+
+
+@pytest.mark.parametrize("sort", ["name", "size_bytes"])
+@pytest.mark.parametrize("descending", [False, True])
+def test_a_folder_holds_its_own_alone_whatever_order_the_service_lists_in(
+    tmp_path: Path, sort: str, descending: bool
+) -> None:
+    """Accounts with folders list these one by one, others by UTF-16; pages are cut anywhere."""
+    old = [f"scan-old/{number}" for number in range(4)]
+    listing = Scripted(
+        [[*(f"scan/{number}" for number in range(6)), *old[:2]], old[2:], ["scan/7", "\uffee", "\U0001f600"]]
+    )
+    with serving(lambda: place_with(tmp_path / "place", listing), tmp_path, write=True) as asker:
+        asker.ready()
+        for folder, held in (
+            ("scan-old/", old),
+            ("scan/", [f"scan/{number}" for number in (*range(6), 7)]),
+            ("", None),
+        ):
+            view = asker.post("view", folder=folder, sort=sort, descending=descending)
+            shown = asker.names(view)
+            assert view["rows"] == len(shown)
+            if held is None:
+                assert sorted(shown) == sorted(name for page in listing.pages for name in page)
+                continue
+            assert sorted(shown) == held
+            plan = asker.post("plan", action="delete", view=view["view"])
+            assert (plan["count"], sorted(plan["names"])) == (len(held), held)
 
 
 def test_what_is_asked_of_a_place_that_is_being_left_is_out_of_date_and_no_fault(tmp_path: Path) -> None:

@@ -97,6 +97,7 @@ class Marks:
                 relations.run(
                     f"UPDATE {PACKED}.items i SET mark = m.mark, note = m.note FROM {marked} m WHERE m.name = i.name"  # noqa: S608
                 )
+        self._place.views.marked()
 
     async def put(self, names: list[str], mark: str, note: str | None) -> None:
         """Mark images, or take their marks off (an empty mark and note); `note` None leaves the word as it is.

@@ -63,7 +63,10 @@ class View:
     table: str
     """Relation with the order; empty where it is that of the names."""
     start: int | None = None
-    """First position, where all of a folder is in it: its positions follow each other."""
+    """First position, where all of a folder is in it and its positions follow each other, which no order of names
+    promises: a service's listing may be in another one (UTF-16, or folder by folder)."""
+    marks: int = 0
+    """How often marks had changed."""
 
 
 class Views:
@@ -73,6 +76,7 @@ class Views:
         self._relations = relations
         self._labels = labels
         self._kept: OrderedDict[int, View] = OrderedDict()
+        self._marks = 0
         self._lock = threading.Lock()
 
     def open(self, query: Query, generation: int, epoch: int = 0) -> View:
@@ -83,7 +87,8 @@ class Views:
         """
         with self._lock:
             for view in self._kept.values():
-                if (view.query, view.generation) == (query, generation):
+                same = (view.query, view.generation) == (query, generation)
+                if same and (view.marks == self._marks or not _by_marks(query)):
                     self._kept.move_to_end(view.number)
                     return view
             view = self._made(next(_NUMBERS), query, generation, epoch)
@@ -94,6 +99,11 @@ class Views:
                     self._relations.run(f"DROP TABLE IF EXISTS {old.table}")
             return view
 
+    def marked(self) -> None:
+        """Marks have changed: who looks by them again sees something else."""
+        with self._lock:
+            self._marks += 1
+
     def get(self, number: int) -> View | None:
         """The view of that number, where it is still kept; that longest asked for goes first."""
         with self._lock:
@@ -102,16 +112,17 @@ class Views:
             return self._kept.get(number)
 
     def _made(self, number: int, query: Query, generation: int, epoch: int) -> View:
-        rows, size_bytes, start = 0, 0, None
+        marks, start = self._marks, None
         if not query.find and not query.where:
-            # Names are in order, so a folder is a range.
-            rows, size_bytes, start = self._relations.one(
-                "SELECT count(*), coalesce(sum(size_bytes), 0)::BIGINT, coalesce(min(pos), 0) FROM items"
-                " WHERE starts_with(name, ?)",
+            rows, size_bytes, first, last = self._relations.one(
+                "SELECT count(*), coalesce(sum(size_bytes), 0)::BIGINT, coalesce(min(pos), 0), coalesce(max(pos), -1)"
+                " FROM items WHERE starts_with(name, ?)",
                 [query.folder],
             )
-            if query.sort == "name":
-                return View(number, query, generation, epoch, rows, size_bytes, "", start)
+            if last - first + 1 == rows:
+                start = first
+                if query.sort == "name":
+                    return View(number, query, generation, epoch, rows, size_bytes, "", start, marks)
         table = f"view_{number}"
         order, source = self._order(query)
         conditions, parameters = self._conditions(query)
@@ -130,11 +141,9 @@ class Views:
             rows, size_bytes = self._relations.one(
                 f"SELECT count(*), coalesce(sum(size_bytes), 0)::BIGINT FROM {table} JOIN items USING (pos)"  # noqa: S608
             )
-        return View(number, query, generation, epoch, rows, size_bytes, table, start)
+        return View(number, query, generation, epoch, rows, size_bytes, table, start, marks)
 
     def _order(self, query: Query) -> tuple[str, str]:
-        if query.sort == "name":
-            return "i.pos", ""
         if query.sort in _SORTS:
             return f"i.{query.sort}", ""
         column = self._labels.column(query.sort)
@@ -228,6 +237,11 @@ def _page(view: View, start: int, count: int) -> tuple[str, list[object]]:
         ]
     first = at + start
     return f"SELECT pos - {at} AS slot, pos FROM items WHERE pos BETWEEN ? AND ?", [first, first + count - 1]  # noqa: S608
+
+
+def _by_marks(query: Query) -> bool:
+    """Whether marks may decide what is in a view, or in which order."""
+    return bool(query.where) or query.sort == "mark"
 
 
 def _whole(pattern: str) -> str:
