@@ -1,6 +1,7 @@
 """Copies to another place, what was deleted and can be brought back, and views: asked as the page does."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,35 @@ def test_nothing_is_copied_where_somebody_says_no_or_stops(asker: Asker, tmp_pat
     assert not [path for path in (tmp_path / "elsewhere").rglob("*") if path.is_file()]
     assert asker.refused("POST", "answer", job=number, yes=True)[0] == 400
     assert asker.refused("POST", "answer", job=99, yes=True)[0] == 400
+
+
+def test_a_file_of_others_is_no_image_of_the_load_whatever_its_name(asker: Asker, place: Path, tmp_path: Path) -> None:
+    image = asker.names(asker.post("view", folder="png/0/"))[0]
+    other = f"theirs/{image.rpartition('/')[2]}"
+    (place / "theirs").mkdir()
+    (place / other).write_bytes(b"another")
+    try:
+        asker.post("refresh")
+        asker.ready()
+        nothing = "nothing of what was chosen is an image of the load: other files can be downloaded"
+        assert asker.refused("POST", "copy", names=[other], to="./elsewhere") == (400, nothing)
+        assert asker.raw("GET", f"/api/export?form=keys&view={asker.post('view', folder='theirs/')['view']}")[2] == b""
+    finally:
+        shutil.rmtree(place / "theirs")
+
+
+@pytest.mark.parametrize("secret", ["?sv=2024-11-04&sig=abcdefghijklmnopqrstuvwx%3D", "https://x/y?sig=hushhushhush"])
+def test_a_secret_is_no_name(asker: Asker, secret: str, tmp_path: Path) -> None:
+    view = asker.post("view")["view"]
+    (tmp_path / "file").write_text("x")
+    for refused in (
+        asker.refused("POST", "download", view=view, folder=secret),
+        asker.refused("POST", "upload", paths=["file"], prefix=secret),
+    ):
+        assert refused[0] == 400
+        assert "holds a secret" in refused[1]
+        assert "hush" not in refused[1]
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == []
 
 
 def test_where_a_copy_cannot_go_is_a_sentence_without_the_secret(asker: Asker, place: Path) -> None:

@@ -1,6 +1,7 @@
 """Places that misbehave: listings that change, refuse in part, or never end; sources with archives; many rows."""
 
 import asyncio
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -146,6 +147,43 @@ def test_what_is_asked_of_a_place_that_is_being_left_is_out_of_date_and_no_fault
         return [bytes(answer.body) for answer in answers]
 
     assert asyncio.run(left()) == [b"[1]", b'{"stale":true}', b"[1]"]
+
+
+@pytest.mark.parametrize("changed", [True, False])
+def test_what_an_act_changes_while_a_listing_is_under_way_is_listed_after_it(tmp_path: Path, changed: bool) -> None:
+    class Early(Scripted):
+        """Tells what was there when it was asked."""
+
+        async def list_details(self, marker: str = "") -> DetailPage:
+            listed = await Scripted([self.pages[0]]).list_details(marker)
+            await asyncio.to_thread(self.gate, 0)
+            return listed
+
+    async def names() -> list[tuple[str]]:
+        listing, entered, go = Early([["a", "b"]]), threading.Event(), threading.Event()
+        place = place_with(tmp_path / "place", listing)
+        session = Session(verbs=cast("Any", None), folder=tmp_path, write=True, opener=lambda _: place)
+        await session.open()
+        await session.filled()
+
+        def gate(_: int) -> None:
+            entered.set()
+            go.wait(60)
+
+        listing.gate = gate
+        await session.refresh()
+        await asyncio.to_thread(entered.wait, 60)
+        listing.pages, listing.gate = [["a", "c"]], lambda _: None
+        await session.refresh(changed=changed)
+        go.set()
+        await session.filled()
+        try:
+            assert place.index.state.phase == "ready"
+            return place.relations.all("SELECT name FROM items ORDER BY name")
+        finally:
+            await session.close()
+
+    assert asyncio.run(names()) == [("a",), ("c" if changed else "b",)]
 
 
 def test_a_listing_that_is_refused_midway_keeps_what_came_and_says_why(tmp_path: Path) -> None:

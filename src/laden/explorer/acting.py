@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from laden.explorer.acts import Acts
-from laden.explorer.answers import body, routes, text, texts
+from laden.explorer.answers import body, named, routes, text, texts
 from laden.explorer.chosen import Chosen, Item, of_choice, read_choice
 from laden.explorer.download import download
 from laden.explorer.export import key_file
@@ -141,7 +141,7 @@ class Acting:
         """Bring a view, or some names, into a folder of this machine."""
         given = await body(request)
         place = self._place
-        folder = self._session.local_folder(text(given, "folder"))
+        folder = self._session.local_folder(named(given, "folder"))
         chosen = await of_choice(place, read_choice(given), partial(Chosen.of_items, place.index.relations))
         try:
             await asyncio.to_thread(_refuse_shown, place, folder, chosen)
@@ -174,7 +174,7 @@ class Acting:
 
         async def work(job: Job) -> None:
             await acts.carry_out(plan, job)
-            await self._session.refresh()
+            await self._session.refresh(changed=True)
 
         return JSONResponse(self._session.jobs.begin(plan.action, plan.sentence, work).told())
 
@@ -191,14 +191,14 @@ class Acting:
         if not isinstance(place, StoredPlace):
             raise UsageError("a source is never changed")
         paths = self._session.local_paths(texts(given, "paths"))
-        prefix = text(given, "prefix").strip("/")
+        prefix = named(given, "prefix").strip("/")
         await refuse_taking_over(place, prefix)
         target = f"{place.title}/{prefix}" if prefix else place.title
 
         async def work(job: Job) -> None:
             job.result["below"] = f"{prefix}/" if prefix else ""
             await asyncio.to_thread(self._session.verbs.upload, paths, target, job)
-            await self._session.refresh()
+            await self._session.refresh(changed=True)
 
         return JSONResponse(self._session.jobs.begin("upload", f"to {target}", work, holds=False).told())
 

@@ -30,6 +30,8 @@ from laden.values.units import plural
 
 _LIFE_S = 15 * 60
 _AT_ONCE = 16
+_COUNT = re.compile(r"\d+|\d{1,3}(?:[,. \u00a0\u202f\u2019_]\d{3})+")
+"""As people write it."""
 _NAMED = 20
 """Of a plan, shown."""
 
@@ -103,7 +105,7 @@ class Acts:
         plan = self._plans.pop(number, None)
         if plan is None or time.monotonic() - plan.made_s > _LIFE_S:
             raise UsageError("there is no such plan (any more): make it again")
-        if re.sub(r"[,. \u2019_]", "", count) != str(len(plan.targets)):
+        if not _COUNT.fullmatch(count) or re.sub(r"\D", "", count) != str(len(plan.targets)):
             plan.targets.close()
             raise UsageError(
                 f"the plan is about {len(plan.targets):,} blobs, and '{count}' was typed: nothing was done"

@@ -26,6 +26,7 @@ from laden.values.errors import (
     TransientStoreError,
     UsageError,
 )
+from laden.values.secrets import redact
 
 T = TypeVar("T")
 Handler = Callable[[Request], Awaitable[Response]]
@@ -180,6 +181,14 @@ def text(given: dict[str, Any], name: str, default: str = "") -> str:
     value = given.get(name, default)
     if not isinstance(value, str):
         raise UsageError(f"'{name}' must be a text")
+    return value
+
+
+def named(given: dict[str, Any], name: str) -> str:
+    """As `text`, of what becomes part of a name: a secret, as a pasted SAS has one, is no name."""
+    value = text(given, name)
+    if redact(value) != value:
+        raise UsageError(f"'{name}' holds a secret, which a name would show to everybody: give a name alone")
     return value
 
 

@@ -52,21 +52,26 @@ def exported(place: Place, view: View, form: str) -> tuple[Iterator[bytes], str]
 def key_file(place: Place, condition: str) -> Path:
     """The keys of items, by a condition, in a file of the run's own folder, as `--images-from` takes them.
 
-    To be removed afterwards.
+    To be removed afterwards. Raises `UsageError` where there is none.
     """
     path = place.index.relations.folder / f"keys-{uuid4().hex}.txt"
     order = f"SELECT pos AS slot, pos FROM items WHERE {condition}"  # noqa: S608 - own text
-    _write_keys(place, order, str(path).replace("'", "''"))
+    if not _write_keys(place, order, str(path).replace("'", "''")):
+        path.unlink()
+        raise UsageError("nothing of what was chosen is an image of the load: other files can be downloaded")
     return path
 
 
-def _write_keys(place: Place, order: str, own: str) -> None:
+def _write_keys(place: Place, order: str, own: str) -> int:
     query = _keys(place, order)
-    place.index.relations.run(f"COPY ({query}) TO '{own}' (FORMAT csv, HEADER false, QUOTE '', DELIMITER '\n')")
+    return place.index.relations.run(f"COPY ({query}) TO '{own}' (FORMAT csv, HEADER false, QUOTE '', DELIMITER '\n')")
 
 
 def _keys(place: Place, order: str) -> str:
-    """The key column's own words, where a row names the image; else the file's name. The load's own are no images."""
+    """The key column's own words, where a row names the image; else the file's name.
+
+    The load's own are no images; and what others put there has no key, though a file's name may be that of an image.
+    """
     shape = place.labels.shape
     column = place.labels.column(shape.key) if shape else None
     key = (
@@ -80,7 +85,7 @@ def _keys(place: Place, order: str) -> str:
         own += f" OR i.name IN ({', '.join(quoted_text(one.name) for one in place.load.documents)})"
     return (
         f"SELECT key FROM (SELECT {key} AS key, min(v.slot) AS slot FROM ({order}) v JOIN items i USING (pos){join}"  # noqa: S608
-        f" WHERE NOT ({own}) GROUP BY 1) WHERE NOT contains(key, chr(10)) ORDER BY slot"
+        f" WHERE NOT ({own}) AND i.fate <> 'foreign' GROUP BY 1) WHERE NOT contains(key, chr(10)) ORDER BY slot"
     )
 
 

@@ -88,6 +88,8 @@ class Session:
         self._opener = opener
         self._filling: asyncio.Task[None] | None = None
         self._opening = asyncio.Lock()
+        self._changed = False
+        """Whether something was changed while the place is listed, which that may have missed."""
 
     async def open(self, container: str = "") -> None:
         """Show another place, one after the other where several are asked for; `UsageError` while one is needed."""
@@ -101,10 +103,15 @@ class Session:
             self.marks = Marks(place, self.folder, write=self.write)
             self._filling = asyncio.create_task(self._fill(place, self.marks, place.fill))
 
-    async def refresh(self) -> None:
-        """Look again, unless that is going on, or another place is just being opened."""
+    async def refresh(self, *, changed: bool = False) -> None:
+        """Look again, unless that is going on, or another place is just being opened.
+
+        Args:
+            changed: whether something was changed here: what is going on is done once more then.
+        """
         if self.place is None or self.marks is None:
             return
+        self._changed |= changed
         if self._filling is None or self._filling.done():
             # At once: whoever asked sees by the phase when it is over.
             self.place.index.state.phase, self.place.index.state.error = "listing", ""
@@ -116,6 +123,14 @@ class Session:
             await asyncio.wait([self._filling])
 
     async def _fill(self, place: Place, marks: Marks, work: Callable[[], Any]) -> None:
+        self._changed = False
+        await self._fill_once(place, marks, work)
+        while self._changed:
+            self._changed = False
+            place.index.state.phase, place.index.state.error = "listing", ""
+            await self._fill_once(place, marks, place.refresh)
+
+    async def _fill_once(self, place: Place, marks: Marks, work: Callable[[], Any]) -> None:
         state = place.index.state
         try:
             await marks.load()
