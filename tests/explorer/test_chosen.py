@@ -111,7 +111,7 @@ def test_who_looks_by_marks_again_sees_them_as_they_are_now(asker: Asker, look: 
 
 
 def test_a_view_that_moved_is_out_of_date_for_every_act(asker: Asker, place: Path) -> None:
-    view = asker.post("view", folder="1/")["view"]
+    view, whole = (asker.post("view", folder=folder)["view"] for folder in ("1/", ""))
     (place / "0" / "00a.txt").write_text("new")
     asker.post("refresh")
     asker.ready()
@@ -119,8 +119,10 @@ def test_a_view_that_moved_is_out_of_date_for_every_act(asker: Asker, place: Pat
         ("plan", {"action": "delete"}),
         ("download", {"folder": "got"}),
         ("mark", {"mark": "exclude"}),
+        ("copy", {"to": "./elsewhere"}),
     ):
-        assert asker.post(action, view=view, **more) == {"stale": True}
+        for number in (view, whole):
+            assert asker.post(action, view=number, **more) == {"stale": True}
     assert len(left(place)) == 13
 
 

@@ -1,13 +1,16 @@
 """Where downloads and their records come to lie: never in the place of anything, nor in what is shown."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from laden.explorer import download
+from laden.explorer import download, stored
 from laden.explorer.stored import StoredPlace
 from laden.store import parse_destination
+from laden.store.folder import FolderStore
 from tests.explorer.served import Asker, explored, serving
 
 RECORD = "laden-downloads.csv"
@@ -118,3 +121,29 @@ def test_nothing_is_downloaded_into_what_is_shown(stored: bool, place: Path, her
             asked(asker)
     after = {name: text for name, text in files(place.parent).items() if name.startswith("place/")}
     assert after == before
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_blob_that_is_replaced_while_it_is_read_is_told_and_never_mixed(
+    place: Path, here: Path, monkeypatch: pytest.MonkeyPatch, listed: bool
+) -> None:
+    """Also where a manifest is shown before the listing, so that nobody knows which version is there."""
+    monkeypatch.setattr(stored, "PART_BYTES", 4)
+    (place / "a.png").write_bytes(b"old old old")
+    read: Any = FolderStore.get
+
+    async def replaced(store: FolderStore, name: str, offset: int, length: int, etag: str | None = None) -> bytes:
+        part: bytes = await read(store, name, offset, length, etag)
+        if name == "a.png" and not offset:
+            (place / "a.png").write_bytes(b"new new new")
+            os.utime(place / "a.png", ns=(1, 1))
+        return part
+
+    with serving(lambda: StoredPlace(parse_destination(str(place))), here) as asker:
+        asker.ready()
+        if not listed:
+            monkeypatch.setattr(stored, "_ASKS_VERSION", "SELECT '', size_bytes FROM items WHERE name = ?")
+        monkeypatch.setattr(FolderStore, "get", replaced)
+        job = downloaded(asker, "got", "a.png")
+        assert job["result"]["outcomes"] == {"changed": 1}  # type: ignore[index]
+        assert not (here / "got" / "a.png").exists()

@@ -129,6 +129,10 @@ def test_the_emulator_s_word_for_it() -> None:
         ("write", POLICY, "policy 'load-1' does not let it: give the policy the permission 'write' (w)"),
         ("write", DELEGATED, "whoever made the SAS may not write here"),
         ("create", SAS, "a container's own SAS cannot make it"),
+        ("tag", SAS, "make one with the permission 'tags' (t)"),
+        ("read the tags of blobs", SAS, "make one with the permission 'tags' (t)"),
+        ("do what has no letter", SAS, "the credential may not do what has no letter here"),
+        ("do what has no letter", POLICY, "the credential may not do what has no letter here"),
     ],
 )
 def test_a_missing_permission_of_a_sas(permission: str, query: str, told: str) -> None:

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from laden.explorer.acts import Acts
-from laden.explorer.answers import body, named, routes, text, texts
+from laden.explorer.answers import body, named, of_view, routes, text, texts
 from laden.explorer.chosen import Chosen, Item, of_choice, read_choice
 from laden.explorer.download import download
 from laden.explorer.export import key_file
@@ -216,7 +216,7 @@ class Acting:
             target = f"{target.partition('?')[0]}?{sas}"
         parse_destination(target)
         keys = None
-        if not self._means_all(given):
+        if not await self._means_all(given):
             keys = await of_choice(place, read_choice(given), partial(key_file, place))
 
         def verb(job: Job) -> None:
@@ -228,10 +228,11 @@ class Acting:
 
         return JSONResponse(self._session.jobs.begin_verb("copy", f"to {told_target}", verb).told())
 
-    def _means_all(self, given: dict[str, Any]) -> bool:
+    async def _means_all(self, given: dict[str, Any]) -> bool:
         choice = read_choice(given)
-        view = self._place.views.get(choice.view) if choice.view is not None and not choice.names else None
-        return view is not None and self._place.views.is_all(view)
+        if choice.view is None or choice.names:
+            return False
+        return await of_view(self._place, choice.view, self._place.views.is_all)
 
     async def deleted(self, request: Request) -> Response:
         """What is gone and can be brought back, a page of the listing at a time."""

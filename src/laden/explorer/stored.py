@@ -40,6 +40,8 @@ _TABLE_BYTES = 512 << 20
 _Origin = tuple[object, ...]
 """What labels came of: equal where they would be the same."""
 
+_ASKS_VERSION = "SELECT coalesce(etag, ''), size_bytes FROM items WHERE name = ?"
+
 
 class StoredPlace:
     """See `laden.explorer.place.Place`."""
@@ -131,12 +133,20 @@ class StoredPlace:
         return self._read(name)
 
     async def _read(self, name: str) -> AsyncIterator[bytes]:
-        at_bytes = 0
-        while part := await self.store.get(name, at_bytes, PART_BYTES):
+        at_bytes, etag = 0, await self._version(name)
+        while part := await self.store.get(name, at_bytes, PART_BYTES, etag):
             yield part
             at_bytes += len(part)
             if len(part) < PART_BYTES:
                 return
+
+    async def _version(self, name: str) -> str | None:
+        """The ETag of what is read: of two versions, parts would be put together to what never was."""
+        listed = await asyncio.to_thread(self.relations.all, _ASKS_VERSION, [name])
+        etag, size_bytes = listed[0] if listed else ("", None)
+        if not etag and (size_bytes is None or size_bytes >= PART_BYTES):
+            etag = (await self.store.head(name)).etag
+        return etag or None
 
     async def properties(self, name: str) -> dict[str, Any]:
         properties = await self.manage.properties(name)

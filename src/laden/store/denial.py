@@ -48,7 +48,11 @@ class Denial(NamedTuple):
     of_credential: bool = False
 
 
-_LETTERS = {"read": "r", "write": "w", "list": "l", "create": "c", "delete": "d"}
+_LETTERS = {
+    "read": "r", "write": "w", "list": "l", "create": "c", "delete": "d", "tag": "t", "read the tags of blobs": "t"
+}  # fmt: skip
+_LOADS = "rcwl"
+"""The permissions that loading takes, and all but deleting, tags and tiers."""
 
 _REASONS = {
     "KeyBasedAuthenticationNotPermitted": "the account does not allow keys, nor a SAS signed with one: sign in with"
@@ -183,17 +187,15 @@ def _permission(refused: Refused, sas: Sas | None) -> str:
         return f"whoever is signed in may not {refused.permission} here: it takes {role}"
     if sas is None or refused.credential != "SAS":
         return f"the credential may not {refused.permission} here"
-    letter = _LETTERS[refused.permission]
-    if sas.letters is None:
+    letter = _LETTERS.get(refused.permission, "")
+    enough = f"; read, create, write and list (sp={_LOADS}) are enough for everything" if letter in _LOADS else ""
+    if letter and sas.letters is None:
         return (
             f"its stored access policy '{sas.policy}' does not let it: give the policy the permission"
-            f" {names_of(letter)}; read, create, write and list are enough for everything"
+            f" {names_of(letter)}{enough}"
         )
     if sas.lacks(letter):
-        return (
-            f"the SAS does not let it: make one with the permission {names_of(letter)};"
-            " read, create, write and list (sp=rcwl) are enough for everything"
-        )
+        return f"the SAS does not let it: make one with the permission {names_of(letter)}{enough}"
     if sas.kind == "user delegation":
         return f"whoever made the SAS may not {refused.permission} here, so the SAS may not either: it takes {role}"
     return f"the credential may not {refused.permission} here: the SAS is for another resource"
