@@ -66,6 +66,7 @@ def test_events_tell_the_stages_in_order(dataset: Dataset, tmp_path: Path) -> No
         "archives",
         "archives",
         "plan",
+        "word",
         "transfer",
         "verify",
         "manifest",
