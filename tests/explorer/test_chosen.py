@@ -90,7 +90,8 @@ def test_all_that_is_shown_but_for_some_is_deleted_and_nothing_else(asker: Asker
 
 def test_nothing_is_a_sentence(asker: Asker) -> None:
     view = asker.post("view", find="04")
-    for action, more in (("plan", {"action": "delete"}), ("download", {"folder": "got"})):
+    acts = (("plan", {"action": "delete"}), ("mark", {"mark": "exclude"}), ("download", {"folder": "got"}))
+    for action, more in acts:
         nothing = asker.refused("POST", action, view=view["view"], but=["1/04.txt"], **more)
         assert nothing == (400, "nothing was chosen that is there")
         assert "choose what is meant" in asker.refused("POST", action, **more)[1]
@@ -101,13 +102,15 @@ def test_nothing_is_a_sentence(asker: Asker) -> None:
 def test_who_looks_by_marks_again_sees_them_as_they_are_now(asker: Asker, look: dict[str, Any]) -> None:
     marked = ["1/01.txt", "1/04.txt", "1/07.txt"]
     asker.post("mark", names=marked, mark="exclude")
-    assert asker.names(asker.post("view", **look))[:3] == marked
+    old = asker.post("view", **look)
+    assert asker.names(old)[:3] == marked
     asker.post("mark", names=["1/07.txt"], mark="")
     asker.post("mark", names=["2/02.txt"], mark="exclude")
     view = asker.post("view", **look)
     assert asker.names(view)[:3] == [*marked[:2], "2/02.txt"]
     if "where" in look:
         assert asker.post("plan", action="delete", view=view["view"])["count"] == 3
+    assert asker.post("plan", action="delete", view=old["view"]) == {"stale": True}
 
 
 def test_a_view_that_moved_is_out_of_date_for_every_act(asker: Asker, place: Path) -> None:

@@ -147,3 +147,6 @@ def test_a_blob_that_is_replaced_while_it_is_read_is_told_and_never_mixed(
         job = downloaded(asker, "got", "a.png")
         assert job["result"]["outcomes"] == {"changed": 1}  # type: ignore[index]
         assert not (here / "got" / "a.png").exists()
+        (place / "b.png").write_text("another")
+        sentence = "b.png changed since it was listed: look again with Refresh"
+        assert not listed or asker.refused("GET", "file", name="b.png") == (409, sentence)

@@ -120,6 +120,7 @@ def test_a_secret_is_no_name(asker: Asker, secret: str, tmp_path: Path) -> None:
     for refused in (
         asker.refused("POST", "download", view=view, folder=secret),
         asker.refused("POST", "upload", paths=["file"], prefix=secret),
+        asker.refused("POST", "plan", action="copy", view=view, values={"prefix": secret}),
     ):
         assert refused[0] == 400
         assert "holds a secret" in refused[1]

@@ -117,6 +117,8 @@ class Acting:
         note, names = given.get("note"), texts(given, "names")
         if not names:
             names = await of_choice(self._place, read_choice(given), partial(_marked, self._place))
+        if not names:
+            raise UsageError("nothing was chosen that is there")
         await self._session.marks.put(names, text(given, "mark"), note if isinstance(note, str) else None)
         return JSONResponse({"where": self._session.marks.where})
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
+from laden.explorer.answers import named
 from laden.explorer.chosen import LIVING, Choice, Chosen, of_choice
 from laden.explorer.jobs import Job
 from laden.explorer.stored import StoredPlace
@@ -105,7 +106,7 @@ class Acts:
         plan = self._plans.pop(number, None)
         if plan is None or time.monotonic() - plan.made_s > _LIFE_S:
             raise UsageError("there is no such plan (any more): make it again")
-        if not _COUNT.fullmatch(count) or re.sub(r"\D", "", count) != str(len(plan.targets)):
+        if not _COUNT.fullmatch(count.strip()) or re.sub(r"\D", "", count) != str(len(plan.targets)):
             plan.targets.close()
             raise UsageError(
                 f"the plan is about {len(plan.targets):,} blobs, and '{count}' was typed: nothing was done"
@@ -220,8 +221,7 @@ def _checked(action: str, given: dict[str, Any]) -> dict[str, Any]:
     if action == "type":
         return {"type": type_of(given.get("type"))}
     if action == "copy":
-        prefix = given.get("prefix")
-        asked = prefix.strip("/") if isinstance(prefix, str) else ""
+        asked = named(given, "prefix").strip("/")
         if not asked or problem(asked) or reserved(asked):
             raise UsageError("name the prefix that the copies go below, as in review/")
         return {"prefix": asked + "/"}

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 from uuid import uuid4
 
-from laden.explorer.answers import of_view, texts
+from laden.explorer.answers import Stale, of_view, texts
 from laden.explorer.database import Shared
 from laden.explorer.place import Place
 from laden.values.errors import UsageError
@@ -139,4 +139,6 @@ async def of_choice(place: Place, choice: Choice, ask: Callable[[str], T]) -> T:
 
     if choice.view is None:
         return await asyncio.to_thread(asking, "true")
+    if (view := place.views.get(choice.view)) is not None and place.views.is_outdated(view):
+        raise Stale
     return await of_view(place, choice.view, lambda view: asking(place.views.within(view, "pos")))

@@ -33,7 +33,7 @@ from laden.store import Destination, FolderDestination, Store, open_store
 from laden.store.credentials import SasSource
 from laden.store.listing import Progress
 from laden.store.manage import Detail, Manage, open_manage
-from laden.values.errors import BlobMissing, ContainerMissing, LadenError, SourceError
+from laden.values.errors import BlobConflict, BlobMissing, ContainerMissing, LadenError, SourceError
 
 _PAGE_BYTES = 16 << 20
 _TABLE_BYTES = 512 << 20
@@ -134,11 +134,14 @@ class StoredPlace:
 
     async def _read(self, name: str) -> AsyncIterator[bytes]:
         at_bytes, etag = 0, await self._version(name)
-        while part := await self.store.get(name, at_bytes, PART_BYTES, etag):
-            yield part
-            at_bytes += len(part)
-            if len(part) < PART_BYTES:
-                return
+        try:
+            while part := await self.store.get(name, at_bytes, PART_BYTES, etag):
+                yield part
+                at_bytes += len(part)
+                if len(part) < PART_BYTES:
+                    return
+        except BlobConflict:
+            raise BlobConflict(f"{name} changed since it was listed: look again with Refresh") from None
 
     async def _version(self, name: str) -> str | None:
         """The ETag of what is read: of two versions, parts would be put together to what never was."""

@@ -213,6 +213,10 @@ class Views:
             [view.query.folder],
         )
 
+    def is_outdated(self, view: View) -> bool:
+        """Whether marks have changed since, by which it was made: it may be read, and nothing be done by it."""
+        return _by_marks(view.query) and view.marks != self._marks
+
     def within(self, view: View, column: str) -> str:
         """The condition that a position, in that column, is in a view."""
         if view.start is None:
