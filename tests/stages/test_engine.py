@@ -9,7 +9,7 @@ import select
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -376,7 +376,9 @@ def test_an_executor_whose_process_is_killed_ends_the_run_and_a_rerun_completes(
 
     def kill(_: Receipt) -> None:
         for worker in workers_of(os.getpid()):
-            os.kill(worker, signal.SIGKILL)
+            # Of an earlier receipt, it may be gone.
+            with suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGKILL)
 
     with (
         ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as executor,

@@ -30,6 +30,8 @@ COLUMNS = (
 )  # fmt: skip
 """Of an item, as a page gets them, in this order."""
 _SORTS = frozenset(COLUMNS) - {"note"}
+_OF_MARKS = ("laden_mark", "laden_note")
+"""Columns in conditions."""
 _NUMBERS = count(1)
 """Of views: none twice in a server, whatever places it shows, so that no page takes one for another."""
 
@@ -245,7 +247,7 @@ def _page(view: View, start: int, count: int) -> tuple[str, list[object]]:
 
 def _by_marks(query: Query) -> bool:
     """Whether marks may decide what is in a view, or in which order."""
-    return bool(query.where) or query.sort == "mark"
+    return query.sort == "mark" or any(name in one.lower() for one in query.where for name in _OF_MARKS)
 
 
 def _whole(pattern: str) -> str:
