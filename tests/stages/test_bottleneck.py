@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,27 @@ from laden.store.retry import Retrying
 from laden.values.records import Action, Entry, Item
 
 
+def words(
+    read: int,
+    cpu_s: Callable[[float], float],
+    *,
+    moving: int,
+    capped: Callable[[float], bool] = lambda _: False,
+) -> list[str]:
+    """What is told of four seconds, of ten images of which so many are read; `moving` come and go at each look."""
+    now_s = 100.0
+    told: list[str] = []
+    limit = Bottleneck(told.append, lambda: now_s, lambda: cpu_s(now_s), capped=lambda: capped(now_s))
+    limit.taken(10)
+    limit.read(read)
+    for _ in range(40):
+        now_s += 0.1
+        limit.taken(moving)
+        limit.read(moving)
+        limit.sent(moving)
+    return told
+
+
 @pytest.mark.parametrize(
     ("read", "busy", "word"),
     [
@@ -25,16 +47,7 @@ from laden.values.records import Action, Entry, Item
     ],
 )
 def test_the_word_is_that_of_the_side_that_is_waited_for(read: int, busy: float, word: str) -> None:
-    now_s = 100.0
-    told: list[str] = []
-    limit = Bottleneck(told.append, lambda: now_s, lambda: busy * now_s)
-    limit.taken(10)
-    limit.read(read)
-    for _ in range(40):
-        now_s += 0.1
-        limit.taken(1)
-        limit.read(1)
-        limit.sent(1)
+    told = words(read, lambda now_s: busy * now_s, moving=1)
     assert told == [word], "told once, as long as it does not change"
 
 
@@ -48,15 +61,8 @@ def test_the_word_is_that_of_the_side_that_is_waited_for(read: int, busy: float,
     ],
 )
 def test_a_cap_is_what_limits_where_it_holds_back_what_was_read(read: int, held: float, word: str) -> None:
-    now_s = 100.0
-    told: list[str] = []
     # So many of ten looks in a row.
-    limit = Bottleneck(told.append, lambda: now_s, lambda: 0.0, capped=lambda: round(now_s * 10) % 10 < held * 10)
-    limit.taken(10)
-    limit.read(read)
-    for _ in range(40):
-        now_s += 0.1
-        limit.taken(0)
+    told = words(read, lambda _: 0.0, moving=0, capped=lambda now_s: round(now_s * 10) % 10 < held * 10)
     assert told == [word]
 
 

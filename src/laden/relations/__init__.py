@@ -23,11 +23,11 @@ from typing import Any, ClassVar
 import duckdb
 import numpy as np
 
+from laden.relations.statements import executed
 from laden.values import scratch
 from laden.values.arrow import Stream
 from laden.values.columns import Column, as_array, is_absent
 from laden.values.memory import THREAD_MB, database_share
-from laden.values.statements import executed
 
 BATCH_ROWS = 50_000
 """Fed at once: enough to be quick, and some 30 MB at most."""

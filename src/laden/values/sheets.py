@@ -19,6 +19,10 @@ The wide forms too: spreadsheets in East Asian languages take them for the narro
 by then.
 """
 
+_KEPT_FORMULA = re.compile("'*[=+@\t\r\uff1d\uff0b\uff0d\uff20-]")
+_KEPT_QUOTED = re.compile("'" + _KEPT_FORMULA.pattern)
+"""Of a cell that is read again: apostrophes before it stay told from the one that is put there."""
+
 
 def safe_cells(values: Iterable[object]) -> list[str]:
     """Cells that no spreadsheet runs as a formula (OWASP, "CSV Injection"), no terminal obeys, any encoding holds."""
@@ -28,10 +32,6 @@ def safe_cells(values: Iterable[object]) -> list[str]:
     if together.isascii() and together.isprintable() and _FORMULA.search(together) is None:
         return texts
     return [_FORMULA.sub(r"\1'", _plain(text)) for text in texts]
-
-
-_KEPT_FORMULA = re.compile("(?='*[=+@\t\r\uff1d\uff0b\uff0d\uff20-])")
-_KEPT_QUOTED = re.compile("'(?='*[=+@\t\r\uff1d\uff0b\uff0d\uff20-])")
 
 
 def kept_cell(text: str) -> str:
