@@ -16,6 +16,8 @@ from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
 from laden.demo.emulator import Emulator
+from laden.values.events import Event, Found
+from laden.verbs.history import history
 from laden.verbs.load import load
 from tests.faults.proxy import Proxy
 from tests.faults.scene import Container, Undisturbed, attempt, create, impatience, make_small, remove, small_blocks
@@ -144,11 +146,19 @@ def hold(bench: Bench, script: Script, connections: int, *, grown: bool) -> None
         assert again.sent + again.already_there == len(right.images)
         assert landed(emulator, url) == right.landed
         assert container.read() == right.content
+        assert not LONG or wrong_history(url) == []
     remove(emulator, url)
     FIGURES["scripts"] += 1
     FIGURES["complete"] += said.complete
     FIGURES["faults"] += len(proxy.faults)
     FIGURES["longest_s"] = max(FIGURES["longest_s"], ended.seconds)
+
+
+def wrong_history(url: str) -> list[str]:
+    """Names of records that do not link to each other and to what is there."""
+    events: list[Event] = []
+    history(url, observer=events.append)
+    return [event.finding.blob for event in events if isinstance(event, Found)]
 
 
 @pytest.mark.parametrize("part", range(PARTS))
@@ -177,6 +187,20 @@ def test_a_manifest_that_is_read_otherwise_is_not_believed(bench: Bench) -> None
         ended = attempt(bench.dataset.folder, proxy.url(url)).summary
     assert (ended.exit_code, ended.complete) == (6, False)
     assert "run the same command again" in ended.message
+    assert landed(bench.emulator, url) == bench.undisturbed.landed
+
+
+@pytest.mark.parametrize("fault", ["flipped", "garbled"])
+@pytest.mark.parametrize("nth", [1, 2, 3, 4])
+def test_no_record_is_made_of_what_was_read_otherwise(bench: Bench, nth: int, fault: str) -> None:
+    """A wrong hash in one would say for good that somebody changed the history."""
+    url = bench.emulator.url(f"wire-{uuid.uuid4().hex}")
+    load(bench.dataset.folder, url, archives="0")
+    with Proxy(bench.emulator.port, (Rule("get", nth, fault, 1, 300),)) as proxy:
+        attempt(bench.dataset.folder, proxy.url(url))
+        assert len(proxy.faults) == 1
+    load(bench.dataset.folder, url)
+    assert wrong_history(url) == []
     assert landed(bench.emulator, url) == bench.undisturbed.landed
 
 

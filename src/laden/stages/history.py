@@ -38,9 +38,11 @@ WHO_VARIABLE = "LADEN_WHO"
 """Of the environment: who does it. Nobody is named unless it is set."""
 FORMAT = 1
 _MOST_BYTES = 1 << 20
+_MOST_PAGE_BYTES = 16 << 20
 _MOST_WHO = 200
 _ATTEMPTS = 100
 """Of writers that take the number before us, one after the other."""
+_READINGS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,15 +136,15 @@ async def remember(
         What was written; None where nothing was due.
 
     Raises:
-        StoreError: it cannot be written.
+        StoreError: it cannot be written, or what it links to cannot be read.
     """
     there = names(relations)
     number = _number(there[-1]) if there else 0
-    before = await _read(store, number) if number else b""
+    before = await _as_stored(store, relations, name_of(number), _MOST_BYTES) if number else b""
     (state,) = relations.one("SELECT min(md5) FROM blobs WHERE name = ?", [LOAD])
     if listed and not always and _tells(before, state, deed):
         return None
-    page = await _page(store)
+    page = await _as_stored(store, relations, LOAD, _MOST_PAGE_BYTES)
     state = hashlib.md5(page, usedforsecurity=False).hexdigest() if page else ""
     for _ in range(_ATTEMPTS):
         if not always and _tells(before, state, deed):
@@ -153,7 +155,7 @@ async def remember(
         try:
             await store.put(record.name, data, Properties(md5, "application/json"), CREATE_ONLY)
         except BlobConflict:
-            number, before = number + 1, await _read(store, number + 1)
+            number, before = number + 1, await _as_stored(store, relations, name_of(number + 1), _MOST_BYTES)
             if before == data:
                 return record  # our own put, whose answer was lost
             continue
@@ -282,8 +284,7 @@ def parse(data: bytes) -> Record | None:
 
 
 def _record(number: int, before: bytes, deed: Deed, page: bytes, state: str, now: datetime) -> Record:
-    told = json.loads(page) if page else {}
-    documents = [told.get("table"), told.get("manifest"), *told.get("documents", [])]
+    profile, documents = _of_page(page)
     return Record(
         number,
         _hash(before) if before else "",
@@ -294,13 +295,23 @@ def _record(number: int, before: bytes, deed: Deed, page: bytes, state: str, now
         redact(deed.source),
         dict(deed.counts),
         VERSION,
-        str(told.get("profile", "")),
-        {document["name"]: document["md5"] for document in documents if document},
+        profile,
+        documents,
         state,
         deed.begun,
         dict(sorted((deed.needs_person or {}).items())),
         {code: " ".join(sorted(marks)) for code, marks in sorted(deed.marks.items())},
     )
+
+
+def _of_page(page: bytes) -> tuple[str, dict[str, str]]:
+    """The profile that a page tells of, and the MD5s of the documents; nothing of what was made no page any more."""
+    try:
+        told = json.loads(page)
+        named = [told["table"], told["manifest"], *told.get("documents", [])]
+        return str(told["profile"]), {str(one["name"]): str(one["md5"]) for one in named if one}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return "", {}
 
 
 def _told(value: Any) -> Any:
@@ -320,11 +331,24 @@ def _tells(data: bytes, state: str | None, deed: Deed) -> bool:
     return deed.needs_person is None or record.needs_person == deed.needs_person
 
 
-async def _page(store: Store) -> bytes:
-    try:
-        return await store.get(LOAD, 0, _MOST_BYTES * 16)
-    except BlobMissing:
-        return b""
+async def _as_stored(store: Store, relations: Relations, name: str, most_bytes: int) -> bytes:
+    """What lies there, or nothing; what is hashed into a record for good is not taken from one reading's word.
+
+    It is where its MD5 is the one that was listed or that is there now, or where two readings agree: then the bytes
+    were changed where they lie, which the chain or `verify` tells.
+    """
+    (listed,) = relations.one("SELECT min(md5) FROM blobs WHERE name = ?", [name])
+    earlier: bytes | None = None
+    for _ in range(_READINGS):
+        try:
+            data = await store.get(name, 0, most_bytes)
+            md5 = hashlib.md5(data, usedforsecurity=False).digest()
+            if md5.hex() == listed or data == earlier or (await store.head(name)).md5 in (md5, None):
+                return data
+        except BlobMissing:
+            return b""
+        earlier = data
+    raise StoreError(f"{name} was read otherwise each time: see that nothing on the way changes what passes, run again")
 
 
 async def _read(store: Store, number: int) -> bytes:
