@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +179,32 @@ def test_a_table_is_known_once_it_is_made() -> None:
         assert not relations.has("todo")
         assert relations.run("CREATE TABLE todo AS SELECT 1 AS id") == 1
         assert relations.has("todo")
+
+
+def test_what_asks_nothing_opens_no_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    def opened(*_: object, **__: object) -> None:
+        raise AssertionError("nothing was asked")
+
+    monkeypatch.setattr(duckdb, "connect", opened)
+    with Relations() as relations:
+        assert relations.has("rows")
+        assert not relations.has("todo")
+        assert relations.folder.is_dir()
+        with pytest.raises(AssertionError, match="nothing was asked"):
+            relations.one("SELECT 1")
+    assert not relations.folder.exists()
+
+
+def test_threads_that_ask_first_at_once_open_one_database() -> None:
+    begin = threading.Barrier(4)
+
+    def add(number: int) -> None:
+        begin.wait()
+        list(relations.stream("INSERT INTO table_starts VALUES ('', ?)", [number]))
+
+    with Relations() as relations, ThreadPoolExecutor(4) as threads:
+        list(threads.map(add, range(4)))
+        assert relations.one("SELECT count(DISTINCT before) FROM table_starts") == (4,)
 
 
 def test_one_of_several_takes_no_more_than_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:

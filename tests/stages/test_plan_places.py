@@ -4,8 +4,9 @@ Two questions of each dataset: does the plan do exactly what the rule says, as p
 image lies behind every entry, is none ever sent for another (however little names say of it)?
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import product
+from random import Random
 from typing import NamedTuple
 
 import pytest
@@ -57,34 +58,38 @@ class Case(NamedTuple):
         return name if row.table == 0 else f"second/{name}"
 
 
-keys = st.sampled_from(["a", "b", "c"])
-values = st.sampled_from(["", "0", "0", "1", "1", "2"])
+KEYS, VALUES, KNOWN = "abc", ("", "0", "0", "1", "1", "2"), "012"
 
 
-@st.composite
-def cases(draw: st.DrawFn, count: int) -> Case:
-    places = st.tuples(*[values] * count)
-    rows = st.builds(
-        Row, keys, places, st.sampled_from("xy"), st.sampled_from([0, 0, 0, 1]), st.sampled_from([True, True, False]),
-        st.sampled_from([True, True, True, False]),
-    )  # fmt: skip
-    entries = st.builds(Entry, keys, places, st.integers(1, 3), st.booleans())
-    layout = draw(st.sampled_from(LAYOUTS))
-    return Case(count, layout, draw(st.lists(rows, max_size=6)), draw(st.lists(entries, max_size=6)))
+def some(rng: Random, values: Sequence[str], count: int) -> tuple[str, ...]:
+    return tuple(rng.choices(values, k=count))
 
 
-@st.composite
-def whole(draw: st.DrawFn, count: int) -> Case:
+def cases(rng: Random, count: int) -> Case:
+    rows = [
+        Row(rng.choice(KEYS), some(rng, VALUES, count), rng.choice("xy"), rng.choice((0, 0, 0, 1)),
+            rng.choice((True, True, False)), rng.choice((True, True, True, False)))
+        for _ in range(rng.randint(0, 6))
+    ]  # fmt: skip
+    entries = [
+        Entry(rng.choice(KEYS), some(rng, VALUES, count), rng.randint(1, 3), rng.random() < 0.5)
+        for _ in range(rng.randint(0, 6))
+    ]
+    return Case(count, rng.choice(LAYOUTS), rows, entries)
+
+
+def whole(rng: Random, count: int) -> Case:
     """A dataset all of whose rows and entries know their whole place, and no two entries have one name there."""
-    known = st.tuples(*[st.sampled_from("012")] * count)
-    found = draw(cases(count))
-    called = draw(st.lists(st.tuples(keys, known), max_size=6, unique=True))
-    entries = [Entry(key, places, draw(st.integers(1, 3)), draw(st.booleans())) for key, places in called]
-    return found._replace(rows=[row._replace(places=draw(known)) for row in found.rows], entries=entries)
+    found = cases(rng, count)
+    called = dict.fromkeys((rng.choice(KEYS), some(rng, KNOWN, count)) for _ in range(rng.randint(0, 6)))
+    entries = [Entry(key, places, rng.randint(1, 3), rng.random() < 0.5) for key, places in called]
+    return found._replace(rows=[row._replace(places=some(rng, KNOWN, count)) for row in found.rows], entries=entries)
 
 
-def many(kind: Callable[[int], st.SearchStrategy[Case]]) -> st.SearchStrategy[list[Case]]:
-    return st.integers(0, 2).flatmap(lambda count: st.lists(kind(count), min_size=AT_ONCE, max_size=AT_ONCE))
+def many(kind: Callable[[Random, int], Case]) -> st.SearchStrategy[list[Case]]:
+    """Each dataset of one number: to draw all that is in it one by one takes longer than to plan it."""
+    seeds = st.lists(st.integers(0, 2**64), min_size=AT_ONCE, max_size=AT_ONCE)
+    return st.builds(lambda count, drawn: [kind(Random(seed), count) for seed in drawn], st.integers(0, 2), seeds)
 
 
 def shared(row: Row, entry: Entry) -> int | None:
@@ -250,22 +255,21 @@ def assert_counted(told: Planned, good: list[Case]) -> None:
     assert bool(lost) == bool(codes & {"image-missing", "image-ambiguous"})
 
 
-@st.composite
-def worlds(draw: st.DrawFn, count: int) -> Case:
+def worlds(rng: Random, count: int) -> Case:
     """A dataset in which every entry is an image that a row names whole, and says of its place what it likes.
 
     Archives are renamed, folders lost, copies made; images are absent, and rows not selected. Each true image has its
     own content, whose number is its place among them.
     """
-    identities = sorted(draw(st.sets(st.tuples(keys, st.tuples(*[st.sampled_from("012")] * count)), max_size=5)))
-    rows = [Row(key, places, "x", 0, draw(st.booleans()), True) for key, places in identities]
-    rows += draw(st.lists(st.sampled_from(rows), max_size=2)) if rows else []
+    identities = sorted({(rng.choice(KEYS), some(rng, KNOWN, count)) for _ in range(rng.randint(0, 5))})
+    rows = [Row(key, places, "x", 0, rng.random() < 0.5, True) for key, places in identities]
+    rows += rng.choices(rows, k=rng.randint(0, 2)) if rows else []
     entries: list[Entry] = []
     for number, (key, places) in enumerate(identities):
-        for _ in range(draw(st.integers(0, 2))):
-            seen = tuple(value if draw(st.booleans()) else "" for value in places)
-            entries.append(Entry(key, seen, number, draw(st.booleans())))
-    return Case(count, draw(st.sampled_from(LAYOUTS[:3])), rows, entries)
+        for _ in range(rng.randint(0, 2)):
+            seen = tuple(value if rng.random() < 0.5 else "" for value in places)
+            entries.append(Entry(key, seen, number, rng.random() < 0.5))
+    return Case(count, rng.choice(LAYOUTS[:3]), rows, entries)
 
 
 @often

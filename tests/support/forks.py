@@ -1,4 +1,4 @@
-"""Runs the command without starting Python anew: a process that has imported all of laden splits itself for each run.
+"""Runs the command without starting Python anew: a process that has all of laden in memory splits itself for each run.
 
 Started by the first `forked` of a test process, it listens at a socket until that process ends. A request is a line of
 JSON with the descriptors of two files; it is answered with the process id of the command, then with how it ended. What
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -21,6 +22,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from functools import cache
 from pathlib import Path
@@ -64,6 +66,8 @@ def _server() -> str:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         cwd=Path(__file__).parents[2],
+        # Settings of the test that comes first are no other's: what is confidential among them is remembered.
+        env={name: value for name, value in os.environ.items() if not name.startswith(("AZURE_", "LADEN_"))},
     )
     assert process.stdout is not None
     process.stdout.readline()
@@ -167,7 +171,26 @@ def _import_all() -> None:
     usage.all_verbs()
 
 
+def _do_once() -> None:
+    """Load and verify a few images, so that what a process reads and prepares once has been: SQL, patterns, fonts."""
+    import laden
+    from tests.support.dataset import make_dataset
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        made = make_dataset(folder / "from", {"0": 2}, missing=1, stray=1, broken=1)
+        for _ in range(2):
+            laden.load(made.folder, folder / "to", report_file=folder / "report.html")
+        laden.verify(folder / "to", deep="all")
+    assert threading.active_count() == 1, "a process that splits has one thread"
+
+
 if __name__ == "__main__":
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     _import_all()
+    _do_once()
+    # What all runs share is copied for none of them because one looks it through for what is not needed any more.
+    gc.freeze()
     _serve(sys.argv[1])
+    # Nothing is to be tidied up, and who runs the tests is told nothing of what a library kept.
+    os._exit(0)

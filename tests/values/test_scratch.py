@@ -60,15 +60,18 @@ def test_all_go_at_once(temporary: Path) -> None:
 
 
 def test_what_is_not_ladens_stays(temporary: Path) -> None:
-    (temporary / "laden-mine").mkdir()
-    (temporary / "laden-mine" / "data").touch()
-    (temporary / "laden-file").touch()
+    names = ("mine", "1-mine", "file", "1-file", "link", "1-link")
+    for number in ("", "1-"):
+        (temporary / f"laden-{number}mine").mkdir()
+        (temporary / f"laden-{number}mine" / "data").touch()
+        (temporary / f"laden-{number}file").touch()
     elsewhere = temporary / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "laden.lock").touch()
-    (temporary / "laden-link").symlink_to(elsewhere)
+    for number in ("", "1-"):
+        (temporary / f"laden-{number}link").symlink_to(elsewhere)
     assert scratch.sweep() == 0
-    assert sorted(path.name for path in temporary.iterdir()) == ["elsewhere", "laden-file", "laden-link", "laden-mine"]
+    assert {path.name for path in temporary.iterdir()} == {"elsewhere", *(f"laden-{name}" for name in names)}
 
 
 def test_a_block_takes_its_folder_away(temporary: Path) -> None:

@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import duckdb
 
 from laden.relations import Relations
+from laden.values import scratch
 
 _AT_ONCE = 10_000
 _LOOK_S = 0.05
@@ -42,6 +43,12 @@ class Shared(Relations):
 
     def __init__(self) -> None:
         super().__init__()
+        # At once, so that nobody who closes it meets somebody who opens it.
+        try:
+            self._open = self._opened(None)
+        except BaseException:
+            scratch.remove(self.folder)
+            raise
         self._asides = count(1)
         self._lock = threading.RLock()
         self.positions = threading.Lock()

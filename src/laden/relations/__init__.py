@@ -1,8 +1,9 @@
 """The embedded database in which plan, verification and manifest are questions.
 
-One DuckDB in memory per run, which spills to a private temporary folder, removed afterwards, when its share of memory
-is used up. The share grows with the threads, which need some each, up to a quarter of what the machine (or the
-container that this process is in) has; `LADEN_MEMORY` sets another. It is locked before anything else happens: no file
+One DuckDB in memory per run, opened by its first statement, for many a run ends before that. It spills to a private
+temporary folder, removed afterwards, when its share of memory is used up. The share grows with the threads, which need
+some each, up to a quarter of what the machine (or the container that this process is in) has; `LADEN_MEMORY` sets
+another. It is locked before anything else happens: no file
 outside that folder, no extension, no setting but the number of threads can be reached by any text that a user or a file
 supplies. Relations are fed in batches of NumPy columns, or straight from memory as Arrow columns (`absorb`), without
 any Python object. Without ORDER BY, an answer has no order. What of its errors is this machine's, `trouble` says.
@@ -27,7 +28,7 @@ from laden.relations.statements import executed
 from laden.values import scratch
 from laden.values.arrow import Stream
 from laden.values.columns import Column, as_array, is_absent
-from laden.values.memory import THREAD_MB, database_share
+from laden.values.memory import THREAD_MB, asked_mb, database_share
 
 BATCH_ROWS = 50_000
 """Fed at once: enough to be quick, and some 30 MB at most."""
@@ -93,18 +94,26 @@ class Relations:
     """What a kind of database takes at most, unless `LADEN_MEMORY` says otherwise; threads stay as they are."""
 
     def __init__(self, most_mb: int | None = None) -> None:
-        """Open one, which takes its share of the memory, or `most_mb` MiB of it where it is one of several."""
+        """Make one, which takes its share of the memory, or `most_mb` MiB of it where it is one of several."""
+        asked_mb()
         scratch.sweep()
         self.folder = scratch.make()
+        self._most_mb = most_mb
+        self._opening = threading.Lock()
+        self._open: duckdb.DuckDBPyConnection | None = None
         self._rows = 0
         self._threads = 1
         """How many there are to be once there is much to do."""
         self._grown = self._alone = False
-        try:
-            self._connection = self._opened(most_mb)
-        except BaseException:
-            scratch.remove(self.folder)
-            raise
+
+    @property
+    def _connection(self) -> duckdb.DuckDBPyConnection:
+        """Opened when it is first asked for, by whichever thread."""
+        if self._open is None:
+            with self._opening:
+                if self._open is None:
+                    self._open = self._opened(self._most_mb)
+        return self._open
 
     def _opened(self, most_mb: int | None) -> duckdb.DuckDBPyConnection:
         # It reads files of its own alone, and few: threads that wait for those would only have to be begun.
@@ -205,6 +214,8 @@ class Relations:
 
     def has(self, table: str) -> bool:
         """Whether there is a table of laden's own, which some stage makes."""
+        if self._open is None:
+            return table in _TABLES
         try:
             return not list(self.stream(f"FROM {table} LIMIT 0"))
         except duckdb.CatalogException:
@@ -318,7 +329,8 @@ class Relations:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._connection.close()
+        if self._open is not None:
+            self._open.close()
         scratch.remove(self.folder)
 
 

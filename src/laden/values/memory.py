@@ -35,6 +35,24 @@ def keep_memory() -> None:
         libc.mallopt(_M_ARENA_MAX, 1)
 
 
+def asked_mb() -> int | None:
+    """MiB that the environment lets the database take; None where it says nothing.
+
+    Raises:
+        UsageError: what it says makes no sense.
+    """
+    if not (asked := os.environ.get(MEMORY_VARIABLE, "").strip()):
+        return None
+    found = _AMOUNT.fullmatch(asked)
+    memory_mb = int(found[1]) * _MB[found[2].upper()] if found else 0
+    if memory_mb < _LEAST_ASKED_MB:
+        raise UsageError(
+            f"{MEMORY_VARIABLE} is {asked!r}: give the memory that the database may take, {_LEAST_ASKED_MB}M or"
+            f" more, as in {MEMORY_VARIABLE}=2G"
+        )
+    return memory_mb
+
+
 def database_share(threads: int, quarter: str, most_mb: int | None) -> tuple[int, int]:
     """Memory in MiB and threads that the database may take.
 
@@ -46,16 +64,8 @@ def database_share(threads: int, quarter: str, most_mb: int | None) -> tuple[int
     Raises:
         UsageError: the environment makes no sense.
     """
-    asked = os.environ.get(MEMORY_VARIABLE, "").strip()
-    if asked:
-        found = _AMOUNT.fullmatch(asked)
-        memory_mb = int(found[1]) * _MB[found[2].upper()] if found else 0
-        if memory_mb < _LEAST_ASKED_MB:
-            raise UsageError(
-                f"{MEMORY_VARIABLE} is {asked!r}: give the memory that the database may take, {_LEAST_ASKED_MB}M or"
-                f" more, as in {MEMORY_VARIABLE}=2G"
-            )
-    else:
+    memory_mb = asked = asked_mb()
+    if memory_mb is None:
         found = _DUCKDB_AMOUNT.fullmatch(quarter)
         quarter_mb = int(float(found[1]) * _DUCKDB_MB[found[2]]) if found else _LEAST_MB
         memory_mb = max(min(THREAD_MB * threads, quarter_mb), _LEAST_MB)

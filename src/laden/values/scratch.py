@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -20,6 +21,8 @@ if sys.platform != "win32":  # There, no file that is open can be removed: that 
     import fcntl
 
 _PREFIX = "laden-"
+_MADE = re.compile(rf"{_PREFIX}\d+-.+")
+"""Their names; whatever else begins like that is never looked at."""
 _LOCK = "laden.lock"
 _live: dict[Path, int] = {}
 """Folders of this process, and the descriptors of their locks."""
@@ -71,7 +74,7 @@ def sweep() -> int:
     swept = 0
     with contextlib.suppress(OSError), os.scandir(tempfile.gettempdir()) as found:
         for item in found:
-            if item.name.startswith(_PREFIX) and _is_ours(item) and _is_dead(Path(item.path)):
+            if _MADE.fullmatch(item.name) and _is_ours(item) and _is_dead(Path(item.path)):
                 shutil.rmtree(item.path, ignore_errors=True)
                 swept += 1
     return swept
