@@ -404,3 +404,41 @@ def test_on_coarse_times_an_edit_in_place_is_seen(store, tmp_path, coarse):
     (tmp_path / "x").write_bytes(b"E")
     os.utime(tmp_path / "x", ns=(stamp, stamp))
     assert listing(store) == [("x", 1, md5(b"E"), {})]
+
+
+def test_small_files_are_written_many_in_one_turn_of_a_thread(store, tmp_path, monkeypatch):
+    """To hand each over by itself cost several times what writing it does; one that fails does so alone."""
+    (tmp_path / "7").mkdir()
+    turns = []
+    to_thread = asyncio.to_thread
+
+    async def counted(work, *arguments):
+        turns.append(len(arguments[0]))
+        return await to_thread(work, *arguments)
+
+    async def put_all():
+        monkeypatch.setattr(asyncio, "to_thread", counted)
+        puts = [store.put(str(number), b"x", properties(b"x"), CREATE_ONLY) for number in range(64)]
+        return await asyncio.gather(*puts, return_exceptions=True)
+
+    results = asyncio.run(put_all())
+    assert sum(turns) == 64
+    assert len(turns) == 2
+    assert [number for number, result in enumerate(results) if result is not None] == [7]
+    assert isinstance(results[7], NameRefused)
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == sorted(
+        set(map(str, range(64))) - {"7"}
+    )
+
+
+def test_a_put_that_was_given_up_holds_up_no_other(store):
+    async def give_up():
+        first = asyncio.create_task(store.put("a", b"x", properties(b"x"), CREATE_ONLY))
+        await asyncio.sleep(0)
+        first.cancel()
+        await store.put("b", b"x", properties(b"x"), CREATE_ONLY)
+        await store.put("c", b"x", properties(b"x"), CREATE_ONLY)
+
+    asyncio.run(give_up())
+    put(store, "d", b"x")
+    assert [facts[0] for facts in listing(store)] == ["b", "c", "d"]

@@ -21,10 +21,11 @@ import os
 import threading
 import time
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterable
 from io import BufferedReader
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from laden.store import CREATE_ONLY, Data, Page, Properties
 from laden.store.disk import files, hashed, linked, reading, refuse_links, refuse_odd, regular, writing
@@ -49,6 +50,23 @@ HIDDEN = frozenset({JOURNAL, STAGING})
 """Where the folder keeps its own notes."""
 _STAGED_LIFE_S = 7 * 24 * 3600
 """As long as the service keeps uncommitted blocks ("Put Block", Remarks)."""
+_SMALL_BYTES = 256 << 10
+"""Up to so many are written in less time than it takes to hand them to a thread."""
+_AT_ONCE = 32
+"""Small ones that are written in one turn."""
+_SLOW_S = 0.002
+"""For a small one: where they take longer it is the disk that is waited for, and waiting in parallel helps."""
+_MOST_WRITING = 8
+
+
+class _Small(NamedTuple):
+    """A put that waits for a thread's turn."""
+
+    name: str
+    data: Data
+    properties: Properties
+    etag: str | None
+    done: asyncio.Future[None]
 
 
 class FolderStore:
@@ -58,6 +76,9 @@ class FolderStore:
         self._path = path
         self._journal = Journal(path)
         self._lock = threading.Lock()
+        self._small: deque[_Small] = deque()
+        self._writing: list[asyncio.Task[None]] = []
+        self._most_writing = 1
 
     async def create(self) -> bool:
         return await asyncio.to_thread(self._create)
@@ -76,7 +97,15 @@ class FolderStore:
         return await asyncio.to_thread(self._read_into, name, offset, room, etag)
 
     async def put(self, name: str, data: Data, properties: Properties, etag: str | None) -> None:
-        await asyncio.to_thread(self._put, name, [data], properties, etag)
+        if len(data) > _SMALL_BYTES:
+            await asyncio.to_thread(self._put, name, [data], properties, etag)
+            return
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._small.append(_Small(name, data, properties, etag, done))
+        self._writing = [writing for writing in self._writing if not writing.done()]
+        if len(self._writing) < self._most_writing:
+            self._writing.append(asyncio.create_task(self._write_small()))
+        await done
 
     async def put_block(self, name: str, block_id: str, data: Data, md5: bytes) -> None:
         await asyncio.to_thread(self._put_block, name, block_id, data, md5)
@@ -92,6 +121,35 @@ class FolderStore:
 
     async def close(self) -> None:
         """Nothing is held open."""
+
+    async def _write_small(self) -> None:
+        """Write what waits, many in one thread's turn: several threads mostly wait for each other over so little."""
+        while batch := self._next_small():
+            began_s = time.monotonic()
+            errors = await asyncio.to_thread(self._put_each, batch)
+            if time.monotonic() - began_s > _SLOW_S * len(batch):
+                self._most_writing = min(self._most_writing + 1, _MOST_WRITING)
+            for one, error in zip(batch, errors, strict=True):
+                if not one.done.done():
+                    one.done.set_exception(error) if error else one.done.set_result(None)
+
+    def _next_small(self) -> list[_Small]:
+        batch: list[_Small] = []
+        while self._small and len(batch) < _AT_ONCE:
+            if not (one := self._small.popleft()).done.done():
+                batch.append(one)
+        return batch
+
+    def _put_each(self, batch: list[_Small]) -> list[Exception | None]:
+        errors: list[Exception | None] = []
+        for one in batch:
+            try:
+                self._put(one.name, [one.data], one.properties, one.etag)
+            except Exception as error:  # noqa: BLE001 - whoever asked for it gets it
+                errors.append(error)
+            else:
+                errors.append(None)
+        return errors
 
     def _create(self) -> bool:
         if self._path.exists() and not self._path.is_dir():
