@@ -19,6 +19,8 @@ seen = st.builds(
     full=st.booleans(),
     paced=st.booleans(),
     asked_rest_s=st.floats(0, 60),
+    taken=st.floats(0, 1e12),
+    passed=st.floats(0, 1e12),
 ).filter(lambda seen: seen.done + seen.bad)
 
 
@@ -134,6 +136,65 @@ def test_what_a_rested_service_takes_at_first_is_not_taken_for_its_limit() -> No
         pace = adapt(pace, Seen(100 - bad, bad, through, full=True, paced=pace.rate > 0))
     assert pace.phase is Phase.STEADY
     assert 900 < pace.rate < 1_100
+
+
+def kept(rate: float) -> Pace:
+    """A rate that was found, and is kept."""
+    return Pace(flight=64.0, rate=rate, phase=Phase.STEADY, growing=False, speed=rate, quiet=3, patience=18)
+
+
+def probed(pace: Pace, steps: int) -> Pace:
+    """So many probes after each other, all of which brought more."""
+    pace = replace(pace, quiet=pace.patience)
+    for _ in range(steps):
+        pace = adapt(pace, Seen(100, 0, pace.rate, full=True, paced=True))
+    return pace
+
+
+def test_a_refused_probe_leads_back_to_before_the_first_of_its_series() -> None:
+    pace = probed(kept(1_960.0), 4)
+    assert pace.rate > 2 * 1_960.0
+    after = adapt(pace, Seen(50, 20, 3_000.0, full=True, paced=True, taken=2_000.0))
+    assert (after.phase, after.rate) == (Phase.STEADY, pytest.approx(1_960.0))
+    assert after.patience > 18
+
+
+def test_a_refused_probe_tells_what_is_taken_and_a_guess_is_probed_again_soon() -> None:
+    after = adapt(probed(kept(1_000.0), 6), Seen(50, 20, 3_000.0, full=True, paced=True, taken=1_500.0))
+    assert after.rate == pytest.approx(0.98 * 1_500.0)
+    assert after.patience < 18
+
+
+def test_a_rate_that_goes_on_being_refused_a_little_is_trimmed_a_few_times() -> None:
+    pace = kept(2_060.0)
+    for _ in range(3):
+        pace = adapt(pace, Seen(196, 4, 2_000.0, full=True, paced=True, taken=2_000.0))
+    assert pace.rate == pytest.approx(0.98 * 2_000.0)
+    # What has another cause stays, however little is sent: it must not take the rate with it.
+    for _ in range(50):
+        pace = adapt(replace(pace, quiet=0), Seen(197, 3, pace.rate, full=True, paced=True, taken=0.985 * pace.rate))
+    assert pace.rate > 0.93 * 2_060.0
+
+
+def test_a_round_in_which_hardly_anybody_asked_does_not_make_a_known_rate_a_trickle() -> None:
+    lull = Seen(50, 22, 49.0, full=True, paced=True)
+    pace = tried(kept(2_000.0), lull)
+    assert (pace.phase, pace.rate) == (Phase.TRIAL, pytest.approx(1_000.0))
+
+
+def test_a_trial_that_is_refused_even_more_is_repeated_before_it_is_a_verdict() -> None:
+    pace = tried(replace(Pace(), flight=120.0, speed=3_000.0), Seen(82, 18, 3_256.0, full=True))
+    again = adapt(pace, Seen(40, 21, 2_000.0, full=True, paced=True))
+    assert (again.phase, again.again, again.usual) == (Phase.TRIAL, True, 0.0)
+    assert again.rate < pace.rate
+
+
+def test_in_a_crowd_twenty_refusals_after_each_other_are_no_silence() -> None:
+    steady = Pace(flight=512.0, phase=Phase.STEADY, growing=False)
+    assert steady.silence == 20
+    crowded = [replace(steady, phase=Phase.GROWING), replace(steady, suspect=True), replace(steady, rate=2_000.0)]
+    assert [pace.silence for pace in crowded] == [256] * 3
+    assert Pace(flight=8.0).silence == 20
 
 
 def test_a_rate_that_holds_nothing_up_is_no_reason_to_stay_small() -> None:

@@ -16,7 +16,8 @@ from time import monotonic
 from typing import NamedTuple, TypeVar
 
 from laden.store import Data, Page, Properties, Store
-from laden.store.pace import FIRST_BYTES, LEAST_ROUND, Pace, Seen, adapt, fixed, most_bytes
+from laden.store.pace import FIRST_BYTES, Pace, Phase, adapt, fixed, most_bytes
+from laden.store.rounds import REQUEST_AMOUNT, Begun, Round, Taken
 from laden.values.errors import Interrupted, TransientStoreError
 from laden.values.records import Blob
 
@@ -24,15 +25,8 @@ T = TypeVar("T")
 
 STOP_WITHIN_S = 10.0
 """What requests in flight get to end, once the run is to stop."""
-LONGEST_REST_S = 60.0
-"""However long a service asks to be left alone."""
-
-_REQUEST_AMOUNT = 65_536
-"""What a request counts for beside its bytes: about what fits on the wire while a small one is answered."""
-_SHORTEST_ROUND_S, _SHORTEST_CLEAN_ROUND_S = 0.05, 0.03
-"""What is refused comes in bursts."""
-_CLEARLY_BAD = 2 * LEAST_ROUND
-"""After so many refusals a round may be shorter."""
+_STRAGGLERS = 10
+"""One in so many may take much longer than the others, and holds up no trial."""
 _LOOK_S = 0.2
 _TICK_S = 0.001
 """Timers are no finer."""
@@ -41,88 +35,8 @@ _SLACK_S = 0.1
 _STOPPED = "stopped before it was sent"
 
 
-class _Round:
-    """Measures the requests that began after one decision, for the next."""
-
-    __slots__ = (
-        "area_s",
-        "asked_rest_s",
-        "bad",
-        "began_s",
-        "done",
-        "first_s",
-        "fresh",
-        "full",
-        "lasted_s",
-        "moved",
-        "now_s",
-        "paced",
-    )
-
-    def __init__(self, now_s: float) -> None:
-        self.began_s = self.now_s = now_s
-        self.first_s = 0.0
-        """When the first of them ended."""
-        self.fresh = self.done = self.bad = 0
-        """In flight, ended well, ended badly."""
-        self.moved = 0.0
-        self.lasted_s = 0.0
-        """All that ended, added up."""
-        self.area_s = 0.0
-        """The integral of `fresh` since `first_s`."""
-        self.asked_rest_s = 0.0
-        self.full = self.paced = False
-
-    def begin(self, now_s: float) -> None:
-        self.area_s += self.fresh * (now_s - self.now_s)
-        self.now_s = now_s
-        self.fresh += 1
-
-    def end(self, now_s: float, begun: _Begun, done: int, bad: int, rest_s: float) -> None:
-        self.area_s += self.fresh * (now_s - self.now_s)
-        self.now_s = now_s
-        if not self.done + self.bad:
-            self.first_s, self.area_s = now_s, 0.0
-        self.fresh -= 1
-        self.done += done
-        self.bad += bad
-        self.moved += done * (begun.size_bytes + _REQUEST_AMOUNT)
-        self.lasted_s += now_s - begun.at_s
-        self.asked_rest_s = max(self.asked_rest_s, min(rest_s, LONGEST_REST_S))
-
-    def enough(self, pace: Pace) -> bool:
-        """Whether a decision can be made: after a round, or as soon as it is clear that nothing comes through."""
-        if not self.done and self.bad >= LEAST_ROUND:
-            return True
-        if self.done + self.bad < pace.round:
-            return False
-        shortest_s = _SHORTEST_ROUND_S if self.bad else _SHORTEST_CLEAN_ROUND_S
-        return self.now_s - self.began_s >= shortest_s or self.bad >= _CLEARLY_BAD or pace.rest_s > 0
-
-    def seen(self) -> Seen:
-        """What it showed.
-
-        Speed is what a place moved per second, times the places there were, once the first had ended. Sums of what
-        ended in a span of time would mislead: requests that begin together end together.
-        """
-        span_s = self.now_s - self.first_s
-        places = self.area_s / span_s if span_s > 0 else self.fresh + 1.0
-        speed = self.moved / self.lasted_s * places if self.lasted_s > 0 else 0.0
-        return Seen(self.done, self.bad, speed, self.full, self.paced, self.asked_rest_s)
-
-
-class _Begun(NamedTuple):
-    """What is remembered of a request in flight."""
-
-    at_s: float
-    size_bytes: int
-    round: _Round
-    carried_bytes: int
-    """What had been carried when it began."""
-
-
 class _Waiter(NamedTuple):
-    turn: asyncio.Future[_Begun]
+    turn: asyncio.Future[Begun]
     size_bytes: int
     write: bool
 
@@ -153,7 +67,11 @@ class Door:
         """When the rate lets the next one begin."""
         self._timer: asyncio.TimerHandle | None = None
         self._looking = False
-        self._round = _Round(monotonic())
+        self._round = Round(monotonic())
+        self._taken = Taken()
+        self._aside: Round | None = None
+        """Of what begins while a trial waits for what began before it to end, and for how many of these."""
+        self._older = 0
 
     async def bounded(self, request: Callable[[], Awaitable[T]], size_bytes: int, *, write: bool = False) -> T:
         """Wait for a place, and make the request there.
@@ -173,12 +91,12 @@ class Door:
         assert task is not None
         self._running.add(task)
         done = bad = 0
-        rest_s = 0.0
+        rest_s, throttled = 0.0, False
         try:
             result = await request()
             done = 1
         except TransientStoreError as error:
-            bad, rest_s = 1, error.retry_after_s or 0.0
+            bad, rest_s, throttled = 1, error.retry_after_s or 0.0, error.throttled
             error.lasted_s = monotonic() - begun.at_s
             raise
         except asyncio.CancelledError:
@@ -190,17 +108,17 @@ class Door:
         finally:
             self._running.discard(task)
             self._given_up.discard(task)
-            self._leave(begun, done, bad, rest_s)
+            self._leave(begun, done, bad, rest_s, throttled=throttled)
 
-    async def _enter(self, size_bytes: int, write: bool) -> _Begun:
+    async def _enter(self, size_bytes: int, write: bool) -> Begun:
         """Wait for a place, and take it."""
         if not self._looking:
             self._looking = True
             asyncio.get_running_loop().call_later(_LOOK_S, self._look)
         if not self._waiting and self._room():
-            return self._begin(size_bytes)
+            return self._begin(size_bytes, idle=not self._in_use)
         self._round.full |= self._in_use >= int(self.pace.flight)
-        turn: asyncio.Future[_Begun] = asyncio.get_running_loop().create_future()
+        turn: asyncio.Future[Begun] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiter(turn, size_bytes, write))
         try:
             return await turn
@@ -232,15 +150,16 @@ class Door:
         self._timer = None
         self._wake()
 
-    def _begin(self, size_bytes: int) -> _Begun:
+    def _begin(self, size_bytes: int, *, idle: bool = False) -> Begun:
         now_s = monotonic()
-        self._round.begin(now_s)
+        round_ = self._aside or self._round
+        round_.begin(now_s, idle=idle)
         self._in_use += 1
         self._bytes += size_bytes
         if self.pace.rate:
             late_s = max(self._next_s, now_s - _SLACK_S)
-            self._next_s = late_s + (size_bytes + _REQUEST_AMOUNT) / self.pace.rate
-        return _Begun(now_s, size_bytes, self._round, self._carried_bytes)
+            self._next_s = late_s + (size_bytes + REQUEST_AMOUNT) / self.pace.rate
+        return Begun(now_s, size_bytes, round_, self._carried_bytes)
 
     def _wake(self) -> None:
         """Let in as many as there is room for, the first ones first."""
@@ -281,15 +200,24 @@ class Door:
                 self._given_up.add(task)
                 task.cancel()
 
-    def _leave(self, begun: _Begun, done: int, bad: int, rest_s: float) -> None:
+    def _leave(self, begun: Begun, done: int, bad: int, rest_s: float, *, throttled: bool = False) -> None:
         now_s = monotonic()
         self._in_use -= 1
         self._bytes -= begun.size_bytes
+        amount = done * (begun.size_bytes + REQUEST_AMOUNT)
+        self._taken.moved(amount)
+        self._round.passed += amount
+        if throttled:
+            begun.round.taken = max(begun.round.taken, self._taken.refused(now_s))
         if done and begun.size_bytes and now_s > begun.at_s:
             self._carried_bytes += begun.size_bytes
             bytes_per_s = (self._carried_bytes - begun.carried_bytes) / (now_s - begun.at_s)
             self._most_bytes = most_bytes(self._most_bytes, bytes_per_s)
-        if begun.round is self._round:
+        if self._aside is not None and begun.round is not self._aside:
+            self._older -= 1
+            if self._older <= 0:
+                self._aside, self._round = None, Round(now_s)
+        elif begun.round is self._round:
             self._round.end(now_s, begun, done, bad, rest_s)
             if self._round.enough(self.pace):
                 self._decide(now_s)
@@ -300,7 +228,11 @@ class Door:
         before, self.pace = self.pace, adapt(self.pace, self._round.seen())
         if self.pace.rate != before.rate:
             self._next_s = now_s
-        self._round = _Round(now_s)
+        self._round = Round(now_s)
+        if self.pace.phase is Phase.TRIAL:
+            # What is in flight still crowds the service, or waits on this machine, when the first fewer ones arrive.
+            self._older = self._in_use - self._in_use // _STRAGGLERS
+            self._aside = Round(now_s) if self._older else None
         if self.pace.rest_s:
             self._resting_until_s = now_s + self.pace.rest_s
             asyncio.get_running_loop().call_later(self.pace.rest_s, self._wake)

@@ -11,6 +11,8 @@ so that nothing is judged by what was asked before.
    below what came through. If the refusals go, nearly all that came through is kept as the rate. If they stay, they
    have another cause, and going slowly would help nobody: the old rate, or none, comes back, and that share of refusals
    is remembered as usual. A large one is doubted now and then.
+   A probe of a rate that is refused leads back to before the first of its series, or to what was taken from refusal to
+   refusal, which is also what a rate that goes on being refused a little is trimmed to.
 3. Nothing at all comes through: one request at a time, with rests between, until one does; then back, doubling.
 
 What a service takes is measured in the second round, because one that rested takes more at first than it goes on to.
@@ -57,6 +59,11 @@ _DOUBTFUL = 0.05
 """What is called usual and is more than this is tried again now and then."""
 _CUT_BELOW, _KEPT = 0.95, 0.98
 """Of what came through, that a trial begins per second, and that is kept where it was right."""
+_TRIM, _MOST_TRIMS = 0.98, 3
+"""A rate that goes on being refused less than is looked into is lowered to this, so often between
+two trials or probes."""
+_STILL_A_GUESS = 1.03
+"""Where a refused probe showed so much more than the rate before, the next one comes soon."""
 _KNOWN = 0.5
 """A rate that a trial cuts by less than this was known before, and what is known need not be probed soon."""
 _DEEPEST_CUT, _LIGHTEST_CUT, _SECOND_CUT = 0.1, 0.9, 0.5
@@ -103,6 +110,10 @@ class Seen:
     """Whether it was for their time."""
     asked_rest_s: float = 0.0
     """The longest `Retry-After` of the refusals."""
+    taken: float = 0.0
+    """What came through per second, as `speed`, from an earlier refusal to one of these; 0 where none is old enough."""
+    passed: float = 0.0
+    """The same of all that came through while the round lasted, also of what began before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +138,10 @@ class Pace:
     """Requests in flight to go back to."""
     before_rate: float = 0.0
     """The same of the rate."""
+    known_rate: float = 0.0
+    """The rate before the first of the probes that follow each other."""
+    trims: int = 0
+    """How often the rate was trimmed since anything was tried."""
     suspect: bool = False
     """Whether the last round was refused more than usual."""
     share: float = 0.0
@@ -155,6 +170,16 @@ class Pace:
             return max(least, min(_LONGEST_TRIAL, wanted))
         return least
 
+    @property
+    def silence(self) -> int:
+        """Requests that fail one and all when nothing comes through any more.
+
+        Where more was begun just now, or too many are known to be refused, a service that takes some a second may well
+        refuse twenty after each other.
+        """
+        crowded = self.phase is Phase.GROWING or self.suspect or self.rate > 0
+        return max(LEAST_ROUND, math.ceil(self.flight / 2)) if crowded else LEAST_ROUND
+
 
 def fixed(connections: int) -> Pace:
     """The pace of a user who says how many; only refusals make it fewer."""
@@ -182,8 +207,9 @@ def adapt(pace: Pace, seen: Seen) -> Pace:
         return _judged(pace, seen, share)
     if _unusual(pace, seen) and not _pays(pace, seen, share):
         if pace.phase is Phase.PROBE:
-            return replace(_back(pace, seen), rate=min(pace.before_rate, _KEPT * seen.speed / (1 - pace.usual)))
+            return _refused(pace, seen)
         return _tried(pace, seen, share, pace.usual) if pace.suspect else replace(pace, suspect=True)
+    pace = _trimmed(pace, seen)
     pace = replace(pace, usual=pace.usual + min(0.0, share - pace.usual) * _USUAL_FADE, suspect=False)
     if pace.phase is Phase.RETURNING:
         return _returned(pace)
@@ -208,9 +234,35 @@ def _silent(pace: Pace, seen: Seen) -> Pace:
     )
 
 
+def _refused(pace: Pace, seen: Seen) -> Pace:
+    """After a probe that was refused: the rate from before, or more where more was taken for a while."""
+    # Without that, what came through just now has to do, though a service that rested takes more for a moment.
+    took = seen.taken or min(seen.speed, pace.known_rate * _PROBE_FACTOR)
+    rate = min(pace.before_rate, max(pace.known_rate, _KEPT * took / (1 - pace.usual)))
+    back = replace(_back(pace, seen), rate=rate)
+    return replace(back, patience=_PROBE_FIRST) if rate > pace.known_rate * _STILL_A_GUESS else back
+
+
+def _trimmed(pace: Pace, seen: Seen) -> Pace:
+    """A little less than is taken, where a rate is refused something again and again.
+
+    A few times only: what has another cause would stay, and take the rate with it.
+    """
+    if pace.phase is not Phase.STEADY or not (pace.rate and seen.taken) or pace.trims >= _MOST_TRIMS:
+        return pace
+    rate = max(pace.rate * _TRIM, _KEPT * seen.taken / (1 - pace.usual))
+    return replace(pace, rate=rate, trims=pace.trims + 1) if rate < pace.rate else pace
+
+
 def _tried(pace: Pace, seen: Seen, share: float, usual: float) -> Pace:
     """Fewer a second, by as much as would do if there were too many."""
-    rate = _cut(seen, share, usual)
+    if pace.rate and seen.taken:
+        seen = replace(seen, speed=seen.taken)
+    elif share > _MANY and not pace.rate:
+        # In a crowd a round shows less than comes through; a trial that is too high is repeated.
+        seen = replace(seen, speed=max(seen.speed, seen.passed))
+    # A limit that was found is seldom half of itself, but what they send is, where those that were refused wait.
+    rate = max(_cut(seen, share, usual), pace.rate * _SECOND_CUT)
     if not rate:
         return pace
     return replace(
@@ -224,6 +276,7 @@ def _tried(pace: Pace, seen: Seen, share: float, usual: float) -> Pace:
         doubt=False,
         again=False,
         suspect=False,
+        trims=0,
     )
 
 
@@ -252,7 +305,7 @@ def _judged(pace: Pace, seen: Seen, share: float) -> Pace:
     many = pace.share > _MANY
     gone = share < left + (pace.share - left) * (0.5 if many else 0.25)
     if not gone and not pace.again:
-        if many and seen.speed > 0:
+        if (many or share > pace.share * _ABOVE_USUAL) and seen.speed > 0:
             # What came through before may have been what was saved up: hold it against what came through now.
             rate = max(_cut(seen, share, 0.0), pace.rate * _SECOND_CUT)
             return replace(pace, rate=rate, share=share, speed=seen.speed, again=True)
@@ -318,7 +371,8 @@ def _searched(pace: Pace, seen: Seen) -> Pace:
 
 def _more(pace: Pace, seen: Seen, factor: float, phase: Phase) -> Pace:
     """More of what they wait for."""
-    before = replace(pace, before=pace.flight, before_rate=pace.rate, phase=phase)
+    known_rate = pace.known_rate if pace.phase is Phase.PROBE else pace.rate
+    before = replace(pace, before=pace.flight, before_rate=pace.rate, known_rate=known_rate, trims=0, phase=phase)
     if seen.paced:
         return replace(before, rate=pace.rate * factor)
     more = min(pace.most, pace.flight * factor)
@@ -341,5 +395,5 @@ def _back(pace: Pace, seen: Seen) -> Pace:
 
 
 def _longer(pace: Pace, seen: Seen) -> int:
-    """Quiet rounds before the next probe, after one in vain."""
-    return min(pace.patience * 2, _PROBE_LAST_PACED if seen.paced else _PROBE_LAST)
+    """Quiet rounds before the next probe, after one in vain; each of a rate is refused something."""
+    return min(pace.patience * 4, _PROBE_LAST_PACED) if seen.paced else min(pace.patience * 2, _PROBE_LAST)
