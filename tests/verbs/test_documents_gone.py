@@ -11,6 +11,7 @@ import laden
 from laden.stages.loadpage import LOAD
 from laden.values.errors import NotAsLanded
 from laden.values.events import Summary
+from tests.support.begun import begin
 from tests.support.dataset import make_dataset
 from tests.support.places import pack, profile, run, two_archives
 
@@ -29,7 +30,7 @@ def source(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def there(source: Path, tmp_path: Path, profiled: str) -> Path:
-    assert run(source, tmp_path / "there", profiled).exit_code == 0
+    begin(source, tmp_path / "there", profiled)
     return tmp_path / "there"
 
 

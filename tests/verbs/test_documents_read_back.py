@@ -9,6 +9,7 @@ import pytest
 from laden.values.errors import ManifestUnreadable, NotAsLanded
 from laden.verbs.columns import columns
 from laden.verbs.verify import verify
+from tests.support.begun import begin
 from tests.support.places import profile, run, two_archives
 
 
@@ -40,7 +41,7 @@ def tamper(path: Path, old: bytes, new: bytes) -> None:
 def test_a_deep_verification_reads_tables_and_copied_files_too(
     source: Path, there: Path, profiled: str, deep: Any
 ) -> None:
-    run(source, there, profiled)
+    begin(source, there, profiled)
     tamper(there / "t.csv", b",z", b",q")
     tamper(there / "note.txt", b"hello", b"HELLO")
     assert verify(str(there)).findings == {}, "a listing cannot know"
@@ -52,7 +53,7 @@ def test_a_deep_verification_reads_tables_and_copied_files_too(
 
 
 def test_a_load_that_compares_all_reads_them_too_and_lands_them_again(source: Path, there: Path, profiled: str) -> None:
-    run(source, there, profiled, where="ImageDir = 1", table_name="one.csv")
+    begin(source, there, profiled, where="ImageDir = 1", table_name="one.csv")
     run(source, there, profiled)
     for name, old, new in (("t.csv", b",z", b",q"), ("note.txt", b"hello", b"HELLO"), ("one.csv", b",z", b",q")):
         tamper(there / name, old, new)
@@ -67,7 +68,7 @@ def test_a_load_that_compares_all_reads_them_too_and_lands_them_again(source: Pa
 
 
 def test_what_such_a_table_says_of_its_columns_is_not_believed(source: Path, there: Path, profiled: str) -> None:
-    run(source, there, profiled)
+    begin(source, there, profiled)
     tamper(there / "t.csv", b",z", b",q")
     with pytest.raises(NotAsLanded, match=r"the bytes of t\.csv are not those that were stored there.*--compare all"):
         columns(str(there))
@@ -78,7 +79,7 @@ def test_what_such_a_table_says_of_its_columns_is_not_believed(source: Path, the
 def test_a_manifest_with_other_bytes_under_its_md5_is_told_and_made_anew(
     source: Path, there: Path, profiled: str
 ) -> None:
-    run(source, there, profiled)
+    begin(source, there, profiled)
     manifest = there / "_laden/manifest.parquet"
     before = manifest.read_bytes()
     tamper(manifest, b"PAR1", b"RAP1")
@@ -89,7 +90,7 @@ def test_a_manifest_with_other_bytes_under_its_md5_is_told_and_made_anew(
 
 
 def test_a_manifest_that_somebody_garbled_is_told_and_made_anew(source: Path, there: Path, profiled: str) -> None:
-    run(source, there, profiled)
+    begin(source, there, profiled)
     manifest = there / "_laden/manifest.parquet"
     before = manifest.read_bytes()
     manifest.write_bytes(b"no manifest at all")
@@ -106,7 +107,7 @@ def test_a_manifest_that_somebody_garbled_is_told_and_made_anew(source: Path, th
 def test_a_page_that_is_lost_is_told_for_with_it_losses_are_forgotten(
     source: Path, there: Path, profiled: str, how: str
 ) -> None:
-    run(source, there, profiled, where="ImageDir = 1", table_name="one.csv")
+    begin(source, there, profiled, where="ImageDir = 1", table_name="one.csv")
     run(source, there, profiled)
     (there / "one.csv").unlink()
     page = there / "_laden/load.json"
@@ -120,7 +121,7 @@ def test_a_page_that_is_lost_is_told_for_with_it_losses_are_forgotten(
 
 
 def test_a_first_load_that_was_killed_before_its_page_lost_none(source: Path, there: Path, profiled: str) -> None:
-    run(source, there, profiled)
+    begin(source, there, profiled)
     (there / "_laden/load.json").unlink()
     for record in (there / "_laden/history").iterdir():
         record.unlink()

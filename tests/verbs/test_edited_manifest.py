@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,11 +27,17 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return make_dataset(tmp_path_factory.mktemp("source"), {"0": 4, "1": 3})
 
 
-@pytest.fixture
-def there(dataset: Dataset, tmp_path: Path) -> Path:
-    place = tmp_path / "there"
+@pytest.fixture(scope="module")
+def loaded(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where it was loaded to, once; tests change a copy."""
+    place = tmp_path_factory.mktemp("loaded") / "there"
     laden.load(dataset.folder, str(place))
     return place
+
+
+@pytest.fixture
+def there(loaded: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(loaded, tmp_path / "there"))
 
 
 def without_first(manifest: Path, out: Path) -> str:

@@ -12,6 +12,7 @@ import pytest
 from laden.values.events import Event, Found, Started
 from laden.verbs.load import load
 from laden.verbs.verify import verify
+from tests.support.begun import begin
 from tests.support.places import NOW_NS, ROWS, pack, profile, put, run, table, two_archives
 
 PARTS: list[dict[str, Any]] = [
@@ -49,7 +50,7 @@ def codes(place: Path) -> dict[str, int]:
 def test_a_load_of_another_part_forgets_no_loss(
     source: Path, there: Path, profiled: str, part: dict[str, Any], before: dict[str, Any]
 ) -> None:
-    assert run(source, there, profiled, **before).exit_code == 0
+    begin(source, there, profiled, **before)
     (there / "png/0/a.bin").unlink()
     put(there / "png/0/b.bin", "garbage")
     for _ in range(2):
@@ -70,7 +71,7 @@ def test_what_is_lost_is_told_before_anything_is_sent(
     source: Path, there: Path, profiled: str, part: dict[str, Any], how: str
 ) -> None:
     """As the load itself tells it, whose word is the measure; what it would bring back is not lost."""
-    run(source, there, profiled)
+    begin(source, there, profiled)
     run(source, there, profiled, where="ImageDir = 1", table_name="kept.csv")
     for name in ("png/0/a.bin", "kept.csv", "t.csv"):
         (there / name).unlink(missing_ok=True)
@@ -84,7 +85,7 @@ def test_what_is_lost_is_told_before_anything_is_sent(
 
 
 def test_a_table_of_another_selection_is_not_called_proved(source: Path, there: Path, profiled: str) -> None:
-    run(source, there, profiled, where="ImageDir = 0", table_name="zero.csv")
+    begin(source, there, profiled, where="ImageDir = 0", table_name="zero.csv")
     (there / "zero.csv").unlink()
     for _ in range(2):
         summary = run(source, there, profiled, **PARTS[0])
@@ -95,7 +96,7 @@ def test_a_table_of_another_selection_is_not_called_proved(source: Path, there: 
 
 
 def test_two_that_were_exchanged_stay_wrong_whatever_is_run_again(source: Path, there: Path, profiled: str) -> None:
-    run(source, there, profiled)
+    begin(source, there, profiled)
     a, b = there / "png/0/a.bin", there / "png/0/b.bin"
     a.rename(there / "kept")
     b.rename(a)
@@ -109,7 +110,7 @@ def test_two_that_were_exchanged_stay_wrong_whatever_is_run_again(source: Path, 
 
 
 def test_an_image_that_only_the_source_has_otherwise_stays_proved(source: Path, there: Path, profiled: str) -> None:
-    run(source, there, profiled)
+    begin(source, there, profiled)
     pack(source / "1.zip", {"a.bin": "1/a, the next version"})
     assert run(source, there, profiled).findings == {"blob-conflict": 1, "table-kept": 1}
     assert codes(there) == {}
@@ -120,7 +121,7 @@ def test_an_image_that_only_the_source_has_otherwise_stays_proved(source: Path, 
 
 
 def test_after_another_layout_the_former_images_are_still_watched(source: Path, there: Path, profiled: str) -> None:
-    run(source, there, profiled)
+    begin(source, there, profiled)
     assert run(source, there, profiled, layout="{ImageDir}-{ImageID}").exit_code == 0
     assert codes(there) == {}
     (there / "png/1/a.bin").unlink()
@@ -129,7 +130,7 @@ def test_after_another_layout_the_former_images_are_still_watched(source: Path, 
 
 
 def test_what_is_dropped_on_purpose_is_dropped_with_the_manifest(source: Path, there: Path, profiled: str) -> None:
-    run(source, there, profiled)
+    begin(source, there, profiled)
     table(source, ROWS[:2])
     (source / "1.zip").unlink()
     (there / "png/1/a.bin").unlink()
@@ -144,7 +145,7 @@ def test_what_is_dropped_on_purpose_is_dropped_with_the_manifest(source: Path, t
 def test_a_manifest_that_somebody_changed_is_told_and_not_believed(
     source: Path, there: Path, profiled: str, how: str
 ) -> None:
-    run(source, there, profiled)
+    begin(source, there, profiled)
     manifest, lost = there / "_laden/manifest.parquet", there / "png/0/a.bin"
     lost.unlink()
     with duckdb.connect() as connection:
@@ -163,7 +164,7 @@ def test_what_replaces_images_and_breaks_off_is_finished_by_a_load_of_another_pa
     source: Path, there: Path, profiled: str
 ) -> None:
     """The page says `changing`: what laden sent meanwhile is no loss."""
-    run(source, there, profiled)
+    begin(source, there, profiled)
     pack(source / "0.zip", {"a.bin": "0/a, the next", "b.bin": "0/b, the next"})
 
     def breaks_off(event: Event) -> None:
@@ -201,7 +202,7 @@ def test_what_the_source_has_no_more_stays_proved(source: Path, there: Path, tmp
 def test_a_table_that_somebody_else_changed_is_left_and_told_until_it_is_replaced(
     source: Path, there: Path, profiled: str
 ) -> None:
-    run(source, there, profiled)
+    begin(source, there, profiled)
     put(there / "t.csv", "tampered")
     for _ in range(2):
         assert run(source, there, profiled).findings == {"table-conflict": 1}
@@ -213,7 +214,7 @@ def test_a_table_that_somebody_else_changed_is_left_and_told_until_it_is_replace
 def test_a_table_and_a_copy_of_other_content_are_replaced_and_told(source: Path, there: Path, tmp_path: Path) -> None:
     profiled = profile(tmp_path, archive="{ImageDir}.zip", more='sidecars = ["*.pdf"]')
     put(source / "protocol.pdf", "first")
-    run(source, there, profiled)
+    begin(source, there, profiled)
     put(source / "protocol.pdf", "second")
     table(source, [*ROWS[:2], ("1", "a.bin", "corrected")])
     summary = run(source, there, profiled)
@@ -279,7 +280,7 @@ def test_images_of_a_dataset_below_are_not_replaced(there: Path, tmp_path: Path,
 
 def test_what_an_earlier_version_of_laden_left_is_watched_too(source: Path, there: Path, profiled: str) -> None:
     """Its page knows no originals, and its manifest not how images are known."""
-    run(source, there, profiled)
+    begin(source, there, profiled)
     manifest, noted = there / "_laden/manifest.parquet", there / "_laden/load.json"
     with duckdb.connect() as connection:
         connection.execute(f"CREATE TABLE known AS SELECT * EXCLUDE (known) FROM read_parquet('{manifest}')")

@@ -8,6 +8,7 @@ import pytest
 from laden.values.events import Event, Shown
 from laden.verbs.status import status
 from laden.verbs.verify import verify
+from tests.support.begun import begin
 from tests.support.places import pack, profile, run
 
 COLUMNS = "ImageDir,ImageID,Label,q\n"
@@ -49,7 +50,7 @@ def state(there: Path) -> str:
 
 
 def test_a_load_that_sends_nothing_takes_no_table_away(source: Path, there: Path, profiled: str) -> None:
-    run(source, there, profiled)
+    begin(source, there, profiled)
     before = tables(there)
     told = run(source, there, profiled, **EXCHANGED)
     assert (told.exit_code, told.sent, told.findings) == (3, 0, {"blob-conflict": 4, "table-kept": 1})
@@ -64,7 +65,7 @@ def test_a_load_that_sends_nothing_takes_no_table_away(source: Path, there: Path
     "part", [{"archives": "0"}, {"archives": "0", "where": "ImageDir = 0"}], ids=["archive", "rows"]
 )
 def test_nor_one_of_some_rows(source: Path, there: Path, profiled: str, part: dict[str, Any]) -> None:
-    run(source, there, profiled, **part)
+    begin(source, there, profiled, **part)
     before = tables(there)
     assert list(before) == ["t_small.csv"]
     pack(source / "0.zip", {"a.bin": "0/a, the next", "b.bin": "0/b.bin"})
@@ -79,7 +80,7 @@ def test_nor_one_of_some_rows(source: Path, there: Path, profiled: str, part: di
 def test_where_some_images_conflict_both_tables_are_there_and_the_reason_is_told(
     source: Path, there: Path, profiled: str
 ) -> None:
-    run(source, there, profiled)
+    begin(source, there, profiled)
     before = tables(there)["t.csv"]
     pack(source / "0.zip", {"a.bin": "0/a, the next", "b.bin": "0/b.bin"})
     written(source, [("0", "a.bin", "next", "1"), *ROWS[1:]])
@@ -94,7 +95,7 @@ def test_where_some_images_conflict_both_tables_are_there_and_the_reason_is_told
 
 
 def test_a_table_goes_on_shrinking_with_images_that_are_gone(source: Path, there: Path, profiled: str) -> None:
-    run(source, there, profiled)
+    begin(source, there, profiled)
     (source / "1.zip").unlink()
     for name in ("a.bin", "b.bin"):
         (there / "png/1" / name).unlink()

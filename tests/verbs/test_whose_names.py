@@ -18,6 +18,7 @@ from laden.store.journal import JOURNAL
 from laden.values.errors import SourceError, UsageError
 from laden.values.events import Event, Started
 from laden.verbs.verify import verify
+from tests.support.begun import begin
 from tests.support.places import NOW_NS, images, load, pack, profile, put, run, table
 
 HOSPITAL_A = [("0", "a.bin", "normal")]
@@ -77,7 +78,7 @@ def test_the_next_version_of_a_table_replaces_it(there: Path, tmp_path: Path) ->
     profiled = profile(tmp_path, archive="{ImageDir}.zip")
     both = [*HOSPITAL_A, *HOSPITAL_B]
     source = hospital(tmp_path / "A", both)
-    run(source, there, profiled)
+    begin(source, there, profiled)
     table(source, [*HOSPITAL_A, ("1", "b.bin", "corrected")])
     assert run(source, there, profiled).exit_code == 0
     assert "corrected" in (there / "t.csv").read_text()
@@ -88,7 +89,7 @@ def test_a_table_that_lost_rows_replaces_it_once_their_images_are_gone_which_is_
 ) -> None:
     profiled = profile(tmp_path, archive="{ImageDir}.zip")
     source = hospital(tmp_path / "A", [*HOSPITAL_A, *HOSPITAL_B])
-    run(source, there, profiled)
+    begin(source, there, profiled)
     table(source, HOSPITAL_A)
     assert run(source, there, profiled).findings == {"image-stray": 1, "table-conflict": 1}
     (there / "png/1/b.bin").unlink()
@@ -99,7 +100,7 @@ def test_a_table_that_lost_rows_replaces_it_once_their_images_are_gone_which_is_
 def test_a_table_after_another_layout_is_its_own(there: Path, tmp_path: Path) -> None:
     profiled = profile(tmp_path, archive="{ImageDir}.zip")
     source = hospital(tmp_path / "A", [*HOSPITAL_A, *HOSPITAL_B])
-    run(source, there, profiled)
+    begin(source, there, profiled)
     table(source, [*HOSPITAL_A, ("1", "b.bin", "corrected")])
     summary = run(source, there, profiled, layout="flat/{ImageID}")
     assert summary.findings == {"blob-earlier": 1, "dataset-other": 1, "image-twin": 2, "table-replaced": 1}
@@ -227,7 +228,7 @@ def test_a_load_at_a_root_takes_nothing_of_the_datasets_below(there: Path, tmp_p
 def test_images_of_another_layout_are_told(source: Path, there: Path, tmp_path: Path) -> None:
     profiled = profile(tmp_path, archive="{ImageDir}.zip")
     hospital(source, [*HOSPITAL_A, *HOSPITAL_B])
-    run(source, there, profiled)
+    begin(source, there, profiled)
     summary = run(source, there, profiled, layout="{ImageID}")
     assert (summary.exit_code, summary.findings) == (0, {"blob-earlier": 1, "image-twin": 2})
     (there / "_laden/manifest.parquet").unlink()
