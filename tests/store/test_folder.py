@@ -424,7 +424,7 @@ def test_small_files_are_written_many_in_one_turn_of_a_thread(store, tmp_path, m
 
     results = asyncio.run(put_all())
     assert sum(turns) == 64
-    assert len(turns) == 3
+    assert len(turns) == 2
     assert [number for number, result in enumerate(results) if result is not None] == [7]
     assert isinstance(results[7], NameRefused)
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == sorted(

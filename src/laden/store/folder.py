@@ -55,8 +55,9 @@ _SMALL_BYTES = 256 << 10
 """Up to so many are written in less time than it takes to hand them to a thread."""
 _AT_ONCE = 32
 """Small ones that are written in one turn."""
-_SLOW_S = 0.002
-"""For a small one: where they take longer it is the disk that is waited for, and waiting in parallel helps."""
+_SLOW_S = 0.02
+"""For a small one: where they take longer it is the disk that is waited for, and waiting in parallel helps. To wait for
+other threads at each of its steps takes less."""
 _MOST_WRITING = 8
 
 
@@ -109,7 +110,8 @@ class FolderStore:
             self._writing.clear()
         done: asyncio.Future[None] = loop.create_future()
         self._small.append(_Small(name, data, properties, etag, done))
-        self._write_on(loop)
+        # Soon, and not now: others that come in this moment are written in the same turn.
+        loop.call_soon(self._write_on, loop)
         await done
 
     async def put_block(self, name: str, block_id: str, data: Data, md5: bytes) -> None:
@@ -147,7 +149,7 @@ class FolderStore:
         for one, error in zip(batch, writing.result(), strict=True):
             if not one.done.done():
                 one.done.set_exception(error) if error else one.done.set_result(None)
-        self._write_on(loop)
+        loop.call_soon(self._write_on, loop)
 
     def _next_small(self) -> list[_Small]:
         batch: list[_Small] = []
