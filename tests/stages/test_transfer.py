@@ -7,6 +7,7 @@ import time
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -381,3 +382,44 @@ def test_small_items_of_a_slow_disk_are_read_side_by_side(tmp_path: Path, there:
 
     assert asyncio.run(work()) == len(items)
     assert len(there.content()) == len(items)
+
+
+class HeldUp(Reader):
+    """The first item is held up for a moment; notes how many items were read at once once that was long over."""
+
+    def __init__(self, root: str) -> None:
+        super().__init__(root)
+        self.now_s = 0.0
+        self.most = 0
+        self._begun = self._reading = 0
+        self._counting = threading.Lock()
+
+    def read(self, entry: Entry, chunk_bytes: int) -> Iterator[Buffer]:
+        with self._counting:
+            self._begun += 1
+            self._reading += 1
+            if self._begun == 1:
+                self.now_s += 2 * _SLOW_ITEM_S * _BATCH_ITEMS
+            if self._begun > 3 * _BATCH_ITEMS:
+                self.most = max(self.most, self._reading)
+        try:
+            yield from super().read(entry, chunk_bytes)
+        finally:
+            with self._counting:
+                self._reading -= 1
+
+
+def test_a_moment_that_held_up_small_items_does_not_leave_two_threads_in_each_others_way(
+    tmp_path: Path, there: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    items = zipped(tmp_path, {f"{n}.png": tiny_png(n) for n in range(6 * _BATCH_ITEMS)})
+
+    async def work() -> int:
+        with HeldUp(str(tmp_path)) as reader:
+            clock = SimpleNamespace(monotonic=lambda: reader.now_s)
+            monkeypatch.setattr("laden.stages.transfer.time", clock)
+            async for _ in transfer(items, reader, there, Settings(readers=2)):
+                pass
+            return reader.most
+
+    assert asyncio.run(work()) == 1

@@ -23,6 +23,7 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterable
+from functools import partial
 from io import BufferedReader
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -54,8 +55,9 @@ _SMALL_BYTES = 256 << 10
 """Up to so many are written in less time than it takes to hand them to a thread."""
 _AT_ONCE = 32
 """Small ones that are written in one turn."""
-_SLOW_S = 0.002
-"""For a small one: where they take longer it is the disk that is waited for, and waiting in parallel helps."""
+_SLOW_S = 0.02
+"""For a small one: where they take longer it is the disk that is waited for, and waiting in parallel helps. To wait for
+other threads at each of its steps takes less."""
 _MOST_WRITING = 8
 
 
@@ -77,7 +79,8 @@ class FolderStore:
         self._journal = Journal(path)
         self._lock = threading.Lock()
         self._small: deque[_Small] = deque()
-        self._writing: list[asyncio.Task[None]] = []
+        self._writing: set[asyncio.Future[list[Exception | None]]] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._most_writing = 1
 
     async def create(self) -> bool:
@@ -100,11 +103,15 @@ class FolderStore:
         if len(data) > _SMALL_BYTES:
             await asyncio.to_thread(self._put, name, [data], properties, etag)
             return
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            # What an earlier one left is never told to have ended.
+            self._loop = loop
+            self._writing.clear()
+        done: asyncio.Future[None] = loop.create_future()
         self._small.append(_Small(name, data, properties, etag, done))
-        self._writing = [writing for writing in self._writing if not writing.done()]
-        if len(self._writing) < self._most_writing:
-            self._writing.append(asyncio.create_task(self._write_small()))
+        # Soon, and not now: others that come in this moment are written in the same turn.
+        loop.call_soon(self._write_on, loop)
         await done
 
     async def put_block(self, name: str, block_id: str, data: Data, md5: bytes) -> None:
@@ -122,16 +129,27 @@ class FolderStore:
     async def close(self) -> None:
         """Nothing is held open."""
 
-    async def _write_small(self) -> None:
+    def _write_on(self, loop: asyncio.AbstractEventLoop) -> None:
         """Write what waits, many in one thread's turn: several threads mostly wait for each other over so little."""
-        while batch := self._next_small():
-            began_s = time.monotonic()
-            errors = await asyncio.to_thread(self._put_each, batch)
-            if time.monotonic() - began_s > _SLOW_S * len(batch):
-                self._most_writing = min(self._most_writing + 1, _MOST_WRITING)
-            for one, error in zip(batch, errors, strict=True):
-                if not one.done.done():
-                    one.done.set_exception(error) if error else one.done.set_result(None)
+        while len(self._writing) < self._most_writing and (batch := self._next_small()):
+            writing = loop.run_in_executor(None, self._put_each, batch)
+            self._writing.add(writing)
+            writing.add_done_callback(partial(self._written, loop, batch, time.monotonic()))
+
+    def _written(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        batch: list[_Small],
+        began_s: float,
+        writing: asyncio.Future[list[Exception | None]],
+    ) -> None:
+        slow = time.monotonic() - began_s > _SLOW_S * len(batch)
+        self._most_writing = min(self._most_writing + 1, _MOST_WRITING) if slow else max(self._most_writing - 1, 1)
+        self._writing.discard(writing)
+        for one, error in zip(batch, writing.result(), strict=True):
+            if not one.done.done():
+                one.done.set_exception(error) if error else one.done.set_result(None)
+        loop.call_soon(self._write_on, loop)
 
     def _next_small(self) -> list[_Small]:
         batch: list[_Small] = []

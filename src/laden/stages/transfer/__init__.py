@@ -192,14 +192,22 @@ class _Mover:
     async def _results(self, batch: list[Item]) -> list[Loaded | Receipt | None]:
         if len(batch) == 1:
             return await self._in_thread(self._read_batch, batch)
-        async with self._small_turns:
+        await self._small_turns.acquire()
+        turns = 1
+        try:
             started_s = time.monotonic()
             results = await self._in_thread(self._read_batch, batch)
-        slow = time.monotonic() - started_s > _SLOW_ITEM_S * len(batch)
-        if slow and self._small_readers < self._settings.readers:
-            self._small_readers += 1
-            self._small_turns.release()
+            turns = self._turns(slow=time.monotonic() - started_s > _SLOW_ITEM_S * len(batch))
+        finally:
+            for _ in range(turns):
+                self._small_turns.release()
         return results
+
+    def _turns(self, *, slow: bool) -> int:
+        """How many may read next, in place of one that has: it may have been a moment that held it up, and no disk."""
+        before = self._small_readers
+        self._small_readers = min(before + 1, self._settings.readers) if slow else max(before - 1, 1)
+        return 1 + self._small_readers - before
 
     def _read_batch(self, batch: list[Item]) -> list[Loaded | Receipt | None]:
         """What became of each item; None for those that were not begun because the run is to stop."""

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 
 from laden.values.records import Item
 
-_BATCH_BYTES = 1 << 20
-_BATCH_ITEMS = 32
+_BATCH_BYTES = 2 << 20
+_BATCH_ITEMS = 64
 """Small items are read this many at a time, so that handing them between threads costs little."""
 _ITEM_COST_BYTES = 256 << 10
 """The least that an item takes of the window: a thousand small ones in flight keep any link busy, and more would
