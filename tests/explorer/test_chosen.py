@@ -273,3 +273,18 @@ def test_deleted_blobs_are_names_alone(many: Any) -> None:
     assert [(item.name, item.size_bytes) for item in found] == [("a", 0), (ODD, 0)]
     with pytest.raises(UsageError, match="nothing was chosen"):
         Chosen.of_names(many.relations, [])
+
+
+def test_names_that_are_not_there_are_told_and_waited_for_while_it_is_listed(many: Any) -> None:
+    acts = Acts(cast("StoredPlace", many))
+    for phase in ("ready", "listing"):
+        many.index.state.phase = phase
+        targets, told = asyncio.run(acts._meant("tier", Choice((ODD, ODD))))
+        assert (len(targets), told) == (1, "")
+        targets.close()
+    with pytest.raises(UsageError, match="still coming in, and not all that was chosen"):
+        asyncio.run(acts._meant("tier", Choice((ODD, "not there"))))
+    assert not list(many.relations.folder.glob("chosen-*"))
+    many.index.state.phase = "ready"
+    targets, told = asyncio.run(acts._meant("tier", Choice((ODD, "not there"))))
+    assert (len(targets), told) == (1, "1 of the 2 that were chosen is not there (any more).")

@@ -230,7 +230,8 @@ def test_a_file_that_holds_no_views_is_left_alone(asker: Asker, tmp_path: Path, 
     [
         (
             1,
-            "1 image is meant, 1 is there already, 1 is there and has to be compared, 1 has other content there, and is left",
+            "1 image is meant, 1 is there already, 1 is there and has to be compared,"
+            " 1 has other content there, and is left",
         ),
         (
             2,

@@ -106,11 +106,23 @@ class Acts:
     async def _meant(self, action: str, choice: Choice) -> tuple[Chosen, str]:
         """The blobs, and what is to be said where the load's own are among them."""
         if action != "undelete":
-            return await of_choice(self._place, choice, lambda condition: self._targets(action, condition))
+            targets, own = await of_choice(self._place, choice, lambda condition: self._targets(action, condition))
+            return targets, f"{self._absent(choice, targets)} {own}".strip()
         if choice.view is not None:
             raise UsageError("name the deleted blobs that are to come back: a view shows what is there")
         names = [name for name in choice.names if problem(name) is None]
         return await asyncio.to_thread(Chosen.of_names, self._place.relations, names), ""
+
+    def _absent(self, choice: Choice, targets: Chosen) -> str:
+        """That some of the names that were chosen are not there; raises `UsageError` where nobody can know that yet."""
+        chosen = len(set(choice.names)) if choice.view is None else len(targets)
+        if chosen == len(targets):
+            return ""
+        if self._place.index.state.phase == "listing":
+            targets.close()
+            raise UsageError("the listing is still coming in, and not all that was chosen is there yet: wait for it")
+        absent = chosen - len(targets)
+        return f"{absent:,} of the {chosen:,} that were chosen {'is' if absent == 1 else 'are'} not there (any more)."
 
     def take(self, number: str, count: str) -> Plan:
         """The plan, to be carried out; it is void afterwards, and also where the count was wrong.

@@ -121,6 +121,7 @@ class StoredPlace:
         except ContainerMissing:
             if self.kind == "container":
                 raise
+        await asyncio.to_thread(self.index.order)
         others = await asyncio.to_thread(self._other_tables)
         listed = await asyncio.to_thread(self._is_table_listed)
         await self._take_off_labels(self._origin() if listed else None, tuple(others))
