@@ -1,6 +1,8 @@
 """What changes a place: with --write alone, by a plan, and what was listed; over Azurite and a folder."""
 
+import asyncio
 import hashlib
+import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +11,12 @@ from urllib.parse import urlsplit
 import pytest
 
 from laden.demo.emulator import Emulator
-from laden.values.errors import AccessDenied, UsageError
+from laden.explorer import acts
+from laden.explorer.jobs import Jobs
+from laden.store.manage.folder import FolderManage
+from laden.values.errors import AccessDenied, Interrupted, UsageError
+from laden.values.events import Event, Serving, Summary
+from laden.verbs.explore import explore
 from laden.verbs.load import load
 from laden.verbs.verify import verify
 from tests.explorer.served import Asker, explored, exploring
@@ -72,6 +79,23 @@ def test_a_deletion_is_a_plan_with_its_count_typed_back(asker: Asker, place: str
     view = asker.post("view", where=["laden_fate = 'deleted'"])
     assert sorted(asker.names(view)) == sorted(names)
     assert verify(place).deleted == 2
+
+
+def test_a_deletion_says_which_snapshots_go_with_it(
+    asker: Asker, place: str, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = asker.names(asker.post("view", folder="png/0/"))[:3]
+    assert "napshot" not in asker.post("plan", action="delete", names=names)["undo"]
+    with client(emulator, place) as container:
+        for name in (names[0], names[0], names[1]):
+            container.get_blob_client(name).create_snapshot()
+    asker.post("refresh")
+    asker.ready()
+    assert "2 of them have 3 snapshots, deleted too." in asker.post("plan", action="delete", names=names)["undo"]
+    assert "1 of them has 1 snapshot, deleted too." in asker.post("plan", action="delete", names=names[1:])["undo"]
+    monkeypatch.setattr(acts, "_LOOKED_AT", 2)
+    told = asker.post("plan", action="delete", names=names)["undo"]
+    assert "Snapshots that any of them have are deleted with them." in told
 
 
 def test_what_changed_since_the_listing_is_left(asker: Asker, place: str, emulator: Emulator) -> None:
@@ -148,6 +172,7 @@ def test_tier_tags_metadata_and_type_of_many(asker: Asker, place: str, emulator:
         ("tags", {"tags": {str(n): "x" for n in range(11)}}),
         ("tags", {"tags": "x"}),
         ("metadata", {"metadata": {"a b": "x"}}),
+        ("metadata", {"metadata": {"laden_md5": "x"}}),
         ("metadata", {"metadata": {"a": "x\r\nIf-Match: *"}}),
         ("type", {"type": "text/html\r\nX: y"}),
         ("copy", {"prefix": "../up"}),
@@ -167,7 +192,8 @@ def test_copies_go_below_a_prefix_and_replace_nothing(asker: Asker, place: str, 
     first = carried_out(asker, asker.post("plan", action="copy", names=names, values={"prefix": "review"}))
     again = carried_out(asker, asker.post("plan", action="copy", names=names, values={"prefix": "review"}))
     assert first["result"]["outcomes"]["done"] == 2  # type: ignore[index]
-    assert again["result"]["outcomes"] == {"done": 0, "changed": 2, "gone": 0, "failed": 0}  # type: ignore[index]
+    assert again["result"]["outcomes"] == {"done": 0, "changed": 0, "gone": 0, "failed": 0, "there": 2}  # type: ignore[index]
+    assert again["message"] == "0 of 2 blobs are done; 2 are there already: nothing was done to these"
     there = landed(emulator, place)
     assert all(there[f"review/{name}"] == there[name] for name in names)
 
@@ -218,6 +244,58 @@ def test_a_folder_is_changed_the_same_way_and_says_that_nothing_comes_back(datas
             asker, asker.post("plan", action="tier", names=asker.names(asker.post("view"))[:1], values={"tier": "Cool"})
         )
         assert job["result"]["outcomes"]["failed"] == 1  # type: ignore[index]
+
+
+def test_an_act_that_the_end_of_the_server_breaks_off_is_told(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "dest"
+    load(dataset.folder, str(folder), archives="0")
+    ending, told, stop = asyncio.Event(), threading.Event(), threading.Event()
+    delete, close = FolderManage.delete, Jobs.close
+    calls: list[str] = []
+
+    async def waits(self: FolderManage, name: str, etag: str) -> None:
+        calls.append(name)
+        if len(calls) == 2:
+            stop.set()
+            await ending.wait()
+        await delete(self, name, etag)
+
+    async def closes(self: Jobs) -> None:
+        for job in self.all():
+            job.stopping = True
+        ending.set()
+        await close(self)
+
+    monkeypatch.setattr(acts, "_AT_ONCE", 1)
+    monkeypatch.setattr(FolderManage, "delete", waits)
+    monkeypatch.setattr(Jobs, "close", closes)
+
+    def act(url: str) -> None:
+        asker = Asker(url)
+        asker.sign_in()
+        asker.ready()
+        plan = asker.post("plan", action="delete", names=asker.names(asker.post("view", folder="png/")))
+        asker.post("act", plan=plan["plan"], count="4")
+        asker.close()
+        told.set()
+
+    events: list[Event] = []
+
+    def observe(event: Event) -> None:
+        events.append(event)
+        if isinstance(event, Serving):
+            threading.Thread(target=act, args=(event.url,), daemon=True).start()
+
+    with pytest.raises(Interrupted, match=r"stopped while this ran: delete .*: 2 of 4 blobs are done"):
+        explore(
+            str(folder), open_page=False, write=True, observer=observe, stopping=lambda: stop.is_set() and told.is_set()
+        )
+    summary = events[-1]
+    assert isinstance(summary, Summary)
+    assert (summary.exit_code, summary.acted, summary.complete) == (130, 2, False)
+    assert len(list(folder.rglob("*.png"))) == 2
 
 
 def test_marks_beside_the_data_survive_the_server(place: str, emulator: Emulator) -> None:

@@ -88,6 +88,65 @@ def test_all_that_is_shown_but_for_some_is_deleted_and_nothing_else(asker: Asker
     assert sorted({*before} - {*left(place)}) == sorted(plan["names"])
 
 
+def test_a_deletion_that_takes_what_people_noted_says_so(place: Path) -> None:
+    with serving(lambda: StoredPlace(parse_destination(str(place))), place, write=False) as reader:
+        reader.ready()
+        reader.post("mark", names=["1/01.txt"], mark="exclude")
+        reader.post("save", name="mine", look={})
+    with serving(lambda: StoredPlace(parse_destination(str(place))), place, write=True) as asker:
+        asker.ready()
+        plan = asker.post("plan", action="delete", view=asker.post("view")["view"])
+        assert "laden-marks.csv" in plan["undo"]
+        assert "the marks or views that people kept here are gone" in plan["undo"]
+        assert "nobody can prove" not in plan["undo"]
+        assert "gone" not in asker.post("plan", action="delete", names=["1/01.txt"])["undo"]
+
+
+def test_the_table_of_marks_can_be_looked_at_after_each_mark(place: Path) -> None:
+    """It is of another version than was listed: that which the page itself wrote."""
+    with serving(lambda: StoredPlace(parse_destination(str(place))), place) as asker:
+        asker.ready()
+        asker.post("mark", names=["1/01.txt"], mark="exclude")
+        asker.post("refresh")
+        asker.ready()
+        asker.post("mark", names=["1/04.txt"], mark="look again")
+        told = asker.post("download", names=["laden-marks.csv"], folder="../got")
+        assert asker.job(told["number"])["result"]["outcomes"] == {"came": 1}
+    assert (place.parent / "got" / "laden-marks.csv").read_bytes() == (place / "laden-marks.csv").read_bytes()
+
+
+def test_plans_that_nobody_carries_out_leave_no_file(place: Path) -> None:
+    stored = StoredPlace(parse_destination(str(place)))
+
+    async def files() -> list[int]:
+        counts = []
+        try:
+            await stored.fill()
+            stored.relations.settled = True
+            acts = Acts(stored)
+
+            def lie() -> None:
+                counts.append(len(list(stored.relations.folder.glob("chosen-*"))))
+
+            plan = await acts.plan("delete", Choice(("1/01.txt",)), {})
+            lie()
+            acts.forget(plan.number)
+            acts.forget("made up")
+            lie()
+            return counts
+        finally:
+            await stored.close()
+
+    assert asyncio.run(files()) == [1, 0]
+    assert not stored.relations.folder.exists()
+
+
+def test_a_cancelled_plan_cannot_be_carried_out(asker: Asker) -> None:
+    plan = asker.post("plan", action="delete", names=["1/01.txt"])
+    asker.post("drop", plan=plan["plan"])
+    assert "no such plan" in asker.refused("POST", "act", plan=plan["plan"], count="1")[1]
+
+
 def test_nothing_is_a_sentence(asker: Asker) -> None:
     view = asker.post("view", find="04")
     acts = (("plan", {"action": "delete"}), ("mark", {"mark": "exclude"}), ("download", {"folder": "got"}))
@@ -214,3 +273,18 @@ def test_deleted_blobs_are_names_alone(many: Any) -> None:
     assert [(item.name, item.size_bytes) for item in found] == [("a", 0), (ODD, 0)]
     with pytest.raises(UsageError, match="nothing was chosen"):
         Chosen.of_names(many.relations, [])
+
+
+def test_names_that_are_not_there_are_told_and_waited_for_while_it_is_listed(many: Any) -> None:
+    acts = Acts(cast("StoredPlace", many))
+    for phase in ("ready", "listing"):
+        many.index.state.phase = phase
+        targets, told = asyncio.run(acts._meant("tier", Choice((ODD, ODD))))
+        assert (len(targets), told) == (1, "")
+        targets.close()
+    with pytest.raises(UsageError, match="still coming in, and not all that was chosen"):
+        asyncio.run(acts._meant("tier", Choice((ODD, "not there"))))
+    assert not list(many.relations.folder.glob("chosen-*"))
+    many.index.state.phase = "ready"
+    targets, told = asyncio.run(acts._meant("tier", Choice((ODD, "not there"))))
+    assert (len(targets), told) == (1, "1 of the 2 that were chosen is not there (any more).")

@@ -11,6 +11,8 @@ import pytest
 from laden.demo.emulator import Emulator
 from laden.explorer.stored import StoredPlace
 from laden.store import parse_destination
+from laden.values.events import PlanReady
+from laden.verbs.explore import _copying
 from laden.verbs.load import load
 from laden.verbs.verify import verify
 from tests.explorer.served import Asker, explored, serving
@@ -221,3 +223,26 @@ def test_a_file_that_holds_no_views_is_left_alone(asker: Asker, tmp_path: Path, 
     assert asker.refused("POST", "save", name="x", look={})[0] == 400
     assert asker.refused("POST", "forget", name="x")[0] == 400
     assert file.read_text("latin-1") == text
+
+
+@pytest.mark.parametrize(
+    ("count", "told"),
+    [
+        (
+            1,
+            "1 image is meant, 1 is there already, 1 is there and has to be compared,"
+            " 1 has other content there, and is left",
+        ),
+        (
+            2,
+            "2 images are meant, 2 are there already, 2 are there and have to be compared,"
+            " 2 have other content there, and are left",
+        ),
+    ],
+)
+def test_what_a_copy_asks_is_said_of_one_and_of_many(count: int, told: str) -> None:
+    ready = PlanReady(
+        profile="padchest", table="", send=count, replace=0, compare=count, bytes_to_send=1, bytes_in_all=1,
+        images=count, already_there=count, conflicts=count,
+    )  # fmt: skip
+    assert told in _copying(ready)

@@ -7,6 +7,8 @@ import pytest
 from laden.explorer import index
 from laden.explorer.database import Shared
 from laden.explorer.index import Index
+from laden.store.manage import Detail
+from laden.values.records import Blob
 
 NAMES = "'png/'||md5(i::VARCHAR)||if(i % 7 = 0, 'é', '')||'.png'"
 
@@ -70,3 +72,25 @@ def test_memory_is_given_back_while_others_ask() -> None:
             relations.give_back()
         assert {one.result() for one in asked} == {(199_999 * 100_000,)}
         assert relations.one("SELECT current_setting('threads')") == before
+
+
+def test_a_listing_in_another_order_is_shown_in_that_of_the_names() -> None:
+    """As UTF-16 has it, in which what needs two units comes before U+FF21."""
+    pages = [["a", "\U0001f600"], ["\uff21", "\uff22"]]
+    with Shared() as relations:
+        found = Index(relations)
+        for _ in range(2):
+            found.begin_listing()
+            found.clear()
+            for names in pages:
+                blobs = [Blob(name, 1, None, f"e{name}", {}) for name in names]
+                found.take([Detail(blob, 1, "Hot", "x/y") for blob in blobs], show=True)
+            before = found.epoch
+            found.order()
+            assert found.epoch > before
+            items = relations.all("SELECT pos, name, etag FROM items ORDER BY pos")
+            told = ["a", "\uff21", "\uff22", "\U0001f600"]
+            assert items == [(at, name, f"e{name}") for at, name in enumerate(told)]
+            before = found.epoch
+            found.order()
+            assert found.epoch == before

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from laden.explorer.jobs import Job
+from laden.explorer import jobs as jobs_module
+from laden.explorer.jobs import Job, Jobs
 from laden.explorer.session import Session, Verbs
 from laden.explorer.surveyed import SurveyedPlace
 from laden.values.errors import UsageError
@@ -84,3 +85,51 @@ def test_a_place_stays_open_as_long_as_something_needs_it(tmp_path: Path) -> Non
         await session.open("c")
 
     assert len(with_session(tmp_path, work)) == 3
+
+
+def test_the_end_of_the_server_waits_for_what_was_begun_and_knows_what_it_broke_off() -> None:
+    jobs = Jobs()
+
+    async def run() -> None:
+        begun = asyncio.Event()
+
+        async def deletes(job: Job) -> None:
+            job.in_all = 3
+            begun.set()
+            while not job.stopping:  # noqa: ASYNC110 - a job is told by this alone
+                await asyncio.sleep(0)
+            # A request that is under way.
+            await asyncio.sleep(0)
+            job.done, job.message = 1, "1 of 3 blobs is done"
+
+        async def ends(job: Job) -> None:
+            job.in_all = job.done = 1
+
+        jobs.begin("delete", "3 blobs", deletes)
+        jobs.begin("tier", "1 blob", ends)
+        await begun.wait()
+        await jobs.close()
+
+    asyncio.run(run())
+    assert [(job.title, job.state, job.message) for job in jobs.cut] == [("3 blobs", "stopped", "1 of 3 blobs is done")]
+
+
+def test_what_takes_long_is_given_up_at_the_end_and_says_what_was_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs_module, "_ENDING_S", 0)
+    jobs = Jobs()
+
+    async def run() -> None:
+        begun = asyncio.Event()
+
+        async def deletes(job: Job) -> None:
+            job.message = "1 of 3 blobs is done"
+            begun.set()
+            await asyncio.Event().wait()
+
+        jobs.begin("delete", "3 blobs", deletes)
+        await begun.wait()
+        await jobs.close()
+
+    asyncio.run(run())
+    (cut,) = jobs.cut
+    assert cut.message == "1 of 3 blobs is done; the server was stopped; begin it again to finish"

@@ -42,7 +42,7 @@ class Acting:
         names = ["mark", "verify", "check", "download", "stop", "access", "save", "forget"]
         gets = ["jobs", "views"]
         if self._session.write:
-            names += ["plan", "act", "upload", "sas", "copy", "answer"]
+            names += ["plan", "drop", "act", "upload", "sas", "copy", "answer"]
             gets.append("deleted")
         return [
             *routes(self, gets, "GET", self._session, _OF_NO_PLACE),
@@ -167,6 +167,12 @@ class Acting:
         values = values if isinstance(values, dict) else {}
         plan = await self._acts_of().plan(text(given, "action"), read_choice(given), values)
         return JSONResponse(plan.told())
+
+    async def drop(self, request: Request) -> Response:
+        """Forget a plan that nobody will carry out."""
+        given = await body(request)
+        self._acts_of().forget(text(given, "plan"))
+        return JSONResponse({})
 
     async def act(self, request: Request) -> Response:
         """Carry a plan out."""

@@ -13,6 +13,7 @@ import re
 import secrets
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -20,11 +21,16 @@ from typing import Any
 from laden.explorer.answers import named
 from laden.explorer.chosen import LIVING, Choice, Chosen, of_choice
 from laden.explorer.jobs import Job
+from laden.explorer.marks import BLOB
+from laden.explorer.marks import FILE as MARKS_FILE
+from laden.explorer.saved import FILE as VIEWS_FILE
 from laden.explorer.stored import StoredPlace
+from laden.run.tasks import several
 from laden.stages.acting import Acted, Target, act, refuse_other, told_undo, with_own
+from laden.stages.metadata import refuse_own
 from laden.store import Destination
 from laden.store.manage.limits import checked_metadata, checked_tags, tier_of, type_of
-from laden.values.errors import UsageError
+from laden.values.errors import BlobConflict, BlobMissing, LadenError, UsageError
 from laden.values.names import problem, reserved
 from laden.values.records import Finding, Severity
 from laden.values.units import plural
@@ -33,6 +39,8 @@ _LIFE_S = 15 * 60
 _AT_ONCE = 16
 _COUNT = re.compile(r"\d+|\d{1,3}(?:[,. \u00a0\u202f\u2019_]\d{3})+")
 """As people write it."""
+_LOOKED_AT = 100
+"""Blobs of a deletion that are each asked for snapshots, before it is carried out."""
 _NAMED = 20
 """Of a plan, shown."""
 
@@ -80,22 +88,41 @@ class Acts:
         values = _checked(action, values)
         undo = await self._undo(action)
         targets, own = await self._meant(action, choice)
+        if action == "delete" and self._place.kind != "folder":
+            undo = f"{await self._snapshots(targets)} {undo}"
         verb = _ACTIONS[action].format(**{**values, "to": values.get("prefix", "")})
         sentence = f"{verb} {plural(len(targets), 'blob')} in {self._where()}"
         plan = Plan(secrets.token_urlsafe(16), action, targets, sentence, " ".join(filter(None, (undo, own))), values)
         for old in [one for one in self._plans.values() if time.monotonic() - one.made_s >= _LIFE_S]:
-            self._plans.pop(old.number).targets.close()
+            self.forget(old.number)
         self._plans[plan.number] = plan
         return plan
+
+    def forget(self, number: str) -> None:
+        """Nobody will carry this plan out."""
+        if (plan := self._plans.pop(number, None)) is not None:
+            plan.targets.close()
 
     async def _meant(self, action: str, choice: Choice) -> tuple[Chosen, str]:
         """The blobs, and what is to be said where the load's own are among them."""
         if action != "undelete":
-            return await of_choice(self._place, choice, lambda condition: self._targets(action, condition))
+            targets, own = await of_choice(self._place, choice, lambda condition: self._targets(action, condition))
+            return targets, f"{self._absent(choice, targets)} {own}".strip()
         if choice.view is not None:
             raise UsageError("name the deleted blobs that are to come back: a view shows what is there")
         names = [name for name in choice.names if problem(name) is None]
         return await asyncio.to_thread(Chosen.of_names, self._place.relations, names), ""
+
+    def _absent(self, choice: Choice, targets: Chosen) -> str:
+        """That some of the names that were chosen are not there; raises `UsageError` where nobody can know that yet."""
+        chosen = len(set(choice.names)) if choice.view is None else len(targets)
+        if chosen == len(targets):
+            return ""
+        if self._place.index.state.phase == "listing":
+            targets.close()
+            raise UsageError("the listing is still coming in, and not all that was chosen is there yet: wait for it")
+        absent = chosen - len(targets)
+        return f"{absent:,} of the {chosen:,} that were chosen {'is' if absent == 1 else 'are'} not there (any more)."
 
     def take(self, number: str, count: str) -> Plan:
         """The plan, to be carried out; it is void afterwards, and also where the count was wrong.
@@ -105,11 +132,13 @@ class Acts:
         """
         plan = self._plans.pop(number, None)
         if plan is None or time.monotonic() - plan.made_s > _LIFE_S:
+            if plan is not None:
+                plan.targets.close()
             raise UsageError("there is no such plan (any more): make it again")
         if not _COUNT.fullmatch(count.strip()) or re.sub(r"\D", "", count) != str(len(plan.targets)):
             plan.targets.close()
             raise UsageError(
-                f"the plan is about {len(plan.targets):,} blobs, and '{count}' was typed: nothing was done"
+                f"the plan is about {plural(len(plan.targets), 'blob')}, and '{count}' was typed: nothing was done"
             )
         return plan
 
@@ -117,24 +146,38 @@ class Acts:
         """Do it, many at once; each blob on its own."""
         job.in_all, job.bytes_in_all = len(plan.targets), plan.targets.size_bytes
         outcomes = {"done": 0, "changed": 0, "gone": 0, "failed": 0}
+        job.result["outcomes"] = outcomes
         targets = (Target(name, etag, size_bytes) for name, etag, size_bytes, _ in plan.targets)
         try:
             async for acted in act(self._work(plan), targets, at_once=_AT_ONCE, stopping=lambda: job.stopping):
-                outcomes[acted.outcome] += 1
+                outcome = "there" if isinstance(acted.error, _There) else acted.outcome
+                outcomes[outcome] = outcomes.get(outcome, 0) + 1
                 job.done, job.done_bytes = job.done + 1, job.done_bytes + acted.target.size_bytes
-                _note(job, acted)
+                _note(job, acted, outcome)
         finally:
+            # Also of an act that the server's end broke off.
+            job.message = _became(outcomes, len(plan.targets))
             targets.close()
             plan.targets.close()
-        job.result["outcomes"] = outcomes
-        left = sum(count for outcome, count in outcomes.items() if outcome != "done")
-        job.message = f"{outcomes['done']:,} of {len(plan.targets):,} blobs are done"
-        if left:
-            job.message += f"; {outcomes['changed']:,} changed since the listing, {outcomes['gone']:,} were gone"
-            job.message += f", {outcomes['failed']:,} were refused: nothing was done to these"
 
     def _work(self, plan: Plan) -> Callable[[Target], Awaitable[None]]:
         manage, values = self._place.manage, plan.values
+
+        async def copy(target: Target) -> None:
+            name = values["prefix"] + target.name
+            try:
+                await manage.copy(target.name, name, target.etag)
+            except BlobConflict:
+                with suppress(BlobMissing):
+                    await self._place.store.head(name)
+                    raise _There(f"{name} is there already: nothing is replaced") from None
+                raise
+
+        async def undelete(target: Target) -> None:
+            try:
+                await manage.undelete(target.name)
+            except BlobConflict as error:
+                raise _There(str(error)) from None
 
         async def metadata(target: Target) -> None:
             there = (await self._place.store.head(target.name)).metadata
@@ -150,11 +193,11 @@ class Acts:
 
         return {
             "delete": lambda target: manage.delete(target.name, target.etag),
-            "undelete": lambda target: manage.undelete(target.name),
+            "undelete": undelete,
             "tier": tier,
             "tags": tags,
             "type": lambda target: manage.set_content_type(target.name, values["type"], target.etag),
-            "copy": lambda target: manage.copy(target.name, values["prefix"] + target.name, target.etag),
+            "copy": copy,
             "metadata": metadata,
         }[plan.action]
 
@@ -173,21 +216,40 @@ class Acts:
         return f"the folder {destination}"
 
     def _own(self, condition: str) -> str:
-        """That a deletion would take what proves the load, or its table."""
+        """That a deletion would take what proves the load, its table, or what people noted here."""
         page = self._place.load
-        if page is None:
-            return ""
-        own, first = self._place.relations.one(
-            f"SELECT count(*), min(name) FROM items WHERE ({condition}) AND {LIVING}"  # noqa: S608 - own text
-            " AND (starts_with(name, '_laden/') OR list_contains(?, name))",
-            [[document.name for document in page.documents]],
+        documents = [document.name for document in page.documents] if page else []
+        files = f"regexp_extract(name, '[^/]*$') IN ('{MARKS_FILE}', '{VIEWS_FILE}')"
+        notes = f"(name = '{BLOB}' OR {files})"
+        query = (
+            f"SELECT count(*), min(name), coalesce(bool_or({notes}), false), coalesce(bool_or(NOT {notes}), false)"  # noqa: S608
+            f" FROM items WHERE ({condition}) AND {LIVING}"
+            f" AND (starts_with(name, '_laden/') OR list_contains(?, name) OR {notes})"
         )
+        own, first, noted, loads = self._place.relations.one(query, [documents])
         if not own:
             return ""
         which = f"{first} is" if own == 1 else f"{own:,} of them are, such as {first},"
-        return (
-            f"{which} the load's own: without that, nobody can prove its images or use their labels. Take it for final."
-        )
+        lost = ["nobody can prove its images or use their labels"] if loads else []
+        lost += ["the marks or views that people kept here are gone"] if noted else []
+        whose = "laden's" if noted else "the load's"
+        return f"{which} {whose} own: without that, {', and '.join(lost)}. Take it for final."
+
+    async def _snapshots(self, targets: Chosen) -> str:
+        """What goes with blobs that are deleted: the service deletes none that has snapshots without them."""
+        if len(targets) > _LOOKED_AT:
+            return "Snapshots that any of them have are deleted with them."
+        asked = (self._place.manage.history(target.name) for target in targets)
+        try:
+            states = [
+                [one for one in found if one.snapshot and not one.deleted] async for found in several(asked, _AT_ONCE)
+            ]
+        except LadenError as error:
+            return f"Snapshots that any of them have are deleted with them; which have, cannot be listed: {error}"
+        if not (having := sum(1 for found in states if found)):
+            return ""
+        count = plural(sum(map(len, states)), "snapshot")
+        return f"{having:,} of them {'has' if having == 1 else 'have'} {count}, deleted too."
 
     async def _undo(self, action: str) -> str:
         if action in ("undelete", "copy", "tags", "type", "tier"):
@@ -229,15 +291,36 @@ def _checked(action: str, given: dict[str, Any]) -> dict[str, Any]:
         pairs = given.get(action)
         if not isinstance(pairs, dict) or not all(isinstance(one, str) for pair in pairs.items() for one in pair):
             raise UsageError(f"the {action} must be names with values")
-        return {action: checked_tags(pairs) if action == "tags" else checked_metadata(pairs)}
+        if action == "tags":
+            return {action: checked_tags(pairs)}
+        refuse_own(pairs)
+        return {action: checked_metadata(pairs)}
     return {}
 
 
-def _note(job: Job, acted: Acted) -> None:
+class _There(BlobConflict):
+    """Not that the blob changed: where it was to come, something is."""
+
+
+def _became(outcomes: dict[str, int], count: int) -> str:
+    """What became of all blobs of a plan, in a sentence."""
+    done = outcomes["done"]
+    told = f"{done:,} of {plural(count, 'blob')} {'is' if done == 1 else 'are'} done"
+    one_or_many = {
+        "changed": ("changed since the listing",) * 2,
+        "there": ("is there already", "are there already"),
+        "gone": ("was gone", "were gone"),
+        "failed": ("was refused", "were refused"),
+    }
+    left = [f"{n:,} {one_or_many[kind][n != 1]}" for kind in one_or_many if (n := outcomes.get(kind, 0))]
+    return f"{told}; {', '.join(left)}: nothing was done to these" if left else told
+
+
+def _note(job: Job, acted: Acted, outcome: str) -> None:
     """Tell of a blob that was left as it is."""
     if acted.error is None:
         return
-    code = f"left-{acted.outcome}"
+    code = f"left-{outcome}"
     job.counts[code] = job.counts.get(code, 0) + 1
     kept = job.examples.setdefault(code, [])
     if len(kept) < _NAMED:

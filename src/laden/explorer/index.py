@@ -115,6 +115,8 @@ class Index:
     def __init__(self, relations: Shared) -> None:
         self.relations = relations
         self.state = State()
+        self._last, self._disordered = "", False
+        """Of a listing that is shown as it comes: the last of its names, and whether they came in another order."""
         self.epoch = 0
         """Of positions: views of an earlier one would show other items."""
         relations.run(_ITEMS)
@@ -144,7 +146,11 @@ class Index:
         return len(rows)
 
     def _append(self, rows: list[tuple[Any, ...]]) -> None:
-        """A page after those that are shown: names come in order."""
+        """A page after those that are shown."""
+        names = [row[0] for row in rows]
+        # Letters compare by their code points, which is the order of their UTF-8.
+        self._disordered |= min(names, default=self._last) < self._last
+        self._last = max([self._last, *names])
         self.relations.run(_LISTED)
         self.relations.feed(LISTED, rows)
         self.relations.run(f"INSERT INTO {_TABLE} {_FROM_LISTING}", [self.state.listed])
@@ -157,8 +163,21 @@ class Index:
 
     def clear(self) -> None:
         """Show nothing."""
+        self._last, self._disordered = "", False
         with self._moving():
             self.relations.run(f"BEGIN; {_ITEMS}; {NO_LINES}; COMMIT")
+
+    def order(self) -> None:
+        """Put what was shown as it came into the order of its names, where a service lists in another (UTF-16)."""
+        if not self._disordered:
+            return
+        self.relations.run(_ITEMS.replace(_TABLE, _MERGED))
+        numbered = f"SELECT row_number() OVER (ORDER BY name) - 1, * EXCLUDE (pos) FROM {_TABLE} ORDER BY name"  # noqa: S608
+        self.relations.run(f"INSERT INTO {_MERGED} {numbered}")
+        with self._moving():
+            swap = [f"DROP TABLE {_TABLE}", f"ALTER TABLE {_MERGED} RENAME TO items", NO_LINES]
+            self.relations.run("; ".join(["BEGIN", *swap, "COMMIT"]))
+        self._disordered = False
 
     @contextmanager
     def _moving(self) -> Iterator[None]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from laden.report.meanings import Meaning, meanings
-from laden.values.errors import LadenError, UsageError
+from laden.values.errors import ExitCode, Interrupted, LadenError, UsageError
 from laden.values.events import Event, Found, PlanReady, Started, Summary, Warned
 from laden.values.records import Finding
 from laden.values.signs import Progress
@@ -23,8 +23,8 @@ from laden.values.signs import Progress
 _LOOK_S = 0.1
 _EXAMPLES = 200
 """Findings of one kind that a page can list; the rest is counted."""
-
-
+_ENDING_S = 30
+"""How long the server's end waits for what was begun."""
 _PATIENCE_S = 15 * 60
 """After which nobody will answer a question any more: no is meant then."""
 _COUNTS = (
@@ -105,6 +105,15 @@ class Job:
         self.result["counts"] = {name: getattr(summary, name) for name in _COUNTS}
         self.result["exit_code"] = summary.exit_code
 
+    @property
+    def ended_whole(self) -> bool:
+        """Whether nothing was left out, though somebody may have asked it to stop."""
+        if self.state != "stopped":
+            return self.state == "done"
+        if "exit_code" in self.result:
+            return bool(self.result["exit_code"] != ExitCode.INTERRUPTED)
+        return 0 < self.in_all == self.done
+
     def told(self) -> dict[str, Any]:
         """The job, for the page."""
         seconds = self.seconds or time.monotonic() - self.began_s
@@ -152,6 +161,8 @@ class Jobs:
     def __init__(self) -> None:
         self._jobs: dict[int, Job] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self.cut: list[Job] = []
+        """Those that the server's end broke off."""
 
     @property
     def running(self) -> bool:
@@ -191,10 +202,13 @@ class Jobs:
     async def _run(self, job: Job, work: Callable[[Job], Awaitable[None]]) -> None:
         try:
             await work(job)
+        except Interrupted as error:
+            job.state, job.message = "stopped", str(error)
         except LadenError as error:
             job.state, job.message = "failed", str(error)
         except asyncio.CancelledError:
-            job.state, job.message = "stopped", "the server was stopped; begin it again to finish"
+            job.state = "stopped"
+            job.message = "; ".join(filter(None, (job.message, "the server was stopped; begin it again to finish")))
             raise
         except Exception as error:  # noqa: BLE001 - a page that waits forever would be worse
             job.state, job.message = "failed", f"a bug: {type(error).__name__}; please report it"
@@ -204,9 +218,13 @@ class Jobs:
             job.seconds = time.monotonic() - job.began_s
 
     async def close(self) -> None:
-        """Stop all of them."""
-        for job in self._jobs.values():
+        """Have all of them begin nothing more, and wait until what they began is over; what takes long is given up."""
+        running = [job for job in self._jobs.values() if job.state == "running"]
+        for job in running:
             job.stopping = True
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_ENDING_S)
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.cut = [job for job in running if not job.ended_whole]

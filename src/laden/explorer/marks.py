@@ -123,7 +123,18 @@ class Marks:
             keys = dict(await asyncio.to_thread(self._place.index.relations.all, find, [names]))
             store = self._store
             self.all = await (self._change_blob(store, change) if store else asyncio.to_thread(self._change, change))
+            if isinstance(self._place, StoredPlace) and (name := self._listed_as):
+                await self._place.written(name)
             await asyncio.to_thread(self.show)
+
+    @property
+    def _listed_as(self) -> str:
+        """The table's name among the items of the place; empty where it lies elsewhere."""
+        if self._store:
+            return BLOB
+        shown, own = Path(self._place.title), self._file.path.resolve()
+        inside = self._place.kind == "folder" and own.is_relative_to(shown.resolve())
+        return own.relative_to(shown.resolve()).as_posix() if inside else ""
 
     def _change(self, change: Callable[[dict[str, Mark]], None]) -> dict[str, Mark]:
         with self._file.alone():

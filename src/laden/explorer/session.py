@@ -58,6 +58,7 @@ class Session:
         opener: Callable[[str], Place],
         containers: Callable[[], Any] | None = None,
         access: Reach | None = None,
+        jobs: Jobs | None = None,
     ) -> None:
         """Nothing is opened yet.
 
@@ -68,12 +69,13 @@ class Session:
             opener: gives the place of a container's name; of an empty one, what the command line named.
             containers: lists those of an account, where one was named; awaited.
             access: takes another SAS when one has ended.
+            jobs: where what is begun is kept; whoever gives them sees what became of it after the server's end.
         """
         self.verbs = verbs
         self.folder = folder
         self.write = write
         self.views = SavedViews(folder)
-        self.jobs = Jobs()
+        self.jobs = jobs or Jobs()
         self.thumbs = Thumbs()
         self.decoders = Decoders()
         self.looking = asyncio.Semaphore(_LOOKING)

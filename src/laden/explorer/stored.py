@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from laden.dataset.profile import Profile, TableShape, known_profile, recognise
 from laden.dataset.selection import Part
 from laden.dataset.table import Table
-from laden.explorer.database import Shared
+from laden.explorer.database import PACKED, Shared
 from laden.explorer.index import LISTED, Index
 from laden.explorer.labels import Labels
 from laden.explorer.place import PART_BYTES
@@ -41,6 +41,8 @@ _Origin = tuple[object, ...]
 """What labels came of: equal where they would be the same."""
 
 _ASKS_VERSION = "SELECT coalesce(etag, ''), size_bytes FROM items WHERE name = ?"
+
+_WRITTEN = f"UPDATE {PACKED}.items SET etag = ?, size_bytes = ?, md5 = ? WHERE name = ?"  # noqa: S608 - own names
 
 
 class StoredPlace:
@@ -119,6 +121,7 @@ class StoredPlace:
         except ContainerMissing:
             if self.kind == "container":
                 raise
+        await asyncio.to_thread(self.index.order)
         others = await asyncio.to_thread(self._other_tables)
         listed = await asyncio.to_thread(self._is_table_listed)
         await self._take_off_labels(self._origin() if listed else None, tuple(others))
@@ -150,6 +153,13 @@ class StoredPlace:
         if not etag and (size_bytes is None or size_bytes >= PART_BYTES):
             etag = (await self.store.head(name)).etag
         return etag or None
+
+    async def written(self, name: str) -> None:
+        """The page itself wrote this blob: what is listed is not the version that is there."""
+        with contextlib.suppress(LadenError):
+            blob = await self.store.head(name)
+            md5 = blob.md5.hex() if blob.md5 else None
+            await asyncio.to_thread(self.relations.run, _WRITTEN, [blob.etag, blob.size_bytes, md5, name])
 
     async def properties(self, name: str) -> dict[str, Any]:
         properties = await self.manage.properties(name)

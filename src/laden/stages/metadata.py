@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -21,6 +21,7 @@ from laden.relations import BATCH_ROWS, Relations
 from laden.store import quoted
 from laden.store.pages import METADATUM, PlainBlobs
 from laden.values.arrow import Column, Kind, Stream, every_second
+from laden.values.errors import UsageError
 from laden.values.records import UNSEEN, Blob, Digests, Entry, ImageFacts
 
 OWN = "laden_"
@@ -36,6 +37,13 @@ _IMAGE = "laden_image"
 _SOURCE = "laden_source"
 _ORIGIN = "laden_origin"
 """Of what was read on another machine: its address without the query, what vouched for the content, and the offset."""
+
+
+def refuse_own(names: Iterable[str]) -> None:
+    """Raises `UsageError` where a person's metadata would have a name of laden's: they would be taken for laden's."""
+    for name in names:
+        if name.lower().startswith(OWN):
+            raise UsageError(f"{name}: metadata that begin with {OWN} are laden's own; choose another name")
 
 
 def to_metadata(entry: Entry, digests: Digests, image: ImageFacts, origin: str = "") -> dict[str, str]:

@@ -15,7 +15,7 @@ from laden.dataset.profile import NO_PLACE, Template, close_match
 from laden.dataset.selection import Part
 from laden.dataset.table import BATCH, columns
 from laden.relations import Relations
-from laden.stages.metadata import OWN
+from laden.stages.metadata import OWN, refuse_own
 from laden.store.manage.limits import MOST_TAGS, tier_of, too_long, wrong_metadata, wrong_tag
 from laden.values.errors import UsageError
 from laden.values.records import Extras, Finding, Item, Severity
@@ -55,9 +55,8 @@ def wishes_of(tier: str | None, tags: Sequence[str], metadata: Sequence[str]) ->
     for name in found.tags:
         if reason := wrong_tag(name, ""):
             raise UsageError(f"--tag: {reason}")
+    refuse_own(found.metadata)
     for name in found.metadata:
-        if name.startswith(OWN):
-            raise UsageError(f"--metadata {name}: names that begin with {OWN} are laden's own; choose another")
         if reason := wrong_metadata(name, ""):
             raise UsageError(f"--metadata: {reason}")
     return found

@@ -288,7 +288,7 @@ class Summary(Counts):
     """Of `get`: files that were brought to this machine."""
     bytes_fetched: int = 0
     acted: int = 0
-    """Of `prune`, `undelete` and `set`: blobs to which it was done."""
+    """Of `prune`, `undelete`, `set`, and what is done from the page of `explore`: blobs to which it was done."""
     as_wanted: int = 0
     """Of the same: blobs that were so already."""
     left: int = 0

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from laden.dataset.profile import open_profile
-from laden.explorer.jobs import Job
+from laden.explorer.jobs import Job, Jobs
 from laden.explorer.place import Place
 from laden.explorer.serve import listening, open_browser, serve
 from laden.explorer.session import Session, Verbs
@@ -32,7 +32,7 @@ from laden.store.account import list_containers
 from laden.store.credentials import find_credential
 from laden.store.sas import lacking_for_verify
 from laden.values.arguments import Port, checked
-from laden.values.errors import BlobMissing, LadenError, UsageError
+from laden.values.errors import BlobMissing, Interrupted, LadenError, UsageError
 from laden.values.events import Observer, PlanReady, Serving, Summary, Warned, ignore
 from laden.values.units import plural, size
 from laden.verbs.sources import is_source_link
@@ -74,21 +74,28 @@ def explore(
     with running(Summary("explore", destination=without_secret(place)), observer, stopping=stopping) as run:
         opened = _Opened(place, sas_command, profile, run)
         socket = listening(port)
-        run_loop(_serve(run, opened, socket, write=write, open_page=open_page))
+        jobs = run_loop(_serve(run, opened, socket, write=write, open_page=open_page))
+        run.note(acted=sum(job.result.get("outcomes", {}).get("done", 0) for job in jobs.all()))
+        if jobs.cut:
+            told = (f"{job.kind} {job.title}" + (f": {job.message}" if job.message else "") for job in jobs.cut)
+            raise Interrupted(f"stopped while this ran: {'; '.join(told)}")
         run.note(complete=True)
         return run.end()
 
 
-async def _serve(run: Run, opened: _Opened, socket: Any, *, write: bool, open_page: bool) -> None:
+async def _serve(run: Run, opened: _Opened, socket: Any, *, write: bool, open_page: bool) -> Jobs:
+    """Serve, and return what was begun from the page."""
     loop = asyncio.get_running_loop()
 
     def tell(text: str) -> None:
         loop.call_soon_threadsafe(run.tell, Warned(text))
 
     opened.tell = tell
+    jobs = Jobs()
 
     async def session() -> Session:
         made = Session(
+            jobs=jobs,
             verbs=Verbs(opened.verify, opened.check, opened.upload, opened.copy),
             folder=Path.cwd(),
             write=write,
@@ -109,6 +116,7 @@ async def _serve(run: Run, opened: _Opened, socket: Any, *, write: bool, open_pa
         await serve(socket, session, ready, stopping=run.stopping)
     finally:
         opened.close()
+    return jobs
 
 
 class _Opened:
@@ -245,14 +253,22 @@ class _Opened:
 def _copying(ready: PlanReady) -> str:
     """What a copy would do, for whoever has to say yes to it."""
     told = f"Copy {plural(ready.send + ready.replace, 'image')} ({size(ready.bytes_to_send)}) to {ready.place}?"
-    others = [f"{plural(ready.images, 'image')} are meant"]
+    others = [f"{_are(ready.images, 'image')} meant"]
     if ready.already_there:
-        others.append(f"{ready.already_there:,} are there already")
+        others.append(f"{_are(ready.already_there)} there already")
     if ready.compare:
-        others.append(f"{ready.compare:,} are there and have to be compared")
+        others.append(f"{_are(ready.compare)} there and {'has' if ready.compare == 1 else 'have'} to be compared")
     if ready.conflicts:
-        others.append(f"{ready.conflicts:,} have other content there, and are left")
+        many = ready.conflicts != 1
+        others.append(
+            f"{ready.conflicts:,} {'have' if many else 'has'} other content there, and {'are' if many else 'is'} left"
+        )
     return f"{told} {', '.join(others)}. Nothing is replaced there."
+
+
+def _are(count: int, noun: str = "") -> str:
+    """`1 image is`, `2 are`."""
+    return f"{plural(count, noun) if noun else f'{count:,}'} {'is' if count == 1 else 'are'}"
 
 
 def _account_of(text: str) -> tuple[str, str] | None:

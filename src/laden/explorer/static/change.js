@@ -51,6 +51,8 @@ export function Change({ state }) {
   };
   // What was listed for it is listed again.
   const unplanned = () => { setPlan(null); setCount(""); setGone([]); };
+  // Its file goes when it is cancelled, when the next is made, and when the dialog is closed.
+  useEffect(() => plan ? () => { post("drop", { plan: plan.plan }).catch(() => {}); } : undefined, [plan]);
   const ask = tried(async () => {
     if (action === "sas") return setUrl((await post("sas", { hours: Number(text) || 1 })).url);
     if (action === "upload") { await post("upload", { paths: lines(text), prefix: into }); return set({ dialog: "jobs" }); }
