@@ -172,7 +172,7 @@ class Pace:
 
     @property
     def silence(self) -> int:
-        """Requests that fail one and all when nothing comes through any more; in a crowd, twenty in a row may by chance."""
+        """Requests that fail one and all when nothing comes through; in a crowd, twenty in a row may by chance."""
         crowded = self.phase is Phase.GROWING or self.suspect or self.rate > 0
         return max(LEAST_ROUND, math.ceil(self.flight / 2)) if crowded else LEAST_ROUND
 
