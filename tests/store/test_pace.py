@@ -189,6 +189,16 @@ def test_a_trial_that_is_refused_even_more_is_repeated_before_it_is_a_verdict() 
     assert again.rate < pace.rate
 
 
+def test_a_trial_of_a_known_limit_that_stays_a_little_above_it_makes_no_refusals_usual() -> None:
+    pace = tried(kept(2_098.0), Seen(142, 8, 2_000.0, full=True, paced=True, taken=2_157.0))
+    assert pace.rate > 2_000.0
+    for _ in range(2):
+        assert pace.phase is Phase.TRIAL
+        pace = adapt(pace, Seen(976, 24, 2_000.0, full=True, paced=True))
+    assert (pace.phase, pace.usual) == (Phase.STEADY, 0.0)
+    assert 1_900.0 < pace.rate < 2_000.0
+
+
 def test_in_a_crowd_twenty_refusals_after_each_other_are_no_silence() -> None:
     steady = Pace(flight=512.0, phase=Phase.STEADY, growing=False)
     assert steady.silence == 20

@@ -172,11 +172,7 @@ class Pace:
 
     @property
     def silence(self) -> int:
-        """Requests that fail one and all when nothing comes through any more.
-
-        Where more was begun just now, or too many are known to be refused, a service that takes some a second may well
-        refuse twenty after each other.
-        """
+        """Requests that fail one and all when nothing comes through; in a crowd, twenty in a row may by chance."""
         crowded = self.phase is Phase.GROWING or self.suspect or self.rate > 0
         return max(LEAST_ROUND, math.ceil(self.flight / 2)) if crowded else LEAST_ROUND
 
@@ -311,6 +307,9 @@ def _judged(pace: Pace, seen: Seen, share: float) -> Pace:
             return replace(pace, rate=rate, share=share, speed=seen.speed, again=True)
         if share < pace.share * _FEWER:
             return replace(pace, again=True)
+    if not gone and pace.before_rate and share < pace.share * _FEWER:
+        # The limit is known, and this is still above it by what is refused.
+        pace, gone = replace(pace, rate=pace.rate * _KEPT, speed=seen.speed), True
     if gone:
         unusual = max(0.0, share - pace.usual)
         kept = max(pace.rate, _KEPT * pace.speed / (1 - pace.usual)) * (1 - unusual)

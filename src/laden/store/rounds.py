@@ -82,7 +82,8 @@ class Round:
         """Whether a decision can be made: after a round, or as soon as it is clear that nothing comes through."""
         if not self.done and self.bad >= pace.silence:
             return True
-        early = pace.phase is Phase.GROWING and not pace.suspect and self.bad >= _CLEARLY_BAD
+        crowd = self.bad >= max(_CLEARLY_BAD, (self.done + self.bad) / 3)
+        early = crowd and pace.phase is Phase.GROWING and not pace.suspect
         if self.done + self.bad < pace.round and not early:
             return False
         kept = pace.rate > 0 and pace.phase in (Phase.STEADY, Phase.PROBE)
