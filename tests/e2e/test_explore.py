@@ -65,7 +65,7 @@ def test_a_person_looks_and_deletes_with_the_count_typed_back(
         browser.evaluate("document.querySelector('#count').select()")
         browser.write("1")
         browser.click("Delete", "dialog button")
-        browser.sees("1 of 1 blobs are done")
+        browser.sees("1 of 1 blob is done")
         assert name not in landed(emulator, container)
         assert "_laden/marks/marks.csv" in landed(emulator, container)
         browser.complaints[:] = [one for one in browser.complaints if "/api/act" not in one and "/api/item" not in one]

@@ -300,7 +300,7 @@ def test_deleted_blobs_are_listed_on_wish_and_come_back(browser: Person, tmp_pat
             browser.wait(f"document.activeElement === {COUNT}")
             browser.write("1")
             browser.press("Enter")
-            browser.sees("1 of 1 blobs are done")
+            browser.sees("1 of 1 blob is done")
             closed(browser)
             total(browser, "2 items")
             assert browser.evaluate("document.title") == "laden explore"

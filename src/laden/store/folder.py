@@ -55,9 +55,9 @@ _SMALL_BYTES = 256 << 10
 """Up to so many are written in less time than it takes to hand them to a thread."""
 _AT_ONCE = 32
 """Small ones that are written in one turn."""
-_SLOW_S = 0.02
-"""For a small one: where they take longer it is the disk that is waited for, and waiting in parallel helps. To wait for
-other threads at each of its steps takes less."""
+_SLOW_S = 0.003
+"""For a small one: where they take longer it is the disk that is waited for, a network's say, and waiting in parallel
+helps."""
 _MOST_WRITING = 8
 
 
