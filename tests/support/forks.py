@@ -183,6 +183,8 @@ def _do_once() -> None:
             laden.load(made.folder, folder / "to", report_file=folder / "report.html")
         laden.verify(folder / "to", deep="all")
     assert threading.active_count() == 1, "a process that splits has one thread"
+    # Where temporary files go is asked anew by each run: its TMPDIR may be another one.
+    tempfile.tempdir = None
 
 
 if __name__ == "__main__":
