@@ -26,7 +26,7 @@ from laden.explorer.labels import Labels
 from laden.explorer.place import PART_BYTES
 from laden.explorer.views import Views
 from laden.stages.inventory import fetch, refuse_other
-from laden.stages.loadpage import LOAD, Document, LoadPage, read_load_page
+from laden.stages.loadpage import LOAD, MOST_PAGE_BYTES, Document, LoadPage, read_load_page
 from laden.stages.manifest import MANIFEST, read_manifest
 from laden.stages.metadata import to_columns
 from laden.store import Destination, FolderDestination, Store, open_store
@@ -35,7 +35,6 @@ from laden.store.listing import Progress
 from laden.store.manage import Detail, Manage, open_manage
 from laden.values.errors import BlobConflict, BlobMissing, ContainerMissing, LadenError, SourceError
 
-_PAGE_BYTES = 16 << 20
 _TABLE_BYTES = 512 << 20
 _Origin = tuple[object, ...]
 """What labels came of: equal where they would be the same."""
@@ -238,7 +237,7 @@ class StoredPlace:
         notes[:] = [note for note in notes if note not in self._said]
         self._said.clear()
         try:
-            data = await self.store.get(LOAD, 0, _PAGE_BYTES)
+            data = await self.store.get(LOAD, 0, MOST_PAGE_BYTES)
         except (BlobMissing, ContainerMissing):
             return None
         except LadenError as error:

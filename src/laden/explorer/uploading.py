@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from laden.explorer.stored import StoredPlace
-from laden.stages.loadpage import COMPLETE, LOAD, LoadPage, read_load_page
+from laden.stages.loadpage import COMPLETE, LOAD, MOST_PAGE_BYTES, LoadPage, read_load_page
 from laden.stages.metadata import OWN
 from laden.store import Destination, FolderDestination
 from laden.store.listing import Progress
@@ -18,7 +18,6 @@ from laden.store.manage import open_manage
 from laden.values.errors import BlobMissing, ContainerMissing, StoreError, UsageError
 from laden.values.names import OWN_FOLDER, problem, reserved
 
-_PAGE_BYTES = 16 << 20
 _FILES = "files"
 """The profile of uploads."""
 _ELSEWHERE = "name a folder of its own, as in uploads/"
@@ -68,7 +67,7 @@ def _refuse_within(place: StoredPlace, page: LoadPage, prefix: str) -> None:
 async def _page(place: StoredPlace, prefix: str) -> LoadPage | None:
     name = f"{prefix}/{LOAD}" if prefix else LOAD
     try:
-        return read_load_page(await place.store.get(name, 0, _PAGE_BYTES))
+        return read_load_page(await place.store.get(name, 0, MOST_PAGE_BYTES))
     except (BlobMissing, ContainerMissing):
         return None
     except StoreError as error:

@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 
 from laden._version import VERSION
 from laden.relations import Relations
-from laden.stages.loadpage import LOAD
+from laden.stages.loadpage import LOAD, MOST_PAGE_BYTES
 from laden.store import CREATE_ONLY, Properties, Store
 from laden.values.errors import BlobConflict, BlobMissing, StoreError
 from laden.values.names import OWN_FOLDER
@@ -38,7 +38,6 @@ WHO_VARIABLE = "LADEN_WHO"
 """Of the environment: who does it. Nobody is named unless it is set."""
 FORMAT = 1
 _MOST_BYTES = 1 << 20
-_MOST_PAGE_BYTES = 16 << 20
 _MOST_WHO = 200
 _ATTEMPTS = 100
 """Of writers that take the number before us, one after the other."""
@@ -144,7 +143,7 @@ async def remember(
     (state,) = relations.one("SELECT min(md5) FROM blobs WHERE name = ?", [LOAD])
     if listed and not always and _tells(before, state, deed):
         return None
-    page = await _as_stored(store, relations, LOAD, _MOST_PAGE_BYTES)
+    page = await _as_stored(store, relations, LOAD, MOST_PAGE_BYTES)
     state = hashlib.md5(page, usedforsecurity=False).hexdigest() if page else ""
     for _ in range(_ATTEMPTS):
         if not always and _tells(before, state, deed):

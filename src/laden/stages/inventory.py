@@ -14,7 +14,7 @@ from pathlib import Path
 from laden.relations import Relations
 from laden.run.ticks import Ticks
 from laden.stages.feeding import Feeding
-from laden.stages.loadpage import COMPLETE, LOAD, Document, LoadPage, read_load_page
+from laden.stages.loadpage import COMPLETE, LOAD, MOST_PAGE_BYTES, Document, LoadPage, read_load_page
 from laden.stages.manifest import MANIFEST, read_manifest
 from laden.stages.metadata import feed, is_document, note_odd
 from laden.store import Page, Store, digest
@@ -31,7 +31,6 @@ from laden.values.events import Observer, ignore
 from laden.values.names import OWN_FOLDER
 from laden.values.records import Blob, Finding, Severity
 
-_PAGE_BYTES = 16 << 20
 _PART_BYTES = 16 << 20
 _KNOWN = "known.parquet"
 
@@ -218,7 +217,7 @@ class Listing:
         if last is None:
             return False
         with suppress(ValueError, TypeError, KeyError):
-            return bool(json.loads(await self._store.get(last, 0, _PAGE_BYTES))["page"])
+            return bool(json.loads(await self._store.get(last, 0, MOST_PAGE_BYTES))["page"])
         return True
 
     async def _narrowly(self) -> bool:
@@ -269,7 +268,7 @@ class Listing:
 
 async def read_page(store: Store, relations: Relations) -> LoadPage | None:
     """The page about an earlier load, or None. Raises `StoreError` where it cannot be read."""
-    return read_load_page(await store.get(LOAD, 0, _PAGE_BYTES)) if is_listed(relations, LOAD) else None
+    return read_load_page(await store.get(LOAD, 0, MOST_PAGE_BYTES)) if is_listed(relations, LOAD) else None
 
 
 async def read_earlier(store: Store, relations: Relations) -> tuple[LoadPage | None, tuple[Document, ...]]:
@@ -277,7 +276,7 @@ async def read_earlier(store: Store, relations: Relations) -> tuple[LoadPage | N
     if not is_listed(relations, LOAD):
         return None, ()
     try:
-        data = await store.get(LOAD, 0, _PAGE_BYTES)
+        data = await store.get(LOAD, 0, MOST_PAGE_BYTES)
     except BlobMissing:
         return None, ()
     with suppress(StoreError):

@@ -24,6 +24,8 @@ UNFINISHED = "unfinished"
 """State of the page while a first load is under way."""
 
 
+MOST_PAGE_BYTES = 16 << 20
+"""Far more than any page takes."""
 FORMAT = 1
 """Of both files; raised when a reader of the old form would misread the new one."""
 

@@ -13,7 +13,7 @@ from laden.run.loop import run as run_loop
 from laden.run.run import Run, running
 from laden.stages.history import Record, names, prove, read_history
 from laden.stages.inventory import Listing, is_listed
-from laden.stages.loadpage import LOAD
+from laden.stages.loadpage import LOAD, MOST_PAGE_BYTES
 from laden.store import place_of, without_secret
 from laden.store.access import Ask, Renewal
 from laden.store.sas import lacking_for_verify
@@ -21,7 +21,6 @@ from laden.values.arguments import Connections, checked
 from laden.values.events import Observer, Remembered, Started, Summary, ignore
 from laden.verbs.opening import opened
 
-_PAGE_BYTES = 16 << 20
 _UNTOLD = ("previous", "marks", "format")
 """Of a record, what only laden reads."""
 
@@ -60,7 +59,7 @@ async def _history(run: Run, destination: str, connections: int | None, renewal:
         run.tell(Started("listing", without_secret(destination)))
         await Listing(there.store, run.relations, run.tell).repeat()
         stored = await read_history(there.store, names(run.relations))
-        page = await there.store.get(LOAD, 0, _PAGE_BYTES) if is_listed(run.relations, LOAD) else None
+        page = await there.store.get(LOAD, 0, MOST_PAGE_BYTES) if is_listed(run.relations, LOAD) else None
         told: list[Remembered] = []
         for one in prove(stored, page):
             if isinstance(one, Record):

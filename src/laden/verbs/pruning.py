@@ -15,7 +15,7 @@ from laden.run.run import Run
 from laden.stages.acting import Target, act, told_undo
 from laden.stages.history import Deed
 from laden.stages.inventory import Listing, is_listed, read_known, refuse_doubtful
-from laden.stages.loadpage import COMPLETE, LOAD, Document, amend_load_page, read_load_page
+from laden.stages.loadpage import COMPLETE, LOAD, MOST_PAGE_BYTES, Document, amend_load_page, read_load_page
 from laden.stages.manifest import MANIFEST, keep_but, write_manifest
 from laden.stages.metadata import of_document
 from laden.stages.pruning import LIFE_S, About, Plan
@@ -28,7 +28,6 @@ from laden.values.units import amount, plural, share
 from laden.verbs.opening import Opened
 from laden.verbs.remembering import Word
 
-_PAGE_BYTES = 16 << 20
 _AT_ONCE = 64
 _CHANGED = "changed since the plan was made: nothing was deleted; make the plan again"
 
@@ -123,7 +122,7 @@ async def _page(run: Run, there: Opened, plan: Plan) -> bytes:
     """The page about the load: the one that the plan was made of, or that this plan left. Raises UsageError."""
     if not is_listed(run.relations, LOAD):
         raise UsageError(f"there is no load any more in {there.place}: nothing was deleted")
-    data = await there.store.get(LOAD, 0, _PAGE_BYTES)
+    data = await there.store.get(LOAD, 0, MOST_PAGE_BYTES)
     md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
     read = read_load_page(data)
     if md5 != plan.about.page_md5 and read.pruned != plan.name:
