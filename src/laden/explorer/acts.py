@@ -21,7 +21,7 @@ from typing import Any
 from laden.explorer.answers import named
 from laden.explorer.chosen import LIVING, Choice, Chosen, of_choice
 from laden.explorer.jobs import Job
-from laden.explorer.marks import BLOB
+from laden.explorer.marks import BLOB, Marks
 from laden.explorer.marks import FILE as MARKS_FILE
 from laden.explorer.saved import FILE as VIEWS_FILE
 from laden.explorer.stored import StoredPlace
@@ -55,6 +55,8 @@ class Plan:
     sentence: str
     undo: str
     values: dict[str, Any] = field(default_factory=dict)
+    marks: int | None = None
+    """Which marks it goes by (`Marks.current`); None where it goes by none."""
     made_s: float = field(default_factory=time.monotonic)
 
     def told(self) -> dict[str, Any]:
@@ -73,8 +75,9 @@ class Plan:
 class Acts:
     """Plans of one place, and what became of them."""
 
-    def __init__(self, place: StoredPlace) -> None:
+    def __init__(self, place: StoredPlace, marks: Marks) -> None:
         self._place = place
+        self._marks = marks
         self._plans: dict[str, Plan] = {}
 
     async def plan(self, action: str, choice: Choice, values: dict[str, Any]) -> Plan:
@@ -87,12 +90,14 @@ class Acts:
             raise UsageError(f"'{action}' is nothing that can be done here")
         values = _checked(action, values)
         undo = await self._undo(action)
+        marks = await self._marks.of_view(choice.view)
         targets, own = await self._meant(action, choice)
         if action == "delete" and self._place.kind != "folder":
             undo = f"{await self._snapshots(targets)} {undo}"
         verb = _ACTIONS[action].format(**{**values, "to": values.get("prefix", "")})
         sentence = f"{verb} {plural(len(targets), 'blob')} in {self._where()}"
-        plan = Plan(secrets.token_urlsafe(16), action, targets, sentence, " ".join(filter(None, (undo, own))), values)
+        told = " ".join(filter(None, (undo, own)))
+        plan = Plan(secrets.token_urlsafe(16), action, targets, sentence, told, values, marks)
         for old in [one for one in self._plans.values() if time.monotonic() - one.made_s >= _LIFE_S]:
             self.forget(old.number)
         self._plans[plan.number] = plan
@@ -124,11 +129,12 @@ class Acts:
         absent = chosen - len(targets)
         return f"{absent:,} of the {chosen:,} that were chosen {'is' if absent == 1 else 'are'} not there (any more)."
 
-    def take(self, number: str, count: str) -> Plan:
+    async def take(self, number: str, count: str) -> Plan:
         """The plan, to be carried out; it is void afterwards, and also where the count was wrong.
 
         Raises:
-            UsageError: there is none, it is too old, or another count was typed.
+            UsageError: there is none, it is too old, another count was typed, or it goes by marks that changed.
+            LadenError: it goes by marks, and they cannot be asked for.
         """
         plan = self._plans.pop(number, None)
         if plan is None or time.monotonic() - plan.made_s > _LIFE_S:
@@ -140,7 +146,17 @@ class Acts:
             raise UsageError(
                 f"the plan is about {plural(len(plan.targets), 'blob')}, and '{count}' was typed: nothing was done"
             )
+        try:
+            await self._refuse_other_marks(plan)
+        except BaseException:
+            plan.targets.close()
+            raise
         return plan
+
+    async def _refuse_other_marks(self, plan: Plan) -> None:
+        """What was chosen by marks is not done after these have changed, by whomever."""
+        if plan.marks is not None and await self._marks.current() != plan.marks:
+            raise UsageError("marks have changed since the plan was made, and it goes by marks: make it again")
 
     async def carry_out(self, plan: Plan, job: Job) -> None:
         """Do it, many at once; each blob on its own."""

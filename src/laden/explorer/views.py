@@ -215,9 +215,13 @@ class Views:
             [view.query.folder],
         )
 
+    def goes_by_marks(self, view: View) -> bool:
+        """Whether marks may decide what is in it, or in which order."""
+        return _by_marks(view.query)
+
     def is_outdated(self, view: View) -> bool:
         """Whether marks have changed since, by which it was made: it may be read, and nothing be done by it."""
-        return _by_marks(view.query) and view.marks != self._marks
+        return self.goes_by_marks(view) and view.marks != self._marks
 
     def within(self, view: View, column: str) -> str:
         """The condition that a position, in that column, is in a view."""
