@@ -15,11 +15,13 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import Any
 
 from laden.explorer.answers import named
 from laden.explorer.chosen import LIVING, Choice, Chosen, of_choice
+from laden.explorer.facets import quoted_text
 from laden.explorer.jobs import Job
 from laden.explorer.marks import BLOB, Marks
 from laden.explorer.marks import FILE as MARKS_FILE
@@ -31,7 +33,7 @@ from laden.stages.metadata import refuse_own
 from laden.store import Destination
 from laden.store.manage.limits import checked_metadata, checked_tags, tier_of, type_of
 from laden.values.errors import BlobConflict, BlobMissing, LadenError, UsageError
-from laden.values.names import problem, reserved
+from laden.values.names import OWN_FOLDER, problem, reserved
 from laden.values.records import Finding, Severity
 from laden.values.units import plural
 
@@ -43,6 +45,9 @@ _LOOKED_AT = 100
 """Blobs of a deletion that are each asked for snapshots, before it is carried out."""
 _NAMED = 20
 """Of a plan, shown."""
+_FILES = f"regexp_extract(name, '[^/]*$') IN ('{MARKS_FILE}', '{VIEWS_FILE}')"
+_NOTES = f"(name = '{BLOB}' OR ends_with(name, '/{BLOB}') OR {_FILES})"
+"""Condition over `items`: it is what people noted here."""
 
 
 @dataclass
@@ -91,7 +96,7 @@ class Acts:
         values = _checked(action, values)
         undo = await self._undo(action)
         marks = await self._marks.of_view(choice.view)
-        targets, own = await self._meant(action, choice)
+        targets, own = await self._meant("archive" if values.get("tier") == "Archive" else action, choice)
         if action == "delete" and self._place.kind != "folder":
             undo = f"{await self._snapshots(targets)} {undo}"
         verb = _ACTIONS[action].format(**{**values, "to": values.get("prefix", "")})
@@ -111,7 +116,9 @@ class Acts:
     async def _meant(self, action: str, choice: Choice) -> tuple[Chosen, str]:
         """The blobs, and what is to be said where the load's own are among them."""
         if action != "undelete":
-            targets, own = await of_choice(self._place, choice, lambda condition: self._targets(action, condition))
+            named = choice.view is None
+            ask = partial(self._targets, action, named=named)
+            targets, own = await of_choice(self._place, choice, ask)
             return targets, f"{self._absent(choice, targets)} {own}".strip()
         if choice.view is not None:
             raise UsageError("name the deleted blobs that are to come back: a view shows what is there")
@@ -217,11 +224,14 @@ class Acts:
             "metadata": metadata,
         }[plan.action]
 
-    def _targets(self, action: str, condition: str) -> tuple[Chosen, str]:
+    def _targets(self, action: str, condition: str, *, named: bool) -> tuple[Chosen, str]:
         relations = self._place.relations
         unlisted = f"SELECT count(*) FROM items WHERE ({condition}) AND {LIVING} AND coalesce(etag, '') = ''"  # noqa: S608
         if relations.one(unlisted) != (0,):
             raise UsageError("the listing is still coming in, and only what was listed can be changed: wait for it")
+        if action == "archive":
+            condition, own = self._readable(condition, named=named)
+            return Chosen.of_items(relations, condition), own
         return Chosen.of_items(relations, condition), self._own(condition) if action == "delete" else ""
 
     def _where(self) -> str:
@@ -233,16 +243,11 @@ class Acts:
 
     def _own(self, condition: str) -> str:
         """That a deletion would take what proves the load, its table, or what people noted here."""
-        page = self._place.load
-        documents = [document.name for document in page.documents] if page else []
-        files = f"regexp_extract(name, '[^/]*$') IN ('{MARKS_FILE}', '{VIEWS_FILE}')"
-        notes = f"(name = '{BLOB}' OR {files})"
         query = (
-            f"SELECT count(*), min(name), coalesce(bool_or({notes}), false), coalesce(bool_or(NOT {notes}), false)"  # noqa: S608
-            f" FROM items WHERE ({condition}) AND {LIVING}"
-            f" AND (starts_with(name, '_laden/') OR list_contains(?, name) OR {notes})"
+            f"SELECT count(*), min(name), coalesce(bool_or({_NOTES}), false), coalesce(bool_or(NOT {_NOTES}), false)"  # noqa: S608
+            f" FROM items WHERE ({condition}) AND {LIVING} AND {self._is_own}"
         )
-        own, first, noted, loads = self._place.relations.one(query, [documents])
+        own, first, noted, loads = self._place.relations.one(query)
         if not own:
             return ""
         which = f"{first} is" if own == 1 else f"{own:,} of them are, such as {first},"
@@ -250,6 +255,41 @@ class Acts:
         lost += ["the marks or views that people kept here are gone"] if noted else []
         whose = "laden's" if noted else "the load's"
         return f"{which} {whose} own: without that, {', and '.join(lost)}. Take it for final."
+
+    @property
+    def _is_own(self) -> str:
+        """The condition over `items` that something is laden's own: of this load, of another below it, or of people."""
+        documents = (
+            ", ".join(quoted_text(document.name) for document in self._place.load.documents) if self._place.load else ""
+        )
+        own = f"starts_with(name, '{OWN_FOLDER}/') OR contains(name, '/{OWN_FOLDER}/')"
+        return f"({own} OR list_contains([{documents}]::VARCHAR[], name) OR {_NOTES})"
+
+    def _readable(self, condition: str, *, named: bool) -> tuple[str, str]:
+        """What of it goes to the archive tier, and what is to be said: without its own, no load can be looked at.
+
+        Args:
+            condition: over `items`.
+            named: whether each was chosen by its name; all of a view means images.
+        """
+        is_own = self._is_own
+        query = (
+            f"SELECT count(*), count_if({is_own}), min(name) FILTER (WHERE {is_own})"  # noqa: S608 - own text
+            f" FROM items WHERE ({condition}) AND {LIVING}"
+        )
+        count, own, first = self._place.relations.one(query)
+        if not own:
+            return condition, ""
+        lost = "in the archive tier it cannot be read for hours, nor the load verified, looked at or gone on with"
+        if named:
+            which = f"{first} is" if own == 1 else f"{own:,} of them are, such as {first},"
+            return condition, f"{which} laden's own: {lost}."
+        if own == count:
+            raise UsageError(f"all of this is laden's own, and {lost}: choose by name what is meant all the same")
+        stay = "1 more is" if own == 1 else f"{own:,} more are"
+        which = first if own == 1 else f"such as {first}"
+        told = f"{stay} laden's own and left out ({which}): {lost}. Chosen by name, it goes too."
+        return f"({condition}) AND NOT {is_own}", told
 
     async def _snapshots(self, targets: Chosen) -> str:
         """What goes with blobs that are deleted: the service deletes none that has snapshots without them."""
