@@ -12,14 +12,13 @@ import asyncio
 import re
 import secrets
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from typing import Any
 
 from laden.explorer.answers import named
+from laden.explorer.carrying import carry_out
 from laden.explorer.chosen import LIVING, Choice, Chosen, of_choice
 from laden.explorer.facets import quoted_text
 from laden.explorer.jobs import Job
@@ -28,13 +27,12 @@ from laden.explorer.marks import FILE as MARKS_FILE
 from laden.explorer.saved import FILE as VIEWS_FILE
 from laden.explorer.stored import StoredPlace
 from laden.run.tasks import several
-from laden.stages.acting import Acted, Target, act, refuse_other, told_undo, with_own
+from laden.stages.acting import told_undo
 from laden.stages.metadata import refuse_own
 from laden.store import Destination
 from laden.store.manage.limits import checked_metadata, checked_tags, tier_of, type_of
-from laden.values.errors import BlobConflict, BlobMissing, LadenError, UsageError
+from laden.values.errors import LadenError, UsageError
 from laden.values.names import OWN_FOLDER, problem, reserved
-from laden.values.records import Finding, Severity
 from laden.values.units import plural
 
 _LIFE_S = 15 * 60
@@ -167,62 +165,7 @@ class Acts:
 
     async def carry_out(self, plan: Plan, job: Job) -> None:
         """Do it, many at once; each blob on its own."""
-        job.in_all, job.bytes_in_all = len(plan.targets), plan.targets.size_bytes
-        outcomes = {"done": 0, "changed": 0, "gone": 0, "failed": 0}
-        job.result["outcomes"] = outcomes
-        targets = (Target(name, etag, size_bytes) for name, etag, size_bytes, _ in plan.targets)
-        try:
-            async for acted in act(self._work(plan), targets, at_once=_AT_ONCE, stopping=lambda: job.stopping):
-                outcome = "there" if isinstance(acted.error, _There) else acted.outcome
-                outcomes[outcome] = outcomes.get(outcome, 0) + 1
-                job.done, job.done_bytes = job.done + 1, job.done_bytes + acted.target.size_bytes
-                _note(job, acted, outcome)
-        finally:
-            # Also of an act that the server's end broke off.
-            job.message = _became(outcomes, len(plan.targets))
-            targets.close()
-            plan.targets.close()
-
-    def _work(self, plan: Plan) -> Callable[[Target], Awaitable[None]]:
-        manage, values = self._place.manage, plan.values
-
-        async def copy(target: Target) -> None:
-            name = values["prefix"] + target.name
-            try:
-                await manage.copy(target.name, name, target.etag)
-            except BlobConflict:
-                with suppress(BlobMissing):
-                    await self._place.store.head(name)
-                    raise _There(f"{name} is there already: nothing is replaced") from None
-                raise
-
-        async def undelete(target: Target) -> None:
-            try:
-                await manage.undelete(target.name)
-            except BlobConflict as error:
-                raise _There(str(error)) from None
-
-        async def metadata(target: Target) -> None:
-            there = (await self._place.store.head(target.name)).metadata
-            await manage.set_metadata(target.name, with_own(there, values["metadata"]), target.etag)
-
-        async def tier(target: Target) -> None:
-            await refuse_other(self._place.store, target)
-            await manage.set_tier(target.name, values["tier"])
-
-        async def tags(target: Target) -> None:
-            await refuse_other(self._place.store, target)
-            await manage.set_tags(target.name, values["tags"])
-
-        return {
-            "delete": lambda target: manage.delete(target.name, target.etag),
-            "undelete": undelete,
-            "tier": tier,
-            "tags": tags,
-            "type": lambda target: manage.set_content_type(target.name, values["type"], target.etag),
-            "copy": copy,
-            "metadata": metadata,
-        }[plan.action]
+        await carry_out(self._place, plan.action, plan.values, plan.targets, job)
 
     def _targets(self, action: str, condition: str, *, named: bool) -> tuple[Chosen, str]:
         relations = self._place.relations
@@ -352,32 +295,3 @@ def _checked(action: str, given: dict[str, Any]) -> dict[str, Any]:
         refuse_own(pairs)
         return {action: checked_metadata(pairs)}
     return {}
-
-
-class _There(BlobConflict):
-    """Not that the blob changed: where it was to come, something is."""
-
-
-def _became(outcomes: dict[str, int], count: int) -> str:
-    """What became of all blobs of a plan, in a sentence."""
-    done = outcomes["done"]
-    told = f"{done:,} of {plural(count, 'blob')} {'is' if done == 1 else 'are'} done"
-    one_or_many = {
-        "changed": ("changed since the listing",) * 2,
-        "there": ("is there already", "are there already"),
-        "gone": ("was gone", "were gone"),
-        "failed": ("was refused", "were refused"),
-    }
-    left = [f"{n:,} {one_or_many[kind][n != 1]}" for kind in one_or_many if (n := outcomes.get(kind, 0))]
-    return f"{told}; {', '.join(left)}: nothing was done to these" if left else told
-
-
-def _note(job: Job, acted: Acted, outcome: str) -> None:
-    """Tell of a blob that was left as it is."""
-    if acted.error is None:
-        return
-    code = f"left-{outcome}"
-    job.counts[code] = job.counts.get(code, 0) + 1
-    kept = job.examples.setdefault(code, [])
-    if len(kept) < _NAMED:
-        kept.append(Finding(code, Severity.ERROR, str(acted.error), blob=acted.target.name))
