@@ -120,7 +120,8 @@ class Acts:
             return targets, f"{self._absent(choice, targets)} {own}".strip()
         if choice.view is not None:
             raise UsageError("name the deleted blobs that are to come back: a view shows what is there")
-        names = [name for name in choice.names if problem(name) is None]
+        # A name that no load would give comes back too; a listing in pages may show one several times.
+        names = [name for name in dict.fromkeys(choice.names) if name]
         return await asyncio.to_thread(Chosen.of_names, self._place.relations, names), ""
 
     def _absent(self, choice: Choice, targets: Chosen) -> str:
