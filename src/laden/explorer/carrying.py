@@ -166,7 +166,7 @@ class _Acting:
         return copy.md5 is not None and (copy.md5, copy.size_bytes) == (blob.md5, blob.size_bytes)
 
     async def _tier(self, manage: Manage, target: Target) -> None:
-        await refuse_other(manage, target)
+        await self._refuse_other(manage, target)
         await manage.set_tier(target.name, self._values["tier"])
 
     async def _was_tier(self, manage: Manage, target: Target) -> bool:
@@ -176,8 +176,13 @@ class _Acting:
         return wanted in (rehydrated, told.get("x-ms-access-tier", "").lower())
 
     async def _tags(self, manage: Manage, target: Target) -> None:
-        await refuse_other(manage, target)
+        await self._refuse_other(manage, target)
         await manage.set_tags(target.name, self._values["tags"])
+
+    async def _refuse_other(self, manage: Manage, target: Target) -> None:
+        # A folder has neither tiers nor tags, and says so.
+        if self._place.kind != "folder":
+            await refuse_other(manage, target)
 
     async def _was_tags(self, manage: Manage, target: Target) -> bool:
         wanted: dict[str, str] = self._values["tags"]
