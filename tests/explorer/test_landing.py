@@ -1,6 +1,7 @@
 """What lands between a plan and its act is never touched: a load's, another explorer's, or a copy of equal length."""
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ ACTS: dict[str, dict[str, Any]] = {
     "type": {"type": "application/x-test"},
     "copy": {"prefix": "review"},
 }
-NEW, KEPT, THIRD = "png/0/a.bin", "png/0/b.bin", "png/0/c.bin"
+NEW, KEPT = "png/0/a.bin", "png/0/b.bin"
+NO_CHANGE_TIME = pytest.mark.skipif(sys.platform == "win32", reason="keeps no time of the last change of any kind")
 
 
 class Source:
@@ -114,7 +116,7 @@ def test_what_was_deleted_and_landed_again_is_left(source: Source, container: st
 
 
 @pytest.mark.parametrize("action", ["delete", "metadata", "copy"])
-@pytest.mark.parametrize("how", ["load", "in place", "renamed"])
+@pytest.mark.parametrize("how", ["load", pytest.param("in place", marks=NO_CHANGE_TIME), "renamed"])
 def test_in_a_folder_what_came_after_the_plan_is_left(source: Source, tmp_path: Path, action: str, how: str) -> None:
     folder = tmp_path / "there"
     source.load(str(folder), "a-old")
@@ -136,7 +138,7 @@ def replaced_alike(path: Path, *, rename: bool) -> None:
     written = path.with_name("part") if rename else path
     written.write_bytes(b"a-new")
     os.utime(written, ns=(there.st_atime_ns, there.st_mtime_ns))
-    written.rename(path)
+    written.replace(path)
     assert (path.stat().st_size, path.stat().st_mtime_ns) == (there.st_size, there.st_mtime_ns)
 
 

@@ -5,13 +5,14 @@ types, versions or snapshots, and what is deleted is gone.
 
 What a file has as ETag here ends with the time of its last change of any kind (ctime), which nobody can set: whoever
 changes or deletes a file that was listed meets no other of the same length and time, as `rsync -t`, `cp -p` and
-archives leave them.
+archives leave them. Windows has no such time; the file's number tells at least which file it is.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -34,8 +35,12 @@ class _Parts(NamedTuple):
     mtime_ns: str
     md5: str
     """Of a coarse time; else empty, as where nobody knows it."""
-    changed_ns: str
-    """Empty in those of the store."""
+    pin: str
+    """What no other file of this name, length and time has. Empty in those of the store."""
+
+
+def _pin(status: os.stat_result) -> str:
+    return str(status.st_ino if os.name == "nt" else status.st_ctime_ns)
 
 
 def _parts(etag: str) -> _Parts:
@@ -117,16 +122,16 @@ class FolderManage:
 
     async def _expect(self, name: str, etag: str) -> Blob:
         blob = await self._store.head(name)
-        size_bytes, mtime_ns, md5, changed_ns = _parts(etag)
+        size_bytes, mtime_ns, md5, pin = _parts(etag)
         now = _parts(blob.etag)
         other = now[:2] != (size_bytes, mtime_ns) or (md5 and md5 != now.md5)
-        if other or (changed_ns and changed_ns != await asyncio.to_thread(self._changed_ns, name)):
+        if other or (pin and pin != await asyncio.to_thread(self._pin, name)):
             raise BlobConflict(f"{self._path / name} changed meanwhile")
         return blob
 
-    def _changed_ns(self, name: str) -> str:
+    def _pin(self, name: str) -> str:
         with reading(self._path / name):
-            return str((self._path / name).stat().st_ctime_ns)
+            return _pin((self._path / name).stat())
 
     def _list(self) -> DetailPage:
         if not self._path.is_dir():
@@ -145,7 +150,7 @@ class FolderManage:
                 line = told.of_version(version)
                 # Of a file with a coarse time, its content alone tells the version: that is looked at when it counts.
                 _, _, md5, _ = _parts(version.etag(line.md5 if line else b""))
-                etag = f"{version.size_bytes}-{version.mtime_ns}-{md5}-{status.st_ctime_ns}"
+                etag = f"{version.size_bytes}-{version.mtime_ns}-{md5}-{_pin(status)}"
                 blob = Blob(name, status.st_size, line.md5 if line else None, etag, line.metadata if line else {})
                 details.append(Detail(blob, status.st_mtime_ns // _NS, "", content_type(name)))
         return DetailPage(details, "")
