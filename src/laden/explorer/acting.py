@@ -21,7 +21,7 @@ from laden.explorer.jobs import Job
 from laden.explorer.place import Place
 from laden.explorer.session import Session
 from laden.explorer.stored import StoredPlace
-from laden.explorer.uploading import refuse_taking_over
+from laden.explorer.uploading import below, refuse_taking_over
 from laden.stages.download import Wanted
 from laden.store import parse_destination, without_secret
 from laden.values.errors import UsageError
@@ -201,7 +201,7 @@ class Acting:
         paths = self._session.local_paths(texts(given, "paths"))
         prefix = named(given, "prefix").strip("/")
         await refuse_taking_over(place, prefix)
-        target = f"{place.title}/{prefix}" if prefix else place.title
+        target = str(below(place.destination, prefix))
 
         async def work(job: Job) -> None:
             job.result["below"] = f"{prefix}/" if prefix else ""

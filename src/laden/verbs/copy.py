@@ -38,6 +38,7 @@ from laden.values.errors import ExitCode, UsageError
 from laden.values.events import PlanReady, Started, Summary, Warned
 from laden.values.records import Finding, Severity
 from laden.values.units import plural
+from laden.verbs.above import refuse_within
 from laden.verbs.asked import one_of, selecting, selection_of
 from laden.verbs.begun import begun, renewal_of
 from laden.verbs.chosen import Loaded, pick, read_loaded
@@ -164,6 +165,7 @@ class _Copying:
         self._refuse_same(same=is_container and bool(page_etag) and _etag_of(relations, LOAD) == page_etag)
         await self._listing.know()
         page, self._earlier = await read_earlier(self._there.store, relations)
+        await refuse_within(self._there, relations, page)
         run.add(await self._listing.doubt(self._earlier, page))
         return self._plan()
 
