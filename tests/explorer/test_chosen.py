@@ -157,7 +157,18 @@ def test_nothing_is_a_sentence(asker: Asker) -> None:
     assert "name the deleted blobs" in asker.refused("POST", "plan", action="undelete", view=view["view"])[1]
 
 
-@pytest.mark.parametrize("look", [{"where": ["laden_mark = 'exclude'"]}, {"sort": "mark"}])
+@pytest.mark.parametrize(
+    "look",
+    [
+        {"where": ["laden_mark = 'exclude'"]},
+        # None of these spells the column.
+        {"where": ["COLUMNS('laden_m.*') = 'exclude'"]},
+        {"where": ["COLUMNS(lambda c: c LIKE '%mark') = 'exclude'"]},
+        {"where": ["laden_name IN (SELECT laden_name FROM records r WHERE r::VARCHAR LIKE '%exclude%')"]},
+        {"sort": "mark"},
+        {"sort": "laden_mark"},
+    ],
+)
 def test_who_looks_by_marks_again_sees_them_as_they_are_now(asker: Asker, look: dict[str, Any]) -> None:
     marked = ["1/01.txt", "1/04.txt", "1/07.txt"]
     asker.post("mark", names=marked, mark="exclude")

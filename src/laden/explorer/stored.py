@@ -22,10 +22,12 @@ from laden.dataset.selection import Part
 from laden.dataset.table import Table
 from laden.explorer.database import PACKED, Shared
 from laden.explorer.index import LISTED, Index
+from laden.explorer.joined import Naming
 from laden.explorer.labels import Labels
 from laden.explorer.place import PART_BYTES
 from laden.explorer.views import Views
 from laden.stages.inventory import fetch, refuse_other
+from laden.stages.linking import layout_of
 from laden.stages.loadpage import LOAD, MOST_PAGE_BYTES, Document, LoadPage, read_load_page
 from laden.stages.manifest import MANIFEST, read_manifest
 from laden.stages.metadata import to_columns
@@ -38,6 +40,8 @@ from laden.values.errors import BlobConflict, BlobMissing, ContainerMissing, Lad
 _TABLE_BYTES = 512 << 20
 _Origin = tuple[object, ...]
 """What labels came of: equal where they would be the same."""
+_Known = tuple[Part, Naming] | None
+"""A table of which some profile knows how its rows are meant."""
 
 _ASKS_VERSION = "SELECT coalesce(etag, ''), size_bytes FROM items WHERE name = ?"
 
@@ -286,7 +290,7 @@ class StoredPlace:
         load = self.load
         if load is None or load.table is None or not self._known:
             return None
-        return load.table, load.profile, load.manifest
+        return load.table, load.profile, load.manifest, load.layout
 
     async def _take_off_labels(self, *stay: _Origin | None) -> None:
         """Show no labels but those that came of one of these: others would be of other images."""
@@ -329,7 +333,8 @@ class StoredPlace:
                 f" give its TOML file with --profile{other}"
             )
             return
-        await self._take_table(self.load.table, origin, lambda table: [Part(table, shape)])
+        naming = Naming(layout_of(self.load.layout, profile, shape), manifest=True)
+        await self._take_table(self.load.table, origin, lambda table: (Part(table, shape), naming))
 
     def _is_table_listed(self) -> bool:
         """Whether the listing shows the load's table as it landed; before it is merged with a manifest."""
@@ -367,7 +372,7 @@ class StoredPlace:
                 return
             await self._take_table(document, origin, partial(_recognised, document.name))
 
-    async def _take_table(self, landed: Document, origin: _Origin, parts: Callable[[Table], list[Part]]) -> None:
+    async def _take_table(self, landed: Document, origin: _Origin, known: Callable[[Table], _Known]) -> None:
         if landed.size_bytes > _TABLE_BYTES:
             self._say(f"{landed.name} has more than 512 MiB, so its labels are not shown")
             return
@@ -381,9 +386,10 @@ class StoredPlace:
             self.index.state.read_bytes += path.stat().st_size
             opened = await asyncio.to_thread(lambda: Table.open(path).hold(self.relations.folder))
             table = replace(opened, name=landed.name)
-            if found := parts(table):
+            if (found := known(table)) is not None:
+                part, naming = found
                 self._labelled = origin
-                await asyncio.to_thread(self.labels.read, found)
+                await asyncio.to_thread(self.labels.read, [part], naming)
                 await self._join()
         except (SourceError, LadenError) as error:
             self._say(f"The labels cannot be shown: {error}")
@@ -406,7 +412,9 @@ def _shape(profile: Profile, name: str) -> TableShape | None:
     return next((shape for shape in profile.tables if shape.fits(name)), profile.table)
 
 
-def _recognised(name: str, table: Table) -> list[Part]:
+def _recognised(name: str, table: Table) -> _Known:
     profile, _ = recognise([], {name: table.columns})
     shape = _shape(profile, name)
-    return [Part(table, shape)] if shape is not None and shape.key in table.columns else []
+    if shape is None or shape.key not in table.columns:
+        return None
+    return Part(table, shape), Naming(profile.layout_of(shape), manifest=False)
