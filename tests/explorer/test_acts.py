@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from laden.demo.emulator import Emulator
-from laden.explorer import acts
+from laden.explorer import acts, carrying
 from laden.explorer.jobs import Jobs
 from laden.store.manage.folder import FolderManage
 from laden.values.errors import AccessDenied, Interrupted, UsageError
@@ -268,7 +268,7 @@ def test_an_act_that_the_end_of_the_server_breaks_off_is_told(
         ending.set()
         await close(self)
 
-    monkeypatch.setattr(acts, "_AT_ONCE", 1)
+    monkeypatch.setattr(carrying, "_AT_ONCE", 1)
     monkeypatch.setattr(FolderManage, "delete", waits)
     monkeypatch.setattr(Jobs, "close", closes)
 

@@ -17,6 +17,7 @@ from laden.explorer.database import Shared
 from laden.explorer.export import key_file
 from laden.explorer.index import Index
 from laden.explorer.labels import Labels
+from laden.explorer.marks import Marks
 from laden.explorer.stored import StoredPlace
 from laden.explorer.views import Query, Views
 from laden.store import parse_destination
@@ -123,7 +124,7 @@ def test_plans_that_nobody_carries_out_leave_no_file(place: Path) -> None:
         try:
             await stored.fill()
             stored.relations.settled = True
-            acts = Acts(stored)
+            acts = Acts(stored, Marks(stored, place.parent, write=True))
 
             def lie() -> None:
                 counts.append(len(list(stored.relations.folder.glob("chosen-*"))))
@@ -246,7 +247,7 @@ def test_a_plan_of_very_many_lies_in_a_file_and_every_name_comes_back(
     many: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(chosen, "_PART_ROWS", 7_001)
-    acts = Acts(cast("StoredPlace", many))
+    acts = Acts(cast("StoredPlace", many), Marks(many, Path(), write=False))
     view = many.views.open(Query(), many.index.state.generation, many.index.epoch)
     # Imports and the first statement are none of its memory.
     asyncio.run(acts._meant("delete", Choice((ODD,))))
@@ -272,7 +273,7 @@ def test_a_plan_of_very_many_lies_in_a_file_and_every_name_comes_back(
 
 def test_what_is_not_listed_yet_is_not_changed(many: Any) -> None:
     many.relations.run("UPDATE packed.items SET etag = NULL WHERE pos = 7")
-    acts = Acts(cast("StoredPlace", many))
+    acts = Acts(cast("StoredPlace", many), Marks(many, Path(), write=False))
     view = many.views.open(Query(), many.index.state.generation, many.index.epoch)
     with pytest.raises(UsageError, match="still coming in"):
         asyncio.run(acts._meant("delete", Choice((), view.number)))
@@ -287,7 +288,7 @@ def test_deleted_blobs_are_names_alone(many: Any) -> None:
 
 
 def test_names_that_are_not_there_are_told_and_waited_for_while_it_is_listed(many: Any) -> None:
-    acts = Acts(cast("StoredPlace", many))
+    acts = Acts(cast("StoredPlace", many), Marks(many, Path(), write=False))
     for phase in ("ready", "listing"):
         many.index.state.phase = phase
         targets, told = asyncio.run(acts._meant("tier", Choice((ODD, ODD))))

@@ -25,6 +25,7 @@ from laden.explorer.database import PACKED, Shared
 from laden.explorer.index import Index
 from laden.explorer.joined import Naming
 from laden.explorer.labels import Labels
+from laden.explorer.marks import Marks
 from laden.explorer.views import Query, View, Views
 from laden.values.errors import UsageError
 from tests.support.dataset import make_dataset
@@ -204,7 +205,7 @@ def test_a_place_is_left_while_others_ask_it() -> None:
 def test_what_several_choose_at_once_is_kept_apart(tmp_path: Path) -> None:
     with _joined(tmp_path) as (relations, _, _, right), ThreadPoolExecutor(4) as pool:
         place = cast("Any", SimpleNamespace(relations=relations, load=None, index=SimpleNamespace(relations=relations)))
-        acts = Acts(place)
+        acts = Acts(place, Marks(place, tmp_path, write=False))
 
         async def chosen(names: list[str]) -> Chosen:
             return (await acts._meant("delete", Choice(tuple(names))))[0]

@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from laden.explorer.acts import Acts
 from laden.explorer.answers import body, named, of_view, routes, text, texts
-from laden.explorer.chosen import Chosen, Item, of_choice, read_choice
+from laden.explorer.chosen import Choice, Chosen, Item, of_choice, read_choice
 from laden.explorer.download import download
 from laden.explorer.export import key_file
 from laden.explorer.jobs import Job
@@ -116,7 +116,7 @@ class Acting:
             raise UsageError("choose a container first")
         note, names = given.get("note"), texts(given, "names")
         if not names:
-            names = await of_choice(self._place, read_choice(given), partial(_marked, self._place))
+            names = await of_choice(self._place, await self._choice(given), partial(_marked, self._place))
         if not names:
             raise UsageError("nothing was chosen that is there")
         await self._session.marks.put(names, text(given, "mark"), note if isinstance(note, str) else None)
@@ -144,7 +144,7 @@ class Acting:
         given = await body(request)
         place = self._place
         folder = self._session.local_folder(named(given, "folder"))
-        chosen = await of_choice(place, read_choice(given), partial(Chosen.of_items, place.index.relations))
+        chosen = await of_choice(place, await self._choice(given), partial(Chosen.of_items, place.index.relations))
         try:
             await asyncio.to_thread(_refuse_shown, place, folder, chosen)
         except BaseException:
@@ -178,7 +178,7 @@ class Acting:
         """Carry a plan out."""
         given = await body(request)
         acts = self._acts_of()
-        plan = acts.take(text(given, "plan"), text(given, "count"))
+        plan = await acts.take(text(given, "plan"), text(given, "count"))
 
         async def work(job: Job) -> None:
             await acts.carry_out(plan, job)
@@ -190,7 +190,15 @@ class Acting:
         place = self._place
         if not isinstance(place, StoredPlace):
             raise UsageError("a source is never changed")
-        return self._acts.setdefault(self._session.number, Acts(place))
+        assert self._session.marks is not None
+        return self._acts.setdefault(self._session.number, Acts(place, self._session.marks))
+
+    async def _choice(self, given: dict[str, Any]) -> Choice:
+        """What a request means; marks by which that was chosen are those that are kept now."""
+        choice = read_choice(given)
+        if self._session.marks is not None:
+            await self._session.marks.of_view(choice.view)
+        return choice
 
     async def upload(self, request: Request) -> Response:
         """Send files and folders of this machine, as `laden load --profile files` does."""
@@ -225,7 +233,7 @@ class Acting:
         parse_destination(target)
         keys = None
         if not await self._means_all(given):
-            keys = await of_choice(place, read_choice(given), partial(key_file, place))
+            keys = await of_choice(place, await self._choice(given), partial(key_file, place))
 
         def verb(job: Job) -> None:
             try:

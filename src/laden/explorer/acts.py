@@ -12,27 +12,27 @@ import asyncio
 import re
 import secrets
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import Any
 
 from laden.explorer.answers import named
+from laden.explorer.carrying import carry_out
 from laden.explorer.chosen import LIVING, Choice, Chosen, of_choice
+from laden.explorer.facets import quoted_text
 from laden.explorer.jobs import Job
-from laden.explorer.marks import BLOB
+from laden.explorer.marks import BLOB, Marks
 from laden.explorer.marks import FILE as MARKS_FILE
 from laden.explorer.saved import FILE as VIEWS_FILE
 from laden.explorer.stored import StoredPlace
 from laden.run.tasks import several
-from laden.stages.acting import Acted, Target, act, refuse_other, told_undo, with_own
+from laden.stages.acting import told_undo
 from laden.stages.metadata import refuse_own
 from laden.store import Destination
 from laden.store.manage.limits import checked_metadata, checked_tags, tier_of, type_of
-from laden.values.errors import BlobConflict, BlobMissing, LadenError, UsageError
-from laden.values.names import problem, reserved
-from laden.values.records import Finding, Severity
+from laden.values.errors import LadenError, UsageError
+from laden.values.names import OWN_FOLDER, problem, reserved
 from laden.values.units import plural
 
 _LIFE_S = 15 * 60
@@ -43,6 +43,9 @@ _LOOKED_AT = 100
 """Blobs of a deletion that are each asked for snapshots, before it is carried out."""
 _NAMED = 20
 """Of a plan, shown."""
+_FILES = f"regexp_extract(name, '[^/]*$') IN ('{MARKS_FILE}', '{VIEWS_FILE}')"
+_NOTES = f"(name = '{BLOB}' OR ends_with(name, '/{BLOB}') OR {_FILES})"
+"""Condition over `items`: it is what people noted here."""
 
 
 @dataclass
@@ -55,6 +58,8 @@ class Plan:
     sentence: str
     undo: str
     values: dict[str, Any] = field(default_factory=dict)
+    marks: int | None = None
+    """Which marks it goes by (`Marks.current`); None where it goes by none."""
     made_s: float = field(default_factory=time.monotonic)
 
     def told(self) -> dict[str, Any]:
@@ -73,8 +78,9 @@ class Plan:
 class Acts:
     """Plans of one place, and what became of them."""
 
-    def __init__(self, place: StoredPlace) -> None:
+    def __init__(self, place: StoredPlace, marks: Marks) -> None:
         self._place = place
+        self._marks = marks
         self._plans: dict[str, Plan] = {}
 
     async def plan(self, action: str, choice: Choice, values: dict[str, Any]) -> Plan:
@@ -87,12 +93,14 @@ class Acts:
             raise UsageError(f"'{action}' is nothing that can be done here")
         values = _checked(action, values)
         undo = await self._undo(action)
-        targets, own = await self._meant(action, choice)
+        marks = await self._marks.of_view(choice.view)
+        targets, own = await self._meant("archive" if values.get("tier") == "Archive" else action, choice)
         if action == "delete" and self._place.kind != "folder":
             undo = f"{await self._snapshots(targets)} {undo}"
         verb = _ACTIONS[action].format(**{**values, "to": values.get("prefix", "")})
         sentence = f"{verb} {plural(len(targets), 'blob')} in {self._where()}"
-        plan = Plan(secrets.token_urlsafe(16), action, targets, sentence, " ".join(filter(None, (undo, own))), values)
+        told = " ".join(filter(None, (undo, own)))
+        plan = Plan(secrets.token_urlsafe(16), action, targets, sentence, told, values, marks)
         for old in [one for one in self._plans.values() if time.monotonic() - one.made_s >= _LIFE_S]:
             self.forget(old.number)
         self._plans[plan.number] = plan
@@ -106,11 +114,14 @@ class Acts:
     async def _meant(self, action: str, choice: Choice) -> tuple[Chosen, str]:
         """The blobs, and what is to be said where the load's own are among them."""
         if action != "undelete":
-            targets, own = await of_choice(self._place, choice, lambda condition: self._targets(action, condition))
+            named = choice.view is None
+            ask = partial(self._targets, action, named=named)
+            targets, own = await of_choice(self._place, choice, ask)
             return targets, f"{self._absent(choice, targets)} {own}".strip()
         if choice.view is not None:
             raise UsageError("name the deleted blobs that are to come back: a view shows what is there")
-        names = [name for name in choice.names if problem(name) is None]
+        # A name that no load would give comes back too; a listing in pages may show one several times.
+        names = [name for name in dict.fromkeys(choice.names) if name]
         return await asyncio.to_thread(Chosen.of_names, self._place.relations, names), ""
 
     def _absent(self, choice: Choice, targets: Chosen) -> str:
@@ -124,11 +135,12 @@ class Acts:
         absent = chosen - len(targets)
         return f"{absent:,} of the {chosen:,} that were chosen {'is' if absent == 1 else 'are'} not there (any more)."
 
-    def take(self, number: str, count: str) -> Plan:
+    async def take(self, number: str, count: str) -> Plan:
         """The plan, to be carried out; it is void afterwards, and also where the count was wrong.
 
         Raises:
-            UsageError: there is none, it is too old, or another count was typed.
+            UsageError: there is none, it is too old, another count was typed, or it goes by marks that changed.
+            LadenError: it goes by marks, and they cannot be asked for.
         """
         plan = self._plans.pop(number, None)
         if plan is None or time.monotonic() - plan.made_s > _LIFE_S:
@@ -140,72 +152,30 @@ class Acts:
             raise UsageError(
                 f"the plan is about {plural(len(plan.targets), 'blob')}, and '{count}' was typed: nothing was done"
             )
+        try:
+            await self._refuse_other_marks(plan)
+        except BaseException:
+            plan.targets.close()
+            raise
         return plan
+
+    async def _refuse_other_marks(self, plan: Plan) -> None:
+        """What was chosen by marks is not done after these have changed, by whomever."""
+        if plan.marks is not None and await self._marks.current() != plan.marks:
+            raise UsageError("marks have changed since the plan was made, and it goes by marks: make it again")
 
     async def carry_out(self, plan: Plan, job: Job) -> None:
         """Do it, many at once; each blob on its own."""
-        job.in_all, job.bytes_in_all = len(plan.targets), plan.targets.size_bytes
-        outcomes = {"done": 0, "changed": 0, "gone": 0, "failed": 0}
-        job.result["outcomes"] = outcomes
-        targets = (Target(name, etag, size_bytes) for name, etag, size_bytes, _ in plan.targets)
-        try:
-            async for acted in act(self._work(plan), targets, at_once=_AT_ONCE, stopping=lambda: job.stopping):
-                outcome = "there" if isinstance(acted.error, _There) else acted.outcome
-                outcomes[outcome] = outcomes.get(outcome, 0) + 1
-                job.done, job.done_bytes = job.done + 1, job.done_bytes + acted.target.size_bytes
-                _note(job, acted, outcome)
-        finally:
-            # Also of an act that the server's end broke off.
-            job.message = _became(outcomes, len(plan.targets))
-            targets.close()
-            plan.targets.close()
+        await carry_out(self._place, plan.action, plan.values, plan.targets, job)
 
-    def _work(self, plan: Plan) -> Callable[[Target], Awaitable[None]]:
-        manage, values = self._place.manage, plan.values
-
-        async def copy(target: Target) -> None:
-            name = values["prefix"] + target.name
-            try:
-                await manage.copy(target.name, name, target.etag)
-            except BlobConflict:
-                with suppress(BlobMissing):
-                    await self._place.store.head(name)
-                    raise _There(f"{name} is there already: nothing is replaced") from None
-                raise
-
-        async def undelete(target: Target) -> None:
-            try:
-                await manage.undelete(target.name)
-            except BlobConflict as error:
-                raise _There(str(error)) from None
-
-        async def metadata(target: Target) -> None:
-            there = (await self._place.store.head(target.name)).metadata
-            await manage.set_metadata(target.name, with_own(there, values["metadata"]), target.etag)
-
-        async def tier(target: Target) -> None:
-            await refuse_other(self._place.store, target)
-            await manage.set_tier(target.name, values["tier"])
-
-        async def tags(target: Target) -> None:
-            await refuse_other(self._place.store, target)
-            await manage.set_tags(target.name, values["tags"])
-
-        return {
-            "delete": lambda target: manage.delete(target.name, target.etag),
-            "undelete": undelete,
-            "tier": tier,
-            "tags": tags,
-            "type": lambda target: manage.set_content_type(target.name, values["type"], target.etag),
-            "copy": copy,
-            "metadata": metadata,
-        }[plan.action]
-
-    def _targets(self, action: str, condition: str) -> tuple[Chosen, str]:
+    def _targets(self, action: str, condition: str, *, named: bool) -> tuple[Chosen, str]:
         relations = self._place.relations
         unlisted = f"SELECT count(*) FROM items WHERE ({condition}) AND {LIVING} AND coalesce(etag, '') = ''"  # noqa: S608
         if relations.one(unlisted) != (0,):
             raise UsageError("the listing is still coming in, and only what was listed can be changed: wait for it")
+        if action == "archive":
+            condition, own = self._readable(condition, named=named)
+            return Chosen.of_items(relations, condition), own
         return Chosen.of_items(relations, condition), self._own(condition) if action == "delete" else ""
 
     def _where(self) -> str:
@@ -217,16 +187,11 @@ class Acts:
 
     def _own(self, condition: str) -> str:
         """That a deletion would take what proves the load, its table, or what people noted here."""
-        page = self._place.load
-        documents = [document.name for document in page.documents] if page else []
-        files = f"regexp_extract(name, '[^/]*$') IN ('{MARKS_FILE}', '{VIEWS_FILE}')"
-        notes = f"(name = '{BLOB}' OR {files})"
         query = (
-            f"SELECT count(*), min(name), coalesce(bool_or({notes}), false), coalesce(bool_or(NOT {notes}), false)"  # noqa: S608
-            f" FROM items WHERE ({condition}) AND {LIVING}"
-            f" AND (starts_with(name, '_laden/') OR list_contains(?, name) OR {notes})"
+            f"SELECT count(*), min(name), coalesce(bool_or({_NOTES}), false), coalesce(bool_or(NOT {_NOTES}), false)"  # noqa: S608
+            f" FROM items WHERE ({condition}) AND {LIVING} AND {self._is_own}"
         )
-        own, first, noted, loads = self._place.relations.one(query, [documents])
+        own, first, noted, loads = self._place.relations.one(query)
         if not own:
             return ""
         which = f"{first} is" if own == 1 else f"{own:,} of them are, such as {first},"
@@ -234,6 +199,41 @@ class Acts:
         lost += ["the marks or views that people kept here are gone"] if noted else []
         whose = "laden's" if noted else "the load's"
         return f"{which} {whose} own: without that, {', and '.join(lost)}. Take it for final."
+
+    @property
+    def _is_own(self) -> str:
+        """The condition over `items` that something is laden's own: of this load, of another below it, or of people."""
+        documents = (
+            ", ".join(quoted_text(document.name) for document in self._place.load.documents) if self._place.load else ""
+        )
+        own = f"starts_with(name, '{OWN_FOLDER}/') OR contains(name, '/{OWN_FOLDER}/')"
+        return f"({own} OR list_contains([{documents}]::VARCHAR[], name) OR {_NOTES})"
+
+    def _readable(self, condition: str, *, named: bool) -> tuple[str, str]:
+        """What of it goes to the archive tier, and what is to be said: without its own, no load can be looked at.
+
+        Args:
+            condition: over `items`.
+            named: whether each was chosen by its name; all of a view means images.
+        """
+        is_own = self._is_own
+        query = (
+            f"SELECT count(*), count_if({is_own}), min(name) FILTER (WHERE {is_own})"  # noqa: S608 - own text
+            f" FROM items WHERE ({condition}) AND {LIVING}"
+        )
+        count, own, first = self._place.relations.one(query)
+        if not own:
+            return condition, ""
+        lost = "in the archive tier it cannot be read for hours, nor the load verified, looked at or gone on with"
+        if named:
+            which = f"{first} is" if own == 1 else f"{own:,} of them are, such as {first},"
+            return condition, f"{which} laden's own: {lost}."
+        if own == count:
+            raise UsageError(f"all of this is laden's own, and {lost}: choose by name what is meant all the same")
+        stay = "1 more is" if own == 1 else f"{own:,} more are"
+        which = first if own == 1 else f"such as {first}"
+        told = f"{stay} laden's own and left out ({which}): {lost}. Chosen by name, it goes too."
+        return f"({condition}) AND NOT {is_own}", told
 
     async def _snapshots(self, targets: Chosen) -> str:
         """What goes with blobs that are deleted: the service deletes none that has snapshots without them."""
@@ -296,32 +296,3 @@ def _checked(action: str, given: dict[str, Any]) -> dict[str, Any]:
         refuse_own(pairs)
         return {action: checked_metadata(pairs)}
     return {}
-
-
-class _There(BlobConflict):
-    """Not that the blob changed: where it was to come, something is."""
-
-
-def _became(outcomes: dict[str, int], count: int) -> str:
-    """What became of all blobs of a plan, in a sentence."""
-    done = outcomes["done"]
-    told = f"{done:,} of {plural(count, 'blob')} {'is' if done == 1 else 'are'} done"
-    one_or_many = {
-        "changed": ("changed since the listing",) * 2,
-        "there": ("is there already", "are there already"),
-        "gone": ("was gone", "were gone"),
-        "failed": ("was refused", "were refused"),
-    }
-    left = [f"{n:,} {one_or_many[kind][n != 1]}" for kind in one_or_many if (n := outcomes.get(kind, 0))]
-    return f"{told}; {', '.join(left)}: nothing was done to these" if left else told
-
-
-def _note(job: Job, acted: Acted, outcome: str) -> None:
-    """Tell of a blob that was left as it is."""
-    if acted.error is None:
-        return
-    code = f"left-{outcome}"
-    job.counts[code] = job.counts.get(code, 0) + 1
-    kept = job.examples.setdefault(code, [])
-    if len(kept) < _NAMED:
-        kept.append(Finding(code, Severity.ERROR, str(acted.error), blob=acted.target.name))

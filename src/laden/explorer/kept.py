@@ -63,6 +63,14 @@ class KeptFile:
             raise UsageError(f"{self.path} has more than {self._most_bytes >> 20} MiB, so it is not read: move it away")
         return data
 
+    def version(self) -> tuple[int, ...]:
+        """Another one once somebody has changed it; empty where there is no such file, or it cannot be looked at."""
+        try:
+            status = self.path.stat()
+        except OSError:
+            return ()
+        return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
         """Keep others out who would change it; raises `UsageError` where another one does not let go of it."""

@@ -6,7 +6,8 @@ as `laden_mark` and `laden_note`.
 
 Others may change the table too: another server, or a person by hand. In order, for each change: it is read anew, the
 rows of the images that are meant are changed, all others stay as they are, and it is put in place, if nobody changed it
-meanwhile (by a lock on the folder, or the blob's ETag). What it holds then is what is shown.
+meanwhile (by a lock on the folder, or the blob's ETag). What it holds then is what is shown. Before anything is done
+to what a view by marks shows, it is asked for its version, and read anew where that is another one.
 """
 
 from __future__ import annotations
@@ -65,6 +66,10 @@ class Marks:
         self._file = KeptFile(folder / FILE, "marks", _MOST_BYTES)
         self._lock = asyncio.Lock()
         self._showing = threading.Lock()
+        self._seen: object = None
+        """Version of the table that was read; None where nobody knows it."""
+        self._revision = 0
+        """How often marks became others than they were known to be."""
         self.all: dict[str, Mark] = {}
 
     @property
@@ -80,9 +85,49 @@ class Marks:
     async def load(self) -> None:
         """Read what is marked now; raises `UsageError` where that is no table of marks."""
         async with self._lock:
-            store = self._store
-            data = (await _read(store))[0] if store else await asyncio.to_thread(self._file.read)
-            self.all = (await asyncio.to_thread(self._parsed, data)).own
+            await self._load()
+
+    async def _load(self) -> None:
+        # The version first: what is changed after that is looked at again.
+        seen: object = self._file.version()
+        if store := self._store:
+            data, seen = await _read(store)
+        else:
+            data = await asyncio.to_thread(self._file.read)
+        self._take((await asyncio.to_thread(self._parsed, data)).own, seen)
+
+    def _take(self, own: dict[str, Mark], seen: object) -> None:
+        self._revision += own != self.all
+        self.all, self._seen = own, seen
+
+    async def current(self) -> int:
+        """Another number than before where marks are others now; the table is read where somebody changed it.
+
+        Raises:
+            UsageError: what is kept is no table of marks (any more).
+            LadenError: it cannot be asked for.
+        """
+        async with self._lock:
+            if self._seen is None or self._seen != await self._version():
+                before = self._revision
+                await self._load()
+                if self._revision != before:
+                    await asyncio.to_thread(self.show)
+                    self._place.index.raised()
+            return self._revision
+
+    async def of_view(self, number: int | None) -> int | None:
+        """As `current`, where that view goes by marks; else None, and nothing is asked. For what is done by a view."""
+        view = None if number is None else self._place.views.get(number)
+        return await self.current() if view is not None and view.by_marks else None
+
+    async def _version(self) -> object:
+        if (store := self._store) is None:
+            return self._file.version()
+        try:
+            return (await store.head(BLOB)).etag
+        except (BlobMissing, ContainerMissing):
+            return CREATE_ONLY
 
     def show(self) -> None:
         """Bring all of them into the index, whose items may be new, and take off what is marked no more."""
@@ -122,7 +167,8 @@ class Marks:
             find = "SELECT name, key FROM items WHERE name IN (SELECT unnest(?))"
             keys = dict(await asyncio.to_thread(self._place.index.relations.all, find, [names]))
             store = self._store
-            self.all = await (self._change_blob(store, change) if store else asyncio.to_thread(self._change, change))
+            own = await (self._change_blob(store, change) if store else asyncio.to_thread(self._change, change))
+            self._take(own, None)
             if isinstance(self._place, StoredPlace) and (name := self._listed_as):
                 await self._place.written(name)
             await asyncio.to_thread(self.show)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -21,20 +21,22 @@ from laden.dataset.profile import Profile, TableShape, known_profile, recognise
 from laden.dataset.selection import Part
 from laden.dataset.table import Table
 from laden.explorer.database import PACKED, Shared
+from laden.explorer.earlier import deleted_of, properties_of
 from laden.explorer.index import LISTED, Index
 from laden.explorer.joined import Naming
 from laden.explorer.labels import Labels
 from laden.explorer.place import PART_BYTES
+from laden.explorer.reached import Holders, Ports
 from laden.explorer.views import Views
 from laden.stages.inventory import fetch, refuse_other
 from laden.stages.linking import layout_of
 from laden.stages.loadpage import LOAD, MOST_PAGE_BYTES, Document, LoadPage, read_load_page
 from laden.stages.manifest import MANIFEST, read_manifest
 from laden.stages.metadata import to_columns
-from laden.store import Destination, FolderDestination, Store, open_store
+from laden.store import Destination, FolderDestination, open_store
 from laden.store.credentials import SasSource
 from laden.store.listing import Progress
-from laden.store.manage import Detail, Manage, open_manage
+from laden.store.manage import open_manage
 from laden.values.errors import BlobConflict, BlobMissing, ContainerMissing, LadenError, SourceError
 
 _TABLE_BYTES = 512 << 20
@@ -64,6 +66,7 @@ class StoredPlace:
         self.kind = "folder" if isinstance(destination, FolderDestination) else "container"
         self.sas = sas
         self.store, self.manage = self._reached()
+        self._holders = Holders()
         self.relations = Shared()
         self.index = Index(self.relations)
         self.labels = Labels(self.relations)
@@ -77,15 +80,21 @@ class StoredPlace:
         """What the labels came of; None where there are none."""
         self._said: list[str] = []
 
-    def _reached(self) -> tuple[Store, Manage]:
+    def _reached(self) -> Ports:
         return open_store(self.destination, connections=None, sas=self.sas), open_manage(self.destination, self.sas)
 
     async def reach_again(self) -> None:
-        """With another SAS: who was refused for good asks no more."""
+        """With another SAS: who was refused for good asks no more; who is just being answered is heard to the end."""
         before = self.store, self.manage
         self.store, self.manage = self._reached()
-        for one in before:
-            await one.close()
+        await self._holders.leave(before)
+
+    @contextlib.asynccontextmanager
+    async def held(self) -> AsyncIterator[Ports]:
+        """Store and manage of now; open as long as the block lasts, also where the place is reached again meanwhile."""
+        ports = self.store, self.manage
+        async with self._holders.holding(ports):
+            yield ports
 
     async def fill(self) -> None:
         state = self.index.state
@@ -115,7 +124,8 @@ class StoredPlace:
             self.index.clear()
         try:
             while True:
-                page = await self.manage.list_details(marker)
+                async with self.held() as (_, manage):
+                    page = await manage.list_details(marker)
                 progress.see(page.marker, page.details[0].blob.name if page.details else None)
                 await asyncio.to_thread(self.index.take, page.details, show=show)
                 marker = page.marker
@@ -141,11 +151,12 @@ class StoredPlace:
     async def _read(self, name: str) -> AsyncIterator[bytes]:
         at_bytes, etag = 0, await self._version(name)
         try:
-            while part := await self.store.get(name, at_bytes, PART_BYTES, etag):
-                yield part
-                at_bytes += len(part)
-                if len(part) < PART_BYTES:
-                    return
+            async with self.held() as (store, _):
+                while part := await store.get(name, at_bytes, PART_BYTES, etag):
+                    yield part
+                    at_bytes += len(part)
+                    if len(part) < PART_BYTES:
+                        return
         except BlobConflict:
             raise BlobConflict(f"{name} changed since it was listed: look again with Refresh") from None
 
@@ -164,31 +175,20 @@ class StoredPlace:
             md5 = blob.md5.hex() if blob.md5 else None
             await asyncio.to_thread(self.relations.run, _WRITTEN, [blob.etag, blob.size_bytes, md5, name])
 
+    async def renewed(self, etags: Mapping[str, str]) -> None:
+        """The page itself changed blobs, and not their bytes: they have these ETags now, by name."""
+
+        def renew() -> None:
+            with self.relations.aside("name VARCHAR, etag VARCHAR", etags.items()) as now:
+                self.relations.run(
+                    f"UPDATE {PACKED}.items i SET etag = n.etag FROM {now} n WHERE n.name = i.name"  # noqa: S608
+                )
+
+        await asyncio.to_thread(renew)
+
     async def properties(self, name: str) -> dict[str, Any]:
-        properties = await self.manage.properties(name)
-        found: dict[str, Any] = {"properties": properties, "tags": {}, "history": [], "notes": []}
-        if self.kind == "folder":
-            return found
-        try:
-            found["tags"] = await self.manage.tags(name)
-        except LadenError as error:
-            found["notes"].append(f"Tags cannot be read: {error}")
-        try:
-            found["history"] = [
-                {
-                    "version": detail.version,
-                    "snapshot": detail.snapshot,
-                    "deleted": detail.deleted,
-                    "days_left": detail.days_left,
-                    "current": detail.current,
-                    "modified_s": detail.modified_s,
-                    "size_bytes": detail.blob.size_bytes,
-                }
-                for detail in await self.manage.history(name)
-            ]
-        except LadenError as error:
-            found["notes"].append(f"Versions and snapshots cannot be listed: {error}")
-        return found
+        async with self.held() as (_, manage):
+            return await properties_of(manage, name, folder=self.kind == "folder")
 
     async def deleted(self, marker: str) -> tuple[list[dict[str, Any]], str]:
         """What one page of a listing shows that is gone and can be brought back, and where the next page starts.
@@ -196,26 +196,11 @@ class StoredPlace:
         Raises:
             LadenError: the service does not list it, or this credential may not.
         """
-        page = await self.manage.list_details(marker, earlier=True)
-        gone: dict[str, Detail] = {}
-        for detail in page.details:
-            if not detail.snapshot and not (detail.current and not detail.deleted):
-                gone[detail.blob.name] = detail
-        with self.relations.aside("name VARCHAR", ((name,) for name in gone)) as asked:
-            there = f"SELECT name FROM items WHERE fate <> 'deleted' AND name IN (SELECT name FROM {asked})"  # noqa: S608
-            for (name,) in await asyncio.to_thread(self.relations.all, there):
-                gone.pop(name, None)
-        current = {one.blob.name for one in page.details if one.current and not one.deleted}
-        found = [
-            {"name": name, "bytes": one.blob.size_bytes, "days_left": one.days_left}
-            for name, one in gone.items()
-            if name not in current
-        ]
-        return found, page.marker
+        async with self.held() as (_, manage):
+            return await deleted_of(manage, self.relations, marker)
 
     async def close(self) -> None:
-        await self.store.close()
-        await self.manage.close()
+        await self._holders.leave((self.store, self.manage), at_once=True)
         await asyncio.to_thread(self.labels.close)
         await asyncio.to_thread(self.relations.close)
 

@@ -15,8 +15,8 @@ from typing import NamedTuple
 from laden.run.tasks import several
 from laden.stages.metadata import OWN
 from laden.store import Store
-from laden.store.manage import Undo
-from laden.values.errors import BlobConflict, BlobMissing, LadenError
+from laden.store.manage import Manage, Undo
+from laden.values.errors import BlobConflict, BlobMissing, BlobProtected, LadenError, TransientStoreError
 
 
 class Target(NamedTuple):
@@ -33,7 +33,7 @@ class Acted(NamedTuple):
 
     target: Target
     outcome: str
-    """`done`, `changed` (since it was listed), `gone`, or `failed`."""
+    """`done`, `changed` (since it was listed), `gone`, `failed`, or `unknown`: it may be done, no answer came."""
     error: LadenError | None = None
 
 
@@ -54,16 +54,33 @@ async def act(
 async def _acted(work: Callable[[Target], Awaitable[None]], target: Target) -> Acted:
     try:
         await work(target)
+    except BlobProtected as error:
+        return Acted(target, "failed", error)
     except BlobConflict as error:
         return Acted(target, "changed", error)
     except BlobMissing as error:
         return Acted(target, "gone", error)
     except LadenError as error:
-        return Acted(target, "failed", error)
+        return Acted(target, "unknown" if may_be_done(error) else "failed", error)
     return Acted(target, "done")
 
 
-async def refuse_other(store: Store, target: Target) -> None:
+def may_be_done(error: LadenError) -> bool:
+    """Whether what failed so may have been done all the same: nothing that tells was heard of the service.
+
+    One that has too much to do (429, 503) says that it did not begin; any other failure of its own may come at the end.
+    """
+    return isinstance(error, TransientStoreError) and not error.throttled
+
+
+def told_left(error: LadenError) -> str:
+    """Why an act is not known to be done, in a sentence that claims nothing of what was not heard."""
+    if may_be_done(error):
+        return f"it may be done or not, for no answer came: {error}"
+    return f"it was left as it is: {error}"
+
+
+async def refuse_other(store: Store | Manage, target: Target) -> None:
     """Ask right before a change for which the service takes no ETag (tier, tags); what follows is one request later.
 
     Raises:

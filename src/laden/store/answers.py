@@ -25,6 +25,7 @@ from laden.values.errors import (
     BlobArchived,
     BlobConflict,
     BlobMissing,
+    BlobProtected,
     BlobRefused,
     ContainerMissing,
     CopySourceRefused,
@@ -56,6 +57,8 @@ _PROTECTED = {
     "UnauthorizedBlobOverwrite": "it is there already, and the credential may create blobs but not overwrite them",
 }
 _OFFLINE = frozenset({"BlobArchived", "BlobBeingRehydrated"})
+_OTHER_THERE = frozenset({"InvalidBlockList", "UnauthorizedBlobOverwrite"})
+"""Of these, those that say that what is there is not what was expected."""
 
 
 def page_from_xml(body: bytes, *, prefix: str = "") -> Page:
@@ -245,7 +248,8 @@ def _of_its_own(status: int, code: str, where: str, *, reading: bool) -> StoreEr
     if code in _PROTECTED:
         if reading and code in _OFFLINE:
             return BlobArchived(f"{where} cannot be read: {_PROTECTED[code]}")
-        return BlobConflict(f"{where} cannot be {'read' if reading else 'written'}: {_PROTECTED[code]}")
+        kind = BlobConflict if code in _OTHER_THERE else BlobProtected
+        return kind(f"{where} cannot be {'read' if reading else 'written'}: {_PROTECTED[code]}")
     if code in _OF_SOURCE:
         is_other = code == "SourceConditionNotMet"
         return CopySourceRefused(f"the service could not copy {where} from its source ({code})", is_other=is_other)

@@ -153,6 +153,10 @@ class BlobConflict(StoreError):  # noqa: N818 - named for what the service said
     """Whether an earlier attempt of the same put broke off and may have succeeded unheard."""
 
 
+class BlobProtected(BlobConflict):
+    """Not another version: something keeps this one as it is (a lease, a legal hold, the archive tier)."""
+
+
 class ManifestUnreadable(StoreError):  # noqa: N818 - named for what happened
     """What lies under the manifest's name is none that this version can read."""
 

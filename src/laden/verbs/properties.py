@@ -19,7 +19,7 @@ from laden.dataset.selection import Selection
 from laden.relations import Relations
 from laden.run.loop import run as run_loop
 from laden.run.run import Run
-from laden.stages.acting import Target, act, refuse_other
+from laden.stages.acting import Target, act, refuse_other, told_left
 from laden.stages.costs import of_moving
 from laden.stages.history import Deed
 from laden.stages.landed import refuse_lost
@@ -31,7 +31,7 @@ from laden.store.manage import AT_ONCE, Manage
 from laden.store.manage.limits import MOST_TAGS
 from laden.store.sas import Sas, lacking_for_tags, lacking_for_undelete
 from laden.values.arguments import checked
-from laden.values.errors import AccessDenied, BlobConflict, BlobRefused, ExitCode, Interrupted, UsageError
+from laden.values.errors import AccessDenied, BlobConflict, BlobRefused, ExitCode, Interrupted, LadenError, UsageError
 from laden.values.events import ActReady, Started, Summary, Warned
 from laden.values.records import Extras, Finding, Severity
 from laden.values.units import plural
@@ -307,12 +307,12 @@ class _Setting:
             if acted.error is not None and not isinstance(acted.error, Interrupted):
                 raise acted.error
 
-    def _note(self, name: str, error: Exception | None) -> None:
+    def _note(self, name: str, error: LadenError | None) -> None:
         if isinstance(error, AccessDenied):
             raise error
         if error is not None and not isinstance(error, Interrupted):
             self._left.add(name)
-            self._run.add([Finding("blob-left", Severity.ERROR, f"it was left as it is: {error}", blob=name)])
+            self._run.add([Finding("blob-left", Severity.ERROR, told_left(error), blob=name)])
 
 
 def _batches(relations: Relations, query: str, count: int) -> list[list[Target]]:

@@ -12,7 +12,7 @@ import hashlib
 import time
 
 from laden.run.run import Run
-from laden.stages.acting import Target, act, told_undo
+from laden.stages.acting import Target, act, told_left, told_undo
 from laden.stages.history import Deed
 from laden.stages.inventory import Listing, is_listed, read_known, refuse_doubtful
 from laden.stages.loadpage import COMPLETE, LOAD, MOST_PAGE_BYTES, Document, amend_load_page, read_load_page
@@ -156,7 +156,7 @@ def _targets(run: Run, plan: Plan) -> tuple[list[Target], list[Finding]]:
         if etag and now == etag:
             targets.append(Target(blob, etag, size_bytes))
         else:
-            changed.append(_left(blob, "it changed since the plan was made"))
+            changed.append(_left(blob, "it was left as it is: it changed since the plan was made"))
     return targets, changed
 
 
@@ -218,13 +218,14 @@ async def _delete(run: Run, manage: Manage, targets: list[Target]) -> tuple[int,
             done += 1
         elif not isinstance(acted.error, Interrupted):
             left += 1
-            run.add([_left(acted.target.name, str(acted.error))])
+            assert acted.error is not None
+            run.add([_left(acted.target.name, told_left(acted.error))])
     run.meter.tell(last=True)
     return done, left
 
 
 def _left(blob: str, reason: str) -> Finding:
-    return Finding("blob-left", Severity.ERROR, f"it was left as it is: {reason}", blob=blob)
+    return Finding("blob-left", Severity.ERROR, reason, blob=blob)
 
 
 def _md5(data: bytes) -> bytes:

@@ -144,7 +144,7 @@ async def _bring_back(run: Run, manage: Manage, targets: list[Target]) -> int:
         back += acted.outcome == "done"
         if isinstance(acted.error, AccessDenied):
             raise acted.error
-        if acted.outcome == "failed" and not isinstance(acted.error, Interrupted):
+        if acted.outcome in ("failed", "unknown") and not isinstance(acted.error, Interrupted):
             run.add([Finding("blob-left", Severity.ERROR, str(acted.error), blob=acted.target.name)])
     run.meter.tell(last=True)
     return back

@@ -26,8 +26,10 @@ export function Deleted({ folder, onNames }) {
         marker = page.marker;
         if (!marker) break;
       }
-      setFound(all);
-      onNames(all.map((one) => one.name));
+      // What is kept of one name may lie on two pages.
+      const each = [...new Map(all.map((one) => [one.name, one])).values()];
+      setFound(each);
+      onNames(each.map((one) => one.name));
     } catch (refusal) {
       setError(/** @type {Error} */ (refusal).message);
     }

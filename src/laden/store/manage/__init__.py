@@ -88,6 +88,9 @@ class Manage(Protocol):
     async def read(self, state: Detail, offset: int, length: int) -> bytes:
         """Bytes of a state that a listing showed, as `Store.get`; raises `BlobMissing` where it is not kept."""
 
+    async def head(self, name: str) -> Blob:
+        """One blob, as a listing shows it, asked for now. Raises `BlobMissing`."""
+
     async def properties(self, name: str) -> dict[str, str]:
         """All that the service tells of one blob, by the names of its headers. Raises `BlobMissing`."""
 
@@ -118,11 +121,11 @@ class Manage(Protocol):
     async def set_tags(self, name: str, tags: Mapping[str, str]) -> None:
         """Replace all tags of a blob."""
 
-    async def set_metadata(self, name: str, metadata: Mapping[str, str], etag: str) -> None:
-        """Replace all metadata of a blob."""
+    async def set_metadata(self, name: str, metadata: Mapping[str, str], etag: str) -> str:
+        """Replace all metadata of a blob; returns the ETag that it has then."""
 
-    async def set_content_type(self, name: str, content_type: str, etag: str) -> None:
-        """Replace the type, and nothing else."""
+    async def set_content_type(self, name: str, content_type: str, etag: str) -> str:
+        """Replace the type, and nothing else; returns the ETag that it has then."""
 
     async def close(self) -> None:
         """Let go of connections."""

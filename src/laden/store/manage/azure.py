@@ -22,6 +22,7 @@ from laden.store.listing import Progress
 from laden.store.manage import TIERS, Asking, Detail, DetailPage, Undo
 from laden.store.manage.answers import details_from_xml, kept_days, tags_from_xml, tags_to_xml
 from laden.store.manage.batch import CONTENT_TYPE, Part, batch_body, batch_parts
+from laden.store.pages import quoted_etag
 from laden.values.errors import (
     AccessDenied,
     AccessEnded,
@@ -31,6 +32,7 @@ from laden.values.errors import (
     StoreError,
     TransientStoreError,
 )
+from laden.values.records import Blob
 
 _ALL = "metadata,snapshots,versions,deleted"
 _PAUSES_S = (0.5, 2.0, 5.0)
@@ -84,6 +86,9 @@ class AzureManage:
             )
         )
         return b"" if answer.status == 416 else answer.body[:length]
+
+    async def head(self, name: str) -> Blob:
+        return await self._read(lambda: self._store.head(name))
 
     async def properties(self, name: str) -> dict[str, str]:
         answer = await self._read(lambda: self._store.request("HEAD", name, (200,), "read"))
@@ -193,15 +198,15 @@ class AzureManage:
         headers = {"Content-Type": "application/xml; charset=UTF-8"}
         await self._write("PUT", name, (204,), "tag", "comp=tags", headers, tags_to_xml(tags))
 
-    async def set_metadata(self, name: str, metadata: Mapping[str, str], etag: str) -> None:
+    async def set_metadata(self, name: str, metadata: Mapping[str, str], etag: str) -> str:
         headers = {"If-Match": etag, **{f"x-ms-meta-{key}": value for key, value in metadata.items()}}
-        await self._write("PUT", name, (200,), "write", "comp=metadata", headers)
+        return _etag(await self._write("PUT", name, (200,), "write", "comp=metadata", headers))
 
-    async def set_content_type(self, name: str, content_type: str, etag: str) -> None:
+    async def set_content_type(self, name: str, content_type: str, etag: str) -> str:
         there = {key.lower(): value for key, value in (await self.properties(name)).items()}
         kept = {f"x-ms-blob-{key}": there[key] for key in _KEPT_PROPERTIES if key in there}
         headers = {"If-Match": etag, "x-ms-blob-content-type": content_type, **kept}
-        await self._write("PUT", name, (200,), "write", "comp=properties", headers)
+        return _etag(await self._write("PUT", name, (200,), "write", "comp=properties", headers))
 
     async def close(self) -> None:
         await self._store.close()
@@ -256,6 +261,10 @@ class AzureManage:
             status = {key.lower(): value for key, value in (await self.properties(target)).items()}["x-ms-copy-status"]
         if status != "success":
             raise StoreError(f"the copy to {self._destination}/{target} ended as {status}: look at it, and copy again")
+
+
+def _etag(answer: Answer) -> str:
+    return quoted_etag(answer.headers.get("etag", ""))
 
 
 def _age(detail: Detail) -> tuple[bool, str, int]:

@@ -40,6 +40,9 @@ class FolderManage:
     async def read(self, state: Detail, offset: int, length: int) -> bytes:
         return await self._store.get(state.blob.name, offset, length)
 
+    async def head(self, name: str) -> Blob:
+        return await self._store.head(name)
+
     async def properties(self, name: str) -> dict[str, str]:
         blob = await self._store.head(name)
         return {
@@ -77,13 +80,14 @@ class FolderManage:
     async def set_tags(self, name: str, tags: Mapping[str, str]) -> None:
         raise BlobRefused("a folder has no tags")
 
-    async def set_metadata(self, name: str, metadata: Mapping[str, str], etag: str) -> None:
+    async def set_metadata(self, name: str, metadata: Mapping[str, str], etag: str) -> str:
         blob = await self._expect(name, etag)
         size_bytes, mtime_ns = blob.etag.split("-")[:2]
         assert blob.md5 is not None
         self._journal.append(Version(name, int(size_bytes), int(mtime_ns)), Told(blob.md5, dict(metadata)))
+        return blob.etag
 
-    async def set_content_type(self, name: str, content_type: str, etag: str) -> None:
+    async def set_content_type(self, name: str, content_type: str, etag: str) -> str:
         raise BlobRefused("a folder keeps no content types: they follow from the names")
 
     async def close(self) -> None:
