@@ -93,6 +93,18 @@ def test_a_row_of_a_source_is_that_of_the_member_in_its_archive(tmp_path: Path) 
         assert _labels(asker, "1.zip/a.bin") == ["z"]
 
 
+def test_a_source_whose_table_is_gone_has_no_labels(tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path / "source", {"0": 2}, size=32)
+    with explored(str(dataset.folder)) as asker:
+        assert len(_seen(asker, "Projection IS NOT NULL")) == 2
+        dataset.table.unlink()
+        asker.post("refresh")
+        asker.until(lambda: not asker.ready()["state"]["table"])
+        assert asker.get("columns")["table"] == ""
+        name = next(one for one in asker.names(asker.post("view")) if one.endswith(".png"))
+        assert asker.get("item", name=name)["rows"] == []
+
+
 def test_what_two_rows_of_a_source_may_mean_has_no_row(tmp_path: Path) -> None:
     profiled = profile(tmp_path, in_folder="{ImageDir}")
     source = tmp_path / "source"
