@@ -12,9 +12,10 @@ from laden.explorer.stored import StoredPlace
 from laden.explorer.surveyed import SurveyedPlace
 from laden.run.loop import run as run_loop
 from laden.store import parse_destination
+from laden.verbs.verify import verify
 from tests.explorer.served import Asker, explored
 from tests.support.dataset import make_dataset
-from tests.support.places import ROWS, load, pack, profile, put, table, two_archives
+from tests.support.places import ROWS, images, load, pack, profile, put, table, two_archives
 
 
 @pytest.fixture
@@ -92,6 +93,18 @@ def test_a_row_of_a_source_is_that_of_the_member_in_its_archive(tmp_path: Path) 
         assert _labels(asker, "1.zip/a.bin") == ["z"]
 
 
+def test_a_source_whose_table_is_gone_has_no_labels(tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path / "source", {"0": 2}, size=32)
+    with explored(str(dataset.folder)) as asker:
+        assert len(_seen(asker, "Projection IS NOT NULL")) == 2
+        dataset.table.unlink()
+        asker.post("refresh")
+        asker.until(lambda: not asker.ready()["state"]["table"])
+        assert asker.get("columns")["table"] == ""
+        name = next(one for one in asker.names(asker.post("view")) if one.endswith(".png"))
+        assert asker.get("item", name=name)["rows"] == []
+
+
 def test_what_two_rows_of_a_source_may_mean_has_no_row(tmp_path: Path) -> None:
     profiled = profile(tmp_path, in_folder="{ImageDir}")
     source = tmp_path / "source"
@@ -146,3 +159,73 @@ def test_an_image_is_inverted_by_its_own_row(tmp_path: Path, said: tuple[str, st
             await place.close()
 
     assert run_loop(found()) == [one == "MONOCHROME1" for one in said]
+
+
+def _named(tmp_path: Path, names: list[str]) -> tuple[str, str]:
+    """A folder with images of these names, and their profile."""
+    profiled = profile(tmp_path, archive="{ImageDir}.zip")
+    source = tmp_path / "source"
+    source.mkdir(parents=True)
+    with (source / "t.csv").open("w", newline="", encoding="utf-8") as file:
+        rows = ([0, name, f"label {number}"] for number, name in enumerate(names))
+        csv.writer(file).writerows([["ImageDir", "ImageID", "Label"], *rows])
+    pack(source / "0.zip", {name: f"{number}" for number, name in enumerate(names)})
+    load(source, str(tmp_path / "there"), profile=profiled)
+    return str(tmp_path / "there"), profiled
+
+
+def _copied(asker: Asker, to: Path, *names: str) -> dict[str, str]:
+    """What is in a place after images were copied there."""
+    number = asker.post("copy", names=names, to=str(to))["number"]
+
+    def asked() -> Any:
+        job = next(one for one in asker.get("jobs")["jobs"] if one["number"] == number)
+        return job if job["question"] or job["state"] != "running" else None
+
+    assert f"{len(names)} image" in asker.until(asked)["question"]
+    asker.post("answer", job=number, yes=True)
+    job = asker.job(number)
+    assert (job["state"], job["result"]["exit_code"]) == ("done", 0), job
+    assert verify(str(to)).exit_code == 0
+    return images(to)
+
+
+def test_what_is_copied_is_what_was_chosen_and_not_what_is_called_alike(
+    loaded: tuple[str, str], tmp_path: Path
+) -> None:
+    place, profiled = loaded
+    with explored(place, write=True, profile=profiled) as asker:
+        assert _copied(asker, tmp_path / "one", "png/0/a.bin") == {"png/0/a.bin": "0/a"}
+        (landed,) = (tmp_path / "one").glob("t*.csv")
+        assert landed.read_text().splitlines()[1:] == ["0,a.bin,x"], "its row alone"
+    odd = ["a.bin", '"a.bin', 'a.bin"', "b.bin"]
+    place, profiled = _named(tmp_path / "odd", odd)
+    with explored(place, write=True, profile=profiled) as asker:
+        for number, name in enumerate(odd):
+            assert _copied(asker, tmp_path / f"odd {number}", f"png/0/{name}") == {f"png/0/{name}": f"{number}"}
+
+
+def test_images_without_a_row_are_copied_too(tmp_path: Path) -> None:
+    profiled = profile(tmp_path, archive="{ImageDir}.zip")
+    source, place = two_archives(tmp_path / "source"), str(tmp_path / "there")
+    pack(source / "1.zip", {"a.bin": "1/a", "unnamed.bin": "no row names it"})
+    load(source, place, profile=profiled, strays="send")
+    with explored(place, write=True, profile=profiled) as asker:
+        (name,) = (one for one in asker.names(asker.post("view")) if one.endswith("unnamed.bin"))
+        assert _copied(asker, tmp_path / "copy", name) == {name: "no row names it"}
+        # Beside one that has a row, whose table then lands.
+        both = _copied(asker, tmp_path / "both", name, "png/0/a.bin")
+        assert both == {name: "no row names it", "png/0/a.bin": "0/a"}
+
+
+def test_a_list_of_keys_means_the_images_that_are_shown_or_is_refused(loaded: tuple[str, str], tmp_path: Path) -> None:
+    place, profiled = loaded
+    with explored(place, profile=profiled) as asker:
+        assert _lines(asker, "keys", folder="png/") == ["a.bin", "b.bin"]
+        assert _lines(asker, "keys", where=["Label = 'y'"]) == ["b.bin"]
+        view = asker.post("view", where=["Label = 'x'"])["view"]
+        assert asker.refused("GET", "export", view=view, form="keys") == (
+            400,
+            "1 key of these is those of images, too, that are not shown, as 'a.bin': a list of keys would mean these as"
+            " well. Show them too, or export CSV",
+        )

@@ -16,7 +16,7 @@ from laden.explorer.acts import Acts
 from laden.explorer.answers import body, named, of_view, routes, text, texts
 from laden.explorer.chosen import Choice, Chosen, Item, of_choice, read_choice
 from laden.explorer.download import download
-from laden.explorer.export import key_file
+from laden.explorer.export import images_of
 from laden.explorer.jobs import Job
 from laden.explorer.place import Place
 from laden.explorer.session import Session
@@ -231,16 +231,17 @@ class Acting:
         if sas := text(given, "sas").strip().rpartition("?")[2]:
             target = f"{target.partition('?')[0]}?{sas}"
         parse_destination(target)
-        keys = None
+        images = None
         if not await self._means_all(given):
-            keys = await of_choice(place, await self._choice(given), partial(key_file, place))
+            images = await of_choice(place, await self._choice(given), partial(images_of, place))
 
         def verb(job: Job) -> None:
+            names = None if images is None else (item.name for item in images)
             try:
-                self._session.verbs.copy(keys, place.title, target, job)
+                self._session.verbs.copy(names, place.title, target, job)
             finally:
-                if keys is not None:
-                    keys.unlink(missing_ok=True)
+                if images is not None:
+                    images.close()
 
         return JSONResponse(self._session.jobs.begin_verb("copy", f"to {told_target}", verb).told())
 

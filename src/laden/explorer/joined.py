@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from laden.dataset.profile import TableShape, Template
+from laden.dataset.profile import Profile, TableShape, Template, recognise
 from laden.dataset.selection import Part
 from laden.dataset.selection.keys import entry_key, fold, is_image, row_key
+from laden.dataset.table import Table
 from laden.explorer.database import PACKED, Shared
 from laden.explorer.index import LINES, SAME
 from laden.relations import Relations
@@ -30,6 +31,27 @@ class Naming(NamedTuple):
     """That made the images' names."""
     manifest: bool
     """Whether a manifest says the keys of the images; else only their names do."""
+
+
+class Meant(NamedTuple):
+    """A table of which a profile knows how its rows are meant."""
+
+    part: Part
+    naming: Naming
+
+
+def shape_of(profile: Profile, name: str) -> TableShape | None:
+    """The shape of the table of that name, in a profile."""
+    return next((shape for shape in profile.tables if shape.fits(name)), profile.table)
+
+
+def recognised(name: str, table: Table) -> Meant | None:
+    """How a table that no load left is meant, where some profile knows it by its name and columns."""
+    profile, _ = recognise([], {name: table.columns})
+    shape = shape_of(profile, name)
+    if shape is None or shape.key not in table.columns:
+        return None
+    return Meant(Part(table, shape), Naming(profile.layout_of(shape), manifest=False))
 
 
 def keep_names(own: Relations, relations: Shared, part: Part, naming: Naming) -> None:

@@ -17,13 +17,13 @@ from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any, NamedTuple
 
-from laden.dataset.profile import Profile, TableShape, known_profile, recognise
+from laden.dataset.profile import Profile, known_profile
 from laden.dataset.selection import Part
 from laden.dataset.table import Table
 from laden.explorer.database import PACKED, Shared
 from laden.explorer.earlier import deleted_of, properties_of
 from laden.explorer.index import LISTED, Index
-from laden.explorer.joined import Naming
+from laden.explorer.joined import Meant, Naming, recognised, shape_of
 from laden.explorer.labels import Labels
 from laden.explorer.place import PART_BYTES
 from laden.explorer.reached import Holders, Ports
@@ -42,8 +42,6 @@ from laden.values.errors import BlobConflict, BlobMissing, ContainerMissing, Lad
 _TABLE_BYTES = 512 << 20
 _Origin = tuple[object, ...]
 """What labels came of: equal where they would be the same."""
-_Known = tuple[Part, Naming] | None
-"""A table of which some profile knows how its rows are meant."""
 
 _ASKS_VERSION = "SELECT coalesce(etag, ''), size_bytes FROM items WHERE name = ?"
 
@@ -310,7 +308,7 @@ class StoredPlace:
             return
         given, name = self._profile, self.load.profile
         profile = given if given is not None and given.name == name else known_profile(name)
-        if profile is None or (shape := _shape(profile, self.load.table.name)) is None:
+        if profile is None or (shape := shape_of(profile, self.load.table.name)) is None:
             # Which image a row means, and of which kind its columns are, a profile says.
             other = f", and not that of '{given.name}'" if given else ""
             self._say(
@@ -319,7 +317,7 @@ class StoredPlace:
             )
             return
         naming = Naming(layout_of(self.load.layout, profile, shape), manifest=True)
-        await self._take_table(self.load.table, origin, lambda table: (Part(table, shape), naming))
+        await self._take_table(self.load.table, origin, lambda table: Meant(Part(table, shape), naming))
 
     def _is_table_listed(self) -> bool:
         """Whether the listing shows the load's table as it landed; before it is merged with a manifest."""
@@ -355,9 +353,9 @@ class StoredPlace:
         for document, _ in others:
             if self._labelled == origin:
                 return
-            await self._take_table(document, origin, partial(_recognised, document.name))
+            await self._take_table(document, origin, partial(recognised, document.name))
 
-    async def _take_table(self, landed: Document, origin: _Origin, known: Callable[[Table], _Known]) -> None:
+    async def _take_table(self, landed: Document, origin: _Origin, known: Callable[[Table], Meant | None]) -> None:
         if landed.size_bytes > _TABLE_BYTES:
             self._say(f"{landed.name} has more than 512 MiB, so its labels are not shown")
             return
@@ -391,15 +389,3 @@ class _Other(NamedTuple):
 
     document: Document
     etag: str
-
-
-def _shape(profile: Profile, name: str) -> TableShape | None:
-    return next((shape for shape in profile.tables if shape.fits(name)), profile.table)
-
-
-def _recognised(name: str, table: Table) -> _Known:
-    profile, _ = recognise([], {name: table.columns})
-    shape = _shape(profile, name)
-    if shape is None or shape.key not in table.columns:
-        return None
-    return Part(table, shape), Naming(profile.layout_of(shape), manifest=False)

@@ -70,6 +70,10 @@ class SurveyedPlace:
         if found.tables:
             self.labels.read([Part(one.table, one.shape, one.rows.start - 1) for one in found.tables], None)
             self.index.state.table = self.labels.table
+        else:
+            # Rows of a table that was here at an earlier look.
+            self.labels.clear()
+            self.index.state.table = ""
         self.labels.join()
 
     def read(self, name: str) -> AsyncIterator[bytes]:

@@ -8,7 +8,7 @@ meant. Nothing is read of the images, and nothing is written.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
@@ -30,6 +30,7 @@ from laden.store import Store
 from laden.values.errors import UsageError
 from laden.values.events import Selected
 from laden.values.records import Finding, Severity, Step
+from laden.values.units import plural
 
 _SCHEMA = """
 CREATE OR REPLACE TABLE links (row BIGINT, blob VARCHAR, place VARCHAR);
@@ -204,13 +205,15 @@ def pick(run: Run, loaded: Loaded, selection: Selection, layout: Template | None
     needs_rows = selection.chooses or layout is not None
     if needs_rows:
         refuse_lost(relations, loaded.lost)
-    if needs_rows and not loaded.tables:
+    if needs_rows and not loaded.tables and selection.names is None:
         raise UsageError("no table of a completed load is there, so there are no rows to choose or name images by")
     if loaded.tables:
         _link(relations, loaded.tables, layout)
     if not selection.chooses:
         _pick_all(relations, loaded)
         return ()
+    if selection.names is not None:
+        return _pick_named(run, loaded, selection.names)
     parts = [table.part for table in loaded.choosing]
     steps = choose(selection, Records(relations, parts, run.log.add, selection.marks), relations, run.log.add)
     run.tell(Selected(steps))
@@ -220,6 +223,27 @@ def pick(run: Run, loaded: Loaded, selection: Selection, layout: Template | None
         raise UsageError(
             f"of the {steps[-1].rows:,} rows that are selected none has its image in the manifest: select others"
         )
+    return steps
+
+
+def _pick_named(run: Run, loaded: Loaded, names: Iterable[str]) -> tuple[Step, ...]:
+    """Take images by their names, whether rows name them or not, and the rows that mean them."""
+    relations = run.relations
+    relations.run("CREATE OR REPLACE TABLE asked (name VARCHAR)")
+    asked = relations.feed("asked", ((name,) for name in names))
+    relations.run("INSERT INTO picked SELECT blob FROM known WHERE blob IN (SELECT name FROM asked)")
+    (picked,) = relations.one("SELECT count(*) FROM picked")
+    if not picked:
+        raise UsageError(f"of the {asked:,} names that were chosen none is in the manifest: choose images of the load")
+    relations.run("CREATE OR REPLACE TABLE chosen AS SELECT row FROM links WHERE blob IN (SELECT blob FROM picked)")
+    if not loaded.tables:
+        return ()
+    (rows,) = relations.one("SELECT count(*) FROM links")
+    (left,) = relations.one("SELECT count(*) FROM chosen")
+    tables = ", ".join(table.part.table.name for table in loaded.choosing)
+    steps = (Step("table", tables, rows), Step("images", f"{plural(picked, 'image')} by name", left))
+    run.tell(Selected(steps))
+    run.note(rows=left, selection=steps)
     return steps
 
 

@@ -10,7 +10,7 @@ the copy passes over them. It keeps no state: run again, it sees what is there a
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal, Unpack
@@ -80,11 +80,40 @@ def copy(
     Raises:
         LadenError: it could not be done.
     """
-    source = place_of(source)
-    destination = place_of(destination)
     selection = replace(selection_of(selecting(which)), table_name=table_name)
     replaces = one_of("overwrite", overwrite, ("never", "changed")) == "changed"
     told = tier_of(tier) if tier else ""
+    return _copy(source, destination, selection, told, None if dry_run else confirm, which, replaces=replaces)
+
+
+def copy_named(
+    source: str, destination: str, names: Iterable[str], *, confirm: Callable[[PlanReady], bool], **which: Unpack[Which]
+) -> Summary:
+    """Copy the images of these names, whatever their keys are, as `copy` does; arguments and errors as there.
+
+    Args:
+        source: where they lie.
+        destination: where the copy goes.
+        names: of blobs of the load.
+        confirm: asked once the plan is known.
+        which: no selection.
+    """
+    return _copy(source, destination, Selection(names=names), "", confirm, which, replaces=False)
+
+
+def _copy(
+    source: str | Path,
+    destination: str | Path,
+    selection: Selection,
+    tier: str,
+    confirm: Callable[[PlanReady], bool] | None,
+    which: Which,
+    *,
+    replaces: bool,
+) -> Summary:
+    """Copy what is selected; without `confirm` it is only planned."""
+    source = place_of(source)
+    destination = place_of(destination)
     summary = Summary("copy", source=without_secret(source), destination=without_secret(destination))
     with begun(summary, which) as run:
         run.tell(Started("listing", without_secret(source)))
@@ -101,9 +130,9 @@ def copy(
                     run, destination, lacking_for_load, renewal, connections=connections, stopping=run.stopping
                 ) as there,
             ):  # fmt: skip
-                copying = _Copying(run, origin, there, selection, told, replaces=replaces)
+                copying = _Copying(run, origin, there, selection, tier, replaces=replaces)
                 ready = await copying.prepare(which.get("profile"))
-                if dry_run:
+                if confirm is None:
                     return run.end()
                 if not confirm(ready):
                     return run.end(ExitCode.INTERRUPTED, "nothing was copied, as you said")
