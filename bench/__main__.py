@@ -56,10 +56,11 @@ def main() -> int:
         print(f"no such case: {', '.join(unknown)}; there are {', '.join(everything)}", file=sys.stderr)
         return 2
     found: dict[str, Any] = {}
-    for key in chosen:
-        measured = _measure(key, setup, cache)
-        if measured is not None:
-            found[key] = measured
+    with setup.kept:
+        for key in chosen:
+            measured = _measure(key, setup, cache)
+            if measured is not None:
+                found[key] = measured
     described = {
         **report.machine(setup.azcopy, setup.rclone),
         "mode": "full" if given.full else "quick",

@@ -12,6 +12,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,8 @@ class Setup:
     rclone: Path | None
     runs: int
     failures: list[str] = field(default_factory=list)
+    kept: ExitStack = field(default_factory=ExitStack)
+    """Removes what must stay until all cases are done."""
 
 
 def azcopy_builds(setup: Setup, make: Callable[[AzCopy, str, Path], Peer], largest_mb: int = 16) -> list[Build]:

@@ -1,7 +1,11 @@
 """The cases about what comes back from a container: laden, AzCopy and rclone, each file held against its MD5.
 
 The container is filled once, by a load; the endpoint gives the files' bytes from the workload's folder. Every run
-writes into an emptied folder of its own, and counts only where all files are there afterwards, as long as they are.
+writes into an empty folder of its own, and counts only where all files are there afterwards, as long as they are.
+
+Many small files are removed only when all cases are done. ext4 does not give an inode away again for the first seconds
+after its file was deleted, and looks at each such one whenever a file is made (`recently_deleted` in its ialloc.c): a
+run right after another's 5,000 files were removed would mostly measure that.
 """
 
 from __future__ import annotations
@@ -10,6 +14,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +25,9 @@ from bench.measure import Cost, run, summarise, warm
 from bench.peers import AzCopy, Peer
 from bench.server import Endpoint, endpoint
 from bench.workloads import Workload
+
+_MANY = 1000
+"""Files, above which those of a run are kept to the end; a few large ones would only fill the disk."""
 
 Build = Callable[[str, Path, Path], Peer | None]
 """Makes a peer's command from the container's URL, the folder to fill, and the run's scratch folder."""
@@ -76,8 +84,9 @@ def _in_turns(key: str, load: Workload, served: Endpoint, setup: Setup) -> Itera
     for turn in range(setup.runs):
         shift = turn % len(builds)
         for build in builds[shift:] + builds[:shift]:
-            scratch = Path(tempfile.mkdtemp(prefix="run-", dir=setup.work))
-            try:
+            with ExitStack() as run_only:
+                scratch = Path(tempfile.mkdtemp(prefix="run-", dir=setup.work))
+                (setup.kept if load.files > _MANY else run_only).callback(shutil.rmtree, scratch)
                 folder = scratch / "got"
                 folder.mkdir()
                 peer = build(served.container_url, folder, scratch)
@@ -91,8 +100,6 @@ def _in_turns(key: str, load: Workload, served: Endpoint, setup: Setup) -> Itera
                 if cost.exit_code:
                     setup.failures.append(f"{key}: {peer.name}: exit {cost.exit_code}: {cost.stderr[-400:]}")
                 yield peer, cost
-            finally:
-                shutil.rmtree(scratch)
 
 
 def _is_there(load: Workload, folder: Path) -> bool:

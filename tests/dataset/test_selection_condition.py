@@ -109,6 +109,8 @@ def rows(text: str, records: Records, relations: Relations) -> list[int]:
         ("/* a remark */ n\n=\n7", [3]),
         ("id = 'a;b' OR id = ') OR (true' OR n = 7", [3]),
         ("n + 1 = 8 AND x IS NULL", [3]),
+        ("id IN (SELECT id FROM records r WHERE r::VARCHAR LIKE '%1940%')", [1]),
+        ("id IN (SELECT id FROM records AS records WHERE records::VARCHAR LIKE '%1940%')", [1]),
         ("COLUMNS(*) IS NOT NULL", [1]),
     ],
 )

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from laden.dataset.profile import open_profile
-from laden.dataset.selection.keys import fold, row_key
+from laden.dataset.selection.keys import entry_key, fold, is_image, row_key
 from laden.dataset.selection.lists import declare_lists, read_lists
 from laden.dataset.table.cells import parse_cuis, parse_list
 from laden.relations import Relations
@@ -54,3 +54,26 @@ def test_keys_are_those_of_single_rows(texts: list[str], ignore_case: bool, matc
         relations.run(f"UPDATE t SET key = {row_key(shape, 'text')}")
         fold(relations, "t", shape)
         assert sorted(relations.stream("SELECT * FROM t")) == sorted((text, shape.row_key(text)) for text in texts)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(st.tuples(KEYS, st.sampled_from(["", ".png", ".PNG", ".x.png", ".b\u0130n"])), min_size=1, max_size=20),
+    st.booleans(),
+    st.sampled_from(["name", "stem", "path"]),
+    st.sampled_from([(), (".png", ".x.png", ".it's")]),
+)
+def test_keys_of_files_are_those_of_single_ones(
+    parts: list[tuple[str, str]], ignore_case: bool, match: str, suffixes: tuple[str, ...]
+) -> None:
+    table = open_profile("padchest").table
+    assert table is not None
+    shape = replace(table, ignore_case=ignore_case, match=match, segments=2, suffixes=suffixes)
+    texts = [start + end for start, end in parts]
+    with Relations() as relations:
+        relations.run("CREATE TABLE t (text VARCHAR, key VARCHAR, image BOOLEAN)")
+        relations.feed("t", [(text, text, None) for text in texts])
+        relations.run(f"UPDATE t SET key = {entry_key(shape, 'text')}, image = {is_image(shape, 'text')}")
+        fold(relations, "t", shape)
+        expected = sorted((text, shape.entry_key(text), shape.is_image(text)) for text in texts)
+        assert sorted(relations.stream("SELECT * FROM t")) == expected

@@ -10,11 +10,12 @@ from typing import Any, cast
 
 import pytest
 
+from laden.dataset.profile import known_profile
 from laden.explorer import acting, chosen, download
 from laden.explorer.acts import Acts
 from laden.explorer.chosen import Choice, Chosen, of_choice
 from laden.explorer.database import Shared
-from laden.explorer.export import key_file
+from laden.explorer.export import exported, images_of
 from laden.explorer.index import Index
 from laden.explorer.labels import Labels
 from laden.explorer.marks import Marks
@@ -158,7 +159,18 @@ def test_nothing_is_a_sentence(asker: Asker) -> None:
     assert "name the deleted blobs" in asker.refused("POST", "plan", action="undelete", view=view["view"])[1]
 
 
-@pytest.mark.parametrize("look", [{"where": ["laden_mark = 'exclude'"]}, {"sort": "mark"}])
+@pytest.mark.parametrize(
+    "look",
+    [
+        {"where": ["laden_mark = 'exclude'"]},
+        # None of these spells the column.
+        {"where": ["COLUMNS('laden_m.*') = 'exclude'"]},
+        {"where": ["COLUMNS(lambda c: c LIKE '%mark') = 'exclude'"]},
+        {"where": ["laden_name IN (SELECT laden_name FROM records r WHERE r::VARCHAR LIKE '%exclude%')"]},
+        {"sort": "mark"},
+        {"sort": "laden_mark"},
+    ],
+)
 def test_who_looks_by_marks_again_sees_them_as_they_are_now(asker: Asker, look: dict[str, Any]) -> None:
     marked = ["1/01.txt", "1/04.txt", "1/07.txt"]
     asker.post("mark", names=marked, mark="exclude")
@@ -216,20 +228,20 @@ def test_a_view_is_downloaded_and_its_record_is_in_order(
 
 
 def test_all_but_some_are_copied(place: Path) -> None:
-    """By a list of keys, as `laden copy` takes it."""
+    """By their names."""
     stored = StoredPlace(parse_destination(str(place)))
 
-    async def keys() -> str:
+    async def names() -> list[str]:
         try:
             await stored.fill()
             stored.relations.settled = True
             view = stored.views.open(Query(folder="1/"), stored.index.state.generation, stored.index.epoch)
-            path = await of_choice(stored, Choice(("1/04.txt",), view.number), lambda found: key_file(stored, found))
-            return path.read_text()
+            choice = Choice(("1/04.txt",), view.number)
+            return [item.name for item in await of_choice(stored, choice, lambda found: images_of(stored, found))]
         finally:
             await stored.close()
 
-    assert asyncio.run(keys()).split() == ["01.txt", "07.txt", "10.txt"]
+    assert asyncio.run(names()) == ["1/01.txt", "1/07.txt", "1/10.txt"]
 
 
 def test_a_plan_of_very_many_lies_in_a_file_and_every_name_comes_back(
@@ -267,6 +279,31 @@ def test_what_is_not_listed_yet_is_not_changed(many: Any) -> None:
     with pytest.raises(UsageError, match="still coming in"):
         asyncio.run(acts._meant("delete", Choice((), view.number)))
     assert not list(many.relations.folder.glob("chosen-*"))
+
+
+@pytest.mark.parametrize(
+    "odd", [ODD, '"a.png', 'a.png"', "a.png ", "\u3000a.png", "a\nb.png", "a\rb.png", "\ufeffa.png"]
+)
+def test_a_key_that_would_be_read_back_as_another_is_told_and_not_written(many: Any, odd: str) -> None:
+    many.title = "place"
+    relations, views = many.index.relations, many.views
+    relations.run("UPDATE packed.items SET name = ? WHERE name = ?", [odd, ODD])
+    relations.run("UPDATE packed.items SET pos = -1 WHERE name = ?", [odd])
+    view = views.open(Query(sort="width"), many.index.state.generation, many.index.epoch)
+    before = set(relations.folder.iterdir())
+    with pytest.raises(UsageError, match=r"^1 key of these would be read back as another"):
+        exported(many, view, "keys")
+    assert set(relations.folder.iterdir()) == before
+    view = views.open(Query(find="png/0"), many.index.state.generation, many.index.epoch)
+    assert len(b"".join(exported(many, view, "keys")[0]).split()) == MANY
+
+
+def test_the_first_key_is_not_the_columns_name(many: Any) -> None:
+    many.title, many.labels.shape = "place", known_profile("padchest").table
+    many.index.relations.run("UPDATE packed.items SET pos = -1, name = 'ImageID' WHERE name = ?", [ODD])
+    view = many.views.open(Query(sort="width"), many.index.state.generation, many.index.epoch)
+    with pytest.raises(UsageError, match="as 'ImageID'"):
+        exported(many, view, "keys")
 
 
 def test_deleted_blobs_are_names_alone(many: Any) -> None:

@@ -23,6 +23,7 @@ from laden.explorer.answers import Stale, of_view
 from laden.explorer.chosen import Choice, Chosen
 from laden.explorer.database import PACKED, Shared
 from laden.explorer.index import Index
+from laden.explorer.joined import Naming
 from laden.explorer.labels import Labels
 from laden.explorer.marks import Marks
 from laden.explorer.views import Query, View, Views
@@ -46,7 +47,10 @@ def _joined(tmp_path: Path) -> Iterator[tuple[Shared, Index, Labels, dict[str, s
             index.merge([], listed=False)
             profile = known_profile("padchest")
             assert profile is not None
-            own.read([Part(Table.open(dataset.table).hold(relations.folder), profile.table)])
+            own.read(
+                [Part(Table.open(dataset.table).hold(relations.folder), profile.table)],
+                Naming(profile.layout, manifest=True),
+            )
             yield relations, index, own, right
         finally:
             own.close()
@@ -69,18 +73,17 @@ def test_no_image_gets_the_labels_of_what_stood_in_its_place(tmp_path: Path, mon
     """A listing that comes while labels are joined moves all positions by one."""
     with _joined(tmp_path) as (relations, index, own, right), ThreadPoolExecutor(1) as pool:
         relations.run("INSERT INTO packed.listed (name, size_bytes) VALUES ('a', 1)")
-        keys, merging = labels._keys, []
+        joined, merging = labels.join_lines, []
 
-        def slow(*given: Any) -> Any:
-            found = list(keys(*given))
+        def slow(*given: Any) -> None:
+            joined(*given)
             merging.append(pool.submit(index.merge, [], listed=False))
             # It waits for the join; did it not, it would be over long before.
             with suppress(TimeoutError):
                 merging[-1].result(1)
-            return found
 
         with monkeypatch.context() as patched:
-            patched.setattr(labels, "_keys", slow)
+            patched.setattr(labels, "join_lines", slow)
             own.join()
         merging[0].result()
         shown = _shown(relations)
@@ -103,7 +106,7 @@ def test_rows_of_a_new_table_are_not_taken_for_those_of_the_old_one(tmp_path: Pa
             csv.writer(file).writerows([header, *reversed(records)])
         profile = known_profile("padchest")
         assert profile is not None
-        own.read([Part(Table.open(table).hold(relations.folder), profile.table)])
+        own.read([Part(Table.open(table).hold(relations.folder), profile.table)], Naming(profile.layout, manifest=True))
         assert {*_shown(relations).values()} == {None}, "until it is joined"
         own.join()
         assert _shown(relations) == right
@@ -162,7 +165,10 @@ def test_nothing_goes_by_labels_and_marks_that_are_still_on_their_way(tmp_path: 
 def _read_again(relations: Shared, own: Labels, tmp_path: Path) -> None:
     profile = known_profile("padchest")
     assert profile is not None
-    own.read([Part(Table.open(tmp_path / "source" / rows.TABLE_NAME).hold(relations.folder), profile.table)])
+    own.read(
+        [Part(Table.open(tmp_path / "source" / rows.TABLE_NAME).hold(relations.folder), profile.table)],
+        Naming(profile.layout, manifest=True),
+    )
 
 
 def test_a_place_is_left_while_a_thread_still_makes_something_in_it() -> None:
@@ -217,7 +223,9 @@ def _read(table: Path) -> list[tuple[Any, ...]]:
         try:
             profile = known_profile("padchest")
             assert profile is not None
-            own.read([Part(Table.open(table).hold(relations.folder), profile.table)])
+            own.read(
+                [Part(Table.open(table).hold(relations.folder), profile.table)], Naming(profile.layout, manifest=True)
+            )
             assert relations.all(f"SELECT count(*) FROM {PACKED}.labels") == relations.all(
                 "SELECT count(*) FROM labels"
             )

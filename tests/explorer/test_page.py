@@ -391,6 +391,37 @@ def test_all_that_is_shown_is_chosen_but_for_some_and_a_long_range_is_whole(brow
     quiet(browser, asker.url)
 
 
+def test_a_list_of_keys_is_saved_or_says_why_there_is_none(browser: Person, tmp_path: Path) -> None:
+    place = tmp_path / "place"
+    (place / "_laden").mkdir(parents=True)
+    (place / "_laden" / "load.json").write_text("{}")
+    for name in ("1/a.txt", "2/a.txt", "2/b.txt", "3/c.txt"):
+        (place / name).parent.mkdir(exist_ok=True)
+        (place / name).touch()
+    with exploring(str(place)) as asker:
+        browser.visit(asker.url)
+        browser.sees("5 items")
+        browser.wait("!/listing/.test(document.querySelector('.top').innerText)")
+        browser.evaluate(
+            "window.saved = ''; const made = URL.createObjectURL.bind(URL);"
+            "URL.createObjectURL = blob => (blob.text().then(text => { window.saved = text; }), made(blob)); true"
+        )
+        for folder, told in (("1/", "1 key of these is those of images, too"), ("3/", "")):
+            browser.click(folder)
+            browser.wait("document.querySelector('.total').innerText.startsWith('1 item')")
+            browser.click("Export")
+            browser.click("Keys alone")
+            if told:
+                browser.sees(told)
+                assert not browser.evaluate("window.saved")
+            else:
+                browser.wait("window.saved === 'c.txt\\n'")
+            browser.press("Escape")
+            browser.click("all")
+            browser.sees("5 items")
+    assert [one for one in browser.complaints if "400" not in one] == []
+
+
 def smaller(values: np.typing.NDArray[Any], across: int, down: int) -> np.typing.NDArray[Any]:
     """An image that fits a canvas of that size, each pixel between the four around its middle, in 256 steps."""
     high, wide = values.shape

@@ -112,3 +112,48 @@ def test_a_load_below_is_no_reason_to_upload_nothing_beside_it(dataset: Dataset,
         page.unlink()
         uploaded(asker, "")
     assert verify(str(dest / "ward")).exit_code == 0
+
+
+ODD = ["png ", "%70ng", "png%2F0", "png?x", "png\u00a0"]
+"""What is another folder than `png`, and was once taken for it, or for nothing, when its address was read again."""
+
+
+def test_uploads_go_to_the_folder_that_is_named_and_to_no_other(
+    dataset: Dataset, container: str, more: Path, emulator: Emulator
+) -> None:
+    load(dataset.folder, container, archives="0,1")
+    before = set(landed(emulator, container))
+    with explored(container, write=True) as asker:
+        for prefix in ODD:
+            uploaded(asker, prefix)
+    new = set(landed(emulator, container)) - before
+    assert {name for name in new if "_laden" not in name} == {f"{prefix}/deep/a.txt" for prefix in ODD}
+    assert {name.partition("/")[0] for name in new} == set(ODD)
+    assert verify(container).exit_code == 0
+
+
+@pytest.mark.parametrize("prefix", ODD)
+def test_in_a_folder_too(prefix: str, dataset: Dataset, more: Path, tmp_path: Path) -> None:
+    dest = tmp_path / "dest"
+    load(dataset.folder, str(dest), archives="0,1")
+    with explored(str(dest), write=True) as asker:
+        uploaded(asker, prefix)
+    assert (dest / prefix / "deep" / "a.txt").read_bytes() == b"one"
+    assert verify(str(dest)).exit_code == 0
+
+
+def test_what_is_asked_of_a_place_is_not_answered_by_one_of_another_writing(
+    dataset: Dataset, container: str, tmp_path: Path
+) -> None:
+    """`a%20b` is another prefix than `a b`."""
+    load(dataset.folder, f"{container}/a%20b", archives="0,1")
+    load(dataset.folder, f"{container}/a%2520b", archives="0")
+    target = tmp_path / "copy"
+    with explored(f"{container}/a%2520b", write=True) as asker:
+        job = asker.job(asker.post("verify")["number"])
+        assert (job["state"], job["result"]["counts"]["images"]) == ("done", 3)
+        number = asker.post("copy", view=asker.post("view", folder="png/")["view"], to=str(target))["number"]
+        asker.until(lambda: next(job for job in asker.get("jobs")["jobs"] if job["number"] == number)["question"])
+        asker.post("answer", job=number, yes=True)
+        assert asker.job(number)["state"] == "done"
+    assert len(list(target.rglob("*.png"))) == 3

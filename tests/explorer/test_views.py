@@ -18,6 +18,7 @@ from laden.explorer.labels import Labels
 from laden.explorer.views import Query, Views
 from laden.verbs.load import load
 from tests.explorer.served import Asker, explored
+from tests.support import places
 from tests.support.dataset import Dataset, make_dataset
 
 
@@ -261,6 +262,24 @@ def test_no_spreadsheet_runs_what_is_exported(asker: Asker, place: Path) -> None
         asker.raw("GET", f"/api/export?view={view['view']}&form=csv")[2].decode().splitlines()[1].startswith("'=cmd()")
     )
     (place / "=cmd()").unlink()
+
+
+def test_no_spreadsheet_runs_a_columns_name_or_the_wide_forms(tmp_path: Path) -> None:
+    profiled = places.profile(tmp_path, archive="{ImageDir}.zip")
+    source = tmp_path / "source"
+    source.mkdir()
+    odd = ['=HYPERLINK("http://x")', "\uff0bwide", "@plain"]
+    cells = ["\uff1d1+1", "\uff0d2", "\uff20x", "kept = so"]
+    with (source / "t.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([["ImageDir", "ImageID", "Label", *odd], ["0", "a.bin", *cells]])
+    places.pack(source / "0.zip", {"a.bin": "0/a"})
+    places.load(source, str(tmp_path / "there"), profile=profiled)
+    with explored(str(tmp_path / "there"), profile=profiled) as asker:
+        view = asker.post("view", folder="png/")["view"]
+        data = asker.raw("GET", f"/api/export?view={view}&form=csv")[2].decode()
+        header, row = csv.reader(io.StringIO(data))
+        assert header[-3:] == [f"'{name}" for name in odd]
+        assert row[-4:] == [*(f"'{cell}" for cell in cells[:3]), cells[3]]
 
 
 def test_odd_requests_are_sentences(asker: Asker) -> None:

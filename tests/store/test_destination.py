@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from laden.store.destination import Destination, FolderDestination, parse_destination
+from laden.store.destination import Destination, FolderDestination, parse_destination, place_of
 from laden.values.errors import UsageError
 from laden.values.names import problem
 
@@ -136,8 +136,23 @@ def test_addresses_of_blobs_are_percent_encoded(name, expected):
 
 @given(st.text().filter(lambda name: problem(name) is None and "sig=" not in name))
 def test_any_prefix_comes_back_from_its_address(prefix):
-    found = parse_destination(Destination("acct", AZURE, "cont", prefix).url())
-    assert found == Destination("acct", AZURE, "cont", prefix)
+    destination = Destination("acct", AZURE, "cont", prefix)
+    assert parse_destination(destination.url()) == parse_destination(str(destination)) == destination
+
+
+@pytest.mark.parametrize(
+    "prefix", ["a%20b", "a%2Fb", "png ", " png", "png\u00a0", "q?r", "h#", '"a"', "a;b", "größe/日本"]
+)
+def test_what_is_shown_of_a_place_means_that_place_again(prefix, tmp_path):
+    destination = Destination("acct", AZURE, "cont", prefix)
+    assert parse_destination(str(destination)) == destination
+    folder = FolderDestination(tmp_path / prefix)
+    assert parse_destination(str(folder)) == parse_destination(place_of(folder.path)) == folder
+
+
+def test_what_anybody_can_read_of_a_place_stays_readable():
+    assert str(Destination("acct", AZURE, "cont", "größe/日本/a+b=(c)")) == f"{AZURE}/cont/größe/日本/a+b=(c)"
+    assert str(FolderDestination(Path("/data/a b"))) == "/data/a b"
 
 
 @given(st.text())

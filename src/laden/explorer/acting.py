@@ -16,12 +16,12 @@ from laden.explorer.acts import Acts
 from laden.explorer.answers import body, named, of_view, routes, text, texts
 from laden.explorer.chosen import Choice, Chosen, Item, of_choice, read_choice
 from laden.explorer.download import download
-from laden.explorer.export import key_file
+from laden.explorer.export import images_of
 from laden.explorer.jobs import Job
 from laden.explorer.place import Place
 from laden.explorer.session import Session
 from laden.explorer.stored import StoredPlace
-from laden.explorer.uploading import refuse_taking_over
+from laden.explorer.uploading import below, refuse_taking_over
 from laden.run.tasks import in_own_thread
 from laden.stages.download import Wanted
 from laden.store import parse_destination, without_secret
@@ -210,7 +210,7 @@ class Acting:
         paths = self._session.local_paths(texts(given, "paths"))
         prefix = named(given, "prefix").strip("/")
         await refuse_taking_over(place, prefix)
-        target = f"{place.title}/{prefix}" if prefix else place.title
+        target = str(below(place.destination, prefix))
 
         async def work(job: Job) -> None:
             job.result["below"] = f"{prefix}/" if prefix else ""
@@ -232,16 +232,17 @@ class Acting:
         if sas := text(given, "sas").strip().rpartition("?")[2]:
             target = f"{target.partition('?')[0]}?{sas}"
         parse_destination(target)
-        keys = None
+        images = None
         if not await self._means_all(given):
-            keys = await of_choice(place, await self._choice(given), partial(key_file, place))
+            images = await of_choice(place, await self._choice(given), partial(images_of, place))
 
         def verb(job: Job) -> None:
+            names = None if images is None else (item.name for item in images)
             try:
-                self._session.verbs.copy(keys, place.title, target, job)
+                self._session.verbs.copy(names, place.title, target, job)
             finally:
-                if keys is not None:
-                    keys.unlink(missing_ok=True)
+                if images is not None:
+                    images.close()
 
         return JSONResponse(self._session.jobs.begin_verb("copy", f"to {told_target}", verb).told())
 

@@ -68,10 +68,16 @@ class Chosen:
         self._path.unlink(missing_ok=True)
 
     @classmethod
-    def of_items(cls, relations: Shared, condition: str) -> Chosen:
-        """Those for which a condition over `items` is true, and that are there; raises `UsageError` where none is."""
+    def of_items(cls, relations: Shared, condition: str, *, living: bool = True) -> Chosen:
+        """Those for which a condition over `items` is true; raises `UsageError` where none is.
+
+        Args:
+            relations: with `items`.
+            condition: over it.
+            living: whether what is gone is left out.
+        """
         path, part, count = _new(relations), _new(relations), 0
-        condition = f"({condition}) AND {LIVING}"
+        condition = f"({condition}) AND {LIVING if living else 'true'}"
         (size_bytes, last) = relations.one(
             f"SELECT coalesce(sum(size_bytes), 0)::BIGINT, coalesce(max(pos), -1) FROM items WHERE {condition}"  # noqa: S608
         )

@@ -28,8 +28,10 @@ _MERGED = f"{PACKED}.merged"
 LINES = f"{PACKED}.lines"
 """Of each position, the rows of the label table; empty from when positions change until they are joined anew."""
 NO_LINES = f"CREATE OR REPLACE TABLE {LINES} (pos BIGINT, line BIGINT)"
-_ORDER = "SELECT count(*), bit_xor(hash(pos, name)) FROM {}"
-"""Equal where all positions mean the same items."""
+SAME = "{} IN ('', 'there', 'named', 'stray')"
+"""Condition on a fate: nobody knows that the item is gone, another one now, or a stranger's."""
+_ORDER = f"SELECT count(*), bit_xor(hash(pos, name, {SAME.format('fate')})) FROM {{}}"  # noqa: S608 - own text
+"""Equal where all positions mean the same items, with the same right to their labels."""
 _PACK_ROWS = 50_000
 LISTED = f"{PACKED}.listed"
 _LISTED = f"""
@@ -60,7 +62,8 @@ SELECT coalesce(l.name, k.blob) AS name,
   l.etag, coalesce(l.tier, '') AS tier, coalesce(l.type, '') AS type,
   CASE WHEN NOT $listed THEN '' WHEN l.name IS NULL THEN 'deleted'
        WHEN k.blob IS NULL THEN if(starts_with(l.name, '_laden/') OR list_contains($own, l.name), '', 'foreign')
-       WHEN l.md5 IS DISTINCT FROM k.md5 OR l.size_bytes <> k.size_bytes THEN 'changed' ELSE 'there' END AS fate,
+       WHEN l.size_bytes <> k.size_bytes OR coalesce(l.md5 <> k.md5, k.known = 'sent') THEN 'changed'
+       ELSE 'there' END AS fate,
   coalesce(k.archive, {_ARCHIVE}) AS archive,
   coalesce(k.member, {_MEMBER}) AS member,
   coalesce(k.crc32, l.crc32) AS crc32, nullif(k.key, '') AS key,
@@ -81,11 +84,12 @@ _SAMPLES = 50
 _SURVEYED = """
 SELECT if(e.archive = '', e.member, e.archive || '/' || e.member) AS name, e.size_bytes,
   e.mtime_ns // 1000000000 AS modified_s, NULL::VARCHAR AS md5, '' AS etag, '' AS tier, '' AS type,
-  CASE WHEN NOT $table THEN '' WHEN e.key IN (SELECT key FROM rows) THEN 'named' ELSE 'stray' END AS fate,
+  {fate} AS fate,
   e.archive, e.member, e.crc32, e.key, NULL::VARCHAR AS kind, NULL::INTEGER AS width, NULL::INTEGER AS height,
   NULL::INTEGER AS bits, NULL::VARCHAR AS state, e.id AS entry, NULL::VARCHAR AS mark, NULL::VARCHAR AS note
 FROM entries e
 """
+_NAMED = "if(e.id IN (SELECT id FROM strays), 'stray', 'named')"
 
 
 @dataclass
@@ -225,16 +229,13 @@ class Index:
         return found[_SAMPLES::_SAMPLES]
 
     def survey(self, *, table: bool) -> None:
-        """Show the relation `entries`; `table` is whether rows name them."""
-        self._replace(_SURVEYED, {"table": table})
-
-    def _replace(self, query: str, parameters: dict[str, object]) -> None:
+        """Show the relation `entries`; `table` is whether rows were matched with them (`strays`)."""
+        query = _SURVEYED.format(fate=_NAMED if table else "''")
         with self._moving():
             self.relations.run(NO_LINES)
             self.relations.run(
                 f"CREATE OR REPLACE TABLE {_TABLE} AS"  # noqa: S608 - own text
-                f" SELECT row_number() OVER () - 1 AS pos, * FROM ({query} ORDER BY name, entry)",
-                parameters,
+                f" SELECT row_number() OVER () - 1 AS pos, * FROM ({query} ORDER BY name, entry)"
             )
         self.relations.pack()
 

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import csv
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from laden.dataset.profile import TableShape
 from laden.dataset.selection import Part, Records
@@ -23,6 +23,7 @@ from laden.dataset.selection.marks import COLUMNS as MARKS
 from laden.dataset.table import Table
 from laden.explorer.database import PACKED, Shared
 from laden.explorer.index import LINES, NO_LINES
+from laden.explorer.joined import NAMES, Naming, join_lines, keep_names, take_names
 from laden.relations import Relations
 
 IMAGE_COLUMNS = {
@@ -79,6 +80,7 @@ class Labels:
         """Of the table."""
         self.table = ""
         self.shape: TableShape | None = None
+        self._naming: Naming | None = None
         relations.run(f"{_IMAGES}; {_NO_TABLE}")
         self._proof = Relations(_PROOF_MB)
         self._prepare()
@@ -88,8 +90,16 @@ class Labels:
         with self._lock, self._proof:
             pass
 
-    def read(self, parts: Sequence[Part]) -> None:
-        """Read the tables of a dataset; raises `SourceError`."""
+    def read(self, parts: Sequence[Part], naming: Naming | None) -> None:
+        """Read the tables of a dataset.
+
+        Args:
+            parts: the tables; one alone where there is a `naming`.
+            naming: how rows are linked with images; None for a source, whose rows are matched.
+
+        Raises:
+            SourceError: they cannot be read.
+        """
         # What a listing took is given back before a table takes as much.
         self._relations.give_back()
         columns = max(len(part.table.columns) for part in parts)
@@ -99,10 +109,14 @@ class Labels:
             rows = records.read()
             size_bytes = sum(part.table.content.stat().st_size for part in parts)
             paths = self._kept(own, min(_PART_ROWS, max(1, rows * _PART_BYTES // max(1, size_bytes))))
+            if naming is not None:
+                keep_names(own, self._relations, parts[0], naming)
         with self._relations.positions:
             self._relations.settled = False
             self._take(paths)
-            self.table, self.shape = records.name, records.shape
+            self.table, self.shape, self._naming = records.name, records.shape, naming
+            if naming is not None and self.shape is not None:
+                take_names(self._relations, self.shape, naming)
             self.columns = tuple(LabelColumn(column.name, column.kind) for column in records.columns)
         self._prepare()
 
@@ -112,7 +126,9 @@ class Labels:
             self._relations.settled = False
             self.shape, self.table, self.columns = None, "", ()
             self._relations.run(f"BEGIN; {_NO_TABLE}; DROP VIEW IF EXISTS labels; COMMIT")
-            self._relations.run(f"BEGIN; {NO_LINES}; DROP TABLE IF EXISTS {PACKED}.labels; COMMIT")
+            self._relations.run(
+                f"BEGIN; {NO_LINES}; DROP TABLE IF EXISTS {PACKED}.labels; DROP TABLE IF EXISTS {NAMES}; COMMIT"
+            )
         self._prepare()
 
     def _kept(self, own: Relations, part_rows: int) -> list[Path]:
@@ -125,8 +141,7 @@ class Labels:
         for number, since in enumerate(range(0, last + 1, part_rows)):
             until = since + part_rows - 1
             path = own.to_parquet(
-                "SELECT f.key AS laden_key, r.* FROM records r JOIN fields f ON f.row = r.laden_row"  # noqa: S608 - numbers
-                f" WHERE r.laden_row BETWEEN {since} AND {until} AND f.row BETWEEN {since} AND {until}",
+                f"SELECT * FROM records WHERE laden_row BETWEEN {since} AND {until}",  # noqa: S608 - numbers
                 f"labels-{number}.parquet",
                 "laden_labels",
             )
@@ -156,18 +171,12 @@ class Labels:
                 self._join(self.shape)
 
     def _join(self, shape: TableShape) -> None:
-        self._relations.run("CREATE OR REPLACE TABLE keys (pos BIGINT, row_key VARCHAR)")
-        self._relations.feed("keys", _keys(shape, self._relations.stream("SELECT pos, name, key, entry FROM items")))
-        self._relations.run(
-            f"CREATE OR REPLACE TABLE {LINES} AS SELECT k.pos, l.laden_row AS line FROM keys k"  # noqa: S608 - own names
-            " JOIN labels l ON l.laden_key = k.row_key"
-        )
+        join_lines(self._relations, shape, self._naming)
         # A view: a million items with all that their rows say would not fit into the memory that the database has.
         self._relations.run(
-            "CREATE OR REPLACE VIEW records AS SELECT i.*, l.* EXCLUDE (laden_key)"  # noqa: S608 - own names
+            "CREATE OR REPLACE VIEW records AS SELECT i.*, l.*"  # noqa: S608 - own names
             f" FROM images i LEFT JOIN {LINES} n ON n.pos = i.laden_pos LEFT JOIN labels l ON l.laden_row = n.line"
         )
-        self._relations.run("DROP TABLE keys")
         self._relations.give_back()
 
     @property
@@ -229,14 +238,3 @@ _PLAIN = TableShape(
     many=True, recognised_by=(), layout=None, folder=None, charts=(), age=(), photometric=None, height=None, width=None,
     bits=None,
 )  # fmt: skip
-
-
-def _keys(shape: TableShape, items: Iterator[tuple[Any, ...]]) -> Iterator[tuple[int, str]]:
-    """Under which key a row names each item: as its manifest or its name says; a survey has found it already."""
-    for pos, name, key, entry in items:
-        if entry is not None:
-            yield pos, key
-        elif key:
-            yield pos, shape.row_key(key)
-        elif shape.is_image(name):
-            yield pos, shape.entry_key(name)

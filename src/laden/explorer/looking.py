@@ -289,12 +289,15 @@ def _quietly(function: Any, *arguments: Any, **named: Any) -> Any:
 
 
 def is_inverted(place: Place, name: str) -> bool:
-    """Whether the table says that an image's lowest value means white."""
+    """Whether the table says that an image's lowest value means white: all of its rows that say anything of it."""
     column = place.labels.shape.photometric if place.labels.shape else None
     if column is None or (found := place.labels.column(column)) is None:
         return False
-    rows = place.index.relations.all(f"SELECT any_value({found.quoted}) FROM records WHERE laden_name = ?", [name])  # noqa: S608
-    return bool(rows) and rows[0][0] == "MONOCHROME1"
+    ((inverted,),) = place.index.relations.all(
+        f"SELECT coalesce(bool_and({found.quoted}::VARCHAR = 'MONOCHROME1'), false) FROM records WHERE laden_name = ?",  # noqa: S608
+        [name],
+    )
+    return bool(inverted)
 
 
 def attachment(name: str) -> dict[str, str]:

@@ -119,7 +119,7 @@ class Marks:
     async def of_view(self, number: int | None) -> int | None:
         """As `current`, where that view goes by marks; else None, and nothing is asked. For what is done by a view."""
         view = None if number is None else self._place.views.get(number)
-        return await self.current() if view is not None and self._place.views.goes_by_marks(view) else None
+        return await self.current() if view is not None and view.by_marks else None
 
     async def _version(self) -> object:
         if (store := self._store) is None:

@@ -7,7 +7,7 @@ are put on. Paths of this machine are named relative to folders that were named 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -32,8 +32,8 @@ class Verbs:
     verify: Callable[[str, Job], object]
     check: Callable[[str, Job], object]
     upload: Callable[[list[Path], str, Job], object]
-    copy: Callable[[Path | None, str, str, Job], object]
-    """Of keys (None for all), from a place, to another."""
+    copy: Callable[[Iterable[str] | None, str, str, Job], object]
+    """Of images by their names (None for all), from a place, to another."""
 
 
 class Reach(Protocol):

@@ -17,17 +17,19 @@ from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any, NamedTuple
 
-from laden.dataset.profile import Profile, TableShape, known_profile, recognise
+from laden.dataset.profile import Profile, known_profile
 from laden.dataset.selection import Part
 from laden.dataset.table import Table
 from laden.explorer.database import PACKED, Shared
 from laden.explorer.earlier import deleted_of, properties_of
 from laden.explorer.index import LISTED, Index
+from laden.explorer.joined import Meant, Naming, recognised, shape_of
 from laden.explorer.labels import Labels
 from laden.explorer.place import PART_BYTES
 from laden.explorer.reached import Holders, Ports
 from laden.explorer.views import Views
 from laden.stages.inventory import fetch, refuse_other
+from laden.stages.linking import layout_of
 from laden.stages.loadpage import LOAD, MOST_PAGE_BYTES, Document, LoadPage, read_load_page
 from laden.stages.manifest import MANIFEST, read_manifest
 from laden.stages.metadata import to_columns
@@ -271,7 +273,7 @@ class StoredPlace:
         load = self.load
         if load is None or load.table is None or not self._known:
             return None
-        return load.table, load.profile, load.manifest
+        return load.table, load.profile, load.manifest, load.layout
 
     async def _take_off_labels(self, *stay: _Origin | None) -> None:
         """Show no labels but those that came of one of these: others would be of other images."""
@@ -306,7 +308,7 @@ class StoredPlace:
             return
         given, name = self._profile, self.load.profile
         profile = given if given is not None and given.name == name else known_profile(name)
-        if profile is None or (shape := _shape(profile, self.load.table.name)) is None:
+        if profile is None or (shape := shape_of(profile, self.load.table.name)) is None:
             # Which image a row means, and of which kind its columns are, a profile says.
             other = f", and not that of '{given.name}'" if given else ""
             self._say(
@@ -314,7 +316,8 @@ class StoredPlace:
                 f" give its TOML file with --profile{other}"
             )
             return
-        await self._take_table(self.load.table, origin, lambda table: [Part(table, shape)])
+        naming = Naming(layout_of(self.load.layout, profile, shape), manifest=True)
+        await self._take_table(self.load.table, origin, lambda table: Meant(Part(table, shape), naming))
 
     def _is_table_listed(self) -> bool:
         """Whether the listing shows the load's table as it landed; before it is merged with a manifest."""
@@ -350,9 +353,9 @@ class StoredPlace:
         for document, _ in others:
             if self._labelled == origin:
                 return
-            await self._take_table(document, origin, partial(_recognised, document.name))
+            await self._take_table(document, origin, partial(recognised, document.name))
 
-    async def _take_table(self, landed: Document, origin: _Origin, parts: Callable[[Table], list[Part]]) -> None:
+    async def _take_table(self, landed: Document, origin: _Origin, known: Callable[[Table], Meant | None]) -> None:
         if landed.size_bytes > _TABLE_BYTES:
             self._say(f"{landed.name} has more than 512 MiB, so its labels are not shown")
             return
@@ -366,9 +369,10 @@ class StoredPlace:
             self.index.state.read_bytes += path.stat().st_size
             opened = await asyncio.to_thread(lambda: Table.open(path).hold(self.relations.folder))
             table = replace(opened, name=landed.name)
-            if found := parts(table):
+            if (found := known(table)) is not None:
+                part, naming = found
                 self._labelled = origin
-                await asyncio.to_thread(self.labels.read, found)
+                await asyncio.to_thread(self.labels.read, [part], naming)
                 await self._join()
         except (SourceError, LadenError) as error:
             self._say(f"The labels cannot be shown: {error}")
@@ -385,13 +389,3 @@ class _Other(NamedTuple):
 
     document: Document
     etag: str
-
-
-def _shape(profile: Profile, name: str) -> TableShape | None:
-    return next((shape for shape in profile.tables if shape.fits(name)), profile.table)
-
-
-def _recognised(name: str, table: Table) -> list[Part]:
-    profile, _ = recognise([], {name: table.columns})
-    shape = _shape(profile, name)
-    return [Part(table, shape)] if shape is not None and shape.key in table.columns else []

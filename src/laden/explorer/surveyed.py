@@ -20,6 +20,7 @@ from laden.explorer.views import Views
 from laden.remote.link import is_link
 from laden.remote.sources import Sources
 from laden.run.findings import FindingLog
+from laden.stages.plan.matching import match
 from laden.stages.survey import Choice, Survey, survey
 from laden.values.errors import BlobConflict, BlobMissing, LadenError, SourceError
 from laden.values.events import ignore
@@ -63,10 +64,16 @@ class SurveyedPlace:
         self._surveyed = found
         self._reader = Reader(found.root, found.stamps)
         self.index.state.listed = self.index.relations.one("SELECT count(*) FROM entries")[0]
+        if found.tables:
+            match(self.relations, len(found.profile.place_fields))
         self.index.survey(table=bool(found.tables))
         if found.tables:
-            self.labels.read([Part(one.table, one.shape, one.rows.start - 1) for one in found.tables])
+            self.labels.read([Part(one.table, one.shape, one.rows.start - 1) for one in found.tables], None)
             self.index.state.table = self.labels.table
+        else:
+            # Rows of a table that was here at an earlier look.
+            self.labels.clear()
+            self.index.state.table = ""
         self.labels.join()
 
     def read(self, name: str) -> AsyncIterator[bytes]:

@@ -78,7 +78,7 @@ async def _has_images(place: StoredPlace, prefix: str) -> bool:
     """Whether laden put images below a prefix that belong to no load which has a page below it."""
     folders: set[str] = set()
     loads: set[str] = set()
-    manage = open_manage(_below(place.destination, prefix), place.sas)
+    manage = open_manage(below(place.destination, prefix), place.sas)
     marker, progress = "", Progress()
     try:
         while True:
@@ -99,7 +99,8 @@ async def _has_images(place: StoredPlace, prefix: str) -> bool:
     return any(not any(folder.startswith(load) for load in loads) for folder in folders)
 
 
-def _below(destination: Destination | FolderDestination, prefix: str) -> Destination | FolderDestination:
+def below(destination: Destination | FolderDestination, prefix: str) -> Destination | FolderDestination:
+    """A folder of what is shown, as a place of its own."""
     if not prefix:
         return destination
     if isinstance(destination, FolderDestination):

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
+from laden.dataset.selection.marks import COLUMNS as MARKS
 from laden.explorer.database import Shared
 from laden.explorer.labels import Labels
 from laden.relations import Relations
@@ -30,8 +31,8 @@ COLUMNS = (
 )  # fmt: skip
 """Of an item, as a page gets them, in this order."""
 _SORTS = frozenset(COLUMNS) - {"note"}
-_OF_MARKS = ("laden_mark", "laden_note")
-"""Columns in conditions."""
+_OF_MARKS = ("mark", "note", *MARKS)
+"""What a view may be sorted by."""
 _NUMBERS = count(1)
 """Of views: none twice in a server, whatever places it shows, so that no page takes one for another."""
 
@@ -69,6 +70,8 @@ class View:
     promises: a service's listing may be in another one (UTF-16, or folder by folder)."""
     marks: int = 0
     """How often marks had changed."""
+    by_marks: bool = False
+    """Whether marks may decide what is in it, or in which order."""
 
 
 class Views:
@@ -90,7 +93,7 @@ class Views:
         with self._lock:
             for view in self._kept.values():
                 same = (view.query, view.generation) == (query, generation)
-                if same and (view.marks == self._marks or not _by_marks(query)):
+                if same and (view.marks == self._marks or not view.by_marks):
                     self._kept.move_to_end(view.number)
                     return view
             view = self._made(next(_NUMBERS), query, generation, epoch)
@@ -143,7 +146,9 @@ class Views:
             rows, size_bytes = self._relations.one(
                 f"SELECT count(*), coalesce(sum(size_bytes), 0)::BIGINT FROM {table} JOIN items USING (pos)"  # noqa: S608
             )
-        return View(number, query, generation, epoch, rows, size_bytes, table, start, marks)
+        # As the conditions were proved: a column is read by many a writing that does not spell it.
+        by_marks = query.sort in _OF_MARKS or self._labels.names_marks(query.where)
+        return View(number, query, generation, epoch, rows, size_bytes, table, start, marks, by_marks)
 
     def _order(self, query: Query) -> tuple[str, str]:
         if query.sort in _SORTS:
@@ -215,13 +220,9 @@ class Views:
             [view.query.folder],
         )
 
-    def goes_by_marks(self, view: View) -> bool:
-        """Whether marks may decide what is in it, or in which order."""
-        return _by_marks(view.query)
-
     def is_outdated(self, view: View) -> bool:
         """Whether marks have changed since, by which it was made: it may be read, and nothing be done by it."""
-        return self.goes_by_marks(view) and view.marks != self._marks
+        return view.by_marks and view.marks != self._marks
 
     def within(self, view: View, column: str) -> str:
         """The condition that a position, in that column, is in a view."""
@@ -247,11 +248,6 @@ def _page(view: View, start: int, count: int) -> tuple[str, list[object]]:
         ]
     first = at + start
     return f"SELECT pos - {at} AS slot, pos FROM items WHERE pos BETWEEN ? AND ?", [first, first + count - 1]  # noqa: S608
-
-
-def _by_marks(query: Query) -> bool:
-    """Whether marks may decide what is in a view, or in which order."""
-    return query.sort == "mark" or any(name in one.lower() for one in query.where for name in _OF_MARKS)
 
 
 def _whole(pattern: str) -> str:

@@ -346,13 +346,7 @@ async def fetch(store: Store, relations: Relations, name: str, path: Path) -> No
         NotAsLanded: the bytes are not those of its MD5, however often they are read.
         StoreError: they changed while they were read.
     """
-    with path.open("wb") as file:
-        while part := await store.get(name, file.tell(), _PART_BYTES):
-            size_bytes = file.write(part)
-            # Not kept while the next one comes.
-            del part
-            if size_bytes < _PART_BYTES:
-                break
+    await fetch_parts(store, name, path)
     md5 = _md5(path)
     (listed,) = relations.one("SELECT md5 FROM blobs WHERE name = ?", [name])
     if listed in (None, md5.hex()):
@@ -365,6 +359,17 @@ async def fetch(store: Store, relations: Relations, name: str, path: Path) -> No
         )
     if there.md5 != md5:
         raise StoreError(f"{name} was read otherwise than it is stored: run the same command again")
+
+
+async def fetch_parts(store: Store, name: str, path: Path) -> None:
+    """Read a blob into a file, whatever it holds."""
+    with path.open("wb") as file:
+        while part := await store.get(name, file.tell(), _PART_BYTES):
+            size_bytes = file.write(part)
+            # Not kept while the next one comes.
+            del part
+            if size_bytes < _PART_BYTES:
+                break
 
 
 def _md5(path: Path) -> bytes:

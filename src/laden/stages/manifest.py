@@ -223,9 +223,25 @@ def read_manifest(relations: Relations, path: Path) -> None:
     except relations.Error:
         bad = 1
     if bad:
-        raise ManifestUnreadable(
-            f"{MANIFEST} is not a manifest this version can read: remove it and run the load again to have it made anew"
+        raise _unreadable()
+
+
+def named_below(relations: Relations, path: Path, prefix: str) -> int:
+    """How many blobs below a prefix a manifest file names. Raises `ManifestUnreadable`."""
+    try:
+        (count,) = relations.one(
+            f"SELECT count(*) FROM read_parquet('{_quoted(path)}') WHERE starts_with(blob, ?)",  # noqa: S608
+            [prefix],
         )
+    except relations.Error:
+        raise _unreadable() from None
+    return int(count)
+
+
+def _unreadable() -> ManifestUnreadable:
+    return ManifestUnreadable(
+        f"{MANIFEST} is not a manifest this version can read: remove it and run the load again to have it made anew"
+    )
 
 
 def _quoted(path: Path) -> str:

@@ -42,7 +42,10 @@ class Destination:
     """Of the environment: where its SAS is looked for, if there is none in the URL."""
 
     def __str__(self) -> str:
-        return "/".join(part for part in (self.endpoint, self.container, self.prefix) if part)
+        """Its address, which `parse_destination` takes back; without the SAS. What is readable is left so."""
+        return "/".join(
+            part for part in (self.endpoint, self.container, _UNREADABLE.sub(_encoded, self.prefix)) if part
+        )
 
     @property
     def about(self) -> str:
@@ -94,7 +97,13 @@ def quoted(path: str) -> str:
     return path if _UNRESERVED.fullmatch(path) else quote(path, safe="/-._~")
 
 
+def _encoded(sign: re.Match[str]) -> str:
+    return quote(sign[0], safe="")
+
+
 _UNRESERVED = re.compile("[A-Za-z0-9/._~-]*")
+_UNREADABLE = re.compile(r"[^\w/._~!$&'()*+,;=:@-]")
+"""What an address must not hold as it is (RFC 3986, section 3.3), but for the letters of all languages (RFC 3987)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +113,8 @@ class FolderDestination:
     path: Path
 
     def __str__(self) -> str:
-        return str(self.path)
+        """Its path, which `parse_destination` takes back."""
+        return _typed(self.path)
 
     @property
     def about(self) -> str:
@@ -123,7 +133,12 @@ def place_of(place: str | Path) -> str:
     """
     if isinstance(place, str) or slip(str(place)):
         return str(place)
-    return os.path.join(os.curdir, place.expanduser())  # noqa: PTH118 - pathlib drops the dot
+    return _typed(os.path.join(os.curdir, place.expanduser()))  # noqa: PTH118 - pathlib drops the dot
+
+
+def _typed(path: str | Path) -> str:
+    """A path as a person would type it: behind a slash, blanks at its end are part of it."""
+    return text if bare(text := str(path)) == text else f"{text}{os.sep}"
 
 
 def parse_destination(text: str) -> Destination | FolderDestination:

@@ -8,20 +8,21 @@ meant. Nothing is read of the images, and nothing is written.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
 
-from laden.dataset.profile import WHICH_FOLDER, WHOLE_PATH, Profile, TableShape, Template, known_profile, open_profile
+from laden.dataset.profile import WHOLE_PATH, Profile, TableShape, Template, known_profile, open_profile
 from laden.dataset.selection import Part, Records, Selection, choose
-from laden.dataset.table import BATCH, Table, columns, count
+from laden.dataset.table import Table, count
 from laden.relations import Relations
 from laden.run.run import Run
 from laden.stages.download.meaning import GONE
 from laden.stages.landed import fetch_table, read_proved, refuse_lost
+from laden.stages.linking import layout_of, link, name_rows
 from laden.stages.loadpage import Document, LoadPage
 from laden.stages.manifest import OTHER, find_loads_below
 from laden.stages.proof import documents_amiss
@@ -29,6 +30,7 @@ from laden.store import Store
 from laden.values.errors import UsageError
 from laden.values.events import Selected
 from laden.values.records import Finding, Severity, Step
+from laden.values.units import plural
 
 _SCHEMA = """
 CREATE OR REPLACE TABLE links (row BIGINT, blob VARCHAR, place VARCHAR);
@@ -47,8 +49,8 @@ class Landed:
     """What a part of it is called."""
     selected: bool
     """Whether it holds the rows of a selection."""
-    folder: str = ""
-    """Which of its profile's folders holds its images, as names are made of it."""
+    layout: Template
+    """That made the names of its images."""
     original: str = ""
     """Hexadecimal MD5 of the publisher's whole table, where the load's page tells it."""
 
@@ -142,7 +144,7 @@ async def read_loaded(run: Run, store: Store, profile: str | None, *, tables: bo
                 document.name,
                 shape.subset if shape else document.name if _is_part(document) else _part_name(document.name),
                 bool(document.selection),
-                known.folder_of(shape) if known and shape else "",
+                layout_of(page.layout, known, shape),
                 document.original,
             )
         )
@@ -203,14 +205,15 @@ def pick(run: Run, loaded: Loaded, selection: Selection, layout: Template | None
     needs_rows = selection.chooses or layout is not None
     if needs_rows:
         refuse_lost(relations, loaded.lost)
-    if needs_rows and not loaded.tables:
+    if needs_rows and not loaded.tables and selection.names is None:
         raise UsageError("no table of a completed load is there, so there are no rows to choose or name images by")
-    for landed in loaded.tables:
-        assert loaded.page is not None
-        _link(relations, landed, Template(loaded.page.layout), layout)
+    if loaded.tables:
+        _link(relations, loaded.tables, layout)
     if not selection.chooses:
         _pick_all(relations, loaded)
         return ()
+    if selection.names is not None:
+        return _pick_named(run, loaded, selection.names)
     parts = [table.part for table in loaded.choosing]
     steps = choose(selection, Records(relations, parts, run.log.add, selection.marks), relations, run.log.add)
     run.tell(Selected(steps))
@@ -223,6 +226,27 @@ def pick(run: Run, loaded: Loaded, selection: Selection, layout: Template | None
     return steps
 
 
+def _pick_named(run: Run, loaded: Loaded, names: Iterable[str]) -> tuple[Step, ...]:
+    """Take images by their names, whether rows name them or not, and the rows that mean them."""
+    relations = run.relations
+    relations.run("CREATE OR REPLACE TABLE asked (name VARCHAR)")
+    asked = relations.feed("asked", ((name,) for name in names))
+    relations.run("INSERT INTO picked SELECT blob FROM known WHERE blob IN (SELECT name FROM asked)")
+    (picked,) = relations.one("SELECT count(*) FROM picked")
+    if not picked:
+        raise UsageError(f"of the {asked:,} names that were chosen none is in the manifest: choose images of the load")
+    relations.run("CREATE OR REPLACE TABLE chosen AS SELECT row FROM links WHERE blob IN (SELECT blob FROM picked)")
+    if not loaded.tables:
+        return ()
+    (rows,) = relations.one("SELECT count(*) FROM links")
+    (left,) = relations.one("SELECT count(*) FROM chosen")
+    tables = ", ".join(table.part.table.name for table in loaded.choosing)
+    steps = (Step("table", tables, rows), Step("images", f"{plural(picked, 'image')} by name", left))
+    run.tell(Selected(steps))
+    run.note(rows=left, selection=steps)
+    return steps
+
+
 def _pick_all(relations: Relations, loaded: Loaded) -> None:
     if loaded.page is not None:
         relations.run("INSERT INTO picked SELECT blob FROM known")
@@ -231,34 +255,25 @@ def _pick_all(relations: Relations, loaded: Loaded) -> None:
     relations.run("INSERT INTO picked SELECT name FROM blobs WHERE NOT starts_with(name, '_laden/')")
 
 
-def _link(relations: Relations, landed: Landed, made: Template, layout: Template | None) -> None:
-    """Say of each row of a table which blob is its image, and where that is to lie."""
-    table, shape, before = landed.part
-    fields = [name for name in (*made.fields, *(layout.fields if layout else ())) if name in table.columns]
-    if layout is not None:
-        _refuse_unknown(layout, table)
-    key = [shape.key] if shape is not None and shape.key in table.columns else []
-    places = {name: table.column(name) for name in dict.fromkeys([*fields, *key])}
-    cells = {name: f"c{place}" for name, place in places.items()}
-    if landed.folder:
-        cells[WHICH_FOLDER] = f"'{landed.folder}'"
-    declared = "".join(f", c{place} VARCHAR" for place in sorted(set(places.values())))
-    relations.run(f"CREATE OR REPLACE TABLE linking (row BIGINT{declared})")
-    taken = ", ".join(f"c{place}" for place in sorted(set(places.values()))) or "NULL"
-    relations.absorb(
-        f"INSERT INTO linking SELECT row + {before}{f', {taken}' if places else ''} FROM {BATCH}",  # noqa: S608 - own names
-        columns(table, sorted(set(places.values()))),
-    )
-    blob = made.sql(cells) if all(name in cells for name in made.fields) else "NULL"
-    by_key = f"nullif({cells[key[0]]}, '')" if key else "NULL"
-    place = layout.sql({**cells, WHOLE_PATH: "blob"}) if layout else "blob"
-    relations.run(
-        f"INSERT INTO links SELECT row, blob, {place} FROM ("  # noqa: S608 - own names, quoted
-        " SELECT l.*, coalesce(k.blob, u.blob) AS blob"
-        f" FROM (SELECT *, {blob} AS made, {by_key} AS named FROM linking) l LEFT JOIN known k ON k.blob = l.made"
-        " LEFT JOIN (SELECT key, min(blob) AS blob FROM known GROUP BY key HAVING count(*) = 1) u ON u.key = l.named)"
-    )
-    relations.run("DROP TABLE linking")
+def _link(relations: Relations, tables: Sequence[Landed], layout: Template | None) -> None:
+    """Say of each row of all tables which blob is its image, and where that is to lie."""
+    named: list[tuple[str, str]] = []
+    for number, landed in enumerate(tables):
+        if layout is not None:
+            _refuse_unknown(layout, landed.part.table)
+        more = layout.fields if layout else ()
+        rows, cells = name_rows(relations, landed.part, landed.layout, more, number=number)
+        named.append((rows, layout.sql({**cells, WHOLE_PATH: "blob"}) if layout else "blob"))
+    together = " UNION ALL ".join(f"SELECT row, made, named FROM {rows}" for rows, _ in named)  # noqa: S608 - own names
+    many = any(landed.part.shape is not None and landed.part.shape.many for landed in tables)
+    link(relations, f"({together})", "known", many=many)
+    for rows, place in named:
+        relations.run(
+            f"INSERT INTO links SELECT row, blob, {place} FROM"  # noqa: S608 - own names, quoted
+            f" (SELECT n.*, l.blob FROM {rows} n LEFT JOIN linked l USING (row))"
+        )
+        relations.run(f"DROP VIEW {rows}")
+    relations.run("; ".join(f"DROP TABLE linking{number}" for number in range(len(tables))) + "; DROP TABLE linked")
 
 
 def _refuse_unknown(layout: Template, table: Table) -> None:

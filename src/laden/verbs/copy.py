@@ -10,7 +10,7 @@ the copy passes over them. It keeps no state: run again, it sees what is there a
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal, Unpack
@@ -38,6 +38,7 @@ from laden.values.errors import ExitCode, UsageError
 from laden.values.events import PlanReady, Started, Summary, Warned
 from laden.values.records import Finding, Severity
 from laden.values.units import plural
+from laden.verbs.above import refuse_within
 from laden.verbs.asked import one_of, selecting, selection_of
 from laden.verbs.begun import begun, renewal_of
 from laden.verbs.chosen import Loaded, pick, read_loaded
@@ -79,11 +80,40 @@ def copy(
     Raises:
         LadenError: it could not be done.
     """
-    source = place_of(source)
-    destination = place_of(destination)
     selection = replace(selection_of(selecting(which)), table_name=table_name)
     replaces = one_of("overwrite", overwrite, ("never", "changed")) == "changed"
     told = tier_of(tier) if tier else ""
+    return _copy(source, destination, selection, told, None if dry_run else confirm, which, replaces=replaces)
+
+
+def copy_named(
+    source: str, destination: str, names: Iterable[str], *, confirm: Callable[[PlanReady], bool], **which: Unpack[Which]
+) -> Summary:
+    """Copy the images of these names, whatever their keys are, as `copy` does; arguments and errors as there.
+
+    Args:
+        source: where they lie.
+        destination: where the copy goes.
+        names: of blobs of the load.
+        confirm: asked once the plan is known.
+        which: no selection.
+    """
+    return _copy(source, destination, Selection(names=names), "", confirm, which, replaces=False)
+
+
+def _copy(
+    source: str | Path,
+    destination: str | Path,
+    selection: Selection,
+    tier: str,
+    confirm: Callable[[PlanReady], bool] | None,
+    which: Which,
+    *,
+    replaces: bool,
+) -> Summary:
+    """Copy what is selected; without `confirm` it is only planned."""
+    source = place_of(source)
+    destination = place_of(destination)
     summary = Summary("copy", source=without_secret(source), destination=without_secret(destination))
     with begun(summary, which) as run:
         run.tell(Started("listing", without_secret(source)))
@@ -100,9 +130,9 @@ def copy(
                     run, destination, lacking_for_load, renewal, connections=connections, stopping=run.stopping
                 ) as there,
             ):  # fmt: skip
-                copying = _Copying(run, origin, there, selection, told, replaces=replaces)
+                copying = _Copying(run, origin, there, selection, tier, replaces=replaces)
                 ready = await copying.prepare(which.get("profile"))
-                if dry_run:
+                if confirm is None:
                     return run.end()
                 if not confirm(ready):
                     return run.end(ExitCode.INTERRUPTED, "nothing was copied, as you said")
@@ -164,6 +194,7 @@ class _Copying:
         self._refuse_same(same=is_container and bool(page_etag) and _etag_of(relations, LOAD) == page_etag)
         await self._listing.know()
         page, self._earlier = await read_earlier(self._there.store, relations)
+        await refuse_within(self._there, relations, page)
         run.add(await self._listing.doubt(self._earlier, page))
         return self._plan()
 

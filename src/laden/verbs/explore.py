@@ -9,7 +9,7 @@ names.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -237,18 +237,19 @@ class _Opened:
             sas_command=self._renewal.command,
         )
 
-    def copy(self, keys: Path | None, title: str, destination: str, job: Job) -> Summary:
-        from laden.verbs.copy import copy
+    def copy(self, names: Iterable[str] | None, title: str, destination: str, job: Job) -> Summary:
+        from laden.verbs.copy import copy, copy_named
+        from laden.verbs.properties import Which
 
-        return copy(
-            self._with_secret(title),
-            destination,
-            images_file=keys,
-            profile=self._profile,
-            confirm=lambda ready: job.asks(_copying(ready)),
-            observer=job.observe,
-            stopping=lambda: job.stopping,
-        )
+        which = Which(profile=self._profile, observer=job.observe, stopping=lambda: job.stopping)
+        source = self._with_secret(title)
+
+        def confirm(ready: PlanReady) -> bool:
+            return job.asks(_copying(ready))
+
+        if names is None:
+            return copy(source, destination, confirm=confirm, **which)
+        return copy_named(source, destination, names, confirm=confirm, **which)
 
     def _with_secret(self, title: str) -> str:
         access = self._accesses[-1]

@@ -39,6 +39,7 @@ from laden.values.arguments import Connections, Workers, checked
 from laden.values.errors import ExitCode, UsageError
 from laden.values.events import Observer, PlanReady, Started, Summary, ignore
 from laden.values.records import Finding
+from laden.verbs.above import refuse_within
 from laden.verbs.asked import (
     Choosing,
     Paths,
@@ -280,6 +281,7 @@ async def _explored(run: Run, there: Opened, sources: Sources, wishes: LoadWishe
     await listing.finish()
     await listing.know()
     page, earlier = await read_earlier(there.store, run.relations)
+    await refuse_within(there, run.relations, page)
     run.add(await listing.doubt(earlier, page))
     run.add(oddities(run.relations, earlier))
     if wishes.compare_all:

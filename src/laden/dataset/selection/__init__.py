@@ -7,8 +7,8 @@ lists what a condition may call. Nothing here knows archives, images or destinat
 
 from __future__ import annotations
 
-from laden.dataset.selection.choose import Selection, choose
+from laden.dataset.selection.choose import Selection, choose, listed
 from laden.dataset.selection.columns import describe
 from laden.dataset.selection.view import Part, Records
 
-__all__ = ["Part", "Records", "Selection", "choose", "describe"]
+__all__ = ["Part", "Records", "Selection", "choose", "describe", "listed"]

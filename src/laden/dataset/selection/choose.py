@@ -7,7 +7,7 @@ same on any machine, with any version, whatever the order of the table, and a la
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +39,9 @@ class Selection:
     """Table of marks, whose columns a condition may name."""
     table_name: str | None = None
     """What the selected table is called in the destination."""
+    names: Iterable[str] | None = None
+    """Of a destination's images, these: names of blobs, of which a list of keys could mean others too. No step takes
+    them: what was landed is needed for that."""
 
     def __post_init__(self) -> None:
         if self.where is not None and not self.where.strip():
@@ -61,7 +64,7 @@ class Selection:
     @property
     def chooses(self) -> bool:
         """Whether any row may be left out."""
-        return any(given is not None for given in (self.where, self.images, self.sample, self.first))
+        return any(given is not None for given in (self.where, self.images, self.sample, self.first, self.names))
 
     @property
     def lands_alone(self) -> bool:
@@ -185,6 +188,11 @@ def _images(file: Path, records: Records, relations: Relations, tell: Callable[[
     return Step("images", f"{file.name} ({keys:,} keys)", left)
 
 
+def listed(line: str) -> str:
+    """The key that a line of a list says."""
+    return line.strip().strip('"')
+
+
 def _listed(file: Path, header: str) -> Iterator[tuple[int, str]]:
     """The keys in a file, one a line, with the line's number; blank lines and the column's own name are none."""
     try:
@@ -196,7 +204,7 @@ def _listed(file: Path, header: str) -> Iterator[tuple[int, str]]:
     except UnicodeDecodeError:
         raise UsageError(f"the list of images {file} is not UTF-8 text: write one key a line") from None
     for number, line in enumerate(text.split("\n"), 1):
-        name = line.strip().strip('"')
+        name = listed(line)
         if name and not (number == 1 and name == header):
             yield number, name
 

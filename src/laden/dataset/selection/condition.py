@@ -176,7 +176,7 @@ def _check_function(node: dict[str, Any], text: str) -> None:
 
 
 def _columns(nodes: list[dict[str, Any]], text: str, records: Records) -> tuple[Column, ...]:
-    """The table's columns that are named. A name that is none could be one of DuckDB's functions without brackets."""
+    """The table's columns that are read. A name that is none could be one of DuckDB's functions without brackets."""
     if any(node.get("class") == "STAR" for node in nodes):
         return records.columns
     own = {name for node in nodes for name in _own_names(node)}
@@ -188,7 +188,18 @@ def _columns(nodes: list[dict[str, Any]], text: str, records: Records) -> tuple[
         found.update(records.column(part) for part in parts if records.has(part))
         if len(parts) == 1 and not records.has(parts[0]) and parts[0].casefold() not in {*own, ROW}:
             raise _unknown(parts[0], text, records)
+    rows = {RELATION, *(str(node.get("alias", "")).casefold() for node in nodes if node.get("type") == "BASE_TABLE")}
+    if any(_is_row(node, rows, records) for node in nodes):
+        return records.columns
     return tuple(sorted(found, key=lambda column: column.place))
+
+
+def _is_row(node: dict[str, Any], rows: set[str], records: Records) -> bool:
+    """Whether it stands for a whole row, by the name of what is read, so that all columns are."""
+    if node.get("class") != "COLUMN_REF" or len(node["column_names"]) != 1:
+        return False
+    (name,) = map(str, node["column_names"])
+    return name.casefold() in rows and not records.has(name)
 
 
 def _own_names(node: dict[str, Any]) -> Iterator[str]:

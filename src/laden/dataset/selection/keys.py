@@ -1,4 +1,4 @@
-"""Keys of images, asked in SQL: `TableShape.row_key` for a whole column.
+"""Keys of images, asked in SQL: `TableShape.row_key` and `entry_key` for a whole column.
 
 What holds letters beyond ASCII is folded by `TableShape.folded`, each different text once: SQL has other small letters,
 and no accents that stand by themselves.
@@ -18,6 +18,30 @@ def row_key(shape: TableShape, text: str) -> str:
     if shape.match == "path" and shape.segments:
         key = f"array_to_string(str_split({text}, '/')[-{shape.segments}:], '/')"
     return folded(shape, key)
+
+
+def entry_key(shape: TableShape, path: str) -> str:
+    """SQL for the key of the member or plain file at `path`; `fold` has to come afterwards."""
+    if shape.match == "path":
+        return row_key(shape, path)
+    name = f"str_split({path}, '/')[-1]"
+    if shape.match == "stem":
+        # The longest that fits.
+        ends = sorted(shape.suffixes, key=len, reverse=True)
+        cases = (f"WHEN {_ends(name, end)} THEN left({name}, length({name}) - {len(end)})" for end in ends)
+        name = f"CASE {' '.join(cases)} ELSE {name} END" if ends else name
+    return folded(shape, name)
+
+
+def is_image(shape: TableShape, path: str) -> str:
+    """SQL that tells whether the file at `path` ends as this dataset's images do, as `TableShape.is_image`."""
+    return f"({' OR '.join(_ends(path, end) for end in shape.suffixes) or 'true'})"
+
+
+def _ends(text: str, end: str) -> str:
+    own = f"right({text}, {len(end)})"
+    same = "lower({}) = '{}'".format(own, end.replace("'", "''"))
+    return f"({is_ascii(own)} AND {same})" if end.isascii() else same
 
 
 def folded(shape: TableShape, text: str) -> str:

@@ -1,5 +1,5 @@
 // What opens above the page: commands, downloads, exports, the load, what runs, help. Each a dialog that Escape closes.
-import { address, amount, counted, get, html, post, size, useEffect, useRef, useState } from "./lib.js";
+import { address, amount, counted, get, getRaw, html, post, size, useEffect, useRef, useState } from "./lib.js";
 import { Change } from "./change.js";
 import { asked, countOf } from "./chosen.js";
 import { Jobs, Kind } from "./jobs.js";
@@ -81,14 +81,30 @@ function Download({ state }) {
 /** @param {{state: any}} given */
 function Export({ state }) {
   const { view, status } = state;
+  const [error, setError] = useState("");
   const of = (/** @type {string} */ form) => address("export", { view: view.view, form });
+  // A link alone would not say why a list is refused.
+  const keys = async (/** @type {any} */ event) => {
+    event.preventDefault();
+    setError("");
+    try {
+      const response = await getRaw("export", { view: view.view, form: "keys" });
+      const href = URL.createObjectURL(await response.blob());
+      const name = /filename\*=UTF-8''(.*)$/.exec(response.headers.get("Content-Disposition") || "");
+      Object.assign(document.createElement("a"), { href, download: name ? decodeURIComponent(name[1]) : "keys.txt" }).click();
+      setTimeout(() => URL.revokeObjectURL(href), 60_000);
+    } catch (reason) {
+      setError(/** @type {Error} */ (reason).message);
+    }
+  };
   return html`<${Dialog} title="Export what is shown">
     <p>${counted(view.rows, "item")}, with the labels of the rows that name them, marks included.</p>
     <ul>
       <li><a href=${of("csv")} download>CSV</a></li>
       <li><a href=${of("parquet")} download>Parquet</a></li>
-      <li><a href=${of("keys")} download>Keys alone, one a line</a>: what <code>laden load … --images-from FILE</code> takes</li>
+      <li><a href=${of("keys")} download onClick=${keys}>Keys alone, one a line</a>: what <code>laden load … --images-from FILE</code> takes</li>
     </ul>
+    ${error && html`<p class="bad" role="alert">${error}</p>`}
     <p>Marks are kept in ${status.marks}. <code>laden_mark = 'exclude'</code> is a condition as any other.</p>
   </${Dialog}>`;
 }

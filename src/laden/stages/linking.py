@@ -1,0 +1,97 @@
+"""Which image a row of a landed table means: the one mechanism for everything that goes by rows of a load.
+
+A row means the blob that the load's layout makes of it; where that names none, the one whose manifest names the row's
+key, if there is one alone, no other row makes that blob, and the rows of that key do not tell different images. What is
+in doubt is linked with nothing. Nothing is asked of a store here, and nothing is read of an image.
+"""
+
+from __future__ import annotations
+
+from laden.dataset.profile import Profile, TableShape, Template
+from laden.dataset.selection import Part
+from laden.dataset.table import BATCH, columns
+from laden.relations import Relations
+
+_LINKED = """
+CREATE OR REPLACE TABLE linked AS SELECT r.row, b.{taken} AS {taken} FROM {rows} r JOIN {blobs} b ON b.blob = r.made;
+CREATE OR REPLACE TABLE unlinked AS SELECT row, made, named FROM {rows} ANTI JOIN linked USING (row)
+WHERE named IS NOT NULL
+"""
+_BY_KEY = """
+INSERT INTO linked
+SELECT u.row, k.{taken} FROM unlinked u
+JOIN (SELECT key, min({taken}) AS {taken} FROM {blobs} WHERE key IN (SELECT named FROM unlinked)
+      GROUP BY key HAVING count(*) = 1) k ON k.key = u.named
+SEMI JOIN (SELECT named FROM unlinked GROUP BY named
+      HAVING count(*) = 1 OR count(made) = count(*) AND count(DISTINCT made) = 1 OR {many} AND count(made) = 0) a
+  ON a.named = u.named
+ANTI JOIN linked l ON l.{taken} = k.{taken}
+"""
+
+
+def layout_of(told: str, profile: Profile | None, shape: TableShape | None) -> Template:
+    """The layout that made the names of a table's images.
+
+    Args:
+        told: the load's, as its page tells it.
+        profile: of the load, where it is known.
+        shape: of the table.
+    """
+    if profile is None or shape is None or str(profile.layout) != told:
+        # Of a layout that a person gave, no table has one of its own.
+        return Template(told)
+    return profile.layout_of(shape)
+
+
+def name_rows(
+    relations: Relations, part: Part, made: Template, more: tuple[str, ...] = (), *, number: int = 0
+) -> tuple[str, dict[str, str]]:
+    """Make a relation of each row's number (`row`), the name that a layout makes of it (`made`), and its key (`named`).
+
+    The last two are NULL where the table has not the columns, or the key is empty.
+
+    Args:
+        relations: where it will be.
+        part: the table.
+        made: the layout.
+        more: columns that are wanted, too.
+        number: tells it from those of other tables.
+
+    Returns:
+        Its name; and its columns with the cells of the table's columns, of the layout and `more`.
+    """
+    table, shape, before = part
+    fields = [name for name in (*made.fields, *more) if name in table.columns]
+    key = [shape.key] if shape is not None and shape.key in table.columns else []
+    cells = {name: f"c{table.column(name)}" for name in dict.fromkeys([*fields, *key])}
+    places = sorted({table.column(name) for name in cells})
+    declared = "".join(f", c{place} VARCHAR" for place in places)
+    relations.run(f"CREATE OR REPLACE TABLE linking{number} (row BIGINT{declared})")
+    taken = ", ".join(f"c{place}" for place in places) or "NULL"
+    relations.absorb(
+        f"INSERT INTO linking{number} SELECT row + {before}{f', {taken}' if places else ''} FROM {BATCH}",  # noqa: S608 - own names
+        columns(table, places),
+    )
+    blob = made.sql(cells) if all(name in cells for name in made.fields) else "NULL::VARCHAR"
+    by_key = f"nullif({cells[key[0]]}, '')" if key else "NULL::VARCHAR"
+    relations.run(
+        f"CREATE OR REPLACE VIEW naming{number} AS SELECT *, {blob} AS made, {by_key} AS named FROM linking{number}"  # noqa: S608 - own names, quoted
+    )
+    return f"naming{number}", cells
+
+
+def link(relations: Relations, rows: str, blobs: str, *, many: bool, taken: str = "blob") -> None:
+    """Make the relation `linked`: of each row that means one of the blobs, its number and that one.
+
+    Args:
+        relations: where all this is.
+        rows: relation with `row`, `made` and `named`, as `name_rows` makes it.
+        blobs: relation with `blob` and `key` of the images that may be meant, and of all that could be mistaken.
+        many: whether rows of one key mean one image where nothing tells which.
+        taken: column of `blobs` that `linked` has, one value for each.
+    """
+    # With names of a million rows, what most of them do not need is asked of the others alone.
+    relations.run(_LINKED.format(rows=rows, blobs=blobs, taken=taken))
+    if relations.one("SELECT count(*) FROM unlinked")[0]:
+        relations.run(_BY_KEY.format(blobs=blobs, taken=taken, many=str(many).lower()))
+    relations.run("DROP TABLE unlinked")

@@ -1,0 +1,79 @@
+"""Whether a place lies among the images of another load, which a load or copy to it would take for its own.
+
+In order: the place's name, for laden's own folder is nobody's place; then, where blobs lie there already and no load of
+its own left its page, the pages of loads above it, and the manifests that they name. A load that sends has its page
+there before its images, so that going on with one asks nothing. Nothing is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import PurePosixPath
+
+from laden.relations import Relations
+from laden.stages.inventory import fetch_parts
+from laden.stages.loadpage import LOAD, MOST_PAGE_BYTES, LoadPage, read_load_page
+from laden.stages.manifest import named_below
+from laden.store import Destination, FolderDestination, open_store
+from laden.values.errors import AccessDenied, BlobMissing, ContainerMissing, UsageError
+from laden.values.names import OWN_FOLDER
+from laden.values.units import plural
+from laden.verbs.opening import Opened
+
+_ELSEWHERE = "name a prefix of its own"
+
+Place = Destination | FolderDestination
+
+
+async def refuse_within(there: Opened, relations: Relations, page: LoadPage | None) -> None:
+    """Raise where images of a load above would become the place's own.
+
+    Args:
+        there: where a load or copy goes.
+        relations: `blobs` is its listing.
+        page: what a load of its own left there.
+
+    Raises:
+        UsageError: it lies among another load's images, or its notes.
+        StoreError: what lies above cannot be read.
+    """
+    place = there.target
+    if isinstance(place, Destination) and OWN_FOLDER in place.prefix.split("/"):
+        raise UsageError(f"{place} is where laden keeps its notes about a load: {_ELSEWHERE}")
+    if page is not None or not relations.one("SELECT count(*) FROM blobs")[0]:
+        return
+    for above, below in _above(place):
+        await _refuse_below(there, above, below, relations)
+
+
+def _above(place: Place) -> Iterator[tuple[Place, str]]:
+    """Every place above it, and how it is called from there."""
+    if isinstance(place, FolderDestination):
+        for folder in place.path.parents:
+            if (folder / LOAD).is_file():
+                yield FolderDestination(folder), place.path.relative_to(folder).as_posix()
+        return
+    for prefix in PurePosixPath(place.prefix).parents if place.prefix else ():
+        parent = "" if prefix == PurePosixPath() else str(prefix)
+        yield replace(place, prefix=parent), place.prefix.removeprefix(parent).strip("/")
+
+
+async def _refuse_below(there: Opened, above: Place, below: str, relations: Relations) -> None:
+    store = open_store(above, connections=1, sas=there.access.source)
+    try:
+        page = read_load_page(await store.get(LOAD, 0, MOST_PAGE_BYTES))
+        if page.manifest is None:
+            raise UsageError(f"a load to {above} is under way, or was interrupted, and its images may lie here: end it")
+        path = relations.folder / "above.parquet"
+        await fetch_parts(store, page.manifest.name, path)
+        images = named_below(relations, path, f"{below}/")
+    except (BlobMissing, ContainerMissing, AccessDenied):
+        # A SAS may be for this prefix alone: then nobody can tell.
+        return
+    finally:
+        await store.close()
+    if images:
+        raise UsageError(
+            f"here lie {plural(images, 'image')} of the load in {above}, which this one would take over: {_ELSEWHERE}"
+        )
