@@ -43,6 +43,8 @@ class Between(Proxy):
     error: tuple[int, str] = (503, "ServerBusy")
     most = 0
     """Of one method and name that are answered so."""
+    blind = False
+    """Whether looking at a blob is answered so too."""
 
     def __init__(self, emulator: Emulator) -> None:
         super().__init__(emulator)
@@ -51,7 +53,10 @@ class Between(Proxy):
     def _forward(self, handler: Any, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
         asked: BaseHTTPRequestHandler = handler
         key = asked.command, asked.path.partition("?")[0]
-        if asked.command in ("PUT", "DELETE") and self.refused.get(key, 0) < self.most:
+        if (
+            asked.command in ("PUT", "DELETE", *(("HEAD",) if self.blind else ()))
+            and self.refused.get(key, 0) < self.most
+        ):
             self.refused[key] = self.refused.get(key, 0) + 1
             status, code = self.error
             return status, [("x-ms-error-code", code)], b""
@@ -84,6 +89,7 @@ def opened(between: Between, emulator: Emulator, place: str) -> Iterator[Asker]:
 def acted(asker: Asker, action: str, values: dict[str, Any], names: list[str] = NAMES) -> dict[str, Any]:
     plan = asker.post("plan", action=action, names=names, values=values)
     found: dict[str, Any] = asker.job(asker.post("act", plan=plan["plan"], count=str(plan["count"]))["number"])
+    asker.ready()
     return found
 
 
@@ -132,6 +138,23 @@ def test_what_nobody_can_know_is_told_as_not_known(
         (kind,) = job["findings"]
         assert (kind["code"], kind["count"]) == ("not-known", 2)
         assert "may be done or not" in kind["examples"][0]["message"]
+
+
+def test_an_access_that_ends_right_after_a_lost_answer_is_no_refusal(
+    between: Between, emulator: Emulator, place: str
+) -> None:
+    between.error, between.blind = (403, "AuthorizationPermissionMismatch"), True
+    with opened(between, emulator, place) as asker:
+        plan = asker.post("plan", action="delete", names=["0.bin"])
+
+        def after(number: int, method: str, name: str) -> str:
+            between.most = 1_000
+            return "lose" if method == "DELETE" else "pass"
+
+        between.after = after
+        job = asker.job(asker.post("act", plan=plan["plan"], count="1")["number"])
+        assert job["result"]["outcomes"] == {"done": 0, "changed": 0, "gone": 0, "failed": 0, "unknown": 1}
+    assert "0.bin" not in landed(emulator, place)
 
 
 def test_what_somebody_wrote_after_a_deletion_that_nobody_heard_of_is_not_told_as_left(

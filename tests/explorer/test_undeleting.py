@@ -20,6 +20,7 @@ def test_all_that_was_deleted_comes_back_whatever_it_is_called(versions: bool) -
             assert plan["count"] == len(NAMES)
             assert "brought back" in plan["undo"]
             asker.job(asker.post("act", plan=plan["plan"], count=str(plan["count"]))["number"])
+            asker.ready()
             gone = [one["name"] for one in asker.get("deleted")["deleted"]]
             assert sorted(gone) == sorted(NAMES)
             plan = asker.post("plan", action="undelete", names=gone)
@@ -37,6 +38,7 @@ def test_a_name_that_was_chosen_thrice_comes_back_once() -> None:
             plan = asker.post("plan", action="delete", names=["a", "a"])
             assert plan["count"] == 1
             asker.job(asker.post("act", plan=plan["plan"], count="1")["number"])
+            asker.ready()
             plan = asker.post("plan", action="undelete", names=["a", "a", "", "a"])
             assert plan["sentence"].startswith("Bring back 1 blob in")
             job = asker.job(asker.post("act", plan=plan["plan"], count="1")["number"])

@@ -119,7 +119,8 @@ class _Acting:
 
         try:
             await self._repeating.repeat(attempt)
-        except (TransientStoreError, Interrupted, BlobConflict, BlobMissing):
+        except LadenError:
+            # Whatever is refused after an answer was lost says nothing of what was done before.
             if lost is not None:
                 raise lost from None
             raise
