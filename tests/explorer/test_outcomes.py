@@ -174,12 +174,16 @@ def test_a_service_that_stays_busy_is_told_with_what_to_do(
     assert len(landed(emulator, place)) == 4
 
 
-def test_an_act_that_waits_for_a_busy_service_is_stopped(between: Between, emulator: Emulator, place: str) -> None:
+@pytest.mark.parametrize("at_once", [2, 16])
+def test_an_act_that_waits_for_a_busy_service_is_stopped(
+    between: Between, emulator: Emulator, place: str, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(carrying, "_AT_ONCE", at_once)
     with opened(between, emulator, place) as asker:
         between.most = 1_000
         plan = asker.post("plan", action="delete", names=NAMES)
         number = asker.post("act", plan=plan["plan"], count="4")["number"]
-        asker.until(lambda: len(between.refused) == 4)
+        asker.until(lambda: len(between.refused) == min(4, at_once))
         asker.post("stop", job=number)
         job = asker.job(number)
         assert (job["state"], job["message"], job["findings"]) == ("stopped", "0 of 4 blobs are done", [])
@@ -195,6 +199,7 @@ def test_what_is_protected_is_refused_and_not_told_as_changed(between: Between, 
         assert "somebody holds a lease on it" in job["findings"][0]["examples"][0]["message"]
         for error in ((409, "BlobImmutableDueToPolicy"), (409, "SnapshotsPresent"), (409, "BlobArchived")):
             between.error, between.most = error, between.most + 1_000
+            asker.ready()
             job = acted(asker, "metadata", ACTS["metadata"], ["1.bin"])
             assert (job["result"]["outcomes"]["changed"], job["result"]["outcomes"]["failed"]) == (0, 1)
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from laden.run.tasks import gravest, received, several
-from laden.values.errors import SourceError, TransientStoreError
+from laden.run.tasks import gravest, in_own_thread, received, several, unless_stopped
+from laden.values.errors import Interrupted, SourceError, StoreError, TransientStoreError
 
 
 def test_so_many_are_under_way_and_the_next_begins_when_one_ends() -> None:
@@ -100,3 +100,38 @@ def test_the_gravest_is_one_of_the_store_however_deep() -> None:
     assert gravest(ExceptionGroup("", [ValueError(), ExceptionGroup("", [source, store])])) is store
     assert gravest(ExceptionGroup("", [ValueError(), source])) is source
     assert gravest(source) is source
+
+
+def test_what_changes_nothing_is_given_up_wherever_it_is() -> None:
+    closed: list[bool] = []
+
+    async def reads() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            closed.append(True)
+
+    with pytest.raises(Interrupted, match="stopped as you asked"):
+        asyncio.run(unless_stopped(reads(), lambda: True))
+    assert closed == [True]
+
+
+def test_what_ends_by_itself_is_what_it_is() -> None:
+    async def value() -> int:
+        return 7
+
+    async def error() -> int:
+        raise StoreError("why")
+
+    assert asyncio.run(unless_stopped(value(), lambda: True)) == 7
+    with pytest.raises(StoreError, match="why"):
+        asyncio.run(unless_stopped(error(), lambda: False))
+
+
+def test_a_thread_of_its_own_gives_what_it_returns_and_raises() -> None:
+    def fails() -> None:
+        raise StoreError("why")
+
+    assert asyncio.run(in_own_thread(lambda: 7)) == 7
+    with pytest.raises(StoreError, match="why"):
+        asyncio.run(in_own_thread(fails))

@@ -97,8 +97,44 @@ class TestFolder(ManageContract):
         with pytest.raises(BlobConflict):
             asyncio.run(manage.delete("old.png", found.blob.etag))
         os.utime(path, (1_700_000_000, 1_700_000_000))
+        # Whoever sets the time back cannot set back that it was changed.
+        with pytest.raises(BlobConflict):
+            asyncio.run(manage.delete("old.png", found.blob.etag))
+        (found,) = asyncio.run(manage.list_details()).details
         asyncio.run(manage.set_metadata("old.png", {"a": "1"}, found.blob.etag))
         asyncio.run(manage.delete("old.png", found.blob.etag))
+        assert not path.exists()
+
+    @pytest.mark.parametrize("coarse", [False, True])
+    @pytest.mark.parametrize("how", ["in place", "renamed"])
+    def test_another_file_of_equal_length_and_time_is_another_version(self, place: str, how: str, coarse: bool) -> None:
+        path, manage = Path(place) / "a", self.open(place)[1]
+        path.write_bytes(b"old")
+        times_ns = (1_700_000_000_000_000_000 + (0 if coarse else 123_456_789),) * 2
+        os.utime(path, ns=times_ns)
+        (found,) = asyncio.run(manage.list_details()).details
+        written = path if how == "in place" else path.with_name("other")
+        written.write_bytes(b"new")
+        os.utime(written, ns=times_ns)
+        written.rename(path)
+        assert (path.stat().st_size, path.stat().st_mtime_ns) == (3, times_ns[0])
+        for change in (
+            lambda: manage.delete("a", found.blob.etag),
+            lambda: manage.set_metadata("a", {"a": "1"}, found.blob.etag),
+            lambda: manage.copy("a", "b", found.blob.etag),
+        ):
+            with pytest.raises(BlobConflict):
+                asyncio.run(change())
+        assert path.read_bytes() == b"new"
+
+    def test_what_is_looked_at_or_told_of_stays_the_version_that_was_listed(self, place: str) -> None:
+        path, manage = Path(place) / "a", self.open(place)[1]
+        path.write_bytes(b"old")
+        (found,) = asyncio.run(manage.list_details()).details
+        assert path.read_bytes() == b"old"
+        etag = asyncio.run(manage.set_metadata("a", {"a": "1"}, found.blob.etag))
+        asyncio.run(manage.set_metadata("a", {"a": "2"}, etag))
+        asyncio.run(manage.delete("a", found.blob.etag))
         assert not path.exists()
 
 

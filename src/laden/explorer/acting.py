@@ -22,6 +22,7 @@ from laden.explorer.place import Place
 from laden.explorer.session import Session
 from laden.explorer.stored import StoredPlace
 from laden.explorer.uploading import below, refuse_taking_over
+from laden.run.tasks import in_own_thread
 from laden.stages.download import Wanted
 from laden.store import parse_destination, without_secret
 from laden.values.errors import UsageError
@@ -213,7 +214,7 @@ class Acting:
 
         async def work(job: Job) -> None:
             job.result["below"] = f"{prefix}/" if prefix else ""
-            await asyncio.to_thread(self._session.verbs.upload, paths, target, job)
+            await in_own_thread(lambda: self._session.verbs.upload(paths, target, job))
             await self._session.refresh(changed=True)
 
         return JSONResponse(self._session.jobs.begin("upload", f"to {target}", work, holds=False).told())

@@ -9,7 +9,6 @@ chosen here.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
 from typing import Any
 
 from laden.explorer.chosen import Chosen
@@ -45,11 +44,11 @@ async def carry_out(place: StoredPlace, action: str, values: dict[str, Any], tar
     job.in_all, job.bytes_in_all = len(targets), targets.size_bytes
     outcomes = {"done": 0, "changed": 0, "gone": 0, "failed": 0}
     job.result["outcomes"] = outcomes
-    begun = _Counted(targets)
+    begun = (Target(name, etag, size_bytes) for name, etag, size_bytes, _ in targets)
     acting = _Acting(place, action, values, job)
     try:
         async for acted in act(acting.do, begun, at_once=_AT_ONCE, stopping=lambda: job.stopping):
-            begun.under_way -= 1
+            acting.under_way -= 1
             if isinstance(acted.error, Interrupted):
                 continue
             outcome = "there" if isinstance(acted.error, _There) else acted.outcome
@@ -59,28 +58,12 @@ async def carry_out(place: StoredPlace, action: str, values: dict[str, Any], tar
             if len(acting.renewed) >= _KEPT:
                 await acting.keep()
     finally:
-        if begun.under_way:
-            outcomes["unknown"] = outcomes.get("unknown", 0) + begun.under_way
+        if acting.under_way:
+            outcomes["unknown"] = outcomes.get("unknown", 0) + acting.under_way
         job.message = _became(outcomes, len(targets))
         begun.close()
         targets.close()
     await acting.keep()
-
-
-class _Counted:
-    """Targets of a plan, with the number of those that were begun and of which nothing was heard yet."""
-
-    def __init__(self, chosen: Chosen) -> None:
-        self._targets: Generator[Target] = (Target(name, etag, size_bytes) for name, etag, size_bytes, _ in chosen)
-        self.under_way = 0
-
-    def __iter__(self) -> Iterator[Target]:
-        for target in self._targets:
-            self.under_way += 1
-            yield target
-
-    def close(self) -> None:
-        self._targets.close()
 
 
 class _Acting:
@@ -93,6 +76,8 @@ class _Acting:
         self._job = job
         self._work = getattr(self, f"_{action}")
         self._was_done = getattr(self, f"_was_{action}")
+        self.under_way = 0
+        """Blobs that were begun, and of which nobody has heard yet."""
         self.renewed: dict[str, str] = {}
         """ETags of what was changed, by name."""
 
@@ -114,6 +99,7 @@ class _Acting:
             TransientStoreError: the service stays busy; or, where `may_be_done`, its answer was lost.
             LadenError: it was refused.
         """
+        self.under_way += 1
         lost: TransientStoreError | None = None
 
         async def attempt() -> None:
@@ -180,7 +166,7 @@ class _Acting:
         return copy.md5 is not None and (copy.md5, copy.size_bytes) == (blob.md5, blob.size_bytes)
 
     async def _tier(self, manage: Manage, target: Target) -> None:
-        await refuse_other(manage, target)
+        await self._refuse_other(manage, target)
         await manage.set_tier(target.name, self._values["tier"])
 
     async def _was_tier(self, manage: Manage, target: Target) -> bool:
@@ -190,8 +176,13 @@ class _Acting:
         return wanted in (rehydrated, told.get("x-ms-access-tier", "").lower())
 
     async def _tags(self, manage: Manage, target: Target) -> None:
-        await refuse_other(manage, target)
+        await self._refuse_other(manage, target)
         await manage.set_tags(target.name, self._values["tags"])
+
+    async def _refuse_other(self, manage: Manage, target: Target) -> None:
+        # A folder has neither tiers nor tags, and says so.
+        if self._place.kind != "folder":
+            await refuse_other(manage, target)
 
     async def _was_tags(self, manage: Manage, target: Target) -> bool:
         wanted: dict[str, str] = self._values["tags"]

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from laden.report.meanings import Meaning, meanings
+from laden.run.tasks import in_own_thread
 from laden.values.errors import ExitCode, Interrupted, LadenError, UsageError
 from laden.values.events import Event, Found, PlanReady, Started, Summary, Warned
 from laden.values.records import Finding
@@ -195,7 +196,7 @@ class Jobs:
         """Begin one in a thread, where it may have an event loop of its own."""
 
         async def work(job: Job) -> None:
-            await asyncio.to_thread(verb, job)
+            await in_own_thread(lambda: verb(job))
 
         return self.begin(kind, title, work, holds=False)
 

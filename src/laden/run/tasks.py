@@ -1,19 +1,25 @@
 """Tasks that run at once, seen as one stream of what comes of them; whoever ends the stream ends them.
 
 `several` keeps so many of a sequence going; `received` hands on what a pump with tasks of its own puts into a queue. Of
-what went wrong in a group of tasks, the error is told that a person can act on (`gravest`).
+what went wrong in a group of tasks, the error is told that a person can act on (`gravest`). `unless_stopped` gives up
+what changes nothing; `in_own_thread` does what blocks for as long as it likes, and keeps nobody from ending.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine, Iterable, Iterator
+import threading
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator
+from contextlib import suppress
+from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
-from laden.values.errors import LadenError, StoreError
+from laden.values.errors import Interrupted, LadenError, StoreError
 
 T = TypeVar("T")
+
+_LOOK_S = 0.2
 
 
 async def several(works: Iterable[Coroutine[Any, Any, T]], at_once: int) -> AsyncGenerator[T, None]:
@@ -32,6 +38,44 @@ async def several(works: Iterable[Coroutine[Any, Any, T]], at_once: int) -> Asyn
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
+
+
+async def unless_stopped(work: Coroutine[Any, Any, T], stopping: Callable[[], bool]) -> T:
+    """Do what changes nothing, and give it up wherever it is, once it is to stop; raises `Interrupted` then."""
+    task = asyncio.ensure_future(work)
+    try:
+        while not (await asyncio.wait([task], timeout=_LOOK_S))[0]:
+            if stopping():
+                raise Interrupted("stopped as you asked: nothing was changed")
+        return task.result()
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def in_own_thread(work: Callable[[], T]) -> T:
+    """What `work` returns, or raises; whoever is cancelled waits no more, and the thread keeps no process alive.
+
+    Threads of the loop's own pool are waited for at its end, however long they take.
+    """
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[T] = loop.create_future()
+
+    def tell(set_result: Callable[[Any], None], result: Any) -> None:
+        if not ended.done():
+            set_result(result)
+
+    def working() -> None:
+        try:
+            told = partial(tell, ended.set_result, work())
+        except BaseException as error:  # noqa: BLE001 - whoever waits gets it
+            told = partial(tell, ended.set_exception, error)
+        # Nobody may wait any more.
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(told)
+
+    threading.Thread(target=working, name="laden-verb", daemon=True).start()
+    return await ended
 
 
 async def received(came: asyncio.Queue[T | None], pump: Coroutine[Any, Any, None]) -> AsyncGenerator[T, None]:

@@ -208,7 +208,12 @@ class _Opened:
     def verify(self, title: str, job: Job) -> Summary:
         from laden.verbs.verify import verify
 
-        return verify(self._with_secret(title), observer=job.observe, sas_command=self._renewal.command)
+        return verify(
+            self._with_secret(title),
+            observer=job.observe,
+            stopping=lambda: job.stopping,
+            sas_command=self._renewal.command,
+        )
 
     def check(self, title: str, job: Job) -> Summary:
         from laden.verbs.check import check

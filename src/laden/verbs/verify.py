@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -10,7 +11,8 @@ from laden.dataset.profile import known_profile
 from laden.report import Reporter
 from laden.run.logfile import LogFile
 from laden.run.loop import run as run_loop
-from laden.run.run import Run, running
+from laden.run.run import Run, never, running
+from laden.run.tasks import unless_stopped
 from laden.stages.engine import Pool, ReadBack, done_by
 from laden.stages.history import behind
 from laden.stages.inventory import is_believed, lacks_manifest, lacks_page, read_page
@@ -57,6 +59,7 @@ def verify(
     sas_command: str | None = None,
     ask_sas: Ask | None = None,
     observer: Observer = ignore,
+    stopping: Callable[[], bool] = never,
 ) -> Summary:
     """Hold a container against the manifest in it: is all of it still there, unchanged?
 
@@ -81,13 +84,14 @@ def verify(
         ask_sas: asked for another SAS when one is not accepted any more, with the reason and a function that tells
             whether the answer is no longer wanted; called from a thread; an empty answer gives up.
         observer: called with each event.
+        stopping: asked several times a second; once true, it is given up wherever it is.
 
     Returns:
         `images` in the manifest, of which `deleted` and `changed`, and `examined` were read back; `foreign` blobs it
         does not know. Of an earlier state, `deleted` are those whose content of then is not kept.
 
     Raises:
-        LadenError: the destination cannot be read.
+        LadenError: the destination cannot be read; `Interrupted` where it was given up.
     """
     destination = place_of(destination)
     if deep is not None:
@@ -102,6 +106,7 @@ def verify(
             Summary("verify", destination=without_secret(destination)),
             reporter.observe,
             findings_file=path_of(findings_file),
+            stopping=stopping,
             conclude=reporter.conclude,
         ) as run,
     ):
@@ -119,10 +124,10 @@ def verify(
                 raise UsageError(
                     "--at goes by the MD5s that the service keeps, and shows no images: leave the others out"
                 )
-            return run_loop(verify_at(run, destination, at, connections, asked.renewal))
+            return run_loop(unless_stopped(verify_at(run, destination, at, connections, asked.renewal), stopping))
         if (executor or engine) and deep != "all":
             raise UsageError("an engine reads all blobs back: give --deep all with it")
-        return run_loop(_verify(run, destination, asked, reporter))
+        return run_loop(unless_stopped(_verify(run, destination, asked, reporter), stopping))
 
 
 class _Asked(NamedTuple):

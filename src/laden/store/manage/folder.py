@@ -2,6 +2,10 @@
 
 A listing reads no file: of one that no line of the journal speaks of there is no MD5. A folder keeps no tiers, tags,
 types, versions or snapshots, and what is deleted is gone.
+
+What a file has as ETag here ends with the time of its last change of any kind (ctime), which nobody can set: whoever
+changes or deletes a file that was listed meets no other of the same length and time, as `rsync -t`, `cp -p` and
+archives leave them.
 """
 
 from __future__ import annotations
@@ -10,6 +14,7 @@ import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from laden.store import CREATE_ONLY, Properties, content_type
 from laden.store.disk import files, reading
@@ -20,6 +25,22 @@ from laden.values.errors import BlobConflict, BlobRefused, ContainerMissing, Sto
 from laden.values.records import Blob
 
 _NS = 1_000_000_000
+
+
+class _Parts(NamedTuple):
+    """Of an ETag, as texts."""
+
+    size_bytes: str
+    mtime_ns: str
+    md5: str
+    """Of a coarse time; else empty, as where nobody knows it."""
+    changed_ns: str
+    """Empty in those of the store."""
+
+
+def _parts(etag: str) -> _Parts:
+    found = etag.split("-")
+    return _Parts(*(found + [""] * 4)[:4])
 
 
 class FolderManage:
@@ -85,7 +106,8 @@ class FolderManage:
         size_bytes, mtime_ns = blob.etag.split("-")[:2]
         assert blob.md5 is not None
         self._journal.append(Version(name, int(size_bytes), int(mtime_ns)), Told(blob.md5, dict(metadata)))
-        return blob.etag
+        # The file is what it was.
+        return etag
 
     async def set_content_type(self, name: str, content_type: str, etag: str) -> str:
         raise BlobRefused("a folder keeps no content types: they follow from the names")
@@ -95,9 +117,16 @@ class FolderManage:
 
     async def _expect(self, name: str, etag: str) -> Blob:
         blob = await self._store.head(name)
-        if blob.etag != etag and not blob.etag.startswith(f"{etag}-"):
+        size_bytes, mtime_ns, md5, changed_ns = _parts(etag)
+        now = _parts(blob.etag)
+        other = now[:2] != (size_bytes, mtime_ns) or (md5 and md5 != now.md5)
+        if other or (changed_ns and changed_ns != await asyncio.to_thread(self._changed_ns, name)):
             raise BlobConflict(f"{self._path / name} changed meanwhile")
         return blob
+
+    def _changed_ns(self, name: str) -> str:
+        with reading(self._path / name):
+            return str((self._path / name).stat().st_ctime_ns)
 
     def _list(self) -> DetailPage:
         if not self._path.is_dir():
@@ -115,7 +144,8 @@ class FolderManage:
                 version = Version(name, status.st_size, status.st_mtime_ns)
                 line = told.of_version(version)
                 # Of a file with a coarse time, its content alone tells the version: that is looked at when it counts.
-                etag = version.etag(line.md5 if line else b"").rstrip("-")
+                _, _, md5, _ = _parts(version.etag(line.md5 if line else b""))
+                etag = f"{version.size_bytes}-{version.mtime_ns}-{md5}-{status.st_ctime_ns}"
                 blob = Blob(name, status.st_size, line.md5 if line else None, etag, line.metadata if line else {})
                 details.append(Detail(blob, status.st_mtime_ns // _NS, "", content_type(name)))
         return DetailPage(details, "")
