@@ -222,6 +222,7 @@ def test_what_is_protected_is_refused_and_not_told_as_changed(between: Between, 
         assert "somebody holds a lease on it" in job["findings"][0]["examples"][0]["message"]
         for error in ((409, "BlobImmutableDueToPolicy"), (409, "SnapshotsPresent"), (409, "BlobArchived")):
             between.error, between.most = error, between.most + 1_000
+            asker.ready()
             job = acted(asker, "metadata", ACTS["metadata"], ["1.bin"])
             assert (job["result"]["outcomes"]["changed"], job["result"]["outcomes"]["failed"]) == (0, 1)
 

@@ -35,6 +35,7 @@ from laden.values.errors import LadenError, UsageError
 from laden.values.names import OWN_FOLDER, problem, reserved
 from laden.values.units import plural
 
+_EARLY = "the listing is still coming in, and not all that was chosen is there yet: wait for it"
 _LIFE_S = 15 * 60
 _AT_ONCE = 16
 _COUNT = re.compile(r"\d+|\d{1,3}(?:[,. \u00a0\u202f\u2019_]\d{3})+")
@@ -116,7 +117,12 @@ class Acts:
         if action != "undelete":
             named = choice.view is None
             ask = partial(self._targets, action, named=named)
-            targets, own = await of_choice(self._place, choice, ask)
+            try:
+                targets, own = await of_choice(self._place, choice, ask)
+            except UsageError:
+                if choice.view is None and self._place.index.state.phase == "listing":
+                    raise UsageError(_EARLY) from None
+                raise
             return targets, f"{self._absent(choice, targets)} {own}".strip()
         if choice.view is not None:
             raise UsageError("name the deleted blobs that are to come back: a view shows what is there")
@@ -131,7 +137,7 @@ class Acts:
             return ""
         if self._place.index.state.phase == "listing":
             targets.close()
-            raise UsageError("the listing is still coming in, and not all that was chosen is there yet: wait for it")
+            raise UsageError(_EARLY)
         absent = chosen - len(targets)
         return f"{absent:,} of the {chosen:,} that were chosen {'is' if absent == 1 else 'are'} not there (any more)."
 
