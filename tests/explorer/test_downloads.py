@@ -44,6 +44,21 @@ def files(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.parametrize("name", ["laden-marks.csv", "LADEN-views.json", "sub/laden-marks.csv"])
+def test_nobody_elses_marks_and_views_become_ones_own(name: str, place: Path, here: Path) -> None:
+    (place / name).parent.mkdir(exist_ok=True)
+    (place / name).write_text("planted")
+    own = here / Path(name).parent
+    own.mkdir(exist_ok=True)
+    with serving(lambda: StoredPlace(parse_destination(str(place))), own) as asker:
+        job = downloaded(asker, str(here), name, "a.png")
+        assert job["result"]["outcomes"] == {"came": 1, "refused": 1}  # type: ignore[index]
+        assert not (here / name).exists()
+        assert "keeps its own file of this name" in (here / RECORD).read_text()
+        assert downloaded(asker, str(here / "other"), name)["result"]["outcomes"] == {"came": 1}  # type: ignore[index]
+    assert (here / "other" / name).read_text() == "planted"
+
+
 def test_a_record_takes_no_name_that_anything_else_has(place: Path, here: Path) -> None:
     got = here / "got"
     blob = (place / RECORD).read_text()

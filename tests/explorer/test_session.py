@@ -133,3 +133,25 @@ def test_what_takes_long_is_given_up_at_the_end_and_says_what_was_done(monkeypat
     asyncio.run(run())
     (cut,) = jobs.cut
     assert cut.message == "1 of 3 blobs is done; the server was stopped; begin it again to finish"
+
+
+def test_what_was_wrong_with_marks_is_told_until_it_is_right(tmp_path: Path) -> None:
+    marks = tmp_path / "laden-marks.csv"
+
+    async def work(session: Session) -> None:
+        marks.write_text("mine")
+        await session.open("a")
+        for _ in range(2):
+            await session.filled()
+            assert session.place is not None
+            (note,) = session.place.index.state.notes
+            assert "no table of laden's marks" in note
+            await session.refresh()
+        marks.unlink()
+        await session.filled()
+        await session.refresh()
+        await session.filled()
+        assert session.place.index.state.notes == []
+
+    (tmp_path / "a").mkdir()
+    with_session(tmp_path, work)

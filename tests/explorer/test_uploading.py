@@ -11,7 +11,7 @@ from laden.verbs.load import load
 from laden.verbs.verify import verify
 from tests.explorer.served import Asker, explored
 from tests.support.dataset import Dataset, make_dataset
-from tests.support.harness import landed
+from tests.support.harness import client, landed
 
 
 @pytest.fixture(scope="module")
@@ -157,3 +157,16 @@ def test_what_is_asked_of_a_place_is_not_answered_by_one_of_another_writing(
         asker.post("answer", job=number, yes=True)
         assert asker.job(number)["state"] == "done"
     assert len(list(target.rglob("*.png"))) == 3
+
+
+def test_beside_a_blob_that_only_says_that_there_is_the_prefix(container: str, emulator: Emulator) -> None:
+    """Whatever was asked of it was asked of the container, and refused."""
+    with client(emulator, container) as there:
+        for name in ("ward/", "ward/a", "ward/b"):
+            there.upload_blob(name, b"")
+    with explored(f"{container}/ward", write=True) as asker:
+        assert asker.names(asker.post("view")) == ["a", "b"]
+        plan = asker.post("plan", action="delete", names=["a"])
+        job = asker.job(asker.post("act", plan=plan["plan"], count="1")["number"])
+        assert job["message"] == "1 of 1 blob is done"
+    assert set(landed(emulator, container)) == {"ward/", "ward/b"}

@@ -1,18 +1,20 @@
 """Files that are brought to a folder: what is proved gets its name, nothing else does, and nothing of yours goes."""
 
 import asyncio
+import errno
 import hashlib
 import os
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from isal.isal_zlib import crc32
 
 from laden.stages.download import Came, Fate, Wanted, download, ranges, reading
 from laden.stages.download.rooms import Rooms
-from laden.store.intake import Intake
+from laden.store.intake import Intake, _written
 from laden.values.errors import (
     AccessDenied,
     AccessEnded,
@@ -276,6 +278,66 @@ def test_a_disk_that_is_full_ends_it_with_a_sentence(tmp_path: Path, monkeypatch
     with pytest.raises(UsageError, match=r"the disk that .* is on is full: make room there"):
         bring(Served(DATA), tmp_path, [wanted(*pair) for pair in DATA.items()])
     assert files(tmp_path) == {}
+
+
+class Disk:
+    """A disk for so many bytes: what does not fit raises, in the middle of a file, and what is removed makes room."""
+
+    def __init__(self, folder: Path, room_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder, self.room_bytes = folder, room_bytes
+        monkeypatch.setattr("laden.store.intake._written", self.written)
+
+    def written(self, descriptor: int, data: bytes, md5: Any, sum_: int) -> tuple[Any, int]:
+        taken_bytes = sum(path.stat().st_size for path in self.folder.rglob("*.p*") if path.is_file())
+        fits = self.room_bytes - taken_bytes
+        done = _written(descriptor, memoryview(data)[:fits], md5, sum_)
+        if fits < len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return done
+
+
+def test_what_fits_on_a_full_disk_has_its_name_and_nothing_else_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three fit, and half of the fourth."""
+    disk = Disk(tmp_path, 360, monkeypatch)
+    with pytest.raises(UsageError, match=r"is full: make room there"):
+        bring(Served(DATA), tmp_path, [wanted(*pair) for pair in DATA.items()])
+    there = files(tmp_path)
+    assert len(there) == 3
+    assert all(DATA[name] == data for name, data in there.items())
+    assert left(tmp_path) == []
+    disk.room_bytes = 1 << 20
+    found = bring(Served(DATA), tmp_path, [wanted(*pair) for pair in DATA.items()])
+    assert sorted(fates(found).values()) == ["came", "came", "there", "there", "there"]
+    assert files(tmp_path) == DATA
+
+
+def test_where_nothing_can_be_noted_nothing_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("laden.store.journal.Journal.append_all", full)
+    with pytest.raises(UsageError, match="is full"):
+        bring(Served(DATA), tmp_path, [wanted(*pair) for pair in DATA.items()])
+    assert (files(tmp_path), left(tmp_path)) == ({}, [])
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_of_a_large_file_that_broke_off_stays_only_what_a_later_run_goes_on_with(
+    known: bool, tmp_path: Path, small_ranges: None
+) -> None:
+    data = os.urandom(1000)
+    item = wanted("a", data)
+    item = item if known else item._replace(md5=None, crc32=None)
+    for _ in range(2):
+        store = Served({"a": data})
+        store.spoil = {5: StoreError("the line is cut")}
+        assert fates(bring(store, tmp_path, [item])) == {"a": "failed"}
+        assert len(left(tmp_path)) == known
+    assert fates(bring(Served({"a": data}), tmp_path, [item])) == {"a": "came"}
+    assert files(tmp_path) == {"a": data}
+    assert left(tmp_path) == []
 
 
 def test_two_runs_do_not_write_one_large_file(tmp_path: Path, small_ranges: None) -> None:

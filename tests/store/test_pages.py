@@ -14,6 +14,7 @@ from laden.relations import Relations
 from laden.stages.metadata import feed
 from laden.store import Page, answers
 from laden.store.answers import page_from_xml
+from laden.store.manage.answers import details_from_xml
 from laden.store.pages import PlainBlobs, plain_blobs
 from laden.values.errors import TransientStoreError
 from laden.values.records import Blob
@@ -216,6 +217,14 @@ def test_what_is_not_plain_is_left_to_the_parser(text: str) -> None:
 
 def test_names_that_do_not_begin_with_the_prefix_are_left_to_the_parser() -> None:
     assert plain_blobs(page(blob("q/a") + blob("p/b")).encode(), "p/") is None
+
+
+def test_a_blob_that_is_called_as_the_prefix_has_no_name_below_it_either_way() -> None:
+    """As tools leave it to say that there is the prefix."""
+    body = page(blob("p/") + blob("p/a")).encode()
+    assert [one.name for one in page_from_xml(body, prefix="p/").blobs] == ["a"]
+    assert [one.blob.name for one in details_from_xml(body, 2).details] == ["a"]
+    assert [one.name for one in page_from_xml(body).blobs] == ["p/", "p/a"]
 
 
 def test_folders_of_hierarchical_accounts_are_no_blobs_either_way() -> None:

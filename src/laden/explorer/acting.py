@@ -18,7 +18,9 @@ from laden.explorer.chosen import Choice, Chosen, Item, of_choice, read_choice
 from laden.explorer.download import download
 from laden.explorer.export import images_of
 from laden.explorer.jobs import Job
+from laden.explorer.marks import FILE as MARKS_FILE
 from laden.explorer.place import Place
+from laden.explorer.saved import FILE as VIEWS_FILE
 from laden.explorer.session import Session
 from laden.explorer.stored import StoredPlace
 from laden.explorer.uploading import below, refuse_taking_over
@@ -155,7 +157,7 @@ class Acting:
         async def work(job: Job) -> None:
             job.in_all, job.bytes_in_all = len(chosen), chosen.size_bytes
             try:
-                await download(place, _wanted(chosen), folder, job)
+                await download(place, _wanted(chosen), folder, job, partial(_is_kept, self._session.folder))
             finally:
                 chosen.close()
 
@@ -287,6 +289,11 @@ def _marked(place: Place, condition: str) -> list[str]:
 def _wanted(chosen: Iterable[Item]) -> Iterator[Wanted]:
     for name, _, size_bytes, md5 in chosen:
         yield Wanted(name, name, size_bytes, bytes.fromhex(md5) if md5 else None)
+
+
+def _is_kept(folder: Path, path: Path) -> bool:
+    """Whether marks or views are kept under that path; some file systems mind no letter's case."""
+    return path.name.casefold() in (MARKS_FILE, VIEWS_FILE) and _is_same(path.parent, folder)
 
 
 def _refuse_shown(place: Place, folder: Path, chosen: Iterable[Item]) -> None:

@@ -13,13 +13,13 @@ from __future__ import annotations
 import asyncio
 import csv
 import os
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
 from laden.explorer.jobs import Job
 from laden.explorer.place import Place
-from laden.stages.download import Came, Read, Wanted
+from laden.stages.download import Came, Fate, Read, Wanted
 from laden.stages.download import download as bring
 from laden.store.intake import Intake
 from laden.values.errors import StoreError
@@ -31,25 +31,51 @@ DOWNLOADS = "laden-downloads.csv"
 _HEADER = ("name", "size_bytes", "md5", "outcome", "reason")
 _STEM = DOWNLOADS.partition(".")[0]
 _MOST_NAMES = 100
+_OWN = "the explorer keeps its own file of this name there: download into another folder"
 _COLUMNS = "name VARCHAR, size_bytes BIGINT, md5 VARCHAR, fate VARCHAR, reason VARCHAR"
 _NOTED = 5_000
 """Held at once."""
 
 
-async def download(place: Place, wanted: Iterable[Wanted], folder: Path, job: Job) -> None:
-    """Bring all of it; the job, which knows how many and how much that is, is told of each."""
+async def download(
+    place: Place, wanted: Iterable[Wanted], folder: Path, job: Job, is_own: Callable[[Path], bool]
+) -> None:
+    """Bring all of it; the job, which knows how many and how much that is, is told of each.
+
+    Args:
+        place: what is shown.
+        wanted: of it.
+        folder: of this machine.
+        job: told.
+        is_own: whether the explorer itself reads a file of that path, so that nobody else's may come to lie there.
+    """
     intake = Intake(folder)
     await intake.prepare()
     record = _Record(place)
+
+    async def note(one: Came) -> None:
+        await record.note(one)
+        job.done, job.done_bytes = job.done + 1, job.done_bytes + one.item.size_bytes
+        job.counts[f"download-{one.fate}"] = job.counts.get(f"download-{one.fate}", 0) + 1
+
+    own: list[Wanted] = []
+
+    def others() -> Iterator[Wanted]:
+        for item in map(record.seen, wanted):
+            if is_own(folder / item.place):
+                own.append(item)
+            else:
+                yield item
+
     try:
-        async for one in bring(map(record.seen, wanted), _bytes_of(place), intake, lambda: job.stopping):
-            await record.note(one)
-            job.done, job.done_bytes = job.done + 1, job.done_bytes + one.item.size_bytes
-            job.counts[f"download-{one.fate}"] = job.counts.get(f"download-{one.fate}", 0) + 1
+        async for one in bring(others(), _bytes_of(place), intake, lambda: job.stopping):
+            await note(one)
+        for item in own:
+            await note(Came(item, Fate.REFUSED, reason=_OWN))
     finally:
-        # What came is told also of one that was stopped.
+        # What came is told also of one that was stopped, or whose disk is full.
         file, wrong = await asyncio.to_thread(record.write, intake)
-    job.result.update(folder=str(folder), file=file, outcomes=record.outcomes)
+        job.result.update(folder=str(folder), file=file, outcomes=record.outcomes)
     job.message = f"{record.here:,} of {job.in_all:,} are in {folder} ({size(record.here_bytes)})"
     if wrong:
         job.message += f"; no {DOWNLOADS} says so: {wrong}"

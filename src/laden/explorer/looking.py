@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import warnings
 from collections.abc import Callable
@@ -177,14 +178,12 @@ class Looking:
         """A small picture, as WebP."""
         name = request.query_params.get("name", "")
         place = self._place
-        found = place.index.relations.all("SELECT coalesce(md5, etag), name FROM items WHERE name = ?", [name])
-        if not found:
+        content = await asyncio.to_thread(_content, self._session, place, name)
+        if not content:
             # A finding may be about what is gone.
             return Response(status_code=204)
         inverted = await asyncio.to_thread(is_inverted, place, name)
-        # Without an MD5, the name and the version stand for the content.
-        own = f"{self._session.number}:{place.index.epoch}:{name}"
-        key = f"{found[0][0]}:{inverted}" if found[0][0] else own
+        key = f"{content}:{inverted}"
         picture = self._session.thumbs.get(key)
         if picture is None:
             try:
@@ -206,7 +205,7 @@ class Looking:
         """One frame's values, as they are; what they mean is in the header `X-Laden-Image`."""
         name, frame = request.query_params.get("name", ""), number(request, "frame")
         place = self._place
-        tag = await asyncio.to_thread(_tag, place, name, frame)
+        tag = await asyncio.to_thread(_tag, self._session, place, name, frame)
         if tag and request.headers.get("if-none-match") == tag:
             return Response(status_code=304)
         opened, told_state, size_bytes = await until_gone(request, self._opened(place, name, frame))
@@ -256,12 +255,25 @@ class Looking:
         return JSONResponse({"findings": kinds(place.findings)})
 
 
-def _tag(place: Place, name: str, frame: int) -> str:
-    """Another one for each content, and way to look at it; empty where nobody knows the content."""
-    found = place.index.relations.all("SELECT coalesce(md5, etag, '') FROM items WHERE name = ?", [name])
-    if not found or not found[0][0]:
+def _content(session: Session, place: Place, name: str) -> str:
+    """Another text for each content; empty for what is not there.
+
+    Without an MD5, place, name and version stand for it: two files of one length and time have one ETag, and so may two
+    blobs. What lies on this machine is looked at anew after each listing, for its version is no more than that.
+    """
+    found = place.index.relations.all("SELECT md5, coalesce(etag, '') FROM items WHERE name = ?", [name])
+    if not found:
         return ""
-    return '"{}-{}-{}"'.format(found[0][0].replace('"', ""), frame, is_inverted(place, name))
+    ((md5, etag),) = found
+    seen = "" if place.kind == "container" else session.looks
+    own = f"{session.number}:{seen}:{etag}:{name}".encode("utf-8", "surrogatepass")
+    return str(md5) if md5 else hashlib.sha256(own).hexdigest()
+
+
+def _tag(session: Session, place: Place, name: str, frame: int) -> str:
+    """Another one for each content, and way to look at it; empty for what is not there."""
+    content = _content(session, place, name)
+    return f'"{content}-{frame}-{is_inverted(place, name)}"' if content else ""
 
 
 async def _read(place: Place, name: str) -> bytes:

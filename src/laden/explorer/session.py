@@ -92,6 +92,10 @@ class Session:
         self._opening = asyncio.Lock()
         self._changed = False
         """Whether something was changed while the place is listed, which that may have missed."""
+        self.looks = 0
+        """How often what is shown was listed."""
+        self._of_marks = ""
+        """Why marks could not be read the last time."""
 
     async def open(self, container: str = "") -> None:
         """Show another place, one after the other where several are asked for; `UsageError` while one is needed."""
@@ -134,11 +138,14 @@ class Session:
 
     async def _fill_once(self, place: Place, marks: Marks, work: Callable[[], Any]) -> None:
         state = place.index.state
+        self.looks += 1
+        if self._of_marks in state.notes:
+            state.notes.remove(self._of_marks)
         try:
             await marks.load()
         except LadenError as error:
-            if str(error) not in state.notes:
-                state.notes.append(str(error))
+            self._of_marks = str(error)
+            state.notes.append(self._of_marks)
         try:
             await work()
             if state.phase != "failed":

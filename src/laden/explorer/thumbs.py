@@ -1,17 +1,16 @@
 """Small pictures, kept in a private folder as long as the server runs, and no more of them than fit.
 
-Kept by the MD5 of the file, so a copy under another name costs nothing. The folder is this user's alone and is gone
-with the server: it shows patients.
+Kept by the MD5 of the file, so a copy under another name costs nothing. The folder is this user's alone, for it shows
+patients: it is gone with the server, and where that was killed, with the next run.
 """
 
 from __future__ import annotations
 
 import hashlib
-import shutil
-import tempfile
 import threading
 from collections import OrderedDict
-from pathlib import Path
+
+from laden.values import scratch
 
 _MOST_BYTES = 256 << 20
 
@@ -20,8 +19,7 @@ class Thumbs:
     """A bounded cache of pictures."""
 
     def __init__(self, most_bytes: int = _MOST_BYTES) -> None:
-        # Of mode 0700, as mkdtemp makes it.
-        self._folder = Path(tempfile.mkdtemp(prefix="laden-thumbs-"))
+        self._folder = scratch.make()
         self._most_bytes = most_bytes
         self._sizes: OrderedDict[str, int] = OrderedDict()
         self._lock = threading.Lock()
@@ -48,7 +46,7 @@ class Thumbs:
 
     def close(self) -> None:
         """Remove all of them."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        scratch.remove(self._folder)
 
 
 def _name(key: str) -> str:

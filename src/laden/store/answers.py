@@ -99,7 +99,10 @@ def tree(text: str) -> ET.Element:
 
 
 def blob_from_element(element: ET.Element, strip: int) -> Blob | None:
-    """One blob of a listing; None for a folder of an account with a hierarchical namespace."""
+    """One blob of a listing; None for a folder of an account with a hierarchical namespace.
+
+    So too for one that is called as the prefix itself, as some tools leave it there: it has no name below that.
+    """
     name = element.find("Name")
     properties = element.find("Properties")
     if name is None or properties is None or not name.text:
@@ -107,9 +110,11 @@ def blob_from_element(element: ET.Element, strip: int) -> Blob | None:
     metadata = {item.tag.lower(): item.text or "" for item in element.iterfind("Metadata/*")}
     if properties.findtext("ResourceType") == "directory" or metadata.get("hdi_isfolder") == "true":
         return None
-    text = unquote(name.text) if name.get("Encoded") == "true" else name.text
+    text = (unquote(name.text) if name.get("Encoded") == "true" else name.text)[strip:]
+    if not text:
+        return None
     return Blob(
-        text[strip:],
+        text,
         _length(properties.findtext("Content-Length")),
         decode_md5(properties.findtext("Content-MD5")),
         quoted_etag(properties.findtext("Etag") or ""),

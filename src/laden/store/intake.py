@@ -42,6 +42,7 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 _SMALL = "put-"
+"""Before the names of what no later run goes on with: small files, and those without an MD5."""
 _SMALL_LIFE_S = 3600
 _READ_BYTES = 1 << 20
 _PIECE_BYTES = 512 << 10
@@ -71,8 +72,9 @@ class Placed(NamedTuple):
     md5: bytes
     wrong: str = ""
     """What is wrong with its bytes, of which nothing is left then."""
-    error: StoreError | None = None
-    """Why it did not get its place, where its bytes are right."""
+    error: StoreError | UsageError | None = None
+    """Why it did not get its place, where its bytes are right; a `UsageError` where no other will: the disk is full, or
+    cannot be written to at all."""
 
 
 IsSame = Callable[[Path, int], bool]
@@ -138,13 +140,26 @@ class Intake:
         return Standing(same=False, own=version if own else None)
 
     def put(self, files: Sequence[Brought], judge: Judge) -> list[Placed]:
-        """Give files their places, each on its own, where they prove right.
+        """Give files their places, each on its own, where they prove right; of none that got none is anything left.
 
         Raises:
-            UsageError: the disk is full, or cannot be written to at all.
+            UsageError: not even what lies there can be noted.
         """
-        staged = [self._staged(number, one, judge) for number, one in enumerate(files)]
-        self._note([(found.version, Told(found.md5, {})) for found in staged if isinstance(found, _Staged)])
+        staged: list[_Staged | Placed] = []
+        for number, one in enumerate(files):
+            try:
+                staged.append(self._staged(number, one, judge))
+            except UsageError as error:
+                # What came before it has room, and gets its place.
+                staged += [Placed(b"", "", error)] * (len(files) - number)
+                break
+        try:
+            self._note([(found.version, Told(found.md5, {})) for found in staged if isinstance(found, _Staged)])
+        except UsageError:
+            for found in staged:
+                if isinstance(found, _Staged):
+                    found.path.unlink(missing_ok=True)
+            raise
         return [
             found if isinstance(found, Placed) else Placed(found.md5, "", self._named(found.path, one.name, one.own))
             for one, found in zip(files, staged, strict=True)
@@ -153,10 +168,10 @@ class Intake:
     def part(self, name: str, size_bytes: int, md5: bytes | None) -> Part:
         """A large file on its way, with what an earlier run left of it. Raises `StoreError`, `UsageError`."""
         self._path(name)
-        key = hashlib.sha256(f"{name}\0{size_bytes}\0{md5.hex() if md5 else uuid.uuid4().hex}".encode()).hexdigest()
-        path = self._staging() / f"get-{key[:32]}.part"
+        key = hashlib.sha256(f"{name}\0{size_bytes}\0{md5.hex()}".encode()).hexdigest() if md5 else ""
+        path = self._staging() / (f"get-{key[:32]}.part" if md5 else f"{_SMALL}{uuid.uuid4().hex}.part")
         with writing(path):
-            return Part(path, name, size_bytes, self._full)
+            return Part(path, name, size_bytes, self._full, stays=md5 is not None)
 
     def place(self, part: Part, md5: bytes, own: Version | None) -> StoreError | None:
         """Give a large file that is proved its place; what is wrong with it, or None. Raises `UsageError`."""
@@ -168,7 +183,7 @@ class Intake:
         return error
 
     def _sweep(self) -> None:
-        """Remove what small files left where a run was killed while it wrote them, which takes moments."""
+        """Remove what killed runs left and nobody writes any more."""
         for left in (self.root / STAGING).glob(f"{_SMALL}*"):
             with contextlib.suppress(OSError):
                 if left.stat().st_mtime < time.time() - _SMALL_LIFE_S:
@@ -179,12 +194,17 @@ class Intake:
         try:
             self._path(one.name)
             path = self._staging() / f"{_SMALL}{uuid.uuid4().hex}.part"
-            with path.open("xb", buffering=0) as file:
-                md5, sum_ = _written(file.fileno(), one.data, hashlib.md5(usedforsecurity=False), 0)
+            try:
+                with path.open("xb", buffering=0) as file:
+                    md5, sum_ = _written(file.fileno(), one.data, hashlib.md5(usedforsecurity=False), 0)
+                version = _stamped(path, one.name)
+            except OSError:
+                path.unlink(missing_ok=True)
+                raise
             if wrong := judge(number, len(one.data), md5.digest(), sum_):
                 path.unlink()
                 return Placed(md5.digest(), wrong)
-            return _Staged(path, _stamped(path, one.name), md5.digest())
+            return _Staged(path, version, md5.digest())
         except OSError as error:
             raise self._full(error) from None
         except StoreError as error:
@@ -256,11 +276,22 @@ class _Staged(NamedTuple):
 class Part:
     """A large file on its way: written in its order, and hashed as it is written."""
 
-    def __init__(self, path: Path, name: str, size_bytes: int, full: Callable[[OSError], UsageError]) -> None:
-        """Open it; raises `OSError`, and `StoreError` where another process writes it."""
+    def __init__(
+        self, path: Path, name: str, size_bytes: int, full: Callable[[OSError], UsageError], *, stays: bool
+    ) -> None:
+        """Open it; raises `OSError`, and `StoreError` where another process writes it.
+
+        Args:
+            path: of what is written, beside all others.
+            name: that it will have.
+            size_bytes: how long it will be.
+            full: makes the error where the disk takes no more.
+            stays: whether a later run goes on with it: nobody knows of what has no MD5 whether it is the same.
+        """
         self.path = path
         self.name = name
         self._full = full
+        self._stays = stays
         self._file = _held(path, name)
         self.forget(os.fstat(self._file).st_size > size_bytes)
         self._recall()
@@ -307,11 +338,16 @@ class Part:
     def finish(self) -> Version:
         """Give it a time of its own; nothing is added any more. It is held until it is closed, where the system can."""
         if os.name == "nt":
-            self.close()
+            self._let_go()
         return _stamped(self.path, self.name)
 
     def close(self) -> None:
-        """Let go of it; what was written stays for the next run."""
+        """Let go of it; what was written stays for the next run, where that can use it."""
+        self._let_go()
+        if not self._stays:
+            self.path.unlink(missing_ok=True)
+
+    def _let_go(self) -> None:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1

@@ -145,7 +145,7 @@ def plain_blobs(body: bytes, prefix: str) -> tuple[PlainBlobs, bytes] | None:
     heads, tails = spans["Name"]
     size_bytes = _numbers(body, spans.get("Content-Length", _nowhere(len(heads))), 10)
     start = prefix.encode()
-    if start and not ((tails - heads >= len(start)) & (_at(body, heads, len(start)) == start)).all():
+    if start and not ((tails - heads > len(start)) & (_at(body, heads, len(start)) == start)).all():
         return None
     blobs = PlainBlobs(body, {**spans, "Name": Span(heads + len(start), tails)}, size_bytes)
     return (blobs, around) if (size_bytes >= 0).all() else None

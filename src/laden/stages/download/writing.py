@@ -14,9 +14,9 @@ from typing import NamedTuple
 from laden.stages.download.ranges import WrongBytes, proved
 from laden.stages.download.wanted import Wanted
 from laden.store import Data
-from laden.store.intake import Brought, Intake
+from laden.store.intake import Brought, Intake, Placed
 from laden.store.journal import Version
-from laden.values.errors import StoreError
+from laden.values.errors import StoreError, UsageError
 
 _AT_ONCE = 64
 _AT_ONCE_BYTES = 16 << 20
@@ -90,12 +90,18 @@ class Writers:
             size_bytes += len(jobs[-1].data)
         return jobs
 
-    def _work(self, jobs: list[_Job]) -> list[Written | WrongBytes]:
+    def _work(self, jobs: list[_Job]) -> list[Written | WrongBytes | UsageError]:
         def judge(number: int, size_bytes: int, md5: bytes, crc32: int) -> str:
             return proved(jobs[number].item, size_bytes, md5, crc32)
 
         placed = self._intake.put([Brought(job.item.place, job.data, job.own) for job in jobs], judge)
-        return [WrongBytes(one.wrong) if one.wrong else Written(one.md5, one.error) for one in placed]
+        return [_result(one) for one in placed]
+
+
+def _result(placed: Placed) -> Written | WrongBytes | UsageError:
+    if placed.wrong:
+        return WrongBytes(placed.wrong)
+    return placed.error if isinstance(placed.error, UsageError) else Written(placed.md5, placed.error)
 
 
 def _settle(job: _Job, result: Written | BaseException) -> None:
