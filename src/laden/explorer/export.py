@@ -69,17 +69,18 @@ def images_of(place: Place, condition: str) -> Chosen:
 
 
 def _write_keys(place: Place, order: str, own: str) -> None:
-    """Write the keys of a view's images; raises `UsageError` for a list that would mean anything else than these."""
-    relations = place.index.relations
-    shown = f"keys_{uuid4().hex}"
-    relations.run(f"CREATE TABLE {shown} AS {_keys(place, order)}")
-    try:
-        _refuse_unlike(place, shown)
-        _refuse_shared(place, order, shown)
-        written = f"SELECT key FROM {shown} ORDER BY slot"  # noqa: S608 - own name
-        relations.run(f"COPY ({written}) TO '{own}' (FORMAT csv, HEADER false, QUOTE '', DELIMITER '\n')")
-    finally:
-        relations.run(f"DROP TABLE {shown}")
+    """Write the keys of a view's images, each once, where it is met first.
+
+    Nothing is kept of them meanwhile: a million keys are a third of the memory that the database has.
+
+    Raises:
+        UsageError: the list would mean anything else than these.
+    """
+    keys = _keys(place, f"FROM ({order}) v JOIN items i USING (pos)", ", v.slot")
+    _refuse_unlike(place, keys)
+    _refuse_shared(place, order)
+    once = f"SELECT key FROM (SELECT key, min(slot) AS slot FROM ({keys}) GROUP BY 1) ORDER BY slot"  # noqa: S608 - own text
+    place.index.relations.run(f"COPY ({once}) TO '{own}' (FORMAT csv, HEADER false, QUOTE '', DELIMITER '\n')")
 
 
 def _is_image(place: Place, items: str) -> str:
@@ -90,34 +91,25 @@ def _is_image(place: Place, items: str) -> str:
     return f"NOT ({own}) AND {items}.fate <> 'foreign'"
 
 
-def _key(place: Place) -> tuple[str, str]:
-    """SQL for the key of an item `i`, and the join that it needs: the key column's own words, else the file's name."""
-    name = "regexp_extract(i.name, '[^/]*$', 0, 's')"
+def _keys(place: Place, source: str, more: str = "") -> str:
+    """The keys of images among items `i` of a source: the key column's own words, else the file's name."""
+    key, join = "regexp_extract(i.name, '[^/]*$', 0, 's')", ""
     shape = place.labels.shape
-    column = place.labels.column(shape.key) if shape else None
-    if column is None:
-        return name, ""
-    return f"coalesce(r.{column.quoted}::VARCHAR, {name})", " LEFT JOIN records r ON r.laden_pos = i.pos"
+    if shape and (column := place.labels.column(shape.key)):
+        key = f"coalesce(r.{column.quoted}::VARCHAR, {key})"
+        join = " LEFT JOIN records r ON r.laden_pos = i.pos"
+    return f"SELECT {key} AS key{more} {source}{join} WHERE {_is_image(place, 'i')}"
 
 
-def _keys(place: Place, order: str) -> str:
-    """The keys of a view's images, each once, where it is met first."""
-    key, join = _key(place)
-    return (
-        f"SELECT {key} AS key, min(v.slot) AS slot FROM ({order}) v JOIN items i USING (pos){join}"  # noqa: S608
-        f" WHERE {_is_image(place, 'i')} GROUP BY 1"
-    )
-
-
-def _refuse_unlike(place: Place, shown: str) -> None:
+def _refuse_unlike(place: Place, keys: str) -> None:
     """Refuse keys that a list does not give back: of most that is plain, of the others it is tried."""
-    shape = place.labels.shape
-    doubtful = place.index.relations.stream(f"SELECT key FROM {shown} WHERE NOT regexp_full_match(key, {_PLAIN})")  # noqa: S608
-    first = place.index.relations.all(f"SELECT key FROM {shown} ORDER BY slot LIMIT 1")  # noqa: S608 - own name
-    unlike = [key for (key,) in doubtful if not key or listed(key) != key or any(end in key for end in _LINE_ENDS)]
+    relations, shape = place.index.relations, place.labels.shape
+    doubtful = relations.stream(f"SELECT key FROM ({keys}) WHERE NOT regexp_full_match(key, {_PLAIN})")  # noqa: S608
+    unlike = {key for (key,) in doubtful if not key or listed(key) != key or any(end in key for end in _LINE_ENDS)}
     # What begins the list may be taken for the column's name, or for the mark of its encoding.
-    if first and ((shape and first[0][0] == shape.key) or first[0][0].startswith("\ufeff")):
-        unlike.append(first[0][0])
+    (first,) = relations.one(f"SELECT coalesce(arg_min(key, slot), '') FROM ({keys})")  # noqa: S608 - own text
+    if (shape and first == shape.key) or first.startswith("\ufeff"):
+        unlike.add(first)
     if unlike:
         raise UsageError(
             f"{plural(len(unlike), 'key')} of these would be read back as another, as {min(unlike)!r}, for a list has"
@@ -125,17 +117,28 @@ def _refuse_unlike(place: Place, shown: str) -> None:
         )
 
 
-def _refuse_shared(place: Place, order: str, shown: str) -> None:
-    """Refuse keys of which the list would mean images, too, that are not in the view."""
-    key, join = _key(place)
-    shape = place.labels.shape
-    same = "lower({})" if shape and shape.ignore_case else "{}"
-    shared, example = place.index.relations.one(
-        f"SELECT count(DISTINCT key), min(key) FROM (SELECT {key} AS key FROM items i{join}"  # noqa: S608 - own text
-        f" WHERE {_is_image(place, 'i')} AND i.pos NOT IN (SELECT pos FROM ({order})))"
-        f" WHERE {same.format('key')} IN (SELECT {same.format('key')} FROM {shown})"
+def _refuse_shared(place: Place, order: str) -> None:
+    """Refuse keys of which the list would mean images, too, that are not in the view.
+
+    They are told by marks of 64 bits, for a million keys have no room twice; where two that differ have one mark, which
+    one of ten million such lists may hold, it would be refused for nothing.
+    """
+    relations, shape = place.index.relations, place.labels.shape
+    same = "lower(key)" if shape and shape.ignore_case else "key"
+    marks = f"marks_{uuid4().hex}"
+    relations.run(
+        f"CREATE TABLE {marks} AS SELECT pos, hash({same}) AS mark FROM ({_keys(place, 'FROM items i', ', i.pos')})"  # noqa: S608
     )
+    try:
+        others = f"FROM {marks} ANTI JOIN ({order}) v USING (pos)"
+        shown = f"SELECT mark FROM {marks} SEMI JOIN ({order}) v USING (pos)"  # noqa: S608 - own names
+        shared, pos = relations.one(f"SELECT count(DISTINCT mark), min(pos) {others} WHERE mark IN ({shown})")
+    finally:
+        relations.run(f"DROP TABLE {marks}")
     if shared:
+        (example,) = relations.one(
+            f"SELECT min(key) FROM ({_keys(place, f'FROM (SELECT * FROM items WHERE pos = {pos}) i')})"  # noqa: S608
+        )
         raise UsageError(
             f"{plural(shared, 'key')} of these {'is' if shared == 1 else 'are'} those of images, too, that are not"
             f" shown, as {example!r}: a list of keys would mean these as well. Show them too, or export CSV"
