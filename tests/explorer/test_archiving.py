@@ -76,3 +76,22 @@ def test_what_is_ladens_own_and_chosen_by_name_is_told(asker: Asker) -> None:
 def test_a_deletion_of_what_another_load_below_stands_on_is_told(asker: Asker) -> None:
     plan = asker.post("plan", action="delete", view=asker.post("view", folder="below/")["view"])
     assert "below/_laden/load.json is the load's own" in plan["undo"]
+
+
+@pytest.mark.parametrize("below", ["_laden", "below/_laden"])
+def test_where_notes_alone_are_shown_all_are_told(below: str, place: str) -> None:
+    """Their names say nothing there: they begin below the folder of notes. A folder of notes is a source."""
+    with explored(f"{place}/{below}", write=True) as asker:
+        view = asker.post("view")["view"]
+        told = asker.post("plan", action="delete", names=["load.json"])
+        assert "load.json is the load's own: without that, nobody can prove its images" in told["undo"]
+        assert (
+            "all of this is laden's own" in asker.refused("POST", "plan", action="tier", view=view, values=ARCHIVE)[1]
+        )
+
+
+def test_a_prefix_that_only_looks_like_that_of_notes_holds_none(container: str, emulator: Emulator) -> None:
+    with client(emulator, container) as opened:
+        opened.upload_blob("ward_laden/a.txt", b"x")
+    with explored(f"{container}/ward_laden", write=True) as asker:
+        assert "load's own" not in asker.post("plan", action="delete", names=["a.txt"])["undo"]

@@ -141,8 +141,12 @@ SAS = "?sv=2023-11-03&sig=xxxxxxxxxxxxxxxx&se=2100-01-01&sp=rwdl&sr=c"
 
 
 def of(service: SoftDelete, work: Any) -> Any:
+    return below(service, "", work)
+
+
+def below(service: SoftDelete, prefix: str, work: Any) -> Any:
     async def run() -> Any:
-        manage = open_manage(parse_destination(service.url + SAS))
+        manage = open_manage(parse_destination(f"{service.url}/{prefix}{SAS}"))
         try:
             return await work(manage)
         finally:
@@ -181,6 +185,19 @@ def test_where_versions_are_kept_the_last_one_is_copied_back() -> None:
         of(service, lambda m: m.undelete("a"))
         (back,) = of(service, lambda m: m.list_details()).details
         assert back.blob.size_bytes == 5
+
+
+@pytest.mark.parametrize("most", [1, 10])
+def test_versions_are_seen_behind_a_blob_that_only_says_that_there_is_the_prefix(
+    most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("laden.store.manage.azure._LOOKED_AT", most)
+    for versions in (True, False):
+        with SoftDelete(versions=versions) as service:
+            service.put("ward/", b"")
+            assert below(service, "ward", lambda m: m.undo()) == Undo(14, versions=None)
+            service.put("ward/a", b"1")
+            assert below(service, "ward", lambda m: m.undo()) == Undo(14, versions=versions)
 
 
 def test_where_nothing_is_kept_it_says_so() -> None:

@@ -111,14 +111,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _listing(self, query: dict[str, str]) -> str:
         include = query.get("include", "").split(",")
+        names = sorted(name for name in self.service.blobs if name.startswith(query.get("prefix", "")))
+        names = [name for name in names if name >= query.get("marker", "")]
+        most = int(query.get("maxresults", "5000"))
         shown = ""
-        for name in sorted(self.service.blobs):
-            if not name.startswith(query.get("prefix", "")):
-                continue
+        for name in names[:most]:
             for one in self.service.blobs[name]:
                 if (one.current and not one.deleted) or "versions" in include or (one.deleted and "deleted" in include):
                     shown += self._element(name, one)
-        return f"<EnumerationResults><Blobs>{shown}</Blobs><NextMarker/></EnumerationResults>"
+        after = escape("".join(names[most : most + 1]))
+        return f"<EnumerationResults><Blobs>{shown}</Blobs><NextMarker>{after}</NextMarker></EnumerationResults>"
 
     def _element(self, name: str, one: Version) -> str:
         version = f"<VersionId>{one.id}</VersionId>" if self.service.versions else ""

@@ -81,12 +81,30 @@ def test_what_a_killed_copy_left_is_its_own(there: str) -> None:
     assert verify(f"{there}/copied").exit_code == 0
 
 
-def test_ladens_own_notes_are_nobodys_place(container: str, dataset: Dataset) -> None:
-    assert load(dataset.folder, container, archives="0,1").exit_code == 0
+def test_ladens_own_notes_are_nobodys_place(there: str, dataset: Dataset, names: Callable[[], list[str]]) -> None:
+    before = names()
     for below in ("_laden", "_laden/x", "ward/_laden/x"):
-        for act, source in ((copy, container), (load, dataset.folder)):
+        for act, source in ((copy, there), (load, dataset.folder)):
             with pytest.raises(UsageError, match="keeps its notes"):
-                act(source, f"{container}/{below}")
+                act(source, f"{there}/{below}")
+    assert names() == before
+
+
+def test_a_folder_that_is_called_as_the_notes_and_lies_in_no_load_is_a_place(dataset: Dataset, tmp_path: Path) -> None:
+    assert load(dataset.folder, tmp_path / "_laden" / "x", archives="0,1").exit_code == 0
+
+
+def test_a_link_from_elsewhere_leads_among_the_images_as_well(dataset: Dataset, tmp_path: Path) -> None:
+    there, link = tmp_path / "there", tmp_path / "link"
+    assert load(dataset.folder, there, archives="0,1").exit_code == 0
+    for target, match in ((there / "png", "would take over"), (there / "_laden", "keeps its notes")):
+        before = sorted(there.rglob("*"))
+        link.symlink_to(target, target_is_directory=True)
+        for act, source in ((copy, there), (load, dataset.folder)):
+            with pytest.raises(UsageError, match=match):
+                act(source, link)
+        link.unlink()
+        assert sorted(there.rglob("*")) == before
 
 
 async def change(place: str, page: bytes | None) -> None:

@@ -209,6 +209,10 @@ class Acts:
     @property
     def _is_own(self) -> str:
         """The condition over `items` that something is laden's own: of this load, of another below it, or of people."""
+        destination = self._place.destination
+        if isinstance(destination, Destination) and OWN_FOLDER in destination.prefix.split("/"):
+            # Notes alone are shown, by what they are called below their folder.
+            return "true"
         documents = (
             ", ".join(quoted_text(document.name) for document in self._place.load.documents) if self._place.load else ""
         )

@@ -7,9 +7,10 @@ there before its images, so that going on with one asks nothing. Nothing is writ
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from laden.relations import Relations
 from laden.stages.inventory import fetch_parts
@@ -39,20 +40,29 @@ async def refuse_within(there: Opened, relations: Relations, page: LoadPage | No
         StoreError: what lies above cannot be read.
     """
     place = there.target
-    if isinstance(place, Destination) and OWN_FOLDER in place.prefix.split("/"):
+    loads = list(_above(place))
+    if _is_among_notes(place, [below for _, below in loads]):
         raise UsageError(f"{place} is where laden keeps its notes about a load: {_ELSEWHERE}")
     if page is not None or not relations.one("SELECT count(*) FROM blobs")[0]:
         return
-    for above, below in _above(place):
+    for above, below in loads:
         await _refuse_below(there, above, below, relations)
 
 
+def _is_among_notes(place: Place, called: Iterable[str]) -> bool:
+    # A folder that is called so and lies in no load is somebody's own.
+    paths = [place.prefix] if isinstance(place, Destination) else called
+    return any(OWN_FOLDER in path.split("/") for path in paths)
+
+
 def _above(place: Place) -> Iterator[tuple[Place, str]]:
-    """Every place above it, and how it is called from there."""
+    """Every place above it, of folders those with a load, and how it is called from there."""
     if isinstance(place, FolderDestination):
-        for folder in place.path.parents:
+        # Where it really is: a link from elsewhere leads among the images as well.
+        path = Path(os.path.realpath(place.path))
+        for folder in path.parents:
             if (folder / LOAD).is_file():
-                yield FolderDestination(folder), place.path.relative_to(folder).as_posix()
+                yield FolderDestination(folder), path.relative_to(folder).as_posix()
         return
     for prefix in PurePosixPath(place.prefix).parents if place.prefix else ():
         parent = "" if prefix == PurePosixPath() else str(prefix)

@@ -38,6 +38,8 @@ _ALL = "metadata,snapshots,versions,deleted"
 _PAUSES_S = (0.5, 2.0, 5.0)
 _KEPT_PROPERTIES = ("content-md5", "content-encoding", "content-language", "cache-control", "content-disposition")
 """What "Set Blob Properties" clears unless it is sent along."""
+_LOOKED_AT = 10
+"""Names of a page where one blob is looked for."""
 _COPY_LOOKS_S = 0.5
 _COPY_PATIENCE_S = 600
 
@@ -231,21 +233,26 @@ class AzureManage:
     def _below(self, name: str) -> str:
         return self._prefix + name
 
-    async def _listed(self, include: str, prefix: str, marker: str) -> DetailPage:
+    async def _listed(self, include: str, prefix: str, marker: str, *, most: int | None = None) -> DetailPage:
         query = f"restype=container&comp=list&include={quote(include, safe='')}"
         query += f"&prefix={quote(prefix, safe='')}" if prefix else ""
         query += f"&marker={quote(marker, safe='')}" if marker else ""
+        query += f"&maxresults={most}" if most else ""
         answer = await self._store.request("GET", "", (200,), "list", query)
         return details_from_xml(answer.body, len(self._prefix))
 
     async def _keeps_versions(self) -> bool | None:
         """Whether a blob that is there has a version's id; None where there is none to look at."""
-        query = "restype=container&comp=list&maxresults=1" + (f"&prefix={quote(self._prefix)}" if self._prefix else "")
-        answer = await self._store.request("GET", "", (200,), "list", query)
-        page = details_from_xml(answer.body, len(self._prefix))
-        if not page.details:
-            return None
-        return "x-ms-version-id" in {key.lower() for key in await self.properties(page.details[0].blob.name)}
+        marker, progress = "", Progress()
+        while True:
+            # What comes first may be no blob: one that only says that there is the prefix, or folders.
+            page = await self._read(partial(self._listed, "metadata", self._prefix, marker, most=_LOOKED_AT))
+            if page.details:
+                return "x-ms-version-id" in {key.lower() for key in await self.properties(page.details[0].blob.name)}
+            marker = page.marker
+            progress.see(marker, None)
+            if not marker:
+                return None
 
     async def _copied(self, name: str, target: str, query: str, headers: dict[str, str]) -> None:
         """Have the service copy ("Copy Blob"), and wait until it has: of large blobs it says when it begins."""
