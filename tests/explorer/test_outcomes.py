@@ -137,6 +137,8 @@ def test_what_nobody_can_know_is_told_as_not_known(
         assert "refused" not in job["message"]
         (kind,) = job["findings"]
         assert (kind["code"], kind["count"]) == ("not-known", 2)
+        assert kind["meaning"]
+        assert kind["advice"]
         assert "may be done or not" in kind["examples"][0]["message"]
 
 

@@ -217,6 +217,27 @@ def test_everything_works_by_keyboard_alone(browser: Person, asker: Asker, tmp_p
     quiet(browser, asker.url)
 
 
+def test_no_image_stands_above_the_name_of_another(browser: Person, tmp_path: Path) -> None:
+    long = "b" * 90 + ".png"
+    (tmp_path / "a.png").write_bytes(png.encode(np.arange(1200, dtype=np.uint16).reshape(40, 30) * 50))
+    (tmp_path / long).write_bytes(b"no image at all")
+    with exploring(str(tmp_path)) as asker:
+        browser.visit(asker.url, width=320, height=640)
+        open_first(browser, 2)
+        drawn(browser, "a.png")
+        assert pixels(browser).any()
+        browser.press("c", "ArrowRight")
+        # What is wrong with it is read: this is all that will be shown of it.
+        browser.wait("document.querySelector('.broken')")
+        browser.wait(f"document.querySelector('.pane:last-of-type .under').innerText.startsWith({json.dumps(long)})")
+        assert not pixels(browser).any()
+        assert browser.evaluate("document.documentElement.scrollWidth") <= 320
+        assert browser.evaluate(
+            "document.querySelector('.broken').getBoundingClientRect().left >="
+            " document.querySelector('.pane:last-of-type').getBoundingClientRect().left"
+        )
+
+
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_axe_finds_nothing_in_any_state(browser: Person, asker: Asker, dark: bool) -> None:
     opened(browser, asker, dark=dark)

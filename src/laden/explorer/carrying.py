@@ -248,7 +248,7 @@ def _note(job: Job, acted: Acted, outcome: str) -> None:
     """Tell of a blob that was left as it is, or of which nobody knows."""
     if acted.error is None:
         return
-    code = "not-known" if outcome == "unknown" else f"left-{outcome}"
+    code = "not-known" if outcome == "unknown" else "blob-left"
     job.counts[code] = job.counts.get(code, 0) + 1
     kept = job.examples.setdefault(code, [])
     if len(kept) < _EXAMPLES:

@@ -34,12 +34,16 @@ SELECT coalesce(a.name, b.name) AS name,
        lower(printf('%08x', a.crc32)) AS here_crc32, lower(printf('%08x', b.crc32)) AS there_crc32
 FROM (FROM sides WHERE side = 'here') a FULL JOIN (FROM sides WHERE side = 'there') b ON a.name = b.name
 """
-_SENTENCES = {
-    "other": "its content differs: {here_bytes:,} bytes here, {there_bytes:,} there",
-    "only-here": "it is in the first place alone",
-    "only-there": "it is in the second place alone",
-    "unknown": "it has the same length in both, and nothing that both know tells whether it is the same: read it",
+_DIFFERENCES = {
+    "other": ("diff-other", "its content differs: {here_bytes:,} bytes here, {there_bytes:,} there"),
+    "only-here": ("diff-only-here", "it is in the first place alone"),
+    "only-there": ("diff-only-there", "it is in the second place alone"),
+    "unknown": (
+        "diff-unknown",
+        "it has the same length in both, and nothing that both know tells whether it is the same: read it",
+    ),
 }
+"""Code and sentence of each verdict but `same`."""
 
 
 def compare_sides(relations: Relations) -> dict[str, int]:
@@ -54,8 +58,9 @@ def differences(relations: Relations) -> Iterator[Finding]:
     for name, verdict, here_bytes, there_bytes in relations.stream(
         "SELECT name, verdict, here_bytes, there_bytes FROM compared WHERE verdict <> 'same' ORDER BY verdict, name"
     ):
-        message = _SENTENCES[verdict].format(here_bytes=here_bytes, there_bytes=there_bytes)
-        yield Finding(f"diff-{verdict}", Severity.ERROR, message, blob=name)
+        code, sentence = _DIFFERENCES[verdict]
+        message = sentence.format(here_bytes=here_bytes, there_bytes=there_bytes)
+        yield Finding(code, Severity.ERROR, message, blob=name)
 
 
 _ROWS = f"SELECT {', '.join(COLUMNS)} FROM compared ORDER BY name"  # noqa: S608 - own names

@@ -92,7 +92,14 @@ export function Pane({ picture, name, window, sight, exact, onWindow, onSight, l
   const due = useRef(0);
   latest.current = { picture, window, sight, exact, name };
   useLayoutEffect(() => {
-    if (due.current || !box.width || !picture?.levels.length) return;
+    if (!picture?.levels.length) {
+      // Whatever is on the canvas is another image than the name under it says.
+      canvas.current.getContext("2d").clearRect(0, 0, canvas.current.width, canvas.current.height);
+      delete canvas.current.dataset.drawn;
+      setUnder("");
+      return;
+    }
+    if (due.current || !box.width) return;
     due.current = requestAnimationFrame(() => {
       due.current = 0;
       const now = latest.current;

@@ -317,7 +317,8 @@ class Publisher(Putting):
         except NameRefused as error:
             findings.append(Finding("blob-name", Severity.ERROR, str(error), blob=name))
         except BlobConflict:
-            findings.append(_conflict(f"{what}-conflict", "file" if what == "sidecar" else what, name))
+            code, what = ("sidecar-conflict", "file") if what == "sidecar" else ("table-conflict", "table")
+            findings.append(_conflict(code, what, name))
         return None
 
     def _named_rows(self, landing: Landing) -> NDArray[np.int64]:
