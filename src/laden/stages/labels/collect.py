@@ -1,6 +1,6 @@
 """Which labels each image of a load has: the table in the container, held against the manifest.
 
-A row belongs to the blob that the load's own layout makes of it. Several rows may name one image; it has the labels
+A row belongs to the blob that it is linked with (`stages.linking`). Several rows may name one image; it has the labels
 of all of them. Nothing is read from the network here.
 """
 
@@ -12,10 +12,12 @@ from itertools import groupby
 
 from laden.dataset.images import BROKEN
 from laden.dataset.profile import Profile, Template
-from laden.dataset.table import BATCH, Table, columns
+from laden.dataset.selection import Part
+from laden.dataset.table import Table
 from laden.dataset.table.labels import labels_of
 from laden.relations import Relations
 from laden.stages.labels.images import LabelCounts, LabelledImage
+from laden.stages.linking import link, name_rows
 from laden.values.errors import UsageError
 
 
@@ -37,16 +39,13 @@ def collect(relations: Relations, table: Table, profile: Profile, layout: Templa
         raise UsageError(
             f"the profile '{profile.name}' names no column of labels: give a TOML file that does with --profile"
         )
-    wanted = [*layout.fields, shape.labels]
-    if absent := [name for name in wanted if name not in table.columns]:
+    if absent := [name for name in (*layout.fields, shape.labels) if name not in table.columns]:
         raise UsageError(f"the table {table.name} has no column '{absent[0]}', which the labels need: check --profile")
-    places = {name: table.column(name) for name in wanted}
-    text = f"c{places[shape.labels]}"
-    relations.run("CREATE OR REPLACE TABLE labels (row BIGINT, blob VARCHAR, text VARCHAR)")
-    relations.absorb(
-        f"INSERT INTO labels SELECT row, {layout.sql({name: f'c{place}' for name, place in places.items()})}, {text}"  # noqa: S608
-        f" FROM {BATCH}",
-        columns(table, sorted(set(places.values()))),
+    rows, cells = name_rows(relations, Part(table, shape), layout, (shape.labels,), profile=profile)
+    link(relations, rows, "known", many=shape.many)
+    relations.run(
+        f"CREATE OR REPLACE TABLE labels AS SELECT row, l.blob, {cells[shape.labels]} AS text"  # noqa: S608 - own names
+        f" FROM {rows} LEFT JOIN linked l USING (row)"
     )
     return LabelSet(relations, _read(relations, shape.columns[shape.labels]))
 
