@@ -49,7 +49,7 @@ def _joined(tmp_path: Path) -> Iterator[tuple[Shared, Index, Labels, dict[str, s
             assert profile is not None
             own.read(
                 [Part(Table.open(dataset.table).hold(relations.folder), profile.table)],
-                Naming(profile.layout, manifest=True),
+                Naming(profile.layout, profile, manifest=True),
             )
             yield relations, index, own, right
         finally:
@@ -106,7 +106,10 @@ def test_rows_of_a_new_table_are_not_taken_for_those_of_the_old_one(tmp_path: Pa
             csv.writer(file).writerows([header, *reversed(records)])
         profile = known_profile("padchest")
         assert profile is not None
-        own.read([Part(Table.open(table).hold(relations.folder), profile.table)], Naming(profile.layout, manifest=True))
+        own.read(
+            [Part(Table.open(table).hold(relations.folder), profile.table)],
+            Naming(profile.layout, profile, manifest=True),
+        )
         assert {*_shown(relations).values()} == {None}, "until it is joined"
         own.join()
         assert _shown(relations) == right
@@ -167,7 +170,7 @@ def _read_again(relations: Shared, own: Labels, tmp_path: Path) -> None:
     assert profile is not None
     own.read(
         [Part(Table.open(tmp_path / "source" / rows.TABLE_NAME).hold(relations.folder), profile.table)],
-        Naming(profile.layout, manifest=True),
+        Naming(profile.layout, profile, manifest=True),
     )
 
 
@@ -224,7 +227,8 @@ def _read(table: Path) -> list[tuple[Any, ...]]:
             profile = known_profile("padchest")
             assert profile is not None
             own.read(
-                [Part(Table.open(table).hold(relations.folder), profile.table)], Naming(profile.layout, manifest=True)
+                [Part(Table.open(table).hold(relations.folder), profile.table)],
+                Naming(profile.layout, profile, manifest=True),
             )
             assert relations.all(f"SELECT count(*) FROM {PACKED}.labels") == relations.all(
                 "SELECT count(*) FROM labels"

@@ -29,6 +29,8 @@ class Naming(NamedTuple):
 
     layout: Template
     """That made the images' names."""
+    profile: Profile
+    """That spells the cells which these are made of."""
     manifest: bool
     """Whether a manifest says the keys of the images; else only their names do."""
 
@@ -51,7 +53,7 @@ def recognised(name: str, table: Table) -> Meant | None:
     shape = shape_of(profile, name)
     if shape is None or shape.key not in table.columns:
         return None
-    return Meant(Part(table, shape), Naming(profile.layout_of(shape), manifest=False))
+    return Meant(Part(table, shape), Naming(profile.layout_of(shape), profile, manifest=False))
 
 
 def keep_names(own: Relations, relations: Shared, part: Part, naming: Naming) -> None:
@@ -63,7 +65,7 @@ def keep_names(own: Relations, relations: Shared, part: Part, naming: Naming) ->
         part: the table, with its shape.
         naming: how its rows are meant.
     """
-    rows, _ = name_rows(own, part, naming.layout)
+    rows, _ = name_rows(own, part, naming.layout, profile=naming.profile)
     path = own.to_parquet(f"SELECT row, made, named FROM {rows}", _FILE, "laden_names")  # noqa: S608 - own name
     path.replace(relations.folder / _FILE)
 

@@ -7,8 +7,11 @@ in doubt is linked with nothing. Nothing is asked of a store here, and nothing i
 
 from __future__ import annotations
 
+from functools import partial
+
 from laden.dataset.profile import Profile, TableShape, Template
 from laden.dataset.selection import Part
+from laden.dataset.selection.keys import spell
 from laden.dataset.table import BATCH, columns
 from laden.relations import Relations
 
@@ -44,7 +47,13 @@ def layout_of(told: str, profile: Profile | None, shape: TableShape | None) -> T
 
 
 def name_rows(
-    relations: Relations, part: Part, made: Template, more: tuple[str, ...] = (), *, number: int = 0
+    relations: Relations,
+    part: Part,
+    made: Template,
+    more: tuple[str, ...] = (),
+    *,
+    profile: Profile | None = None,
+    number: int = 0,
 ) -> tuple[str, dict[str, str]]:
     """Make a relation of each row's number (`row`), the name that a layout makes of it (`made`), and its key (`named`).
 
@@ -55,6 +64,7 @@ def name_rows(
         part: the table.
         made: the layout.
         more: columns that are wanted, too.
+        profile: of the load, where it is known: cells are spelled as it spells them, `0` for `0.0`, as a load does it.
         number: tells it from those of other tables.
 
     Returns:
@@ -72,6 +82,9 @@ def name_rows(
         f"INSERT INTO linking{number} SELECT row + {before}{f', {taken}' if places else ''} FROM {BATCH}",  # noqa: S608 - own names
         columns(table, places),
     )
+    if profile is not None:
+        for name in filter(profile.is_respelled, cells):
+            spell(relations, f"linking{number}", cells[name], partial(profile.spelled, name))
     blob = made.sql(cells) if all(name in cells for name in made.fields) else "NULL::VARCHAR"
     by_key = f"nullif({cells[key[0]]}, '')" if key else "NULL::VARCHAR"
     relations.run(

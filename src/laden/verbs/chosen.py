@@ -51,6 +51,8 @@ class Landed:
     """Whether it holds the rows of a selection."""
     layout: Template
     """That made the names of its images."""
+    profile: Profile | None
+    """Of the load, where it is known."""
     original: str = ""
     """Hexadecimal MD5 of the publisher's whole table, where the load's page tells it."""
 
@@ -145,6 +147,7 @@ async def read_loaded(run: Run, store: Store, profile: str | None, *, tables: bo
                 shape.subset if shape else document.name if _is_part(document) else _part_name(document.name),
                 bool(document.selection),
                 layout_of(page.layout, known, shape),
+                known,
                 document.original,
             )
         )
@@ -262,7 +265,7 @@ def _link(relations: Relations, tables: Sequence[Landed], layout: Template | Non
         if layout is not None:
             _refuse_unknown(layout, landed.part.table)
         more = layout.fields if layout else ()
-        rows, cells = name_rows(relations, landed.part, landed.layout, more, number=number)
+        rows, cells = name_rows(relations, landed.part, landed.layout, more, profile=landed.profile, number=number)
         named.append((rows, layout.sql({**cells, WHOLE_PATH: "blob"}) if layout else "blob"))
     together = " UNION ALL ".join(f"SELECT row, made, named FROM {rows}" for rows, _ in named)  # noqa: S608 - own names
     many = any(landed.part.shape is not None and landed.part.shape.many for landed in tables)

@@ -8,18 +8,19 @@ nothing is written. Needs nothing but the destination; images are not read.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from laden.dataset.profile import Profile, Template, builtin, open_profile
+from laden.dataset.profile import Profile, TableShape, builtin, open_profile
 from laden.relations import Relations
 from laden.relations.trouble import told_locally
 from laden.run.loop import run
-from laden.stages.labels import FORMS, STARTS, LabelCounts, LabelSet, collect
+from laden.stages.labels import FORMS, STARTS, LabelCounts, LabelSet, Naming, collect, name_labels
 from laden.stages.landed import fetch_table, read_proved
-from laden.stages.loadpage import COMPLETE, LoadPage
+from laden.stages.linking import layout_of
+from laden.stages.loadpage import COMPLETE, Document, LoadPage
 from laden.stages.proof import wrong
 from laden.store import Destination, FolderDestination, Store, open_store, parse_destination, place_of, quoted
 from laden.values.arguments import checked
@@ -109,9 +110,27 @@ async def read_labels(store: Store, relations: Relations, page: LoadPage, profil
     """
     if page.table is None:
         raise UsageError("no table of labels lies beside the images: load them with one")
-    shape = _profile(page, profile)
-    table = await fetch_table(store, relations, page.table)
-    return collect(relations, table, shape, Template(page.layout))
+    known = _profile(page, profile)
+    named: list[Naming] = []
+    for number, (document, shape) in enumerate(_tables(page, page.table, known)):
+        table = await fetch_table(store, relations, document)
+        if number and (shape is None or shape.labels not in table.columns):
+            continue
+        before = named[-1].after if named else 0
+        layout = layout_of(page.layout, known, shape)
+        named.append(name_labels(relations, table, known, shape, layout, number=number, before=before))
+    return collect(relations, named)
+
+
+def _tables(page: LoadPage, first: Document, profile: Profile) -> Iterator[tuple[Document, TableShape | None]]:
+    """The label tables, each with its shape: of a table and a selection of it, the whole."""
+    wholes = {one.original for one in (first, *page.others) if not one.selection}
+    for document in (first, *page.others):
+        fits = (shape for shape in profile.tables if shape.fits(document.name) or shape.subset == document.name)
+        # A person may have called it otherwise.
+        shape = next(fits, profile.table if document is first or document.selection else None)
+        if document is first or (shape is not None and not (document.selection and document.original in wholes)):
+            yield document, shape
 
 
 def addresses(target: Destination | FolderDestination, urls: str) -> Callable[[str], str]:

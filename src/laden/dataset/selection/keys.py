@@ -6,7 +6,7 @@ and no accents that stand by themselves.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from laden.dataset.profile import TableShape
 from laden.relations import Relations
@@ -56,6 +56,14 @@ def fold(relations: Relations, table: str, shape: TableShape, columns: Sequence[
         relations.run("CREATE OR REPLACE TABLE folded (given VARCHAR, fold VARCHAR)")
         if relations.feed("folded", ((text, other) for (text,) in odd if (other := shape.folded(text)) != text)):
             relations.run(f"UPDATE {table} SET {column} = fold FROM folded WHERE given = {column}")  # noqa: S608
+
+
+def spell(relations: Relations, table: str, column: str, spelled: Callable[[str], str]) -> None:
+    """Write a column's values as the dataset spells them (`Profile.spelled`): each different one is asked once."""
+    given = relations.stream(f"SELECT DISTINCT {column} FROM {table} WHERE {column} IS NOT NULL")  # noqa: S608 - own names
+    relations.run("CREATE OR REPLACE TABLE spelling (given VARCHAR, spelled VARCHAR)")
+    if relations.feed("spelling", ((text, other) for (text,) in given if (other := spelled(text)) != text)):
+        relations.run(f"UPDATE {table} SET {column} = spelled FROM spelling WHERE given = {column}")  # noqa: S608
 
 
 def is_ascii(text: str) -> str:

@@ -1,54 +1,85 @@
-"""Which labels each image of a load has: the table in the container, held against the manifest.
+"""Which labels each image of a load has: the tables in the container, held against the manifest.
 
-A row belongs to the blob that the load's own layout makes of it. Several rows may name one image; it has the labels
+A row belongs to the blob that it is linked with (`stages.linking`). Several rows may name one image; it has the labels
 of all of them. Nothing is read from the network here.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import groupby
+from typing import NamedTuple
 
 from laden.dataset.images import BROKEN
-from laden.dataset.profile import Profile, Template
-from laden.dataset.table import BATCH, Table, columns
+from laden.dataset.profile import Profile, TableShape, Template
+from laden.dataset.selection import Part
+from laden.dataset.table import Table, count
 from laden.dataset.table.labels import labels_of
 from laden.relations import Relations
 from laden.stages.labels.images import LabelCounts, LabelledImage
+from laden.stages.linking import link, name_rows
 from laden.values.errors import UsageError
 
 
-def collect(relations: Relations, table: Table, profile: Profile, layout: Template) -> LabelSet:
-    """Read a table's labels.
+class Naming(NamedTuple):
+    """The rows of a table, with what they say of labels."""
+
+    rows: str
+    """A query of `row`, `made`, `named` (`stages.linking`) and `text`, the cell with the labels."""
+    kind: str
+    """Of the column of labels."""
+    many: bool
+    """Whether rows of one key may mean one image."""
+    after: int
+    """How many rows there are up to its last one."""
+
+
+def name_labels(
+    relations: Relations,
+    table: Table,
+    profile: Profile,
+    shape: TableShape | None,
+    layout: Template,
+    *,
+    number: int = 0,
+    before: int = 0,
+) -> Naming:
+    """Read a table's cells.
 
     Args:
-        relations: with the manifest in `known`.
+        relations: where they will be.
         table: as it lies in the container, held.
-        profile: says which column holds labels.
-        layout: of the load, which its page names.
+        profile: of the load.
+        shape: of the table, which says which column holds labels.
+        layout: that made the names of its images.
+        number: tells the table from others.
+        before: rows of those before it.
 
     Raises:
         UsageError: the profile knows of no labels, or the table has not the columns that it needs.
         SourceError: the table cannot be read.
     """
-    shape = profile.table
     if shape is None or shape.labels is None:
         raise UsageError(
             f"the profile '{profile.name}' names no column of labels: give a TOML file that does with --profile"
         )
-    wanted = [*layout.fields, shape.labels]
-    if absent := [name for name in wanted if name not in table.columns]:
+    if absent := [name for name in (*layout.fields, shape.labels) if name not in table.columns]:
         raise UsageError(f"the table {table.name} has no column '{absent[0]}', which the labels need: check --profile")
-    places = {name: table.column(name) for name in wanted}
-    text = f"c{places[shape.labels]}"
-    relations.run("CREATE OR REPLACE TABLE labels (row BIGINT, blob VARCHAR, text VARCHAR)")
-    relations.absorb(
-        f"INSERT INTO labels SELECT row, {layout.sql({name: f'c{place}' for name, place in places.items()})}, {text}"  # noqa: S608
-        f" FROM {BATCH}",
-        columns(table, sorted(set(places.values()))),
+    part = Part(table, shape, before)
+    rows, cells = name_rows(relations, part, layout, (shape.labels,), profile=profile, number=number)
+    query = f"SELECT row, made, named, {cells[shape.labels]} AS text FROM {rows}"  # noqa: S608 - own names
+    return Naming(query, shape.columns[shape.labels], shape.many, before + count(table))
+
+
+def collect(relations: Relations, named: Sequence[Naming]) -> LabelSet:
+    """Link tables that were read with the images of the manifest in `known`; the first one's labels are read as its."""
+    rows = " UNION ALL ".join(one.rows for one in named)
+    link(relations, f"({rows})", "known", many=any(one.many for one in named))
+    relations.run(
+        f"CREATE OR REPLACE TABLE labels AS SELECT row, l.blob, text FROM ({rows}) LEFT JOIN linked l USING (row)"  # noqa: S608
     )
-    return LabelSet(relations, _read(relations, shape.columns[shape.labels]))
+    return LabelSet(relations, _read(relations, named[0].kind))
 
 
 def _read(relations: Relations, kind: str) -> int:

@@ -10,7 +10,7 @@ The cells that are needed go into the relation `cells`, once; `rows` and `sizes`
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from laden.dataset.profile import MAX_SHOWN, NO_PLACE, PLACE_SEPARATOR, WHICH_FOLDER, Profile, TableShape, Template
-from laden.dataset.selection.keys import fold, folded, row_key
+from laden.dataset.selection.keys import fold, folded, row_key, spell
 from laden.dataset.table import BATCH, Block, Table, TableWatch, columns, count
 from laden.relations import Relations
 from laden.run.findings import FindingLog
@@ -112,7 +112,7 @@ def _feed(
         relations.run(charted.declared)
         relations.run(charted.taken("cells", before))
     for name, cell in ((name, cell) for name, cell in named.items() if profile.is_respelled(name)):
-        _spell(relations, cell, partial(profile.spelled, name))
+        spell(relations, "cells", cell, partial(profile.spelled, name))
     named[WHICH_FOLDER] = f"'{profile.folder_of(shape)}'"
     place = folded(shape, _place([named.get(name) for name in places]))
     _insert(relations, before, homes, row_key(shape, key), key, home, layout.sql(named), place)
@@ -192,14 +192,6 @@ class _Cells:
             f"INSERT INTO cells SELECT row, {', '.join(texts)} FROM {BATCH}",  # noqa: S608 - own names
             columns(self._table, places, see),
         )
-
-
-def _spell(relations: Relations, cell: str, spelled: Callable[[str], str]) -> None:
-    """Write the values of a column as the dataset spells them (`Profile.spelled`): each different one is asked once."""
-    given = relations.stream(f"SELECT DISTINCT {cell} FROM cells")  # noqa: S608 - own names
-    relations.run("CREATE OR REPLACE TABLE spelling (given VARCHAR, spelled VARCHAR)")
-    if relations.feed("spelling", ((text, other) for (text,) in given if (other := spelled(text)) != text)):
-        relations.run(f"UPDATE cells SET {cell} = spelled FROM spelling WHERE given = {cell}")  # noqa: S608 - own names
 
 
 def _place(cells: Sequence[str | None]) -> str:
