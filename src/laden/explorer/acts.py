@@ -93,6 +93,8 @@ class Acts:
         if action not in _ACTIONS:
             raise UsageError(f"'{action}' is nothing that can be done here")
         values = _checked(action, values)
+        if action == "copy":
+            await asyncio.to_thread(self._refuse_among_images, values["prefix"])
         undo = await self._undo(action)
         marks = await self._marks.of_view(choice.view)
         targets, own = await self._meant("archive" if values.get("tier") == "Archive" else action, choice)
@@ -106,6 +108,14 @@ class Acts:
             self.forget(old.number)
         self._plans[plan.number] = plan
         return plan
+
+    def _refuse_among_images(self, prefix: str) -> None:
+        """Raise where images of the load that is shown lie: what is copied there, notes too, would be taken for its."""
+        (images,) = self._place.relations.one("SELECT count(*) FROM known WHERE starts_with(blob, ?)", [prefix])
+        if images:
+            raise UsageError(
+                f"below {prefix} lie images of the load that is shown: name a prefix of its own, as review/"
+            )
 
     def forget(self, number: str) -> None:
         """Nobody will carry this plan out."""

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from laden.relations import Relations
 from laden.stages.inventory import fetch_parts
 from laden.stages.loadpage import LOAD, MOST_PAGE_BYTES, LoadPage, read_load_page
-from laden.stages.manifest import named_below
+from laden.stages.manifest import find_loads_below, named_below
 from laden.store import Destination, FolderDestination, open_store
 from laden.values.errors import AccessDenied, BlobMissing, ContainerMissing, UsageError
 from laden.values.names import OWN_FOLDER
@@ -26,14 +26,23 @@ _ELSEWHERE = "name a prefix of its own"
 
 Place = Destination | FolderDestination
 
+_RECORDS = f"SELECT count(*) FROM blobs WHERE starts_with(name, '{OWN_FOLDER}/history/')"  # noqa: S608 - own text
+_OTHERS = """
+SELECT count(*) FROM blobs WHERE source IS NOT NULL AND name NOT IN (SELECT name FROM below)
+"""
 
-async def refuse_within(there: Opened, relations: Relations, page: LoadPage | None) -> None:
+
+async def refuse_within(
+    there: Opened, relations: Relations, page: LoadPage | None, *, leaves_word: bool = False
+) -> None:
     """Raise where images of a load above would become the place's own.
 
     Args:
         there: where a load or copy goes.
         relations: `blobs` is its listing.
         page: what a load of its own left there.
+        leaves_word: whether whoever goes there has a record in the history before its first image, as a copy has: any
+            images without one are others', of shares, say, or of a load that broke off.
 
     Raises:
         UsageError: it lies among another load's images, or its notes.
@@ -47,6 +56,13 @@ async def refuse_within(there: Opened, relations: Relations, page: LoadPage | No
         return
     for above, below in loads:
         await _refuse_below(there, above, below, relations)
+    if leaves_word and not relations.one(_RECORDS)[0]:
+        find_loads_below(relations)
+        if others := relations.one(_OTHERS)[0]:
+            raise UsageError(
+                f"here lie {plural(others, 'image')} of a load that is not complete, or of shares of one, which this"
+                f" one would take over: {_ELSEWHERE}"
+            )
 
 
 def _is_among_notes(place: Place, called: Iterable[str]) -> bool:

@@ -194,7 +194,7 @@ class _Copying:
         self._refuse_same(same=is_container and bool(page_etag) and _etag_of(relations, LOAD) == page_etag)
         await self._listing.know()
         page, self._earlier = await read_earlier(self._there.store, relations)
-        await refuse_within(self._there, relations, page)
+        await refuse_within(self._there, relations, page, leaves_word=True)
         run.add(await self._listing.doubt(self._earlier, page))
         return self._plan()
 

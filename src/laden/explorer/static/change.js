@@ -56,7 +56,9 @@ export function Change({ state }) {
   const ask = tried(async () => {
     if (action === "sas") return setUrl((await post("sas", { hours: Number(text) || 1 })).url);
     if (action === "upload") { await post("upload", { paths: lines(text), prefix: into }); return set({ dialog: "jobs" }); }
-    const what = action === "undelete" ? { names: gone } : all ? { view: view.view } : await meant();
+    // Of the item that is named here, and not of the one that has come into its place since.
+    const picked = countOf(chosen, view) ? await meant() : those;
+    const what = action === "undelete" ? { names: gone } : all ? { view: view.view } : picked;
     if (action === "elsewhere") { await post("copy", { ...what, to: text, sas }); return set({ dialog: "jobs" }); }
     return setPlan(await post("plan", { action, ...what, values: values(action, text) }));
   });

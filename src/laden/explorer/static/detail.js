@@ -1,5 +1,5 @@
 // What is known of one item, beside it: the rows that name it, properties, versions, and where it came from.
-import { amount, base, day, get, html, plain, sentence, size, useEffect, useState } from "./lib.js";
+import { address, amount, base, day, get, html, plain, sentence, size, useEffect, useState } from "./lib.js";
 import { go, mark, say } from "./state.js";
 
 /** @param {string} name @param {number} stale @param {string} what */
@@ -35,7 +35,7 @@ export function Detail({ name, state, facts }) {
       <${Pairs} pairs=${provenance(item)} />`}
     ${told.error && html`<p class="bad">${told.error}</p>`}
     ${told.found && html`<${Properties} found=${told.found} />`}
-    <p><a href=${`/api/file?name=${encodeURIComponent(name)}`} download=${base(name)}>Save this file as it is</a></p>
+    <p><a href=${address("file", { name })} download=${base(name)}>Save this file as it is</a></p>
   </aside>`;
 }
 
