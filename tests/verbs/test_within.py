@@ -14,6 +14,7 @@ from laden.values.errors import UsageError
 from laden.verbs.copy import copy
 from laden.verbs.load import load
 from laden.verbs.verify import verify
+from tests.support.begun import begin
 from tests.support.dataset import Dataset, make_dataset
 from tests.support.harness import landed
 
@@ -22,13 +23,13 @@ IMAGES = 5
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    return make_dataset(tmp_path_factory.mktemp("source"), {"0": 3, "1": 2})
+    return make_dataset(tmp_path_factory.mktemp("source") / "source", {"0": 3, "1": 2})
 
 
 @pytest.fixture(params=["container", "folder"])
 def there(request: pytest.FixtureRequest, dataset: Dataset, container: str, tmp_path: Path) -> str:
     place = container if request.param == "container" else str(tmp_path / "there")
-    assert load(dataset.folder, place, archives="0,1").exit_code == 0
+    begin(dataset.folder, place, archives="0,1")
     return place
 
 
@@ -82,7 +83,7 @@ def test_what_a_killed_copy_left_is_its_own(there: str) -> None:
 
 
 def test_ladens_own_notes_are_nobodys_place(container: str, dataset: Dataset) -> None:
-    assert load(dataset.folder, container, archives="0,1").exit_code == 0
+    begin(dataset.folder, container, archives="0,1")
     for below in ("_laden", "_laden/x", "ward/_laden/x"):
         for act, source in ((copy, container), (load, dataset.folder)):
             with pytest.raises(UsageError, match="keeps its notes"):
