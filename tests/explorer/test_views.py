@@ -10,8 +10,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
+from laden.explorer import export, keylist
 from laden.explorer.database import Shared
 from laden.explorer.index import Index
 from laden.explorer.labels import Labels
@@ -251,6 +253,28 @@ def test_exports_hold_the_selection_with_its_labels(asker: Asker, rows: list[dic
     assert sorted(filter(None, told)) == sorted(name.rpartition("/")[2] for name in listed if name.endswith(".png"))
     parquet = asker.raw("GET", f"/api/export?view={view['view']}&form=parquet")[2]
     assert parquet[:4] == parquet[-4:] == b"PAR1"
+
+
+@pytest.mark.parametrize("query", [{}, {"descending": True}, {"sort": "size_bytes"}, {"where": ["Projection = 'PA'"]}])
+def test_a_part_at_a_time_is_the_same_file(
+    query: dict[str, Any], asker: Asker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    view = asker.post("view", **query)["view"]
+    ask = [asker.raw("GET", f"/api/export?view={view}&form={form}") for form in ("csv", "keys", "parquet")]
+    for module in (export, keylist):
+        monkeypatch.setattr(module, "PART_ROWS", 3)
+    parts = [asker.raw("GET", f"/api/export?view={view}&form={form}") for form in ("csv", "keys", "parquet")]
+    assert [status for status, *_ in (*ask, *parts)] == [200] * 6
+    assert [data for *_, data in ask[:2]] == [data for *_, data in parts[:2]]
+    files = [tmp_path / "at-once.parquet", tmp_path / "parts.parquet"]
+    for file, (*_, data) in zip(files, (ask[2], parts[2]), strict=True):
+        file.write_bytes(data)
+    at_once, of_parts = (duckdb.sql(f"FROM '{file}'") for file in files)
+    assert at_once.columns == of_parts.columns
+    assert at_once.fetchall() == of_parts.fetchall()
+    assert [row[0] for row in at_once.fetchall()] == [
+        row["name"] for row in csv.DictReader(io.StringIO(ask[0][2].decode()))
+    ]
 
 
 def test_no_spreadsheet_runs_what_is_exported(asker: Asker, place: Path) -> None:

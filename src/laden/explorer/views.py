@@ -189,7 +189,7 @@ class Views:
             if labels
             else ""
         )
-        page, parameters = _page(view, start, count)
+        page, parameters = page_of(view, start, count)
         rows = self._relations.all(
             f"WITH page AS MATERIALIZED ({page}) SELECT p.slot, {columns}{more}"  # noqa: S608 - own text, quoted names
             f" FROM page p JOIN items i USING (pos) {join} ORDER BY p.slot",
@@ -235,7 +235,8 @@ class Views:
         return view.start is not None and not view.query.folder
 
 
-def _page(view: View, start: int, count: int) -> tuple[str, list[object]]:
+def page_of(view: View, start: int, count: int) -> tuple[str, list[object]]:
+    """The query of a view's rows from a position on, as `slot` and `pos`, with its parameters."""
     if view.table:
         return f"SELECT slot, pos FROM {view.table} WHERE slot BETWEEN ? AND ?", [start, start + count - 1]  # noqa: S608
     count = max(0, min(count, view.rows - start))
