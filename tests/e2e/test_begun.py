@@ -46,9 +46,9 @@ TIMES = {"container", "creation_time", "last_modified", "etag", "blob_tier_chang
 def files(folder: Path) -> dict[str, bytes]:
     found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*")}
     data = {name: path.read_bytes() if path.is_file() else b"" for name, path in found.items()}
+    # Of records, all but their time; the notes of a folder hold the times of its files.
     return {
-        # Times of change are those of each load's own files.
-        name: re.sub(rb'"when": "[^"]+"', b"", re.sub(rb'("mtime_ns"|"changed_ns"): ?\d+', b"", content))
+        name: re.sub(rb'"when": "[^"]+"', b"", content)
         for name, content in data.items()
         if name != "_laden/folder.jsonl"
     }
