@@ -98,11 +98,15 @@ _LONGEST = (
     "stages/test_plan_places.py",
     "machines/",
     "docs/test_site.py",
+    "fuzz/test_fuzz.py::test_zips",
+    "verbs/test_strangers.py::test_no_secret",
+    "e2e/test_azcopy.py",
+    "explorer/test_page_writes.py",
 )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of half a minute come first, so that none is left to one process at the end."""
+    """Tests that take long, or modules that do, come first, so that none is left to one process at the end."""
     items.sort(key=lambda item: not any(name in item.nodeid for name in _LONGEST))
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from laden.cli import run_command
-from laden.verbs.load import load
+from tests.support.begun import begin
 from tests.support.dataset import Dataset, make_dataset
 
 
@@ -16,7 +16,7 @@ def dataset(tmp_path: Path) -> Dataset:
 
 @pytest.fixture
 def there(dataset: Dataset, tmp_path: Path) -> Path:
-    load(dataset.folder, str(tmp_path / "dest"))
+    begin(dataset.folder, str(tmp_path / "dest"))
     return tmp_path / "dest"
 
 

@@ -17,21 +17,21 @@ from laden.store.manage.folder import FolderManage
 from laden.values.errors import AccessDenied, Interrupted, UsageError
 from laden.values.events import Event, Serving, Summary
 from laden.verbs.explore import explore
-from laden.verbs.load import load
 from laden.verbs.verify import verify
 from tests.explorer.served import Asker, explored, exploring
+from tests.support.begun import begin
 from tests.support.dataset import Dataset, make_dataset
 from tests.support.harness import client, landed, sas
 
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    return make_dataset(tmp_path_factory.mktemp("source"), {"0": 4, "1": 3})
+    return make_dataset(tmp_path_factory.mktemp("source") / "source", {"0": 4, "1": 3})
 
 
 @pytest.fixture
 def place(dataset: Dataset, container: str) -> str:
-    load(dataset.folder, container, archives="0,1")
+    begin(dataset.folder, container, archives="0,1")
     return container
 
 
@@ -233,7 +233,7 @@ def test_a_sas_is_shown_once_and_may_only_read(asker: Asker, place: str, emulato
 
 def test_a_folder_is_changed_the_same_way_and_says_that_nothing_comes_back(dataset: Dataset, tmp_path: Path) -> None:
     folder = tmp_path / "dest"
-    load(dataset.folder, str(folder), archives="0")
+    begin(dataset.folder, str(folder), archives="0")
     with explored(str(folder), write=True) as asker:
         names = asker.names(asker.post("view", folder="png/"))[:1]
         plan = asker.post("plan", action="delete", names=names)
@@ -250,7 +250,7 @@ def test_an_act_that_the_end_of_the_server_breaks_off_is_told(
     dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "dest"
-    load(dataset.folder, str(folder), archives="0")
+    begin(dataset.folder, str(folder), archives="0")
     ending, told, stop = asyncio.Event(), threading.Event(), threading.Event()
     delete, close = FolderManage.delete, Jobs.close
     calls: list[str] = []
@@ -392,7 +392,7 @@ def test_a_sas_that_ends_while_somebody_browses_is_a_sentence(place: str, emulat
 def test_the_account_shows_its_containers_and_marks_loads(dataset: Dataset, emulator: Emulator) -> None:
     # Of containers of other tests there may be more than are marked; this one's name comes first.
     place = emulator.url(f"0-{uuid.uuid4().hex}")
-    load(dataset.folder, place, archives="0,1")
+    begin(dataset.folder, place, archives="0,1")
     account = place.rpartition("/")[0]
     with exploring(account) as asker:
         asker.sign_in()

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from laden.demo.emulator import Emulator
-from laden.verbs.load import load
 from laden.verbs.verify import verify
 from tests.explorer.served import Asker, explored
+from tests.support.begun import begin
 from tests.support.dataset import Dataset, make_dataset
 from tests.support.harness import client, landed
 
@@ -16,12 +16,12 @@ ARCHIVE = {"tier": "archive"}
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    return make_dataset(tmp_path_factory.mktemp("source"), {"0": 2})
+    return make_dataset(tmp_path_factory.mktemp("source") / "source", {"0": 2})
 
 
 @pytest.fixture
 def place(dataset: Dataset, container: str, emulator: Emulator) -> str:
-    load(dataset.folder, container, archives="0")
+    begin(dataset.folder, container, archives="0")
     with client(emulator, container) as opened:
         opened.upload_blob("below/_laden/load.json", b"{}")
         opened.upload_blob("below/a.txt", b"x")

@@ -16,8 +16,8 @@ from laden.explorer.marks import Marks
 from laden.explorer.saved import SavedViews
 from laden.explorer.surveyed import SurveyedPlace
 from laden.values.errors import UsageError
-from laden.verbs.load import load
 from tests.explorer.served import Asker, explored
+from tests.support.begun import begin
 from tests.support.dataset import make_dataset
 from tests.support.harness import content
 
@@ -89,7 +89,7 @@ def test_what_somebody_wrote_into_the_file_is_what_holds(folders: tuple[Path, Pa
 def test_marks_beside_the_data_are_changed_by_their_etag(
     container: str, emulator: Emulator, tmp_path: Path, here: Path
 ) -> None:
-    load(make_dataset(tmp_path / "source", {"0": 3}).folder, container, archives="0")
+    begin(make_dataset(tmp_path / "source", {"0": 3}).folder, container, archives="0")
     with explored(container, write=True) as first, explored(container, write=True) as second:
         names = first.names(first.post("view", folder="png/"))
         for asker, name in zip((first, second, first), names, strict=True):

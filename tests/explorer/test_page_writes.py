@@ -11,10 +11,10 @@ from laden.demo import png
 from laden.demo.emulator import Emulator
 from laden.explorer.stored import StoredPlace
 from laden.store import parse_destination
-from laden.verbs.load import load
 from tests.explorer.conftest import accessible, quiet
 from tests.explorer.served import exploring, serving
 from tests.explorer.test_page import drawn, open_first
+from tests.support.begun import begin
 from tests.support.dataset import make_dataset
 from tests.support.harness import client
 from tests.support.person import Person
@@ -65,7 +65,7 @@ def containers(emulator: Emulator, *contents: dict[str, bytes]) -> list[str]:
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     source = make_dataset(tmp_path / "source", {"0": 6, "1": 4}, size=64)
-    load(source.folder, str(tmp_path / "dest"), archives="0,1")
+    begin(source.folder, str(tmp_path / "dest"), archives="0,1")
     (tmp_path / "dest" / "evil").mkdir()
     (tmp_path / "dest" / "evil" / EVIL).write_bytes(b"x")
     return tmp_path / "dest"

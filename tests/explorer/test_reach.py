@@ -11,6 +11,7 @@ from laden.stages.manifest import MANIFEST
 from laden.verbs.load import load
 from tests.e2e.test_sas_ends import Policy, secret_of
 from tests.explorer.served import explored
+from tests.support.begun import begin
 from tests.support.dataset import make_dataset
 from tests.support.harness import client, sas
 
@@ -18,8 +19,8 @@ from tests.support.harness import client, sas
 def test_a_sas_that_ends_is_told_and_another_is_taken_in_the_page(
     container: str, emulator: Emulator, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    dataset = make_dataset(tmp_path_factory.mktemp("source"), {"0": 2, "1": 2})
-    load(dataset.folder, container, archives="0,1")
+    dataset = make_dataset(tmp_path_factory.mktemp("source") / "source", {"0": 2, "1": 2})
+    begin(dataset.folder, container, archives="0,1")
     policy = Policy(emulator, container)
     with explored(f"{container}?{policy.sas}") as asker:
         name = asker.names(asker.post("view", folder="png/"))[0]
@@ -56,8 +57,8 @@ def test_a_place_without_a_sas_takes_none(container: str) -> None:
 def test_a_load_that_runs_elsewhere_is_watched_until_it_is_complete(
     container: str, emulator: Emulator, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    dataset = make_dataset(tmp_path_factory.mktemp("source"), {"0": 4, "1": 3})
-    load(dataset.folder, container, archives="0")
+    dataset = make_dataset(tmp_path_factory.mktemp("source") / "source", {"0": 4, "1": 3})
+    begin(dataset.folder, container, archives="0")
     there = 4
     planned = Planned(datetime.now(UTC).isoformat(), 7, 10**9)
     page = write_unfinished_page(profile="padchest", layout="png/{ImageDir}/{ImageID}", rows=7, planned=planned)

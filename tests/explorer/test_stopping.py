@@ -10,9 +10,9 @@ from laden.demo.emulator import Emulator
 from laden.explorer import jobs
 from laden.explorer.jobs import Job, Jobs
 from laden.values.errors import Interrupted
-from laden.verbs.load import load
 from laden.verbs.verify import verify
 from tests.explorer.served import explored
+from tests.support.begun import begin
 from tests.support.dataset import make_dataset
 from tests.support.harness import Proxy, sas
 
@@ -20,7 +20,7 @@ from tests.support.harness import Proxy, sas
 @pytest.fixture
 def place(container: str, tmp_path: Path) -> str:
     dataset = make_dataset(tmp_path / "source", {"0": 2})
-    load(dataset.folder, container, archives="0")
+    begin(dataset.folder, container, archives="0")
     return container
 
 

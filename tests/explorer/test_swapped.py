@@ -12,13 +12,14 @@ from laden.stages.loadpage import LOAD
 from laden.stages.manifest import MANIFEST
 from laden.verbs.load import load
 from tests.explorer.served import Asker, explored
+from tests.support.begun import begin
 from tests.support.dataset import Dataset, make_dataset
 
 
 @pytest.fixture(scope="module")
 def datasets(tmp_path_factory: pytest.TempPathFactory) -> tuple[Dataset, Dataset]:
     """Two of the same names, of other patients."""
-    first, second = (make_dataset(tmp_path_factory.mktemp("source"), {"0": 3, "1": 2}) for _ in range(2))
+    first, second = (make_dataset(tmp_path_factory.mktemp("source") / "source", {"0": 3, "1": 2}) for _ in range(2))
     with second.table.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     with second.table.open("w", encoding="utf-8", newline="") as file:
@@ -30,7 +31,7 @@ def datasets(tmp_path_factory: pytest.TempPathFactory) -> tuple[Dataset, Dataset
 
 @pytest.fixture
 def dest(datasets: tuple[Dataset, Dataset], tmp_path: Path) -> Path:
-    load(datasets[0].folder, str(tmp_path / "dest"), archives="0,1")
+    begin(datasets[0].folder, str(tmp_path / "dest"), archives="0,1")
     return tmp_path / "dest"
 
 

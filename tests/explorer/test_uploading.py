@@ -10,13 +10,14 @@ from laden.stages.loadpage import LOAD, Planned, write_unfinished_page
 from laden.verbs.load import load
 from laden.verbs.verify import verify
 from tests.explorer.served import Asker, explored
+from tests.support.begun import begin
 from tests.support.dataset import Dataset, make_dataset
 from tests.support.harness import client, landed
 
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    return make_dataset(tmp_path_factory.mktemp("source"), {"0": 3, "1": 2})
+    return make_dataset(tmp_path_factory.mktemp("source") / "source", {"0": 3, "1": 2})
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def test_a_load_that_came_after_the_page_looked_is_not_taken_over(
     dataset: Dataset, container: str, more: Path, emulator: Emulator
 ) -> None:
     with explored(container, write=True) as asker:
-        load(dataset.folder, container, archives="0,1")
+        begin(dataset.folder, container, archives="0,1")
         before = landed(emulator, container)
         assert "take over" in refused(asker, "")
         assert "Refresh" in refused(asker, "png", "png/0", "extra")
@@ -89,7 +90,7 @@ def test_a_load_that_begins_or_broke_off_protects_what_it_will_send(more: Path, 
 
 def test_nothing_goes_among_ladens_own_or_into_another_upload(dataset: Dataset, more: Path, tmp_path: Path) -> None:
     dest = tmp_path / "dest"
-    load(dataset.folder, str(dest), archives="0,1")
+    begin(dataset.folder, str(dest), archives="0,1")
     with explored(str(dest), write=True) as asker:
         assert "own notes" in refused(asker, "_laden", "_laden/x", "extra/_laden", "extra/_laden/x")
         name = asker.names(asker.post("view", find=".png"))[0]
@@ -114,6 +115,18 @@ def test_a_load_below_is_no_reason_to_upload_nothing_beside_it(dataset: Dataset,
     assert verify(str(dest / "ward")).exit_code == 0
 
 
+def test_no_copy_below_a_prefix_goes_among_images(dataset: Dataset, container: str, emulator: Emulator) -> None:
+    begin(dataset.folder, container, archives="0,1")
+    before = landed(emulator, container)
+    with explored(container, write=True) as asker:
+        view = asker.post("view")["view"]
+        for prefix in ("png", "png/0/", "/png/"):
+            status, said = asker.refused("POST", "plan", action="copy", view=view, values={"prefix": prefix})
+            assert (status, "lie images of the load" in said) == (400, True)
+        asker.post("plan", action="copy", view=view, values={"prefix": "review/"})
+    assert landed(emulator, container) == before
+
+
 ODD = ["png ", "%70ng", "png%2F0", "png?x", "png\u00a0"]
 """What is another folder than `png`, and was once taken for it, or for nothing, when its address was read again."""
 
@@ -121,7 +134,7 @@ ODD = ["png ", "%70ng", "png%2F0", "png?x", "png\u00a0"]
 def test_uploads_go_to_the_folder_that_is_named_and_to_no_other(
     dataset: Dataset, container: str, more: Path, emulator: Emulator
 ) -> None:
-    load(dataset.folder, container, archives="0,1")
+    begin(dataset.folder, container, archives="0,1")
     before = set(landed(emulator, container))
     with explored(container, write=True) as asker:
         for prefix in ODD:
@@ -135,7 +148,7 @@ def test_uploads_go_to_the_folder_that_is_named_and_to_no_other(
 @pytest.mark.parametrize("prefix", ODD)
 def test_in_a_folder_too(prefix: str, dataset: Dataset, more: Path, tmp_path: Path) -> None:
     dest = tmp_path / "dest"
-    load(dataset.folder, str(dest), archives="0,1")
+    begin(dataset.folder, str(dest), archives="0,1")
     with explored(str(dest), write=True) as asker:
         uploaded(asker, prefix)
     assert (dest / prefix / "deep" / "a.txt").read_bytes() == b"one"

@@ -18,18 +18,19 @@ from laden.values.errors import LadenError, UsageError
 from laden.verbs.load import load
 from laden.verbs.prune import plan_prune, prune
 from laden.verbs.verify import verify
+from tests.support.begun import begin
 from tests.support.dataset import Dataset, make_dataset
 from tests.support.harness import Landed, client, content, landed
 
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    return make_dataset(tmp_path_factory.mktemp("source"), {"0": 3, "1": 2})
+    return make_dataset(tmp_path_factory.mktemp("source") / "source", {"0": 3, "1": 2})
 
 
 @pytest.fixture
 def place(dataset: Dataset, container: str) -> str:
-    load(dataset.folder, container)
+    begin(dataset.folder, container)
     return container
 
 

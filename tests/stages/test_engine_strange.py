@@ -22,6 +22,7 @@ from laden.verbs.check import check
 from laden.verbs.load import load
 from laden.verbs.verify import verify
 from tests.stages.test_engine import Giving, answered
+from tests.support.begun import begin
 from tests.support.dataset import Dataset, make_dataset
 from tests.support.destinations import MANIFEST
 from tests.support.harness import content, landed, sas
@@ -145,7 +146,7 @@ def test_images_that_a_worker_calls_sent_are_not_looked_at(dataset: Dataset) -> 
 def test_a_blob_that_is_wrong_is_not_played_down_by_a_worker(
     emulator: Emulator, container: str, dataset: Dataset, told: str
 ) -> None:
-    load(dataset.folder, container)
+    begin(dataset.folder, container)
     code = "blob-bytes" if told == "wrong" else told
     mild = Giving(
         answered(lambda results: [(target, Finding(code, Severity.INFO, "no matter")) for target, _ in results])
@@ -181,7 +182,7 @@ def test_blobs_that_a_worker_compared_elsewhere_are_not_taken_for_compared(
 
 def test_what_a_worker_read_back_elsewhere_is_no_proof(container: str, dataset: Dataset) -> None:
     elsewhere = f"{container}-elsewhere"
-    load(dataset.folder, container)
+    begin(dataset.folder, container)
     load(dataset.folder, elsewhere)
     with Strange(lambda work: replace(work, destination=parse_destination(elsewhere))) as executor:
         found = verify(container, deep="all", executor=executor, workers=2)

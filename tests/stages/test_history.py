@@ -21,6 +21,7 @@ from laden.values.events import Event, Found
 from laden.values.records import Finding
 from laden.verbs.load import load
 from laden.verbs.verify import verify
+from tests.support.begun import begin
 from tests.support.dataset import Dataset, make_dataset
 from tests.support.harness import client, content
 
@@ -106,7 +107,7 @@ def test_what_was_changed_or_taken_out_is_told(dataset: Dataset, tmp_path: Path)
 
 def test_a_run_that_was_killed_before_it_wrote_its_record_is_told_by_the_next(dataset: Dataset, tmp_path: Path) -> None:
     place = tmp_path / "place"
-    load(dataset.folder, str(place))
+    begin(dataset.folder, str(place))
     (record,) = (place / HISTORY).iterdir()
     record.unlink()
     again = load(dataset.folder, str(place))
@@ -129,7 +130,7 @@ async def _at_once(place: str, count: int) -> list[Record | None]:
 
 
 def test_of_many_that_tell_one_state_at_once_one_does(place: str, dataset: Dataset, emulator: Emulator) -> None:
-    load(dataset.folder, place)
+    begin(dataset.folder, place)
     for name in records(place, emulator):
         if "://" in place:
             with client(emulator, place) as opened:
@@ -193,7 +194,7 @@ def test_where_nothing_is_recorded_no_last_record_is_spoken_of() -> None:
 
 def test_the_time_is_utc_and_the_number_comes_first(dataset: Dataset, tmp_path: Path) -> None:
     place = str(tmp_path / "place")
-    load(dataset.folder, place)
+    begin(dataset.folder, place)
     (Path(place) / name_of(1)).unlink()
 
     async def work() -> Record | None:
@@ -211,7 +212,7 @@ def test_the_time_is_utc_and_the_number_comes_first(dataset: Dataset, tmp_path: 
 
 def test_what_a_page_does_not_tell_is_recorded_all_the_same(dataset: Dataset, tmp_path: Path) -> None:
     place = str(tmp_path / "place")
-    load(dataset.folder, place)
+    begin(dataset.folder, place)
 
     async def work() -> list[Record | None]:
         store = open_store(parse_destination(place), connections=None)

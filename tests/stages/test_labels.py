@@ -15,6 +15,7 @@ from laden.stages.labels import STARTS
 from laden.values.errors import UsageError
 from laden.verbs.labels import Exported, export_labels
 from laden.verbs.load import load
+from tests.support.begun import begin
 from tests.support.dataset import Dataset, make_dataset
 from tests.support.harness import client, run
 
@@ -71,13 +72,13 @@ def test_all_of_padchest_is_read(padchest_table: Path) -> None:
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     """Twelve images; one row without image, one image without row, one broken inside."""
-    return make_dataset(tmp_path_factory.mktemp("labels"), {"0": 4, "1": 8}, missing=1, stray=1, broken=1)
+    return make_dataset(tmp_path_factory.mktemp("labels") / "source", {"0": 4, "1": 8}, missing=1, stray=1, broken=1)
 
 
 @pytest.fixture
 def loaded(dataset: Dataset, tmp_path: Path) -> str:
     place = str(tmp_path / "there")
-    assert load(dataset.folder, place, strays="send").complete
+    begin(dataset.folder, place, strays="send", code=3)
     return place
 
 

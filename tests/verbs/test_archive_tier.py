@@ -11,6 +11,7 @@ from laden.values.errors import BlobArchived
 from laden.values.events import Event, Found
 from laden.verbs.load import load
 from laden.verbs.verify import verify
+from tests.support.begun import begin
 from tests.support.dataset import Dataset, make_dataset
 from tests.support.harness import client
 
@@ -38,7 +39,7 @@ def told(events: list[Event]) -> list[str]:
 def test_it_cannot_be_read_back_and_the_others_are(
     dataset: Dataset, container: str, archive: Callable[[str], None]
 ) -> None:
-    load(dataset.folder, container)
+    begin(dataset.folder, container)
     name = min(dataset.blobs)
     archive(name)
     assert verify(container).exit_code == 0, "nothing need be read for that"
@@ -67,7 +68,7 @@ def test_another_tools_blob_cannot_be_compared_and_is_left(
 def test_a_manifest_there_ends_the_run_with_what_to_do(
     dataset: Dataset, container: str, archive: Callable[[str], None]
 ) -> None:
-    load(dataset.folder, container)
+    begin(dataset.folder, container)
     archive(MANIFEST)
     with pytest.raises(BlobArchived, match=r"manifest\.parquet cannot be read: it is in the archive tier"):
         verify(container)

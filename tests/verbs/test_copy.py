@@ -19,6 +19,7 @@ from laden.verbs.copy import copy
 from laden.verbs.load import load
 from laden.verbs.properties import set_properties
 from laden.verbs.verify import verify
+from tests.support.begun import begin
 from tests.support.dataset import Dataset, make_dataset
 from tests.support.fuller import Fuller
 from tests.support.harness import client, content, landed, sas
@@ -28,7 +29,7 @@ MANIFEST, PAGE = "_laden/manifest.parquet", "_laden/load.json"
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    return make_dataset(tmp_path_factory.mktemp("source"), {"0": 4, "1": 3})
+    return make_dataset(tmp_path_factory.mktemp("source") / "source", {"0": 4, "1": 3})
 
 
 @pytest.fixture(scope="module")
@@ -231,7 +232,7 @@ def test_the_source_s_sas_is_one_of_its_own(
 @pytest.mark.parametrize("whole", [True, False], ids=["in-one-request", "by-blocks"])
 def test_index_tags_go_along(dataset: Dataset, container: str, emulator: Emulator, whole: bool) -> None:
     origin = f"{container}-tagged"
-    load(dataset.folder, origin)
+    begin(dataset.folder, origin)
     set_properties(origin, tags=["view=a b/{ImageDir}"], where="ImageDir = 0")
     with Fuller(emulator, copies=whole) as service:
         done = copy(service.url(origin), service.url(container))
@@ -275,7 +276,7 @@ def test_tags_that_may_not_be_read_or_written_are_told(
 def test_a_part_copied_again_leaves_the_whole_table_with_the_load(dataset: Dataset, tmp_path: Path) -> None:
     origin, whole = tmp_path / "origin", tmp_path / "whole"
     for place in (origin, whole):
-        load(dataset.folder, str(place))
+        begin(dataset.folder, str(place))
     for _ in range(3):
         assert copy(str(origin), str(whole), where="ImageDir = 0", table_name="ZERO.csv").exit_code == 0
         assert (whole / dataset.table.name).read_bytes() == (origin / dataset.table.name).read_bytes()
@@ -294,7 +295,7 @@ def test_one_place_under_two_names_is_not_copied_to_itself(
         other = str(tmp_path / "link") if spelling == "link" else str(tmp_path / "x/../place")
         (tmp_path / "x").mkdir()
         (tmp_path / "link").symlink_to(origin)
-    load(dataset.folder, origin)
+    begin(dataset.folder, origin)
     with pytest.raises(UsageError, match="same place"):
         copy(origin, other, where="ImageDir = 0")
 

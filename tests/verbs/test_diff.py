@@ -18,13 +18,14 @@ from laden.values.errors import UsageError
 from laden.values.events import Compared, Event, Found, Summary
 from laden.verbs.load import load
 from tests.faults.scene import Container
+from tests.support.begun import begin
 from tests.support.dataset import Dataset, make_dataset
 from tests.support.harness import client
 
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    return make_dataset(tmp_path_factory.mktemp("source"), {"0": 4, "1": 3}, missing=1)
+    return make_dataset(tmp_path_factory.mktemp("source") / "source", {"0": 4, "1": 3}, missing=1)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +45,7 @@ def compare(one: object, other: object, **options: object) -> tuple[Summary, Com
 def test_a_container_is_the_same_as_where_it_came_from_and_what_came_of_it(
     container: str, dataset: Dataset, folder: Path, tmp_path: Path, other: str
 ) -> None:
-    load(dataset.folder, container)
+    begin(dataset.folder, container, code=3)
     laden.get(container, tmp_path / "got")
     plain = tmp_path / "plain"
     for name, data in dataset.blobs.items():
@@ -63,7 +64,7 @@ def test_a_container_is_the_same_as_where_it_came_from_and_what_came_of_it(
 
 
 def test_every_verdict_in_csv_and_parquet(container: str, dataset: Dataset, emulator: Emulator, tmp_path: Path) -> None:
-    load(dataset.folder, container)
+    begin(dataset.folder, container, code=3)
     gone, changed, longer, unknown, *_ = sorted(dataset.blobs)
     with client(emulator, container) as opened:
         opened.delete_blob(gone)
@@ -157,7 +158,7 @@ def flip(path: Path) -> None:
 def test_a_folders_files_are_hashed_whatever_laden_noted_of_them(
     container: str, dataset: Dataset, tmp_path: Path, other: str, how: str
 ) -> None:
-    load(dataset.folder, container)
+    begin(dataset.folder, container, code=3)
     place, second = tmp_path / "place", tmp_path / "second"
     for one in (place, second):
         load(dataset.folder, str(one)) if how == "loaded" else laden.get(container, one)
@@ -178,7 +179,7 @@ def test_a_folders_files_are_hashed_whatever_laden_noted_of_them(
 def test_metadata_that_were_copied_with_other_bytes_prove_nothing(
     container: str, dataset: Dataset, emulator: Emulator
 ) -> None:
-    load(dataset.folder, container)
+    begin(dataset.folder, container, code=3)
     name = min(dataset.blobs)
     with client(emulator, container) as opened:
         blob = opened.get_blob_client(name)

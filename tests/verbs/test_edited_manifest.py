@@ -18,13 +18,14 @@ from laden.stages.loadpage import LOAD
 from laden.stages.manifest import MANIFEST
 from laden.values.errors import NotAsLanded
 from laden.values.events import Event, Found, Shown
+from tests.support.begun import begin
 from tests.support.dataset import Dataset, make_dataset
 from tests.support.harness import client
 
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    return make_dataset(tmp_path_factory.mktemp("source"), {"0": 4, "1": 3})
+    return make_dataset(tmp_path_factory.mktemp("source") / "source", {"0": 4, "1": 3})
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +106,7 @@ def test_verify_tells_of_a_page_that_was_edited_with_it(there: Path) -> None:
 
 
 def test_verify_tells_it_of_a_container(container: str, dataset: Dataset, emulator: Emulator, tmp_path: Path) -> None:
-    laden.load(dataset.folder, container)
+    begin(dataset.folder, container)
     with client(emulator, container) as opened:
         (tmp_path / "m").write_bytes(opened.download_blob(MANIFEST).readall())
         without_first(tmp_path / "m", tmp_path / "edited")

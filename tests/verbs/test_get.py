@@ -20,6 +20,7 @@ from laden.values.events import Event, Started, Summary, ToFetch
 from laden.verbs.load import load
 from laden.verbs.verify import verify
 from tests.faults.scene import Container
+from tests.support.begun import begin
 from tests.support.dataset import Dataset, make_dataset
 from tests.support.harness import client, sas
 from tests.support.places import pack, profile, table
@@ -42,13 +43,13 @@ def records(path: Path) -> list[bytes]:
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    return make_dataset(tmp_path_factory.mktemp("source"), {"0": 4, "1": 3})
+    return make_dataset(tmp_path_factory.mktemp("source") / "source", {"0": 4, "1": 3})
 
 
 @pytest.fixture(params=["container", "folder"])
 def place(request: pytest.FixtureRequest, dataset: Dataset, tmp_path: Path) -> str:
     where = str(tmp_path / "place") if request.param == "folder" else request.getfixturevalue("container")
-    load(dataset.folder, where)
+    begin(dataset.folder, where)
     return where
 
 
@@ -224,7 +225,7 @@ def test_what_replaced_an_image_replaces_it_here_too(tmp_path: Path) -> None:
     first = make_dataset(tmp_path / "one", {"0": 3})
     second = make_dataset(tmp_path / "two", {"0": 3}, seed=2)
     place = str(tmp_path / "place")
-    load(first.folder, place)
+    begin(first.folder, place)
     laden.get(place, tmp_path / "got")
     # The same names, with other pictures.
     (tmp_path / "mixed").mkdir()
@@ -256,7 +257,7 @@ def test_a_place_that_is_none_is_told(tmp_path: Path, dataset: Dataset, folder: 
 
 
 def test_nothing_is_brought_onto_itself(dataset: Dataset, tmp_path: Path) -> None:
-    load(dataset.folder, str(tmp_path / "place"))
+    begin(dataset.folder, str(tmp_path / "place"))
     with pytest.raises(UsageError, match="lies already"):
         laden.get(str(tmp_path / "place"), tmp_path / "place")
 
@@ -267,7 +268,7 @@ def test_a_sas_without_the_right_to_read_is_told_first(container: str, emulator:
 
 
 def test_stopped_it_says_so_and_goes_on(dataset: Dataset, tmp_path: Path) -> None:
-    load(dataset.folder, str(tmp_path / "place"))
+    begin(dataset.folder, str(tmp_path / "place"))
     asked = iter([False] * 2 + [True] * 1000)
     summary: Summary = laden.get(str(tmp_path / "place"), tmp_path / "got", stopping=lambda: next(asked))
     assert summary.exit_code == 130
@@ -298,7 +299,7 @@ def test_rows_of_the_real_table_come_byte_for_byte(padchest_table: Path, tmp_pat
 
 
 def test_folders_of_two_gets_do_not_disturb_each_other(dataset: Dataset, tmp_path: Path) -> None:
-    load(dataset.folder, str(tmp_path / "place"))
+    begin(dataset.folder, str(tmp_path / "place"))
     with ThreadPoolExecutor(2) as pool:
         ended = list(pool.map(lambda _: laden.get(str(tmp_path / "place"), tmp_path / "got"), range(2)))
     assert [one.exit_code for one in ended] == [0, 0]

@@ -21,13 +21,14 @@ from laden.values.names import problem
 from laden.verbs import packed
 from laden.verbs.load import load
 from laden.verbs.packed import key_of
+from tests.support.begun import begin
 from tests.support.dataset import Dataset, make_dataset
 from tests.support.harness import client
 
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    return make_dataset(tmp_path_factory.mktemp("source"), {"0": 8, "1": 5})
+    return make_dataset(tmp_path_factory.mktemp("source") / "source", {"0": 8, "1": 5})
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +150,7 @@ def test_what_cannot_be_had_is_left_out_and_comes_with_the_next(
         monkeypatch.setattr(ranges, "WHOLE_BYTES", 100)
         monkeypatch.setattr(ranges, "RANGE_BYTES", 64)
     where = tmp_path / "place"
-    load(dataset.folder, str(where))
+    begin(dataset.folder, str(where))
     name = sorted(dataset.blobs)[3]
     status = (where / name).stat()
 

@@ -12,6 +12,7 @@ from azure.storage.blob import ContainerClient, ContentSettings
 from laden.demo.emulator import Emulator
 from laden.verbs.load import load
 from laden.verbs.verify import verify
+from tests.support.begun import begin
 from tests.support.dataset import Dataset, make_dataset
 from tests.support.harness import client, content, landed
 
@@ -42,7 +43,7 @@ def with_wrong_md5(opened: ContainerClient, name: str, data: bytes) -> None:
 def test_an_image_that_was_changed_is_never_taken_for_what_was_sent(
     container: str, emulator: Emulator, dataset: Dataset, change: Change, forgotten: tuple[str, ...]
 ) -> None:
-    load(dataset.folder, container)
+    begin(dataset.folder, container)
     name, right = next(iter(sorted(dataset.blobs.items())))
     with client(emulator, container) as opened:
         change(opened, name, bytes(len(right)))
@@ -62,7 +63,7 @@ def test_an_image_that_was_changed_is_never_taken_for_what_was_sent(
 def test_a_manifest_that_was_edited_is_told(
     container: str, emulator: Emulator, dataset: Dataset, tmp_path: Path
 ) -> None:
-    load(dataset.folder, container)
+    begin(dataset.folder, container)
     name = min(dataset.blobs)
     manifest = tmp_path / "manifest.parquet"
     manifest.write_bytes(content(emulator, container, "_laden/manifest.parquet"))
@@ -81,7 +82,7 @@ def test_a_manifest_that_was_edited_is_told(
 
 
 def test_a_table_that_was_edited_is_left_and_told(container: str, emulator: Emulator, dataset: Dataset) -> None:
-    load(dataset.folder, container)
+    begin(dataset.folder, container)
     with client(emulator, container) as opened:
         with_md5(opened, dataset.table.name, b"a,b\n1,2\n")
     assert load(dataset.folder, container).exit_code == 3
@@ -94,7 +95,7 @@ def test_the_manifest_s_md5_stands_above_whatever_metadata_say(
     container: str, emulator: Emulator, dataset: Dataset
 ) -> None:
     """Also where somebody wrote laden's own MD5 anew."""
-    load(dataset.folder, container)
+    begin(dataset.folder, container)
     name = min(dataset.blobs)
     data = bytes(len(dataset.blobs[name]))
     md5 = base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()

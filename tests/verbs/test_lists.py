@@ -13,13 +13,14 @@ from laden.demo.emulator import Emulator
 from laden.values.errors import UsageError
 from laden.values.events import Event, Total
 from laden.verbs.load import load
+from tests.support.begun import begin
 from tests.support.dataset import Dataset, make_dataset
 from tests.support.harness import client
 
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    return make_dataset(tmp_path_factory.mktemp("source"), {"0": 4, "1": 3}, broken=1)
+    return make_dataset(tmp_path_factory.mktemp("source") / "source", {"0": 4, "1": 3}, broken=1)
 
 
 def totals(events: list[Event], by: str) -> dict[str, int]:
@@ -29,7 +30,7 @@ def totals(events: list[Event], by: str) -> dict[str, int]:
 def test_a_container_with_tiers_and_what_is_wrong_in_it(
     container: str, dataset: Dataset, emulator: Emulator, tmp_path: Path
 ) -> None:
-    load(dataset.folder, container)
+    begin(dataset.folder, container, code=3)
     gone, changed, cool, *_ = sorted(dataset.blobs)
     with client(emulator, container) as opened:
         opened.delete_blob(gone)
@@ -78,7 +79,7 @@ def test_tables_and_texts_are_listed_and_are_no_images(tmp_path: Path) -> None:
 
 def test_every_form_says_the_same(dataset: Dataset, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     place = str(tmp_path / "place")
-    load(dataset.folder, place)
+    begin(dataset.folder, place, code=3)
     laden.list(place, output="l.parquet", form="parquet")
     laden.list(place, output="l.json", form="json")
     # The name says it too, and nothing against it.
@@ -109,7 +110,7 @@ def test_containers_of_an_account(container: str, capfd: pytest.CaptureFixture[s
 
 
 def test_what_makes_no_sense_is_told(dataset: Dataset, tmp_path: Path) -> None:
-    load(dataset.folder, str(tmp_path / "place"))
+    begin(dataset.folder, str(tmp_path / "place"), code=3)
     with pytest.raises(UsageError, match="needs a name"):
         laden.list(str(tmp_path / "place"), output="-", form="parquet")
     with pytest.raises(UsageError, match="csv"):

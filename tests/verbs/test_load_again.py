@@ -11,6 +11,7 @@ from laden.values.events import Event, Found, PlanReady
 from laden.verbs.history import history
 from laden.verbs.load import load
 from laden.verbs.verify import verify
+from tests.support.begun import begin
 from tests.support.dataset import make_dataset, tiny_png
 from tests.support.destinations import MANIFEST, AzuritePlace, Place, change_member, images, manifest
 from tests.support.harness import Proxy, content
@@ -43,7 +44,7 @@ def test_such_a_blob_is_replaced_when_asked(place: Place, tmp_path: Path, same_l
 def test_a_replacement_that_cannot_be_read_leaves_a_load_that_holds(place: Place, tmp_path: Path) -> None:
     """The page says `changing` while blobs are replaced; if in the end none was, it must say `complete` again."""
     dataset = make_dataset(tmp_path / "source", {"0": 3}, deflate=False)
-    load(dataset.folder, place.url)
+    begin(dataset.folder, place.url)
     before = place.read()
     other = tiny_png(77, height=20)
     change_member(dataset, other)
@@ -132,7 +133,7 @@ def test_what_another_tool_put_there_is_adopted(emulator: Emulator, container: s
 
 def test_an_extracted_tree_after_its_zips_sends_nothing(place: Place, tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path / "source", {"0": 4, "1": 3})
-    load(dataset.folder, place.url)
+    begin(dataset.folder, place.url)
     before = place.read()
     tree = tmp_path / "tree"
     for archive in dataset.archives:

@@ -16,6 +16,7 @@ from laden.verbs.check import check
 from laden.verbs.load import load
 from laden.verbs.select import select
 from laden.verbs.verify import verify
+from tests.support.begun import begin
 from tests.support.dataset import Dataset, make_dataset
 from tests.support.destinations import NOTES
 from tests.support.harness import content, landed
@@ -182,7 +183,7 @@ def test_the_whole_dataset_after_a_selection_keeps_its_table(dataset: Dataset, t
 
 def test_a_selection_after_the_whole_dataset_leaves_the_whole_table(dataset: Dataset, tmp_path: Path) -> None:
     place = str(tmp_path / "d")
-    load(dataset.folder, place)
+    begin(dataset.folder, place)
     part = load(dataset.folder, place, where="ImageDir = 0")
     assert (part.sent, part.already_there, part.findings) == (0, 6, {})
     assert there(place)[dataset.table.name] == dataset.table.read_bytes()

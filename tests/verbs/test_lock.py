@@ -16,18 +16,19 @@ import pytest
 import laden
 from laden.values.errors import ExitCode, SourceError, UsageError
 from laden.values.events import Compared, Event, Found, Summary
+from tests.support.begun import begin
 from tests.support.dataset import Dataset, make_dataset
 
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    return make_dataset(tmp_path_factory.mktemp("source"), {"0": 4, "1": 3})
+    return make_dataset(tmp_path_factory.mktemp("source") / "source", {"0": 4, "1": 3})
 
 
 @pytest.fixture(scope="module")
 def loaded(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("place") / "dest"
-    laden.load(dataset.folder, str(place))
+    begin(dataset.folder, str(place))
     return place
 
 

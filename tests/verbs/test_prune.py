@@ -21,6 +21,7 @@ from laden.verbs.load import load
 from laden.verbs.prune import plan_prune, prune
 from laden.verbs.undelete import undelete
 from laden.verbs.verify import verify
+from tests.support.begun import begin
 from tests.support.dataset import Dataset, make_dataset
 from tests.support.harness import client, content, landed
 
@@ -29,13 +30,13 @@ MANIFEST, PAGE = "_laden/manifest.parquet", "_laden/load.json"
 
 @pytest.fixture(scope="module")
 def before(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    return make_dataset(tmp_path_factory.mktemp("before"), {"0": 4, "1": 3})
+    return make_dataset(tmp_path_factory.mktemp("before") / "source", {"0": 4, "1": 3})
 
 
 @pytest.fixture(scope="module")
 def after(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     """The publisher's next version: two images of the last archive are withdrawn, rows and files."""
-    return make_dataset(tmp_path_factory.mktemp("after"), {"0": 4, "1": 1})
+    return make_dataset(tmp_path_factory.mktemp("after") / "source", {"0": 4, "1": 1})
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def withdrawn(before: Dataset, after: Dataset) -> set[str]:
 
 @pytest.fixture
 def place(before: Dataset, after: Dataset, container: str) -> str:
-    load(before.folder, container)
+    begin(before.folder, container)
     assert load(after.folder, container, update=True).exit_code == 0
     return container
 
@@ -119,7 +120,7 @@ def test_a_dry_run_writes_no_plan_and_carries_none_out(
 
 def test_what_a_landed_table_names_stays(before: Dataset, after: Dataset, container: str, tmp_path: Path) -> None:
     """The new table has not been loaded yet: readers of the old one still find its images."""
-    load(before.folder, container)
+    begin(before.folder, container)
     summary, ready = planned(container, after, tmp_path / "plan.jsonl")
     assert ready.blobs == 0
     assert summary.findings == {"prune-kept": 1}
@@ -309,7 +310,7 @@ def test_a_plan_replaces_nothing_but_a_plan(place: str, after: Dataset, tmp_path
 
 def test_a_folder_is_pruned_the_same_way(before: Dataset, after: Dataset, withdrawn: set[str], tmp_path: Path) -> None:
     folder = tmp_path / "dest"
-    load(before.folder, str(folder))
+    begin(before.folder, str(folder))
     load(after.folder, str(folder), update=True)
     _, ready = planned(str(folder), after, tmp_path / "plan.jsonl")
     assert "cannot be undone" in ready.undo
@@ -326,7 +327,7 @@ def test_the_command_that_is_told_carries_the_plan_out(
     before: Dataset, after: Dataset, tmp_path: Path, container: str, kept: int
 ) -> None:
     place = container if kept else str(tmp_path / "of a person's")
-    load(before.folder, place)
+    begin(before.folder, place)
     load(after.folder, place, update=True)
     events: list[Event] = []
     plan_prune(place, after.folder, plan_file=tmp_path / "the plan.jsonl", observer=events.append)
@@ -342,7 +343,7 @@ def test_a_plan_means_one_folder_wherever_it_is_carried_out(
     before: Dataset, after: Dataset, withdrawn: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan, here, other = tmp_path / "plan.jsonl", tmp_path / "x", tmp_path / "y"
-    load(before.folder, str(here / "p"))
+    begin(before.folder, str(here / "p"))
     load(after.folder, str(here / "p"), update=True)
     shutil.copytree(here, other, copy_function=shutil.copy2)
     (here / "z").mkdir()
@@ -372,7 +373,7 @@ def test_a_plan_that_names_a_folder_as_it_was_typed_is_refused(tmp_path: Path, n
 def test_a_plan_that_somebody_else_wrote_deletes_nothing(before: Dataset, after: Dataset, tmp_path: Path) -> None:
     """Its hash is right, its ETag too; but what it names laden never loaded."""
     place, path = tmp_path / "place", tmp_path / "plan"
-    load(before.folder, str(place))
+    begin(before.folder, str(place))
     load(after.folder, str(place), update=True)
     (place / "mine.png").write_bytes(b"mine")
     plan_prune(str(place), after.folder, plan_file=path)

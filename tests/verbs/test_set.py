@@ -14,13 +14,14 @@ from laden.values.events import ActReady, Event
 from laden.verbs.load import load
 from laden.verbs.properties import set_properties
 from laden.verbs.verify import verify
+from tests.support.begun import begin
 from tests.support.dataset import Dataset, make_dataset
 from tests.support.harness import client, landed, sas
 
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    return make_dataset(tmp_path_factory.mktemp("source"), {"0": 3, "1": 2})
+    return make_dataset(tmp_path_factory.mktemp("source") / "source", {"0": 3, "1": 2})
 
 
 def rows(dataset: Dataset) -> dict[str, dict[str, str]]:
@@ -65,7 +66,7 @@ def test_a_load_gives_each_image_what_its_row_says(dataset: Dataset, container: 
 def test_what_is_there_gets_them_and_keeps_what_others_set(
     dataset: Dataset, container: str, emulator: Emulator
 ) -> None:
-    load(dataset.folder, container)
+    begin(dataset.folder, container)
     (first, *_) = sorted(dataset.blobs)
     with client(emulator, container) as opened:
         blob = opened.get_blob_client(first)
@@ -147,7 +148,7 @@ def test_values_of_rows_that_are_not_selected_count_for_nothing(
 def test_what_changed_since_is_left_and_told(
     dataset: Dataset, container: str, emulator: Emulator, wishes: dict[str, Any]
 ) -> None:
-    load(dataset.folder, container)
+    begin(dataset.folder, container)
     (first, second, *_) = sorted(dataset.blobs)
     with client(emulator, container) as opened:
         opened.upload_blob(first, b"somebody else's", overwrite=True)
@@ -223,7 +224,7 @@ def test_a_service_without_batches_is_asked_blob_by_blob(
         await one(self, name, tier)
 
     monkeypatch.setattr(AzureManage, "set_tier", noted)
-    load(dataset.folder, container)
+    begin(dataset.folder, container)
     # With the account's key Azurite breaks over a batch; with a container's SAS it takes it.
     assert set_properties(container, tier="cool").acted == 5
     assert len(asked) == 5

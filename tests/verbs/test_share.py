@@ -14,6 +14,7 @@ from laden.values.events import Event, PlanReady
 from laden.verbs.check import check
 from laden.verbs.load import load
 from laden.verbs.verify import verify
+from tests.support.begun import begin
 from tests.support.dataset import Dataset, make_dataset
 from tests.support.destinations import MANIFEST, OWN
 from tests.support.harness import content, ended, kill, landed, sas, start
@@ -94,7 +95,7 @@ def test_a_share_may_be_empty(emulator: Emulator, container: str, tmp_path: Path
 
 
 def test_a_share_after_a_complete_load_leaves_it_complete(emulator: Emulator, container: str, dataset: Dataset) -> None:
-    load(dataset.folder, container)
+    begin(dataset.folder, container)
     before = state(emulator, container)
     for share in SHARES:
         summary = load(dataset.folder, container, share=share)
@@ -155,7 +156,7 @@ def test_checking_in_shares_looks_at_every_image_once(dataset: Dataset) -> None:
 def test_verifying_in_shares_finds_what_changed_once(
     emulator: Emulator, container: str, dataset: Dataset, tmp_path: Path
 ) -> None:
-    load(dataset.folder, container)
+    begin(dataset.folder, container)
     there = str(tmp_path / "there")
     load(dataset.folder, there)
     spoiled = sorted(dataset.blobs)[::5]

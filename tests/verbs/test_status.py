@@ -24,6 +24,7 @@ from laden.verbs.labels import export_labels
 from laden.verbs.load import load
 from laden.verbs.status import _life, _pace, status
 from laden.verbs.verify import verify
+from tests.support.begun import begin
 from tests.support.dataset import Dataset, make_dataset
 from tests.support.destinations import FolderPlace, Place
 
@@ -41,7 +42,7 @@ def shown(place: Place) -> tuple[str, dict[str, Any], int, bool]:
 
 
 def test_of_a_load_that_was_interrupted(dataset: Dataset, place: Place) -> None:
-    load(dataset.folder, place.url, archives="0")
+    begin(dataset.folder, place.url, archives="0")
     for name in ("manifest.parquet", "load.json"):
         place.remove(f"_laden/{name}")
     state, facts, images, complete = shown(place)
@@ -56,7 +57,7 @@ def test_of_a_load_that_was_interrupted(dataset: Dataset, place: Place) -> None:
 
 
 def test_of_one_that_is_complete_and_of_what_came_since(dataset: Dataset, place: Place) -> None:
-    load(dataset.folder, place.url, archives="0")
+    begin(dataset.folder, place.url, archives="0")
     before = place.read()
     state, facts, images, complete = shown(place)
     assert (state, images, complete) == ("complete", 3, True)
@@ -145,7 +146,7 @@ def test_what_is_not_complete_does_not_end_as_if_it_were(dataset: Dataset, place
 def test_a_copy_of_the_folder_is_as_good_as_the_first(tmp_path: Path) -> None:
     """`cp -r` gives every file another time."""
     dataset = make_dataset(tmp_path / "source", {"0": 3}, missing=1)
-    load(dataset.folder, "./there")
+    begin(dataset.folder, "./there", code=3)
     shutil.copytree("there", "copy", copy_function=shutil.copyfile)
     told = status("./copy")
     assert (told.images, told.exit_code, told.complete) == (3, 3, True)

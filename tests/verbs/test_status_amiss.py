@@ -15,6 +15,7 @@ from laden.stages.loadpage import LOAD
 from laden.stages.manifest import MANIFEST
 from laden.values.errors import NotAsLanded, UsageError
 from laden.values.events import Event, Found, Remembered, Shown
+from tests.support.begun import begin
 from tests.support.dataset import make_dataset
 from tests.support.destinations import Place
 
@@ -22,7 +23,7 @@ from tests.support.destinations import Place
 @pytest.fixture
 def there(tmp_path: Path) -> Path:
     dataset = make_dataset(tmp_path / "source", {"0": 4, "1": 3})
-    assert laden.load(dataset.folder, tmp_path / "there").exit_code == 0
+    begin(dataset.folder, tmp_path / "there")
     return tmp_path / "there"
 
 
@@ -60,7 +61,7 @@ def test_images_that_were_replaced_are_not_there_and_all_counts_agree(there: Pat
 
 
 def test_images_that_were_replaced_in_a_container_too(tmp_path: Path, place: Place) -> None:
-    laden.load(make_dataset(tmp_path / "source", {"0": 3}).folder, place.url)
+    begin(make_dataset(tmp_path / "source", {"0": 3}).folder, place.url)
     name = min(name for name in place.read() if name.endswith(".png"))
     data = place.read()[name]
     place.write(name, data[:-1] + bytes([data[-1] ^ 1]))

@@ -13,6 +13,7 @@ from laden.verbs.load import load
 from laden.verbs.prune import plan_prune, prune
 from laden.verbs.undelete import undelete
 from laden.verbs.verify import verify
+from tests.support.begun import begin
 from tests.support.dataset import Dataset, make_dataset
 from tests.support.fuller import Fuller
 from tests.support.harness import client, content, landed
@@ -20,7 +21,7 @@ from tests.support.harness import client, content, landed
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    return make_dataset(tmp_path_factory.mktemp("source"), {"0": 3, "1": 2})
+    return make_dataset(tmp_path_factory.mktemp("source") / "source", {"0": 3, "1": 2})
 
 
 async def delete_all(there: str) -> None:
@@ -70,7 +71,7 @@ def test_what_somebody_deleted_comes_back_by_the_manifest(dataset: Dataset, cont
 
 
 def test_where_nothing_is_kept_it_says_so(dataset: Dataset, container: str, emulator: Emulator, tmp_path: Path) -> None:
-    load(dataset.folder, container)
+    begin(dataset.folder, container)
     (name, *_) = dataset.blobs
     with client(emulator, container) as opened:
         opened.delete_blob(name)

@@ -8,25 +8,26 @@ from laden.demo.emulator import Emulator
 from laden.values.errors import UsageError
 from laden.verbs.load import load
 from laden.verbs.verify import verify
+from tests.support.begun import begin
 from tests.support.dataset import Dataset, make_dataset
 from tests.support.harness import client, content, landed
 
 
 @pytest.fixture(scope="module")
 def before(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    return make_dataset(tmp_path_factory.mktemp("before"), {"0": 3, "1": 3})
+    return make_dataset(tmp_path_factory.mktemp("before") / "source", {"0": 3, "1": 3})
 
 
 @pytest.fixture(scope="module")
 def after(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     """One image of archive 1 is withdrawn, and those that stay are larger."""
-    return make_dataset(tmp_path_factory.mktemp("after"), {"0": 3, "1": 2}, size=24)
+    return make_dataset(tmp_path_factory.mktemp("after") / "source", {"0": 3, "1": 2}, size=24)
 
 
 def test_what_is_new_comes_and_nothing_goes(
     before: Dataset, after: Dataset, container: str, emulator: Emulator
 ) -> None:
-    load(before.folder, container)
+    begin(before.folder, container)
     (withdrawn,) = set(before.blobs) - set(after.blobs)
     left = load(after.folder, container)
     assert (left.sent, left.conflicts) == (0, 5)
@@ -44,7 +45,7 @@ def test_what_is_new_comes_and_nothing_goes(
 
 
 def test_what_others_put_there_stays(before: Dataset, after: Dataset, container: str, emulator: Emulator) -> None:
-    load(before.folder, container)
+    begin(before.folder, container)
     names = sorted(after.blobs)
     with client(emulator, container) as opened:
         opened.upload_blob(names[0], b"another tool's", overwrite=True)
@@ -61,7 +62,7 @@ def test_what_others_put_there_stays(before: Dataset, after: Dataset, container:
 def test_of_a_source_not_seen_whole_nothing_is_called_withdrawn(
     before: Dataset, container: str, tmp_path: Path
 ) -> None:
-    load(before.folder, container)
+    begin(before.folder, container)
     part = make_dataset(tmp_path / "part", {"0": 3, "1": 2})
     (part.folder / "1.zip").unlink()
     updated = load(part.folder, container, update=True)

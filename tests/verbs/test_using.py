@@ -18,19 +18,20 @@ from laden.verbs.filesystem import LadenFileSystem
 from laden.verbs.load import load
 from laden.verbs.using import Dataset as Opened
 from laden.verbs.using import Sample
+from tests.support.begun import begin
 from tests.support.dataset import Dataset, make_dataset
 from tests.support.harness import client, sas
 
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    return make_dataset(tmp_path_factory.mktemp("source"), {"0": 4, "1": 3}, missing=1)
+    return make_dataset(tmp_path_factory.mktemp("source") / "source", {"0": 4, "1": 3}, missing=1)
 
 
 @pytest.fixture(params=["container", "folder"])
 def place(request: pytest.FixtureRequest, dataset: Dataset, tmp_path: Path) -> str:
     where = str(tmp_path / "place") if request.param == "folder" else request.getfixturevalue("container")
-    load(dataset.folder, where)
+    begin(dataset.folder, where, code=3)
     return where
 
 
@@ -146,7 +147,7 @@ def test_a_file_system_of_it(place: str, dataset: Dataset) -> None:
 
 
 def test_a_secret_in_the_address_is_shown_nowhere(container: str, dataset: Dataset, emulator: Emulator) -> None:
-    load(dataset.folder, container)
+    begin(dataset.folder, container, code=3)
     query = sas(emulator, container, "rl")
     with laden.open(f"{container}?{query}") as images:
         assert "sig" not in repr(images) + images.place
@@ -159,7 +160,7 @@ def test_a_secret_in_the_address_is_shown_nowhere(container: str, dataset: Datas
 def test_what_cannot_be_opened_is_told(container: str, dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match="no load was completed"):
         laden.open(container)
-    load(dataset.folder, container)
+    begin(dataset.folder, container, code=3)
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with laden.open(container) as images:
         for name in ("pandas", "arrow", "filesystem"):

@@ -12,6 +12,7 @@ from laden.demo.emulator import Emulator
 from laden.values.events import Event, Found, Progress, Started
 from laden.verbs.load import load
 from laden.verbs.verify import verify
+from tests.support.begun import begin
 from tests.support.dataset import make_dataset
 from tests.support.destinations import MANIFEST, Place
 from tests.support.harness import client
@@ -19,7 +20,7 @@ from tests.support.harness import client
 
 def test_verify_names_what_is_gone_changed_and_foreign(place: Place, tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path / "source", {"0": 5})
-    load(dataset.folder, place.url)
+    begin(dataset.folder, place.url)
     gone, longer, other, *_ = dataset.blobs
     place.remove(gone)
     place.write(longer, dataset.blobs[longer] + b"x")
@@ -41,7 +42,7 @@ def test_verify_names_what_is_gone_changed_and_foreign(place: Place, tmp_path: P
 @pytest.mark.parametrize("table", [True, False])
 def test_verify_knows_table_and_manifest_too(place: Place, tmp_path: Path, table: bool) -> None:
     dataset = make_dataset(tmp_path / "source", {"0": 2})
-    load(dataset.folder, place.url)
+    begin(dataset.folder, place.url)
     name = dataset.table.name if table else MANIFEST
     place.remove(name)
     summary = verify(place.url)
@@ -54,7 +55,7 @@ def test_deep_verify_finds_what_a_listing_cannot_show(
     emulator: Emulator, container: str, tmp_path: Path, deep: Any
 ) -> None:
     dataset = make_dataset(tmp_path / "source", {"0": 4})
-    load(dataset.folder, container)
+    begin(dataset.folder, container)
     name, right = next(iter(dataset.blobs.items()))
     lie = ContentSettings(content_md5=bytearray(hashlib.md5(right).digest()))
     with client(emulator, container) as opened:
@@ -67,7 +68,7 @@ def test_deep_verify_finds_what_a_listing_cannot_show(
 
 def test_a_deep_verify_tells_how_far_it_is(container: str, tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path / "source", {"0": 4})
-    load(dataset.folder, container)
+    begin(dataset.folder, container)
     told: list[Event] = []
     verify(container, deep="all", observer=told.append)
     *_, last = [event for event in told if isinstance(event, Progress)]
@@ -82,7 +83,7 @@ def test_verify_without_a_manifest_says_so(emulator: Emulator, container: str) -
 
 def test_verify_heals_by_loading_again(place: Place, tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path / "source", {"0": 4})
-    load(dataset.folder, place.url)
+    begin(dataset.folder, place.url)
     before = place.read()
     place.remove(next(iter(dataset.blobs)))
     assert verify(place.url).deleted == 1
@@ -94,7 +95,7 @@ def test_verify_heals_by_loading_again(place: Place, tmp_path: Path) -> None:
 def test_of_a_folder_it_says_that_it_went_by_notes(tmp_path: Path) -> None:
     """Who edits a file and gives it its length and time again is found by reading alone, so nothing else is claimed."""
     dataset, place = make_dataset(tmp_path / "source", {"0": 3}), tmp_path / "there"
-    load(dataset.folder, place)
+    begin(dataset.folder, place)
     image = min(place.rglob("*.png"))
     before = image.stat()
     image.write_bytes(bytes(before.st_size))

@@ -14,6 +14,7 @@ from laden.values.events import Event, Found
 from laden.verbs.load import load
 from laden.verbs.prune import plan_prune, prune
 from laden.verbs.verify import verify
+from tests.support.begun import begin
 from tests.support.dataset import Dataset, make_dataset
 from tests.support.destinations import MANIFEST, Place
 from tests.support.harness import client, content
@@ -38,7 +39,7 @@ def datasets(tmp_path: Path) -> tuple[Dataset, Dataset]:
 
 
 def test_a_state_that_is_there_is_proved_anywhere(place: Place, datasets: tuple[Dataset, Dataset]) -> None:
-    load(datasets[0].folder, place.url)
+    begin(datasets[0].folder, place.url)
     assert at(place.url, 1) == (0, Counter(), {})
     place.write(next(iter(datasets[0].blobs)), b"other")
     code, found, _ = at(place.url, 1)
@@ -89,7 +90,7 @@ def test_a_manifest_that_is_not_the_records_is_not_believed(
 
 
 def test_without_versions_it_says_that_nobody_can(place: Place, datasets: tuple[Dataset, Dataset]) -> None:
-    load(datasets[1].folder, place.url)
+    begin(datasets[1].folder, place.url)
     load(datasets[0].folder, place.url)
     code, found, told = at(place.url, 1)
     assert (code, dict(found)) == (3, {"at-unproved": 1})
@@ -100,7 +101,7 @@ def test_without_versions_it_says_that_nobody_can(place: Place, datasets: tuple[
 def test_a_broken_chain_is_told_and_proves_nothing_by_itself(
     emulator: Emulator, container: str, datasets: tuple[Dataset, Dataset]
 ) -> None:
-    load(datasets[1].folder, container)
+    begin(datasets[1].folder, container)
     load(datasets[0].folder, container)
     record = json.loads(content(emulator, container, name_of(1)))
     with client(emulator, container) as opened:
@@ -120,7 +121,7 @@ def test_what_cannot_be_asked_is_said(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    load(datasets[0].folder, place.url)
+    begin(datasets[0].folder, place.url)
     with pytest.raises(UsageError, match=r"no record 7 .*laden history"):
         verify(place.url, at=7)
     with pytest.raises(UsageError, match="leave"):

@@ -14,6 +14,7 @@ from laden.values.errors import UsageError
 from laden.verbs.copy import copy
 from laden.verbs.load import load
 from laden.verbs.verify import verify
+from tests.support.begun import begin
 from tests.support.dataset import Dataset, make_dataset
 from tests.support.harness import landed
 
@@ -22,13 +23,13 @@ IMAGES = 5
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    return make_dataset(tmp_path_factory.mktemp("source"), {"0": 3, "1": 2})
+    return make_dataset(tmp_path_factory.mktemp("source") / "source", {"0": 3, "1": 2})
 
 
 @pytest.fixture(params=["container", "folder"])
 def there(request: pytest.FixtureRequest, dataset: Dataset, container: str, tmp_path: Path) -> str:
     place = container if request.param == "container" else str(tmp_path / "there")
-    assert load(dataset.folder, place, archives="0,1").exit_code == 0
+    begin(dataset.folder, place, archives="0,1")
     return place
 
 
@@ -79,6 +80,21 @@ def test_what_a_killed_copy_left_is_its_own(there: str) -> None:
     asyncio.run(change(f"{there}/copied", None))
     assert copy(there, f"{there}/copied").already_there == IMAGES
     assert verify(f"{there}/copied").exit_code == 0
+
+
+@pytest.mark.parametrize("share", ["1/2", "2/2"])
+def test_nothing_is_copied_among_images_that_shares_sent(
+    share: str, dataset: Dataset, container: str, tmp_path: Path, emulator: Emulator
+) -> None:
+    """They have no page yet."""
+    begin(dataset.folder, str(tmp_path / "origin"), archives="0,1")
+    load(dataset.folder, container, share=share)
+    before = landed(emulator, container)
+    folder = next(name for name in before if name.endswith(".png")).rpartition("/")[0]
+    for below in ("png", folder):
+        with pytest.raises(UsageError, match="or of shares of one, which this one would take over"):
+            copy(tmp_path / "origin", f"{container}/{below}")
+    assert landed(emulator, container) == before
 
 
 def test_ladens_own_notes_are_nobodys_place(there: str, dataset: Dataset, names: Callable[[], list[str]]) -> None:

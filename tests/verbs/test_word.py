@@ -13,13 +13,14 @@ from laden.verbs.load import load
 from laden.verbs.properties import set_properties
 from laden.verbs.prune import plan_prune, prune
 from laden.verbs.undelete import undelete
+from tests.support.begun import begin
 from tests.support.dataset import Dataset, make_dataset
 from tests.support.fuller import Fuller
 
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    return make_dataset(tmp_path_factory.mktemp("source"), {"0": 3, "1": 2})
+    return make_dataset(tmp_path_factory.mktemp("source") / "source", {"0": 3, "1": 2})
 
 
 def told(place: str, *, loads: bool = False) -> list[tuple[str, bool, dict[str, int]]]:
@@ -32,7 +33,7 @@ def told(place: str, *, loads: bool = False) -> list[tuple[str, bool, dict[str, 
 
 
 def test_set_tells_that_it_began_and_how_it_ended(dataset: Dataset, container: str) -> None:
-    load(dataset.folder, container)
+    begin(dataset.folder, container)
     set_properties(container, metadata=["a=b"])
     expected = [("set", True, {"meant": 5}), ("set", False, {"changed": 5})]
     assert told(container) == expected
@@ -41,7 +42,7 @@ def test_set_tells_that_it_began_and_how_it_ended(dataset: Dataset, container: s
 
 
 def test_of_what_broke_off_there_is_word(dataset: Dataset, container: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    load(dataset.folder, container)
+    begin(dataset.folder, container)
     plain = AzureManage.set_tags
     calls = 0
 
@@ -97,7 +98,7 @@ def test_copy_and_update_tell_both(dataset: Dataset, container: str, emulator: E
 @pytest.mark.parametrize("lost", ["image", "table", "damaged"])
 def test_a_load_that_brought_back_what_was_lost_is_recorded(dataset: Dataset, tmp_path: Path, lost: str) -> None:
     place = tmp_path / "there"
-    load(dataset.folder, place)
+    begin(dataset.folder, place)
     image, table = min(place.rglob("*.png")), min(place.glob("*.csv*"))
     if lost == "damaged":
         image.write_bytes(b"other")
