@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from azure.storage.blob import ContentSettings, StandardBlobTier
 
 from laden.demo.emulator import Emulator
 from laden.explorer import carrying
@@ -119,6 +120,40 @@ def test_what_was_done_though_its_answer_was_lost_is_told_as_done(
         assert (job["message"], job["findings"]) == ("4 of 4 blobs are done", [])
     there = landed(emulator, place)
     assert len(there) == {"delete": 0, "copy": 8}.get(action, 4)
+
+
+STRANGERS: dict[str, dict[str, Any]] = {
+    "tier": {"standard_blob_tier": StandardBlobTier.COOL},
+    "tags": {"tags": {"k": "v"}},
+    "metadata": {"metadata": {"k": "v"}},
+    "type": {"content_settings": ContentSettings(content_type="image/png")},
+}
+"""What somebody else puts there meanwhile is just as the act would have made it."""
+
+
+@pytest.mark.parametrize("read", [False, True], ids=["the-answer-is-lost", "a-read-before-it-is-lost"])
+@pytest.mark.parametrize("action", list(STRANGERS))
+def test_what_somebody_else_put_there_is_never_told_as_done(
+    between: Between, emulator: Emulator, place: str, action: str, read: bool
+) -> None:
+    wanted = {"tier": "Cool", "tags": {"k": "v"}, "metadata": {"k": "v"}, "type": "image/png"}
+    replaced: list[str] = []
+
+    def after(number: int, method: str, name: str) -> str:
+        if replaced or name != NAMES[0] or method != ("HEAD" if read else "PUT"):
+            return "pass"
+        with client(emulator, place) as direct:
+            direct.upload_blob(name, b"a stranger's", overwrite=True, **STRANGERS[action])
+        replaced.append(name)
+        return "lose"
+
+    with opened(between, emulator, place) as asker:
+        plan = asker.post("plan", action=action, names=NAMES[:1], values={action: wanted[action]})
+        between.after = after
+        job = asker.job(asker.post("act", plan=plan["plan"], count="1")["number"])
+        assert job["result"]["outcomes"]["done"] == (not replaced)
+        assert replaced or (read and action == "type")
+        asker.ready()
 
 
 @pytest.mark.parametrize("action", ["delete", "metadata"])

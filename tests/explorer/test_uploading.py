@@ -115,6 +115,21 @@ def test_a_load_below_is_no_reason_to_upload_nothing_beside_it(dataset: Dataset,
     assert verify(str(dest / "ward")).exit_code == 0
 
 
+def test_no_upload_follows_a_link(dataset: Dataset, more: Path, tmp_path: Path) -> None:
+    dest, outside = tmp_path / "dest", tmp_path / "outside"
+    begin(dataset.folder, str(dest), archives="0,1")
+    outside.mkdir()
+    (dest / "link").symlink_to(dest / "png" / "0", target_is_directory=True)
+    (dest / "out").symlink_to(outside, target_is_directory=True)
+    (dest / "real").mkdir()
+    before = sorted(path for path in dest.rglob("*"))
+    with explored(str(dest), write=True) as asker:
+        assert "link" in refused(asker, "link", "link/deeper", "out", "out/new")
+        assert sorted(path for path in dest.rglob("*")) == before
+        uploaded(asker, "real")
+    assert list(outside.iterdir()) == []
+
+
 def test_no_copy_below_a_prefix_goes_among_images(dataset: Dataset, container: str, emulator: Emulator) -> None:
     begin(dataset.folder, container, archives="0,1")
     before = landed(emulator, container)

@@ -7,13 +7,17 @@ import os
 import subprocess
 import tarfile
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import laden
 from laden.demo.emulator import Emulator
+from laden.relations import Relations
 from laden.stages.download import Wanted, packing, ranges
 from laden.stages.download.packing import Member, Tar, Zip, packs
 from laden.values.errors import UsageError
@@ -204,6 +208,34 @@ def test_keys_have_no_dot_and_belong_to_one_sample(place_: str, alone: bool, key
     assert problem(key) is None
 
 
+@pytest.fixture(scope="module")
+def getting() -> Iterator[Relations]:
+    with Relations() as relations:
+        relations.run(
+            "CREATE TABLE getting (place VARCHAR, blob VARCHAR, size_bytes BIGINT, md5 VARCHAR, crc32 BIGINT,"
+            " etag VARCHAR);"
+            "CREATE TABLE image_labels (blob VARCHAR, labels VARCHAR[])"
+        )
+        yield relations
+
+
+NAMES = st.lists(
+    st.sampled_from(["a", "b", ".", ".nii", ".NII", ".gz", ".png", ".PNG", ".json", "/", "%"]), min_size=1, max_size=6
+)
+
+
+@given(st.sets(NAMES.map("".join).filter(lambda name: problem(name) is None), max_size=8))
+def test_no_two_samples_share_a_key_or_a_file(getting: Relations, names: set[str]) -> None:
+    getting.run("DELETE FROM getting")
+    getting.feed("getting", ((name, name, 1, "00" * 16, 0, "e") for name in names))
+    members = list(packed._members(getting, shards=True))
+    keys = [member.beside_name.removesuffix(".json") for member in members]
+    files = [name for member in members for name in (member.name, member.beside_name)]
+    assert len(members) == len({*keys}) == len(names)
+    assert len({*files}) == len(files)
+    assert not [key for key in keys if "." in key]
+
+
 def test_two_kinds_of_one_name_are_two_samples(tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.mkdir()
@@ -212,6 +244,22 @@ def test_two_kinds_of_one_name_are_two_samples(tmp_path: Path) -> None:
     load(source, str(tmp_path / "place"), profile="files", images="none")
     laden.get(str(tmp_path / "place"), tmp_path / "got", form="tar-shards")
     assert set(samples(tmp_path / "got")) == {"a%2Epng", "a%2Etxt", "b"}
+
+
+def test_a_name_without_its_suffix_that_is_another_s_whole_name_is_no_key(tmp_path: Path) -> None:
+    """`scan.dcm.png` had the key and the labels' file of `scan.dcm`."""
+    source = tmp_path / "source"
+    source.mkdir()
+    for name in ("scan.dcm", "scan.png", "scan.dcm.png"):
+        (source / name).write_bytes(name.encode())
+    load(source, str(tmp_path / "place"), profile="files", images="none")
+    laden.get(str(tmp_path / "place"), tmp_path / "got", form="tar-shards")
+    found = samples(tmp_path / "got")
+    assert {key: json.loads(files["json"])["blob"] for key, files in found.items()} == {
+        "scan%2Edcm": "scan.dcm",
+        "scan%2Edcm%2Epng": "scan.dcm.png",
+        "scan%2Epng": "scan.png",
+    }
 
 
 def test_a_zip_of_more_than_four_gigabytes_is_one_of_the_large_form() -> None:

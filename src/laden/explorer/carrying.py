@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from laden.explorer.chosen import Chosen
+from laden.explorer.chosen import Chosen, Item
 from laden.explorer.jobs import Job
 from laden.explorer.stored import StoredPlace
 from laden.stages.acting import Acted, Target, act, may_be_done, refuse_other, with_own
@@ -27,7 +27,7 @@ from laden.values.errors import (
     LadenError,
     TransientStoreError,
 )
-from laden.values.records import Finding, Severity
+from laden.values.records import Blob, Finding, Severity
 from laden.values.units import plural
 
 _AT_ONCE = 16
@@ -44,8 +44,8 @@ async def carry_out(place: StoredPlace, action: str, values: dict[str, Any], tar
     job.in_all, job.bytes_in_all = len(targets), targets.size_bytes
     outcomes = {"done": 0, "changed": 0, "gone": 0, "failed": 0}
     job.result["outcomes"] = outcomes
-    begun = (Target(name, etag, size_bytes) for name, etag, size_bytes, _ in targets)
     acting = _Acting(place, action, values, job)
+    begun = map(acting.target, targets)
     try:
         async for acted in act(acting.do, begun, at_once=_AT_ONCE, stopping=lambda: job.stopping):
             acting.under_way -= 1
@@ -61,7 +61,6 @@ async def carry_out(place: StoredPlace, action: str, values: dict[str, Any], tar
         if acting.under_way:
             outcomes["unknown"] = outcomes.get("unknown", 0) + acting.under_way
         job.message = _became(outcomes, len(targets))
-        begun.close()
         targets.close()
     await acting.keep()
 
@@ -76,6 +75,11 @@ class _Acting:
         self._job = job
         self._work = getattr(self, f"_{action}")
         self._was_done = getattr(self, f"_was_{action}")
+        self._prepare = getattr(self, f"_prepare_{action}", None)
+        self._md5: dict[str, str] = {}
+        """Of blobs that are under way, as they were listed."""
+        self._wanted: dict[str, dict[str, str]] = {}
+        """Metadata of blobs that are under way, as they are to be."""
         self.under_way = 0
         """Blobs that were begun, and of which nobody has heard yet."""
         self.renewed: dict[str, str] = {}
@@ -83,6 +87,11 @@ class _Acting:
 
     def _tell(self, retry: Retry) -> None:
         self._job.stage = retry.reason
+
+    def target(self, item: Item) -> Target:
+        """An item, to be acted on."""
+        self._md5[item.name] = item.md5
+        return Target(item.name, item.etag, item.size_bytes)
 
     async def keep(self) -> None:
         """Have the place list the versions that came of the act."""
@@ -104,13 +113,18 @@ class _Acting:
 
         async def attempt() -> None:
             nonlocal lost
+            begun = False
             # With another SAS, what is left goes on with that.
             async with self._place.held() as (_, manage):
                 try:
                     if lost is None or not await self._known_as_done(manage, target):
+                        if self._prepare is not None:
+                            await self._prepare(manage, target)
+                        begun = True
                         await self._work(manage, target)
                 except TransientStoreError as error:
-                    lost = error if may_be_done(error) else lost
+                    # Of what was only read before it, no answer is missed.
+                    lost = error if begun and may_be_done(error) else lost
                     raise
                 except (BlobConflict, BlobMissing):
                     # Perhaps because it is done.
@@ -124,6 +138,8 @@ class _Acting:
             if lost is not None:
                 raise lost from None
             raise
+        finally:
+            self._md5.pop(target.name, None)
 
     async def _known_as_done(self, manage: Manage, target: Target) -> bool:
         try:
@@ -166,18 +182,35 @@ class _Acting:
             return False
         return copy.md5 is not None and (copy.md5, copy.size_bytes) == (blob.md5, blob.size_bytes)
 
-    async def _tier(self, manage: Manage, target: Target) -> None:
+    async def _is_as_listed(self, manage: Manage, target: Target) -> bool:
+        """Whether it is that very version: neither a tier nor tags make another of it."""
+        return (await manage.head(target.name)).etag == target.etag
+
+    async def _is_its_successor(self, manage: Manage, target: Target) -> Blob | None:
+        """The blob, where it is another version with the very bytes that were listed, as the act makes of it."""
+        there = await manage.head(target.name)
+        listed = bytes.fromhex(self._md5.get(target.name, ""))
+        same = bool(listed) and (there.md5, there.size_bytes) == (listed, target.size_bytes)
+        return there if same and there.etag != target.etag else None
+
+    async def _prepare_tier(self, manage: Manage, target: Target) -> None:
         await self._refuse_other(manage, target)
+
+    async def _tier(self, manage: Manage, target: Target) -> None:
         await manage.set_tier(target.name, self._values["tier"])
 
     async def _was_tier(self, manage: Manage, target: Target) -> bool:
+        if not await self._is_as_listed(manage, target):
+            return False
         told = {key.lower(): value for key, value in (await manage.properties(target.name)).items()}
         wanted: str = self._values["tier"].lower()
         rehydrated = told.get("x-ms-archive-status", "").removeprefix("rehydrate-pending-to-").lower()
         return wanted in (rehydrated, told.get("x-ms-access-tier", "").lower())
 
-    async def _tags(self, manage: Manage, target: Target) -> None:
+    async def _prepare_tags(self, manage: Manage, target: Target) -> None:
         await self._refuse_other(manage, target)
+
+    async def _tags(self, manage: Manage, target: Target) -> None:
         await manage.set_tags(target.name, self._values["tags"])
 
     async def _refuse_other(self, manage: Manage, target: Target) -> None:
@@ -187,27 +220,31 @@ class _Acting:
 
     async def _was_tags(self, manage: Manage, target: Target) -> bool:
         wanted: dict[str, str] = self._values["tags"]
-        return await manage.tags(target.name) == wanted
+        return await self._is_as_listed(manage, target) and await manage.tags(target.name) == wanted
+
+    async def _prepare_metadata(self, manage: Manage, target: Target) -> None:
+        self._wanted[target.name] = with_own((await manage.head(target.name)).metadata, self._values["metadata"])
 
     async def _metadata(self, manage: Manage, target: Target) -> None:
-        wanted = with_own((await manage.head(target.name)).metadata, self._values["metadata"])
+        wanted = self._wanted.pop(target.name)
         self.renewed[target.name] = await manage.set_metadata(target.name, wanted, target.etag)
 
     async def _was_metadata(self, manage: Manage, target: Target) -> bool:
-        there = await manage.head(target.name)
-        done = there.metadata == with_own(there.metadata, self._values["metadata"])
-        if done:
-            self.renewed[target.name] = there.etag
-        return done
+        there = await self._is_its_successor(manage, target)
+        if there is None or there.metadata != with_own(there.metadata, self._values["metadata"]):
+            return False
+        self.renewed[target.name] = there.etag
+        return True
 
     async def _type(self, manage: Manage, target: Target) -> None:
         self.renewed[target.name] = await manage.set_content_type(target.name, self._values["type"], target.etag)
 
     async def _was_type(self, manage: Manage, target: Target) -> bool:
         told = {key.lower(): value for key, value in (await manage.properties(target.name)).items()}
-        if told.get("content-type") != self._values["type"]:
+        there = await self._is_its_successor(manage, target)
+        if there is None or told.get("content-type") != self._values["type"]:
             return False
-        self.renewed[target.name] = (await manage.head(target.name)).etag
+        self.renewed[target.name] = there.etag
         return True
 
 

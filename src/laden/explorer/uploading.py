@@ -8,14 +8,16 @@ believed of a load alone that is still the same. Nothing is written here.
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from laden.explorer.stored import StoredPlace
 from laden.stages.loadpage import COMPLETE, LOAD, MOST_PAGE_BYTES, LoadPage, read_load_page
 from laden.stages.metadata import OWN
 from laden.store import Destination, FolderDestination
+from laden.store.disk import refuse_links
 from laden.store.listing import Progress
 from laden.store.manage import open_manage
-from laden.values.errors import BlobMissing, ContainerMissing, StoreError, UsageError
+from laden.values.errors import BlobMissing, ContainerMissing, NameRefused, StoreError, UsageError
 from laden.values.names import OWN_FOLDER, problem, reserved
 
 _FILES = "files"
@@ -36,6 +38,8 @@ async def refuse_taking_over(place: StoredPlace, prefix: str) -> None:
     """
     if prefix and (reason := problem(prefix) or reserved(prefix)):
         raise UsageError(f"nothing can be put into {prefix}: it {reason}: {_ELSEWHERE}")
+    if isinstance(place.destination, FolderDestination):
+        _refuse_links(place.destination.path, prefix)
     segments = prefix.split("/") if prefix else []
     for above in ("/".join(segments[:count]) for count in range(len(segments))):
         if (page := await _page(place, above)) is None:
@@ -50,6 +54,14 @@ async def refuse_taking_over(place: StoredPlace, prefix: str) -> None:
     if page is not None or await _has_images(place, prefix):
         where = f"in {prefix}/" if prefix else "here"
         raise UsageError(f"{where} lies a load, or a part of one, that this would take over: {_ELSEWHERE}")
+
+
+def _refuse_links(folder: Path, prefix: str) -> None:
+    """Where a link leads is not what is shown, or is shown under another name, whose images are not asked of."""
+    try:
+        refuse_links(folder, folder / prefix / "x")
+    except NameRefused as error:
+        raise UsageError(str(error)) from None
 
 
 def _refuse_within(place: StoredPlace, page: LoadPage, prefix: str) -> None:

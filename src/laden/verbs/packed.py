@@ -32,11 +32,13 @@ INDEX = "images-index.parquet"
 FORMS = ("folder", "zip", "tar-shards")
 _BATCH = 2_000
 
-_MEMBERS = """
+_STEM = r"regexp_replace(place, '([^/])([.]nii)?[.][^./]+$', '\1', 'i')"
+"""SQL for a name without its suffix, as `key_of` takes it off."""
+_MEMBERS = f"""
 SELECT g.place, g.blob, g.size_bytes, g.md5, g.crc32, g.etag, coalesce(l.labels, []::VARCHAR[]),
-       count(*) OVER (PARTITION BY regexp_replace(g.place, '([.]nii)?[.][^./]*$', '')) = 1
-FROM getting g LEFT JOIN image_labels l ON l.blob = g.blob ORDER BY g.place
-"""
+       count(*) OVER (PARTITION BY g.stem) = 1 AND g.stem NOT IN (SELECT place FROM getting WHERE place IS NOT NULL)
+FROM (SELECT *, {_STEM} AS stem FROM getting) g LEFT JOIN image_labels l ON l.blob = g.blob ORDER BY g.place
+"""  # noqa: S608 - own text
 _INDEX = """
 SELECT s.key, s.shard, s.offset_bytes, s.size_bytes, s.blob, s.md5, s.crc32,
        coalesce(l.labels, []::VARCHAR[]) AS labels, r.row AS laden_row
@@ -95,8 +97,8 @@ def _members(relations: Relations, *, shards: bool) -> Iterator[Member]:
 def key_of(place: str, *, alone: bool = True) -> tuple[str, str]:
     """The key of a sample, which no other has and which has no dot, and the image's suffix, in small letters.
 
-    `png/1.2.840.png` is `png/1%2E2%2E840` and `.png`; where it is not `alone`, and `png/1.2.840.dcm` is there too, its
-    key is the whole name.
+    `png/1.2.840.png` is `png/1%2E2%2E840` and `.png`; where it is not `alone`, for `png/1.2.840.dcm` is there too, or
+    something that is called `png/1.2.840`, its key is the whole name.
     """
     folder, slash, name = place.rpartition("/")
     found = _SUFFIX.search(name)
