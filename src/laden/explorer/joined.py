@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from laden.dataset.profile import Profile, TableShape, Template, recognise
 from laden.dataset.selection import Part
-from laden.dataset.selection.keys import entry_key, fold, is_image, row_key
+from laden.dataset.selection.keys import entry_key, fold, is_ascii, is_image, row_key
 from laden.dataset.table import Table
 from laden.explorer.database import PACKED, Shared
 from laden.explorer.index import LINES, SAME
@@ -99,12 +99,15 @@ def join_lines(relations: Shared, shape: TableShape, naming: Naming | None) -> N
     if naming.manifest:
         blobs = f"(SELECT pos, name AS blob, key {of_load})"
     else:
-        blobs = "candidates"
-        relations.run(
-            f"CREATE OR REPLACE TABLE {blobs} AS SELECT pos, name AS blob, {entry_key(shape, 'name')} AS key {of_load}"
-            f" AND {is_image(shape, 'name')} AND NOT starts_with(name, '_laden/')"
+        blobs = (
+            f"(SELECT pos, name AS blob, {entry_key(shape, 'name')} AS key {of_load}"
+            f" AND {is_image(shape, 'name')} AND NOT starts_with(name, '_laden/'))"
         )
-        fold(relations, blobs, shape)
+        if shape.ignore_case and relations.one(f"SELECT count(*) FROM items WHERE NOT {is_ascii('name')}")[0]:  # noqa: S608
+            # A million keys beside their names take a third of the memory that the database has.
+            relations.run(f"CREATE OR REPLACE TABLE candidates AS FROM {blobs}")
+            blobs = "candidates"
+            fold(relations, blobs, shape)
     link(relations, NAMES, blobs, many=shape.many, taken="pos")
     relations.run(
         f"CREATE OR REPLACE TABLE {LINES} AS SELECT l.pos, l.row AS line FROM linked l JOIN items i USING (pos)"  # noqa: S608 - own names
