@@ -21,7 +21,7 @@ from laden.explorer.labels import Labels
 from laden.explorer.marks import Marks
 from laden.explorer.stored import StoredPlace
 from laden.explorer.views import Query, Views
-from laden.store import parse_destination
+from laden.store import FolderDestination, parse_destination
 from laden.values.errors import UsageError
 from tests.explorer.served import Asker, serving
 
@@ -69,7 +69,12 @@ def many() -> Iterator[Any]:
             )
             relations.settled = True
             yield SimpleNamespace(
-                index=index, relations=relations, labels=labels, views=Views(relations, labels), load=None
+                index=index,
+                relations=relations,
+                labels=labels,
+                views=Views(relations, labels),
+                load=None,
+                destination=FolderDestination(Path("place")),
             )
         finally:
             labels.close()

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -27,6 +27,7 @@ from laden.explorer.joined import Naming
 from laden.explorer.labels import Labels
 from laden.explorer.marks import Marks
 from laden.explorer.views import Query, View, Views
+from laden.store import FolderDestination
 from laden.values.errors import UsageError
 from tests.support.dataset import make_dataset
 
@@ -207,7 +208,9 @@ def test_a_place_is_left_while_others_ask_it() -> None:
 
 def test_what_several_choose_at_once_is_kept_apart(tmp_path: Path) -> None:
     with _joined(tmp_path) as (relations, _, _, right), ThreadPoolExecutor(4) as pool:
-        place = cast("Any", SimpleNamespace(relations=relations, load=None, index=SimpleNamespace(relations=relations)))
+        index = SimpleNamespace(relations=relations)
+        destination = FolderDestination(tmp_path)
+        place: Any = SimpleNamespace(relations=relations, load=None, index=index, destination=destination)
         acts = Acts(place, Marks(place, tmp_path, write=False))
 
         async def chosen(names: list[str]) -> Chosen:

@@ -198,3 +198,43 @@ def test_beside_a_blob_that_only_says_that_there_is_the_prefix(container: str, e
         job = asker.job(asker.post("act", plan=plan["plan"], count="1")["number"])
         assert job["message"] == "1 of 1 blob is done"
     assert set(landed(emulator, container)) == {"ward/", "ward/b"}
+
+
+def test_no_link_leads_an_upload_among_images_or_out_of_what_is_shown(
+    dataset: Dataset, more: Path, tmp_path: Path
+) -> None:
+    dest, outside = tmp_path / "dest", tmp_path / "outside"
+    load(dataset.folder, str(dest), archives="0,1")
+    outside.mkdir()
+    (dest / "plain").mkdir()
+    links = {
+        "among": "png/0",
+        "above": "png",
+        "plain/deep": "../png/0",
+        "out": str(outside),
+        "nothing": "nowhere",
+        "again": "out",
+        "round": ".",
+    }
+    for name, to in links.items():
+        (dest / name).symlink_to(to, target_is_directory=True)
+    before = _files(tmp_path)
+    with explored(str(dest), write=True) as asker:
+        for prefix in [*links, "above/0", "out/new", "plain/deep/new", "nothing/new", "again/new", "round/new"]:
+            assert "is a link" in refused(asker, prefix), prefix
+        assert _files(tmp_path) == before
+        uploaded(asker, "plain")
+    assert (dest / "plain" / LOAD).is_file()
+
+
+def test_a_shown_folder_that_is_itself_a_link_takes_uploads(dataset: Dataset, more: Path, tmp_path: Path) -> None:
+    load(dataset.folder, str(tmp_path / "real"), archives="0,1")
+    shown = tmp_path / "shown"
+    shown.symlink_to("real", target_is_directory=True)
+    with explored(str(shown), write=True) as asker:
+        uploaded(asker, "extra")
+    assert (tmp_path / "real" / "extra" / "deep" / "a.txt").read_bytes() == b"one"
+
+
+def _files(folder: Path) -> set[Path]:
+    return {path for path in folder.rglob("*") if path.is_file()}

@@ -1,23 +1,23 @@
 """Whether files may be uploaded to where a person says: asked of the store at the moment that the upload begins.
 
-In order: the name; the pages of loads above, whose images may lie there; the page of a load right there; then what is
-listed there, for shares, and loads that broke off, leave images and no page. What the explorer listed earlier is
-believed of a load alone that is still the same. Nothing is written here.
+In order: the name; in a folder, links on the way, for a name tells nothing of what lies behind one; the pages of loads
+above, whose images may lie there; the page of a load right there; then what is listed there, for shares, and loads that
+broke off, leave images and no page. What the explorer listed earlier is believed of a load alone that is still the
+same. Nothing is written here.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 from laden.explorer.stored import StoredPlace
 from laden.stages.loadpage import COMPLETE, LOAD, MOST_PAGE_BYTES, LoadPage, read_load_page
 from laden.stages.metadata import OWN
 from laden.store import Destination, FolderDestination
-from laden.store.disk import refuse_links
+from laden.store.disk import link_between
 from laden.store.listing import Progress
 from laden.store.manage import open_manage
-from laden.values.errors import BlobMissing, ContainerMissing, NameRefused, StoreError, UsageError
+from laden.values.errors import BlobMissing, ContainerMissing, StoreError, UsageError
 from laden.values.names import OWN_FOLDER, problem, reserved
 
 _FILES = "files"
@@ -38,8 +38,7 @@ async def refuse_taking_over(place: StoredPlace, prefix: str) -> None:
     """
     if prefix and (reason := problem(prefix) or reserved(prefix)):
         raise UsageError(f"nothing can be put into {prefix}: it {reason}: {_ELSEWHERE}")
-    if isinstance(place.destination, FolderDestination):
-        _refuse_links(place.destination.path, prefix)
+    _refuse_links(place.destination, prefix)
     segments = prefix.split("/") if prefix else []
     for above in ("/".join(segments[:count]) for count in range(len(segments))):
         if (page := await _page(place, above)) is None:
@@ -56,12 +55,13 @@ async def refuse_taking_over(place: StoredPlace, prefix: str) -> None:
         raise UsageError(f"{where} lies a load, or a part of one, that this would take over: {_ELSEWHERE}")
 
 
-def _refuse_links(folder: Path, prefix: str) -> None:
-    """Where a link leads is not what is shown, or is shown under another name, whose images are not asked of."""
-    try:
-        refuse_links(folder, folder / prefix / "x")
-    except NameRefused as error:
-        raise UsageError(str(error)) from None
+def _refuse_links(destination: Destination | FolderDestination, prefix: str) -> None:
+    """A link leads among the images of a load by another name, or out of what is shown."""
+    if not prefix or not isinstance(destination, FolderDestination):
+        return
+    # The folder that is asked for may be the link itself.
+    if link := link_between(destination.path, destination.path / prefix / LOAD):
+        raise UsageError(f"nothing can be put into {prefix}/: {link} is a link to another place: {_ELSEWHERE}")
 
 
 def _refuse_within(place: StoredPlace, page: LoadPage, prefix: str) -> None:

@@ -117,20 +117,27 @@ def refuse_odd(target: Path) -> None:
         raise NameRefused(f"{target} cannot be written: {what} lies there: remove it, and load again")
 
 
+def link_between(root: Path, path: Path) -> Path | None:
+    """The folder between a folder and what lies below it that is a link, if there is one: the nearest to `path`."""
+    for above in path.parents:
+        if above == root:
+            return None
+        if above.is_symlink():
+            return above
+    return None
+
+
 def refuse_links(root: Path, path: Path) -> None:
     """Refuse a place below a folder to which a link leads: what is written there would land elsewhere.
 
     Raises:
         NameRefused: a folder between the two is a link.
     """
-    for above in path.parents:
-        if above == root:
-            return
-        if above.is_symlink():
-            raise NameRefused(
-                f"{path} is not written: {above} is a link, and nothing is written through one: give the folder that"
-                " it leads to as DEST, or mount it there"
-            )
+    if link := link_between(root, path):
+        raise NameRefused(
+            f"{path} is not written: {link} is a link, and nothing is written through one: give the folder that"
+            " it leads to as DEST, or mount it there"
+        )
 
 
 def hashed(path: Path) -> bytes:
