@@ -83,7 +83,9 @@ def test_a_link_that_ends_midway_says_what_is_kept_and_another_one_goes_on(
     assert noted
     assert fetch([f"{link}?sig=b3RoZXJvdGhlcm90aGVy"], folder).exit_code == ExitCode.COMPLETE
     assert (folder / "0.zip").read_bytes() == archive
-    assert not {call.range[0] // _BLOCK for call in server.calls[1:] if call.range} & noted
+    # A request of the first one, which was given up, may arrive late.
+    calls = [call for call in server.calls if call.path.endswith("b3RoZXJvdGhlcm90aGVy")]
+    assert not {call.range[0] // _BLOCK for call in calls[1:] if call.range} & noted
 
 
 @pytest.mark.parametrize("size_bytes", [1, 5_000, 70_000])

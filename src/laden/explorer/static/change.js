@@ -1,6 +1,6 @@
 // What changes a place, with --write alone: first the server's plan, then its count typed back.
 import { NONE, countOf } from "./chosen.js";
-import { amount, counted, html, plain, post, size, useEffect, useState } from "./lib.js";
+import { amount, counted, html, plain, post, size, useEffect, useMemo, useState } from "./lib.js";
 import { Deleted } from "./deleted.js";
 import { meant } from "./keys.js";
 import { set } from "./state.js";
@@ -43,7 +43,8 @@ export function Change({ state }) {
   const [gone, setGone] = useState(/** @type {string[]} */ ([]));
   const [sas, setSas] = useState("");
   const [into, setInto] = useState(state.look.folder || "uploads/");
-  useEffect(() => { meant().then(setThose); }, [chosen]);
+  const asked = useMemo(meant, [chosen]);
+  useEffect(() => { asked.then(setThose); }, [asked]);
   const tried = (/** @type {() => Promise<any>} */ work) => async (/** @type {Event} */ event) => {
     event.preventDefault();
     setError("");
@@ -57,7 +58,7 @@ export function Change({ state }) {
     if (action === "sas") return setUrl((await post("sas", { hours: Number(text) || 1 })).url);
     if (action === "upload") { await post("upload", { paths: lines(text), prefix: into }); return set({ dialog: "jobs" }); }
     // Of the item that is named here, and not of the one that has come into its place since.
-    const picked = countOf(chosen, view) ? await meant() : those;
+    const picked = countOf(chosen, view) ? await meant() : await asked;
     const what = action === "undelete" ? { names: gone } : all ? { view: view.view } : picked;
     if (action === "elsewhere") { await post("copy", { ...what, to: text, sas }); return set({ dialog: "jobs" }); }
     return setPlan(await post("plan", { action, ...what, values: values(action, text) }));
