@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from laden.dataset.profile import open_profile
+from laden.dataset.selection import listed
 from laden.dataset.selection.keys import entry_key, fold, is_image, row_key
 from laden.dataset.selection.lists import declare_lists, read_lists
 from laden.dataset.table.cells import parse_cuis, parse_list
@@ -77,3 +78,12 @@ def test_keys_of_files_are_those_of_single_ones(
         fold(relations, "t", shape)
         expected = sorted((text, shape.entry_key(text), shape.is_image(text)) for text in texts)
         assert sorted(relations.stream("SELECT * FROM t")) == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [("a.png", "a.png"), (' "a.png" ', "a.png"), ('"a.png', '"a.png'), ('a.png"', 'a.png"'), ('"', '"'), ('""', "")],
+)
+def test_quotes_are_taken_off_where_they_are_around_a_key(line: str, key: str) -> None:
+    """One at an end alone is part of the name: another image would be meant without it."""
+    assert listed(line) == key

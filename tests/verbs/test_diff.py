@@ -214,3 +214,9 @@ def test_notes_of_loads_below_are_no_differences(dataset: Dataset, tmp_path: Pat
     assert laden.diff(tmp_path / "one", tmp_path / "other", observer=told.append).exit_code == 3
     found = [one.finding.blob for one in told if isinstance(one, Found)]
     assert found == [image.relative_to(tmp_path / "other").as_posix()]
+
+
+def test_two_places_where_nothing_lies_are_not_called_the_same(tmp_path: Path, container: str) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UsageError, match="nothing lies in either place"):
+        laden.diff(tmp_path / "empty", f"{container}/mistyped")

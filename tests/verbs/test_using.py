@@ -179,3 +179,12 @@ def test_nothing_heavy_is_imported_to_open_it(dataset: Dataset, tmp_path: Path) 
     )
     done = subprocess.run([sys.executable, "-c", script, str(tmp_path / "place")], capture_output=True, text=True)
     assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_a_name_that_begins_as_the_protocol_is_that_name() -> None:
+    """Another file was read, that was called as the rest of it."""
+    assert [LadenFileSystem._strip_protocol(name) for name in ("laden::a.bin", "laden://a.bin", "/x/a.bin/")] == [
+        "laden::a.bin",
+        "a.bin",
+        "x/a.bin",
+    ]

@@ -56,7 +56,6 @@ async def download(
     async def note(one: Came) -> None:
         await record.note(one)
         job.done, job.done_bytes = job.done + 1, job.done_bytes + one.item.size_bytes
-        job.counts[f"download-{one.fate}"] = job.counts.get(f"download-{one.fate}", 0) + 1
 
     own: list[Wanted] = []
 

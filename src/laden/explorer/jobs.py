@@ -107,6 +107,11 @@ class Job:
         self.result["exit_code"] = summary.exit_code
 
     @property
+    def name(self) -> str:
+        """What it is called: a title that is a sentence says what is done."""
+        return self.title if self.title[:1].isupper() else f"{self.kind} {self.title}"
+
+    @property
     def ended_whole(self) -> bool:
         """Whether nothing was left out, though somebody may have asked it to stop."""
         if self.state != "stopped":
@@ -122,6 +127,7 @@ class Job:
             "number": self.number,
             "kind": self.kind,
             "title": self.title,
+            "name": self.name,
             "state": self.state,
             "stage": self.stage,
             "done": self.done,

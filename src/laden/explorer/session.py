@@ -101,7 +101,7 @@ class Session:
         """Show another place, one after the other where several are asked for; `UsageError` while one is needed."""
         async with self._opening:
             if (job := self.jobs.holding) is not None:
-                raise UsageError(f"{job.kind} {job.title} still runs here: wait for it, or stop it under Activity")
+                raise UsageError(f"{job.name} still runs here: wait for it, or stop it under Activity")
             place = self._opener(container)
             await self._leave()
             self.place, self.leaving = place, False

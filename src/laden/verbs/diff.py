@@ -78,7 +78,10 @@ async def _compared(run: Run, here: str, there: str, profile: str | None, connec
             run.relations.run(
                 "DELETE FROM sides WHERE side = ? AND list_contains(?::VARCHAR[], name)", [side, list(documents)]
             )
-    return compare_sides(run.relations)
+    counts = compare_sides(run.relations)
+    if not any(counts.values()):
+        raise UsageError("nothing lies in either place: check the addresses")
+    return counts
 
 
 def _known(path: Path) -> Callable[[Path], bool]:

@@ -77,7 +77,7 @@ def explore(
         jobs = run_loop(_serve(run, opened, socket, write=write, open_page=open_page))
         run.note(acted=sum(job.result.get("outcomes", {}).get("done", 0) for job in jobs.all()))
         if jobs.cut:
-            told = (f"{job.kind} {job.title}" + (f": {job.message}" if job.message else "") for job in jobs.cut)
+            told = (job.name + (f": {job.message}" if job.message else "") for job in jobs.cut)
             raise Interrupted(f"stopped while this ran: {'; '.join(told)}")
         run.note(complete=True)
         return run.end()

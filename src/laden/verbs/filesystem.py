@@ -50,7 +50,8 @@ class LadenFileSystem(AbstractFileSystem):  # type: ignore[misc]
 
     @classmethod
     def _strip_protocol(cls, path: str) -> str:
-        return str(super()._strip_protocol(path)).strip("/")
+        # fsspec's own takes `laden::` off, too, with which a name may begin.
+        return str(path).removeprefix(f"{cls.protocol}://").strip("/")
 
     def ls(self, path: str, detail: bool = True, **_: Any) -> list[Any]:
         """What lies in a folder; raises FileNotFoundError."""

@@ -189,8 +189,9 @@ def _images(file: Path, records: Records, relations: Relations, tell: Callable[[
 
 
 def listed(line: str) -> str:
-    """The key that a line of a list says."""
-    return line.strip().strip('"')
+    """The key that a line of a list says, in quotes or not."""
+    line = line.strip()
+    return line[1:-1] if len(line) > 1 and line[0] == line[-1] == '"' else line
 
 
 def _listed(file: Path, header: str) -> Iterator[tuple[int, str]]:

@@ -19,8 +19,8 @@ function Job({ job }) {
   const rate = job.seconds > 0 ? job.done_bytes / job.seconds : 0;
   const left = rate > 0 && job.state === "running" ? Math.round((job.bytes_in_all - job.done_bytes) / rate) : 0;
   const counts = Object.entries(job.result.counts || job.result.outcomes || {}).filter(([, count]) => count);
-  return html`<section class="job" aria-label=${`${job.kind} ${job.title}`}>
-    <h3>${job.kind} <bdi>${job.title}</bdi></h3>
+  return html`<section class="job" aria-label=${job.name}>
+    <h3><bdi>${job.name}</bdi></h3>
     <p role="status"><strong class=${job.state === "failed" ? "bad" : ""}>${job.state}</strong> ${job.stage && job.state === "running" ? `(${job.stage})` : ""} after ${lasting(job.seconds)}
       ${job.state === "running" && html` <button class="small" onClick=${() => post("stop", { job: job.number })}>Stop</button>`}</p>
     ${job.state === "running" && html`<progress max="1" value=${share || undefined} aria-label="How far it is"></progress>`}
