@@ -288,7 +288,7 @@ def test_an_act_that_the_end_of_the_server_breaks_off_is_told(
         if isinstance(event, Serving):
             threading.Thread(target=act, args=(event.url,), daemon=True).start()
 
-    with pytest.raises(Interrupted, match=r"stopped while this ran: delete .*: 2 of 4 blobs are done"):
+    with pytest.raises(Interrupted, match=r"stopped while this ran: Delete .*: 2 of 4 blobs are done"):
         explore(
             str(folder), open_page=False, write=True, observer=observe, stopping=lambda: stop.is_set() and told.is_set()
         )
