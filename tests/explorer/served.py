@@ -18,6 +18,16 @@ from laden.verbs.explore import explore
 
 _DEADLINE_S = 120
 
+ACTS: dict[str, dict[str, Any]] = {
+    "delete": {},
+    "tier": {"tier": "Cool"},
+    "tags": {"tags": {"review": "yes"}},
+    "metadata": {"metadata": {"reader": "me"}},
+    "type": {"type": "application/x-test"},
+    "copy": {"prefix": "review"},
+}
+"""Every act on blobs, with values for it."""
+
 
 class Asker:
     """Signed in, unless told otherwise."""

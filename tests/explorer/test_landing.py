@@ -10,18 +10,10 @@ import pytest
 from laden.demo.emulator import Emulator
 from laden.verbs.load import load
 from laden.verbs.verify import verify
-from tests.explorer.served import Asker, explored
+from tests.explorer.served import ACTS, Asker, explored
 from tests.support.harness import client, content, landed
 from tests.support.places import pack, profile, table
 
-ACTS: dict[str, dict[str, Any]] = {
-    "delete": {},
-    "tier": {"tier": "Cool"},
-    "tags": {"tags": {"review": "yes"}},
-    "metadata": {"metadata": {"reader": "me"}},
-    "type": {"type": "application/x-test"},
-    "copy": {"prefix": "review"},
-}
 NEW, KEPT = "png/0/a.bin", "png/0/b.bin"
 NO_CHANGE_TIME = pytest.mark.skipif(sys.platform == "win32", reason="keeps no time of the last change of any kind")
 

@@ -23,19 +23,11 @@ from laden.store import parse_destination
 from laden.store.manage import azure
 from laden.store.manage.folder import FolderManage
 from laden.store.retry import Repeating
-from tests.explorer.served import Asker, explored
+from tests.explorer.served import ACTS, Asker, explored
 from tests.support.harness import Proxy, client, landed, sas
 
 NAMES = ["0.bin", "1.bin", "2.bin", "3.bin"]
 HASTY = partial(Repeating, patience_s=0.0, first_pause_s=0.01)
-ACTS: dict[str, dict[str, Any]] = {
-    "delete": {},
-    "tier": {"tier": "Cool"},
-    "tags": {"tags": {"review": "yes"}},
-    "metadata": {"metadata": {"reader": "me"}},
-    "type": {"type": "application/x-test"},
-    "copy": {"prefix": "review"},
-}
 
 
 class Between(Proxy):

@@ -236,30 +236,23 @@ def test_no_two_samples_share_a_key_or_a_file(getting: Relations, names: set[str
     assert not [key for key in keys if "." in key]
 
 
-def test_two_kinds_of_one_name_are_two_samples(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"a%2Epng": "a.png", "a%2Etxt": "a.txt", "b": "b.txt"},
+        # The last one's name without its suffix is the whole name of the first.
+        {"scan%2Edcm": "scan.dcm", "scan%2Epng": "scan.png", "scan%2Edcm%2Epng": "scan.dcm.png"},
+    ],
+)
+def test_names_that_begin_alike_are_samples_of_their_own(keys: dict[str, str], tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.mkdir()
-    for name in ("a.png", "a.txt", "b.txt"):
-        (source / name).write_bytes(name.encode())
-    load(source, str(tmp_path / "place"), profile="files", images="none")
-    laden.get(str(tmp_path / "place"), tmp_path / "got", form="tar-shards")
-    assert set(samples(tmp_path / "got")) == {"a%2Epng", "a%2Etxt", "b"}
-
-
-def test_a_name_without_its_suffix_that_is_another_s_whole_name_is_no_key(tmp_path: Path) -> None:
-    """`scan.dcm.png` had the key and the labels' file of `scan.dcm`."""
-    source = tmp_path / "source"
-    source.mkdir()
-    for name in ("scan.dcm", "scan.png", "scan.dcm.png"):
+    for name in keys.values():
         (source / name).write_bytes(name.encode())
     load(source, str(tmp_path / "place"), profile="files", images="none")
     laden.get(str(tmp_path / "place"), tmp_path / "got", form="tar-shards")
     found = samples(tmp_path / "got")
-    assert {key: json.loads(files["json"])["blob"] for key, files in found.items()} == {
-        "scan%2Edcm": "scan.dcm",
-        "scan%2Edcm%2Epng": "scan.dcm.png",
-        "scan%2Epng": "scan.png",
-    }
+    assert {key: json.loads(files["json"])["blob"] for key, files in found.items()} == keys
 
 
 def test_a_zip_of_more_than_four_gigabytes_is_one_of_the_large_form() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from laden.demo.emulator import Emulator
 from laden.stages.loadpage import LOAD, Planned, write_unfinished_page
+from laden.stages.manifest import MANIFEST
 from laden.store import Properties, open_store, parse_destination
 from laden.values.errors import UsageError
 from laden.verbs.copy import copy
@@ -68,6 +69,12 @@ def test_a_load_above_that_is_under_way_may_have_images_there(there: str, datase
         copy(there, f"{there}/ward/png")
 
 
+def test_a_load_above_that_lost_its_manifest_may_have_images_there(there: str, dataset: Dataset) -> None:
+    asyncio.run(change(there, None, MANIFEST))
+    with pytest.raises(UsageError, match="has lost its manifest"):
+        load(dataset.folder, f"{there}/png")
+
+
 def test_beside_them_is_room(there: str, dataset: Dataset) -> None:
     assert load(dataset.folder, f"{there}/ward", archives="0,1").exit_code == 0
     assert copy(there, f"{there}/copied/here").exit_code == 0
@@ -122,13 +129,11 @@ def test_a_link_from_elsewhere_leads_among_the_images_as_well(dataset: Dataset, 
         assert sorted(there.rglob("*")) == before
 
 
-async def change(place: str, page: bytes | None) -> None:
+async def change(place: str, data: bytes | None, name: str = LOAD) -> None:
     """Put another page there, or remove it."""
     store = open_store(parse_destination(place), connections=1)
-    if page is not None:
-        await store.put(LOAD, page, Properties(hashlib.md5(page).digest()), None)
+    if data is None:
+        await store.delete(name)
     else:
-        for blob in (await store.list_page()).blobs:
-            if blob.name == LOAD:
-                await store.delete(blob.name)
+        await store.put(name, data, Properties(hashlib.md5(data).digest()), None)
     await store.close()

@@ -17,7 +17,7 @@ from laden.dataset.table import Table
 from laden.explorer.database import PACKED, Shared
 from laden.explorer.index import LINES, SAME
 from laden.relations import Relations
-from laden.stages.linking import link, name_rows
+from laden.stages.linking import link, name_rows, shape_of
 
 NAMES = f"{PACKED}.names"
 """Of each row of the table the name that its image has, and its key."""
@@ -40,11 +40,6 @@ class Meant(NamedTuple):
 
     part: Part
     naming: Naming
-
-
-def shape_of(profile: Profile, name: str) -> TableShape | None:
-    """The shape of the table of that name, in a profile."""
-    return next((shape for shape in profile.tables if shape.fits(name)), profile.table)
 
 
 def recognised(name: str, table: Table) -> Meant | None:

@@ -23,13 +23,13 @@ from laden.dataset.table import Table
 from laden.explorer.database import PACKED, Shared
 from laden.explorer.earlier import deleted_of, properties_of
 from laden.explorer.index import LISTED, Index
-from laden.explorer.joined import Meant, Naming, recognised, shape_of
+from laden.explorer.joined import Meant, Naming, recognised
 from laden.explorer.labels import Labels
 from laden.explorer.place import PART_BYTES
 from laden.explorer.reached import Holders, Ports
 from laden.explorer.views import Views
 from laden.stages.inventory import fetch, refuse_other
-from laden.stages.linking import layout_of
+from laden.stages.linking import layout_of, shape_of
 from laden.stages.loadpage import LOAD, MOST_PAGE_BYTES, Document, LoadPage, read_load_page
 from laden.stages.manifest import MANIFEST, read_manifest
 from laden.stages.metadata import to_columns

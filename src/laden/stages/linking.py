@@ -32,6 +32,12 @@ ANTI JOIN linked l ON l.{taken} = k.{taken}
 """
 
 
+def shape_of(profile: Profile, name: str, *, is_label_table: bool = True) -> TableShape | None:
+    """The shape of a table that a load landed, whole or in part; the label table may have been called otherwise."""
+    named = (shape for shape in profile.tables if shape.fits(name) or shape.subset == name)
+    return next(named, profile.table if is_label_table else None)
+
+
 def layout_of(told: str, profile: Profile | None, shape: TableShape | None) -> Template:
     """The layout that made the names of a table's images.
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from laden.relations import Relations
+from laden.stages.history import HISTORY
 from laden.stages.inventory import fetch_parts
 from laden.stages.loadpage import LOAD, MOST_PAGE_BYTES, LoadPage, read_load_page
 from laden.stages.manifest import find_loads_below, named_below
@@ -26,7 +27,7 @@ _ELSEWHERE = "name a prefix of its own"
 
 Place = Destination | FolderDestination
 
-_RECORDS = f"SELECT count(*) FROM blobs WHERE starts_with(name, '{OWN_FOLDER}/history/')"  # noqa: S608 - own text
+_RECORDS = f"SELECT count(*) FROM blobs WHERE starts_with(name, '{HISTORY}')"  # noqa: S608 - own text
 _OTHERS = """
 SELECT count(*) FROM blobs WHERE source IS NOT NULL AND name NOT IN (SELECT name FROM below)
 """
@@ -92,7 +93,12 @@ async def _refuse_below(there: Opened, above: Place, below: str, relations: Rela
         if page.manifest is None:
             raise UsageError(f"a load to {above} is under way, or was interrupted, and its images may lie here: end it")
         path = relations.folder / "above.parquet"
-        await fetch_parts(store, page.manifest.name, path)
+        try:
+            await fetch_parts(store, page.manifest.name, path)
+        except BlobMissing:
+            raise UsageError(
+                f"the load in {above} has lost its manifest, so nobody knows whose images lie here: load there again"
+            ) from None
         images = named_below(relations, path, f"{below}/")
     except (BlobMissing, ContainerMissing, AccessDenied):
         # A SAS may be for this prefix alone: then nobody can tell.

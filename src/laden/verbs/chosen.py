@@ -22,7 +22,7 @@ from laden.relations import Relations
 from laden.run.run import Run
 from laden.stages.download.meaning import GONE
 from laden.stages.landed import fetch_table, read_proved, refuse_lost
-from laden.stages.linking import layout_of, link, name_rows
+from laden.stages.linking import layout_of, link, name_rows, shape_of
 from laden.stages.loadpage import Document, LoadPage
 from laden.stages.manifest import OTHER, find_loads_below
 from laden.stages.proof import documents_amiss
@@ -130,7 +130,7 @@ async def read_loaded(run: Run, store: Store, profile: str | None, *, tables: bo
     found: list[Landed] = []
     lost_tables: list[Document] = []
     for document in page.documents:
-        shape = _shape(known, document.name, is_label_table=document == page.table)
+        shape = shape_of(known, document.name, is_label_table=document == page.table) if known else None
         is_table = document == page.table or shape is not None or document.original or document.selection
         if document == page.manifest or not is_table:
             continue
@@ -152,13 +152,6 @@ async def read_loaded(run: Run, store: Store, profile: str | None, *, tables: bo
             )
         )
     return Loaded(page, tuple(found), tuple(amiss), tuple(lost_tables))
-
-
-def _shape(profile: Profile | None, name: str, *, is_label_table: bool) -> TableShape | None:
-    if profile is None:
-        return None
-    named = (shape for shape in profile.tables if shape.fits(name) or shape.subset == name)
-    return next(named, profile.table if is_label_table else None)
 
 
 def _shape_of_rows(profile: Profile | None, document: Document, table: Table) -> TableShape | None:

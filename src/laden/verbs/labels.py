@@ -19,7 +19,7 @@ from laden.relations.trouble import told_locally
 from laden.run.loop import run
 from laden.stages.labels import FORMS, STARTS, LabelCounts, LabelSet, Naming, collect, name_labels
 from laden.stages.landed import fetch_table, read_proved
-from laden.stages.linking import layout_of
+from laden.stages.linking import layout_of, shape_of
 from laden.stages.loadpage import COMPLETE, Document, LoadPage
 from laden.stages.proof import wrong
 from laden.store import Destination, FolderDestination, Store, open_store, parse_destination, place_of, quoted
@@ -126,9 +126,7 @@ def _tables(page: LoadPage, first: Document, profile: Profile) -> Iterator[tuple
     """The label tables, each with its shape: of a table and a selection of it, the whole."""
     wholes = {one.original for one in (first, *page.others) if not one.selection}
     for document in (first, *page.others):
-        fits = (shape for shape in profile.tables if shape.fits(document.name) or shape.subset == document.name)
-        # A person may have called it otherwise.
-        shape = next(fits, profile.table if document is first or document.selection else None)
+        shape = shape_of(profile, document.name, is_label_table=document is first or bool(document.selection))
         if document is first or (shape is not None and not (document.selection and document.original in wholes)):
             yield document, shape
 
