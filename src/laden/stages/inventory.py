@@ -133,6 +133,14 @@ class Listing:
         except ManifestUnreadable as error:
             self._unreadable = error
 
+    async def know_again(self) -> tuple[tuple[Document, ...], list[Finding]]:
+        """Read manifest and page anew: what the page names, and as `doubt`. Raises as it."""
+        self._relations.clear("known")
+        self._garbled, self._unreadable = False, None
+        await self.know()
+        page, earlier = await read_earlier(self._store, self._relations)
+        return earlier, await self.doubt(earlier, page)
+
     async def doubt(self, earlier: Sequence[Document], page: LoadPage | None) -> list[Finding]:
         """Hold the manifest that was read against the page's word; forget, and tell, one that somebody else changed.
 
@@ -184,7 +192,7 @@ class Listing:
             self._relations.run("DELETE FROM blobs WHERE name = ?", [document.name])
             self._feed([now])
             if document.name == MANIFEST:
-                self._relations.run("DELETE FROM known")
+                self._relations.clear("known")
                 self._garbled, self._unreadable = False, None
                 await self.know()
 
@@ -295,6 +303,11 @@ async def read_known(store: Store, relations: Relations) -> bool:
     await fetch(store, relations, MANIFEST, path)
     read_manifest(relations, path)
     return True
+
+
+def known_bytes(relations: Relations) -> bytes:
+    """The manifest that `read_known` read, as it is stored."""
+    return (relations.folder / _KNOWN).read_bytes()
 
 
 def lacks_manifest(relations: Relations, page: LoadPage | None) -> bool:

@@ -12,6 +12,7 @@
           AccessEnded                 ... the credential itself is not accepted (any more): another one may be
         ContainerMissing              no such container or folder
         BlobConflict                  a condition failed: the blob is there, or is another version
+        Overtaken                     another run landed a table, manifest or page while this one was about to
         BlobMissing                   no such blob
         NotAsLanded             3     what a load left is gone, or another one now
         ManifestUnreadable      3     ... or none that this version can read
@@ -155,6 +156,15 @@ class BlobConflict(StoreError):  # noqa: N818 - named for what the service said
 
 class BlobProtected(BlobConflict):
     """Not another version: something keeps this one as it is (a lease, a legal hold, the archive tier)."""
+
+
+class Overtaken(StoreError):  # noqa: N818 - named for what happened
+    """Another run landed a document while this one was about to: what is known here of the destination is old."""
+
+    helped_by_again = True
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"another run changed {name} while this one was about to: run the same command again")
 
 
 class ManifestUnreadable(StoreError):  # noqa: N818 - named for what happened

@@ -16,7 +16,7 @@ from laden.stages.loadpage import Document
 from laden.stages.manifest import MANIFEST, collect, losses, lost_documents
 from laden.stages.proof import confirm
 from laden.stages.publish import Landing, Publisher
-from laden.stages.survey import Survey
+from laden.stages.survey import Choice, Survey
 from laden.stages.survey.unchanged import changed, changed_tables
 from laden.values.errors import ExitCode
 from laden.values.events import Started, Summary
@@ -25,6 +25,18 @@ from laden.verbs.planning import bits_of
 
 _AT_STORE = ("put-", "verify-")
 """How the codes of findings begin of which the destination is the cause."""
+
+
+def landings_of(surveyed: Survey, choice: Choice) -> list[Landing]:
+    """The tables that are to land: as far as images are there, or only their selected rows."""
+    selection = choice.selection
+    steps = surveyed.steps if selection.lands_alone else ()
+    names = [placed.shape.subset for placed in surveyed.tables]
+    names[:1] = [selection.table_name or name for name in names[:1]]
+    return [
+        Landing(placed.table, placed.shape, name, placed.rows, steps)
+        for placed, name in zip(surveyed.tables, names, strict=True)
+    ]
 
 
 def proved(run: Run, surveyed: Survey) -> Summary | None:
@@ -38,15 +50,19 @@ def proved(run: Run, surveyed: Survey) -> Summary | None:
     if at_store or failed(run.relations):
         message = "not everything could be sent: run the same command again to send the rest"
         return run.end(ExitCode.DESTINATION if at_store else ExitCode.SOURCE, message)
-    run.add(changed_tables(surveyed.table_files))
     return None
 
 
-async def conclude(run: Run, surveyed: Survey, landings: Sequence[Landing], publisher: Publisher, level: Level) -> None:
-    """Land table and manifest of what is proved, and tell what is known of all that is loaded."""
+async def conclude(run: Run, surveyed: Survey, landings: Sequence[Landing], publisher: Publisher) -> None:
+    """Land table and manifest of what is proved. Raises `Overtaken` as `Publisher.publish`; nothing is told then."""
     run.tell(Started("manifest"))
     with Reader(surveyed.root) as reader:
         run.add(await publisher.publish(surveyed.profile, landings, surveyed.sidecars, reader))
+
+
+def tell_concluded(run: Run, surveyed: Survey, level: Level) -> None:
+    """Tell what is known of all that is loaded, now that table and manifest landed."""
+    run.add(changed_tables(surveyed.table_files))
     run.add(losses(run.relations))
     run.add(contradictions(run.relations, "loaded", bits_of(surveyed)))
     if level != "none":

@@ -46,6 +46,7 @@ from laden.verbs.opening import Opened, is_same, managed, opened
 from laden.verbs.properties import Which
 from laden.verbs.remembering import Word, asked_of
 from laden.verbs.transferring import transfer, unproven
+from laden.verbs.undisturbed import undisturbed
 
 SOURCE_SAS = "LADEN_SOURCE_SAS"
 
@@ -293,41 +294,49 @@ class _Copying:
 
     async def do(self) -> Summary:
         """Copy, prove, and land table and manifest."""
-        run = self._run
+        run, store = self._run, self._there.store
         if self._listing.absent or self._ready.to_settle:
             run.tell(Started("word"))
         if self._listing.absent:
-            await self._there.store.create()
+            await store.create()
         publisher = Publisher(
-            self._there.store,
+            store,
             run.relations,
             replace_other=self._replaces,
             update=not self._selection.chooses,
-            earlier=[*self._absent, *self._earlier],
+            earlier=self._earlier,
+            absent=self._absent,
         )
         word = self._word()
         if self._ready.send + self._ready.replace:
             await word.begin()
         if self._ready.replace and is_listed(run.relations, LOAD):
-            await publisher.withdraw(self._profile)
+            await undisturbed(run, store, self._listing, publisher, lambda: publisher.withdraw(self._profile))
         if self._ready.to_settle:
             await transfer(run, self._origin, self._there, self._tier, replaces=self._replaces)
         if run.stopping() and run.outcomes().unfinished:
             return run.end(ExitCode.INTERRUPTED, "stopped as you asked: run the same command again to go on")
         run.tell(Started("verify"))
         await self._listing.repeat()
-        run.add(unproven(run))
-        if any(run.log.counts[code] for code in ("put-failed", "verify-missing", "verify-changed")):
-            return run.end(ExitCode.DESTINATION, "not everything could be copied: run the same command again")
-        run.tell(Started("manifest"))
         publisher.begin(self._landings)
-        absent = {document.name for document in self._absent}
-        published = await publisher.publish_copies(self._profile, self._landings, self._copies)
-        run.add(found for found in published if found.blob not in absent)
+        if not await undisturbed(run, store, self._listing, publisher, lambda: self._land(publisher)):
+            return run.end(ExitCode.DESTINATION, "not everything could be copied: run the same command again")
         run.add(losses(run.relations))
         await word.end(self._counts(), changed=publisher.changed, needing=run.log)
         run.note(complete=True)
         return run.end()
+
+    async def _land(self, publisher: Publisher) -> bool:
+        """Land table and manifest, where all is proved."""
+        run = self._run
+        run.add(unproven(run))
+        if any(run.log.counts[code] for code in ("put-failed", "verify-missing", "verify-changed")):
+            return False
+        run.tell(Started("manifest"))
+        absent = {document.name for document in self._absent}
+        published = await publisher.publish_copies(self._profile, self._landings, self._copies)
+        run.add(found for found in published if found.blob not in absent)
+        return True
 
     def _word(self) -> Word:
         """For the destination's history."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal, Unpack
 
 from laden.dataset.images import Level, Phi
-from laden.dataset.source import Root, folder_of, name_of
+from laden.dataset.source import name_of
 from laden.remote.sources import Sources
 from laden.report import Reporter
 from laden.run.deadline import Deadline
@@ -30,13 +30,14 @@ from laden.stages.proof import doubt_documents, oddities
 from laden.stages.properties import Values, wishes_of
 from laden.stages.publish import Landing, Publisher, tables_in_the_way
 from laden.stages.publish.others import other_dataset
-from laden.stages.survey import Choice, Survey, survey
+from laden.stages.survey import Survey, survey
+from laden.stages.survey.unchanged import changed_tables
 from laden.store import FolderDestination, place_of, without_secret
 from laden.store.access import Ask, Renewal
 from laden.store.cap import parse_cap
 from laden.store.sas import lacking_for_load, lacking_for_tags
 from laden.values.arguments import Connections, Workers, checked
-from laden.values.errors import ExitCode, UsageError
+from laden.values.errors import ExitCode
 from laden.values.events import Observer, PlanReady, Started, Summary, ignore
 from laden.values.records import Finding
 from laden.verbs.above import refuse_within
@@ -50,7 +51,7 @@ from laden.verbs.asked import (
     refuse_secrets,
     share_of,
 )
-from laden.verbs.concluding import conclude, lost_before, proved
+from laden.verbs.concluding import conclude, landings_of, lost_before, proved, tell_concluded
 from laden.verbs.engines import engine_of
 from laden.verbs.held import held
 from laden.verbs.identity import look_for_identity, recall_identity
@@ -59,7 +60,8 @@ from laden.verbs.opening import Opened, opened
 from laden.verbs.planning import nothing_here, planned
 from laden.verbs.remembering import Word, asked_of, counts_of
 from laden.verbs.sending import Sending, send
-from laden.verbs.sources import begin, listening, refuse_swapped, shown_sources, sources_of
+from laden.verbs.sources import begin, listening, refuse_inside, refuse_swapped, shown_sources, sources_of
+from laden.verbs.undisturbed import undisturbed
 from laden.verbs.wholeness import not_whole
 from laden.verbs.wishes import LoadWishes, refuse_share, settings_of, tell_no_longer, values_of
 
@@ -286,9 +288,9 @@ async def _explored(run: Run, there: Opened, sources: Sources, wishes: LoadWishe
     run.add(oddities(run.relations, earlier))
     if wishes.compare_all:
         run.add(await doubt_documents(there.store, run.relations, earlier))
-    _refuse_inside(there, surveyed.root)
+    refuse_inside(there.target, surveyed.root)
     values = values_of(run, surveyed, there, wishes.properties)
-    landings = _landings(surveyed, wishes.choice)
+    landings = landings_of(surveyed, wishes.choice)
     plan, ready = _planned(run, surveyed, there, wishes, landings, earlier)
     contents = {name: one.table.content for one in landings for name in (one.table.name, one.subset)}
     run.add(other_dataset(run.relations, page, surveyed.profile.name, contents))
@@ -322,22 +324,25 @@ async def _carried_out(run: Run, ground: _Ground, wishes: LoadWishes, sending: S
     if wishes.update and meant["sent"] and not ready.share:
         # Of any other load that is killed, the page tells that it is unfinished.
         await word.begin()
-    await _withdraw(run, ready, wishes, publisher, surveyed)
+    withdrawn = await _withdrawn(run, ground, wishes, publisher)
     if ready.to_settle:
         await publisher.announce(surveyed.profile, ready, ground.page)
         with sending:
             await send(run, ground.values.attach(ground.plan.items()), ready, surveyed, ground.there, wishes, pool)
     if run.stopping() and run.outcomes().unfinished:
         return run.end(ExitCode.INTERRUPTED, "stopped as you asked: run the same command again to go on")
-    if unlisted(run.relations):
+    if withdrawn or unlisted(run.relations):
         run.tell(Started("verify"))
         await ground.listing.repeat()
-    if (broken := proved(run, surveyed)) is not None:
-        return broken
     if ready.share:
+        if (broken := proved(run, surveyed)) is not None:
+            return broken
+        run.add(changed_tables(surveyed.table_files))
         run.note(share=ready.share)
         return run.end()
-    await conclude(run, surveyed, ground.landings, publisher, wishes.settings.images)
+    if (broken := await _landed(run, ground, publisher)) is not None:
+        return broken
+    tell_concluded(run, surveyed, wishes.settings.images)
     changed = publisher.changed or run.outcomes().sent > 0
     await word.end(counts_of(run), changed=changed, listed=True, needing=run.log)
     run.note(complete=True)
@@ -370,27 +375,23 @@ def _planned(
     )
 
 
-def _refuse_inside(there: Opened, root: Root) -> None:
-    """Refuse a destination folder within the source: the next load would take it for data."""
-    target = there.target
-    if isinstance(target, FolderDestination) and target.path.resolve().is_relative_to(folder_of(root).resolve()):
-        raise UsageError(f"the destination {target.path} lies in the source {root}: choose a folder outside of it")
+async def _landed(run: Run, ground: _Ground, publisher: Publisher) -> Summary | None:
+    """Land table and manifest of what is proved; how the run ends where it is not."""
+
+    async def land() -> Summary | None:
+        if (broken := proved(run, ground.surveyed)) is not None:
+            return broken
+        await conclude(run, ground.surveyed, ground.landings, publisher)
+        return None
+
+    return await undisturbed(run, ground.there.store, ground.listing, publisher, land)
 
 
-def _landings(surveyed: Survey, choice: Choice) -> list[Landing]:
-    """The tables that are to land: as far as images are there, or only their selected rows."""
-    selection = choice.selection
-    steps = surveyed.steps if selection.lands_alone else ()
-    names = [placed.shape.subset for placed in surveyed.tables]
-    names[:1] = [selection.table_name or name for name in names[:1]]
-    return [
-        Landing(placed.table, placed.shape, name, placed.rows, steps)
-        for placed, name in zip(surveyed.tables, names, strict=True)
-    ]
-
-
-async def _withdraw(run: Run, ready: PlanReady, wishes: LoadWishes, publisher: Publisher, surveyed: Survey) -> None:
-    """Say, before a blob may be replaced, that an earlier manifest does not hold for now."""
+async def _withdrawn(run: Run, ground: _Ground, wishes: LoadWishes, publisher: Publisher) -> bool:
+    """Say, before a blob may be replaced, that an earlier manifest does not hold for now; False where none may be."""
+    ready, profile = ground.ready, ground.surveyed.profile
     may_replace = ready.replace or (ready.compare and wishes.settings.replace_other)
-    if may_replace and is_listed(run.relations, LOAD):
-        await publisher.withdraw(surveyed.profile)
+    if not (may_replace and is_listed(run.relations, LOAD)):
+        return False
+    await undisturbed(run, ground.there.store, ground.listing, publisher, lambda: publisher.withdraw(profile))
+    return True

@@ -4,17 +4,21 @@ In order: see that the destination is as the plan found it, or as this very plan
 so much may go, and that it can be brought back; then the page says that the manifest does not hold, the manifest lands
 without the images, the page names it, and only then the blobs go, each as the version that was planned. So a run that
 is killed leaves nothing that a manifest names and is not there, and the same command goes on. No other blob is touched.
+
+At the end the page is written once more: a load that listed the images before they went does not find the page that it
+read, and looks again. One that landed meanwhile, and names what went, is told.
 """
 
 from __future__ import annotations
 
 import hashlib
 import time
+from contextlib import suppress
 
 from laden.run.run import Run
 from laden.stages.acting import Target, act, told_left, told_undo
 from laden.stages.history import Deed
-from laden.stages.inventory import Listing, is_listed, read_known, refuse_doubtful
+from laden.stages.inventory import Listing, is_listed, known_bytes, read_known, refuse_doubtful
 from laden.stages.loadpage import COMPLETE, LOAD, MOST_PAGE_BYTES, Document, amend_load_page, read_load_page
 from laden.stages.manifest import MANIFEST, keep_but, write_manifest
 from laden.stages.metadata import of_document
@@ -29,6 +33,8 @@ from laden.verbs.opening import Opened
 from laden.verbs.remembering import Word
 
 _AT_ONCE = 64
+_ATTEMPTS = 30
+"""Of writing the page once more, while others write it."""
 _CHANGED = "changed since the plan was made: nothing was deleted; make the plan again"
 
 
@@ -71,9 +77,12 @@ async def carry_out(
     if targets:
         run.tell(Started("word"))
         await word.begin()
-    await _rewrite(run, there, page, plan)
+    page = await _rewrite(run, there, page, plan)
     run.add(changed)
     done, left = await _delete(run, manage, targets)
+    if targets and await _overtaken(run, there, page):
+        await Listing(there.store, run.relations, run.tell).repeat()
+        run.add(await _named_again(run, there))
     run.note(acted=done, left=left + len(changed), as_wanted=len(plan.going) - len(targets) - len(changed))
     await word.end({"deleted": done, "left": left + len(changed), "bytes": plan.about.bytes})
     if run.stopping():
@@ -172,8 +181,8 @@ def _ready(there: Opened, plan: Plan, undo: Undo) -> ActReady:
     )
 
 
-async def _rewrite(run: Run, there: Opened, page: bytes, plan: Plan) -> None:
-    """Page, manifest, page: at no moment does a manifest hold that names what may be gone."""
+async def _rewrite(run: Run, there: Opened, page: bytes, plan: Plan) -> bytes:
+    """Page, manifest, page, which is returned: at no moment does a manifest hold that names what may be gone."""
     run.tell(Started("manifest"))
     keep_but(run.relations, "planned")
     path = write_manifest(run.relations)
@@ -181,24 +190,60 @@ async def _rewrite(run: Run, there: Opened, page: bytes, plan: Plan) -> None:
     manifest = Document(MANIFEST, len(data), _md5(data).hex())
     changing = amend_load_page(page, run.relations, state="changing", manifest=None, pruned=plan.name)
     whole = amend_load_page(page, run.relations, state=COMPLETE, manifest=manifest, pruned=plan.name)
-    if page == whole:
-        return
-    await _replace(run, there, LOAD, changing)
-    await _replace(run, there, MANIFEST, data)
-    await _replace(run, there, LOAD, whole)
+    if page != whole:
+        await _replace(run, there, LOAD, changing)
+        former = known_bytes(run.relations)
+        await _replace(run, there, MANIFEST, data)
+        try:
+            await _replace(run, there, LOAD, whole)
+        except UsageError:
+            # A run that was sooner with its page may have found the former manifest to be its own as well.
+            with suppress(UsageError):
+                await _replace(run, there, MANIFEST, former)
+            raise
+    return whole
 
 
 async def _replace(run: Run, there: Opened, name: str, data: bytes) -> None:
     """Put a document over the version that is known; raises UsageError where somebody else was faster."""
     md5 = _md5(data)
     (etag,) = run.relations.one("SELECT coalesce(any_value(etag), '') FROM blobs WHERE name = ?", [name])
-    try:
+    # A conflict may be our own put, whose answer was lost; and after a put, somebody else's may have followed.
+    with suppress(BlobConflict):
         await there.store.put(name, data, Properties(md5, content_type(name), of_document(md5)), etag)
-    except BlobConflict:
-        # Our own put, whose answer was lost, or somebody else's.
-        if (await there.store.head(name)).md5 != md5:
-            raise UsageError(f"{name} in {there.place} {_CHANGED}") from None
-    run.relations.run("UPDATE blobs SET etag = ? WHERE name = ?", [(await there.store.head(name)).etag, name])
+    now = await there.store.head(name)
+    if now.md5 != md5:
+        raise UsageError(f"{name} in {there.place} {_CHANGED}")
+    run.relations.run("UPDATE blobs SET etag = ? WHERE name = ?", [now.etag, name])
+
+
+async def _overtaken(run: Run, there: Opened, page: bytes) -> bool:
+    """Write the page that is there once more, as it is; whether it is another run's by now."""
+    try:
+        await _replace(run, there, LOAD, page)
+    except UsageError:
+        for _ in range(_ATTEMPTS):
+            now = await there.store.head(LOAD)
+            with suppress(BlobConflict):
+                data = await there.store.get(LOAD, 0, MOST_PAGE_BYTES, now.etag)
+                md5 = _md5(data)
+                await there.store.put(LOAD, data, Properties(md5, content_type(LOAD), of_document(md5)), now.etag)
+                break
+        return True
+    return False
+
+
+async def _named_again(run: Run, there: Opened) -> list[Finding]:
+    """What is gone as planned, and the manifest of a run that landed meanwhile names."""
+    run.relations.clear("known")
+    await read_known(there.store, run.relations)
+    gone = "SELECT blob FROM known SEMI JOIN planned USING (blob) WHERE blob NOT IN (SELECT name FROM blobs)"
+    reason = "it was deleted as planned, and another run that landed meanwhile names it"
+    message = f"{reason}: run that load again if it should stay, or make a plan again if not"
+    return [
+        Finding("blob-lost", Severity.ERROR, message, blob=blob)
+        for (blob,) in run.relations.stream(f"{gone} ORDER BY blob")
+    ]
 
 
 async def _delete(run: Run, manage: Manage, targets: list[Target]) -> tuple[int, int]:

@@ -12,13 +12,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from laden.dataset.lock import is_lock
-from laden.dataset.source import archive_of
+from laden.dataset.source import Root, archive_of, folder_of
 from laden.remote.clouds import is_cloud
 from laden.remote.link import Link, is_link, parse_link
 from laden.remote.listed import is_account
 from laden.remote.sources import Sources
 from laden.run.run import Run
-from laden.store import Retry
+from laden.store import Destination, FolderDestination, Retry
 from laden.store.slips import bare, swapped
 from laden.store.trust import is_azure
 from laden.values.errors import UsageError
@@ -133,3 +133,9 @@ async def listening(run: Run, sources: Sources) -> AsyncIterator[None]:
     finally:
         task.cancel()
         tell_news(run, sources)
+
+
+def refuse_inside(target: Destination | FolderDestination, root: Root) -> None:
+    """Refuse a destination folder within the source: the next load would take it for data. Raises `UsageError`."""
+    if isinstance(target, FolderDestination) and target.path.resolve().is_relative_to(folder_of(root).resolve()):
+        raise UsageError(f"the destination {target.path} lies in the source {root}: choose a folder outside of it")

@@ -46,7 +46,7 @@ from laden.stages.publish.others import (
 )
 from laden.stages.publish.putting import Putting, md5_of
 from laden.store import Store
-from laden.values.errors import BlobConflict, NameRefused
+from laden.values.errors import BlobConflict, NameRefused, Overtaken
 from laden.values.events import PlanReady
 from laden.values.records import Entry, Finding, Severity, Step
 
@@ -78,6 +78,7 @@ class Publisher(Putting):
         replace_other: bool,
         update: bool = False,
         earlier: Sequence[Document] = (),
+        absent: Sequence[Document] = (),
         phi: Phi = "off",
     ) -> None:
         """Know what is there.
@@ -89,15 +90,20 @@ class Publisher(Putting):
             update: whether a table is the next version of one that an earlier load landed, also where it names fewer
                 images than that.
             earlier: what earlier loads landed.
+            absent: as `Putting`.
             phi: what becomes of a file copied as it is that may say who a person is.
         """
-        super().__init__(store, relations, replace_other=replace_other, earlier=earlier)
+        super().__init__(store, relations, replace_other=replace_other, earlier=earlier, absent=absent)
         self._update = update
+        self._copies = Copies(relations.folder, phi)
+        self._originals: dict[Path, asyncio.Task[str]] = {}
+
+    def renew(self, earlier: Sequence[Document], etags: Mapping[str, str]) -> None:
+        """Know what is there by now, and nothing of an attempt before."""
+        super().renew(earlier, etags)
         self._superseded: set[str] = set()
         self._kept: set[str] = set()
         """Tables of earlier loads that stay, since their images do."""
-        self._copies = Copies(relations.folder, phi)
-        self._originals: dict[Path, asyncio.Task[str]] = {}
 
     def begin(self, tables: Sequence[Landing]) -> None:
         """Hash the tables as they came while images are sent: a large one takes a while."""
@@ -118,6 +124,7 @@ class Publisher(Putting):
 
         Raises:
             SourceError: what is copied as it is changed since it was surveyed; nothing landed.
+            Overtaken: another run landed meanwhile; a page that names all that is there did not land.
         """
         self._collect()
         findings: list[Finding] = []
@@ -166,7 +173,7 @@ class Publisher(Putting):
         planned = Planned(begun, plan.images, plan.bytes_in_all)
         page = write_unfinished_page(profile=profile.name, layout=str(profile.layout), rows=plan.rows, planned=planned)
         # Another load may be sooner: what it says is as good.
-        with suppress(BlobConflict):
+        with suppress(BlobConflict, Overtaken):
             await self.put(LOAD, io.BytesIO(page))
 
     async def withdraw(self, profile: Profile) -> None:
@@ -197,7 +204,8 @@ class Publisher(Putting):
             others=[*filter(None, others), *earlier],
             manifest=manifest,
         )
-        await self.put(LOAD, io.BytesIO(page))
+        # Whoever is about to land, and read the page before a table of another version came, is to notice.
+        await self.put(LOAD, io.BytesIO(page), anew=self.changed)
         return list(lost_documents(self._relations, earlier))
 
     async def _table(self, profile: Profile, landing: Landing, findings: list[Finding]) -> Document | None:

@@ -1,5 +1,8 @@
 """Puts documents into a store: only what is not there with these bytes, and nothing over what laden did not put there.
 
+A document of laden's is replaced only in the version that the last listing showed: what another run landed since then
+is not known here, and raises `Overtaken`. Whoever catches it looks again (`renew`) and puts anew.
+
 What to put, and what to remove, is decided elsewhere.
 """
 
@@ -7,25 +10,35 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import BufferedIOBase
 
 from laden.relations import Relations
-from laden.stages.loadpage import Document
+from laden.stages.loadpage import LOAD, Document
+from laden.stages.manifest import MANIFEST
 from laden.stages.metadata import is_document, of_document
 from laden.store import CREATE_ONLY, Properties, Store, block_id, content_type, digest
-from laden.values.errors import AccessDenied, BlobConflict, BlobMissing
+from laden.values.errors import AccessDenied, BlobConflict, BlobMissing, BlobProtected, Overtaken
 from laden.values.records import Blob, Finding, Severity
 
 _BLOCK_BYTES = 32 << 20
 _SINGLE_PUT_BYTES = 256 << 20
+
+STATE = (LOAD, MANIFEST)
+"""Documents from which a run knows what earlier ones landed."""
 
 
 class Putting:
     """Documents of one destination, as the last listing shows them."""
 
     def __init__(
-        self, store: Store, relations: Relations, *, replace_other: bool, earlier: Sequence[Document] = ()
+        self,
+        store: Store,
+        relations: Relations,
+        *,
+        replace_other: bool,
+        earlier: Sequence[Document] = (),
+        absent: Sequence[Document] = (),
     ) -> None:
         """Know what is there.
 
@@ -34,41 +47,92 @@ class Putting:
             relations: with the last listing.
             replace_other: whether a document that laden did not write is replaced.
             earlier: what earlier loads landed.
+            absent: what a load that is copied here lost: it is named on, so that it is told here too.
         """
         self._store = store
         self._relations = relations
         self._replace_other = replace_other
-        self._earlier = {document.name: document for document in earlier}
         self.changed = False
         """Whether anything was stored or removed."""
+        self._own: dict[str, bytes] = {}
+        """MD5s of what was put here."""
+        self._absent = absent
+        self.renew(earlier, {name: self._etag(name) for name in STATE})
 
-    async def put(self, name: str, file: BufferedIOBase) -> Document:
-        """Store a document unless the same bytes are there. Raises `BlobConflict` for somebody else's blob."""
+    def renew(self, earlier: Sequence[Document], etags: Mapping[str, str]) -> None:
+        """Know what is there by now.
+
+        Args:
+            earlier: what the page names.
+            etags: of page and manifest when they were read; empty where there is none.
+        """
+        self._earlier = {document.name: document for document in (*self._absent, *earlier)}
+        self._read_etags = dict(etags)
+
+    @property
+    def overtaken(self) -> bool:
+        """Whether the last listing shows a page or manifest that is neither what was read nor what was put here."""
+        return any(
+            self._etag(name) != self._read_etags[name]
+            and (name not in self._own or self.listed_md5(name) != self._own[name].hex())
+            for name in STATE
+        )
+
+    async def put(self, name: str, file: BufferedIOBase, *, anew: bool = False) -> Document:
+        """Store a document unless the same bytes are there.
+
+        Args:
+            name: of the blob.
+            file: with its content.
+            anew: whether it is stored although the same bytes are there, so that its version is another one.
+
+        Raises:
+            BlobConflict: somebody else's blob is there.
+            Overtaken: another version of laden's is there than the last listing shows.
+        """
         md5 = md5_of(file)
         size_bytes = file.seek(0, io.SEEK_END)
         file.seek(0)
         listed = self.listed_md5(name)
         document = Document(name, size_bytes, md5.hex())
-        if listed == md5.hex() and await self._holds(name, md5):
+        if not anew and listed == md5.hex() and await self._holds(name, md5):
             return document
         may_replace = listed is not None and (
             self._replace_other or name.startswith("_laden/") or await self.is_ours(name)
         )
-        etag = None if may_replace else CREATE_ONLY
         self.changed = True
         properties = Properties(md5, content_type(name), of_document(md5))
         try:
-            await self._send(name, file, size_bytes, properties, etag)
-        except BlobConflict:
+            await self._send(name, file, size_bytes, properties, self._etag(name) if may_replace else CREATE_ONLY)
+        except BlobConflict as error:
             # Our own put whose answer was lost, or another load that was sooner: equal bytes are as good as ours.
-            there = await self._store.head(name)
+            there = await self._there(name)
             if not await self._is_same(there, md5):
-                if not is_document(there):
+                if isinstance(error, BlobProtected) or not is_document(there):
                     raise
-                file.seek(0)
-                await self._send(name, file, size_bytes, properties, there.etag)
-        self._relations.run("UPDATE blobs SET md5 = ? WHERE name = ?", [md5.hex(), name])
+                if self._etag(name):
+                    raise Overtaken(name) from None
+                await self._send_over(there, file, size_bytes, properties)
+        self._own[name] = md5
+        self._relations.run("UPDATE blobs SET md5 = ?, etag = '' WHERE name = ?", [md5.hex(), name])
         return document
+
+    async def _send_over(self, there: Blob, file: BufferedIOBase, size_bytes: int, properties: Properties) -> None:
+        """Replace our own version, put since the last listing; raises `Overtaken` for another run's."""
+        if there.md5 is None or there.md5 != self._own.get(there.name):
+            raise Overtaken(there.name)
+        file.seek(0)
+        try:
+            await self._send(there.name, file, size_bytes, properties, there.etag)
+        except BlobConflict:
+            if (await self._there(there.name)).md5 != properties.md5:
+                raise Overtaken(there.name) from None
+
+    async def _there(self, name: str) -> Blob:
+        try:
+            return await self._store.head(name)
+        except BlobMissing:
+            raise Overtaken(name) from None
 
     async def _holds(self, name: str, md5: bytes) -> bool:
         """Whether a blob that is listed with this MD5 has it: what laden did not put there is read back."""
@@ -102,6 +166,10 @@ class Putting:
         """MD5 of a blob in the last listing, empty where it has none; None if it is not listed."""
         listed = list(self._relations.stream("SELECT coalesce(md5, '') FROM blobs WHERE name = ?", [name]))
         return listed[0][0] if listed else None
+
+    def _etag(self, name: str) -> str:
+        """Etag of a blob in the last listing; empty if it is not listed, or was put here since."""
+        return str(self._relations.one("SELECT coalesce(any_value(etag), '') FROM blobs WHERE name = ?", [name])[0])
 
     async def is_ours(self, name: str) -> bool:
         """Whether laden put it there as a document."""
