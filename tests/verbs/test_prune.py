@@ -15,7 +15,7 @@ from laden.demo.emulator import Emulator
 from laden.stages.pruning import About, read_plan, write_plan
 from laden.store.manage import Undo
 from laden.store.manage.azure import AzureManage
-from laden.values.errors import LadenError, SourceError, UsageError
+from laden.values.errors import LadenError, NotAsLanded, SourceError, UsageError
 from laden.values.events import ActReady, Event, Summary, Warned
 from laden.verbs.load import load
 from laden.verbs.prune import plan_prune, prune
@@ -387,3 +387,34 @@ def test_a_plan_that_somebody_else_wrote_deletes_nothing(before: Dataset, after:
     with pytest.raises(UsageError, match=r"names mine.png, which laden did not load there"):
         prune(path, most=1_000, without_undo=True)
     assert {file for file in place.rglob("*") if file.is_file()} == there
+
+
+@pytest.mark.parametrize("gone", [False, True], ids=["another one", "gone"])
+def test_a_table_that_is_another_one_by_now_keeps_all_that_is_planned(
+    place: str, before: Dataset, after: Dataset, emulator: Emulator, tmp_path: Path, gone: bool
+) -> None:
+    planned(place, after, tmp_path / "plan.jsonl")
+    was = landed(emulator, place)
+    with client(emulator, place) as container:
+        container.delete_blob(after.table.name)
+        if not gone:
+            container.upload_blob(after.table.name, before.table.read_bytes())
+    with pytest.raises(NotAsLanded, match="is gone" if gone else "is not as the last load left it"):
+        prune(tmp_path / "plan.jsonl", most=2)
+    assert landed(emulator, place).keys() >= was.keys() - {after.table.name}
+
+
+def test_the_history_tells_the_bytes_of_what_went(
+    place: str, after: Dataset, before: Dataset, withdrawn: set[str], emulator: Emulator, tmp_path: Path
+) -> None:
+    planned(place, after, tmp_path / "plan.jsonl")
+    changed, went = sorted(withdrawn)
+    with client(emulator, place) as container:
+        container.upload_blob(changed, b"mine", overwrite=True)
+        assert prune(tmp_path / "plan.jsonl", most=2).acted == 1
+        names = sorted(blob.name for blob in container.list_blobs("_laden/history/"))
+        told = [json.loads(container.download_blob(name).readall())["counts"] for name in names[-2:]]
+    assert told == [
+        {"deleted": 1, "bytes": len(before.blobs[went])},
+        {"deleted": 1, "left": 1, "bytes": len(before.blobs[went])},
+    ]

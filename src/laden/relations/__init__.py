@@ -63,6 +63,7 @@ CREATE TABLE known ({IMAGE_COLUMNS});
 CREATE TABLE receipts (
     blob VARCHAR, archive VARCHAR, member VARCHAR, outcome VARCHAR, size_bytes BIGINT, md5 VARCHAR, crc32 BIGINT,
     kind VARCHAR, width INTEGER, height INTEGER, bits INTEGER, state VARCHAR, identity VARCHAR);
+CREATE TABLE misled (row BIGINT);
 CREATE TABLE findings (
     code VARCHAR NOT NULL, severity VARCHAR NOT NULL, message VARCHAR NOT NULL, archive VARCHAR NOT NULL,
     member VARCHAR NOT NULL, row BIGINT, blob VARCHAR NOT NULL);
@@ -82,7 +83,7 @@ class Relations:
 
     `rows`, `table_starts` (where those of each table begin), `sizes` (that rows give images), `entries`, `blobs`,
     `origins` (of those that came from other machines), `odd` (names under which no plain file lies), `known` (an
-    earlier manifest), `receipts`, `findings`.
+    earlier manifest), `receipts`, `misled` (rows whose blob is there as another image's), `findings`.
     """
 
     Error = duckdb.Error

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from laden.dataset.profile import Profile, TableShape, Template
+from laden.dataset.profile import PLACE_SEPARATOR, Profile, TableShape, Template
 from laden.dataset.selection import Part
 from laden.dataset.selection.keys import spell
 from laden.dataset.table import BATCH, columns
@@ -114,3 +114,15 @@ def link(relations: Relations, rows: str, blobs: str, *, many: bool, taken: str 
     if relations.one("SELECT count(*) FROM unlinked")[0]:
         relations.run(_BY_KEY.format(blobs=blobs, taken=taken, many=str(many).lower()))
     relations.run("DROP TABLE unlinked")
+
+
+def disagreement(places: int) -> str:
+    """A condition on a row `r` and an entry `e`: a key or a value that both know differs."""
+    pairs = ((place_value("r", at), place_value("e", at)) for at in range(places))
+    differing = (f"({ours} <> '' AND {theirs} <> '' AND {ours} <> {theirs})" for ours, theirs in pairs)
+    return f"r.key <> e.key OR (r.place <> e.place AND ({' OR '.join(differing) or 'false'}))"
+
+
+def place_value(table: str, at: int) -> str:
+    """SQL for one of the values of a place, by its number."""
+    return f"split_part({table}.place, chr({ord(PLACE_SEPARATOR)}), {at + 1})"

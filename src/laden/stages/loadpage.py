@@ -107,7 +107,8 @@ def write_load_page(
     table holds a selection's rows, those that it chose are counted, else all.
     """
     rows, named = relations.one(
-        "SELECT count(*), count(*) FILTER (usable AND blob IN (SELECT blob FROM loaded)) FROM rows"  # noqa: S608
+        "SELECT count(*), count(*) FILTER (usable AND blob IN (SELECT blob FROM loaded)"  # noqa: S608
+        " AND row NOT IN (SELECT row FROM misled)) FROM rows"
         f" WHERE {'selected' if table is not None and table.selection else 'true'}"
     )
     page = {

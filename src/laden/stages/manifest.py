@@ -62,10 +62,11 @@ def find_loads_below(relations: Relations) -> None:
 
 _NAMED = """
 CREATE OR REPLACE TABLE named AS SELECT min(row) AS row FROM rows
-WHERE usable AND blob IS NOT NULL AND hash(blob) IN (SELECT hash(name) FROM blobs) GROUP BY blob
+WHERE usable AND blob IS NOT NULL AND hash(blob) IN (SELECT hash(name) FROM blobs)
+  AND row NOT IN (SELECT row FROM misled) GROUP BY blob
 """
-"""The rows that name an image first, of those that are there. By itself: what a group holds is given back before the
-joins take theirs."""
+"""The rows that name an image first, of those that are there and their own. By itself: what a group holds is given back
+before the joins take theirs."""
 
 _DOUBTED = """
 CREATE OR REPLACE TABLE doubted AS
@@ -76,6 +77,13 @@ DELETE FROM doubted USING todo t WHERE t.blob = doubted.blob AND t.action = 'don
 """Blobs whose metadata prove nothing against a manifest that holds: these can be copied with a blob."""
 
 _ARCHIVE, _MEMBER = source_in_sql("source")
+
+
+def found_source(part: str) -> str:
+    """SQL: `archive` or `member` of an image, as the earlier manifest (`k`) or else the blob (`b`) tells it."""
+    return f"coalesce(k.{part}, {source_in_sql('b.source')[part == 'member']})"
+
+
 _COLLECT = f"""
 INSERT INTO loaded
 WITH found AS (

@@ -19,9 +19,11 @@ from laden.run.run import Run
 from laden.stages.acting import Target, act, told_left, told_undo
 from laden.stages.history import Deed
 from laden.stages.inventory import Listing, is_listed, known_bytes, read_known, refuse_doubtful
+from laden.stages.landed import refuse_lost
 from laden.stages.loadpage import COMPLETE, LOAD, MOST_PAGE_BYTES, Document, amend_load_page, read_load_page
 from laden.stages.manifest import MANIFEST, keep_but, write_manifest
 from laden.stages.metadata import of_document
+from laden.stages.proof import documents_amiss
 from laden.stages.pruning import LIFE_S, About, Plan
 from laden.store import FolderDestination, Properties, content_type, is_named_fully, named_fully, without_secret
 from laden.store.manage import Manage, Undo
@@ -73,18 +75,18 @@ async def carry_out(
     run.tell(_ready(there, plan, undo))
     if dry_run or not plan.going:
         return run.end()
-    word = Word(run, there.store, Deed("prune", {}, "", {"deleted": len(targets), "bytes": plan.about.bytes}))
+    word = Word(run, there.store, Deed("prune", {}, "", {"deleted": len(targets), "bytes": _bytes(targets)}))
     if targets:
         run.tell(Started("word"))
         await word.begin()
     page = await _rewrite(run, there, page, plan)
     run.add(changed)
-    done, left = await _delete(run, manage, targets)
+    done, done_bytes, left = await _delete(run, manage, targets)
     if targets and await _overtaken(run, there, page):
         await Listing(there.store, run.relations, run.tell).repeat()
         run.add(await _named_again(run, there))
     run.note(acted=done, left=left + len(changed), as_wanted=len(plan.going) - len(targets) - len(changed))
-    await word.end({"deleted": done, "left": left + len(changed), "bytes": plan.about.bytes})
+    await word.end({"deleted": done, "left": left + len(changed), "bytes": done_bytes})
     if run.stopping():
         return run.end(ExitCode.INTERRUPTED, "stopped as you asked: run the same command again to go on")
     run.note(complete=True)
@@ -128,7 +130,12 @@ def _refuse_final(undo: Undo, plan: Plan, *, without_undo: bool) -> None:
 
 
 async def _page(run: Run, there: Opened, plan: Plan) -> bytes:
-    """The page about the load: the one that the plan was made of, or that this plan left. Raises UsageError."""
+    """The page about the load: the one that the plan was made of, or that this plan left.
+
+    Raises:
+        UsageError: it is another one.
+        NotAsLanded: the manifest, or a table that may name what is to go, is gone or another one.
+    """
     if not is_listed(run.relations, LOAD):
         raise UsageError(f"there is no load any more in {there.place}: nothing was deleted")
     data = await there.store.get(LOAD, 0, MOST_PAGE_BYTES)
@@ -138,6 +145,8 @@ async def _page(run: Run, there: Opened, plan: Plan) -> bytes:
         raise UsageError(f"the load in {there.place} {_CHANGED}")
     await read_known(there.store, run.relations)
     refuse_doubtful(run.relations, read)
+    amiss = (document for document, _ in documents_amiss(run.relations, read))
+    refuse_lost(run.relations, (one for one in amiss if one == read.table or one.original or one.selection))
     if read.pruned != plan.name:
         _refuse_unowned(run, plan)
     return data
@@ -246,11 +255,11 @@ async def _named_again(run: Run, there: Opened) -> list[Finding]:
     ]
 
 
-async def _delete(run: Run, manage: Manage, targets: list[Target]) -> tuple[int, int]:
-    """Delete; returns how many went, and how many were left."""
+async def _delete(run: Run, manage: Manage, targets: list[Target]) -> tuple[int, int, int]:
+    """Delete; returns how many went, of how many bytes, and how many were left."""
     run.tell(Started("acting"))
-    run.meter.begin(len(targets), sum(target.size_bytes for target in targets))
-    done = left = 0
+    run.meter.begin(len(targets), _bytes(targets))
+    done = done_bytes = left = 0
 
     async def work(target: Target) -> None:
         await manage.delete(target.name, target.etag)
@@ -261,12 +270,17 @@ async def _delete(run: Run, manage: Manage, targets: list[Target]) -> tuple[int,
             raise acted.error
         if acted.outcome in ("done", "gone"):
             done += 1
+            done_bytes += acted.target.size_bytes
         elif not isinstance(acted.error, Interrupted):
             left += 1
             assert acted.error is not None
             run.add([_left(acted.target.name, told_left(acted.error))])
     run.meter.tell(last=True)
-    return done, left
+    return done, done_bytes, left
+
+
+def _bytes(targets: list[Target]) -> int:
+    return sum(target.size_bytes for target in targets)
 
 
 def _left(blob: str, reason: str) -> Finding:

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from laden.relations import Relations
-from laden.stages.plan.matching import CONTENT, disagreement
+from laden.stages.linking import disagreement
+from laden.stages.plan.matching import CONTENT
 from laden.values.errors import LadenError
 
 _ONE_IMAGE = "a row has two images"

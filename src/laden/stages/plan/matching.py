@@ -25,6 +25,7 @@ from typing import NamedTuple
 
 from laden.dataset.profile.shape import PLACE_SEPARATOR
 from laden.relations import Relations
+from laden.stages.linking import place_value
 
 CONTENT = (
     "CASE WHEN {0}.crc32 IS NULL THEN -1 - {0}.id::HUGEINT ELSE {0}.size_bytes::HUGEINT * 4294967296 + {0}.crc32 END"
@@ -193,15 +194,6 @@ def _take_torn(relations: Relations) -> int:
     return taken
 
 
-def disagreement(places: int) -> str:
-    """A condition on a row `r` and an entry `e`: a key or a value that both know differs."""
-    differing = (
-        f"({_value('r', at)} <> '' AND {_value('e', at)} <> '' AND {_value('r', at)} <> {_value('e', at)})"
-        for at in range(places)
-    )
-    return f"r.key <> e.key OR (r.place <> e.place AND ({' OR '.join(differing) or 'false'}))"
-
-
 class _Pair:
     """Rows that know some values of their place, and entries that know some of theirs, as numbers of bits."""
 
@@ -235,7 +227,7 @@ def _found_kinds(relations: Relations, places: int) -> tuple[list[int], list[tup
 
 
 def _mask(table: str, places: int) -> str:
-    bits = (f"CASE WHEN {_value(table, at)} <> '' THEN {1 << at} ELSE 0 END" for at in range(places))
+    bits = (f"CASE WHEN {place_value(table, at)} <> '' THEN {1 << at} ELSE 0 END" for at in range(places))
     return f"({' + '.join(bits) or '0'})"
 
 
@@ -245,9 +237,5 @@ def _values(table: str, places: int, mask: int) -> str:
         return "''"
     if mask == (1 << places) - 1:
         return f"{table}.place"
-    wanted = ", ".join(_value(table, at) for at in range(places) if mask >> at & 1)
+    wanted = ", ".join(place_value(table, at) for at in range(places) if mask >> at & 1)
     return f"concat_ws(chr({ord(PLACE_SEPARATOR)}), {wanted})"
-
-
-def _value(table: str, at: int) -> str:
-    return f"split_part({table}.place, chr({ord(PLACE_SEPARATOR)}), {at + 1})"

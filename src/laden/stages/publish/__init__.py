@@ -36,6 +36,7 @@ from laden.stages.loadpage import COMPLETE, LOAD, Document, LoadPage, Planned, w
 from laden.stages.manifest import MANIFEST, collect, documents_take, lost_documents, write_manifest
 from laden.stages.metadata import is_document
 from laden.stages.publish.copies import Copies
+from laden.stages.publish.misled import find_misled, told_misled
 from laden.stages.publish.others import (
     holds_others,
     in_conflict,
@@ -126,8 +127,11 @@ class Publisher(Putting):
             SourceError: what is copied as it is changed since it was surveyed; nothing landed.
             Overtaken: another run landed meanwhile; a page that names all that is there did not land.
         """
+        landed = {document.original for document in self._earlier.values()}
+        renewed = [one.rows for one in tables if await self._original(one) not in landed]
+        find_misled(self._relations, profile, renewed)
         self._collect()
-        findings: list[Finding] = []
+        findings = list(told_misled(self._relations))
         copies = {}
         for name, entry in sorted(sidecars.items()):
             there = self.listed_md5(name) is not None
@@ -227,7 +231,7 @@ class Publisher(Putting):
             untouched = name if landing.selection else other
             if former := self._stays(landing, name, untouched, md5_of(file).hex(), findings):
                 return former
-            original = landing.original or await self._originals[table.content]
+            original = await self._original(landing)
             document = await self._put_or_tell("table", name, file, findings)
             if document is None:
                 return None
@@ -239,6 +243,9 @@ class Publisher(Putting):
             findings += await self.remove(other)
         findings += self._replaced(landed, table.name, names)
         return landed
+
+    async def _original(self, landing: Landing) -> str:
+        return landing.original or await self._originals[landing.table.content]
 
     async def _is_superseded(self, profile: Profile, landing: Landing, name: str, other: str) -> bool:
         """Whether the table's other form does not apply any more, now that this one landed."""
@@ -333,6 +340,7 @@ class Publisher(Putting):
         """Those of its rows whose image is in the container, from this or an earlier run: all, or the selected ones."""
         return self._relations.numbers(
             "SELECT row FROM rows WHERE usable AND blob IN (SELECT blob FROM loaded) AND row >= ? AND row < ?"
+            " AND row NOT IN (SELECT row FROM misled)"
             # Of several images that would have one name, it is the one that has its image.
             " AND (blob NOT IN (SELECT blob FROM shared) OR row IN (SELECT row FROM matches))"
             " AND (selected OR NOT ?) ORDER BY row",

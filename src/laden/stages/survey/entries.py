@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator
 from itertools import chain, groupby, islice
 from operator import attrgetter
 from pathlib import Path, PurePosixPath
@@ -17,6 +17,7 @@ import numpy as np
 from laden.dataset.evidence import Trust, compared, is_listing, is_sums
 from laden.dataset.lock import Holding
 from laden.dataset.profile import PLACE_SEPARATOR, Profile, parse_ranges
+from laden.dataset.profile.described import Described
 from laden.dataset.source import Found, Scope, archive_of, entries, file_entries, folder_of, stem
 from laden.relations import BATCH_ROWS, Relations
 from laden.run.findings import FindingLog
@@ -26,12 +27,11 @@ from laden.stages.survey.tables import SourceTable
 from laden.values.columns import Column
 from laden.values.errors import SourceError, UsageError
 from laden.values.events import Observer, Started
-from laden.values.names import OWN_FOLDER, problem, reserved
+from laden.values.names import OWN_FOLDER, reserved
 from laden.values.records import Entry, Finding, Severity
 
 _archive_of = attrgetter("archive")
 _SMALL_ROWS = 10_000
-_NOTHING: Mapping[str, str] = {}
 
 _OWN_NOTES = frozenset({"load.json", "manifest.parquet", "folder.jsonl"})
 _OWN_RECORD = r"history/\d+\.json"
@@ -89,9 +89,8 @@ class EntryFeed:
         self._holding = holding
         self._tables = {(table.archive, table.place) for table in tables if table.archive}
         self._table_files = {name for table in tables for name in _below(folder_of(found.root), table.table.path)}
-        self._places = profile.place_fields
+        self._described = Described(profile)
         self._errors: list[SourceError] = []
-        self._archives: dict[str, tuple[str | None, dict[str, str]]] = {}
         self.sidecars: dict[str, Entry] = {}
         """What is copied as it is, by the name under which it lands."""
         self.unreadable: list[str] = []
@@ -141,7 +140,7 @@ class EntryFeed:
         """Feed entries of one archive, or plain files; what they have in common is worked out once."""
         columns: dict[str, Column] = dict(zip(Entry._fields, zip(*batch, strict=True), strict=True))
         members = [entry.member for entry in batch]
-        described = self._of_members(archive, members) if archive else self._of_files(members)
+        described = self._described.of(archive, members)
         columns |= {name: column for name, column in described.items() if isinstance(column, list)}
         constants = {name: value for name, value in described.items() if not isinstance(value, list)}
         numbers = range(before + 1, before + len(batch) + 1)
@@ -213,8 +212,8 @@ class EntryFeed:
             return None, home_of(self._profile, own), ""
         if shape is None or not (archive or shape.is_image(path)):
             return None, None, ""
-        values = self._values(path, self._of_archive(archive)[1] if archive else _NOTHING)
-        return shape.entry_key(path), None, self._of_place(values)[1]
+        values = self._described.values(path, self._described.of_archive(archive)[1] if archive else {})
+        return shape.entry_key(path), None, self._described.of_place(values)[1]
 
     @property
     def excluded_homes(self) -> frozenset[str]:
@@ -222,14 +221,19 @@ class EntryFeed:
         return frozenset(home for _, home, _ in self._excluded if home)
 
     def leave_out(self, relations: Relations) -> None:
-        """Take the rows back of which every image that is here was left out; `entries` and `rows` are filled.
+        """Take the rows back of which every image that is here was left out, and tell; `entries`, `rows` are filled.
 
-        What does not say its whole place may be any row's of its key.
+        What does not say its whole place may be any row's of its key; if it was left out, only where no image that is
+        here says its own: beside such, it is another one of the same name, as a small version is.
         """
-        if self._excluded:
-            relations.run("CREATE TABLE excluded (key VARCHAR, home VARCHAR, place VARCHAR)")
-            relations.feed("excluded", self._excluded)
-            relations.run(_LEAVE_OUT)
+        if not self._excluded:
+            return
+        relations.run("CREATE TABLE excluded (key VARCHAR, home VARCHAR, place VARCHAR)")
+        relations.feed("excluded", self._excluded)
+        if relations.one(f"SELECT count(*) FROM entries WHERE NOT ({_VAGUE})")[0]:  # noqa: S608 - own text
+            relations.run(f"DELETE FROM excluded WHERE home IS NULL AND ({_VAGUE})")  # noqa: S608 - own text
+        if rows := relations.run(_LEAVE_OUT):
+            self._log.add(_left_out(rows))
 
     def _is_sidecar(self, entry: Entry) -> bool:
         if not self._profile.is_sidecar(entry.member):
@@ -246,7 +250,10 @@ class EntryFeed:
         if shape is not None and len(images) < len(files):
             others = (file.member for file in files if not shape.is_image(file.member))
             self._ignored += (path for path in others if not _is_evidence(path))
-        return [file for file in images if homes is None or self._of_place(self._values(file.member))[0] in homes]
+        if homes is None:
+            return images
+        named = self._described
+        return [file for file in images if named.of_place(named.values(file.member))[0] in homes]
 
     def _is_note(self, entry: Entry) -> bool:
         """Whether it would land among laden's own notes, as its own path says: told, and never sent."""
@@ -269,7 +276,7 @@ class EntryFeed:
         """Whether archive and folder say of one value two things: told, and nobody's image."""
         if not entry.archive:
             return False
-        _, said = self._of_archive(entry.archive)
+        _, said = self._described.of_archive(entry.archive)
         seen = self._profile.folder_values(entry.member) if said else None
         fold = str.casefold if self._profile.table and self._profile.table.ignore_case else str
         for field in (field for field in seen or () if field in said):
@@ -283,66 +290,12 @@ class EntryFeed:
                 return True
         return False
 
-    def _of_members(self, archive: str, members: Sequence[str]) -> dict[str, object]:
-        """Columns that the names of an archive's members make: a list of values, or one for all of them."""
-        home, values = self._of_archive(archive)
-        if not all(field in values for field in self._places):
-            # Their paths may tell what the archive's name does not.
-            return self._each(members, home, values)
-        blobs = self._blobs(members, values)
-        place = self._profile.place(values, self._places)
-        return {"key": self._keys(members), "home": home, "blob": blobs, "place": place}
-
-    def _of_files(self, paths: Sequence[str]) -> dict[str, object]:
-        """The same of plain files."""
-        if self._profile.table is None:
-            return {"key": self._keys(paths), "home": None, "blob": self._blobs(paths, {}), "place": ""}
-        return self._each(paths, None, {})
-
-    def _each(self, paths: Sequence[str], home: str | None, values: Mapping[str, str]) -> dict[str, object]:
-        """The same, each path by itself; of a field that both show, both say the same (`_is_misplaced`)."""
-        known = [self._values(path, values) for path in paths]
-        placed = [self._of_place(one) for one in known]
-        return {
-            "key": self._keys(paths),
-            "home": [home or own for own, _ in placed],
-            "blob": [self._blobs([path], one)[0] for path, one in zip(paths, known, strict=True)],
-            "place": [place for _, place in placed],
-        }
-
-    def _keys(self, paths: Sequence[str]) -> list[str]:
-        shape = self._profile.table
-        return list(paths) if shape is None else [shape.entry_key(path) for path in paths]
-
-    def _blobs(self, paths: Sequence[str], values: Mapping[str, str]) -> list[str | None]:
-        """Destinations; None where there is none that may be."""
-        blobs = self._profile.blobs(self._profile.table, paths, values)
-        return [blob if blob and problem(blob) is None and reserved(blob) is None else None for blob in blobs]
-
-    def _values(self, path: str, values: Mapping[str, str] = _NOTHING) -> dict[str, str]:
-        """What the end of a path says, and what is known of it already."""
-        return {**(self._profile.folder_values(path) or {}), **values}
-
-    def _of_place(self, values: Mapping[str, str]) -> tuple[str | None, str]:
-        """The archive that such values stand for, and the place that they are."""
-        profile = self._profile
-        archive = profile.archive if profile.places_rows else None
-        whole = archive is not None and all(field in values for field in archive.fields)
-        return archive.render(values) if archive and whole else None, profile.place(values, self._places)
-
-    def _of_archive(self, archive: str) -> tuple[str | None, dict[str, str]]:
-        """What an archive's name says of its members: their home, and values for their names; asked once for each."""
-        if archive not in self._archives:
-            home = self._profile.home(archive) if self._profile.places_rows else None
-            self._archives[archive] = home, self._profile.archive_values(archive) or {}
-        return self._archives[archive]
-
 
 _VAGUE = f"list_contains(str_split(place, chr({ord(PLACE_SEPARATOR)})), '')"
 _MAY_BE = f"""(key IN (SELECT key FROM {{0}} WHERE key IS NOT NULL AND ({_VAGUE}))
     OR EXISTS (FROM {{0}} o WHERE o.key = rows.key AND o.place = rows.place)
     OR ({_VAGUE}) AND key IN (SELECT key FROM {{0}} WHERE key IS NOT NULL))"""  # noqa: S608 - own text
-_LEAVE_OUT = f"""UPDATE rows SET selected = false WHERE key IS NOT NULL AND NOT {_MAY_BE.format("entries")}
+_LEAVE_OUT = f"""UPDATE rows SET selected = false WHERE selected AND key IS NOT NULL AND NOT {_MAY_BE.format("entries")}
     AND ({_MAY_BE.format("excluded")} OR coalesce(home IN (SELECT home FROM excluded WHERE home IS NOT NULL), false))
 """  # noqa: S608 - own text
 
@@ -350,6 +303,12 @@ _LEAVE_OUT = f"""UPDATE rows SET selected = false WHERE key IS NOT NULL AND NOT 
 def _is_evidence(path: str) -> bool:
     """Whether a file is one that the publisher's word is read from."""
     return is_sums(path) or is_listing(path)
+
+
+def _left_out(rows: int) -> Finding:
+    what = "row is" if rows == 1 else "rows are"
+    message = f"{rows:,} {what} not wanted: each image of their name that is here, or its archive, was left out"
+    return Finding("row-left-out", Severity.INFO, message)
 
 
 def _ignored(names: list[str]) -> Finding:
