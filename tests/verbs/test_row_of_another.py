@@ -1,5 +1,8 @@
 """Rows whose blob is there as another image's are in no table that lands, whyever a load did not bring their own."""
 
+import os
+import shutil
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +10,7 @@ import pytest
 
 from laden.values.events import Summary
 from laden.verbs.verify import verify
-from tests.support.places import images, pack, profile, put, run, table
+from tests.support.places import NOW_NS, images, pack, profile, put, run, table
 
 V1 = [("0", "a.bin", "zero"), ("0", "c.bin", "c")]
 V2 = [("1", "a.bin", "one"), ("0", "c.bin", "c")]
@@ -104,3 +107,41 @@ def test_a_next_version_that_is_damaged_leaves_its_row_out(tmp_path: Path, optio
     assert summary.exit_code == 3
     assert images(there)["png/0/b.bin"] == "BBBB v1"
     assert all("y2" not in file.read_text() for file in there.glob("*.csv"))
+
+
+@pytest.mark.parametrize("options", [{}, {"update": True}, {"overwrite": "changed"}], ids=str)
+@pytest.mark.parametrize("form", ["tar", "files", "two tars"])
+def test_what_came_of_another_member_or_file_is_not_there_by_its_time(
+    tmp_path: Path, form: str, options: dict[str, Any]
+) -> None:
+    """One length, one time, and one name in the destination: only the content tells them apart."""
+    source, there = tmp_path / "alike", tmp_path / "patients"
+    listed = [("0", "a.bin", "P1"), ("1", "b.bin", "P1"), ("0", "é %41:.bin", "P2"), ("1", "d.bin", "P2")]
+    archives = {"tar": "all.tar", "two tars": "{folder}.tar", "files": ""}[form]
+    for number, (folder, name, _) in enumerate(listed):
+        put(source / "raw" / folder / name, f"image {number}", 1_700_000_000_000_000_000 + number // 2)
+    if archives:
+        for folder in "01":
+            with tarfile.open(source / archives.format(folder=folder), "a") as tar:
+                tar.add(source / "raw" / folder, folder)
+        shutil.rmtree(source / "raw")
+        for tar_file in source.glob("*.tar"):
+            os.utime(tar_file, ns=(NOW_NS, NOW_NS))
+    else:
+        # As many with times of their own, so that a time is evidence at all.
+        for number in range(9):
+            put(source / f"raw/2/{number}.bin", "other", 1_600_000_000_000_000_000 + number)
+    table(source, listed)
+    profiled = profile(tmp_path, layout="{Label}.bin", in_folder="{ImageDir}/{ImageID}")
+    run(source, there, profiled, where="ImageDir=0", table_name="first.csv")
+    assert images(there) == {"P1.bin": "image 0", "P2.bin": "image 2"}
+    again = run(source, there, profiled, where="ImageDir=0", table_name="first.csv")
+    assert (again.exit_code, again.sent, again.already_there) == (0, 0, 2)
+    summary = run(source, there, profiled, where="ImageDir=1", table_name="second.csv", **options)
+    if options:
+        assert images(there) == {"P1.bin": "image 1", "P2.bin": "image 3"}
+        assert summary.exit_code == 0
+    else:
+        assert images(there) == {"P1.bin": "image 0", "P2.bin": "image 2"}
+        assert (summary.exit_code, summary.findings["blob-conflict"]) == (3, 2)
+        assert not (there / "second.csv").exists()

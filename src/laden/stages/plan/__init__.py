@@ -96,7 +96,10 @@ SELECT e.blob, e.id, e.size_bytes,
     WHEN b.name IS NULL THEN 'send'
     WHEN NOT ? AND checked_md5 IS NOT NULL AND b.size_bytes = e.size_bytes AND (
            (e.crc32 IS NOT NULL AND b.crc32 = e.crc32 AND b.source_bytes = e.size_bytes)
+        -- All members of a tar have its time, and files that were unpacked together may have one: only of what was
+        -- sent from this very place does it say that it is the same.
         OR (e.mtime_ns IS NOT NULL AND b.mtime_ns = e.mtime_ns AND b.source_bytes = e.size_bytes
+            AND (b.source = e.source OR (contains(b.source, '%') AND TRY(url_decode(b.source)) = e.source))
             AND e.mtime_ns NOT IN (SELECT mtime_ns FROM weak_times))
         OR (e.crc32 IS NOT NULL AND k.crc32 = e.crc32 AND k.md5 = b.md5)) THEN 'done'
     WHEN b.size_bytes = e.size_bytes
@@ -109,7 +112,9 @@ SELECT e.blob, e.id, e.size_bytes,
   END AS action
 FROM (
   -- Joined first, while it is narrow: the offset keeps that in its place.
-  SELECT w.blob, w.id, i.size_bytes, i.crc32, i.mtime_ns FROM wanted w JOIN entries i USING (id) OFFSET 0) e
+  SELECT w.blob, w.id, i.size_bytes, i.crc32, i.mtime_ns,
+         CASE WHEN i.crc32 IS NULL THEN concat(i.archive, ':', i.member) END AS source
+  FROM wanted w JOIN entries i USING (id) OFFSET 0) e
 LEFT JOIN blobs b ON b.name = e.blob
 LEFT JOIN known k ON k.blob = e.blob
 LEFT JOIN below o ON o.name = e.blob;

@@ -131,7 +131,7 @@ class Publisher(Putting):
         renewed = [one.rows for one in tables if await self._original(one) not in landed]
         find_misled(self._relations, profile, renewed)
         self._collect()
-        findings = list(told_misled(self._relations))
+        findings = list(told_misled(self._relations, selected=any(one.selection for one in tables)))
         copies = {}
         for name, entry in sorted(sidecars.items()):
             there = self.listed_md5(name) is not None

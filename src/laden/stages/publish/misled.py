@@ -36,7 +36,7 @@ WHERE selected AND row >= ? AND row < ? AND blob IN (SELECT blob FROM todo WHERE
 """
 _TOLD = """
 SELECT r.row, r.name, r.blob, s.archive, s.member FROM misled JOIN rows r USING (row) JOIN suspects s USING (row)
-WHERE r.blob IN (SELECT blob FROM loaded) ORDER BY r.row
+WHERE r.blob IN (SELECT blob FROM loaded) AND (r.selected OR NOT ?) ORDER BY r.row
 """
 
 
@@ -71,9 +71,14 @@ def _placed(relations: Relations, described: Described) -> Iterator[tuple[int, s
             yield row, keys[at], places[at] if isinstance(places, list) else str(places)
 
 
-def told_misled(relations: Relations) -> Iterator[Finding]:
-    """Rows that are in no table that lands, because their blob is another image's."""
-    for row, name, blob, archive, member in relations.stream(_TOLD):
+def told_misled(relations: Relations, *, selected: bool) -> Iterator[Finding]:
+    """Rows that are in no table that lands, because their blob is another image's.
+
+    Args:
+        relations: after `find_misled` and `manifest.collect`.
+        selected: whether a table lands with selected rows alone, so that of others nothing is expected.
+    """
+    for row, name, blob, archive, member in relations.stream(_TOLD, [selected]):
         there = ": ".join(filter(None, (archive, member)))
         message = (
             f"the row means the image {name}, and what is there under its name is another one, {there}, which this load"
