@@ -28,7 +28,7 @@ def _linked(
         named, _ = name_rows(relations, Part(opened, shape, 5), Template(layout))
         relations.run("CREATE TABLE there (blob VARCHAR, key VARCHAR)")
         relations.feed("there", blobs)
-        link(relations, named, "there", many=many)
+        link(relations, named, "there", many=many, shapes=[shape])
 
         return {given[row - 6][2]: blob for row, blob in relations.stream("SELECT row, blob FROM linked")}
 
@@ -46,6 +46,12 @@ def _linked(
         ([("0.0", "a.bin", "x"), ("1.0", "a.bin", "z")], [A0], {}),
         # Two rows of one image.
         ([("0.0", "a.bin", "x"), ("0.0", "a.bin", "z")], [A0], {"x": A0[0], "z": A0[0]}),
+        # What lies under the name that the layout makes was landed as another key's: then by the key.
+        ([("0", "a.bin", "x")], [("png/0/a.bin", "c.bin"), ("other/a.bin", "a.bin")], {"x": "other/a.bin"}),
+        ([("0", "a.bin", "x"), ("0", "c.bin", "z")], [("png/0/a.bin", "c.bin")], {"z": "png/0/a.bin"}),
+        # The same key, though a table spells it otherwise.
+        ([("0", "a.bin", "x")], [("png/0/a.bin", "in/A.dcm")], {"x": "png/0/a.bin"}),
+        ([("0", "e\u0301.bin", "x")], [("png/0/e\u0301.bin", "\u00e9.bin")], {"x": "png/0/e\u0301.bin"}),
         # An image that no row named when it was loaded.
         ([("", "", "x")], [("png/0/a.bin", "")], {}),
     ],

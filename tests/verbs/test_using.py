@@ -188,3 +188,23 @@ def test_a_name_that_begins_as_the_protocol_is_that_name() -> None:
         "a.bin",
         "x/a.bin",
     ]
+
+
+def test_what_is_asked_of_the_file_system_is_asked_of_the_load(place: str, dataset: Dataset) -> None:
+    """A selection was swallowed: a training set of a few was everything."""
+    fsspec.register_implementation("laden", LadenFileSystem, clobber=True)
+    some = fsspec.filesystem("laden", place=place, where="ImageDir = 1", skip_instance_cache=True)
+    assert some.find("png") == [name for name in sorted(dataset.blobs) if "/1/" in name]
+    with pytest.raises(TypeError, match="where"):
+        fsspec.filesystem("laden", place=place, wher="ImageDir = 1")
+    with laden.open(place) as images, pytest.raises(TypeError, match="open already"):
+        LadenFileSystem(dataset=images, where="ImageDir = 1")
+
+
+def test_parts_of_a_file_are_read_as_fsspec_reads_them(place: str, dataset: Dataset) -> None:
+    with laden.open(place) as images:
+        files, name = images.filesystem(), images.names[0]
+        whole = dataset.blobs[name]
+        assert files.cat_file(name, start=-4) == whole[-4:]
+        assert files.cat_file(name, 2, 5) == whole[2:5]
+        assert files.read_block(name, 3, 9) == whole[3:12]

@@ -103,7 +103,7 @@ def join_lines(relations: Shared, shape: TableShape, naming: Naming | None) -> N
             relations.run(f"CREATE OR REPLACE TABLE candidates AS FROM {blobs}")
             blobs = "candidates"
             fold(relations, blobs, shape)
-    link(relations, NAMES, blobs, many=shape.many, taken="pos")
+    link(relations, NAMES, blobs, many=shape.many, shapes=[shape], taken="pos", known=naming.manifest)
     relations.run(
         f"CREATE OR REPLACE TABLE {LINES} AS SELECT l.pos, l.row AS line FROM linked l JOIN items i USING (pos)"  # noqa: S608 - own names
         f" WHERE {SAME.format('i.fate')}"

@@ -316,7 +316,7 @@ class StoredPlace:
                 f" give its TOML file with --profile{other}"
             )
             return
-        naming = Naming(layout_of(self.load.layout, profile, shape), profile, manifest=True)
+        naming = Naming(layout_of(self.load.layout_of(self.load.table), profile, shape), profile, manifest=True)
         await self._take_table(self.load.table, origin, lambda table: Meant(Part(table, shape), naming))
 
     def _is_table_listed(self) -> bool:

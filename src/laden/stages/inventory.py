@@ -289,7 +289,7 @@ async def read_earlier(store: Store, relations: Relations) -> tuple[LoadPage | N
         return None, ()
     with suppress(StoreError):
         page = read_load_page(data)
-        return page, page.documents
+        return page, page.landed
     return None, ()
 
 

@@ -1,12 +1,14 @@
 """Which image a row of a landed table means: the one mechanism for everything that goes by rows of a load.
 
-A row means the blob that the load's layout makes of it; where that names none, the one whose manifest names the row's
-key, if there is one alone, no other row makes that blob, and the rows of that key do not tell different images. What is
-in doubt is linked with nothing. Nothing is asked of a store here, and nothing is read of an image.
+A row means the blob that the layout of the load which landed its table makes of it, unless that was landed as another
+key's image. Where it names none, it means the one whose manifest names the row's key, if there is one alone, no other
+row makes that blob, and the rows of that key do not tell different images. What is in doubt is linked with nothing.
+Nothing is asked of a store here, and nothing is read of an image.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 
 from laden.dataset.profile import PLACE_SEPARATOR, Profile, TableShape, Template
@@ -16,13 +18,23 @@ from laden.dataset.table import BATCH, columns
 from laden.relations import Relations
 
 _LINKED = """
-CREATE OR REPLACE TABLE linked AS SELECT r.row, b.{taken} AS {taken} FROM {rows} r JOIN {blobs} b ON b.blob = r.made;
+CREATE OR REPLACE TABLE linked AS
+SELECT r.row, b.{taken} AS {taken}, coalesce(r.mark <> b.mark, false) AS odd
+FROM (SELECT row, made, CASE WHEN named IS NOT NULL THEN hash(named) END AS mark FROM {rows}) r
+JOIN (SELECT blob, {taken}, CASE WHEN {known} THEN hash(key) END AS mark FROM {blobs}) b ON b.blob = r.made
+"""
+_TOLD_APART = """
+DELETE FROM linked WHERE odd AND row IN (
+    SELECT r.row FROM {rows} r JOIN (FROM linked WHERE odd) l USING (row) JOIN {blobs} b ON b.{taken} = l.{taken}
+    WHERE {of_row} <> {of_blob})
+"""
+_UNLINKED = """
 CREATE OR REPLACE TABLE unlinked AS SELECT row, made, named FROM {rows} ANTI JOIN linked USING (row)
 WHERE named IS NOT NULL
 """
 _BY_KEY = """
 INSERT INTO linked
-SELECT u.row, k.{taken} FROM unlinked u
+SELECT u.row, k.{taken}, false FROM unlinked u
 JOIN (SELECT key, min({taken}) AS {taken} FROM {blobs} WHERE key IN (SELECT named FROM unlinked)
       GROUP BY key HAVING count(*) = 1) k ON k.key = u.named
 SEMI JOIN (SELECT named FROM unlinked GROUP BY named
@@ -30,6 +42,10 @@ SEMI JOIN (SELECT named FROM unlinked GROUP BY named
   ON a.named = u.named
 ANTI JOIN linked l ON l.{taken} = k.{taken}
 """
+
+
+_WHOLE = 99
+"""Parts of a key, that is all."""
 
 
 def shape_of(profile: Profile, name: str, *, is_label_table: bool = True) -> TableShape | None:
@@ -42,7 +58,7 @@ def layout_of(told: str, profile: Profile | None, shape: TableShape | None) -> T
     """The layout that made the names of a table's images.
 
     Args:
-        told: the load's, as its page tells it.
+        told: that of the load which landed the table (`LoadPage.layout_of`).
         profile: of the load, where it is known.
         shape: of the table.
     """
@@ -99,7 +115,16 @@ def name_rows(
     return f"naming{number}", cells
 
 
-def link(relations: Relations, rows: str, blobs: str, *, many: bool, taken: str = "blob") -> None:
+def link(
+    relations: Relations,
+    rows: str,
+    blobs: str,
+    *,
+    many: bool,
+    shapes: Iterable[TableShape | None] = (),
+    taken: str = "blob",
+    known: bool = True,
+) -> None:
     """Make the relation `linked`: of each row that means one of the blobs, its number and that one.
 
     Args:
@@ -107,13 +132,33 @@ def link(relations: Relations, rows: str, blobs: str, *, many: bool, taken: str 
         rows: relation with `row`, `made` and `named`, as `name_rows` makes it.
         blobs: relation with `blob` and `key` of the images that may be meant, and of all that could be mistaken.
         many: whether rows of one key mean one image where nothing tells which.
+        shapes: of the tables.
         taken: column of `blobs` that `linked` has, one value for each.
+        known: whether the keys of the blobs are those that a load recorded: then a row that has another one means
+            another image, though the layout gives it that name.
     """
     # With names of a million rows, what most of them do not need is asked of the others alone.
-    relations.run(_LINKED.format(rows=rows, blobs=blobs, taken=taken))
+    recorded = "key <> ''" if known else "false"
+    relations.run(_LINKED.format(rows=rows, blobs=blobs, taken=taken, known=recorded))
+    if relations.one("SELECT count(*) FROM linked WHERE odd")[0]:
+        tail = min((_tail(shape) for shape in shapes if shape is not None), default=1)
+        apart = {"of_row": _compared("r.named", tail), "of_blob": _compared("b.key", tail)}
+        relations.run(_TOLD_APART.format(rows=rows, blobs=blobs, taken=taken, **apart))
+    relations.run(_UNLINKED.format(rows=rows))
     if relations.one("SELECT count(*) FROM unlinked")[0]:
         relations.run(_BY_KEY.format(blobs=blobs, taken=taken, many=str(many).lower()))
     relations.run("DROP TABLE unlinked")
+
+
+def _tail(shape: TableShape) -> int:
+    """How many parts at the end of a key tell images of a table apart."""
+    return (shape.segments or _WHOLE) if shape.match == "path" else 1
+
+
+def _compared(key: str, tail: int) -> str:
+    """SQL for what of a key has to be equal, however tables spell it: without the folders above, and the ending."""
+    last = f"array_to_string(str_split(trim({key}), '/')[-{tail}:], '/')"
+    return f"regexp_replace(lower(nfc_normalize({last})), '[.][^./]*$', '')"
 
 
 def disagreement(places: int) -> str:

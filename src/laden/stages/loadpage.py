@@ -41,6 +41,8 @@ class Document(NamedTuple):
     """Of a table of selected rows: the steps that left them."""
     original: str = ""
     """Of a table: the hexadecimal MD5 of the publisher's whole one, by which its versions are told from each other."""
+    layout: str = ""
+    """Of a table: template of its images' names, where a load with another layout than the last one's landed it."""
 
     @property
     def asked(self) -> tuple[tuple[str, str], ...]:
@@ -85,6 +87,18 @@ class LoadPage:
     pruned: str = ""
     """Name of the plan by which images were taken out since the last load; empty where none were."""
 
+    def layout_of(self, document: Document) -> str:
+        """Template of the names of a table's images."""
+        return document.layout or self.layout
+
+    @property
+    def landed(self) -> tuple[Document, ...]:
+        """All documents, as they are named on by a load that may have another layout."""
+        return tuple(
+            one._replace(layout=self.layout_of(one)) if one == self.table or one.original or one.selection else one
+            for one in self.documents
+        )
+
     @property
     def documents(self) -> tuple[Document, ...]:
         """All that there is of them."""
@@ -119,8 +133,8 @@ def write_load_page(
         "rows": rows,
         "rows_with_image": named,
         **_loaded_counts(relations),
-        "table": _written(table) if table else None,
-        "documents": [_written(other) for other in others],
+        "table": _written(table, layout) if table else None,
+        "documents": [_written(other, layout) for other in others],
         "manifest": _written(manifest) if manifest else None,
         "laden": VERSION,
     }
@@ -213,10 +227,11 @@ def read_load_page(data: bytes) -> LoadPage:
     return read
 
 
-def _written(document: Document) -> dict[str, Any]:
-    name, size_bytes, md5, steps, original = document
+def _written(document: Document, of_page: str = "") -> dict[str, Any]:
+    name, size_bytes, md5, steps, original, layout = document
     written: dict[str, Any] = {"name": name, "size_bytes": size_bytes, "md5": md5}
     written |= {"original": original} if original else {}
+    written |= {"layout": layout} if layout not in ("", of_page) else {}
     return {**written, "selection": [asdict(step) for step in steps]} if steps else written
 
 

@@ -146,7 +146,7 @@ async def read_loaded(run: Run, store: Store, profile: str | None, *, tables: bo
                 document.name,
                 shape.subset if shape else document.name if _is_part(document) else _part_name(document.name),
                 bool(document.selection),
-                layout_of(page.layout, known, shape),
+                layout_of(page.layout_of(document), known, shape),
                 known,
                 document.original,
             )
@@ -262,7 +262,7 @@ def _link(relations: Relations, tables: Sequence[Landed], layout: Template | Non
         named.append((rows, layout.sql({**cells, WHOLE_PATH: "blob"}) if layout else "blob"))
     together = " UNION ALL ".join(f"SELECT row, made, named FROM {rows}" for rows, _ in named)  # noqa: S608 - own names
     many = any(landed.part.shape is not None and landed.part.shape.many for landed in tables)
-    link(relations, f"({together})", "known", many=many)
+    link(relations, f"({together})", "known", many=many, shapes=[landed.part.shape for landed in tables])
     for rows, place in named:
         relations.run(
             f"INSERT INTO links SELECT row, blob, {place} FROM"  # noqa: S608 - own names, quoted

@@ -245,7 +245,8 @@ class _Copying:
                 )
             rows = range(before + 1, before + count(table) + 1)
             steps = self._steps if self._selection.lands_alone else document.selection
-            landings.append(Landing(table, shape, part_name, rows, steps, document.original))
+            layout = self._page.layout_of(document)
+            landings.append(Landing(table, shape, part_name, rows, steps, document.original, layout))
         return landings
 
     async def _fetch_copies(self, loaded: Loaded) -> None:

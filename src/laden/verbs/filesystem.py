@@ -17,6 +17,28 @@ if TYPE_CHECKING:
     from laden.verbs.using import Dataset
 
 
+_OF_FSSPEC = frozenset(
+    {
+        "asynchronous",
+        "batch_size",
+        "listings_expiry_time",
+        "loop",
+        "max_paths",
+        "skip_instance_cache",
+        "use_listings_cache",
+    }
+)
+"""What fsspec itself takes, for each file system (https://filesystem-spec.readthedocs.io, AbstractFileSystem)."""
+
+
+class _Opened(io.BytesIO):
+    """A file's bytes, with the length that fsspec looks for."""
+
+    @property
+    def size(self) -> int:
+        return self.getbuffer().nbytes
+
+
 class LadenFileSystem(AbstractFileSystem):  # type: ignore[misc]
     """The images that were chosen, and the load's tables and documents."""
 
@@ -30,16 +52,21 @@ class LadenFileSystem(AbstractFileSystem):  # type: ignore[misc]
         Args:
             place: DEST, where no dataset is given.
             dataset: of `laden.open`.
-            options: fsspec's own.
+            options: fsspec's own; and where no dataset is given, those of `laden.open`, as `where`.
 
         Raises:
             LadenError: the place cannot be read.
+            TypeError: an option is neither's.
         """
-        super().__init__(**options)
+        own = {name: value for name, value in options.items() if name in _OF_FSSPEC}
+        super().__init__(**own)
+        asked = {name: value for name, value in options.items() if name not in _OF_FSSPEC}
         if dataset is None:
             from laden.verbs.using import open_dataset
 
-            dataset = open_dataset(place or "")
+            dataset = open_dataset(place or "", **asked)
+        elif asked:
+            raise TypeError(f"{', '.join(asked)}: the dataset is open already, and is shown as it was opened")
         self._dataset = dataset
         self._files = dataset.files()
         self._folders: dict[str, set[str]] = {"": set()}
@@ -74,10 +101,10 @@ class LadenFileSystem(AbstractFileSystem):  # type: ignore[misc]
         item = self._files[path]
         return {"name": path, "size": item.size_bytes, "type": "file", "md5": item.md5.hex() if item.md5 else ""}
 
-    def _open(self, path: str, mode: str = "rb", **_: Any) -> io.BytesIO:
+    def _open(self, path: str, mode: str = "rb", **_: Any) -> _Opened:
         if mode != "rb":
             raise PermissionError(f"{path} cannot be written: what was loaded is read here, and nothing else")
         path = self._strip_protocol(path)
         if path not in self._files:
             raise FileNotFoundError(path)
-        return io.BytesIO(self._dataset.read(path))
+        return _Opened(self._dataset.read(path))

@@ -117,7 +117,7 @@ async def read_labels(store: Store, relations: Relations, page: LoadPage, profil
         if number and (shape is None or shape.labels not in table.columns):
             continue
         before = named[-1].after if named else 0
-        layout = layout_of(page.layout, known, shape)
+        layout = layout_of(page.layout_of(document), known, shape)
         named.append(name_labels(relations, table, known, shape, layout, number=number, before=before))
     return collect(relations, named)
 

@@ -29,8 +29,7 @@ class Naming(NamedTuple):
     """A query of `row`, `made`, `named` (`stages.linking`) and `text`, the cell with the labels."""
     kind: str
     """Of the column of labels."""
-    many: bool
-    """Whether rows of one key may mean one image."""
+    shape: TableShape
     after: int
     """How many rows there are up to its last one."""
 
@@ -69,13 +68,15 @@ def name_labels(
     part = Part(table, shape, before)
     rows, cells = name_rows(relations, part, layout, (shape.labels,), profile=profile, number=number)
     query = f"SELECT row, made, named, {cells[shape.labels]} AS text FROM {rows}"  # noqa: S608 - own names
-    return Naming(query, shape.columns[shape.labels], shape.many, before + count(table))
+    return Naming(query, shape.columns[shape.labels], shape, before + count(table))
 
 
 def collect(relations: Relations, named: Sequence[Naming]) -> LabelSet:
     """Link tables that were read with the images of the manifest in `known`; the first one's labels are read as its."""
     rows = " UNION ALL ".join(one.rows for one in named)
-    link(relations, f"({rows})", "known", many=any(one.many for one in named))
+    link(
+        relations, f"({rows})", "known", many=any(one.shape.many for one in named), shapes=[one.shape for one in named]
+    )
     relations.run(
         f"CREATE OR REPLACE TABLE labels AS SELECT row, l.blob, text FROM ({rows}) LEFT JOIN linked l USING (row)"  # noqa: S608
     )

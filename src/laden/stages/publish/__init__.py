@@ -66,6 +66,8 @@ class Landing:
     """The steps that left its selected rows, where only these are to land."""
     original: str = ""
     """Hexadecimal MD5 of the publisher's whole table, where this is a part of it already."""
+    layout: str = ""
+    """Template of its images' names, where that is not the load's."""
 
 
 class Publisher(Putting):
@@ -235,7 +237,8 @@ class Publisher(Putting):
             document = await self._put_or_tell("table", name, file, findings)
             if document is None:
                 return None
-            landed = document._replace(selection=landing.selection, original=original)
+            layout = landing.layout or str(profile.layout)
+            landed = document._replace(selection=landing.selection, original=original, layout=layout)
         names = {name}
         if await self._is_superseded(profile, landing, name, other):
             names.add(other)

@@ -36,7 +36,8 @@ WHERE selected AND row >= ? AND row < ? AND blob IN (SELECT blob FROM todo WHERE
 """
 _TOLD = """
 SELECT r.row, r.name, r.blob, s.archive, s.member FROM misled JOIN rows r USING (row) JOIN suspects s USING (row)
-WHERE r.blob IN (SELECT blob FROM loaded) AND (r.selected OR NOT ?) ORDER BY r.row
+WHERE r.blob IN (SELECT blob FROM loaded) AND (r.selected OR NOT ?)
+  AND r.blob NOT IN (SELECT blob FROM shared) ORDER BY r.row
 """
 
 
