@@ -28,8 +28,8 @@ def verdict(summary: Summary, plan: PlanReady | None) -> str:
             return f"Locked: {plural(summary.images, 'file')}, of {summary.matched:,} the MD5 too{told}."
         case "check" if not needs_person:
             return _checked(summary, plan)
-        case "verify":
-            return _verified(summary, needs_person=needs_person)
+        case "verify" | "diff" as verb:
+            return (_verified if verb == "verify" else _compared)(summary, needs_person=needs_person)
         case "select" if not needs_person:
             return "" if summary.complete else "Nothing was written. -o small.csv writes these rows."
         case "history" if not (needs_person or summary.complete):
@@ -37,16 +37,13 @@ def verdict(summary: Summary, plan: PlanReady | None) -> str:
         case "prune" | "undelete" | "set" if not needs_person:
             return "" if summary.complete else "Nothing was changed."
         case verb:
-            looked = "diff of images" if verb == "diff" and summary.unseen else verb
-            fine, wrong = _OF_STATES.get(looked, ("", _NEEDS_PERSON))
+            fine, wrong = _OF_STATES.get(verb, ("", _NEEDS_PERSON))
             return wrong if needs_person else fine
 
 
 _NEEDS_PERSON = "The findings above need a person."
 _OF_STATES = {
     "history": ("The chain of records holds.", "Somebody changed the history."),
-    "diff": ("The same.", "Not the same."),
-    "diff of images": ("The images are the same; tables and copied files were not compared.", "Not the same."),
     "list": ("", ""),
 }
 """Of verbs that change nothing: where all is as it should be, and where it is not."""
@@ -101,6 +98,14 @@ def _checked(summary: Summary, plan: PlanReady | None) -> str:
     if not summary.unseen:
         return f"{told}; {looked} looked into, and whole."
     return f"{told}; {looked} looked into, {plural(summary.unseen, 'file')} not: nobody knows whether they are whole."
+
+
+def _compared(summary: Summary, *, needs_person: bool) -> str:
+    if needs_person and summary.images == summary.matched:
+        return "What both hold is the same; what is named above was not compared."
+    if needs_person:
+        return "Not the same."
+    return "The images are the same; tables and copied files were not compared." if summary.unseen else "The same."
 
 
 def _verified(summary: Summary, *, needs_person: bool) -> str:
