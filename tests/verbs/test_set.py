@@ -10,7 +10,8 @@ import pytest
 from laden.demo.emulator import Emulator
 from laden.store.manage.azure import AzureManage
 from laden.values.errors import AccessDenied, UsageError
-from laden.values.events import ActReady, Event
+from laden.values.events import ActReady, Event, Warned
+from laden.verbs.copy import copy
 from laden.verbs.load import load
 from laden.verbs.properties import set_properties
 from laden.verbs.verify import verify
@@ -91,6 +92,34 @@ def test_what_is_there_gets_them_and_keeps_what_others_set(
     again = set_properties(container, **where, **WISHES)
     assert (again.exit_code, again.acted, again.as_wanted) == (0, 0, 3)
     assert load(dataset.folder, container).already_there == 5
+
+
+def warnings_of(events: list[Event]) -> list[str]:
+    return [event.message for event in events if isinstance(event, Warned)]
+
+
+def test_that_images_which_are_there_keep_what_they_have_is_told(
+    dataset: Dataset, container: str, emulator: Emulator, tmp_path: Path
+) -> None:
+    first: list[Event] = []
+    load(dataset.folder, container, first=2, observer=first.append, **WISHES)
+    assert [sentence for sentence in warnings_of(first) if "there already" in sentence] == []
+    was = told(emulator, container, rows(dataset).keys() & landed(emulator, container).keys())
+    keep = "2 images are there already and keep the metadata of now: 'laden set' changes that of images that are there"
+    more: list[Event] = []
+    assert load(dataset.folder, container, metadata=["q={PatientID}"], observer=more.append).sent == 3
+    assert warnings_of(more) == [keep]
+    assert told(emulator, container, was) == was
+    # Of nothing that is sent, nothing is billed.
+    again: list[Event] = []
+    assert load(dataset.folder, container, observer=again.append, **WISHES).sent == 0
+    assert warnings_of(again) == [keep.replace("2 images", "5 images").replace("metadata", "tier, tags and metadata")]
+    target = emulator.url("set-copied")
+    assert copy(container, target).sent == 5
+    copied: list[Event] = []
+    assert copy(container, target, tier="cool", observer=copied.append).sent == 0
+    assert warnings_of(copied) == [keep.replace("2 images", "5 images").replace("metadata", "tier")]
+    assert warnings_of(first) != []
 
 
 def test_leaving_a_tier_early_is_told_before(dataset: Dataset, container: str) -> None:

@@ -40,6 +40,13 @@ class Wishes:
         return tuple(dict.fromkeys(name for template in templates for name in template.fields))
 
     @property
+    def named(self) -> str:
+        """What is asked for, as in `tier, tags and metadata`; empty for nothing."""
+        parts = (("tier", self.tier), ("tags", self.tags), ("metadata", self.metadata))
+        names = [name for name, asked in parts if asked]
+        return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
+
+    @property
     def extras(self) -> bool:
         """Whether there is anything but a tier."""
         return bool(self.tags or self.metadata)
