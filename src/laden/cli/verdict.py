@@ -113,6 +113,8 @@ def _verified(summary: Summary, *, needs_person: bool) -> str:
         return "The manifest itself was changed: no image was held against it."
     if needs_person and not summary.complete:
         return "There is no manifest to go by, so nothing was held against it."
+    if needs_person and "blob-archived" in summary.findings and summary.findings.keys() <= _NO_DIFFERENCE:
+        return "What could be read is as the manifest says; the findings above need a person."
     if needs_person:
         return "Not as the manifest says."
     if not summary.by_notes:
@@ -120,6 +122,10 @@ def _verified(summary: Summary, *, needs_person: bool) -> str:
     read = f"{plural(summary.examined, 'image')} read back" if summary.examined else "no image was read back"
     whole = command("verify", summary.destination, "--deep", "all")
     return f"All there, by length, time and the MD5 noted with them; {read} ({whole} reads every byte)."
+
+
+_NO_DIFFERENCE = {"blob-archived", "blob-foreign", "blob-link", "history-behind", "history-missed"}
+"""Findings of `verify` that tell of no image or document that is another one than the manifest says."""
 
 
 def _copied(summary: Summary, plan: PlanReady | None, *, needs_person: bool) -> str:
