@@ -177,10 +177,8 @@ class Values:
     def _gather(self, cells: dict[str, str], rows: str) -> None:
         """One value for each image: that of all its rows, or none."""
         one, differ = [], []
-        for number, (kind, _, template) in enumerate(self._named):
+        for number, (_, _, template) in enumerate(self._named):
             made = template.sql(cells) if template.fields else "NULL"
-            # At the ends of a header's value, the service keeps no blanks; of nothing else it keeps nothing.
-            made = f"nullif(trim({made}, ' '), '')" if kind == "metadata" else made
             one.append(f"CASE WHEN min({made}) = max({made}) THEN min({made}) END AS v{number}")
             differ.append(f"min({made}) <> max({made})")
         query = f"FROM property_cells p JOIN {rows} r USING (row) WHERE r.blob IS NOT NULL GROUP BY r.blob"
