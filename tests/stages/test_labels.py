@@ -189,6 +189,20 @@ def test_addresses_are_percent_encoded(loaded: str, tmp_path: Path) -> None:
         exported(loaded, tmp_path, "csv", "sideways")
 
 
+@pytest.mark.parametrize(
+    "urls",
+    [
+        "https://a.blob.core.windows.net/c?sv=2026-06-06&sig=abcdEFGHijklMNOPqrstUVWXyz0123456789%2Babcde%3D/",
+        "https://me:secret1@host/",
+        "https://a.blob.core.windows.net/c/?sig=abc&x=",
+    ],
+)
+def test_no_secret_gets_into_the_lines_of_a_list(loaded: str, tmp_path: Path, urls: str) -> None:
+    with pytest.raises(UsageError, match="--urls holds what looks like a signature, key or password"):
+        exported(loaded, tmp_path, "jsonl", urls)
+    assert not (tmp_path / "labels.jsonl").exists()
+
+
 def test_what_is_not_loaded_has_no_labels(tmp_path: Path, emulator: Emulator, container: str) -> None:
     for place in (str(tmp_path), container):
         ran = run("labels", "export", place, "-o", "x")

@@ -4,6 +4,9 @@ import base64
 import csv
 import hashlib
 import os
+import shutil
+import warnings
+import zipfile
 from pathlib import Path
 
 import duckdb
@@ -220,3 +223,42 @@ def test_two_places_where_nothing_lies_are_not_called_the_same(tmp_path: Path, c
     (tmp_path / "empty").mkdir()
     with pytest.raises(UsageError, match="nothing lies in either place"):
         laden.diff(tmp_path / "empty", f"{container}/mistyped")
+
+
+@pytest.mark.parametrize(
+    ("code", "archives"),
+    [
+        ("image-ambiguous", {"a.zip": [("x.bin", "1")], "b.zip": [("x.bin", "2")]}),
+        ("name-refused", {"a.zip": [("x\ty.bin", "1")]}),
+        ("member-duplicate", {"a.zip": [("x.bin", "1"), ("x.bin", "2")]}),
+    ],
+)
+def test_what_of_a_source_gets_no_name_is_told_and_never_passed_over(
+    tmp_path: Path, code: str, archives: dict[str, list[tuple[str, str]]]
+) -> None:
+    """Neither place has a name for it, so no name is in one alone: the two are not the same for all that."""
+    source, dest = tmp_path / "source", tmp_path / "dest"
+    source.mkdir()
+    for archive, members in archives.items():
+        with zipfile.ZipFile(source / archive, "w") as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            file.writestr(f"{archive}.bin", "good")
+            for member in members:
+                file.writestr(*member)
+    assert load(source, str(dest), profile="files", report_file=None).exit_code == 3
+    for one, two in ((source, dest), (dest, source)):
+        summary, compared = compare(one, two, profile="files")
+        assert compared == Compared(len(archives), 0, 0, 0, 0)
+        assert (summary.exit_code, set(summary.findings)) == (3, {code})
+        assert verdict(summary, None) == "What both hold is the same; what is named above was not compared."
+
+
+def test_a_row_whose_image_no_blob_can_be_is_told(dataset: Dataset, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    shutil.copytree(dataset.folder, source)
+    (name,) = dataset.missing
+    table = source / dataset.table.name
+    table.write_bytes(table.read_bytes().replace(name.encode(), b"\x01.png"))
+    load(source, str(tmp_path / "dest"))
+    summary, compared = compare(source, tmp_path / "dest")
+    assert (summary.exit_code, summary.findings, compared) == (3, {"row-name": 1}, Compared(7, 0, 0, 0, 0))

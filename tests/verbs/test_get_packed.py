@@ -21,6 +21,7 @@ from laden.relations import Relations
 from laden.stages.download import Wanted, packing, ranges
 from laden.stages.download.packing import Member, Tar, Zip, packs
 from laden.values.errors import UsageError
+from laden.values.events import Event, Found
 from laden.values.names import problem
 from laden.verbs import packed
 from laden.verbs.load import load
@@ -144,6 +145,33 @@ def test_large_members_come_in_ranges(place: str, tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(ranges, "RANGE_BYTES", 64)
     assert laden.get(place, tmp_path / "got", form="tar-shards").exit_code == 0
     assert (tmp_path / "got/images-000000.tar").read_bytes() == (tmp_path / "whole/images-000000.tar").read_bytes()
+
+
+@pytest.mark.parametrize("touched", ["one", "all"])
+def test_a_shard_that_was_touched_does_not_empty_the_index(
+    place: str, tmp_path: Path, small_shards: None, touched: str
+) -> None:
+    got, index = tmp_path / "got", tmp_path / "got/images-index.parquet"
+    laden.get(place, got, form="tar-shards")
+    rows, before = duckdb.sql(f"SELECT shard, count(*) FROM '{index}' GROUP BY 1").fetchall(), index.read_bytes()
+    shards = sorted(got.glob("*.tar"))
+    for path in shards[:1] if touched == "one" else shards:
+        status, data = path.stat(), bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 1
+        path.write_bytes(data)
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    events: list[Event] = []
+    summary = laden.get(place, got, form="tar-shards", observer=events.append)
+    told = [one.finding for one in events if isinstance(one, Found) and one.finding.blob == index.name]
+    left = sum(count for shard, count in rows if touched == "all" or shard == shards[0].name)
+    assert (summary.exit_code, summary.findings["get-conflict"]) == (3, left)
+    assert told[0].code == "get-index"
+    assert told[0].message.startswith(f"{left} samples of shards that were left as they are could not be named in it")
+    if touched == "all":
+        assert index.read_bytes() == before
+    else:
+        kept = {one for one in rows if one[0] != shards[0].name}
+        assert set(duckdb.sql(f"SELECT shard, count(*) FROM '{index}' GROUP BY 1").fetchall()) == kept
 
 
 @pytest.mark.parametrize("large", [False, True])
@@ -341,7 +369,7 @@ def test_what_was_edited_stays_also_where_it_has_its_length_and_time(
     summary = laden.get(place, tmp_path, form=form)  # type: ignore[arg-type]
     assert summary.exit_code == 3
     # The index tells of the shards that are right.
-    assert set(summary.findings) - {"get-replaced"} == {"get-conflict"}
+    assert set(summary.findings) - {"get-replaced", "get-index"} == {"get-conflict"}
     assert path.read_bytes() == now
 
 

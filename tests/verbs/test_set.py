@@ -10,7 +10,8 @@ import pytest
 from laden.demo.emulator import Emulator
 from laden.store.manage.azure import AzureManage
 from laden.values.errors import AccessDenied, UsageError
-from laden.values.events import ActReady, Event
+from laden.values.events import ActReady, Event, Warned
+from laden.verbs.copy import copy
 from laden.verbs.load import load
 from laden.verbs.properties import set_properties
 from laden.verbs.verify import verify
@@ -42,6 +43,7 @@ def told(emulator: Emulator, url: str, names: Any) -> dict[str, tuple[str, dict[
     return found
 
 
+SIGNATURE = "abcdEFGHijklMNOPqrstUVWXyz0123456789+/abcde="
 WISHES: dict[str, Any] = {
     "tier": "cool",
     "tags": ["projection={Projection}", "set=a b"],
@@ -91,6 +93,34 @@ def test_what_is_there_gets_them_and_keeps_what_others_set(
     again = set_properties(container, **where, **WISHES)
     assert (again.exit_code, again.acted, again.as_wanted) == (0, 0, 3)
     assert load(dataset.folder, container).already_there == 5
+
+
+def warnings_of(events: list[Event]) -> list[str]:
+    return [event.message for event in events if isinstance(event, Warned)]
+
+
+def test_that_images_which_are_there_keep_what_they_have_is_told(
+    dataset: Dataset, container: str, emulator: Emulator, tmp_path: Path
+) -> None:
+    first: list[Event] = []
+    load(dataset.folder, container, first=2, observer=first.append, **WISHES)
+    assert [sentence for sentence in warnings_of(first) if "there already" in sentence] == []
+    was = told(emulator, container, rows(dataset).keys() & landed(emulator, container).keys())
+    keep = "2 images are there already and keep the metadata of now: 'laden set' changes that of images that are there"
+    more: list[Event] = []
+    assert load(dataset.folder, container, metadata=["q={PatientID}"], observer=more.append).sent == 3
+    assert warnings_of(more) == [keep]
+    assert told(emulator, container, was) == was
+    # Of nothing that is sent, nothing is billed.
+    again: list[Event] = []
+    assert load(dataset.folder, container, observer=again.append, **WISHES).sent == 0
+    assert warnings_of(again) == [keep.replace("2 images", "5 images").replace("metadata", "tier, tags and metadata")]
+    target = emulator.url("set-copied")
+    assert copy(container, target).sent == 5
+    copied: list[Event] = []
+    assert copy(container, target, tier="cool", observer=copied.append).sent == 0
+    assert warnings_of(copied) == [keep.replace("2 images", "5 images").replace("metadata", "tier")]
+    assert warnings_of(first) != []
 
 
 def test_leaving_a_tier_early_is_told_before(dataset: Dataset, container: str) -> None:
@@ -181,6 +211,9 @@ def test_what_changed_since_is_left_and_told(
         ({"metadata": ["a b=1"]}, "cannot be metadata"),
         ({"metadata": ["x=ä"]}, "printable ASCII"),
         ({"metadata": ["x=" + "y" * 9000]}, "6 KiB"),
+        ({"metadata": ["x=1", "X=2"]}, "gives x twice"),
+        ({"metadata": ["x= y"]}, "begins or ends with blanks"),
+        ({"metadata": [f"url=https://a.blob.core.windows.net/c?sv=2026&sig={SIGNATURE}"]}, "looks like a signature"),
     ],
 )
 def test_what_the_service_does_not_take_is_refused_before_anything_is_sent(
@@ -190,6 +223,30 @@ def test_what_the_service_does_not_take_is_refused_before_anything_is_sent(
         load(dataset.folder, str(tmp_path / "dest"))
     with pytest.raises(UsageError, match=reason if not wishes.get("tags") else f"{reason}|a folder has neither"):
         set_properties(str(tmp_path / "dest"), **wishes)
+
+
+@pytest.mark.parametrize(
+    ("tags", "reason"),
+    [
+        (["x=1", "x=2"], "--tag gives x twice"),
+        (["x={Projection} "], "--tag x: .* begins or ends with blanks"),
+        ([f"x={SIGNATURE}"], "--tag x holds what looks like a signature"),
+    ],
+)
+def test_tags_that_cannot_be_meant_are_refused(dataset: Dataset, container: str, tags: list[str], reason: str) -> None:
+    begin(dataset.folder, container)
+    with pytest.raises(UsageError, match=reason):
+        set_properties(container, tags=tags)
+    # Of other letters, it is another tag.
+    assert set_properties(container, tags=["x=1", "X=2"], first=1).acted == 1
+
+
+def test_a_secret_in_a_text_is_refused_by_a_load_too(dataset: Dataset, container: str, emulator: Emulator) -> None:
+    text = f"source={container}?{sas(emulator, container, 'r')}"
+    with pytest.raises(UsageError, match="looks like a signature") as caught:
+        load(dataset.folder, container, metadata=[text])
+    assert "sig=" not in str(caught.value)
+    assert landed(emulator, container) == {}
 
 
 def test_values_are_judged_before_a_load_sends_anything(dataset: Dataset, container: str, emulator: Emulator) -> None:

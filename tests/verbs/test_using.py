@@ -1,9 +1,11 @@
 """`laden.open`: rows, images by number and a training loop's dataset; over Azurite and a folder, proved."""
 
+import asyncio
 import multiprocessing
 import os
 import pickle
-from concurrent.futures import ProcessPoolExecutor
+import threading
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,10 @@ import pytest
 
 import laden
 from laden.demo.emulator import Emulator
+from laden.stages.download import ranges
 from laden.values.errors import StoreError, UsageError
 from laden.values.events import Event, Found
+from laden.verbs import connected
 from laden.verbs.filesystem import LadenFileSystem
 from laden.verbs.load import load
 from laden.verbs.using import Dataset as Opened
@@ -85,8 +89,76 @@ def test_what_is_not_as_the_manifest_says_is_never_given(
         assert len(images) == 5
         assert [event.finding.code for event in events if isinstance(event, Found)] == ["blob-changed"] * 2
         put(later, dataset.blobs[later][::-1])
-        with pytest.raises(StoreError, match=r"changed meanwhile|is not what the manifest says"):
+        with pytest.raises(StoreError, match=r"is not what the manifest says: .*; a load sends it again"):
             images[images.names.index(later)]
+
+
+@pytest.mark.parametrize("large", [1 << 20, 10])
+def test_what_was_touched_and_not_changed_is_given(
+    place: str, dataset: Dataset, emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large: int
+) -> None:
+    put_again, noted, gone, *_ = sorted(dataset.blobs)
+    with laden.open(place) as images:
+        if "://" in place:
+            with client(emulator, place) as opened:
+                opened.upload_blob(put_again, dataset.blobs[put_again], overwrite=True)
+                opened.get_blob_client(noted).set_blob_metadata({"note": "x"})
+                opened.delete_blob(gone)
+        else:
+            for name in (put_again, noted):
+                (tmp_path / "place" / name).write_bytes(dataset.blobs[name])
+                os.utime(tmp_path / "place" / name, (1, 1))
+            (tmp_path / "place" / gone).unlink()
+        monkeypatch.setattr(ranges, "WHOLE_BYTES", large)
+        for name in (put_again, noted):
+            assert images[images.names.index(name)].data == dataset.blobs[name]
+        with pytest.raises(StoreError, match=r"is gone since the dataset was opened: a load sends it again"):
+            images[images.names.index(gone)]
+
+
+def test_who_reads_when_it_is_closed_is_told_and_never_waits(
+    place: str, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, really = threading.Semaphore(0), connected.read_whole
+
+    async def held_up(read: Any, item: Any) -> bytes:
+        begun.release()
+        await asyncio.Event().wait()
+        return await really(read, item)
+
+    monkeypatch.setattr(connected, "read_whole", held_up)
+    with ThreadPoolExecutor(4) as pool, laden.open(place) as images:
+        waiting = [pool.submit(images.__getitem__, number) for number in range(3)]
+        waiting.append(pool.submit(images.__getitem__, slice(3, 5)))
+        for _ in range(5):
+            assert begun.acquire(timeout=60)
+        images.close()
+        for one, what in zip(waiting, [*images.names[:3], "a batch of 2"], strict=True):
+            with pytest.raises(StoreError, match=f"{what} was being read when the dataset was closed: read it again"):
+                one.result(timeout=60)
+        monkeypatch.setattr(connected, "read_whole", really)
+        assert images[0].data == dataset.blobs[images.names[0]]
+
+
+def test_it_may_be_closed_at_any_moment(place: str, dataset: Dataset) -> None:
+    done = threading.Event()
+
+    def read_on(images: Opened) -> int:
+        came = 0
+        while not done.is_set() or not came:
+            try:
+                assert images[0].data == dataset.blobs[images.names[0]]
+                came += 1
+            except StoreError as error:
+                assert "when the dataset was closed" in str(error)  # noqa: PT017 - either is right
+        return came
+
+    with ThreadPoolExecutor(4) as pool, laden.open(place) as images:
+        readers = [pool.submit(read_on, images) for _ in range(4)]
+        for _ in range(100):
+            images.close()
+        done.set()
+        assert all(one.result(timeout=60) for one in readers)
 
 
 def _in_a_process(loaded: Any, number: int) -> tuple[int, bytes]:

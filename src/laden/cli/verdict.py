@@ -28,8 +28,8 @@ def verdict(summary: Summary, plan: PlanReady | None) -> str:
             return f"Locked: {plural(summary.images, 'file')}, of {summary.matched:,} the MD5 too{told}."
         case "check" if not needs_person:
             return _checked(summary, plan)
-        case "verify":
-            return _verified(summary, needs_person=needs_person)
+        case "verify" | "diff" as verb:
+            return (_verified if verb == "verify" else _compared)(summary, needs_person=needs_person)
         case "select" if not needs_person:
             return "" if summary.complete else "Nothing was written. -o small.csv writes these rows."
         case "history" if not (needs_person or summary.complete):
@@ -37,16 +37,13 @@ def verdict(summary: Summary, plan: PlanReady | None) -> str:
         case "prune" | "undelete" | "set" if not needs_person:
             return "" if summary.complete else "Nothing was changed."
         case verb:
-            looked = "diff of images" if verb == "diff" and summary.unseen else verb
-            fine, wrong = _OF_STATES.get(looked, ("", _NEEDS_PERSON))
+            fine, wrong = _OF_STATES.get(verb, ("", _NEEDS_PERSON))
             return wrong if needs_person else fine
 
 
 _NEEDS_PERSON = "The findings above need a person."
 _OF_STATES = {
     "history": ("The chain of records holds.", "Somebody changed the history."),
-    "diff": ("The same.", "Not the same."),
-    "diff of images": ("The images are the same; tables and copied files were not compared.", "Not the same."),
     "list": ("", ""),
 }
 """Of verbs that change nothing: where all is as it should be, and where it is not."""
@@ -103,11 +100,21 @@ def _checked(summary: Summary, plan: PlanReady | None) -> str:
     return f"{told}; {looked} looked into, {plural(summary.unseen, 'file')} not: nobody knows whether they are whole."
 
 
+def _compared(summary: Summary, *, needs_person: bool) -> str:
+    if needs_person and summary.images == summary.matched:
+        return "What both hold is the same; what is named above was not compared."
+    if needs_person:
+        return "Not the same."
+    return "The images are the same; tables and copied files were not compared." if summary.unseen else "The same."
+
+
 def _verified(summary: Summary, *, needs_person: bool) -> str:
     if "manifest-changed" in summary.findings:
         return "The manifest itself was changed: no image was held against it."
     if needs_person and not summary.complete:
         return "There is no manifest to go by, so nothing was held against it."
+    if needs_person and "blob-archived" in summary.findings and summary.findings.keys() <= _NO_DIFFERENCE:
+        return "What could be read is as the manifest says; the findings above need a person."
     if needs_person:
         return "Not as the manifest says."
     if not summary.by_notes:
@@ -115,6 +122,10 @@ def _verified(summary: Summary, *, needs_person: bool) -> str:
     read = f"{plural(summary.examined, 'image')} read back" if summary.examined else "no image was read back"
     whole = command("verify", summary.destination, "--deep", "all")
     return f"All there, by length, time and the MD5 noted with them; {read} ({whole} reads every byte)."
+
+
+_NO_DIFFERENCE = {"blob-archived", "blob-foreign", "blob-link", "history-behind", "history-missed"}
+"""Findings of `verify` that tell of no image or document that is another one than the manifest says."""
 
 
 def _copied(summary: Summary, plan: PlanReady | None, *, needs_person: bool) -> str:

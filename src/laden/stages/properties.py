@@ -19,6 +19,7 @@ from laden.stages.metadata import OWN, refuse_own
 from laden.store.manage.limits import MOST_TAGS, tier_of, too_long, wrong_metadata, wrong_tag
 from laden.values.errors import UsageError
 from laden.values.records import Extras, Finding, Item, Severity
+from laden.values.secrets import redact
 
 _AT_ONCE = 1_000
 _ROOM = {OWN: "x" * 2048}
@@ -40,6 +41,13 @@ class Wishes:
         return tuple(dict.fromkeys(name for template in templates for name in template.fields))
 
     @property
+    def named(self) -> str:
+        """What is asked for, as in `tier, tags and metadata`; empty for nothing."""
+        parts = (("tier", self.tier), ("tags", self.tags), ("metadata", self.metadata))
+        names = [name for name, asked in parts if asked]
+        return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
+
+    @property
     def extras(self) -> bool:
         """Whether there is anything but a tier."""
         return bool(self.tags or self.metadata)
@@ -47,9 +55,7 @@ class Wishes:
 
 def wishes_of(tier: str | None, tags: Sequence[str], metadata: Sequence[str]) -> Wishes:
     """What was asked for; raises UsageError where it makes no sense, or the service takes no such thing."""
-    found = Wishes(
-        tier_of(tier) if tier else "", dict(map(_pair, tags)), {name.lower(): one for name, one in map(_pair, metadata)}
-    )
+    found = Wishes(tier_of(tier) if tier else "", _pairs("tag", tags), _pairs("metadata", metadata))
     if len(found.tags) > MOST_TAGS:
         raise UsageError(f"a blob has at most {MOST_TAGS} tags, and {len(found.tags)} are asked for")
     for name in found.tags:
@@ -62,11 +68,27 @@ def wishes_of(tier: str | None, tags: Sequence[str], metadata: Sequence[str]) ->
     return found
 
 
-def _pair(text: str) -> tuple[str, Template]:
-    name, equals, value = text.partition("=")
-    if not equals or not name.strip() or not value:
-        raise UsageError(f"'{text}' is no name with a value: write it as projection={{Projection}}, or review=no")
-    return name.strip(), Template(value)
+def _pairs(option: str, texts: Sequence[str]) -> dict[str, Template]:
+    """Names with templates; raises UsageError for what can be neither, or not be meant."""
+    found: dict[str, Template] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        name = name.strip() if option == "tag" else name.strip().lower()
+        if not equals or not name or not value:
+            raise UsageError(f"'{text}' is no name with a value: write it as projection={{Projection}}, or review=no")
+        if name in found:
+            raise UsageError(f"--{option} gives {name} twice: a blob has one value of that name, leave one out")
+        if value != value.strip():
+            raise UsageError(
+                f"--{option} {name}: '{value}' begins or ends with blanks, which are not kept: leave them out"
+            )
+        if redact(value) != value:
+            raise UsageError(
+                f"--{option} {name} holds what looks like a signature, key or password, and whoever may read an image"
+                " would read it: leave it out"
+            )
+        found[name] = Template(value)
+    return found
 
 
 class Values:

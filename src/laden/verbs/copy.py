@@ -24,18 +24,18 @@ from laden.run.receipts import conflict
 from laden.run.run import Run
 from laden.stages.copying.questions import EXAMPLES, LOST, ORIGIN, PLAN, ROWS, ROWS_OF_FILES, TOTALS
 from laden.stages.copying.tags import read_tags
-from laden.stages.costs import of_tier
 from laden.stages.history import Deed
 from laden.stages.inventory import Listing, fetch, is_listed, read_earlier
 from laden.stages.loadpage import COMPLETE, LOAD, Document, LoadPage
 from laden.stages.manifest import find_loads_below, losses
+from laden.stages.properties import Wishes
 from laden.stages.publish import Landing, Publisher
 from laden.store import Destination, FolderDestination, parse_destination, place_of, without_secret
 from laden.store.manage.limits import tier_of
 from laden.store.sas import lacking_for_load, lacking_for_verify
 from laden.values.arguments import checked
 from laden.values.errors import ExitCode, UsageError
-from laden.values.events import PlanReady, Started, Summary, Warned
+from laden.values.events import PlanReady, Started, Summary
 from laden.values.records import Finding, Severity
 from laden.values.units import plural
 from laden.verbs.above import refuse_within
@@ -47,6 +47,7 @@ from laden.verbs.properties import Which
 from laden.verbs.remembering import Word, asked_of
 from laden.verbs.transferring import transfer, unproven
 from laden.verbs.undisturbed import undisturbed
+from laden.verbs.wishes import tell_properties
 
 SOURCE_SAS = "LADEN_SOURCE_SAS"
 
@@ -289,8 +290,7 @@ class _Copying:
             writes=0 if isinstance(self._there.target, FolderDestination) else send + replaced,
         )
         run.plan(self._ready)
-        for sentence in of_tier(self._tier):
-            run.tell(Warned(sentence))
+        tell_properties(run, self._ready, Wishes(self._tier), replaces=self._replaces)
         return self._ready
 
     async def do(self) -> Summary:

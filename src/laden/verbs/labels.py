@@ -28,6 +28,7 @@ from laden.values.errors import NotAsLanded, UsageError
 from laden.values.events import Observer, Started, ignore
 from laden.values.ownfiles import begins, placed, refuse
 from laden.values.room import writing_to
+from laden.values.secrets import redact
 from laden.verbs.asked import form_of
 
 NOT_LOADED = "no load was completed in {place}: load it first, to its end"
@@ -139,6 +140,11 @@ def addresses(target: Destination | FolderDestination, urls: str) -> Callable[[s
         if isinstance(target, FolderDestination):
             return lambda name: (target.path / name).as_uri()
         return target.url
+    if redact(urls) != urls:
+        raise UsageError(
+            "--urls holds what looks like a signature, key or password, and every line of the file would: name images"
+            " without it, and give the tool an access of its own ('laden help use')"
+        )
     if "://" not in urls and not urls.startswith("/"):
         raise UsageError(f"--urls {urls} is neither 'relative' nor 'blob' nor the beginning of an address")
     base = urls if urls.endswith(("/", "=")) else f"{urls}/"

@@ -63,7 +63,7 @@ from laden.verbs.sending import Sending, send
 from laden.verbs.sources import begin, listening, refuse_inside, refuse_swapped, shown_sources, sources_of
 from laden.verbs.undisturbed import undisturbed
 from laden.verbs.wholeness import not_whole
-from laden.verbs.wishes import LoadWishes, refuse_share, settings_of, tell_no_longer, values_of
+from laden.verbs.wishes import LoadWishes, refuse_share, settings_of, tell_no_longer, tell_properties, values_of
 
 
 @checked
@@ -292,6 +292,7 @@ async def _explored(run: Run, there: Opened, sources: Sources, wishes: LoadWishe
     values = values_of(run, surveyed, there, wishes.properties)
     landings = landings_of(surveyed, wishes.choice)
     plan, ready = _planned(run, surveyed, there, wishes, landings, earlier)
+    tell_properties(run, ready, wishes.properties, replaces=wishes.settings.replace_other)
     contents = {name: one.table.content for one in landings for name in (one.table.name, one.subset)}
     run.add(other_dataset(run.relations, page, surveyed.profile.name, contents))
     if wishes.update:

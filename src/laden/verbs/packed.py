@@ -114,9 +114,21 @@ _SUFFIX = re.compile(r"(?<=.)(?:\.nii)?\.[^.]+$", re.IGNORECASE)
 
 
 async def lay_index(run: Run, intake: Intake) -> list[Finding]:
-    """Lay the index of the shards beside them."""
+    """Lay the index of the shards beside them; samples of shards that were left as they are stand not in it.
+
+    Where none would stand in it, the one that is there stays.
+    """
+    (indexed,) = run.relations.one("SELECT count(*) FROM samples")
+    left: int = run.log.counts["get-conflict"]
+    told = []
+    if left:
+        found = "and those of other shards are" if indexed else "so it was left as it was"
+        message = f"{left:,} samples of shards that were left as they are could not be named in it, {found}: "
+        told.append(Finding("get-index", Severity.ERROR, message + "move these shards away and run again", blob=INDEX))
+    if left and not indexed:
+        return told
     path = run.relations.to_parquet(_INDEX, "index.parquet", "laden_index")
     try:
-        return [replaced(INDEX)] if await asyncio.to_thread(lay, intake, INDEX, path) else []
+        return [*told, replaced(INDEX)] if await asyncio.to_thread(lay, intake, INDEX, path) else told
     except StoreError as error:
         return [Finding("get-conflict", Severity.ERROR, f"{error}: move it away, or choose a folder", blob=INDEX)]

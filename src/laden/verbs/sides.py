@@ -38,7 +38,7 @@ from laden.store.sas import lacking_for_verify
 from laden.values.errors import LadenError, SourceError, StoreError, UsageError
 from laden.values.events import Event, Found, Started
 from laden.values.names import OWN_FOLDER
-from laden.values.records import Entry, Finding
+from laden.values.records import Entry, Finding, Severity
 from laden.verbs.byplace import PLACE, one_name, read_by_place, read_lock
 from laden.verbs.opening import opened
 from laden.verbs.sources import begin, is_source_link, sources_of
@@ -249,17 +249,15 @@ def _digests(run: Run, folder: Path, found: Iterator[tuple[str, int]]) -> Iterat
 
 def _read_source(run: Run, own: Relations, side: str, sources: Sources, choice: Choice) -> Side:
     run.tell(Started("source", ", ".join(sources)))
-    broken: list[Finding] = []
+    hidden: list[Finding] = []
 
     def watch(event: Event) -> None:
-        # Rows without images and the like are what `check` is for; what cannot be read hides images.
-        if isinstance(event, Found) and event.finding.code.startswith("archive-"):
-            broken.append(event.finding)
+        if isinstance(event, Found) and _hides(event.finding):
+            hidden.append(event.finding)
 
     with FindingLog(None, watch) as log:
         surveyed = survey(sources, choice, own, log, run.tell)
-    run.add(broken)
-    Plan(
+    plan = Plan(
         own,
         send_strays=not surveyed.tables,
         replace=False,
@@ -267,6 +265,8 @@ def _read_source(run: Run, own: Relations, side: str, sources: Sources, choice: 
         places=len(surveyed.profile.place_fields),
         many_rows=any(placed.shape.many for placed in surveyed.tables),
     )
+    run.add(hidden)
+    run.add(one for one in plan.findings((), surveyed.unreadable) if one.code == "image-ambiguous")
     own.run("CREATE OR REPLACE TABLE unsummed (name VARCHAR)")
     own.feed("unsummed", run.relations.stream("SELECT name FROM sides WHERE crc32 IS NULL"))
     _feed(run, side, own.stream(f"SELECT t.blob, e.size_bytes, NULL, e.crc32 {_ENTRIES} WHERE NOT ({_UNSURE})"))
@@ -274,6 +274,17 @@ def _read_source(run: Run, own: Relations, side: str, sources: Sources, choice: 
     return Side(True)
 
 
+def _hides(finding: Finding) -> bool:
+    """Whether it keeps images of a source from being compared, so that a name that is in neither list is one of them.
+
+    Rows without images, images without rows and the like are what `check` is for.
+    """
+    if finding.code.startswith("archive-"):
+        return True
+    return finding.severity is Severity.ERROR and finding.code.startswith(_HIDING)
+
+
+_HIDING = ("member-", "file-", "folder-", "name-refused", "name-reserved", "source-", "row-name", "image-ambiguous")
 _ENTRIES = "FROM todo t JOIN entries e USING (id)"
 _UNSURE = "e.crc32 IS NULL OR t.blob IN (SELECT name FROM unsummed)"
 

@@ -269,7 +269,10 @@ class Dataset(Sequence[Sample]):
         return LadenFileSystem(dataset=self)
 
     def close(self) -> None:
-        """Let go of this process's connection; the next image opens another."""
+        """Let go of this process's connection; the next image opens another.
+
+        What other threads are reading at that moment raises `StoreError`.
+        """
         with self._lock:
             if self._connection is not None and self._connection.pid == os.getpid():
                 self._connection.close()
@@ -294,8 +297,9 @@ class Dataset(Sequence[Sample]):
                 self._connection = Connection(self._settings)
                 # Of one that nobody closes, the thread ends with the object.
                 weakref.finalize(self, self._connection.stop).atexit = False
-            connection = self._connection
-        return connection.read(items)
+            # Begun while no other thread can close it.
+            reading = self._connection.begin(items)
+        return reading.wait()
 
 
 _AHEAD = 64

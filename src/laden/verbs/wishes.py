@@ -20,6 +20,7 @@ from laden.store.cap import Cap
 from laden.values.errors import UsageError
 from laden.values.events import PlanReady, Warned
 from laden.values.share import Share
+from laden.values.units import plural
 from laden.verbs.asked import level_of, one_of, phi_of
 from laden.verbs.engines import Engine
 from laden.verbs.identity import refuse_unlooked
@@ -79,15 +80,32 @@ def refuse_share(wishes: LoadWishes, there: Opened) -> None:
 
 
 def values_of(run: Run, surveyed: Survey, there: Opened, wishes: Wishes) -> Values:
-    """What each image is given beside its bytes; with what a tier costs, before anything is sent."""
+    """What each image is given beside its bytes."""
     if isinstance(there.target, FolderDestination) and (wishes.tier or wishes.tags):
         raise UsageError("--tier and --tag are for a container: a folder has neither")
-    for sentence in of_tier(wishes.tier):
-        run.tell(Warned(sentence))
     parts = [Part(placed.table, placed.shape, placed.rows.start - 1) for placed in surveyed.tables]
     values = Values(run.relations, wishes, parts, "(SELECT row, blob FROM rows WHERE selected)")
     run.add(values.findings())
     return values
+
+
+def tell_properties(run: Run, ready: PlanReady, wishes: Wishes, *, replaces: bool) -> None:
+    """Tell what a tier costs of what is sent, and that what is there keeps what it has.
+
+    Args:
+        run: it is told.
+        ready: the plan.
+        wishes: what images are to be given.
+        replaces: whether what is compared, and is another one, is replaced.
+    """
+    if ready.send + ready.replace + (ready.compare if replaces else 0):
+        for sentence in of_tier(wishes.tier):
+            run.tell(Warned(sentence))
+    kept = ready.already_there + (0 if replaces else ready.compare)
+    if kept and (what := wishes.named):
+        there = f"{plural(kept, 'image')} {'is' if kept == 1 else 'are'} there already and"
+        keeps = "keeps" if kept == 1 else "keep"
+        run.tell(Warned(f"{there} {keeps} the {what} of now: 'laden set' changes that of images that are there"))
 
 
 def tell_no_longer(run: Run, plan: Plan, unseen: str) -> None:

@@ -23,6 +23,7 @@ from laden.store.taking import MOST_BLOB_BYTES, MOST_BLOCK_BYTES, Taker
 from laden.values.errors import (
     AccessDenied,
     AccessEnded,
+    BlobArchived,
     BlobConflict,
     BlobMissing,
     BlobRefused,
@@ -130,6 +131,8 @@ class Copier:
     def _failed(self, job: Job, error: LadenError) -> Done:
         if isinstance(error, NameRefused):
             return Done(job, Outcome.FAILED, "copy-name", f"{error}, so it is not copied")
+        if isinstance(error, BlobArchived):
+            return Done(job, Outcome.FAILED, "blob-archived", f"{error}; it is not copied until then")
         if isinstance(error, AccessDenied) or not isinstance(error, BlobRefused | BlobMissing | TransientStoreError):
             raise error
         if isinstance(error, CopySourceRefused) and error.is_other:
@@ -180,6 +183,7 @@ class Copier:
         """On the first way that goes."""
         properties = Properties(job.md5, content_type(job.name), {}, self._tier, job.tags)
         size_bytes = job.image.size_bytes
+        refused: CopySourceRefused | None = None
         if self._taker is not None and size_bytes:
             try:
                 await self._first_alone(self._taker, job, properties, etag)
@@ -188,12 +192,15 @@ class Copier:
             except CopySourceRefused as error:
                 if error.is_other:
                     raise
-                self._refusals += 1
-                if not self._taken and self._refusals >= _MOST_REFUSALS:
-                    self._pass_here(f"{error}: it may not reach the other account (a firewall, a private endpoint)")
+                refused = error
             else:
                 return
         await self._carry(job, properties, etag)
+        if refused is not None:
+            # What nobody can read, as in the archive tier, says nothing of the service.
+            self._refusals += 1
+            if not self._taken and self._refusals >= _MOST_REFUSALS:
+                self._pass_here(f"{refused}: it may not reach the other account (a firewall, a private endpoint)")
 
     async def _first_alone(self, taker: Taker, job: Job, properties: Properties, etag: str) -> None:
         """One blob after the other, until one was taken: what the service does not have, it is not asked for by all."""
