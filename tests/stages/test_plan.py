@@ -154,7 +154,14 @@ NAME = "png/0/a"
         (Member("a"), [There(NAME)], [Known(NAME, 1)], "done"),
         (Member("a"), [There(NAME)], [Known(NAME, 2)], "conflict"),
         (Member("a"), [There(NAME, md5=OTHER_MD5)], [Known(NAME, 1)], "compare"),
-        (Member("a", crc32=None, mtime_ns=NOW + 5), [There(NAME, mtime_ns=NOW + 5)], [], "done"),
+        (Member("a", crc32=None, mtime_ns=NOW + 5), [There(NAME, mtime_ns=NOW + 5, source="0.zip:a")], [], "done"),
+        (Member("a", crc32=None, mtime_ns=NOW + 5), [There(NAME, mtime_ns=NOW + 5, source="0%2ezip:%61")], [], "done"),
+        # The time of another member of the same archive, of another archive, and of nobody knows what.
+        (Member("a", crc32=None, mtime_ns=NOW + 5), [There(NAME, mtime_ns=NOW + 5, source="0.zip:b")], [], "compare"),
+        (Member("a", crc32=None, mtime_ns=NOW + 5), [There(NAME, mtime_ns=NOW + 5, source="1.zip:a")], [], "compare"),
+        (Member("a", crc32=None, mtime_ns=NOW + 5), [There(NAME, mtime_ns=NOW + 5)], [], "compare"),
+        # A checksum says more than a time.
+        (Member("a", crc32=2, mtime_ns=NOW), [There(NAME, crc32=1, mtime_ns=NOW, source="0.zip:a")], [], "conflict"),
         (Member("a", crc32=None, mtime_ns=NOW + 6), [There(NAME, mtime_ns=NOW + 5)], [], "compare"),
         (Member("a", crc32=None, mtime_ns=NOW + 6), [There(NAME, crc32=1)], [Known(NAME, 1)], "compare"),
         (Member("a", crc32=None, mtime_ns=NOW + 5), [There(NAME, size_bytes=9, mtime_ns=NOW + 5)], [], "conflict"),
@@ -360,7 +367,7 @@ def test_one_image_with_two_names_is_not_sent() -> None:
 )
 def test_a_time_that_most_files_share_or_that_none_has_proves_nothing(times: list[int], weak: bool) -> None:
     members = [Member(f"m{number}", None, crc32=None, mtime_ns=time) for number, time in enumerate(times)]
-    there = [There("png/0/m0", mtime_ns=times[0])]
+    there = [There("png/0/m0", mtime_ns=times[0], source=":m0")]
     with planned([Row(member.key) for member in members], members, there) as plan:
         told = summary(plan)
         assert (told.already_there, told.compare) == ((0, 1) if weak else (1, 0))
