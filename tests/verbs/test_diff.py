@@ -262,3 +262,13 @@ def test_a_row_whose_image_no_blob_can_be_is_told(dataset: Dataset, tmp_path: Pa
     load(source, str(tmp_path / "dest"))
     summary, compared = compare(source, tmp_path / "dest")
     assert (summary.exit_code, summary.findings, compared) == (3, {"row-name": 1}, Compared(7, 0, 0, 0, 0))
+
+
+def test_what_a_source_gives_no_place_is_told_beside_a_lock_file_too(tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    with zipfile.ZipFile(tmp_path / "source/a.zip", "w") as file:
+        for name in ("a.bin", "x\ty.bin"):
+            file.writestr(name, name)
+    laden.lock(tmp_path / "source", tmp_path / "d.lock")
+    summary, compared = compare(tmp_path / "d.lock", tmp_path / "source")
+    assert (summary.exit_code, summary.findings, compared) == (3, {"name-refused": 1}, Compared(1, 0, 0, 0, 0))

@@ -89,7 +89,7 @@ def test_what_is_not_as_the_manifest_says_is_never_given(
         assert len(images) == 5
         assert [event.finding.code for event in events if isinstance(event, Found)] == ["blob-changed"] * 2
         put(later, dataset.blobs[later][::-1])
-        with pytest.raises(StoreError, match=r"is not what the manifest says: .*; a load sends it again"):
+        with pytest.raises(StoreError, match=r"is not what the manifest says: .*; load it again"):
             images[images.names.index(later)]
 
 
@@ -112,7 +112,7 @@ def test_what_was_touched_and_not_changed_is_given(
         monkeypatch.setattr(ranges, "WHOLE_BYTES", large)
         for name in (put_again, noted):
             assert images[images.names.index(name)].data == dataset.blobs[name]
-        with pytest.raises(StoreError, match=r"is gone since the dataset was opened: a load sends it again"):
+        with pytest.raises(StoreError, match=r"is gone since the dataset was opened: load it again"):
             images[images.names.index(gone)]
 
 

@@ -69,7 +69,9 @@ def _rows(run: Run, found: Found) -> Iterator[_Row]:
         try:
             for one in entries(found.root, archive):
                 if isinstance(one, Finding):
-                    run.add([one] if one.code.startswith("archive-") else [])
+                    # What is refused has no place on either side, and would be passed over.
+                    told = one.code.startswith("archive-") or one.severity is Severity.ERROR
+                    run.add([one] if told else [])
                 elif one.crc32 is None:
                     unknown.append(one)
                 else:

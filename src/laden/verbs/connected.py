@@ -25,7 +25,7 @@ from laden.values.errors import BlobConflict, BlobMissing, StoreError
 
 _ATTEMPTS = 3
 _CLOSED = "{what} was being read when the dataset was closed: read it again, which connects anew"
-_NEXT = "a load sends it again, laden.open anew leaves out what is lost, and 'laden verify --deep all' tells all of it"
+_NEXT = "load it again, or open the dataset anew without it; 'laden verify --deep all' names all that is lost"
 
 
 class Settings(NamedTuple):
