@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import shutil
+import stat
 import subprocess
 import sys
 import time
@@ -356,10 +357,12 @@ def test_what_a_killed_put_left_is_swept_after_a_week(store, tmp_path):
 
 
 def test_a_full_disk_is_told_and_nothing_is_left(store, tmp_path):
-    if not Path("/dev/full").exists():
-        pytest.skip("needs /dev/full")
     (tmp_path / "_laden").mkdir()
-    (tmp_path / JOURNAL).symlink_to("/dev/full")
+    try:
+        # As /dev/full is: a link to that would not be written through.
+        os.mknod(tmp_path / JOURNAL, stat.S_IFCHR | 0o666, os.makedev(1, 7))
+    except (OSError, AttributeError):
+        pytest.skip("needs a device that is full, which only some may make")
     with pytest.raises(DiskFull, match="is on is full"):
         put(store, "a", b"x")
     assert not (tmp_path / "a").exists()

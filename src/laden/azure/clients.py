@@ -9,7 +9,6 @@ The libraries are imported when a client is opened: a load needs none of them.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -23,6 +22,7 @@ from laden.azure.refusals import explained
 from laden.store.clouds import Cloud, find_cloud
 from laden.store.signin import SignIn, careful
 from laden.values.errors import AccessDenied, UsageError
+from laden.values.told import from_json
 
 if TYPE_CHECKING:
     from azure.core import PipelineClient
@@ -203,7 +203,7 @@ def _default_of_az() -> str:
     """What `az account set` chose (azureProfile.json in AZURE_CONFIG_DIR or ~/.azure); empty where it did not."""
     folder = os.environ.get("AZURE_CONFIG_DIR") or "~/.azure"
     try:
-        profile = json.loads((Path(folder).expanduser() / "azureProfile.json").read_text("utf-8-sig"))
+        profile = from_json((Path(folder).expanduser() / "azureProfile.json").read_text("utf-8-sig"))
         return next(str(one["id"]) for one in profile["subscriptions"] if one.get("isDefault"))
     except (OSError, RuntimeError, ValueError, LookupError, TypeError, AttributeError, StopIteration):
         return ""

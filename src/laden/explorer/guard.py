@@ -21,6 +21,8 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 
+from laden.values.told import from_json
+
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -126,7 +128,7 @@ class Guard:
     async def _exchange(self, receive: Receive, send: Send) -> None:
         """The token for the cookie; then the token is void."""
         try:
-            given = json.loads(await _body(_bounded(receive)))["token"]
+            given = from_json(await _body(_bounded(receive)))["token"]
         except (ValueError, KeyError, TypeError):
             given = ""
         if not (isinstance(given, str) and self._token and _same(given, self._token)):

@@ -13,6 +13,7 @@ from typing import Any
 
 from laden.explorer.kept import KeptFile
 from laden.values.errors import UsageError
+from laden.values.told import from_json
 
 FILE = "laden-views.json"
 _MOST = 200
@@ -58,12 +59,12 @@ class SavedViews:
         if (data := self._file.read()) is None:
             return []
         try:
-            views = json.loads(data)["views"]
+            views = from_json(data)["views"]
             return [
                 {"place": str(one["place"]), "name": str(one["name"]), "look": checked_look(one["look"])}
                 for one in views
             ]
-        except (ValueError, KeyError, TypeError, RecursionError, UsageError):
+        except (ValueError, KeyError, TypeError, UsageError):
             raise UsageError(f"{self.path} is there and holds no views of laden's: move it away first") from None
 
     def _write(self, views: list[dict[str, Any]]) -> None:

@@ -32,6 +32,7 @@ from laden.values.errors import BlobConflict, BlobMissing, StoreError
 from laden.values.names import OWN_FOLDER
 from laden.values.records import Finding, Severity
 from laden.values.secrets import redact
+from laden.values.told import from_json
 
 HISTORY = f"{OWN_FOLDER}/history/"
 WHO_VARIABLE = "LADEN_WHO"
@@ -257,7 +258,7 @@ def _in_all(code: str, parts: Iterable[Record]) -> Needing:
 def _what_is_there(page: bytes | None, *, recorded: bool) -> str:
     """Why the last record does not name the page that is there, as far as the page itself tells."""
     try:
-        state = str(json.loads(page or b"")["state"])
+        state = str(from_json(page or b"")["state"])
     except (ValueError, KeyError, TypeError):
         state = ""
     known = {
@@ -271,7 +272,7 @@ def _what_is_there(page: bytes | None, *, recorded: bool) -> str:
 def parse(data: bytes) -> Record | None:
     """The record in these bytes; None where they are none that this version can read."""
     try:
-        given = json.loads(data)
+        given = from_json(data)
         record = Record(**given)
         dicts = (record.arguments, record.counts, record.needs_person, record.marks)
         sound = record.format == FORMAT and all(isinstance(one, dict) for one in dicts)
@@ -306,7 +307,7 @@ def _record(number: int, before: bytes, deed: Deed, page: bytes, state: str, now
 def _of_page(page: bytes) -> tuple[str, dict[str, str]]:
     """The profile that a page tells of, and the MD5s of the documents; nothing of what was made no page any more."""
     try:
-        told = json.loads(page)
+        told = from_json(page)
         named = [told["table"], told["manifest"], *told.get("documents", [])]
         return str(told["profile"]), {str(one["name"]): str(one["md5"]) for one in named if one}
     except (ValueError, KeyError, TypeError, AttributeError):

@@ -6,7 +6,6 @@ The listing goes into the relation `blobs`, the earlier manifest into `known`. N
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -30,6 +29,7 @@ from laden.values.errors import (
 from laden.values.events import Observer, ignore
 from laden.values.names import OWN_FOLDER
 from laden.values.records import Blob, Finding, Severity
+from laden.values.told import from_json
 
 _PART_BYTES = 16 << 20
 _KNOWN = "known.parquet"
@@ -225,7 +225,7 @@ class Listing:
         if last is None:
             return False
         with suppress(ValueError, TypeError, KeyError):
-            return bool(json.loads(await self._store.get(last, 0, MOST_PAGE_BYTES))["page"])
+            return bool(from_json(await self._store.get(last, 0, MOST_PAGE_BYTES))["page"])
         return True
 
     async def _narrowly(self) -> bool:

@@ -15,6 +15,7 @@ from laden.dataset.images import BROKEN
 from laden.relations import Relations
 from laden.values.errors import NotAsLanded
 from laden.values.records import Step
+from laden.values.told import from_json
 
 LOAD = "_laden/load.json"
 
@@ -151,7 +152,7 @@ def amend_load_page(data: bytes, relations: Relations, *, state: str, manifest: 
         manifest: the new one; None while it does not hold.
         pruned: name of the plan by which they were taken out.
     """
-    page = json.loads(data)
+    page = from_json(data)
     page |= {"state": state, **_loaded_counts(relations), "manifest": _written(manifest) if manifest else None}
     return _as_bytes({**page, "pruned": pruned})
 
@@ -203,7 +204,7 @@ def read_load_page(data: bytes) -> LoadPage:
         NotAsLanded: it is not a page this version can read.
     """
     try:
-        page = json.loads(data)
+        page = from_json(data)
         table, manifest = (_read(**page[part]) if page[part] else None for part in ("table", "manifest"))
         read = LoadPage(
             str(page["state"]),

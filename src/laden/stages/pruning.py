@@ -19,6 +19,7 @@ from laden.dataset.profile import Profile, Template
 from laden.relations import Relations
 from laden.stages.manifest import OTHER, find_loads_below
 from laden.values.errors import UsageError
+from laden.values.told import from_json
 
 PLAN_START = b'{"laden_prune": 1'
 """How every plan begins."""
@@ -177,7 +178,7 @@ def _read(file: BinaryIO) -> Plan:
     if not header.startswith(PLAN_START):
         raise ValueError("another file")
     digest = hashlib.sha256(header)
-    fields = json.loads(header)
+    fields = from_json(header)
     del fields["laden_prune"]
     about = About(**fields)
     images: list[Going] = []
@@ -193,4 +194,4 @@ def _read(file: BinaryIO) -> Plan:
 
 def _lines(file: BinaryIO) -> Iterator[tuple[dict[str, Any], bytes]]:
     while line := file.readline(_HEADER_BYTES):
-        yield json.loads(line), line
+        yield from_json(line), line

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from laden.store.disk import regular
+from laden.values.errors import NameRefused
 
 try:
     import fcntl
@@ -95,7 +96,7 @@ class Journal:
         self._path = root / JOURNAL
 
     def append(self, version: Version, told: Told) -> None:
-        """Note what is true of a version. Raises `OSError`."""
+        """Note what is true of a version. Raises `OSError`, and `NameRefused` for a link in the journal's place."""
         self.append_all([(version, told)])
 
     def append_all(self, notes: Sequence[tuple[Version, Told]]) -> None:
@@ -132,8 +133,11 @@ class Journal:
     @contextlib.contextmanager
     def _open(self) -> Iterator[int]:
         self._path.parent.mkdir(exist_ok=True)
-        # A pipe of that name would wait for somebody who reads it: with this flag, it is refused.
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NONBLOCK", 0)
+        if self._path.is_symlink():
+            raise NameRefused(f"{self._path} is a link, and nothing is written through one: remove it, and run again")
+        # A pipe of that name would wait for somebody who reads it, and a link lead out of the folder: with these flags,
+        # both are refused.
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
         journal = os.open(self._path, flags, 0o644)
         try:
             yield journal

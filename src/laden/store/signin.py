@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import logging
 import os
 import re
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from laden.store.clouds import find_cloud
 from laden.values.errors import AccessDenied, UsageError
+from laden.values.told import from_json
 
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken
@@ -88,7 +88,7 @@ class SignIn:
         """What the token for a scope says of its holder: `oid`, `tid`, `scp` (RFC 7519); nothing if it is opaque."""
         try:
             payload = self.get_token(scope).token.split(".")[1]
-            claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+            claims: dict[str, Any] = from_json(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
         except (IndexError, ValueError, binascii.Error):
             return {}
         return claims

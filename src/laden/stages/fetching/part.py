@@ -24,6 +24,7 @@ from laden.stages.fetching.settling import Settling
 from laden.store.disk import is_at, linked, refuse_links
 from laden.values.errors import BlobConflict, DiskFull, NameRefused, SourceError, StoreError
 from laden.values.room import disk_full, is_full
+from laden.values.told import from_json
 from laden.values.units import size
 
 if os.name != "nt":
@@ -317,7 +318,7 @@ def _lines(data: bytes) -> list[dict[str, Any]]:
     found = []
     for line in data.splitlines():
         with suppress(ValueError):
-            read = json.loads(line)
+            read = from_json(line)
             if isinstance(read, dict):
                 found.append(read)
     return found

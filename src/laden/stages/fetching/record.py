@@ -19,6 +19,7 @@ from laden.remote.answers import Version
 from laden.remote.link import Link
 from laden.stages.fetching.seal import Seal
 from laden.values.ownfiles import FETCHED_NAME, FETCHED_START
+from laden.values.told import from_json
 
 
 class Origin(NamedTuple):
@@ -48,7 +49,7 @@ class Record:
             self._is_own = bool(lines) and lines[0] == FETCHED_START.encode()
             for line in lines[1:] if self._is_own else ():
                 with suppress(ValueError, TypeError, KeyError):
-                    told = json.loads(line)
+                    told = from_json(line)
                     self.origins[str(told["name"])] = _origin(told)
 
     def note(

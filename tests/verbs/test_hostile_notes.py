@@ -1,0 +1,99 @@
+"""What somebody else wrote among laden's notes: nobody is led elsewhere by it, and no command ends as a bug."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+import laden
+from laden.stages.history import HISTORY
+from laden.stages.loadpage import LOAD
+from laden.stages.pruning import PLAN_START
+from laden.values.errors import SourceError, StoreError, UsageError
+from laden.values.events import Event, Found
+from laden.values.told import MOST_DEPTH, from_json
+from tests.support.begun import begin
+from tests.support.dataset import Dataset, make_dataset
+
+DEEP = [b"[" * 200_000 + b"]" * 200_000, b'{"state":' * 900 + b"1" + b"}" * 900, b"[" * 40 + b"]" * 40]
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return make_dataset(tmp_path_factory.mktemp("source"), {"0": 2})
+
+
+@pytest.fixture
+def there(dataset: Dataset, tmp_path: Path) -> Path:
+    begin(dataset.folder, tmp_path / "there")
+    return tmp_path / "there"
+
+
+VERBS: dict[str, Callable[[Path, Dataset, Path], object]] = {
+    "load": lambda there, dataset, _: laden.load(dataset.folder, there),
+    "update": lambda there, dataset, _: laden.load(dataset.folder, there, update=True),
+    "verify": lambda there, *_: laden.verify(there),
+    "status": lambda there, *_: laden.status(there),
+    "list": lambda there, *_: laden.list(there),
+    "history": lambda there, *_: laden.history(there),
+    "get": lambda there, _, tmp: laden.get(there, tmp / "got"),
+    "copy": lambda there, _, tmp: laden.copy(there, tmp / "copied"),
+    "diff": lambda there, dataset, _: laden.diff(dataset.folder, there),
+    "labels": lambda there, _, tmp: laden.export_labels(there, tmp / "labels.csv"),
+    "prune": lambda there, dataset, tmp: laden.plan_prune(there, dataset.folder, plan_file=tmp / "plan"),
+    "open": lambda there, *_: laden.open(there),
+}
+
+
+@pytest.mark.parametrize("deep", DEEP, ids=["lists", "objects", "just too deep"])
+@pytest.mark.parametrize("which", ["page", "record"])
+@pytest.mark.parametrize("verb", VERBS)
+def test_what_is_nested_deeply_is_told_as_other_garbage_is(
+    there: Path, dataset: Dataset, tmp_path: Path, verb: str, which: str, deep: bytes
+) -> None:
+    (there / (LOAD if which == "page" else f"{HISTORY}00000001.json")).write_bytes(deep)
+    # Any other error, or one that means a bug, fails the test.
+    with suppress(UsageError, SourceError, StoreError):
+        VERBS[verb](there, dataset, tmp_path)
+
+
+def test_no_plan_is_nested_deeply(tmp_path: Path) -> None:
+    plan = tmp_path / "plan"
+    plan.write_bytes(PLAN_START + b',"source":' + DEEP[0] + b"}\n")
+    with pytest.raises(UsageError, match="no plan of 'laden prune'"):
+        laden.prune(plan)
+
+
+def test_values_as_deep_as_may_be() -> None:
+    assert from_json("[" * MOST_DEPTH + "]" * MOST_DEPTH)
+    for text in ("[" * (MOST_DEPTH + 2) + "]" * (MOST_DEPTH + 2), *DEEP, b"\xff", b"", b"{", "1" * 5_000):
+        with pytest.raises(ValueError):  # noqa: PT011 - what json says is its own matter
+            from_json(text)
+
+
+@pytest.mark.parametrize("verb", ["load", "folder", "zip", "tar-shards"])
+@pytest.mark.parametrize("name", ["_laden/folder.jsonl", "_laden/staging", "_laden"])
+def test_nothing_is_written_through_a_link_among_the_notes(
+    there: Path, dataset: Dataset, tmp_path: Path, verb: str, name: str
+) -> None:
+    led = tmp_path / "led"
+    precious, target = tmp_path / "precious", led / name
+    target.parent.mkdir(parents=True)
+    if name.endswith(".jsonl"):
+        precious.write_text("mine")
+    else:
+        precious.mkdir()
+    target.symlink_to(precious)
+    told: list[Event] = []
+    try:
+        if verb == "load":
+            laden.load(dataset.folder, led, observer=told.append)
+        else:
+            laden.get(there, led, form=verb, observer=told.append)  # type: ignore[arg-type]
+    except StoreError as error:
+        said = str(error)
+    else:
+        said = " ".join(event.finding.message for event in told if isinstance(event, Found))
+    assert "is a link" in said
+    assert precious.read_text() == "mine" if precious.is_file() else not any(precious.iterdir())
