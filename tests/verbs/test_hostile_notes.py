@@ -1,5 +1,8 @@
 """What somebody else wrote among laden's notes: nobody is led elsewhere by it, and no command ends as a bug."""
 
+import hashlib
+import json
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -97,3 +100,42 @@ def test_nothing_is_written_through_a_link_among_the_notes(
         said = " ".join(event.finding.message for event in told if isinstance(event, Found))
     assert "is a link" in said
     assert precious.read_text() == "mine" if precious.is_file() else not any(precious.iterdir())
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="makes pipes")
+@pytest.mark.parametrize(
+    ("form", "name"),
+    [("zip", "images.zip"), ("tar-shards", "images-000000.tar"), ("tar-shards", "images-index.parquet")],
+)
+def test_nobody_waits_at_a_pipe_in_the_place_of_an_archive(there: Path, tmp_path: Path, form: str, name: str) -> None:
+    into = tmp_path / "into"
+    into.mkdir()
+    os.mkfifo(into / name)
+    summary = laden.get(there, into, form=form)  # type: ignore[arg-type]
+    assert summary.exit_code == 3
+    assert summary.findings.keys() <= {"get-conflict", "get-index"}
+    assert (into / name).is_fifo()
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"made_s": "x"}, {"destination": 5}, {"blobs": 0}, {"blobs": True}, {"bytes": 1}, {"images": None}, {"new": 1}],
+    ids=str,
+)
+def test_a_plan_that_was_made_up_is_none_however_well_sealed(tmp_path: Path, changed: dict[str, object]) -> None:
+    about = {
+        "destination": str(tmp_path),
+        "source": "s",
+        "made_s": 1,
+        "page_md5": "",
+        "images": 9,
+        "blobs": 1,
+        "bytes": 5,
+    }
+    going = {"blob": "a", "size_bytes": 5, "md5": "", "etag": "", "archive": "", "member": ""}
+    lines = [json.dumps({"laden_prune": 1, **about, **changed}), json.dumps(going)]
+    seal = hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
+    plan = tmp_path / "plan"
+    plan.write_text("".join(f"{line}\n" for line in (*lines, json.dumps({"end": 1, "sha256": seal}))))
+    with pytest.raises(UsageError, match="no plan of 'laden prune'"):
+        laden.prune(plan)

@@ -380,6 +380,9 @@ def test_a_plan_that_somebody_else_wrote_deletes_nothing(before: Dataset, after:
     head, first, *rest = path.read_bytes().splitlines(keepends=True)
     status = (place / "mine.png").stat()
     mine = {"blob": "mine.png", "size_bytes": 4, "etag": f"{status.st_size}-{status.st_mtime_ns}"}
+    about = json.loads(head)
+    about["bytes"] += 4 - json.loads(first)["size_bytes"]
+    head = json.dumps(about).encode() + b"\n"
     lines = [head, json.dumps({**json.loads(first), **mine}).encode() + b"\n", *rest[:-1]]
     end = {**json.loads(rest[-1]), "sha256": hashlib.sha256(b"".join(lines)).hexdigest()}
     path.write_bytes(b"".join([*lines, json.dumps(end).encode() + b"\n"]))

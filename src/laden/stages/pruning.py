@@ -11,9 +11,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 from laden.dataset.profile import Profile, Template
 from laden.relations import Relations
@@ -49,6 +49,9 @@ SELECT k.blob, k.size_bytes, k.md5, k.archive, k.member, coalesce(b.etag, ''), c
        b.name IS NOT NULL
 FROM superfluous s JOIN known k USING (blob) LEFT JOIN blobs b ON b.name = k.blob ORDER BY k.blob
 """  # noqa: S608 - own text
+
+
+T = TypeVar("T", "About", "Going")
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,18 +181,30 @@ def _read(file: BinaryIO) -> Plan:
     if not header.startswith(PLAN_START):
         raise ValueError("another file")
     digest = hashlib.sha256(header)
-    fields = from_json(header)
-    del fields["laden_prune"]
-    about = About(**fields)
+    told = from_json(header)
+    del told["laden_prune"]
+    about = _typed(About(**told))
     images: list[Going] = []
     for value, line in _lines(file):
         if "end" in value:
             if (value["end"], value["sha256"]) != (len(images), digest.hexdigest()) or file.readline():
                 raise ValueError("another end")
+            if (about.blobs, about.bytes) != (len(images), sum(one.size_bytes for one in images)):
+                raise ValueError("other counts")
             return Plan(digest.hexdigest(), about, tuple(images))
         digest.update(line)
-        images.append(Going(**value))
+        images.append(_typed(Going(**value)))
     raise ValueError("no end")
+
+
+def _typed(read: T) -> T:
+    """The same; raises TypeError where a field is of another type than it is written with."""
+    kinds = {"str": str, "int": int}
+    for one in fields(read):
+        value = getattr(read, one.name)
+        if not isinstance(value, kinds[str(one.type)]) or isinstance(value, bool):
+            raise TypeError(f"another {one.name}")
+    return read
 
 
 def _lines(file: BinaryIO) -> Iterator[tuple[dict[str, Any], bytes]]:

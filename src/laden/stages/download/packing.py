@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from laden.stages.download.wanted import Wanted
+from laden.store.disk import regular
 from laden.store.intake import Intake, Part
 
 _READ_BYTES = 4 << 20
@@ -197,9 +198,14 @@ class Found(NamedTuple):
 
 
 def hold(path: Path, pack: Pack) -> Found:
-    """Hold a file against what it is to be: how many members of it are right, and whether all is. Raises `OSError`."""
+    """Hold a file against what it is to be: how many members of it are right, and whether all is.
+
+    Raises:
+        BlobMissing: it is a pipe, a socket or a device, which is never opened.
+        OSError: it cannot be read.
+    """
     members = at_bytes = 0
-    with path.open("rb") as file:
+    with regular(path) as file:
         for member in pack.members:
             head, foot = pack.form.head(member), pack.form.foot(member)
             if file.read(len(head)) != head or not _same(file, member) or file.read(len(foot)) != foot:
