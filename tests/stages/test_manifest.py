@@ -165,7 +165,9 @@ def test_a_manifest_with_gaps_is_told(relations: Relations) -> None:
         read_manifest(relations, path)
 
 
-@pytest.mark.parametrize("lie", ["SELECT *", "SELECT * REPLACE (-1::BIGINT AS size_bytes)"])
+@pytest.mark.parametrize(
+    "lie", ["SELECT *", *(f"SELECT * REPLACE ({n}::BIGINT AS size_bytes)" for n in (-1, 2**63 - 1))]
+)
 def test_a_manifest_that_laden_cannot_have_written_is_told(relations: Relations, lie: str) -> None:
     path = relations.folder / "other.parquet"
     md5 = "repeat('0', 32) AS md5"

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from laden.relations import Relations
 from laden.values import names
-from laden.values.names import is_junk, problem
+from laden.values.names import is_junk, plain_in_sql, problem, reserved
 
 
 @pytest.mark.parametrize(
@@ -104,3 +105,15 @@ def test_junk(path):
 )
 def test_no_junk(path):
     assert not is_junk(path)
+
+
+@pytest.mark.parametrize("name", ["_laden/a", "_LADEN/a", "x/_Laden/load.json", "_laden"])
+def test_names_of_ladens_own_folder_are_reserved_however_large_their_letters(name: str) -> None:
+    assert reserved(name) is not None
+    with Relations() as relations:
+        assert relations.one(f"SELECT {plain_in_sql('$name')}", {"name": name}) == (False,)
+
+
+@pytest.mark.parametrize("name", ["_laden2/a", "x_laden/a", "ladenx/_ladena"])
+def test_names_that_look_like_it_are_free(name: str) -> None:
+    assert reserved(name) is None

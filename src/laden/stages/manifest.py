@@ -35,9 +35,11 @@ OTHER = """b.name IS NULL OR b.size_bytes <> k.size_bytes OR coalesce(b.md5 <> k
 
 _NO_MANIFEST = """
 SELECT count(*) FILTER (NOT regexp_full_match(md5, '[0-9a-f]{32}') OR size_bytes < 0) + count(*) - count(DISTINCT blob)
+  + CASE WHEN sum(size_bytes) > 1::HUGEINT << 62 THEN 1 ELSE 0 END
 FROM known
 """
-"""What no manifest of laden's holds: other than MD5s, a negative length, a blob twice."""
+"""What no manifest of laden's holds: other than MD5s, a negative length, a blob twice, more bytes than can be added up
+in 63 bits."""
 
 _LOADS = """
 CREATE OR REPLACE TABLE loads AS SELECT left(name, length(name) - length('_laden/load.json')) AS prefix

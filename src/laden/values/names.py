@@ -77,9 +77,11 @@ def _segment_problem(segments: list[str]) -> str | None:
 def reserved(name: str) -> str | None:
     """Why no blob of a dataset may be called so, or None: laden keeps its own notes below `_laden/`.
 
-    At any depth: where `_laden/load.json` lies, a load of its own begins.
+    At any depth: where `_laden/load.json` lies, a load of its own begins. And in letters of any size: macOS and Windows
+    have one folder for all of them.
     """
-    if OWN_FOLDER in name and OWN_FOLDER in name.split("/"):
+    folded = name.lower()
+    if OWN_FOLDER in folded and OWN_FOLDER in folded.split("/"):
         return f"lies in {OWN_FOLDER}/, where laden keeps its own notes"
     return None
 
@@ -93,7 +95,7 @@ def plain_in_sql(column: str) -> str:
     Printable ASCII but colons and backslashes, in segments none of which is empty or ends in a dot.
     """
     segments = f"(?:[{_SIGNS}.]*[{_SIGNS}]/)*[{_SIGNS}.]*[{_SIGNS}]"
-    short = f"length({column}) < 250 AND NOT contains({column}, '{OWN_FOLDER}')"
+    short = f"length({column}) < 250 AND NOT contains(lower({column}), '{OWN_FOLDER}')"
     return f"{short} AND regexp_full_match({column}, '{segments}')"
 
 
