@@ -12,6 +12,7 @@ from laden.verbs.check import check
 from laden.verbs.load import load
 from laden.verbs.select import select
 from tests.support.dataset import Dataset, make_dataset
+from tests.support.places import pack, profile, table
 
 
 @pytest.fixture
@@ -97,3 +98,18 @@ def test_a_file_that_is_no_table_of_marks_is_told(dataset: Dataset, marked: Path
     ):  # fmt: skip
         with pytest.raises(UsageError, match=sentence):
             select(dataset.table, where="laden_mark IS NULL", marks_file=file)
+
+
+def test_a_mark_of_a_name_that_several_images_have_is_refused(tmp_path: Path) -> None:
+    """One mark left out the images of that name in every folder, with an exit code of 0."""
+    source, profiled = tmp_path / "same", profile(tmp_path, archive="{ImageDir}.zip")
+    table(source, [("0", "a.bin", "x"), ("1", "a.bin", "y"), ("1", "b.bin", "z")])
+    pack(source / "0.zip", {"a.bin": "0a"})
+    pack(source / "1.zip", {"a.bin": "1a", "b.bin": "1b"})
+    marks = tmp_path / "marks.csv"
+    where = "laden_mark IS DISTINCT FROM 'exclude'"
+    marks.write_text("place,name,key,mark,note\nx,png/0/a.bin,a.bin,exclude,\n")
+    with pytest.raises(UsageError, match=r"marks a\.bin, and t\.csv has 2 rows of that name"):
+        load(source, tmp_path / "there", profile=profiled, where=where, marks_file=marks)
+    marks.write_text("place,name,key,mark,note\nx,png/1/b.bin,b.bin,exclude,\n")
+    assert load(source, tmp_path / "there", profile=profiled, where=where, marks_file=marks).images == 2

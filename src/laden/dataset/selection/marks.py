@@ -1,8 +1,9 @@
 """Marks that a person gave images while looking at them, as two columns more that a condition may name.
 
 A table of marks (`laden-marks.csv`, as the explorer keeps it) has a row for each marked image: place, name, key, mark,
-note. In order: it is read when a condition names `laden_mark` or `laden_note`; each mark meets the rows of its image by
-key, as a list of images does; an image that nobody marked has NULL in both.
+note. In order: it is read when a condition names `laden_mark` or `laden_note`; each mark meets the row of its image by
+key, as a list of images does, and is refused where several images have that; an image that nobody marked has NULL in
+both.
 """
 
 from __future__ import annotations
@@ -61,6 +62,28 @@ def read_marks(relations: Relations, file: Path, shape: TableShape | None, table
         if found.setdefault(own, (mark, note)) != (mark, note):
             raise UsageError(f"{file} marks {key or name} twice and differently: keep one of these rows")
     relations.feed(_RELATION, ((key, mark or None, note or None) for key, (mark, note) in found.items()))
+
+
+def refuse_doubtful(relations: Relations, file: Path, shape: TableShape, table: str) -> None:
+    """Raise `UsageError` where a marked key is that of several rows, each of an image of its own.
+
+    Args:
+        relations: with the marks, and the relation `fields` of the records that were read.
+        file: the table of marks.
+        shape: says whether an image has many rows.
+        table: whose rows they are, for people.
+    """
+    if shape.many:
+        return
+    several = (
+        f"SELECT key, count(*) FROM fields SEMI JOIN {_RELATION} USING (key) GROUP BY key HAVING count(*) > 1"  # noqa: S608 - own names
+        " ORDER BY key LIMIT 1"
+    )
+    for key, rows in list(relations.stream(several)):
+        raise UsageError(
+            f"{file} marks {key}, and {table} has {rows:,} rows of that name, each of another image: a mark is of one"
+            " of them, and nothing tells the row; choose by the table's columns, or leave that mark out"
+        )
 
 
 def _rows(file: Path) -> Iterator[tuple[str, str, str, str, str]]:

@@ -20,7 +20,7 @@ from laden.dataset.selection.keys import fold, row_key
 from laden.dataset.selection.lists import LISTS, declare_lists, read_lists
 from laden.dataset.selection.marks import COLUMNS as MARKS
 from laden.dataset.selection.marks import JOIN as MARKS_JOIN
-from laden.dataset.selection.marks import declare_marks, read_marks
+from laden.dataset.selection.marks import declare_marks, read_marks, refuse_doubtful
 from laden.dataset.table import BATCH, Table, TableWatch, columns, count
 from laden.dataset.table.cells import MISSING
 from laden.relations import Relations
@@ -170,6 +170,8 @@ class Records:
         if self._marked and self._marks is not None:
             read_marks(self._relations, self._marks, self.shape, self.name)
         rows = sum(map(self._read, self.parts))
+        if self._marked and self._marks is not None and self.shape is not None:
+            refuse_doubtful(self._relations, self._marks, self.shape, self.name)
         for column in self._filled:
             if column.kind in LISTS:
                 read_lists(self._relations, "fields", column.place, column.kind)
