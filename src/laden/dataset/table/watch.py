@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from laden.dataset.table.blocks import Block
+from laden.dataset.table.blocks import RUN_ON, Block
 from laden.dataset.table.table import BOM, Table
 from laden.values.errors import SourceError
 from laden.values.records import Finding, Severity
@@ -149,6 +149,12 @@ class TableWatch:
                 yield self._odd_width(row, width) if width != self._width else self._no_key(row)
 
     def _odd_width(self, row: int, width: int) -> Finding:
+        if width == RUN_ON:
+            message = (
+                f"row {row} goes on over line ends in a quoted field, and text follows behind the closing quote: it may"
+                " be several records; correct the quote, or fetch the table again"
+            )
+            return Finding("row-fields", Severity.ERROR, message, row=row)
         message = (
             f"row {row} has {width} fields where the header has {self._width}; "
             "a quote or separator is damaged there: correct it, or fetch the table again"
