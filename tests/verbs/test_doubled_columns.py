@@ -73,3 +73,14 @@ def test_columns_that_mean_nothing_to_laden_are_not_told(tmp_path: Path) -> None
         tmp_path / "source", ",ImageID,ImageDir,Label,,Note,Note", ["1,a.bin,0,x,2,n,m", "3,b.bin,0,y,4,,"]
     )
     assert run(source, tmp_path / "there", profile(tmp_path, archive="{ImageDir}.zip")).findings == {}
+
+
+@pytest.mark.parametrize(
+    ("where", "row"), [("lab_1 = 'C'", "a.bin"), ("lab_2 = 'B'", "a.bin"), ("lab_1 = 'F'", "b.bin")]
+)
+def test_a_name_that_stands_once_keeps_its_meaning(where: str, row: str, tmp_path: Path) -> None:
+    """`lab_1` meant the second `lab`, and the column of that name was called otherwise."""
+    header, rows = "ImageID,ImageDir,Label,lab,lab,lab_1", ["a.bin,0,x,A,B,C", "b.bin,0,y,D,E,F"]
+    source = _source(tmp_path / "source", header, rows)
+    run(source, tmp_path / "there", profile(tmp_path, archive="{ImageDir}.zip"), where=where)
+    assert images(tmp_path / "there") == {f"png/0/{row}": row[0]}

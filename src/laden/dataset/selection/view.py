@@ -241,16 +241,18 @@ def _united(parts: Sequence[Part]) -> tuple[Column, ...]:
 
 
 def _named(table: Table, shape: TableShape | None) -> tuple[Column, ...]:
-    """The columns with names of their own in any case, as DuckDB's CSV reader makes them."""
+    """The columns with names of their own in any case; what the header calls so once is called so."""
     kinds = shape.columns if shape else {}
+    given = [header or f"column{index}" for index, header in enumerate(table.columns)]
+    first = {name.casefold(): index for index, name in reversed(list(enumerate(given)))}
     taken = {ROW}
     columns: list[Column] = []
     for index, header in enumerate(table.columns):
-        name = header or f"column{index}"
+        name = given[index]
         number = 0
-        while name.casefold() in taken:
+        while name.casefold() in taken or first.get(name.casefold(), index) != index:
             number += 1
-            name = f"{header or f'column{index}'}_{number}"
+            name = f"{given[index]}_{number}"
         taken.add(name.casefold())
         columns.append(Column(name, header, index, kinds.get(header, "text")))
     return tuple(columns)

@@ -278,7 +278,7 @@ class EntryFeed:
             return False
         _, said = self._described.of_archive(entry.archive)
         seen = self._profile.folder_values(entry.member) if said else None
-        fold = str.casefold if self._profile.table and self._profile.table.ignore_case else str
+        fold = self._profile.table.folded if self._profile.table else str
         for field in (field for field in seen or () if field in said):
             if fold(said[field]) != fold((seen or {})[field]):
                 what = f"its folder says {field} {(seen or {})[field]}, and the archive's name {said[field]}"
