@@ -112,8 +112,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """One process more than there are cores: a third of the time, tests wait for servers and clocks."""
-    return (os.cpu_count() or 1) + 1
+    """Two processes more than there are cores: half of the time, tests wait for servers, children and clocks."""
+    return (os.cpu_count() or 1) + 2
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -131,9 +131,10 @@ class Publisher(Putting):
         """
         landed = {document.original for document in self._earlier.values()}
         renewed = [one.rows for one in tables if await self._original(one) not in landed]
-        find_misled(self._relations, profile, renewed)
+        some = find_misled(self._relations, profile, renewed)
         self._collect()
-        findings = list(told_misled(self._relations, selected=any(one.selection for one in tables)))
+        alone = any(one.selection for one in tables)
+        findings = list(told_misled(self._relations, selected=alone)) if some else []
         copies = {}
         for name, entry in sorted(sidecars.items()):
             there = self.listed_md5(name) is not None

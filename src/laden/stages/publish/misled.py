@@ -41,8 +41,8 @@ WHERE r.blob IN (SELECT blob FROM loaded) AND (r.selected OR NOT ?)
 """
 
 
-def find_misled(relations: Relations, profile: Profile, renewed: Iterable[range]) -> None:
-    """Fill the relation `misled`: rows whose blob is there, and is not their image.
+def find_misled(relations: Relations, profile: Profile, renewed: Iterable[range]) -> bool:
+    """Fill the relation `misled`: rows whose blob is there, and is not their image; whether there may be any.
 
     Args:
         relations: with the plan, the last listing, the receipts and the earlier manifest.
@@ -51,13 +51,12 @@ def find_misled(relations: Relations, profile: Profile, renewed: Iterable[range]
             there is none of it.
     """
     relations.clear("misled")
-    for rows in renewed:
-        relations.run(_FAILED, [rows.start, rows.stop])
+    failed = [relations.run(_FAILED, [rows.start, rows.stop]) for rows in renewed]
     if not relations.run(_SUSPECTS):
-        return
+        return any(failed)
     relations.run(_PLACED)
     relations.feed("placed", _placed(relations, Described(profile)))
-    relations.run(_DISAGREE.format(disagreement(len(profile.place_fields))))
+    return relations.run(_DISAGREE.format(disagreement(len(profile.place_fields)))) > 0 or any(failed)
 
 
 def _placed(relations: Relations, described: Described) -> Iterator[tuple[int, str, str]]:

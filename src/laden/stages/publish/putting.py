@@ -12,6 +12,7 @@ import hashlib
 import io
 from collections.abc import Mapping, Sequence
 from io import BufferedIOBase
+from typing import NamedTuple
 
 from laden.relations import Relations
 from laden.stages.loadpage import LOAD, Document
@@ -26,6 +27,16 @@ _SINGLE_PUT_BYTES = 256 << 20
 
 STATE = (LOAD, MANIFEST)
 """Documents from which a run knows what earlier ones landed."""
+
+
+class _Listed(NamedTuple):
+    md5: str
+    """Hexadecimal; empty where the service has none."""
+    etag: str
+    """Empty of what was put since."""
+
+
+_NOTHING = _Listed("", "")
 
 
 class Putting:
@@ -57,7 +68,7 @@ class Putting:
         self._own: dict[str, bytes] = {}
         """MD5s of what was put here."""
         self._absent = absent
-        self.renew(earlier, {name: self._etag(name) for name in STATE})
+        self.renew(earlier, {name: etag for name, (_, etag) in self._listed(*STATE).items()})
 
     def renew(self, earlier: Sequence[Document], etags: Mapping[str, str]) -> None:
         """Know what is there by now.
@@ -72,9 +83,10 @@ class Putting:
     @property
     def overtaken(self) -> bool:
         """Whether the last listing shows a page or manifest that is neither what was read nor what was put here."""
+        listed = self._listed(*STATE)
         return any(
-            self._etag(name) != self._read_etags[name]
-            and (name not in self._own or self.listed_md5(name) != self._own[name].hex())
+            listed.get(name, _NOTHING).etag != self._read_etags.get(name, "")
+            and (name not in self._own or listed.get(name, _NOTHING).md5 != self._own[name].hex())
             for name in STATE
         )
 
@@ -93,9 +105,9 @@ class Putting:
         md5 = md5_of(file)
         size_bytes = file.seek(0, io.SEEK_END)
         file.seek(0)
-        listed = self.listed_md5(name)
+        listed = self._listed(name).get(name)
         document = Document(name, size_bytes, md5.hex())
-        if not anew and listed == md5.hex() and await self._holds(name, md5):
+        if not anew and listed is not None and listed.md5 == md5.hex() and await self._holds(name, md5):
             return document
         may_replace = listed is not None and (
             self._replace_other or name.startswith("_laden/") or await self.is_ours(name)
@@ -103,14 +115,15 @@ class Putting:
         self.changed = True
         properties = Properties(md5, content_type(name), of_document(md5))
         try:
-            await self._send(name, file, size_bytes, properties, self._etag(name) if may_replace else CREATE_ONLY)
+            etag = listed.etag if listed is not None and may_replace else CREATE_ONLY
+            await self._send(name, file, size_bytes, properties, etag)
         except BlobConflict as error:
             # Our own put whose answer was lost, or another load that was sooner: equal bytes are as good as ours.
             there = await self._there(name)
             if not await self._is_same(there, md5):
                 if isinstance(error, BlobProtected) or not is_document(there):
                     raise
-                if self._etag(name):
+                if listed is not None and listed.etag:
                     raise Overtaken(name) from None
                 await self._send_over(there, file, size_bytes, properties)
         self._own[name] = md5
@@ -164,12 +177,14 @@ class Putting:
 
     def listed_md5(self, name: str) -> str | None:
         """MD5 of a blob in the last listing, empty where it has none; None if it is not listed."""
-        listed = list(self._relations.stream("SELECT coalesce(md5, '') FROM blobs WHERE name = ?", [name]))
-        return listed[0][0] if listed else None
+        listed = self._listed(name).get(name)
+        return None if listed is None else listed.md5
 
-    def _etag(self, name: str) -> str:
-        """Etag of a blob in the last listing; empty if it is not listed, or was put here since."""
-        return str(self._relations.one("SELECT coalesce(any_value(etag), '') FROM blobs WHERE name = ?", [name])[0])
+    def _listed(self, *names: str) -> dict[str, _Listed]:
+        """What the last listing shows of blobs; nothing of those that it does not."""
+        wanted = ", ".join("?" * len(names))
+        query = f"SELECT name, coalesce(md5, ''), coalesce(etag, '') FROM blobs WHERE name IN ({wanted})"  # noqa: S608
+        return {name: _Listed(*rest) for name, *rest in self._relations.stream(query, names)}
 
     async def is_ours(self, name: str) -> bool:
         """Whether laden put it there as a document."""
