@@ -107,8 +107,10 @@ def test_no_junk(path):
     assert not is_junk(path)
 
 
-@pytest.mark.parametrize("name", ["_laden/a", "_LADEN/a", "x/_Laden/load.json", "_laden"])
-def test_names_of_ladens_own_folder_are_reserved_however_large_their_letters(name: str) -> None:
+@pytest.mark.parametrize(
+    "name", ["_laden/a", "_LADEN/a", "x/_Laden/load.json", "_laden", "_laden /a", "_lad\u200cen/a", "_Laden\ufeff . /a"]
+)
+def test_names_of_ladens_own_folder_are_reserved_however_a_disk_spells_them(name: str) -> None:
     assert reserved(name) is not None
     with Relations() as relations:
         assert relations.one(f"SELECT {plain_in_sql('$name')}", {"name": name}) == (False,)

@@ -279,7 +279,9 @@ def test_a_foreign_blob_of_that_name_is_left_alone(emulator: Emulator, container
     ("options", "words"),
     [
         ({"table_name": "../x.csv"}, "has a `..` segment"),
-        ({"table_name": "_laden/x.csv"}, "laden's own folder"),
+        ({"table_name": "_laden/x.csv"}, "where laden keeps its own notes"),
+        ({"table_name": "_LADEN/x.csv"}, "where laden keeps its own notes"),
+        ({"table_name": "a/_laden/x.csv"}, "where laden keeps its own notes"),
         ({"table_name": "{table}"}, "name of a whole table"),
         ({"table_name": "{blob}"}, "name of an image"),
         ({"where": "ImageDir = 7"}, "ImageDir has 0, 1"),

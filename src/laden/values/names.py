@@ -33,6 +33,8 @@ _SEGMENT = r"\.?[\w-]+(?:\.[\w-]+)*"
 _PLAIN = re.compile(f"{_SEGMENT}(?:/{_SEGMENT})*", re.ASCII)
 """Names of which nothing need be asked: most of a million are."""
 _PLAIN_CHARACTERS = 2 * MAX_SEGMENTS
+_UNSEEN = re.compile("[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]")
+"""Characters that HFS+ ignores in a file's name."""
 _JUNK_NAMES = frozenset({".ds_store", "thumbs.db", "desktop.ini"})
 
 
@@ -78,10 +80,10 @@ def reserved(name: str) -> str | None:
     """Why no blob of a dataset may be called so, or None: laden keeps its own notes below `_laden/`.
 
     At any depth: where `_laden/load.json` lies, a load of its own begins. And in letters of any size: macOS and Windows
-    have one folder for all of them.
+    have one folder for all of them, Windows drops blanks and dots at a name's end, and HFS+ what nobody sees.
     """
-    folded = name.lower()
-    if OWN_FOLDER in folded and OWN_FOLDER in folded.split("/"):
+    folded = name.lower() if name.isascii() else _UNSEEN.sub("", name).lower()
+    if OWN_FOLDER in folded and any(segment.rstrip(" .") == OWN_FOLDER for segment in folded.split("/")):
         return f"lies in {OWN_FOLDER}/, where laden keeps its own notes"
     return None
 

@@ -16,7 +16,7 @@ from laden.dataset.selection.condition import Condition, execute, parse_conditio
 from laden.dataset.selection.view import Column, Records
 from laden.relations import Relations
 from laden.values.errors import UsageError
-from laden.values.names import problem
+from laden.values.names import problem, reserved
 from laden.values.records import Finding, Severity, Step
 from laden.values.secrets import redacted
 
@@ -55,9 +55,7 @@ class Selection:
             if given is not None and self.sample is None:
                 raise UsageError(f"{name} belongs to a sample: add --sample N, or leave it out")
         if self.table_name is not None:
-            reason = problem(self.table_name)
-            if reason is None and self.table_name.startswith("_laden/"):
-                reason = "lies in laden's own folder"
+            reason = problem(self.table_name) or reserved(self.table_name)
             if reason is not None:
                 raise UsageError(f"--table-name '{self.table_name}' {reason}: choose another name")
 
