@@ -331,3 +331,16 @@ def test_a_packed_table_that_differs_from_its_twin_is_a_question(
         with pytest.raises(UsageError, match=r"t\.csv and t\.csv\.gz .* differ: name one with --table"):
             run(source, there, profiled)
         assert run(source, there, profiled, table=source / "t.csv.gz").exit_code == 0
+
+
+@pytest.mark.parametrize("archives", [None, "\u00e9", "e\u0301"])
+@pytest.mark.parametrize("named", ["\u00e9", "e\u0301"])
+@pytest.mark.parametrize("said", ["\u00e9", "e\u0301"])
+def test_an_archive_is_its_row_s_however_its_accents_are_written(
+    source: Path, there: Path, tmp_path: Path, said: str, named: str, archives: str | None
+) -> None:
+    table(source, [(said, "a.bin", "x")])
+    pack(source / f"{named}.zip", {"e\u0301/a.bin": "a"})
+    profiled = profile(tmp_path, archive="{ImageDir}.zip", in_folder="{ImageDir}/{ImageID}", kind="text")
+    summary = run(source, there, profiled, archives=archives)
+    assert (summary.exit_code, summary.sent, summary.findings) == (0, 1, {})

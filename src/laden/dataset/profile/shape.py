@@ -245,9 +245,9 @@ class Profile:
         return self.table is not None and field != self.table.key and self.table.columns.get(field) == "integer"
 
     def home(self, path: str) -> str | None:
-        """The name that the archive at `path` has in the complete dataset; None if it is none of the profile's."""
+        """The name (NFC) that the archive at `path` has in the complete dataset; None if it is none of the profile."""
         values = self.archive_values(path)
-        return self.archive.render(values) if self.archive and values is not None else None
+        return normalize("NFC", self.archive.render(values)) if self.archive and values is not None else None
 
     def is_called_after(self, path: str) -> bool:
         """Tell whether the archive at `path` is one of the complete dataset, by its name."""

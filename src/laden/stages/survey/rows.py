@@ -101,7 +101,7 @@ def _feed(
     fields = dict.fromkeys([*_table_fields(layout, archive, table), *shown])
     named = {name: cells.of(name) for name in fields}
     key = cells.of(shape.key)
-    home = archive.sql(named) if archive else "NULL"
+    home = f"nfc_normalize({archive.sql(named)})" if archive else "NULL"
     sizes = [cells.of(name) for name in (shape.width, shape.height) if name in table.columns]
     texts = [name for name, kind in shape.columns.items() if kind == "text"]
     watch = TableWatch(table, shape.key, texts, [*named, *shape.columns])
