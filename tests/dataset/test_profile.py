@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from unicodedata import normalize
 
 import pytest
 from hypothesis import given
@@ -346,6 +347,8 @@ def test_a_stray_has_a_place_only_where_its_name_tells(tmp_path: Path) -> None:
 @given(st.lists(SEGMENT, min_size=1, max_size=6), st.integers(0, 6))
 def test_a_path_is_its_own_key(parts: list[str], segments: int) -> None:
     shape = replace(shape_of("chexpert"), segments=segments)
+    # Letters that NFC writes in another way are another test's.
+    parts = [normalize("NFC", part) for part in parts]
     path = "/".join(parts)
     assert shape.row_key(path) == shape.entry_key(path)
     if segments:
