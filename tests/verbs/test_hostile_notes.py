@@ -10,11 +10,14 @@ from pathlib import Path
 import pytest
 
 import laden
+from laden.remote.link import Link
+from laden.stages.fetching.record import Record
 from laden.stages.history import HISTORY
 from laden.stages.loadpage import LOAD
 from laden.stages.pruning import PLAN_START
 from laden.values.errors import SourceError, StoreError, UsageError
 from laden.values.events import Event, Found
+from laden.values.ownfiles import FETCHED_NAME
 from laden.values.told import MOST_DEPTH, from_json
 from tests.support.begun import begin
 from tests.support.dataset import Dataset, make_dataset
@@ -142,3 +145,11 @@ def test_a_plan_that_was_made_up_is_none_however_well_sealed(tmp_path: Path, cha
     plan.write_text("".join(f"{line}\n" for line in (*lines, json.dumps({"end": 1, "sha256": seal}))))
     with pytest.raises(UsageError, match="no plan of 'laden prune'"):
         laden.prune(plan)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="makes pipes")
+def test_nobody_waits_at_a_pipe_in_the_place_of_the_record_of_links(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / FETCHED_NAME)
+    record = Record(tmp_path)
+    record.note("a.zip", Link("https://example.org/a.zip"))
+    assert not record.origins

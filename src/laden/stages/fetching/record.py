@@ -45,7 +45,8 @@ class Record:
         self.origins: dict[str, Origin] = {}
         self._is_own = True
         with suppress(OSError):
-            lines = self._path.read_bytes().splitlines() if not self._path.is_symlink() else [b""]
+            odd = self._path.is_symlink() or self._path.is_fifo()
+            lines = [b""] if odd else self._path.read_bytes().splitlines()
             self._is_own = bool(lines) and lines[0] == FETCHED_START.encode()
             for line in lines[1:] if self._is_own else ():
                 with suppress(ValueError, TypeError, KeyError):
