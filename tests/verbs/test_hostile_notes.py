@@ -125,7 +125,7 @@ def test_nobody_waits_at_a_pipe_in_the_place_of_an_archive(there: Path, tmp_path
 
 @pytest.mark.parametrize(
     "changed",
-    [{"made_s": "x"}, {"destination": 5}, {"blobs": 0}, {"blobs": True}, {"bytes": 1}, {"images": None}, {"new": 1}],
+    [{"made_s": "x"}, {"made_s": 10**400}, {"destination": 5}, {"blobs": 0}, {"blobs": True}, {"bytes": 1}, {"new": 1}],
     ids=str,
 )
 def test_a_plan_that_was_made_up_is_none_however_well_sealed(tmp_path: Path, changed: dict[str, object]) -> None:

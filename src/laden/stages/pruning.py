@@ -198,12 +198,14 @@ def _read(file: BinaryIO) -> Plan:
 
 
 def _typed(read: T) -> T:
-    """The same; raises TypeError where a field is of another type than it is written with."""
+    """The same; raises TypeError and ValueError for a field as none is written."""
     kinds = {"str": str, "int": int}
     for one in fields(read):
         value = getattr(read, one.name)
         if not isinstance(value, kinds[str(one.type)]) or isinstance(value, bool):
             raise TypeError(f"another {one.name}")
+        if isinstance(value, int) and not 0 <= value < 1 << 63:
+            raise ValueError(f"another {one.name}")
     return read
 
 

@@ -103,9 +103,15 @@ class Intake:
         self._told = Lines()
 
     async def prepare(self) -> None:
-        """Make the folder where it is absent, and see what laden noted there before. Raises `StoreError`."""
+        """Make the folder where it is absent, and see what laden noted there before.
+
+        Raises:
+            NameRefused: a link lies in the journal's place.
+            StoreError: it can be neither made nor read.
+        """
         folder = FolderStore(self.root)
         await folder.create()
+        self._journal.refuse_link()
         await asyncio.to_thread(self._sweep)
         try:
             self._told = self._journal.read()

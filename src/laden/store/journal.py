@@ -109,6 +109,11 @@ class Journal:
             if os.write(journal, text) != len(text):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
+    def refuse_link(self) -> None:
+        """Raise `NameRefused` where a link lies in its place: what is noted would land elsewhere."""
+        if self._path.is_symlink():
+            raise NameRefused(f"{self._path} is a link, and nothing is written through one: remove it, and run again")
+
     @contextlib.contextmanager
     def exclusively(self) -> Iterator[None]:
         """Keep other processes that ask for the same out for as long as the `with` block lasts; not on Windows."""
@@ -133,8 +138,7 @@ class Journal:
     @contextlib.contextmanager
     def _open(self) -> Iterator[int]:
         self._path.parent.mkdir(exist_ok=True)
-        if self._path.is_symlink():
-            raise NameRefused(f"{self._path} is a link, and nothing is written through one: remove it, and run again")
+        self.refuse_link()
         # A pipe of that name would wait for somebody who reads it, and a link lead out of the folder: with these flags,
         # both are refused.
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
