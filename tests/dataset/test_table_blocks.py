@@ -37,14 +37,22 @@ Found = tuple[int, list[str] | int, bytes]
 """Of a record: its number, its fields (or how many, where that are not as many as the header has), its bytes."""
 
 
+def runs_on(raw: bytes, delimiter: str) -> bool:
+    """Whether a quoted field with line ends is closed before the field ends, by what RFC 4180 calls a field."""
+    text, mark = raw.decode("utf-8", "replace"), re.escape(delimiter)
+    field = rf'(?:"(?:[^"]|"")*"|(?!")[^{mark}\r\n]*)'
+    whole = re.fullmatch(rf"{field}(?:{mark}{field})*[\r\n]*", text)
+    return whole is None and "\n" in text.rstrip("\r\n")
+
+
 def oracle(table: Table) -> tuple[list[Found], str]:
     """What the `csv` module makes of it, and the error that ends it."""
     found: list[Found] = []
     width = len(table.columns)
     try:
         for record in table.records():
-            fields = record.fields if len(record.fields) == width else len(record.fields)
-            found.append((record.row, fields, record.raw))
+            count = -1 if runs_on(record.raw, table.delimiter) else len(record.fields)
+            found.append((record.row, record.fields if count == width else count, record.raw))
     except SourceError as error:
         return found, str(error)
     return found, ""

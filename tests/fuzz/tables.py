@@ -108,7 +108,8 @@ def judge(path: Path) -> str:
 def compare(table: Table, records: list[Record], found: list[Block]) -> None:
     """Hold blocks, and what a watch sees in them, against the records that the `csv` module makes."""
     watch = TableWatch(table, table.columns[0], table.columns)
-    right = [record.fields for record in records if len(record.fields) == len(table.columns)]
+    odd = {record.row for record in records if table.width_of(record) != len(table.columns)}
+    right = [record.fields for record in records if record.row not in odd]
     for place in range(min(len(table.columns), 10)):
         cells: list[str] = []
         for block in found:
@@ -118,6 +119,5 @@ def compare(table: Table, records: list[Record], found: list[Block]) -> None:
     for block in found:
         watch.see(block)
     told = {finding.row for finding in watch.of_rows()}
-    odd = {record.row for record in records if len(record.fields) != len(table.columns)}
     assert told == odd | {record.row for record in records if not record.fields[0].strip() and record.row not in odd}
     watch.of_table()

@@ -360,9 +360,11 @@ def test_a_disk_that_fills_ends_it_and_once_there_is_room_it_goes_on(
     noted = blocks_noted(folder, "0.zip")
     assert len(noted) >= 5
     server.calls.clear()
-    assert fetch([link], folder).exit_code == ExitCode.COMPLETE
+    assert fetch([f"{link}?sig=b3RoZXJvdGhlcm90aGVy"], folder).exit_code == ExitCode.COMPLETE
     assert (folder / "0.zip").read_bytes() == archive
-    assert not {call.range[0] // _BLOCK for call in server.calls[1:] if call.range} & noted
+    # A request of the first one, which was given up, may arrive late.
+    calls = [call for call in server.calls if call.path.endswith("b3RoZXJvdGhlcm90aGVy")]
+    assert not {call.range[0] // _BLOCK for call in calls[1:] if call.range} & noted
 
 
 def test_archives_choose_and_an_unknown_one_is_told(server: Server, archive: bytes, tmp_path: Path) -> None:

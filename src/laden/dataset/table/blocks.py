@@ -6,8 +6,6 @@ module, record by record, and gives the same. Bytes that are not UTF-8 are U+FFF
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate
@@ -20,9 +18,6 @@ from laden.dataset.table.table import Record, Table, is_clean_text
 from laden.values.arrow import Texts
 
 BLOCK_BYTES = 4 << 20
-RUN_ON = -1
-"""Width of a record in which a quoted field holds line ends and is followed by text: it may be several, of which one
-opens a quote too many (RFC 4180, section 2, rule 5)."""
 _QUOTE = ord('"')
 _AT_MOST = 8
 """Blanks that are taken off for all fields at once; few fields have more."""
@@ -167,7 +162,7 @@ def _parsed(table: Table, row: int, at: int, size_bytes: int) -> tuple[Block, in
 
 def _as_block(table: Table, row: int, records: list[Record], ends: NDArray[np.int64]) -> Block:
     width = len(table.columns)
-    widths = np.array([RUN_ON if _runs_on(table, record) else len(record.fields) for record in records], np.int64)
+    widths = np.array([table.width_of(record) for record in records], np.int64)
     starts = ends - np.array([len(record.raw) for record in records], np.int64)
     unclean = next((index for index, record in enumerate(records) if not is_clean_text(record.raw)), -1)
     right = (record for record, known in zip(records, widths, strict=True) if known == width)
@@ -178,18 +173,6 @@ def _as_block(table: Table, row: int, records: list[Record], ends: NDArray[np.in
     shape = (len(cells) // width, width)
     heads, tails = edges[:-1].reshape(shape), edges[1:].reshape(shape)
     return Block(row, starts, ends, widths, widths == width, unclean, text, heads, tails, False)
-
-
-def _runs_on(table: Table, record: Record) -> bool:
-    """Whether a field that holds line ends is closed by a quote behind which text follows."""
-    if b'"' not in record.raw or b"\n" not in record.raw.rstrip(b"\r\n"):
-        return False
-    text = record.raw.decode("utf-8", "replace")
-    try:
-        list(csv.reader(io.StringIO(text, newline=""), delimiter=table.delimiter, strict=True))
-    except csv.Error:
-        return True
-    return False
 
 
 def _may_be_blank(edges: NDArray[np.uint8]) -> bool:

@@ -36,6 +36,11 @@ _DELIMITERS = (",", ";", "\t")
 csv.field_size_limit(file.LINE_LIMIT_BYTES)
 
 
+RUN_ON = -1
+"""Width of a record in which a quoted field holds line ends and is followed by text: it may be several, of which one
+opens a quote too many (RFC 4180, section 2, rule 5)."""
+
+
 class Record(NamedTuple):
     """One record of the table, which may take several lines."""
 
@@ -134,6 +139,16 @@ class Table:
         """Yield the records in order, one by one; raises SourceError where the file stops being readable as CSV."""
         found = self.records_from(len(self.header_bytes), 1)
         return (record for record, _ in found if record is not None)
+
+    def width_of(self, record: Record) -> int:
+        """How many fields a record has, or `RUN_ON`."""
+        if b'"' in record.raw and b"\n" in record.raw.rstrip(b"\r\n"):
+            lines = io.StringIO(record.raw.decode("utf-8", "replace"), newline="")
+            try:
+                list(csv.reader(lines, delimiter=self.delimiter, strict=True))
+            except csv.Error:
+                return RUN_ON
+        return len(record.fields)
 
     def records_from(self, at: int, row: int) -> Iterator[tuple[Record | None, int]]:
         """Yield the records that begin at a byte or later, and where each ends; for blank lines, None.

@@ -12,8 +12,8 @@ from collections.abc import Collection, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from laden.dataset.table.blocks import RUN_ON, Block
-from laden.dataset.table.table import BOM, Table
+from laden.dataset.table.blocks import Block
+from laden.dataset.table.table import BOM, RUN_ON, Table
 from laden.values.errors import SourceError
 from laden.values.records import Finding, Severity
 

@@ -186,6 +186,6 @@ def _images(table: Table, profile: Profile, shape: TableShape) -> Iterator[tuple
         raise SourceError(f"the table {table.name} has no column {missing[0]}")
     columns = {field: table.column(field) for field in layout.fields}
     for record in table.records():
-        if len(record.fields) == len(table.columns):
+        if table.width_of(record) == len(table.columns):
             values = {field: profile.spelled(field, record.fields[at].strip()) for field, at in columns.items()}
             yield record.fields[key].strip(), layout.render(values)
