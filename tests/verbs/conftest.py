@@ -1,10 +1,20 @@
-"""The destination of a load, as a folder and as a container."""
+"""Source and destination of a load: folders that are to be made, and the destination as a container, too."""
 
 from pathlib import Path
 
 import pytest
 
 from tests.support.destinations import AzuritePlace, FolderPlace, Place
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    return tmp_path / "source"
+
+
+@pytest.fixture
+def there(tmp_path: Path) -> Path:
+    return tmp_path / "there"
 
 
 @pytest.fixture(params=["folder", "azurite"])

@@ -9,16 +9,6 @@ from tests.support.places import check, images, pack, profile, put, run, table
 BOTH = [("0", "scan.bin", "normal"), ("1", "scan.bin", "tumour")]
 
 
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    return tmp_path / "source"
-
-
-@pytest.fixture
-def there(tmp_path: Path) -> Path:
-    return tmp_path / "there"
-
-
 @pytest.mark.parametrize("pattern", ["1.zip", "1/*", "*/1/*"])
 def test_rows_of_what_is_excluded_are_not_wanted(source: Path, there: Path, tmp_path: Path, pattern: str) -> None:
     table(source, BOTH)

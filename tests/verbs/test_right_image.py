@@ -13,16 +13,6 @@ BOTH = [("0", "scan.bin", "normal"), ("1", "scan.bin", "tumour")]
 RIGHT = {"png/0/scan.bin": "patient of folder 0", "png/1/scan.bin": "patient of folder 1"}
 
 
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    return tmp_path / "source"
-
-
-@pytest.fixture
-def there(tmp_path: Path) -> Path:
-    return tmp_path / "there"
-
-
 def test_of_files_with_one_name_each_row_gets_its_folder_s(source: Path, there: Path, tmp_path: Path) -> None:
     table(source, BOTH)
     for number in (0, 1):

@@ -25,16 +25,6 @@ HOSPITAL_A = [("0", "a.bin", "normal")]
 HOSPITAL_B = [("1", "b.bin", "tumour")]
 
 
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    return tmp_path / "source"
-
-
-@pytest.fixture
-def there(tmp_path: Path) -> Path:
-    return tmp_path / "there"
-
-
 def hospital(folder: Path, rows: list[tuple[str, str, str]]) -> Path:
     table(folder, rows)
     for number, name, _ in rows:
